@@ -1,0 +1,1 @@
+"""Video in: sampling and decoding."""
