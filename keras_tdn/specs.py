@@ -85,7 +85,9 @@ class ClipSpec:
         return self.num_segments * self.frames_per_segment
 
     @classmethod
-    def for_crop(cls, num_segments: int, frames_per_segment: int, height: int, width: int) -> ClipSpec:
+    def for_crop(
+        cls, num_segments: int, frames_per_segment: int, height: int, width: int
+    ) -> ClipSpec:
         """The published resize-to-crop ratio, applied to another crop size."""
         short_side = round(min(height, width) * SHORT_SIDE_PER_CROP)
         return cls(num_segments, frames_per_segment, height, width, short_side)

@@ -1,0 +1,153 @@
+"""The long-term temporal difference module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_tdn.layers.common import (
+    DATA_FORMAT,
+    SERIALIZATION_PACKAGE,
+    batch_norm,
+    conv2d,
+    fan_out_normal,
+)
+from keras_tdn.layers.resampling import halve, resize_nearest
+from keras_tdn.layers.segments import merge_segments, split_segments
+from keras_tdn.layers.validation import (
+    check_channels,
+    check_folded_batch,
+    check_positive_int,
+    check_rank,
+)
+
+KERNEL_SIZE = 3
+
+
+@keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
+class LongTermTDM(keras.layers.Layer):
+    """Enhances the channels that change between neighbouring segments, in both directions.
+
+    Use it inside a residual block of a 2-D network whose batch axis holds the segments. Squeezed
+    features of a segment are compared with the smoothed ones of its successor and of its
+    predecessor; each difference goes through one shared pyramid of three scales and becomes a
+    gate in (-0.5, 0.5), and the input is returned as `x + x * mean(gates)` (section 3.3 of the
+    paper; the branch that the paper draws at quarter resolution runs at full resolution in the
+    authors' code and so here).
+
+    In training every batch norm of the pyramid is applied once per direction: its statistics are
+    those of one direction, and its moving averages advance twice a step. In inference both
+    directions go through in one batch, which gives the same result.
+
+    Args:
+        num_segments: Segments per video; neighbours on the batch axis.
+        reduction: Channels are squeezed to `channels // reduction`.
+
+    Input shape:
+        4-D `(batch * num_segments, height, width, channels)`.
+
+    Output shape:
+        The input's.
+
+    Raises:
+        ValueError: if the input is not 4-D, its first axis is not divisible by `num_segments`, or
+            its channels are not divisible by `reduction`.
+
+    Example:
+
+    >>> features = keras.ops.ones((2 * 8, 14, 14, 256))
+    >>> keras_tdn.layers.LongTermTDM(num_segments=8)(features).shape
+    (16, 14, 14, 256)
+    """
+
+    def __init__(self, num_segments: int, reduction: int = 16, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_segments = check_positive_int("LongTermTDM", "num_segments", num_segments)
+        self.reduction = check_positive_int("LongTermTDM", "reduction", reduction)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self._check_shape(input_shape)
+        channels = check_channels("LongTermTDM", input_shape)
+        if channels % self.reduction:
+            raise ValueError(
+                f"LongTermTDM squeezes channels by reduction={self.reduction}, and {channels} "
+                "channels are not divisible by it. Choose a reduction that divides the channels. "
+                f"Received: shape={tuple(input_shape)}"
+            )
+        squeezed = channels // self.reduction
+        policy = self.dtype_policy
+        self.squeeze_conv = conv2d(squeezed, 1, name="squeeze_conv", dtype=policy)
+        self.squeeze_norm = batch_norm("squeeze_norm", dtype=policy)
+        self.smooth_conv = keras.layers.DepthwiseConv2D(
+            KERNEL_SIZE,
+            padding="same",
+            use_bias=False,
+            depthwise_initializer=fan_out_normal(KERNEL_SIZE, squeezed),
+            data_format=DATA_FORMAT,
+            name="smooth_conv",
+            dtype=policy,
+        )
+        self.half_scale_conv = conv2d(squeezed, KERNEL_SIZE, name="half_scale_conv", dtype=policy)
+        self.half_scale_norm = batch_norm("half_scale_norm", dtype=policy)
+        self.full_scale_conv = conv2d(squeezed, KERNEL_SIZE, name="full_scale_conv", dtype=policy)
+        self.full_scale_norm = batch_norm("full_scale_norm", dtype=policy)
+        self.expand_conv = conv2d(channels, 1, name="expand_conv", dtype=policy)
+        self.expand_norm = batch_norm("expand_norm", dtype=policy)
+
+        self.squeeze_conv.build((None, None, None, channels))
+        for layer in (
+            self.squeeze_norm,
+            self.smooth_conv,
+            self.half_scale_conv,
+            self.half_scale_norm,
+            self.full_scale_conv,
+            self.full_scale_norm,
+            self.expand_conv,
+        ):
+            layer.build((None, None, None, squeezed))
+        self.expand_norm.build((None, None, None, channels))
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        self._check_shape(x.shape)
+        forward, backward = self._differences(x, training)
+        if training:
+            total = self._gate(forward, training) + self._gate(backward, training)
+        else:
+            gates = self._gate(ops.concatenate([forward, backward], axis=0), training)
+            total = ops.add(*ops.split(gates, 2, axis=0))
+        # sigmoid - 0.5 in each direction, and their mean
+        return x + x * (0.5 * total - 0.5)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        self._check_shape(input_shape)
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_segments": self.num_segments,
+            "reduction": self.reduction,
+        }
+
+    def _differences(self, x: Any, training: bool | None) -> tuple[Any, Any]:
+        """What each segment's successor and predecessor have that it has not; zeros at the ends."""
+        squeezed = self.squeeze_norm(self.squeeze_conv(x), training=training)
+        smoothed = split_segments(self.smooth_conv(squeezed), self.num_segments)
+        current = split_segments(squeezed, self.num_segments)
+        edge = ops.zeros_like(current[:, :1])
+        forward = ops.concatenate([smoothed[:, 1:] - current[:, :-1], edge], axis=1)
+        backward = ops.concatenate([edge, smoothed[:, :-1] - current[:, 1:]], axis=1)
+        return merge_segments(forward, squeezed), merge_segments(backward, squeezed)
+
+    def _gate(self, difference: Any, training: bool | None) -> Any:
+        _, height, width, _ = ops.shape(difference)
+        half = self.half_scale_norm(self.half_scale_conv(halve(difference)), training=training)
+        full = self.full_scale_norm(self.full_scale_conv(difference), training=training)
+        pyramid = (difference + resize_nearest(half, height, width) + full) / 3.0
+        return ops.sigmoid(self.expand_norm(self.expand_conv(pyramid), training=training))
+
+    def _check_shape(self, shape: tuple[int | None, ...]) -> None:
+        check_rank("LongTermTDM", shape, "(batch * num_segments, height, width, channels)")
+        check_folded_batch("LongTermTDM", shape[0], self.num_segments)

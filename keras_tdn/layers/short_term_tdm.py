@@ -1,0 +1,109 @@
+"""The short-term temporal difference module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_tdn.layers.common import (
+    SERIALIZATION_PACKAGE,
+    at_least_float32,
+    batch_norm,
+    conv2d,
+    pad_symmetric,
+    symmetric_padding,
+)
+from keras_tdn.layers.frames import check_clip_shape, folded_batch, unfold_frames
+from keras_tdn.layers.resampling import halve
+from keras_tdn.layers.validation import check_channels, check_positive_int
+
+KERNEL_SIZE = 7
+STRIDES = 2
+
+
+@keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
+class ShortTermTDM(keras.layers.Layer):
+    """Motion inside a segment, from the differences of its neighbouring frames.
+
+    Use it beside a 2-D network on the centre frames, and add its output to that network's with
+    `MotionFusion`. The differences of neighbouring frames are stacked along the channels, halved
+    by average pooling, and go through convolution 7x7 with stride 2, batch norm and ReLU
+    (section 3.2 of the paper). Differences and pooling are computed in float32 even under a half
+    precision policy: between normalised frames bfloat16 would round small motion away.
+
+    Args:
+        filters: Output channels.
+        frames_per_segment: Neighbouring frames in a segment, at least 2.
+
+    Input shape:
+        5-D `(batch, num_segments * frames_per_segment, height, width, channels)`, at least
+        4 pixels high and wide.
+
+    Output shape:
+        4-D `(batch * num_segments, ceil(height // 2 / 2), ceil(width // 2 / 2), filters)`.
+
+    Raises:
+        ValueError: if a segment has fewer than 2 frames, or the input is no batch of clips.
+
+    Example:
+
+    >>> clips = keras.ops.ones((2, 8 * 5, 64, 64, 3))
+    >>> keras_tdn.layers.ShortTermTDM(filters=64)(clips).shape
+    (16, 16, 16, 64)
+    """
+
+    def __init__(self, filters: int = 64, frames_per_segment: int = 5, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.filters = check_positive_int("ShortTermTDM", "filters", filters)
+        self.frames_per_segment = check_positive_int(
+            "ShortTermTDM", "frames_per_segment", frames_per_segment, minimum=2
+        )
+        self.conv = conv2d(
+            filters, KERNEL_SIZE, strides=STRIDES, name="conv", dtype=self.dtype_policy
+        )
+        self.norm = batch_norm("norm", dtype=self.dtype_policy)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self._check_shape(input_shape)
+        channels = check_channels("ShortTermTDM", input_shape)
+        self.conv.build((None, None, None, channels * (self.frames_per_segment - 1)))
+        self.norm.build((None, None, None, self.filters))
+
+    def call(self, clips: Any, training: bool | None = None) -> Any:
+        frames = unfold_frames(
+            ops.cast(clips, at_least_float32(self.compute_dtype)), self.frames_per_segment
+        )
+        differences = ops.concatenate(
+            [frames[:, i] - frames[:, i - 1] for i in range(1, self.frames_per_segment)], axis=-1
+        )
+        x = ops.cast(halve(differences), self.compute_dtype)
+        x = self.conv(pad_symmetric(x, KERNEL_SIZE))
+        return ops.relu(self.norm(x, training=training))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        self._check_shape(input_shape)
+        batch = folded_batch(input_shape, self.frames_per_segment)
+        return (batch, *(_output_size(size) for size in input_shape[2:4]), self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "frames_per_segment": self.frames_per_segment,
+        }
+
+    def _check_shape(self, shape: tuple[int | None, ...]) -> None:
+        check_clip_shape("ShortTermTDM", shape, self.frames_per_segment)
+        if any(size is not None and size < 2 * STRIDES for size in shape[2:4]):
+            raise ValueError(
+                f"ShortTermTDM needs frames of at least {2 * STRIDES} pixels in height and width. "
+                f"Received: shape={tuple(shape)}"
+            )
+
+
+def _output_size(size: int | None) -> int | None:
+    if size is None:
+        return None
+    return (size // 2 + 2 * symmetric_padding(KERNEL_SIZE) - KERNEL_SIZE) // STRIDES + 1

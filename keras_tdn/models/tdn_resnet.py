@@ -1,0 +1,260 @@
+"""TDN on ResNet backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_tdn.layers import CenterFrame, MotionFusion, ShortTermTDM
+from keras_tdn.layers.common import SERIALIZATION_PACKAGE, at_least_float32
+from keras_tdn.layers.validation import check_positive_int
+from keras_tdn.models.arguments import (
+    check_clip_shape,
+    check_fraction,
+    check_head,
+    check_stage_depths,
+)
+from keras_tdn.models.ends import apply_classifier, apply_feature_end, apply_normalization
+from keras_tdn.models.resnet_blocks import TemporalModules, apply_pool, apply_stage, apply_stem
+from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec, Normalization
+
+# The published 8-segment models weigh both paths alike, all others favour appearance.
+EQUAL_WEIGHT_SEGMENTS = 8
+EQUAL_WEIGHTS = (0.5, 0.5)
+OTHER_WEIGHTS = (0.75, 0.25)
+
+
+@keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
+class TDNResNet(keras.Model):
+    """TDN on a ResNet v1.5 of any depth and width, with each temporal module as a switch.
+
+    Use it for compact models and ablations; `TDNResNet50` and `TDNResNet101` are the published
+    ones. With all three switches off it is a TSN, the paper's baseline: a 2-D network on the
+    centre frames with a mean over the segments.
+
+    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
+    CVPR 2021, section 3; arXiv:2012.10071.
+
+    Args:
+        stage_depths: Bottlenecks in each of the four stages.
+        width: Channels of the stem; stage k has an inner width of `width * 2**(k - 1)`.
+        short_term: Whether frame differences enter through a short-term TDM and a motion stage.
+        long_term: Whether the blocks of stages 2 to 4 carry a long-term TDM. It needs a `width`
+            that is a multiple of 8.
+        temporal_shift: Whether those blocks carry a temporal shift convolution.
+        include_top: Whether the classifier is part of the model.
+        weights: `None` for random values, `"imagenet"` to fill stem and stages from a ResNet that
+            was trained on ImageNet (downloaded from the Hugging Face Hub), or the path of a
+            `.weights.h5` or `.keras` file or preset folder of this model, or of a `.safetensors`
+            or `.h5` file of a ResNet that was trained on ImageNet.
+        input_shape: Shape of one clip, `(num_segments * frames_per_segment, height, width, 3)`.
+            Height and width may be `None`, the default: any size from 32 pixels.
+        pooling: Only with `include_top=False`. `None` gives feature maps per segment, `"avg"` or
+            `"max"` one vector per video: the mean or maximum over positions, then the mean over
+            segments.
+        classes: Number of classes.
+        classifier_activation: Activation of the classifier; `None` gives logits.
+        num_segments: Equal spans that a video is divided into.
+        frames_per_segment: Neighbouring frames in each segment.
+        dropout_rate: Fraction of the pooled features dropped in training.
+        include_preprocessing: Whether the model takes pixels in [0, 255], uint8 or float, and
+            normalises them itself. Otherwise it takes `(pixel / 255 - mean) / std`.
+        appearance_weight: Factor of the appearance path where the paths meet. `None` is the
+            published 0.5 with 8 segments and 0.75 otherwise.
+        motion_weight: Factor of the motion path. `None` is 0.5 with 8 segments and 0.25 otherwise.
+        labels: Class names in the order of the scores, kept with the model.
+        dtype: Dtype or dtype policy of every layer, for example `"mixed_bfloat16"`. Pixels and
+            scores are computed in float32 at least.
+        name: Name of the model.
+
+    Input shape:
+        5-D `(batch, num_segments * frames_per_segment, height, width, 3)`, channels last, segments
+        one after the other.
+
+    Output shape:
+        `(batch, classes)`; without the classifier `(batch, num_segments, height / 32, width / 32,
+        32 * width)`, sizes rounded up, or with `pooling` `(batch, 32 * width)`.
+
+    Raises:
+        ValueError: if an argument does not fit; the message says what does.
+
+    Example:
+
+    >>> model = keras_tdn.TDNResNet((1, 1, 1, 1), width=16, classes=10, num_segments=4)
+    >>> model(keras.ops.ones((2, 4 * 5, 64, 64, 3))).shape
+    (2, 10)
+    """
+
+    def __init__(
+        self,
+        stage_depths: Sequence[int],
+        width: int = 64,
+        short_term: bool = True,
+        long_term: bool = True,
+        temporal_shift: bool = True,
+        include_top: bool = True,
+        weights: str | None = None,
+        input_shape: Sequence[int | None] | None = None,
+        pooling: str | None = None,
+        classes: int = 400,
+        classifier_activation: str | None = "softmax",
+        num_segments: int = 8,
+        frames_per_segment: int = 5,
+        dropout_rate: float = 0.5,
+        include_preprocessing: bool = True,
+        appearance_weight: float | None = None,
+        motion_weight: float | None = None,
+        labels: Sequence[str] | None = None,
+        dtype: Any = None,
+        name: str = "tdn_resnet",
+        **kwargs: Any,
+    ) -> None:
+        # === Arguments ===
+        stage_depths = check_stage_depths(stage_depths)
+        check_positive_int("TDNResNet", "width", width)
+        check_positive_int("TDNResNet", "num_segments", num_segments)
+        check_positive_int(
+            "TDNResNet", "frames_per_segment", frames_per_segment, minimum=2 if short_term else 1
+        )
+        clip_shape = check_clip_shape(input_shape, num_segments, frames_per_segment)
+        labels = check_head(include_top, pooling, classes, labels)
+        dropout_rate = check_fraction("dropout_rate", dropout_rate)
+        policy = keras.dtype_policies.get(dtype)
+        fusion_weights = _fusion_weights(num_segments, appearance_weight, motion_weight)
+
+        # === Functional model ===
+        precise = at_least_float32(policy.compute_dtype)
+        temporal = TemporalModules(num_segments, long_term, temporal_shift)
+        inputs = keras.Input(clip_shape, name="clips", dtype=precise)
+        clips = inputs
+        if include_preprocessing:
+            clips = apply_normalization(inputs, Normalization(), precise)
+        x = CenterFrame(frames_per_segment, name="center_frame", dtype=precise)(clips)
+        x = apply_stem(x, width, policy)
+        if short_term:
+            motion = ShortTermTDM(width, frames_per_segment, name="short_term_tdm", dtype=policy)(
+                clips
+            )
+            motion = apply_pool(motion, "motion", policy)
+            x = MotionFusion(*fusion_weights, name="stem_fusion", dtype=policy)([x, motion])
+        x = apply_stage(x, width, stage_depths[0], 1, "stage1", policy)
+        if short_term:
+            motion = apply_stage(motion, width, stage_depths[0], 1, "motion_stage1", policy)
+            x = MotionFusion(*fusion_weights, name="stage1_fusion", dtype=policy)([x, motion])
+        for stage, depth in enumerate(stage_depths[1:], start=2):
+            stage_width = width * 2 ** (stage - 1)
+            x = apply_stage(x, stage_width, depth, 2, f"stage{stage}", policy, temporal)
+        if include_top:
+            outputs = apply_classifier(
+                x, num_segments, dropout_rate, classes, classifier_activation, policy
+            )
+        else:
+            outputs = apply_feature_end(x, num_segments, pooling, policy)
+        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+
+        # === Config ===
+        self.dtype_policy = policy
+        self.stage_depths = stage_depths
+        self.width = width
+        self.short_term = short_term
+        self.long_term = long_term
+        self.temporal_shift = temporal_shift
+        self.include_top = include_top
+        self.pooling = pooling
+        self.classes = classes
+        self.classifier_activation = classifier_activation
+        self.num_segments = num_segments
+        self.frames_per_segment = frames_per_segment
+        self.dropout_rate = dropout_rate
+        self.include_preprocessing = include_preprocessing
+        self.appearance_weight = appearance_weight
+        self.motion_weight = motion_weight
+        self.labels = labels
+        self._clip_spec: ClipSpec | None = None
+
+        if weights is not None:
+            # Imported here because `pretrained` knows the models, and because nothing that can
+            # reach the network is loaded unless asked for.
+            from keras_tdn.pretrained.weights import load_weights
+
+            load_weights(self, weights)
+
+    @property
+    def clip_spec(self) -> ClipSpec:
+        """How clips for this model are cut out of a video.
+
+        A preset sets it; otherwise it follows from the model's arguments, with crops of 224 pixels
+        where the model takes any size.
+        """
+        if self._clip_spec is not None:
+            return self._clip_spec
+        height, width = (size or DEFAULT_CROP_SIZE for size in self.input_shape[2:4])
+        return ClipSpec.for_crop(self.num_segments, self.frames_per_segment, height, width)
+
+    @clip_spec.setter
+    def clip_spec(self, spec: ClipSpec) -> None:
+        expected = (self.num_segments, self.frames_per_segment)
+        if (spec.num_segments, spec.frames_per_segment) != expected:
+            raise ValueError(
+                f"The model takes {expected[0]} segments of {expected[1]} frames. "
+                f"Received: clip_spec={spec}"
+            )
+        self._clip_spec = spec
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, without `weights`: a config never loads anything."""
+        config = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "input_shape": self.input_shape[1:],
+            **{argument: getattr(self, argument) for argument in _STORED_ARGUMENTS},
+        }
+        # Rebuilding from arguments would thaw what the user froze.
+        frozen = [layer.name for layer in self.layers if layer.weights and not layer.trainable]
+        if self.trainable and frozen:
+            config["frozen_layers"] = frozen
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> TDNResNet:
+        config = dict(config)
+        frozen = config.pop("frozen_layers", ())
+        if isinstance(config.get("dtype"), dict):
+            config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
+        model = cls(**config)
+        for name in frozen:
+            model.get_layer(name).trainable = False
+        return model
+
+
+_STORED_ARGUMENTS = (
+    "stage_depths",
+    "width",
+    "short_term",
+    "long_term",
+    "temporal_shift",
+    "include_top",
+    "pooling",
+    "classes",
+    "classifier_activation",
+    "num_segments",
+    "frames_per_segment",
+    "dropout_rate",
+    "include_preprocessing",
+    "appearance_weight",
+    "motion_weight",
+    "labels",
+)
+
+
+def _fusion_weights(
+    num_segments: int, appearance_weight: float | None, motion_weight: float | None
+) -> tuple[float, float]:
+    default = EQUAL_WEIGHTS if num_segments == EQUAL_WEIGHT_SEGMENTS else OTHER_WEIGHTS
+    return (
+        default[0] if appearance_weight is None else appearance_weight,
+        default[1] if motion_weight is None else motion_weight,
+    )
