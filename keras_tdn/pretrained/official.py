@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_tdn.pretrained.binding import Binding, Layout, assign_all
@@ -65,7 +66,7 @@ def to_official_state_dict(model: Any) -> dict[str, np.ndarray]:
     """
     state: dict[str, np.ndarray] = {}
     for binding in _bindings(model, HEAD_NAMES[0] if model.dropout_rate else HEAD_NAMES[1]):
-        value = np.asarray(binding.variable.numpy(), np.float32)
+        value = keras.ops.convert_to_numpy(binding.variable).astype(np.float32)
         state[binding.name] = np.ascontiguousarray(binding.layout.to_torch(value))
         if binding.subtract is not None:
             state[binding.subtract] = np.zeros(binding.shape, np.float32)
