@@ -1,16 +1,27 @@
 """Temporal Difference Networks (TDN) for video action recognition in Keras 3."""
 
-from keras_tdn import layers
-from keras_tdn.models import TDNResNet, TDNResNet50, TDNResNet101
-from keras_tdn.specs import ClipSpec, Normalization
+from keras_tdn.quiet import quiet_start
+
+# Layers and models are imported at once, so that Keras finds them by name in saved files.
+with quiet_start():
+    from keras_tdn import data, labels, layers, pretrained
+    from keras_tdn.models import TDNResNet, TDNResNet50, TDNResNet101
+    from keras_tdn.prediction import Prediction, decode_predictions, predict_video
+    from keras_tdn.specs import ClipSpec, Normalization
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "ClipSpec",
     "Normalization",
+    "Prediction",
     "TDNResNet",
     "TDNResNet50",
     "TDNResNet101",
+    "data",
+    "decode_predictions",
+    "labels",
     "layers",
+    "predict_video",
+    "pretrained",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from fractions import Fraction
 
 import av
@@ -76,13 +77,11 @@ def encode_video(
         if cover:
             picture = output.add_stream("mjpeg", rate=1)
             picture.width, picture.height, picture.pix_fmt = WIDTH, HEIGHT, "yuvj420p"
-            picture.disposition = av.stream.Disposition.attached_pic
+            picture.disposition = av.stream.Disposition.attached_pic.value
         stream = output.add_stream(codec, rate=25, options=options or {})
         height, width = size if turns % 2 == 0 else size[::-1]
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
         stream.time_base = Fraction(1, 25)
-        if rotation:
-            stream.set_display_rotation(rotation)
         if cover:
             output.mux(picture.encode(av.VideoFrame.from_ndarray(numbered_frame(255))))
             output.mux(picture.encode(None))
@@ -92,7 +91,19 @@ def encode_video(
             frame.pts, frame.time_base = index, Fraction(1, 25)
             output.mux(_packets(stream, frame, wrong_timestamps))
         output.mux(_packets(stream, None, wrong_timestamps))
-    return file.getvalue()
+    return _tag_rotation(file.getvalue(), rotation)
+
+
+def _tag_rotation(video: bytes, rotation: int) -> bytes:
+    """Writes the matrix into an MP4's track header, because older PyAV cannot."""
+    if rotation == 0:
+        return video
+    cosine, sine = {90: (0, 1), 180: (-1, 0), -90: (0, -1)}[rotation]
+    one = 1 << 16
+    matrix = (cosine * one, -sine * one, 0, sine * one, cosine * one, 0, 0, 0, 1 << 30)
+    start = video.index(b"tkhd") + 4 + 40
+    packed = struct.pack(">9i", *matrix)
+    return video[:start] + packed + video[start + len(packed) :]
 
 
 def _packets(

@@ -1,0 +1,107 @@
+"""Class names by data set, from a file or as given."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+# The lists follow the indices that the authors' annotation scripts give: all but one are sorted by
+# code point. Something-Something V1 is published unsorted and sorted by those scripts; both
+# versions then hold the same names, written without the brackets around "something". UCF101 keeps
+# the numbers of its own class index, which ignores case (Hammering before HammerThrow).
+DATASETS = (
+    "hmdb51",
+    "kinetics400",
+    "something_something_v1",
+    "something_something_v2",
+    "ucf101",
+)
+
+
+def load_labels(source: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
+    """Loads class names in the order of a model's scores.
+
+    Use it to name scores, or to give a model of your own its labels.
+
+    Args:
+        source: A data set's name: `"hmdb51"`, `"kinetics400"`, `"something_something_v1"`,
+            `"something_something_v2"` or `"ucf101"`; or the path of a UTF-8 text file with one name
+            per line; or the names themselves. A file that is called like a data set is reached as
+            `"./NAME"`.
+
+    Returns:
+        The names, as many as there are classes.
+
+    Raises:
+        ValueError: if there is no such data set or file, or if a name is empty or occurs twice.
+
+    Example:
+
+    >>> load_labels("kinetics400")[17]
+    'bee keeping'
+    """
+    if isinstance(source, str) and source in DATASETS:
+        resource = importlib.resources.files("keras_tdn.labels").joinpath(f"{source}.txt")
+        return _parse(resource.read_bytes(), f"the labels of {source}")
+    if isinstance(source, (str, os.PathLike)):
+        return _read_file(source)
+    if isinstance(source, Sequence) and not isinstance(source, (bytes, bytearray)):
+        names = tuple(source)
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError(f"Labels are strings. Received: {names!r}")
+        return _check([name.strip() for name in names], "the labels", "item", start=0)
+    raise ValueError(
+        "Labels are a data set's name, the path of a text file, or a sequence of strings. "
+        f"Received: {type(source).__name__}"
+    )
+
+
+def _read_file(source: str | os.PathLike[str]) -> tuple[str, ...]:
+    path = Path(source)
+    if path.is_dir():
+        raise ValueError(
+            f"Labels are read from a text file with one name per line, but {str(path)!r} is a "
+            "directory. Pass the path of the file in it."
+        )
+    if not path.exists():
+        raise ValueError(
+            f"There are no labels called {str(path)!r}: it is neither a file nor one of the data "
+            f"sets {', '.join(DATASETS)}."
+        )
+    return _parse(path.read_bytes(), repr(str(path)))
+
+
+def _parse(content: bytes, origin: str) -> tuple[str, ...]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"Labels are read as UTF-8 text, one name per line, but {origin} has other bytes at "
+            f"position {error.start}. Save it as UTF-8."
+        ) from error
+    # Not `splitlines`, which also splits at separators that a name could contain.
+    lines = [line.strip() for line in text.split("\n")]
+    if lines[-1] == "":
+        lines.pop()
+    return _check(lines, origin, "line", start=1)
+
+
+def _check(names: Iterable[str], origin: str, unit: str, start: int) -> tuple[str, ...]:
+    first_seen: dict[str, int] = {}
+    for number, name in enumerate(names, start):
+        if not name:
+            raise ValueError(
+                f"Every class needs a name, but {unit} {number} of {origin} is empty. Remove it or "
+                "name it."
+            )
+        if name in first_seen:
+            raise ValueError(
+                f"Every class needs a name of its own, but {name!r} is both {unit} "
+                f"{first_seen[name]} and {unit} {number} of {origin}."
+            )
+        first_seen[name] = number
+    if not first_seen:
+        raise ValueError(f"There has to be at least one label, but there is none in {origin}.")
+    return tuple(first_seen)

@@ -1,0 +1,232 @@
+"""From a video, or from scores, to named predictions."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from keras_tdn.data.frame_transforms import check_frames, resize_and_center_crop
+from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.labels import load_labels
+from keras_tdn.specs import ClipSpec, Normalization
+
+if TYPE_CHECKING:
+    from keras_tdn.data.decoding import VideoSource
+
+Labels = str | os.PathLike[str] | Sequence[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """One class and its score.
+
+    Args:
+        index: Position of the class in the model's scores.
+        label: Name of the class.
+        score: Its score; a probability where the scores are.
+    """
+
+    index: int
+    label: str
+    score: float
+
+
+def decode_predictions(
+    scores: Any, top: int = 5, labels: Labels | None = None
+) -> list[list[Prediction]]:
+    """Names the highest scores of each sample.
+
+    Use it on what `model.predict` returns. Scores are taken as they are: apply a softmax first
+    where a model gives logits and probabilities are wanted.
+
+    Args:
+        scores: Array of shape `(batch, classes)`.
+        top: How many classes to name for each sample; with fewer classes than that, all.
+        labels: Names in the order of the scores: a data set's name such as `"kinetics400"`, the
+            path of a text file with one name per line, or the names themselves. `None` calls them
+            `class 0`, `class 1` and so on.
+
+    Returns:
+        For each sample a list of `Prediction(index, label, score)`, highest score first; equal
+        scores keep the order of the classes.
+
+    Raises:
+        ValueError: if `scores` are of another rank or not finite, if `top` is not a positive
+            integer, or if there are not as many labels as classes.
+
+    Example:
+
+    >>> decode_predictions([[0.1, 0.7, 0.2]], top=1, labels=["fall", "geton", "roll"])
+    [[Prediction(index=1, label='geton', score=0.7)]]
+    """
+    top = _check_top(top)
+    array = _check_scores(scores)
+    classes = array.shape[1]
+    names = None if labels is None else load_labels(labels)
+    if names is not None and len(names) != classes:
+        raise ValueError(
+            f"There must be one label for each class: the scores have {classes} classes and "
+            f"`labels` has {len(names)} names. Pass the labels that the model was trained with."
+        )
+    decoded = []
+    for sample in array:
+        # Sorted upside down, because only that keeps equal scores in the order of the classes.
+        order = np.argsort(-sample, kind="stable")[:top].tolist()
+        decoded.append(
+            [
+                Prediction(
+                    index=index,
+                    label=f"class {index}" if names is None else names[index],
+                    score=float(sample[index]),
+                )
+                for index in order
+            ]
+        )
+    return decoded
+
+
+def predict_video(
+    model: keras.Model,
+    source: VideoSource | np.ndarray,
+    *,
+    top: int = 5,
+    labels: Labels | None = None,
+    clip_spec: ClipSpec | None = None,
+) -> list[Prediction]:
+    """Names what happens in one video.
+
+    Use it for a video at hand; the view is the paper's cheap one: one clip of centre-sampled
+    segments, one centre crop. A video with fewer frames than the clip repeats its last ones.
+
+    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
+    CVPR 2021, section 4; arXiv:2012.10071.
+
+    Args:
+        model: A model from clips to scores, such as `TDNResNet50`. If it gives logits
+            (`classifier_activation=None`), a softmax turns them into probabilities. If it was made
+            with `include_preprocessing=False`, pixels are normalised as `clip_spec` says.
+        source: The video: a path, the content of a file as bytes, a binary file object, or all its
+            frames as a uint8 array of shape `(num_frames, height, width, 3)`, pixels in [0, 255].
+        top: How many classes to name; with fewer classes than that, all.
+        labels: Class names, as in `decode_predictions`. `None` takes the model's own.
+        clip_spec: How to cut the clip. `None` takes the model's own.
+
+    Returns:
+        List of `Prediction(index, label, score)`, highest score first.
+
+    Raises:
+        ValueError: if the video cannot be read (a `VideoDecodeError`) or an argument does not fit.
+
+    Example:
+
+    >>> model = keras_tdn.TDNResNet50(weights="kinetics400")
+    >>> for prediction in keras_tdn.predict_video(model, "video.mp4", top=3):
+    ...     print(prediction.label, prediction.score)
+    """
+    # Wrong arguments are reported before the time that decoding and the model take is spent.
+    _check_top(top)
+    spec = _clip_spec_of(model) if clip_spec is None else clip_spec
+    _check_model(model, spec)
+    labels = getattr(model, "labels", None) if labels is None else labels
+    names = None if labels is None else load_labels(labels)
+
+    def choose(num_frames: int) -> np.ndarray:
+        return center_indices(num_frames, spec.num_segments, spec.frames_per_segment).ravel()
+
+    if isinstance(source, np.ndarray):
+        check_frames(source)
+        frames = source[choose(len(source))]
+    else:
+        # Imported here so that importing the package does not load the decoder.
+        from keras_tdn.data.decoding import read_frames
+
+        frames = read_frames(source, choose)
+    clip = resize_and_center_crop(frames, spec)
+    if not getattr(model, "include_preprocessing", True):
+        clip = _normalize(clip, spec.normalization)
+    # Compiled once per model and kept, where calling the model would run it step by step and, on
+    # PyTorch, record gradients.
+    scores = _check_scores(model.predict_on_batch(clip[np.newaxis]))
+    if _gives_logits(model):
+        scores = _softmax(scores)
+    return decode_predictions(scores, top, names)[0]
+
+
+def _clip_spec_of(model: keras.Model) -> ClipSpec:
+    spec = getattr(model, "clip_spec", None)
+    if spec is None:
+        raise ValueError(
+            f"The model {getattr(model, 'name', model)!r} does not say how its clips are cut: it "
+            "has no `clip_spec`. Pass `clip_spec=keras_tdn.ClipSpec(...)`, or use a TDN model."
+        )
+    return spec
+
+
+def _check_model(model: keras.Model, spec: ClipSpec) -> None:
+    if getattr(model, "include_top", True) is False:
+        raise ValueError(
+            "A model without its classifier gives features, not scores. Build it with "
+            "`include_top=True`."
+        )
+    expected = getattr(model, "input_shape", None)
+    shape = (spec.num_frames, spec.height, spec.width, 3)
+    if isinstance(expected, tuple) and (
+        len(expected) != 5
+        or any(
+            size is not None and size != given
+            for size, given in zip(expected[1:], shape, strict=True)
+        )
+    ):
+        raise ValueError(
+            f"The model takes clips of shape {expected[1:]}, but the clip_spec makes clips of "
+            f"shape {shape}. Pass a `clip_spec` that fits the model."
+        )
+
+
+def _gives_logits(model: keras.Model) -> bool:
+    # A model without the attribute is not one of ours; its scores are left as they are.
+    activation = getattr(model, "classifier_activation", "unknown")
+    return activation is None or activation in ("linear", keras.activations.linear)
+
+
+def _normalize(clip: np.ndarray, normalization: Normalization) -> np.ndarray:
+    mean = np.asarray(normalization.mean, np.float32)
+    std = np.asarray(normalization.std, np.float32)
+    return (clip.astype(np.float32) / np.float32(255) - mean) / std
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def _check_top(top: int) -> int:
+    try:
+        number = operator.index(top)
+    except TypeError:
+        number = 0
+    if isinstance(top, bool) or number < 1:
+        raise ValueError(f"`top` must be an integer of at least 1. Received: top={top!r}")
+    return number
+
+
+def _check_scores(scores: Any) -> np.ndarray:
+    # Wide enough for every kind of score, bfloat16 of mixed precision included.
+    array = np.asarray(keras.ops.convert_to_numpy(scores)).astype(np.float64)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(
+            "Scores have the shape (batch, classes); put those of one sample in a batch with "
+            f"`scores[None]`. Received: shape={array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(
+            "Scores must be finite numbers. Received NaN or infinity; the model's weights or its "
+            "input are broken."
+        )
+    return array

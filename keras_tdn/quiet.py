@@ -1,0 +1,47 @@
+"""A clean terminal for the `keras-tdn` command. Imported as a library, nothing is silenced."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import sys
+from collections.abc import Iterator
+
+COMMAND = "keras-tdn"
+MODULE = "keras_tdn"
+# TensorFlow's own setting; whoever sets it wants to read what it lets through.
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+NO_LOGS = "3"
+
+
+def running_as_command() -> bool:
+    """Whether this process is `keras-tdn ...` or `python -m keras_tdn ...`."""
+    module_run = sys.orig_argv[1:3] == ["-m", MODULE]
+    return module_run or pathlib.Path(sys.argv[0] if sys.argv else "").stem == COMMAND
+
+
+@contextlib.contextmanager
+def quiet_start() -> Iterator[None]:
+    """Keeps a backend's start-up messages off the terminal of the command.
+
+    TensorFlow writes some of them before it reads any setting that would stop it, so standard
+    error is closed meanwhile. Exceptions are reported as ever: Python does so later.
+    """
+    if not running_as_command() or LOG_LEVEL in os.environ:
+        yield
+        return
+    os.environ[LOG_LEVEL] = NO_LOGS
+    try:
+        saved = os.dup(2)
+    except OSError:
+        # There is no standard error to keep clean.
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

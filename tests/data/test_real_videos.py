@@ -1,0 +1,100 @@
+"""Every fixture against a plain sequential decode. Skips where the videos are not at hand."""
+
+import os
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import keras_tdn
+from keras_tdn.data.decoding import read_frames
+from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.prediction import predict_video
+
+REPOSITORY = Path(__file__).parents[2]
+VIDEOS = Path(os.environ.get("KERAS_TDN_VIDEOS", REPOSITORY.parent / "shared" / "videos"))
+FIXTURES = sorted(path for path in (VIDEOS / "fixtures").glob("*") if path.is_file())
+
+# What a player shows. `decord_unordered.mov` stores its four frames as 0, 3, 1, 2. The two clips
+# of HMDB51 (`torchvision_S...`, `torchvision_T...`) have a placeholder packet after each pair of
+# frames that AVI had to store together, so one frame fewer than packets. The AVI files with
+# B-frames have timestamps that run backwards in the order shown.
+NUM_FRAMES = {
+    "decord_unordered.mov": 4,
+    "decord_video_90.mov": 3,
+    "moviepy_big_buck_bunny_0_30.webm": 720,
+    "moviepy_pigs_in_a_polka.gif": 30,
+    "torchvision_SchoolRulesHowTheyHelpUs_wave_f_nm_np1_ba_med_0.avi": 74,
+    "torchvision_TrumanShow_wave_f_nm_np1_fr_med_26.avi": 48,
+    "torchcodec_nasa_13013.mp4": 325,
+}
+
+needs_videos = pytest.mark.skipif(
+    not FIXTURES, reason=f"no real videos in {VIDEOS}; set KERAS_TDN_VIDEOS to their folder"
+)
+
+
+def plain_decode(path, wanted):
+    """Frame count and the wanted frames, by one pass that knows nothing of this package."""
+    wanted, pictures, count = set(wanted), {}, 0
+    with av.open(str(path), metadata_errors="ignore") as container:
+        for frame in container.decode(video=0):
+            if count in wanted:
+                turns = {0: 0, -90: 3, 90: 1, 180: 2, -180: 2}[frame.rotation]
+                pictures[count] = np.rot90(frame.to_ndarray(format="rgb24"), turns)
+            count += 1
+    return count, pictures
+
+
+def spread(num_frames):
+    """Both ends, the middle, and the first segments' frames."""
+    some = {0, 1, 2, num_frames // 2, num_frames - 2, num_frames - 1}
+    return sorted(
+        {index for index in some if 0 <= index < num_frames}
+        | set(center_indices(num_frames, 2).ravel().tolist())
+    )
+
+
+@needs_videos
+def test_all_fixtures_are_there():
+    assert len(FIXTURES) == 40
+
+
+@needs_videos
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.name)
+def test_same_as_a_plain_decode(path, capfd):
+    counts = []
+
+    def choose(num_frames):
+        counts.append(num_frames)
+        return spread(num_frames)
+
+    frames = read_frames(path, choose)
+    num_frames, expected = plain_decode(path, spread(counts[0]))
+    assert counts == [num_frames]
+    assert num_frames == NUM_FRAMES.get(path.name, num_frames)
+    np.testing.assert_array_equal(frames, [expected[index] for index in spread(num_frames)])
+    assert capfd.readouterr().err == ""
+
+
+@pytest.fixture(scope="module")
+def model():
+    return keras_tdn.TDNResNet(
+        (1, 1, 1, 1), width=16, classes=10, num_segments=4, input_shape=(20, 32, 32, 3)
+    )
+
+
+@needs_videos
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.name)
+def test_predict_video(path, model):
+    predictions = predict_video(model, path)
+    assert len(predictions) == 5
+    assert 0 < predictions[-1].score <= predictions[0].score < 1
+
+
+@needs_videos
+def test_rotated_fixture_is_upright():
+    # The photographed keyboard has its letter rows one below the other.
+    frames = read_frames(VIDEOS / "fixtures" / "decord_video_90.mov", lambda num_frames: [0])
+    assert frames.shape == (1, 568, 320, 3)

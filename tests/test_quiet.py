@@ -1,0 +1,53 @@
+"""The command keeps the backend's start-up messages to itself; the library does not."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from keras_tdn import quiet
+
+
+def standard_error(argv, level=None):
+    """What a process writes that makes noise while starting, as `argv` would have started it."""
+    code = (
+        f"import sys, runpy; sys.orig_argv = {argv!r}; sys.argv = sys.orig_argv[1:]\n"
+        f"quiet = runpy.run_path({quiet.__file__!r})\n"
+        "import os\n"
+        "with quiet['quiet_start']():\n"
+        "    os.write(2, b'noise ')\n"
+        "sys.stderr.write('said')\n"
+    )
+    environment = {key: v for key, v in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    if level is not None:
+        environment["TF_CPP_MIN_LOG_LEVEL"] = level
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stderr
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["python", "-m", "keras_tdn", "predict"], ["python", "/usr/bin/keras-tdn", "predict"]],
+)
+def test_command_starts_quietly(argv):
+    assert standard_error(argv) == "said"
+    assert standard_error(argv, level="0") == "noise said"
+
+
+@pytest.mark.parametrize("argv", [["python", ""], ["python", "train.py"], ["python", "-m", "pytest"]])
+def test_library_silences_nothing(argv):
+    assert standard_error(argv) == "noise said"
+
+
+def test_errors_while_starting_are_raised():
+    with pytest.raises(ZeroDivisionError), quiet.quiet_start():
+        _ = 1 / 0
+
+
+def test_help_is_all_that_help_prints():
+    command = [sys.executable, "-m", "keras_tdn", "--help"]
+    environment = {key: v for key, v in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    result = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert result.stdout.startswith("usage: keras-tdn")
+    assert result.stderr == ""
