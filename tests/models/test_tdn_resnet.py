@@ -220,7 +220,7 @@ def test_fit_learns_what_it_is_shown():
     model = TDNResNet((1, 1, 1, 1), width=16, classes=2, num_segments=2, dropout_rate=0.0)
     dark, bright = np.full((2, 10, 32, 32, 3), 40, "uint8"), np.full((2, 10, 32, 32, 3), 200, "uint8")
     x, y = np.concatenate([dark, bright]), np.array([0, 0, 1, 1])
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     losses = model.fit(x, y, batch_size=4, epochs=8, verbose=0).history["loss"]
     assert losses[-1] < 0.5 * losses[0]
 

@@ -1,0 +1,202 @@
+"""Starting from a ResNet that was trained on ImageNet, as the published models did."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import safetensors
+from safetensors.numpy import load_file
+
+from keras_tdn.layers import LongTermTDM, ShortTermTDM, TemporalShift
+from keras_tdn.pretrained.binding import Binding, Layout, assign_all
+from keras_tdn.pretrained.hub import HubFile, fetch_file
+from keras_tdn.pretrained.imagenet_keras import read_keras_resnet
+
+# Torchvision's first ImageNet weights, which the authors' models started from.
+# Of the ResNet101 no digest is on record here: the one that the hub declares is checked instead.
+IMAGENET_FILES = {
+    (3, 4, 6, 3): HubFile(
+        repo="timm/resnet50.tv_in1k",
+        filename="model.safetensors",
+        revision="78f3ecfdb38e06d9b8397f662e7ab8fee96026fa",
+        sha256="5d061a3c593d795bfe682d9b152bafbcf550579873492def3515b46db1189888",
+        size=102_469_840,
+    ),
+    (3, 4, 23, 3): HubFile(repo="timm/resnet101.tv_in1k", filename="model.safetensors"),
+}
+IMAGENET_WIDTH = 64
+
+SAFETENSORS_SUFFIX = ".safetensors"
+KERAS_SUFFIXES = (".h5", ".hdf5")
+CLASSIFIER = "fc."
+BATCH_COUNTER = ".num_batches_tracked"
+
+MOTION_STAGE = "motion_stage1_"
+APPEARANCE_STAGE = "stage1_"
+# What keeps its initial values: an ImageNet classifier knows other classes, a 2-D network no time.
+NEW_LAYERS = (LongTermTDM, ShortTermTDM, TemporalShift, keras.layers.Dense)
+
+
+def load_imagenet(
+    model: Any,
+    source: str | os.PathLike[str] | HubFile | None = None,
+    epsilon: float | None = None,
+) -> None:
+    """Fills a TDN model's stem and stages from a ResNet that was trained on ImageNet.
+
+    The motion stem becomes the stem's mean over its input channels, repeated for every channel of
+    the differences, and the motion stage a copy of stage 1, as in the authors' code. The motion
+    stem's batch norm, the temporal modules and the classifier keep their values; ImageNet's own
+    classifier is dropped.
+
+    Args:
+        model: A `keras_tdn.TDNResNet`, with or without classifier and temporal modules.
+        source: `None` for torchvision's weights, downloaded from the Hugging Face Hub; a `HubFile`
+            for a copy elsewhere on it; or a local file: a `.safetensors` file with torchvision's
+            names, or a Keras weights file (`.h5`) of `keras.applications.ResNet50` or `ResNet101`,
+            which is converted to this model's colours, scale and batch norm constants.
+        epsilon: Of the batch norms in a Keras file, if it is not the one that goes with its names.
+
+    Raises:
+        ValueError: if the file is no such ResNet, is one of another depth or width, or if anything
+            is missing, left over, of another shape or not finite. The model is unchanged then.
+        OSError: if the file could not be downloaded.
+
+    Example:
+
+    >>> model = keras_tdn.TDNResNet50(classes=174)
+    >>> load_imagenet(model, "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5")
+    """
+    path = _path(model, source)
+    arrays = _read(path, epsilon)
+    _check_architecture(model, arrays, path)
+    assign_all(_bindings(model), arrays, _imagenet_variables(model))
+    if model.short_term:
+        _start_motion_path(model)
+
+
+def _path(model: Any, source: str | os.PathLike[str] | HubFile | None) -> pathlib.Path:
+    if source is None:
+        source = IMAGENET_FILES.get(model.stage_depths)
+        if source is None or model.width != IMAGENET_WIDTH:
+            raise ValueError(
+                "ImageNet weights can be downloaded for stage_depths "
+                f"{' and '.join(str(depths) for depths in IMAGENET_FILES)} with a width of "
+                f"{IMAGENET_WIDTH}. Received: stage_depths={model.stage_depths}, "
+                f"width={model.width}. Use TDNResNet50 or TDNResNet101, or pass the path of a file."
+            )
+    if isinstance(source, HubFile):
+        return fetch_file(source)
+    path = pathlib.Path(source)
+    if not path.is_file():
+        raise ValueError(f"There is no file of ImageNet weights at '{path}'.")
+    return path
+
+
+def _read(path: pathlib.Path, epsilon: float | None) -> dict[str, np.ndarray]:
+    """A ResNet's tensors under torchvision's names, without its classifier and batch counters."""
+    suffix = path.suffix.lower()
+    if suffix in KERAS_SUFFIXES:
+        return read_keras_resnet(path, epsilon)
+    if suffix != SAFETENSORS_SUFFIX:
+        raise ValueError(
+            f"ImageNet weights are read from '{SAFETENSORS_SUFFIX}' files with torchvision's names "
+            f"and from Keras weights files {KERAS_SUFFIXES}. Received: '{path}'"
+        )
+    if epsilon is not None:
+        raise ValueError(
+            "`epsilon` is for Keras weights files; torchvision's batch norms have this model's. "
+            f"Received: epsilon={epsilon} with '{path}'"
+        )
+    try:
+        arrays = load_file(path)
+    except (safetensors.SafetensorError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"'{path}' is not a safetensors file that NumPy can hold ({error}): download it again, "
+            "or store its tensors as float32."
+        ) from error
+    return {
+        name: array
+        for name, array in arrays.items()
+        if not name.startswith(CLASSIFIER) and not name.endswith(BATCH_COUNTER)
+    }
+
+
+def _check_architecture(model: Any, arrays: Mapping[str, np.ndarray], path: pathlib.Path) -> None:
+    depths = tuple(
+        len({match[1] for name in arrays if (match := re.match(rf"layer{stage}\.(\d+)\.", name))})
+        for stage in range(1, 5)
+    )
+    if "conv1.weight" not in arrays or not all(depths):
+        raise ValueError(
+            f"'{path}' holds no ResNet: expected names such as 'conv1.weight' and "
+            f"'layer1.0.conv1.weight'. Received {len(arrays)} names: "
+            f"{', '.join(sorted(arrays)[:5])}"
+        )
+    width = arrays["conv1.weight"].shape[0]
+    if (depths, width) != (model.stage_depths, model.width):
+        raise ValueError(
+            f"'{path}' holds a ResNet with stage depths {depths} and width {width}, the model has "
+            f"stage depths {model.stage_depths} and width {model.width}: "
+            "build the model that fits the file, or pass the file that fits the model."
+        )
+
+
+def _imagenet_variables(model: Any) -> list[Any]:
+    return [
+        variable
+        for layer in model.layers
+        if not isinstance(layer, NEW_LAYERS) and not layer.name.startswith(MOTION_STAGE)
+        for variable in layer.weights
+    ]
+
+
+def _bindings(model: Any) -> Iterator[Binding]:
+    yield from _conv_norm(model, "stem_conv", "stem_norm", "conv1", "bn1")
+    for stage, depth in enumerate(model.stage_depths, start=1):
+        for block in range(depth):
+            ours, theirs = f"stage{stage}_block{block}", f"layer{stage}.{block}"
+            for part in (1, 2, 3):
+                yield from _conv_norm(
+                    model,
+                    f"{ours}_conv{part}",
+                    f"{ours}_norm{part}",
+                    f"{theirs}.conv{part}",
+                    f"{theirs}.bn{part}",
+                )
+            if block == 0:
+                yield from _conv_norm(
+                    model,
+                    f"{ours}_shortcut_conv",
+                    f"{ours}_shortcut_norm",
+                    f"{theirs}.downsample.0",
+                    f"{theirs}.downsample.1",
+                )
+
+
+def _conv_norm(
+    model: Any, conv: str, norm: str, their_conv: str, their_norm: str
+) -> Iterator[Binding]:
+    layer = model.get_layer(norm)
+    yield Binding(model.get_layer(conv).kernel, f"{their_conv}.weight", Layout.CONV)
+    yield Binding(layer.gamma, f"{their_norm}.weight", Layout.VECTOR)
+    yield Binding(layer.beta, f"{their_norm}.bias", Layout.VECTOR)
+    yield Binding(layer.moving_mean, f"{their_norm}.running_mean", Layout.VECTOR)
+    yield Binding(layer.moving_variance, f"{their_norm}.running_var", Layout.VECTOR)
+
+
+def _start_motion_path(model: Any) -> None:
+    stem = keras.ops.convert_to_numpy(model.get_layer("stem_conv").kernel)
+    kernel = model.get_layer("short_term_tdm").conv.kernel
+    mean = np.mean(stem, axis=2, keepdims=True, dtype=np.float64)
+    kernel.assign(np.broadcast_to(mean, kernel.shape))
+    for layer in model.layers:
+        if layer.name.startswith(MOTION_STAGE) and layer.weights:
+            twin = APPEARANCE_STAGE + layer.name.removeprefix(MOTION_STAGE)
+            layer.set_weights(model.get_layer(twin).get_weights())
