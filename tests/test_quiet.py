@@ -23,7 +23,9 @@ def standard_error(argv, level=None):
     if level is not None:
         environment["TF_CPP_MIN_LOG_LEVEL"] = level
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stderr
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, env=environment
+    ).stderr
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,9 @@ def test_command_starts_quietly(argv):
     assert standard_error(argv, level="0") == "noise said"
 
 
-@pytest.mark.parametrize("argv", [["python", ""], ["python", "train.py"], ["python", "-m", "pytest"]])
+@pytest.mark.parametrize(
+    "argv", [["python", ""], ["python", "train.py"], ["python", "-m", "pytest"]]
+)
 def test_library_silences_nothing(argv):
     assert standard_error(argv) == "noise said"
 

@@ -1,0 +1,53 @@
+"""The `keras-tdn` command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import keras_tdn
+from keras_tdn.cli import convert, predict
+
+# Each is a module with `add_parser(subparsers)`, which sets the default `run`, and with
+# `run(args) -> int`.
+COMMANDS = (predict, convert)
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a subcommand.
+
+    Args:
+        argv: Arguments without the program's name. `None` takes those of the process.
+
+    Returns:
+        Exit status: 0, or 2 after an error that is the user's to mend, or 130 after Ctrl-C.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader has left, as `head` does. Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_ERROR
+    except (ValueError, OSError, ImportError) as error:
+        message = " ".join(str(error).split())
+        sys.stderr.write(f"keras-tdn: error: {message}\n")
+        return EXIT_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="keras-tdn", description="Temporal Difference Networks for video action recognition."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {keras_tdn.__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return parser

@@ -1,8 +1,14 @@
 """Weights from elsewhere: the authors' checkpoints, ImageNet and presets."""
 
+from keras_tdn.pretrained.conversion import ConversionReport, convert_official_checkpoint
 from keras_tdn.pretrained.official import load_official_state_dict, to_official_state_dict
+from keras_tdn.pretrained.presets import load_preset, save_preset
 
 __all__ = [
+    "ConversionReport",
+    "convert_official_checkpoint",
     "load_official_state_dict",
+    "load_preset",
+    "save_preset",
     "to_official_state_dict",
 ]

@@ -74,7 +74,7 @@ def _dynamic(shape):
 
 
 def check_config(cls, non_default):
-    """Builds with every argument non-default and compares arguments, not configs with themselves."""
+    """Builds with every argument non-default; compares arguments, not configs with themselves."""
     layer = cls(**non_default, name="renamed", trainable=False)
     config = layer.get_config()
     for argument, value in non_default.items():

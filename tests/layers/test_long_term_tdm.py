@@ -56,7 +56,9 @@ def test_golden_training(name):
         (layer.full_scale_norm, "bn3_smallscale4", 2, n * h * w),
     ):
         mean = GOLDEN[f"{name}/after_train/{theirs}.running_mean"]
-        np.testing.assert_allclose(keras.ops.convert_to_numpy(norm.moving_mean), mean, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(norm.moving_mean), mean, rtol=1e-4, atol=1e-6
+        )
         # PyTorch adds the unbiased variance to its average, Keras the biased one: what was added
         # differs by (count - 1) / count, what was kept from before does not.
         kept = 0.9**updates * before[f"{theirs}.running_var"]
@@ -76,7 +78,7 @@ def test_zero_weights_pass_the_input_through():
 
 
 def test_constant_gate_by_hand():
-    # With gamma 0 and beta b every gate is sigmoid(b) - 0.5, so the output is x * (0.5 + sigmoid(b)).
+    # With gamma 0 and beta b every gate is sigmoid(b) - 0.5: the output is x * (0.5 + sigmoid(b)).
     layer = LongTermTDM(num_segments=2)
     x = random_like((4, 5, 5, 32))
     layer.build(x.shape)

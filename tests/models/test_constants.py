@@ -14,7 +14,12 @@ BUILDERS = {"resnet50": keras_tdn.TDNResNet50, "resnet101": keras_tdn.TDNResNet1
 
 @pytest.mark.parametrize(
     ("name", "segments", "giga_macs"),
-    [("resnet50", 8, 35.64), ("resnet50", 16, 71.28), ("resnet101", 8, 65.84), ("resnet101", 16, 131.68)],
+    [
+        ("resnet50", 8, 35.64),
+        ("resnet50", 16, 71.28),
+        ("resnet101", 8, 65.84),
+        ("resnet101", 16, 131.68),
+    ],
 )
 def test_macs_of_one_view(name, segments, giga_macs):
     clip_shape = (segments * 5, 224, 224, 3)

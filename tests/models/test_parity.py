@@ -27,7 +27,7 @@ BOUND = 1e-4
 # With synthetic weights the 23 blocks of ResNet101's stage 3 amplify rounding a thousandfold: the
 # authors' own code in float32 and float64 differs by 3.0e-3 behind them, and its float64 result is
 # 2.9e-3 (logits) to 1.3e-2 (stage4_block2_ltdm) away from the float32 golden. The exact check of
-# this depth is tests/pretrained/test_conversion.py, in float64.
+# this depth is test_exact_parity.py, in float64.
 AMPLIFIED_BOUND = 4e-2
 AMPLIFIED_TAPS = ("stage3", "stage4_block2_ltdm", "stage4", "segment_logits", "logits")
 

@@ -60,7 +60,9 @@ def test_features_and_pooling():
         pooled = TDNResNet(**arguments, pooling=pooling)
         assert pooled.output_shape == (None, 512)
         pooled.set_weights(maps.get_weights())
-        np.testing.assert_allclose(run(pooled, clips(size=(64, 33))), expected, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(
+            run(pooled, clips(size=(64, 33))), expected, rtol=1e-3, atol=1e-5
+        )
 
 
 def test_names_can_be_read_and_addressed():
@@ -123,7 +125,9 @@ def test_static_and_dynamic_sizes_agree(size):
     x = clips(size=size, batch=3)
     expected = run(static, x)
     np.testing.assert_allclose(run(dynamic, x), expected, rtol=1e-3, atol=1e-6)
-    np.testing.assert_allclose(dynamic.predict(x, batch_size=2, verbose=0), expected, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(
+        dynamic.predict(x, batch_size=2, verbose=0), expected, rtol=1e-3, atol=1e-6
+    )
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has open axes")
@@ -218,7 +222,10 @@ def test_half_precision(policy):
 def test_fit_learns_what_it_is_shown():
     keras.utils.set_random_seed(1)
     model = TDNResNet((1, 1, 1, 1), width=16, classes=2, num_segments=2, dropout_rate=0.0)
-    dark, bright = np.full((2, 10, 32, 32, 3), 40, "uint8"), np.full((2, 10, 32, 32, 3), 200, "uint8")
+    dark, bright = (
+        np.full((2, 10, 32, 32, 3), 40, "uint8"),
+        np.full((2, 10, 32, 32, 3), 200, "uint8"),
+    )
     x, y = np.concatenate([dark, bright]), np.array([0, 0, 1, 1])
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     losses = model.fit(x, y, batch_size=4, epochs=8, verbose=0).history["loss"]

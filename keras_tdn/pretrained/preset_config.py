@@ -1,0 +1,189 @@
+"""What a preset's `config.json` says: plain JSON, every entry known and checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from keras_tdn.models import TDNResNet
+from keras_tdn.specs import ClipSpec
+
+FORMAT_VERSION = 1
+MODEL_CLASS = "TDNResNet"
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_int(value) or isinstance(value, float)
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_str(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _optional(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: value is None or check(value)
+
+
+def _list_of(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
+# Kinds only: the model's constructor checks the values.
+ARGUMENTS: dict[str, Callable[[object], bool]] = {
+    "stage_depths": _list_of(_is_int),
+    "width": _is_int,
+    "short_term": _is_bool,
+    "long_term": _is_bool,
+    "temporal_shift": _is_bool,
+    "include_top": _is_bool,
+    "input_shape": _list_of(_optional(_is_int)),
+    "pooling": _optional(_is_str),
+    "classes": _is_int,
+    "classifier_activation": _optional(_is_str),
+    "num_segments": _is_int,
+    "frames_per_segment": _is_int,
+    "dropout_rate": _is_number,
+    "include_preprocessing": _is_bool,
+    "appearance_weight": _optional(_is_number),
+    "motion_weight": _optional(_is_number),
+    "labels": _optional(_list_of(_is_str)),
+    "dtype": _is_str,
+    "name": _is_str,
+    "trainable": _is_bool,
+    "frozen_layers": _list_of(_is_str),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class PresetConfig:
+    """A model's arguments and how its clips are cut.
+
+    Args:
+        arguments: `TDNResNet`'s constructor arguments as JSON holds them, with the dtype policy by
+            name and the layers that are frozen.
+        clip_spec: The clips the model was trained on.
+    """
+
+    arguments: Mapping[str, Any]
+    clip_spec: ClipSpec
+
+    def __post_init__(self) -> None:
+        _check_entries("the model's arguments", self.arguments, ARGUMENTS)
+        for name, check in ARGUMENTS.items():
+            if not check(self.arguments[name]):
+                raise ValueError(
+                    f"A preset's config has another kind of value for the model's {name!r}. "
+                    f"Received: {name}={self.arguments[name]!r}"
+                )
+
+    @classmethod
+    def of(cls, model: TDNResNet, labels: tuple[str, ...] | None = None) -> PresetConfig:
+        """The config that describes `model`, with `labels` instead of its own if given."""
+        if type(model) is not TDNResNet:
+            raise ValueError(
+                f"A preset holds a {MODEL_CLASS}, such as TDNResNet50 builds. "
+                f"Received: {type(model).__name__}"
+            )
+        policy = model.dtype_policy
+        others = {layer.dtype_policy.name for layer in model.layers} - {policy.name, "float32"}
+        if type(policy) is not keras.dtype_policies.DTypePolicy or others:
+            raise ValueError(
+                "A preset holds a model with one plain dtype policy, not a quantized one. "
+                f"Received: dtype={policy}, and layers of {sorted(others)}"
+            )
+        config = {
+            **model.get_config(),
+            "dtype": policy.name,
+            "labels": model.labels if labels is None else labels,
+        }
+        config.setdefault("frozen_layers", [])
+        plain = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in config.items()
+        }
+        return cls(plain, model.clip_spec)
+
+    @classmethod
+    def from_json(cls, content: bytes) -> PresetConfig:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: if an entry is unknown, missing or of the wrong kind.
+        """
+        try:
+            config = json.loads(content.decode())
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"A preset's config must be JSON. Received: {error}") from error
+        if isinstance(config, dict) and config.get("format_version", 1) != FORMAT_VERSION:
+            raise ValueError(
+                f"This version of keras_tdn reads presets of format {FORMAT_VERSION}; upgrade it "
+                f"for another. Received: format_version={config['format_version']!r}"
+            )
+        _check_entries("config.json", config, ("format_version", "model", "clip_spec"))
+        model, clip_spec = config["model"], config["clip_spec"]
+        _check_entries("the model", model, ("class_name", "arguments"))
+        if model["class_name"] != MODEL_CLASS:
+            raise ValueError(
+                f"A preset's model must be a {MODEL_CLASS}. "
+                f"Received: class_name={model['class_name']!r}"
+            )
+        _check_entries("the clip_spec", clip_spec, [f.name for f in dataclasses.fields(ClipSpec)])
+        try:
+            return cls(model["arguments"], ClipSpec.from_config(clip_spec))
+        except TypeError as error:
+            raise ValueError(
+                f"A preset's clip_spec has another kind of value. Received: {clip_spec}"
+            ) from error
+
+    def to_json(self) -> bytes:
+        """Indented JSON in a fixed order."""
+        config = {
+            "format_version": FORMAT_VERSION,
+            "model": {
+                "class_name": MODEL_CLASS,
+                "arguments": {name: self.arguments[name] for name in ARGUMENTS},
+            },
+            "clip_spec": self.clip_spec.to_config(),
+        }
+        return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
+
+    def build(self) -> TDNResNet:
+        """The model, with random weights.
+
+        Raises:
+            ValueError: if an argument does not fit.
+        """
+        arguments = dict(self.arguments)
+        frozen = arguments.pop("frozen_layers")
+        try:
+            model = TDNResNet(**arguments)
+            for name in frozen:
+                model.get_layer(name).trainable = False
+            model.clip_spec = self.clip_spec
+        except TypeError as error:
+            raise ValueError(f"A preset's config does not make a model: {error}") from error
+        return model
+
+
+def _check_entries(what: str, entries: Any, expected: Any) -> None:
+    if not isinstance(entries, Mapping) or set(entries) != set(expected):
+        received = sorted(entries) if isinstance(entries, Mapping) else repr(entries)
+        differing = set(expected).symmetric_difference(
+            entries if isinstance(entries, Mapping) else ()
+        )
+        raise ValueError(
+            f"In a preset's config, {what} must have the entries {sorted(expected)}. "
+            f"Received: {received}; missing or unknown: {sorted(map(str, differing))}"
+        )

@@ -1,0 +1,196 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from synthetic_videos import encode_audio, encode_video
+
+import keras_tdn
+import keras_tdn.models
+from keras_tdn.cli import main
+from keras_tdn.cli import predict as predict_command
+
+LABELS = ("fall", "geton", "roll over")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A video, a `.keras` file, a `.weights.h5` file and labels."""
+    folder = tmp_path_factory.mktemp("predict")
+    (folder / "video.mp4").write_bytes(encode_video(30))
+    (folder / "labels.txt").write_text("\n".join(LABELS) + "\n")
+    model = small_model(classes=3, num_segments=4, weights=None)
+    model.save(folder / "model.keras")
+    model.save_weights(folder / "model.weights.h5")
+    keras_tdn.pretrained.save_preset(model, folder / "preset", labels=LABELS)
+    return folder
+
+
+def small_model(**arguments):
+    return keras_tdn.TDNResNet((1, 1, 1, 1), width=16, input_shape=(20, 32, 32, 3), **arguments)
+
+
+@pytest.fixture
+def small_resnet50(monkeypatch):
+    monkeypatch.setattr(keras_tdn.models, "TDNResNet50", small_model)
+
+
+def paths(folder, weights, *options):
+    return ["predict", str(folder / "video.mp4"), "--weights", str(folder / weights), *options]
+
+
+def test_keras_file(folder, capsys):
+    assert main(paths(folder, "model.keras", "--labels", str(folder / "labels.txt"))) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert len(lines) == 3
+    # Labels are padded to the longest, so that the scores stand below each other.
+    assert {line[:9].rstrip() for line in lines} == set(LABELS)
+    scores = [float(line[9:]) for line in lines]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) == pytest.approx(1, abs=1e-3)
+    assert captured.err == ""
+
+
+def test_json(folder, capsys):
+    assert main(paths(folder, "model.keras", "--json", "--top", "2")) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["video"] == str(folder / "video.mp4")
+    assert result["weights"] == str(folder / "model.keras")
+    model = predict_command.load_model_file(str(folder / "model.keras"))
+    expected = keras_tdn.prediction.predict_video(model, folder / "video.mp4", top=2)
+    assert [item["index"] for item in result["predictions"]] == [item.index for item in expected]
+    assert [item["label"] for item in result["predictions"]] == [item.label for item in expected]
+    assert result["predictions"][0]["score"] == pytest.approx(expected[0].score, abs=1e-6)
+
+
+def test_weights_file(folder, capsys, small_resnet50):
+    assert main(paths(folder, "model.keras", "--json")) == 0
+    expected = json.loads(capsys.readouterr().out)["predictions"]
+    options = ["--model", "tdn_resnet50", "--segments", "4", "--json"]
+    assert main(paths(folder, "model.weights.h5", *options, "--classes", "3")) == 0
+    assert json.loads(capsys.readouterr().out)["predictions"] == expected
+    labels = str(folder / "labels.txt")
+    assert main(paths(folder, "model.weights.h5", *options, "--labels", labels)) == 0
+    named = json.loads(capsys.readouterr().out)["predictions"]
+    assert [item["score"] for item in named] == [item["score"] for item in expected]
+    assert [item["label"] for item in named] == [LABELS[item["index"]] for item in expected]
+
+
+def test_preset(folder, capsys):
+    assert main(paths(folder, "model.keras", "--json")) == 0
+    expected = json.loads(capsys.readouterr().out)["predictions"]
+    assert main(paths(folder, "preset", "--json")) == 0
+    predictions = json.loads(capsys.readouterr().out)["predictions"]
+    # The preset brings its labels along.
+    assert [item["label"] for item in predictions] == [LABELS[item["index"]] for item in expected]
+    for item, other in zip(predictions, expected, strict=True):
+        assert item["score"] == pytest.approx(other["score"], abs=1e-6)
+
+
+def error_of(capsys, arguments):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("keras-tdn: error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+@pytest.mark.parametrize(
+    ("weights", "options", "message"),
+    [
+        ("model.keras", ["--top", "0"], "`top` must be an integer"),
+        ("model.keras", ["--labels", "ucf101"], "have 3 classes and `labels` has 101"),
+        ("model.keras", ["--labels", "nowhere.txt"], "no labels called 'nowhere.txt'"),
+        ("model.keras", ["--classes", "3"], "--classes is for a .weights.h5 file"),
+        ("model.keras", ["--segments", "8"], "--segments is for a .weights.h5 file"),
+        ("nowhere.keras", [], "There is no file"),
+        ("nowhere.weights.h5", ["--classes", "3", "--segments", "4"], "There are no weights"),
+        ("nowhere", [], "There is no preset"),
+        ("model.weights.h5", [], "Pass --classes or --labels"),
+        (
+            "model.weights.h5",
+            ["--classes", "4", "--segments", "4"],
+            "build the model with classes=3",
+        ),
+        ("text.keras", [], "text.keras"),
+        (
+            "text.weights.h5",
+            ["--classes", "3", "--segments", "4"],
+            "damaged or is no Keras weights",
+        ),
+    ],
+)
+def test_errors(folder, capsys, small_resnet50, weights, options, message):
+    for name in ("text.keras", "text.weights.h5"):
+        (folder / name).write_text("not a model")
+    assert message in error_of(capsys, paths(folder, weights, *options))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("nowhere.mp4", None, "there is no such file"),
+        ("empty.mp4", b"", "the file is empty"),
+        ("text.mp4", b"1 Walk\n" * 99, "it is not a video"),
+        ("sound.wav", encode_audio(), "only audio"),
+    ],
+)
+def test_errors_of_videos(folder, tmp_path, capsys, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    arguments = ["predict", str(tmp_path / name), "--weights", str(folder / "model.keras")]
+    assert message in error_of(capsys, arguments)
+
+
+def test_data_sets_without_hosted_weights(capsys):
+    error = error_of(capsys, ["predict", "video.mp4", "--weights", "kinetics400"])
+    assert "not hosted yet" in error
+    assert "keras-tdn convert" in error
+
+
+def test_interrupt_is_quiet(folder, capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predict_command, "predict_video", interrupt)
+    assert main(paths(folder, "model.keras")) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["predict"], ["nonsense"], ["predict", "video.mp4"]])
+def test_usage_errors(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: keras-tdn" in capsys.readouterr().err
+
+
+def test_help_and_version(capsys):
+    for arguments in (["--help"], ["predict", "--help"], ["--version"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 0
+    assert keras_tdn.__version__ in capsys.readouterr().out
+
+
+def run_module(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "keras_tdn", *arguments], capture_output=True, text=True
+    )
+
+
+def test_module_in_a_fresh_process(folder):
+    result = run_module(*paths(folder, "model.keras", "--json"))
+    assert result.returncode == 0
+    assert len(json.loads(result.stdout)["predictions"]) == 3
+    assert "Traceback" not in result.stderr
+
+
+def test_error_in_a_fresh_process(folder):
+    result = run_module("predict", "nowhere.mp4", "--weights", str(folder / "model.keras"))
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[-1].startswith("keras-tdn: error: Cannot read 'nowhere.mp4'")
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,56 @@
+"""Every place of the published networks against plain PyTorch, both in float64.
+
+Where float32 could hide a difference behind rounding that a deep network amplifies, float64 leaves
+nothing to hide behind: ResNet101's stage 3 turns 1e-16 into 1e-11.
+"""
+
+import goldens
+import keras
+import numpy as np
+import pytest
+
+import keras_tdn
+from keras_tdn.pretrained import load_official_state_dict
+from keras_tdn.pretrained.pieces import pieces_of
+from keras_tdn.pretrained.verification import load_torch_reference
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="Keras' PyTorch batch norm computes in float32, and JAX needs a switch for float64",
+)
+BOUND = 1e-9
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "segments", "size"),
+    [
+        ("resnet50", keras_tdn.TDNResNet50, 16, (64, 96)),
+        # At 112 pixels stage 4 halves and enlarges maps of odd size.
+        ("resnet101", keras_tdn.TDNResNet101, 8, (112, 64)),
+    ],
+)
+def test_every_place(name, build, segments, size):
+    pytest.importorskip("torch", reason="the reference is plain PyTorch")
+    state = goldens.state(name, classes=101)
+    model = build(
+        classes=101,
+        num_segments=segments,
+        classifier_activation=None,
+        include_preprocessing=False,
+        dtype="float64",
+    )
+    load_official_state_dict(model, state)
+    clip = goldens.synthetic.synthetic_clip(5, 1, segments * 5, *size)
+    expected = load_torch_reference().forward(state, clip, segments, "float64")
+
+    spec = keras_tdn.Normalization()
+    layers = {place: layer for piece in pieces_of(model) for place, layer in piece.outputs.items()}
+    outputs = {place: model.get_layer(layer).output for place, layer in layers.items()}
+    normalized = (clip / 255 - np.array(spec.mean)) / np.array(spec.std)
+    actual = keras.Model(model.input, outputs)(normalized, training=False)
+
+    assert len(layers) > 50
+    for place in layers:
+        value = keras.ops.convert_to_numpy(actual[place])
+        assert value.dtype == np.float64
+        assert goldens.relative_error(value, expected[place]) < BOUND, place

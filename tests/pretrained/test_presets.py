@@ -1,0 +1,271 @@
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_tdn
+from keras_tdn.pretrained import load_preset, save_preset
+from keras_tdn.pretrained.preset_config import ARGUMENTS
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+OTHER_BACKENDS = sorted({"tensorflow", "torch", "jax"} - {keras.backend.backend()})
+LABELS = ("jump", "run", "größer werden")
+
+
+def small_model(**changes):
+    arguments = {"width": 16, "classes": 3, "num_segments": 2, "labels": LABELS}
+    return keras_tdn.TDNResNet((1, 1, 1, 1), **{**arguments, **changes})
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return small_model()
+
+
+@pytest.fixture
+def preset(model, tmp_path):
+    return save_preset(model, tmp_path / "preset")
+
+
+def scores(model):
+    frames = np.random.default_rng(0).integers(0, 256, (2, 10, 64, 48, 3), np.uint8)
+    return keras.ops.convert_to_numpy(model(frames))
+
+
+def rewrite(preset, change):
+    """Changes a preset's config and puts its hashes right."""
+    config = json.loads((preset / "config.json").read_text())
+    change(config)
+    (preset / "config.json").write_text(json.dumps(config))
+    lines = [
+        f"{hashlib.sha256((preset / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in ("config.json", "model.weights.h5")
+    ]
+    (preset / "SHA256SUMS").write_text("".join(lines))
+
+
+def test_comes_back_whole(model, preset):
+    loaded = load_preset(preset)
+    np.testing.assert_array_equal(scores(loaded), scores(model))
+    assert loaded.get_config() == model.get_config()
+    assert loaded.labels == LABELS
+    assert loaded.clip_spec == model.clip_spec
+    assert sorted(path.name for path in preset.iterdir()) == [
+        "SHA256SUMS",
+        "config.json",
+        "model.weights.h5",
+    ]
+    assert [path.name for path in preset.parent.iterdir()] == ["preset"]
+
+
+def test_every_argument_comes_back(tmp_path):
+    model = keras_tdn.TDNResNet(
+        (1, 2, 1, 1),
+        width=8,
+        short_term=True,
+        long_term=False,
+        temporal_shift=False,
+        include_top=False,
+        input_shape=(12, 64, 96, 3),
+        pooling="max",
+        classes=7,
+        classifier_activation=None,
+        num_segments=4,
+        frames_per_segment=3,
+        dropout_rate=0.25,
+        include_preprocessing=False,
+        appearance_weight=0.6,
+        motion_weight=0.3,
+        labels=list("abcdefg"),
+        dtype="mixed_bfloat16",
+        name="other",
+        trainable=False,
+    )
+    spec = keras_tdn.ClipSpec(4, 3, 64, 96, 80, keras_tdn.Normalization((0.5,) * 3, (0.2,) * 3))
+    model.clip_spec = spec
+    loaded = load_preset(save_preset(model, tmp_path / "preset"))
+    assert loaded.get_config() == model.get_config()
+    assert loaded.clip_spec == spec
+
+
+def test_frozen_layers_stay_frozen_and_keep_their_values(tmp_path):
+    model = small_model()
+    for name in ("stem_norm", "stage2_block0_long_term_tdm"):
+        model.get_layer(name).trainable = False
+    loaded = load_preset(save_preset(model, tmp_path / "preset"))
+    assert not loaded.get_layer("stem_norm").trainable
+    np.testing.assert_array_equal(scores(loaded), scores(model))
+
+
+def test_labels_can_be_given_when_saving(model, tmp_path):
+    save_preset(model, tmp_path / "preset", labels=["a", "b", "c"])
+    assert load_preset(tmp_path / "preset").labels == ("a", "b", "c")
+    assert model.labels == LABELS
+    with pytest.raises(ValueError, match="one name for each of the 3 classes"):
+        save_preset(model, tmp_path / "other", labels=["a"])
+
+
+@pytest.mark.parametrize("backend", OTHER_BACKENDS)
+def test_every_other_backend_gives_the_same_scores(model, preset, tmp_path, backend):
+    np.save(tmp_path / "scores.npy", scores(model))
+    code = f"""
+import os
+os.environ["KERAS_BACKEND"] = {backend!r}
+import keras, numpy as np
+from keras_tdn.pretrained import load_preset
+frames = np.random.default_rng(0).integers(0, 256, (2, 10, 64, 48, 3), np.uint8)
+scores = load_preset({str(preset)!r}).predict_on_batch(frames)
+expected = np.load({str(tmp_path / "scores.npy")!r})
+np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
+
+
+def test_hashes_are_those_of_sha256sum(preset):
+    result = subprocess.run(
+        ["sha256sum", "-c", "SHA256SUMS"], cwd=preset, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "config.json: OK\nmodel.weights.h5: OK\n"
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
+def test_a_changed_file_is_refused(preset, name):
+    content = bytearray((preset / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (preset / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"changed or damaged: {name} has the SHA-256"):
+        load_preset(preset)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "SHA256SUMS"])
+def test_a_missing_file_is_named(preset, name):
+    (preset / name).unlink()
+    with pytest.raises(ValueError, match=f"There is no preset at .*Missing: {name}"):
+        load_preset(preset)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "",
+        lambda text: text.splitlines()[0] + "\n",
+        lambda text: text + "nonsense\n",
+        lambda text: text + "0" * 64 + "  README.md\n",
+        lambda text: text + "0" * 64 + "  ../elsewhere\n",
+    ],
+    ids=["empty", "unlisted", "nonsense", "absent", "outside"],
+)
+def test_hashes_that_do_not_fit_are_refused(preset, change):
+    sums = preset / "SHA256SUMS"
+    sums.write_text(change(sums.read_text()))
+    with pytest.raises(ValueError, match="SHA256SUMS that does not fit"):
+        load_preset(preset)
+
+
+def test_no_preset_at_all(tmp_path):
+    with pytest.raises(ValueError, match="There is no preset at"):
+        load_preset(tmp_path / "none")
+
+
+def _set(path, value):
+    def change(config):
+        for key in path[:-1]:
+            config = config[key]
+        config[path[-1]] = value
+
+    return change
+
+
+ARGS = ("model", "arguments")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_set(["extra"], 1), r"config\.json must have the entries .*unknown: \['extra'\]"),
+        (lambda config: config.pop("clip_spec"), r"unknown: \['clip_spec'\]"),
+        (_set(["format_version"], 2), "format_version=2"),
+        (_set(["model", "class_name"], "Lambda"), "class_name='Lambda'"),
+        (_set(["model", "module"], "os"), r"the model must have .*unknown: \['module'\]"),
+        (_set([*ARGS, "weights"], "imagenet"), r"unknown: \['weights'\]"),
+        (lambda config: config["model"]["arguments"].pop("width"), r"unknown: \['width'\]"),
+        (_set([*ARGS, "width"], "16"), "another kind of value .*width='16'"),
+        (_set([*ARGS, "width"], True), "another kind of value .*width=True"),
+        (_set([*ARGS, "dtype"], {"class_name": "DTypePolicy"}), "another kind of value .*dtype="),
+        (_set([*ARGS, "dtype"], "float31"), "float31"),
+        (_set([*ARGS, "classifier_activation"], "no_such"), "no_such"),
+        (_set([*ARGS, "num_segments"], 0), "num_segments=0"),
+        (_set([*ARGS, "labels"], ["a"]), "one name for each of the 3 classes"),
+        (_set([*ARGS, "frozen_layers"], ["none"]), "none"),
+        (_set(["clip_spec", "num_segments"], 3), "takes 2 segments"),
+        (_set(["clip_spec", "height"], "224"), "height='224'"),
+        (_set(["clip_spec", "normalization"], {"mean": 1, "std": 2}), "another kind of value"),
+        (_set(["clip_spec"], [1]), "the clip_spec must have"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(preset, change, message):
+    rewrite(preset, change)
+    with pytest.raises(ValueError, match=message):
+        load_preset(preset)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1", b"\xff\xfe", b"[" * 100_000])
+def test_a_config_that_is_not_json_is_refused(preset, content):
+    (preset / "config.json").write_bytes(content)
+    lines = (preset / "SHA256SUMS").read_text().splitlines()
+    lines[0] = f"{hashlib.sha256(content).hexdigest()}  config.json"
+    (preset / "SHA256SUMS").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match="config must be JSON"):
+        load_preset(preset)
+
+
+def test_weights_of_another_model_are_refused(preset):
+    rewrite(preset, _set([*ARGS, "stage_depths"], [1, 1, 2, 1]))
+    with pytest.raises(ValueError, match=r"missing from the file .*stage3_block1"):
+        load_preset(preset)
+
+
+def test_the_config_knows_every_argument():
+    assert set(ARGUMENTS) - {"frozen_layers"} == set(small_model().get_config())
+
+
+def test_existing_places_are_kept(model, preset, tmp_path):
+    with pytest.raises(ValueError, match=r"exists\. Choose another place, or pass overwrite"):
+        save_preset(model, preset)
+    save_preset(model, preset, labels=["a", "b", "c"], overwrite=True)
+    assert load_preset(preset).labels == ("a", "b", "c")
+
+    (preset / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match=r"is more than a preset: it has thesis\.tex"):
+        save_preset(model, preset, overwrite=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is more than a preset"):
+        save_preset(model, tmp_path / "file", overwrite=True)
+
+
+def test_a_failure_leaves_nothing_behind(model, preset, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    before = (preset / "SHA256SUMS").read_bytes()
+    monkeypatch.setattr(type(model), "save_weights", fail)
+    with pytest.raises(OSError, match="No space"):
+        save_preset(model, preset, overwrite=True)
+    assert (preset / "SHA256SUMS").read_bytes() == before
+    assert [path.name for path in preset.parent.iterdir()] == ["preset"]
+
+
+def test_other_models_are_refused(tmp_path):
+    class Mine(keras_tdn.TDNResNet):
+        pass
+
+    with pytest.raises(ValueError, match=r"A preset holds a TDNResNet.*Received: Mine"):
+        save_preset(Mine((1, 1, 1, 1), width=16), tmp_path / "preset")
+    with pytest.raises(ValueError, match=r"another kind of value .*classifier_activation"):
+        save_preset(small_model(classifier_activation=keras.ops.tanh), tmp_path / "preset")
