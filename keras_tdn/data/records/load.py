@@ -1,0 +1,200 @@
+"""Records from lists, annotation files and folders, checked before anything depends on them."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from keras_tdn.data.records.class_indices import class_indices
+from keras_tdn.data.records.files import FileFinder
+from keras_tdn.data.records.formats import read_source
+from keras_tdn.data.records.label_names import LabelSource, read_names
+from keras_tdn.data.records.record import Record, RecordList
+from keras_tdn.data.records.rows import MAX_PROBLEMS_SHOWN, Listing, Problems, Row
+
+RecordSource = str | os.PathLike[str] | Iterable[Record | tuple[Any, ...] | str]
+
+
+def load_records(
+    source: RecordSource,
+    *,
+    format: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    labels: LabelSource | None = None,
+    num_classes: int | None = None,
+    split: str | None = None,
+    fold: int | None = None,
+    check_files: bool = True,
+    skip_missing: bool = False,
+) -> RecordList:
+    """Loads the records of a data set: which videos there are and what they show.
+
+    Use it before `make_dataset`, evaluation or packing. Everything that is wrong with the source is
+    told at once, with line numbers: lines that cannot be read, labels that are no class, files
+    that are not there, and videos listed twice with different labels.
+
+    The format is detected, or named:
+
+    - `"list"`: the authors' lists, `folder num_frames label` or `video label`, with blanks, tabs
+      or commas (in a `.csv`) in between. Paths may have blanks. Labels may if the line names a file
+      with its suffix, or is separated by tabs or commas.
+    - `"csv"`: a table with a header that has a column for the path (`path`, `file_name`, `video`,
+      ...) and maybe columns for `label`, `num_frames` and `split`.
+    - `"kinetics"`: Kinetics' annotations, `label,youtube_id,time_start,time_end,split`; the files
+      are called `{youtube_id}_{start:06d}_{end:06d}.mp4`.
+    - `"something_something_v2"`: the JSON of `id` and `template`; the files are `{id}.webm`, or
+      folders of frames.
+    - `"something_something_v1"`: `id;label` without a header, as Jester too.
+    - `"ucf101"`: `trainlist01.txt` or `testlist01.txt`.
+    - `"hmdb51"`: the folder of `{class}_test_split1.txt` files, with `split` and `fold`.
+    - `"folders"`: a folder per class.
+
+    A video without its suffix is found by trying the usual ones. A path may also be a directory of
+    frames in JPEG or PNG.
+
+    Args:
+        source: Path of a list, an annotation file or a folder. Or records, paths and tuples
+            `(path, label)` or `(path, label, num_frames)` themselves.
+        format: One of the names above; detected by default.
+        root: Where relative paths start: by default at the folder that the list lies in.
+        labels: Class names in the order of the model's scores: a sequence, a data set's name, or
+            a file (one name per line, a `classInd.txt`, or a JSON of names and indices). The source
+            may label videos by name or by index; names that do not match exactly are compared
+            without regard to case, brackets and underscores. By default they are the names that
+            belong to the format, or else all names in the list, sorted: with a validation list,
+            pass `labels=train.labels`, lest a class without a video there shifts the others.
+        num_classes: Number of classes of a list whose labels are numbers without names, to check
+            them against.
+        split: Part of the data set, `"train"`, `"val"` or `"test"`, where a source has several;
+            `"all"` for all parts.
+        fold: Number of the split of HMDB51; 1 by default.
+        check_files: Whether to look for every file.
+        skip_missing: Whether to leave out files that are not there, instead of an error. They are
+            listed in `records.missing`; the others keep their `index`. Much of Kinetics can no
+            longer be fetched.
+
+    Returns:
+        A `RecordList`.
+
+    Raises:
+        ValueError: if the source cannot be read, lists nothing, or has problems; the message lists
+            the first of them.
+
+    Example:
+
+    >>> records = load_records([("a.mp4", "run"), ("b.mp4", "jump")], check_files=False)
+    >>> records.labels, [record.label for record in records]
+    (('jump', 'run'), [1, 0])
+    """
+    if skip_missing and not check_files:
+        raise ValueError("`skip_missing` needs the files to be looked for: pass check_files=True.")
+    names = None if labels is None else read_names(labels)
+    if isinstance(source, (str, os.PathLike)):
+        problems = Problems(repr(os.fspath(source)))
+        listing = read_source(Path(source), format, split, fold, problems)
+    else:
+        for argument, value in {"format": format, "split": split, "fold": fold}.items():
+            if value is not None:
+                raise ValueError(
+                    f"`{argument}` is for sources that are read from a file or folder. "
+                    f"Received: {argument}={value!r} with {type(source).__name__}"
+                )
+        problems = Problems("The list of records")
+        listing = _read_items(source, problems)
+    rows = listing.rows
+    if not rows and not problems.found:
+        raise ValueError(f"{problems.source} has no records: there is no video listed in it.")
+
+    indices, names = class_indices(rows, names or listing.names, num_classes, problems)
+    _check_num_classes(num_classes, names)
+    finder = FileFinder(listing.root if root is None else root)
+    paths = [finder.find(row.paths) if check_files else finder.first(row.paths) for row in rows]
+    absent = [row for row, path in zip(rows, paths, strict=True) if path is None]
+    hint = _missing_hint(len(absent), len(rows), finder.root)
+    if not skip_missing:
+        for row in absent:
+            problems.add(row.place, f"there is no file {finder.first(row.paths)!r}")
+    _check_duplicates(rows, paths, indices, problems)
+    problems.raise_if_any(hint)
+    if len(absent) == len(rows):
+        raise ValueError(f"{problems.source} has no records. {hint}")
+    records = [
+        Record(path, label, row.num_frames, index)
+        for index, (row, path, label) in enumerate(zip(rows, paths, indices, strict=True))
+        if path is not None
+    ]
+    return RecordList(records, names, num_classes, [finder.first(row.paths) for row in absent])
+
+
+def _read_items(items: Iterable[Any], problems: Problems) -> Listing:
+    names = items.labels if isinstance(items, RecordList) else None
+    rows = []
+    for number, item in enumerate(items):
+        place = f"item {number}"
+        if isinstance(item, Record):
+            item = (item.path, item.label, item.num_frames)
+        elif isinstance(item, (str, os.PathLike)):
+            item = (item, None)
+        try:
+            path, label, *rest = item
+            count = None if not rest or rest[0] is None else operator.index(rest[0])
+            if not isinstance(label, (str, type(None))):
+                label = operator.index(label)
+            if len(rest) > 1 or (count is not None and count < 1):
+                raise TypeError
+            rows.append(Row(place, (os.fspath(path),), label, count))
+        except (TypeError, ValueError):
+            problems.add(
+                place, f"expected a record or (path, label, num_frames), but it is {item!r:.200}"
+            )
+    return Listing(rows, names, Path.cwd())
+
+
+def _check_num_classes(num_classes: int | None, names: tuple[str, ...] | None) -> None:
+    if num_classes is None:
+        return
+    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 1:
+        raise ValueError(
+            f"`num_classes` must be a positive integer. Received: num_classes={num_classes!r}"
+        )
+    if names is not None and len(names) != num_classes:
+        raise ValueError(
+            f"There are {len(names)} labels: leave `num_classes` out, or pass `labels` that are as "
+            f"many. Received: num_classes={num_classes}"
+        )
+
+
+def _check_duplicates(
+    rows: list[Row], paths: list[str | None], indices: list[int | None], problems: Problems
+) -> None:
+    """The same video again is oversampling; with another label, one of the two is wrong."""
+    first: dict[str, int] = {}
+    for position, (row, path) in enumerate(zip(rows, paths, strict=True)):
+        if path is None:
+            continue
+        before = first.setdefault(path, position)
+        if (
+            None not in (indices[before], indices[position])
+            and indices[before] != indices[position]
+        ):
+            problems.add(
+                row.place,
+                f"{path!r} has the label {row.label!r} here and {rows[before].label!r} at "
+                f"{rows[before].place}",
+            )
+
+
+def _missing_hint(missing: int, listed: int, root: str) -> str:
+    if missing == 0:
+        return ""
+    if missing == listed:
+        return (
+            f"None of the {listed} files is there. Relative paths start at {root!r}: pass `root` "
+            "if the videos lie elsewhere."
+        )
+    if missing > MAX_PROBLEMS_SHOWN:
+        return f"{missing} of {listed} files are not there; skip_missing=True leaves them out."
+    return ""

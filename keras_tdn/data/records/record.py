@@ -1,0 +1,129 @@
+"""One labelled video, and a list of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import overload
+
+# Field, smallest value, and whether it may be None.
+LIMITS = (("label", 0, True), ("num_frames", 1, True), ("index", 0, False))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """One labelled video.
+
+    Args:
+        path: Absolute path of a video file, or of a directory of frames.
+        label: Class index, or `None` where the list gives none (the test part of a benchmark).
+        num_frames: Frames that the list says the video has; `None` where it does not say. What
+            decodes may differ.
+        index: Position in the list. It stays with the record when the list is filtered, sharded or
+            shuffled, so that what is drawn from it does not depend on any of these.
+    """
+
+    path: str
+    label: int | None
+    num_frames: int | None = None
+    index: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str) or not self.path:
+            raise ValueError(f"A record's `path` is a string. Received: path={self.path!r}")
+        for field, least, optional in LIMITS:
+            value = getattr(self, field)
+            if value is None and optional:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                kind = "an integer or None" if optional else "an integer"
+                raise ValueError(
+                    f"A record's `{field}` is {kind}, at least {least}. "
+                    f"Received: {field}={value!r} for {self.path!r}"
+                )
+
+
+class RecordList(Sequence[Record]):
+    """An immutable list of records, with the names of their classes.
+
+    Slices are record lists as well, and keep each record's `index`. Two lists are equal if their
+    records and labels are.
+
+    Args:
+        records: The records.
+        labels: Class names in the order of the records' labels, or `None` if the source has none.
+        num_classes: Classes there are; by default as many as `labels`, or as the records show.
+        missing: Paths that the source lists but that were left out because nothing is there.
+
+    Example:
+
+    >>> records = RecordList([Record("/videos/a.mp4", 1), Record("/videos/b.mp4", 0)])
+    >>> len(records), records.num_classes, records[0].path
+    (2, 2, '/videos/a.mp4')
+    """
+
+    __slots__ = ("_labels", "_missing", "_num_classes", "_records")
+
+    def __init__(
+        self,
+        records: Iterable[Record],
+        labels: Sequence[str] | None = None,
+        num_classes: int | None = None,
+        missing: Iterable[str] = (),
+    ) -> None:
+        self._records = tuple(records)
+        self._labels = None if labels is None else tuple(labels)
+        self._missing = tuple(missing)
+        if num_classes is None:
+            seen = [record.label for record in self._records if record.label is not None]
+            num_classes = (
+                len(self._labels) if self._labels is not None else max(seen, default=-1) + 1
+            )
+        self._num_classes = num_classes
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Class names in the order of the records' labels, if they are known."""
+        return self._labels
+
+    @property
+    def num_classes(self) -> int:
+        """Classes there are: those named, or else the largest label plus one; 0 without labels."""
+        return self._num_classes
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Paths that the source lists but that were left out because nothing is there."""
+        return self._missing
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, position: int) -> Record: ...
+    @overload
+    def __getitem__(self, position: slice) -> RecordList: ...
+    def __getitem__(self, position: int | slice) -> Record | RecordList:
+        if isinstance(position, slice):
+            # A part of a data set has the classes of the whole.
+            return RecordList(self._records[position], self._labels, self._num_classes)
+        return self._records[position]
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RecordList):
+            return NotImplemented
+        return (self._records, self._labels, self._num_classes) == (
+            other._records,
+            other._labels,
+            other._num_classes,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self._records, self._labels, self._num_classes))
+
+    def __repr__(self) -> str:
+        left_out = f", {len(self._missing)} missing" if self._missing else ""
+        return f"<RecordList of {len(self)} records, {self._num_classes} classes{left_out}>"

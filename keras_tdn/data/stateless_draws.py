@@ -1,0 +1,103 @@
+"""Random integers that are the same in NumPy and in a TensorFlow graph."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from typing import Any
+
+import numpy as np
+
+# SplitMix64: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
+# The state only counts upwards, so that the i-th draw is computed without the ones before it; and
+# 64-bit products, sums and shifts give equal bits everywhere, which TensorFlow's own generators
+# promise only within TensorFlow.
+STEP = 0x9E3779B97F4A7C15
+MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+LAST_SHIFT = 31
+
+
+def array_module(*values: Any) -> Any:
+    """`tensorflow` if one of the values is its tensor, else `numpy`.
+
+    A tensor can only exist where TensorFlow has been imported, so nothing is imported here.
+    """
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None and any(tensorflow.is_tensor(value) for value in values):
+        return tensorflow
+    return np
+
+
+def cast(ops: Any, value: Any, dtype: str) -> Any:
+    """`value` as `dtype`; unsigned types wrap around."""
+    return np.asarray(value).astype(dtype) if ops is np else ops.cast(value, dtype)
+
+
+def draw_below(ops: Any, bounds: Any, seed: Any, shape: tuple[int, ...]) -> Any:
+    """Draws integers from 0 to `bounds - 1`, each equally likely.
+
+    Use it where one draw has to be equal eagerly and in a graph. It is exact up to one part in
+    `2**32 / bounds`.
+
+    Args:
+        ops: What `array_module` gave for all the values at hand.
+        bounds: Integer, or integers that broadcast to `shape`, from 1 to `2**31`.
+        seed: An integer or a pair of integers; both `(0, 1)` and `(1, 0)` start other draws. An
+            integer `n` is the pair `(n, 0)`. As a tensor or array of shape `()` or `(2,)` as well.
+        shape: Shape of the result; the first draws do not depend on how many follow.
+
+    Returns:
+        int64, of shape `shape`.
+
+    Raises:
+        ValueError: if the seed is something else.
+    """
+    count = int(np.prod(shape))
+    steps = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(STEP)
+    bits = _mix(steps + _key(ops, seed)) // np.uint64(2**32)
+    scaled = cast(ops, ops.reshape(bits, shape), "int64") * cast(ops, bounds, "int64")
+    return scaled // 2**32
+
+
+def _key(ops: Any, seed: Any) -> Any:
+    """A stream's start, shape `(1,)`: both halves of the seed reach every bit of it."""
+    first, second = _pair(ops, seed)
+    step = np.uint64(STEP)
+    return _mix(_mix(first + step) + second + step)
+
+
+def _mix(bits: Any) -> Any:
+    # Dividing unsigned numbers is the shift that both libraries have an operator for.
+    for shift, factor in MIXERS:
+        bits = (bits ^ (bits // np.uint64(2**shift))) * np.uint64(factor)
+    return bits ^ (bits // np.uint64(2**LAST_SHIFT))
+
+
+def _pair(ops: Any, seed: Any) -> tuple[Any, Any]:
+    """Two arrays of shape `(1,)`, because NumPy warns of wrapping in scalars but not in arrays."""
+    if array_module(seed) is not np:
+        if not seed.dtype.is_integer or seed.shape.rank not in (0, 1, None):
+            raise _seed_error(seed)
+        if seed.shape.rank == 0:
+            seed = ops.stack([seed, ops.zeros_like(seed)])
+        elif not seed.shape.is_compatible_with((2,)):
+            raise _seed_error(seed)
+        words = ops.cast(ops.ensure_shape(seed, (2,)), "uint64")
+        return words[:1], words[1:]
+    try:
+        numbers = [seed, 0] if np.ndim(seed) == 0 else list(seed)
+        if len(numbers) != 2 or any(isinstance(number, (bool, np.bool_)) for number in numbers):
+            raise TypeError
+        # As two's complement, however long: the same bits that a tensor's cast gives.
+        words = [operator.index(number) % 2**64 for number in numbers]
+    except (TypeError, ValueError):
+        raise _seed_error(seed) from None
+    first, second = np.array(words[:1], np.uint64), np.array(words[1:], np.uint64)
+    return (first, second) if ops is np else (ops.constant(first), ops.constant(second))
+
+
+def _seed_error(seed: Any) -> ValueError:
+    return ValueError(
+        "A seed is an integer or a pair of integers, for example (epoch, record.index). "
+        f"Received: seed={seed!r}"
+    )
