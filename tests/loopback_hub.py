@@ -95,7 +95,7 @@ class LoopbackHub:
         handler.end_headers()
 
 
-def run_client(code, endpoint, cache, offline=False, backend="numpy"):
+def run_client(code, endpoint, cache, offline=False, backend="torch"):
     """Runs Python code in a fresh process, because the client reads its environment once."""
     environment = {
         name: value

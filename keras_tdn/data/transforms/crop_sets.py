@@ -1,0 +1,238 @@
+"""Several crops of one clip, whose scores evaluation averages."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+
+import tensorflow as tf
+
+from keras_tdn.data.transforms.center_crop import crop_of_resized
+from keras_tdn.data.transforms.checks import check_positive_integers
+from keras_tdn.data.transforms.crop_boxes import (
+    CORNERS_AND_CENTER,
+    center_offset,
+    offsets_at,
+    resized_size,
+)
+from keras_tdn.data.transforms.resampling import resize_and_crop
+from keras_tdn.data.transforms.transform import ClipTransform, frame_size
+from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class CropSet(ClipTransform):
+    """Resizes the short side of frames, then cuts out several crops.
+
+    Args:
+        height: Height of each crop in pixels.
+        width: Width of each crop in pixels.
+        short_side: Length of the frames' short side before the crops, in pixels. Where a crop
+            would not fit, frames are enlarged until they cover it.
+
+    Returns:
+        uint8 of shape `(num_crops, frames, height, width, 3)`.
+    """
+
+    height: int = DEFAULT_CROP_SIZE
+    width: int = DEFAULT_CROP_SIZE
+    short_side: int = 256
+
+    def __post_init__(self) -> None:
+        check_positive_integers(self, "height", "width", "short_side")
+
+    @property
+    def is_random(self) -> bool:
+        return False
+
+    @property
+    @abc.abstractmethod
+    def num_crops(self) -> int:
+        """How many crops a clip gives."""
+
+    @abc.abstractmethod
+    def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Tops and lefts of the windows, in pixels of the resized frame."""
+
+    def boxes(self, height: tf.Tensor | int, width: tf.Tensor | int) -> tf.Tensor:
+        """The windows that frames of this size give, in pixels of the *resized* frame.
+
+        Args:
+            height: Height of the frames in pixels, before the resize.
+            width: Width of the frames in pixels, before the resize.
+
+        Returns:
+            `(top, left, height, width)` of every window, int32 of shape `(windows, 4)`.
+        """
+        resized = resized_size(height, width, self.short_side, self.height, self.width)
+        tops, lefts = self.offsets(*resized)
+        same = tf.ones_like(tops)
+        return tf.stack([tops, lefts, self.height * same, self.width * same], axis=1)
+
+    def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        resized = resized_size(*frame_size(clip), self.short_side, self.height, self.width)
+        tops, lefts = self.offsets(*resized)
+        count = tops.shape[0]
+        size = (self.height, self.width)
+
+        def resize_first() -> tf.Tensor:
+            whole = crop_of_resized(clip, resized, (0, 0), resized)
+            windows = [
+                whole[:, tops[i] : tops[i] + size[0], lefts[i] : lefts[i] + size[1]]
+                for i in range(count)
+            ]
+            return tf.stack(windows)
+
+        def resize_each() -> tf.Tensor:
+            windows = [
+                resize_and_crop(clip, resized, (tops[i], lefts[i]), size) for i in range(count)
+            ]
+            return tf.stack(windows)
+
+        # Of very long frames most pixels are in no crop; they must not cost time and memory.
+        pixels = tf.cast(resized[0], tf.int64) * tf.cast(resized[1], tf.int64)
+        crops = tf.cond(pixels <= count * size[0] * size[1], resize_first, resize_each)
+        return tf.ensure_shape(crops, (count, clip.shape[0], *size, 3))
+
+
+@dataclasses.dataclass(frozen=True)
+class OneCrop(CropSet):
+    """The centre crop alone, with the axis of crops that the larger sets have.
+
+    Use it for evaluation with any number of crops; `ResizeAndCenterCrop` gives the clip itself.
+
+    Args:
+        height: Height of the crop in pixels.
+        width: Width of the crop in pixels.
+        short_side: Length of the frames' short side before the crop, in pixels.
+
+    Returns:
+        uint8 of shape `(1, frames, height, width, 3)`.
+
+    Raises:
+        ValueError: if an argument is not a positive integer.
+
+    Example:
+
+    >>> clip = tf.zeros((40, 240, 320, 3), tf.uint8)
+    >>> OneCrop()(clip).shape
+    TensorShape([1, 40, 224, 224, 3])
+    """
+
+    @classmethod
+    def from_spec(cls, clip_spec: ClipSpec) -> OneCrop:
+        """The centre crop of the size that a model takes."""
+        return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
+
+    @property
+    def num_crops(self) -> int:
+        return 1
+
+    def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        top, left = center_offset(height, self.height), center_offset(width, self.width)
+        return top[tf.newaxis], left[tf.newaxis]
+
+
+@dataclasses.dataclass(frozen=True)
+class ThreeCrops(CropSet):
+    """Three crops along the long side of frames, as large as the short side allows.
+
+    Use it for the "x3" results of the paper, with a model made for crops of this size. Landscape
+    frames give left, right and centre; portrait ones top, bottom and centre.
+
+    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
+    CVPR 2021, section 4; arXiv:2012.10071.
+
+    Args:
+        height: Height of each crop in pixels.
+        width: Width of each crop in pixels.
+        short_side: Length of the frames' short side before the crops, in pixels.
+        always_across: Whether crops lie side by side in portrait frames too. Of those the authors'
+            code takes the same crop three times; `True` reproduces it.
+
+    Returns:
+        uint8 of shape `(3, frames, height, width, 3)`.
+
+    Raises:
+        ValueError: if an argument is not as described.
+
+    Example:
+
+    >>> clip = tf.zeros((40, 240, 320, 3), tf.uint8)
+    >>> ThreeCrops()(clip).shape
+    TensorShape([3, 40, 256, 256, 3])
+    """
+
+    height: int = 256
+    width: int = 256
+    always_across: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.always_across, bool):
+            raise ValueError(
+                "ThreeCrops needs True or False for `always_across`. "
+                f"Received: always_across={self.always_across!r}"
+            )
+
+    @classmethod
+    def from_spec(cls, clip_spec: ClipSpec) -> ThreeCrops:
+        """Square crops as large as the short side, which is how the paper's models are tested."""
+        side = clip_spec.short_side
+        return cls(side, side, side)
+
+    @property
+    def num_crops(self) -> int:
+        return 3
+
+    def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        across = offsets_at(((0, 2), (4, 2), (2, 2)), height, width, self.height, self.width)
+        if self.always_across:
+            return across
+        down = offsets_at(((2, 0), (2, 4), (2, 2)), height, width, self.height, self.width)
+        portrait = height > width
+        return tf.where(portrait, down[0], across[0]), tf.where(portrait, down[1], across[1])
+
+
+@dataclasses.dataclass(frozen=True)
+class TenCrops(CropSet):
+    """The four corners and the centre, each as it is and mirrored.
+
+    Use it where every view counts and left and right do not: a mirrored crop scores the mirrored
+    class on data sets such as Something-Something. The order is upper left, its mirror image, upper
+    right, its mirror image, lower left, lower right, centre.
+
+    Args:
+        height: Height of each crop in pixels.
+        width: Width of each crop in pixels.
+        short_side: Length of the frames' short side before the crops, in pixels.
+
+    Returns:
+        uint8 of shape `(10, frames, height, width, 3)`.
+
+    Raises:
+        ValueError: if an argument is not a positive integer.
+
+    Example:
+
+    >>> clip = tf.zeros((8, 240, 320, 3), tf.uint8)
+    >>> TenCrops()(clip).shape
+    TensorShape([10, 8, 224, 224, 3])
+    """
+
+    @classmethod
+    def from_spec(cls, clip_spec: ClipSpec) -> TenCrops:
+        """Crops of the size that a model takes."""
+        return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
+
+    @property
+    def num_crops(self) -> int:
+        return 10
+
+    def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return offsets_at(CORNERS_AND_CENTER, height, width, self.height, self.width)
+
+    def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        crops = super().transform_clip(clip, seed)
+        pairs = tf.stack([crops, tf.reverse(crops, [3])], axis=1)
+        return tf.reshape(pairs, tf.concat([[10], tf.shape(crops)[1:]], axis=0))

@@ -1,0 +1,152 @@
+"""Any image-augmentation layer of Keras or KerasCV, as a transform of clips."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import pickle
+import random
+import threading
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_tdn.data.transforms.layer_randomness import drawing_from, impure_operations, layers_in
+from keras_tdn.data.transforms.transform import ClipTransform, to_pixels
+
+# Layers that combine images of a batch with each other; frames of one clip are not such a batch.
+BATCH_LAYERS = frozenset({"MixUp", "CutMix", "FourierMix", "Mosaic", "RepeatedAugmentation"})
+
+# A trace changes the layer for a moment, and layers may be shared between transforms.
+_TRACING = threading.RLock()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class KerasAugmentation(ClipTransform):
+    """Applies an image-augmentation layer to a clip, with one draw for all its frames.
+
+    Use it for whatever this package has no transform for. Layers see single images, and called with
+    the frames of a clip as a batch they would draw for each frame, which destroys motion. Here the
+    layer is called frame by frame with the same seed: it makes the same draws for each, and its own
+    seed and state count for nothing. What a layer measures on its image, as automatic contrast
+    does, it measures on each frame.
+
+    It takes layers of Keras (`keras.layers.RandomRotation`, `RandAugment`, `Pipeline`) on any
+    backend; on the TensorFlow backend also those of KerasCV 0.9, and your own, if they draw from a
+    `keras.random.SeedGenerator` or a `tf.random.Generator` that is an attribute. Layers with a
+    `value_range` need `(0, 255)`. Some layers need to know the frames' size while the graph is
+    built: put them after a crop.
+
+    Args:
+        layer: A Keras layer that takes images of shape `(batch, height, width, 3)` with pixels in
+            [0, 255] and returns such.
+
+    Returns:
+        uint8, the layer's results rounded and clipped to [0, 255].
+
+    Raises:
+        ValueError: if `layer` is not such a layer, or, at the first call, if it draws from a
+            random state that no seed reaches. Those are Keras' `AugMix`, which chooses operations
+            by Python's `random` while the graph is built, and of KerasCV `AugMix` and
+            `RandomCutout` with noise.
+
+    Example:
+
+    >>> rotation = KerasAugmentation(keras.layers.RandomRotation(0.1))
+    >>> rotation(tf.zeros((40, 112, 112, 3), tf.uint8), seed=(0, 7)).shape
+    TensorShape([40, 112, 112, 3])
+    """
+
+    layer: Any
+    _traced: dict[Any, Any] = dataclasses.field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        name = type(self.layer).__name__
+        if not isinstance(self.layer, keras.Layer):
+            raise ValueError(
+                "KerasAugmentation takes a Keras layer that augments images, for example "
+                f"keras.layers.RandomRotation(0.1). Received: {name}"
+            )
+        if name in BATCH_LAYERS:
+            raise ValueError(
+                "KerasAugmentation applies a layer to single frames, which cannot be mixed with "
+                "each other; keras_tdn.data.transforms has MixUp and CutMix for batches of clips. "
+                f"Received: {name}"
+            )
+        for part in layers_in(self.layer):
+            value_range = tuple(getattr(part, "value_range", (0, 255)))
+            if value_range != (0, 255):
+                raise ValueError(
+                    "Clips have pixels in [0, 255]; make the layer with `value_range=(0, 255)`. "
+                    f"Received: {type(part).__name__} with value_range={value_range}"
+                )
+
+    def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        key = tuple(clip.shape)
+        with _TRACING:
+            if key not in self._traced:
+                self._traced[key] = self._trace(clip.shape)
+        return self._traced[key](clip, seed)
+
+    def _trace(self, shape: tf.TensorShape) -> Any:
+        """The layer as a pure function in a graph, which is also where other backends can run."""
+        signature = [tf.TensorSpec(shape, tf.uint8), tf.TensorSpec((2,), tf.int32)]
+        # The graph must not become part of the one that is being built, if one is.
+        with tf.init_scope():
+            if not self.layer.built:
+                # Building a layer may call it on symbols, which takes seeds that later traces
+                # would not take; so this trace is not the one that is kept.
+                self._concrete(signature)
+            before = _python_random_states()
+            traced = self._concrete(signature)
+            drawn_in_python = before != _python_random_states()
+        impure = impure_operations(traced.graph)
+        if drawn_in_python:
+            # Drawn once, while the graph is built, and then the same for all clips.
+            impure.append("draws by Python's or NumPy's `random`")
+        if impure:
+            raise ValueError(
+                f"KerasAugmentation cannot give {type(self.layer).__name__} one draw per clip and "
+                "another for the next: it draws from a random state that no seed reaches, or "
+                "keeps state between calls. Use a layer that draws from a "
+                "keras.random.SeedGenerator that is its attribute. Received a layer with: "
+                f"{', '.join(impure)}"
+            )
+        return traced
+
+    def _concrete(self, signature: list[tf.TensorSpec]) -> Any:
+        function = tf.function(self._apply, signature)
+        try:
+            return function.get_concrete_function()
+        except (TypeError, ValueError) as error:
+            if None not in signature[0].shape[1:3]:
+                raise
+            raise ValueError(
+                f"{type(self.layer).__name__} failed on frames whose size is not known while the "
+                "graph is built, as many layers do. Put KerasAugmentation after a crop or a resize "
+                "to a fixed size, or call `clip.set_shape`. Received: clip with "
+                f"shape={signature[0].shape}. The layer said: {error}"
+            ) from error
+
+    def _apply(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        arguments = inspect.signature(self.layer.call).parameters
+        training = {"training": True} if "training" in arguments else {}
+
+        # A batch of one: some layers of KerasCV do not run in graphs on a single image.
+        def augment(frame: tf.Tensor) -> tf.Tensor:
+            output = self.layer(tf.cast(frame, tf.float32)[tf.newaxis], **training)
+            if not isinstance(output, tf.Tensor) or output.shape.rank != 4 or output.shape[-1] != 3:
+                raise ValueError(
+                    "KerasAugmentation takes a layer from images (batch, height, width, 3) to "
+                    f"such images. {type(self.layer).__name__} returned: {output!r}"
+                )
+            return to_pixels(tf.cast(output[0], tf.float32))
+
+        with drawing_from(self.layer, seed):
+            return tf.map_fn(augment, clip, fn_output_signature=tf.uint8)
+
+
+def _python_random_states() -> tuple[Any, ...]:
+    return random.getstate(), pickle.dumps(np.random.get_state())

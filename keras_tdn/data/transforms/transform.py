@@ -1,0 +1,139 @@
+"""What every transform of a clip is: a pure function of the clip and a seed."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClipTransform(abc.ABC):
+    """A frozen description that is called with a clip, or a clip and its label, and a seed.
+
+    Use it as the base of a transform of your own: define `transform_clip`, and `transform_label` if
+    the label changes with the pixels. Everything random is drawn from the seed alone and once per
+    clip, so that the differences between frames which the model looks at stay motion, and so that
+    the same seed gives the same clip, eagerly and inside `tf.data`, in whatever process.
+
+    Call arguments:
+        inputs: A clip, uint8 pixels in [0, 255] of shape `(frames, height, width, 3)` with any
+            height and width; or a tuple `(clip, label)`.
+        seed: Two integers, int32 of shape `(2,)`. Transforms that draw nothing do without.
+
+    Returns:
+        A clip, uint8, or `(clip, label)` if that is what came.
+
+    Example:
+
+    >>> class Negative(ClipTransform):
+    ...     def transform_clip(self, clip, seed):
+    ...         return 255 - clip
+    """
+
+    def __call__(self, inputs: Any, seed: Any = None) -> Any:
+        if isinstance(inputs, tuple):
+            if len(inputs) != 2:
+                raise ValueError(
+                    f"{type(self).__name__} takes a clip or a tuple (clip, label). "
+                    f"Received a tuple of {len(inputs)}."
+                )
+            clip, label = inputs
+        else:
+            clip, label = inputs, None
+        clip = as_clip(clip, type(self).__name__)
+        if seed is not None:
+            seed = as_seed(seed)
+        elif self.is_random:
+            raise ValueError(
+                f"{type(self).__name__} draws at random and needs a seed: two integers, int32 of "
+                "shape (2,), for example from the record's index and the epoch. "
+                "Received: seed=None"
+            )
+        if not isinstance(inputs, tuple):
+            if self.needs_label:
+                raise ValueError(
+                    f"{type(self).__name__} changes labels, as it was made, and takes a tuple "
+                    "(clip, label). Received a clip alone."
+                )
+            return self.transform_clip(clip, seed)
+        return self.transform_clip(clip, seed), self.transform_label(label, seed)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether a call needs a seed."""
+        return True
+
+    @property
+    def needs_label(self) -> bool:
+        """Whether a clip cannot be transformed without its label."""
+        return False
+
+    @abc.abstractmethod
+    def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """The clip's pixels, transformed; uint8 of rank 4."""
+
+    def transform_label(self, label: Any, seed: tf.Tensor) -> Any:
+        """The label that the transformed clip has."""
+        return label
+
+
+def as_clip(clip: Any, name: str) -> tf.Tensor:
+    """The clip as a tensor; a `ValueError` unless it is uint8 of shape (frames, h, w, 3)."""
+    clip = tf.convert_to_tensor(clip)
+    if clip.shape.rank != 4 or clip.shape[-1] != 3:
+        raise ValueError(
+            f"{name} takes one clip of shape (frames, height, width, 3), before batching. In a "
+            "tf.data graph the rank and the colours must be known; give them with "
+            f"`clip.set_shape([None, None, None, 3])`. Received: shape={clip.shape}"
+        )
+    if clip.dtype != tf.uint8:
+        raise ValueError(
+            f"{name} takes uint8 pixels in [0, 255]; models normalise them inside. "
+            f"Received: dtype={clip.dtype.name}"
+        )
+    return clip
+
+
+def as_seed(seed: Any) -> tf.Tensor:
+    """The seed as an int32 tensor; a `ValueError` unless it is two integers."""
+    seed = tf.convert_to_tensor(seed)
+    if seed.shape != (2,) or not seed.dtype.is_integer:
+        raise ValueError(
+            "A seed is two integers, int32 of shape (2,). "
+            f"Received: shape={seed.shape}, dtype={seed.dtype.name}"
+        )
+    return tf.cast(seed, tf.int32)
+
+
+def derived_seed(seed: tf.Tensor, position: int) -> tf.Tensor:
+    """The seed of the draw at a position. It depends on nothing that comes at later positions."""
+    return tf.random.fold_in(seed, position)
+
+
+def draw_uniform(
+    seed: tf.Tensor, position: int, low: float, high: float, shape: tuple[int, ...] = ()
+) -> tf.Tensor:
+    """float32, uniform in [low, high); all of it `low` where the two are equal."""
+    unit = tf.random.stateless_uniform(shape, derived_seed(seed, position))
+    return low + (high - low) * unit
+
+
+def draw_integer(seed: tf.Tensor, position: int, count: Any) -> tf.Tensor:
+    """int32, uniform in [0, count)."""
+    return tf.random.stateless_uniform(
+        (), derived_seed(seed, position), maxval=count, dtype=tf.int32
+    )
+
+
+def frame_size(clip: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Height and width, int32 scalars, known or not while the graph is built."""
+    shape = tf.shape(clip)
+    return shape[1], shape[2]
+
+
+def to_pixels(values: tf.Tensor) -> tf.Tensor:
+    """float32 levels rounded to uint8, those outside [0, 255] clipped."""
+    return tf.saturate_cast(tf.round(values), tf.uint8)
