@@ -1,1 +1,51 @@
-"""Video in: sampling and decoding."""
+"""Video in: records, sampling, decoding, transforms, packing and `tf.data` pipelines.
+
+Names are imported when they are first used: some need TensorFlow, one the video decoder.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_tdn.data import decoding, transforms
+    from keras_tdn.data.decoding import VideoDecodeError, read_frames
+    from keras_tdn.data.flip_maps import flip_map
+    from keras_tdn.data.records import Record, RecordList, load_records
+    from keras_tdn.data.segment_sampling import SegmentSampler
+
+__all__ = [
+    "Record",
+    "RecordList",
+    "SegmentSampler",
+    "VideoDecodeError",
+    "decoding",
+    "flip_map",
+    "load_records",
+    "read_frames",
+    "transforms",
+]
+
+_HOMES = {
+    "Record": "records",
+    "RecordList": "records",
+    "SegmentSampler": "segment_sampling",
+    "VideoDecodeError": "decoding",
+    "flip_map": "flip_maps",
+    "load_records": "records",
+    "read_frames": "decoding",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value: Any = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    elif name in __all__:
+        value = importlib.import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

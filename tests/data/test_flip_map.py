@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_tdn.data.flip_map import flip_map, flip_pairs
+from keras_tdn.data.flip_maps import flip_map, flip_pairs
 from keras_tdn.labels import DATASETS, load_labels
 
 SOMETHING = ((86, 87), (93, 94), (166, 167))
