@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import keras_tdn
-from keras_tdn.data.decoding import read_frames
+from keras_tdn.data.decoding import get_decoder, read_frames
+from keras_tdn.data.decoding.pyav_decoder import why_sequential
 from keras_tdn.data.segment_sampling import center_indices
 from keras_tdn.prediction import predict_video
 
@@ -76,6 +77,48 @@ def test_same_as_a_plain_decode(path, capfd):
     assert num_frames == NUM_FRAMES.get(path.name, num_frames)
     np.testing.assert_array_equal(frames, [expected[index] for index in spread(num_frames)])
     assert capfd.readouterr().err == ""
+
+
+# Of these, packets do not tell which frames there are: no B-frame of MPEG-4 in AVI has a timestamp
+# of its own, and only H.264 is indexed.
+SEQUENTIAL = {
+    "datumaro_cvat_test.mp4",
+    "moviepy_big_buck_bunny_0_30.webm",
+    "moviepy_big_buck_bunny_432_433.webm",
+    "moviepy_pigs_in_a_polka.gif",
+    "moviepy_transparent.webm",
+    "torchcodec_h265_video.mp4",
+    *(path.name for path in FIXTURES if path.suffix == ".avi"),
+}
+
+
+def random_segments(num_frames, seed):
+    """Two random runs of five neighbouring frames, one frame anywhere, and both ends."""
+    rng = np.random.default_rng([num_frames, seed])
+    starts = np.sort(rng.integers(0, num_frames, 2))
+    runs = (starts[:, np.newaxis] + np.arange(5)).ravel()
+    some = [*runs, rng.integers(num_frames), num_frames - 1, 0]
+    return np.minimum(some, num_frames - 1)[: 12 if seed % 2 else 13]
+
+
+@needs_videos
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.name)
+def test_any_choice_is_the_same_as_a_plain_decode(path):
+    decoder = get_decoder("pyav", num_threads=1)
+    assert bool(why_sequential(path)) == (path.name in SEQUENTIAL)
+    chosen = []
+
+    def choose(num_frames):
+        chosen.append((num_frames, random_segments(num_frames, len(chosen))))
+        return chosen[-1][1]
+
+    all_frames = [decoder.read_frames(path, choose) for _ in range(3)]
+    wanted = np.concatenate([indices for _, indices in chosen]).tolist()
+    num_frames, expected = plain_decode(path, wanted)
+    for (counted, indices), frames in zip(chosen, all_frames, strict=True):
+        assert counted == num_frames
+        for index, frame in zip(indices, frames, strict=True):
+            np.testing.assert_array_equal(frame, expected[index], err_msg=f"frame {index}")
 
 
 @pytest.fixture(scope="module")

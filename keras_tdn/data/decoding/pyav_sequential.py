@@ -1,0 +1,89 @@
+"""Reading a video from start to end: right for every video that decodes at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import av
+
+from keras_tdn.data.decoding.frame_collector import FrameCollector
+from keras_tdn.data.decoding.interface import VideoDecodeError
+from keras_tdn.data.decoding.pyav_container import open_container, prepare_codec, video_stream
+
+# Decoded frames are kept, in the decoder's own compact pixel format, until they take this much;
+# a longer video is decoded a second time instead, so that memory does not grow with its length.
+KEPT_FRAMES_BYTES = 128 * 2**20
+
+
+def read_sequentially(
+    name: str,
+    opened: str | BinaryIO,
+    num_threads: int | None,
+    make_collector: Callable[[int], FrameCollector],
+) -> FrameCollector:
+    """Decodes every frame, and converts those that the collector for their number wants.
+
+    Raises:
+        VideoDecodeError: if no frame decodes, or fewer the second time than the first.
+    """
+    frames: list[av.VideoFrame] | None = []
+    kept_bytes = num_frames = 0
+    shape = (0, 0)
+    for frame in _decode(name, opened, num_threads):
+        if num_frames == 0:
+            shape = (frame.height, frame.width)
+        num_frames += 1
+        if frames is not None:
+            frames.append(frame)
+            kept_bytes += sum(plane.buffer_size for plane in frame.planes)
+            if kept_bytes > KEPT_FRAMES_BYTES:
+                frames = None
+    if num_frames == 0:
+        raise VideoDecodeError(
+            f"Cannot read {name}: not one of its frames decodes. The file is damaged or "
+            "incomplete; fetch or encode it again."
+        )
+    collector = make_collector(num_frames)
+    if frames is not None:
+        for index in collector.wanted:
+            collector.add(index, frames[index], shape)
+        return collector
+    wanted = set(collector.wanted)
+    for index, frame in enumerate(_decode(name, opened, num_threads)):
+        if index in wanted:
+            collector.add(index, frame, shape)
+            if collector.is_complete:
+                return collector
+    raise VideoDecodeError(
+        f"Cannot read {name}: it had {num_frames} frames at first and fewer when read again. "
+        "Read it when nothing is writing to it."
+    )
+
+
+def _decode(name: str, opened: str | BinaryIO, num_threads: int | None) -> Iterator[av.VideoFrame]:
+    """Every frame that decodes, in the order shown.
+
+    That order is the decoder's own: it delays what the stream says is shown later. Sorting by
+    timestamps would be wrong where a container has none to speak of, as AVI, whose timestamps
+    number the packets and so run backwards around B-frames.
+    """
+    with open_container(name, opened) as container:
+        stream = video_stream(name, container)
+        prepare_codec(stream, num_threads)
+        packets = container.demux(stream)
+        packet: av.Packet | None
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, OSError):
+                # The rest of the file is unreadable, but the decoder may still hold frames.
+                packet = None
+            try:
+                frames = stream.decode(packet)
+            except av.FFmpegError:
+                # A damaged packet, which later ones can decode without; or nothing is left.
+                frames = []
+            yield from frames
+            if packet is None:
+                return
