@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 
 import keras_tdn
-from keras_tdn.cli import convert, predict
+from keras_tdn.cli import browse, check, convert, pack, predict, presets
 
 # Each is a module with `add_parser(subparsers)`, which sets the default `run`, and with
 # `run(args) -> int`.
-COMMANDS = (predict, convert)
+COMMANDS = (predict, convert, presets, check, browse, pack)
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130

@@ -15,7 +15,7 @@ import keras_tdn.models
 from keras_tdn.labels import load_labels
 from keras_tdn.prediction import Prediction, predict_video
 from keras_tdn.pretrained import load_preset
-from keras_tdn.pretrained.weights import DATASETS, not_hosted
+from keras_tdn.pretrained.weights import DATASETS
 
 # By the names of the functions that build them, as the command line spells them.
 MODELS = {"tdn_resnet50": "TDNResNet50", "tdn_resnet101": "TDNResNet101"}
@@ -37,7 +37,8 @@ def add_parser(subparsers: Any) -> None:
         "--weights",
         required=True,
         metavar="PRESET_OR_FILE",
-        help=f"preset folder, {MODEL_SUFFIX} file or {WEIGHTS_SUFFIX} file",
+        help=f"preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
+        f"{MODEL_SUFFIX} file or {WEIGHTS_SUFFIX} file",
     )
     parser.add_argument(
         "--labels",
@@ -50,7 +51,8 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     bare = parser.add_argument_group(
-        f"for a {WEIGHTS_SUFFIX} file", "which does not say what model it is for"
+        f"for a {WEIGHTS_SUFFIX} file or a data set's name",
+        "which do not say what model they are for",
     )
     bare.add_argument("--model", choices=sorted(MODELS), help=f"(default: {DEFAULT_MODEL})")
     bare.add_argument("--segments", type=int, metavar="N", help=f"(default: {DEFAULT_SEGMENTS})")
@@ -71,6 +73,11 @@ def _load_model(args: argparse.Namespace, labels: tuple[str, ...] | None) -> ker
     weights = args.weights
     if weights.endswith(WEIGHTS_SUFFIX):
         return _build_and_load(args, labels)
+    if weights in DATASETS and args.classes is None:
+        # The catalog's names are made of the same three parts.
+        return load_preset(
+            f"{args.model or DEFAULT_MODEL}_{args.segments or DEFAULT_SEGMENTS}_{weights}"
+        )
     for option in ("model", "segments", "classes"):
         if getattr(args, option) is not None:
             raise ValueError(
@@ -79,8 +86,6 @@ def _load_model(args: argparse.Namespace, labels: tuple[str, ...] | None) -> ker
             )
     if weights.endswith(MODEL_SUFFIX):
         return load_model_file(weights)
-    if weights in DATASETS and not os.path.isdir(weights):
-        raise ValueError(not_hosted(weights))
     return load_preset(weights)
 
 

@@ -7,9 +7,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_tdn.data import decoding, transforms
+    from keras_tdn.data import decoding, packing, transforms
+    from keras_tdn.data.dataset import make_dataset
     from keras_tdn.data.decoding import VideoDecodeError, read_frames
     from keras_tdn.data.flip_maps import flip_map
+    from keras_tdn.data.packed_records import load_packed
     from keras_tdn.data.records import Record, RecordList, load_records
     from keras_tdn.data.segment_sampling import SegmentSampler
 
@@ -20,7 +22,10 @@ __all__ = [
     "VideoDecodeError",
     "decoding",
     "flip_map",
+    "load_packed",
     "load_records",
+    "make_dataset",
+    "packing",
     "read_frames",
     "transforms",
 ]
@@ -31,7 +36,9 @@ _HOMES = {
     "SegmentSampler": "segment_sampling",
     "VideoDecodeError": "decoding",
     "flip_map": "flip_maps",
+    "load_packed": "packed_records",
     "load_records": "records",
+    "make_dataset": "dataset",
     "read_frames": "decoding",
 }
 

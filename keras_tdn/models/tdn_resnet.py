@@ -45,10 +45,19 @@ class TDNResNet(keras.Model):
             that is a multiple of 8.
         temporal_shift: Whether those blocks carry a temporal shift convolution.
         include_top: Whether the classifier is part of the model.
-        weights: `None` for random values, `"imagenet"` to fill stem and stages from a ResNet that
-            was trained on ImageNet (downloaded from the Hugging Face Hub), or the path of a
-            `.weights.h5` or `.keras` file or preset folder of this model, or of a `.safetensors`
-            or `.h5` file of a ResNet that was trained on ImageNet.
+        weights: `None` for random values, or one of
+            `"imagenet"`: stem and stages from a ResNet that was trained on ImageNet, downloaded
+            from the Hugging Face Hub;
+            `"kinetics400"`, `"something_something_v1"` or `"something_something_v2"`: the published
+            model of this architecture with this number of segments, or the nearest;
+            a preset as a folder, as `"hf://organisation/name[@revision]"` or by its name in
+            `keras-tdn presets list`;
+            the path of a `.weights.h5` or `.keras` file of this model, or of a `.safetensors` or
+            `.h5` file of a ResNet that was trained on ImageNet.
+            With other `classes` than the weights' the classifier is new and all else is loaded,
+            which a warning says. `num_segments` and the size of the clips may differ too: the
+            factors of the two paths stay those of training unless given, and a warning names the
+            published setting.
         input_shape: Shape of one clip, `(num_segments * frames_per_segment, height, width, 3)`.
             Height and width may be `None`, the default: any size from 32 pixels.
         pooling: Only with `include_top=False`. `None` gives feature maps per segment, `"avg"` or

@@ -13,6 +13,7 @@ import numpy as np
 from keras_tdn.labels import load_labels
 from keras_tdn.models import TDNResNet, TDNResNet50, TDNResNet101
 from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
+from keras_tdn.pretrained.catalog import CatalogEntry, entry_by_name
 from keras_tdn.pretrained.checkpoint import read_official_checkpoint
 from keras_tdn.pretrained.official import (
     HEAD_NAMES,
@@ -79,7 +80,9 @@ def convert_official_checkpoint(
     Args:
         path: The checkpoint. Nothing in it is run; see `read_official_checkpoint`.
         output: Where to write the model: a `.keras` file, a `.weights.h5` file, or else a preset
-            folder. `None` writes nothing.
+            folder. `None` writes nothing. A folder called like an entry of the catalog, such as
+            `tdn_resnet50_8_kinetics400`, gets that entry's labels, licence and accuracy, and has
+            to be its model.
         num_segments: Segments that the checkpoint was trained with; 8 and 16 are published.
         labels: Class names: a data set's name such as `"kinetics400"`, the path of a text file with
             one name per line, or the names.
@@ -107,9 +110,14 @@ def convert_official_checkpoint(
     target = None if output is None else Path(output)
     if target is not None:
         _check_target(target, overwrite)
+    entry = None if target is None else entry_by_name(target.name)
+    if labels is None and entry is not None:
+        labels = entry.dataset
     names = None if labels is None else load_labels(labels)
     state = read_official_checkpoint(path)
     architecture = architecture_of(state)
+    if entry is not None:
+        _check_is_entry(entry, {**architecture, "num_segments": num_segments, "labels": names})
     if names is not None and len(names) != architecture["classes"]:
         raise ValueError(
             f"The checkpoint {str(path)!r} has {architecture['classes']} classes, and `labels` has "
@@ -119,7 +127,7 @@ def convert_official_checkpoint(
     load_official_state_dict(model, state)
     taps = verify_conversion(model, state) if verify else ()
     if target is not None:
-        _write(model, target, overwrite)
+        _write(model, target, overwrite, entry)
     return ConversionReport(
         model=model,
         num_segments=num_segments,
@@ -200,10 +208,35 @@ def _check_target(target: Path, overwrite: bool) -> None:
         check_replaceable(target, overwrite)
 
 
-def _write(model: TDNResNet, target: Path, overwrite: bool) -> None:
+def _check_is_entry(entry: CatalogEntry, received: Mapping[str, Any]) -> None:
+    expected = {
+        "stage_depths": entry.stage_depths,
+        "classes": entry.classes,
+        "num_segments": entry.num_segments,
+        "labels": load_labels(entry.dataset),
+    }
+    wrong = [name for name, value in expected.items() if received[name] != value]
+    if wrong:
+        told = "; ".join(
+            "the labels differ" if name == "labels" else f"{name} is {received[name]}, not {value}"
+            for name, value in expected.items()
+            if name in wrong
+        )
+        raise ValueError(
+            f"The folder is called {entry.name!r}, like a published model, and this would be "
+            f"another: {told}. Pass num_segments={entry.num_segments} and "
+            f"labels={entry.dataset!r} (on the command line --segments and --labels) with that "
+            "model's checkpoint, or choose another name."
+        )
+
+
+def _write(
+    model: TDNResNet, target: Path, overwrite: bool, entry: CatalogEntry | None = None
+) -> None:
     suffix = next((suffix for suffix in FILE_SUFFIXES if target.name.endswith(suffix)), None)
     if suffix is None:
-        save_preset(model, target, overwrite=overwrite)
+        card = None if entry is None else entry.card
+        save_preset(model, target, card=card, overwrite=overwrite)
         return
     with written_beside(target, suffix) as new:
         if suffix == ".keras":

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import pathlib
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,11 @@ SHA256_LENGTH = 64
 GIT_SHA1_LENGTH = 40
 DIGEST = re.compile(rf"[0-9a-f]{{{SHA256_LENGTH}}}|[0-9a-f]{{{GIT_SHA1_LENGTH}}}")
 CHUNK_BYTES = 1 << 20
+
+# The client repeats what breaks off, and a first question that fails; an error of the server's in
+# the middle of a download it passes on.
+SERVER_ERROR_WAITS = (1.0, 2.0, 4.0)
+REPO_NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +48,23 @@ class HubFile:
                 f"HubFile needs `sha256` as {SHA256_LENGTH} lower-case hexadecimal digits. "
                 f"Received: sha256={self.sha256!r}"
             )
+        check_file_name(self.filename)
 
     def __str__(self) -> str:
         revision = f"@{self.revision}" if self.revision else ""
         size = f" ({self.size / 1e6:.0f} MB)" if self.size else ""
         return f"'{self.repo}{revision}/{self.filename}'{size}"
+
+
+def check_file_name(name: str) -> None:
+    """Raises unless `name` is a path that stays inside the folder that it is taken in."""
+    parts = name.split("/")
+    if "\\" in name or ":" in name or not name.isprintable() or {"", ".", ".."} & {*parts}:
+        raise ValueError(
+            "A file's name in a repository or preset is a relative path inside it, with '/' "
+            f"between its parts. Received: {name!r}, which is refused. Do not use this copy: it "
+            "may be made to reach other files."
+        )
 
 
 def fetch_file(file: HubFile) -> pathlib.Path:
@@ -153,16 +171,22 @@ def _ask(file: HubFile, question: Callable[[], Any]) -> Any:
         "reached."
     )
     try:
-        return question()
+        return _repeated(question)
     except errors.LocalEntryNotFoundError as error:
+        status = _status(error.__cause__)
+        because = (
+            f"it answers with status {status}"
+            if status
+            else "there is no network or HF_HUB_OFFLINE is set"
+        )
         raise ConnectionError(
             f"{file} is not in the cache, and the Hugging Face Hub could not be asked for it, "
-            f"because there is no network or HF_HUB_OFFLINE is set: {mend}"
+            f"because {because}: try later, or {mend}"
         ) from error
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise ValueError(
             f"The Hugging Face Hub has no repository or revision for {file}, or shows it only to "
-            f"others: check the name, log in with `hf auth login`, or {mend}"
+            f"others: check the name, log in with `hf auth login` (or set HF_TOKEN), or {mend}"
         ) from error
     except errors.EntryNotFoundError as error:
         raise ValueError(
@@ -171,4 +195,25 @@ def _ask(file: HubFile, question: Callable[[], Any]) -> Any:
         ) from error
     # The client's transport raises errors of its own, which are no OSError in every release.
     except (OSError, *errors.HfHubHTTPError.__bases__) as error:
-        raise OSError(f"{file} could not be downloaded ({error}): {mend}") from error
+        if _status(error) in (401, 403):
+            raise OSError(
+                f"The Hugging Face Hub refuses {file} to the token that was sent (status "
+                f"{_status(error)}): log in again with `hf auth login`, correct or unset HF_TOKEN, "
+                f"or {mend}"
+            ) from error
+        raise OSError(f"{file} could not be downloaded ({error}): try later, or {mend}") from error
+
+
+def _repeated(question: Callable[[], Any]) -> Any:
+    for wait in SERVER_ERROR_WAITS:
+        try:
+            return question()
+        except OSError as error:
+            if (_status(error) or 0) < 500:
+                raise
+        time.sleep(wait)
+    return question()
+
+
+def _status(error: BaseException | None) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)

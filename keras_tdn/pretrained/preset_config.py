@@ -10,9 +10,11 @@ from typing import Any
 import keras
 
 from keras_tdn.models import TDNResNet
+from keras_tdn.pretrained.card import NO_CARD, PresetCard
 from keras_tdn.specs import ClipSpec
 
-FORMAT_VERSION = 1
+# 2 added labels at the top, the card and recorded logits.
+FORMAT_VERSION = 2
 MODEL_CLASS = "TDNResNet"
 
 
@@ -65,19 +67,26 @@ ARGUMENTS: dict[str, Callable[[object], bool]] = {
     "frozen_layers": _list_of(_is_str),
 }
 
+ENTRIES = ("format_version", "model", "clip_spec", "card", "labels")
+# Kernels of a bottleneck, in units of its inner width squared: 4 and 9 and 4; and of two bytes.
+KERNEL_UNITS = 17
+LEAST_BYTES = 2
+
 
 @dataclasses.dataclass(frozen=True)
 class PresetConfig:
-    """A model's arguments and how its clips are cut.
+    """A model's arguments, how its clips are cut, and where it is from.
 
     Args:
         arguments: `TDNResNet`'s constructor arguments as JSON holds them, with the dtype policy by
             name and the layers that are frozen.
         clip_spec: The clips the model was trained on.
+        card: Licence, source, accuracy.
     """
 
     arguments: Mapping[str, Any]
     clip_spec: ClipSpec
+    card: PresetCard = NO_CARD
 
     def __post_init__(self) -> None:
         _check_entries("the model's arguments", self.arguments, ARGUMENTS)
@@ -88,8 +97,19 @@ class PresetConfig:
                     f"Received: {name}={self.arguments[name]!r}"
                 )
 
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Class names in the order of the scores."""
+        labels = self.arguments["labels"]
+        return None if labels is None else tuple(labels)
+
     @classmethod
-    def of(cls, model: TDNResNet, labels: tuple[str, ...] | None = None) -> PresetConfig:
+    def of(
+        cls,
+        model: TDNResNet,
+        labels: tuple[str, ...] | None = None,
+        card: PresetCard | None = None,
+    ) -> PresetConfig:
         """The config that describes `model`, with `labels` instead of its own if given."""
         if type(model) is not TDNResNet:
             raise ValueError(
@@ -113,7 +133,7 @@ class PresetConfig:
             name: list(value) if isinstance(value, tuple) else value
             for name, value in config.items()
         }
-        return cls(plain, model.clip_spec)
+        return cls(plain, model.clip_spec, NO_CARD if card is None else card)
 
     @classmethod
     def from_json(cls, content: bytes) -> PresetConfig:
@@ -126,12 +146,16 @@ class PresetConfig:
             config = json.loads(content.decode())
         except (ValueError, RecursionError) as error:
             raise ValueError(f"A preset's config must be JSON. Received: {error}") from error
-        if isinstance(config, dict) and config.get("format_version", 1) != FORMAT_VERSION:
+        if (
+            isinstance(config, dict)
+            and config.get("format_version", FORMAT_VERSION) != FORMAT_VERSION
+        ):
             raise ValueError(
-                f"This version of keras_tdn reads presets of format {FORMAT_VERSION}; upgrade it "
-                f"for another. Received: format_version={config['format_version']!r}"
+                f"This version of keras_tdn reads presets of format {FORMAT_VERSION}. For a later "
+                "one upgrade keras_tdn; make an earlier one again with `keras-tdn convert` or "
+                f"`save_preset`. Received: format_version={config['format_version']!r}"
             )
-        _check_entries("config.json", config, ("format_version", "model", "clip_spec"))
+        _check_entries("config.json", config, ENTRIES)
         model, clip_spec = config["model"], config["clip_spec"]
         _check_entries("the model", model, ("class_name", "arguments"))
         if model["class_name"] != MODEL_CLASS:
@@ -140,8 +164,11 @@ class PresetConfig:
                 f"Received: class_name={model['class_name']!r}"
             )
         _check_entries("the clip_spec", clip_spec, [f.name for f in dataclasses.fields(ClipSpec)])
+        _check_entries("the model's arguments", model["arguments"], set(ARGUMENTS) - {"labels"})
+        arguments = {**model["arguments"], "labels": config["labels"]}
         try:
-            return cls(model["arguments"], ClipSpec.from_config(clip_spec))
+            spec = ClipSpec.from_config(clip_spec)
+            return cls(arguments, spec, PresetCard.from_config(config["card"]))
         except TypeError as error:
             raise ValueError(
                 f"A preset's clip_spec has another kind of value. Received: {clip_spec}"
@@ -153,18 +180,34 @@ class PresetConfig:
             "format_version": FORMAT_VERSION,
             "model": {
                 "class_name": MODEL_CLASS,
-                "arguments": {name: self.arguments[name] for name in ARGUMENTS},
+                "arguments": {name: self.arguments[name] for name in ARGUMENTS if name != "labels"},
             },
             "clip_spec": self.clip_spec.to_config(),
+            "card": self.card.to_config(),
+            "labels": self.arguments["labels"],
         }
         return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
 
-    def build(self) -> TDNResNet:
+    def build(self, weights_bytes: int) -> TDNResNet:
         """The model, with random weights.
+
+        Args:
+            weights_bytes: Size of the weights file. A damaged number must not make a model that
+                fills the memory, so one that is larger than its weights is not built.
 
         Raises:
             ValueError: if an argument does not fit.
         """
+        width, depths = self.arguments["width"], self.arguments["stage_depths"]
+        units = sum(depth * 4**stage for stage, depth in enumerate(depths))
+        least = KERNEL_UNITS * units * width**2
+        if self.arguments["include_top"]:
+            least += 32 * width * self.arguments["classes"]
+        if least * LEAST_BYTES > weights_bytes or max(depths, default=0) > weights_bytes:
+            raise ValueError(
+                f"A preset's config asks for a model of at least {least} numbers, and its weights "
+                f"file has {weights_bytes} bytes: they are from different presets, or damaged."
+            )
         arguments = dict(self.arguments)
         frozen = arguments.pop("frozen_layers")
         try:

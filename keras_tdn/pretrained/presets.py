@@ -1,25 +1,46 @@
-"""Presets: a folder with a model's weights, config, labels and clip specification, under hashes."""
+"""Presets: a model's weights, config, labels, clip specification and card, under hashes."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_tdn.models import TDNResNet
+from keras_tdn.pretrained.card import PresetCard
+from keras_tdn.pretrained.model_card import format_model_card
 from keras_tdn.pretrained.output import check_free, written_beside
 from keras_tdn.pretrained.preset_config import PresetConfig
+from keras_tdn.pretrained.preset_files import (
+    CONFIG_FILE,
+    FILES,
+    LOGITS_FILE,
+    README_FILE,
+    SUMS_FILE,
+    WEIGHTS_FILE,
+    format_sums,
+    sha256_of,
+)
+from keras_tdn.pretrained.preset_source import check_entry, open_preset
+from keras_tdn.pretrained.recorded_logits import RecordedLogits, hash_labels, record_logits
 from keras_tdn.pretrained.weights_file import load_weights_file
+from keras_tdn.pretrained.weights_writer import write_weights_file
 
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.weights.h5"
-SUMS_FILE = "SHA256SUMS"
-FILES = (CONFIG_FILE, WEIGHTS_FILE)
+if TYPE_CHECKING:
+    from keras_tdn.pretrained.preset_files import PresetFiles
 
-# A line of `sha256sum`; "*" marks a binary file where the two kinds differ.
-SUM_LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\\]+)")
+ORIGIN_ATTRIBUTE = "_preset_origin"
+
+
+@dataclasses.dataclass(frozen=True)
+class PresetOrigin:
+    """What a loaded model remembers of its preset, which is not in the model itself."""
+
+    card: PresetCard
+    recorded: RecordedLogits
 
 
 def save_preset(
@@ -27,23 +48,28 @@ def save_preset(
     folder: str | os.PathLike[str],
     *,
     labels: Sequence[str] | None = None,
+    card: PresetCard | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Saves a model so that it comes back whole: weights, arguments, labels, clip specification.
 
-    Use it for a model that others will load. The folder can be checked with `sha256sum -c`.
+    Use it for a model that others will load. The folder can be checked with `sha256sum -c` and
+    uploaded as it is. Equal weights and arguments give equal files.
 
     Args:
         model: A `TDNResNet`.
         folder: Where to save it. It is written beside and renamed, so that it is never half there.
         labels: Class names in the order of the scores. `None` takes the model's own.
+        card: Licence, source, accuracy. `None` keeps the card of the preset that the model was
+            loaded from while the weights are still those, and otherwise states nothing.
         overwrite: Whether to replace a preset that is there already.
 
     Returns:
         The folder.
 
     Raises:
-        ValueError: if the model or its labels do not fit, or if the place is taken.
+        ValueError: if the model or its labels do not fit, if it computes NaN, or if the place is
+            taken.
 
     Example:
 
@@ -56,31 +82,50 @@ def save_preset(
             f"`labels` needs one name for each of the {model.classes} classes. "
             f"Received: {labels if isinstance(labels, str) else len(labels)} names"
         )
-    config = PresetConfig.of(model, None if labels is None else tuple(labels))
+    names = None if labels is None else tuple(labels)
+    config = PresetConfig.of(model, names, card)
     check_replaceable(folder, overwrite)
     with written_beside(folder) as new:
         new.mkdir()
-        (new / CONFIG_FILE).write_bytes(config.to_json())
-        model.save_weights(new / WEIGHTS_FILE)
-        sums = "".join(f"{_sha256(new / name)}  {name}\n" for name in FILES)
-        (new / SUMS_FILE).write_text(sums)
+        write_weights_file(model, new / WEIGHTS_FILE)
+        weights_sha256 = sha256_of(new / WEIGHTS_FILE)
+        origin = getattr(model, ORIGIN_ATTRIBUTE, None)
+        if origin is not None and origin.recorded.weights_sha256 != weights_sha256:
+            origin = None
+        same_labels = origin and origin.recorded.labels_sha256 == hash_labels(config.labels)
+        if card is None and origin is not None and same_labels:
+            config = dataclasses.replace(config, card=origin.card)
+        content = config.to_json()
+        config_sha256 = hashlib.sha256(content).hexdigest()
+        recorded = None if origin is None else origin.recorded
+        # Another machine rounds otherwise; the record stays while all that it tells of does.
+        if recorded is None or recorded.config_sha256 != config_sha256:
+            recorded = record_logits(model, config.labels, config_sha256, weights_sha256)
+        (new / CONFIG_FILE).write_bytes(content)
+        (new / LOGITS_FILE).write_bytes(recorded.to_json())
+        (new / README_FILE).write_bytes(format_model_card(config))
+        sums = {name: sha256_of(new / name) for name in FILES}
+        (new / SUMS_FILE).write_bytes(format_sums(sums).encode())
     return folder
 
 
-def load_preset(folder: str | os.PathLike[str]) -> TDNResNet:
+def load_preset(source: str | os.PathLike[str]) -> TDNResNet:
     """Loads the model of a preset.
 
     Every file's SHA-256 is checked before any of it is interpreted, and nothing in a preset is
     run: its config can only choose a `TDNResNet`'s arguments.
 
     Args:
-        folder: What `save_preset` wrote.
+        source: A folder that `save_preset` wrote; `"hf://organisation/name[@revision]"` for a
+            repository of the Hugging Face Hub; or a name of the catalog, such as
+            `"tdn_resnet50_8_kinetics400"`.
 
     Returns:
         The model, with its `labels` and `clip_spec`.
 
     Raises:
-        ValueError: if the folder is no preset, or if it was changed or damaged.
+        ValueError: if there is no such preset, or if it was changed or damaged.
+        OSError: if it could not be downloaded.
 
     Example:
 
@@ -88,32 +133,48 @@ def load_preset(folder: str | os.PathLike[str]) -> TDNResNet:
     >>> model.labels
     ('jump', 'run')
     """
-    config, weights = read_preset(folder)
-    model = config.build()
-    load_weights_file(model, str(weights), f"the preset {str(folder)!r}")
-    return model
+    files = open_preset(source)
+    return build_preset(files, *read_preset(files))
 
 
-def read_preset(folder: str | os.PathLike[str]) -> tuple[PresetConfig, Path]:
-    """A preset's config and the path of its weights, after checking every hash."""
-    folder = Path(folder)
-    missing = [name for name in (*FILES, SUMS_FILE) if not (folder / name).is_file()]
-    if missing:
+def read_preset(files: PresetFiles) -> tuple[PresetConfig, RecordedLogits]:
+    """A preset's config and recorded logits, after checking that they belong together.
+
+    Raises:
+        ValueError: if they do not, if a hash is wrong, or if either cannot be read.
+    """
+    content = files.text(CONFIG_FILE)
+    recorded = RecordedLogits.from_json(files.text(LOGITS_FILE))
+    config = PresetConfig.from_json(content)
+    advice = (
+        "Do not trust its scores: download or copy it again, or, if the change is yours, make it "
+        "in Python with `save_preset`, which records anew."
+    )
+    if recorded.labels_sha256 != hash_labels(config.labels):
         raise ValueError(
-            f"There is no preset at {str(folder)!r}: expected a folder with {', '.join(FILES)} and "
-            f"{SUMS_FILE}. Missing: {', '.join(missing)}"
+            f"{files.title} has other labels than its logits were recorded with: the list in "
+            f"{CONFIG_FILE} was reordered or edited afterwards. {advice}"
         )
-    # Parsed from the bytes that were hashed, not from a second reading.
-    config = (folder / CONFIG_FILE).read_bytes()
-    for name, expected in _sums(folder).items():
-        is_config = name == CONFIG_FILE
-        actual = hashlib.sha256(config).hexdigest() if is_config else _sha256(folder / name)
-        if actual != expected:
-            raise ValueError(
-                f"The preset {str(folder)!r} was changed or damaged: {name} has the SHA-256 "
-                f"{actual}, and {SUMS_FILE} says {expected}. Download or copy it again."
-            )
-    return PresetConfig.from_json(config), folder / WEIGHTS_FILE
+    if recorded.config_sha256 != hashlib.sha256(content).hexdigest():
+        raise ValueError(
+            f"{files.title} has another {CONFIG_FILE} than its logits were recorded with. {advice}"
+        )
+    if recorded.weights_sha256 != files.sums[WEIGHTS_FILE]:
+        raise ValueError(
+            f"{files.title} has other weights than its logits were recorded with. {advice}"
+        )
+    if files.entry is not None:
+        check_entry(files.entry, config, files.title)
+    return config, recorded
+
+
+def build_preset(files: PresetFiles, config: PresetConfig, recorded: RecordedLogits) -> TDNResNet:
+    """The model of a preset that was read, with its weights."""
+    weights = files.path(WEIGHTS_FILE)
+    model = config.build(weights.stat().st_size)
+    load_weights_file(model, str(weights), files.origin)
+    setattr(model, ORIGIN_ATTRIBUTE, PresetOrigin(config.card, recorded))
+    return model
 
 
 def check_replaceable(folder: Path, overwrite: bool) -> None:
@@ -127,24 +188,3 @@ def check_replaceable(folder: Path, overwrite: bool) -> None:
             f"{str(folder)!r} is not replaced, because it is more than a preset: it has "
             f"{', '.join(sorted(others - {*FILES, SUMS_FILE})[:5])}. Choose another place."
         )
-
-
-def _sums(folder: Path) -> dict[str, str]:
-    """File name to SHA-256; names are plain, so that no file elsewhere is read."""
-    lines = (folder / SUMS_FILE).read_text(errors="replace").splitlines()
-    matches = [SUM_LINE.fullmatch(line) for line in lines]
-    sums = {match[2]: match[1] for match in matches if match}
-    unlisted = [name for name in FILES if name not in sums]
-    absent = [name for name in sums if not (folder / name).is_file()]
-    if None in matches or unlisted or absent:
-        raise ValueError(
-            f"The preset {str(folder)!r} has a {SUMS_FILE} that does not fit: expected one line "
-            f"'HASH  NAME' for each file, {', '.join(FILES)} among them. Received {len(lines)} "
-            f"lines; not listed: {unlisted}; listed but not there: {absent}"
-        )
-    return sums
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

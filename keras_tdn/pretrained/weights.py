@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from keras_tdn.models.tdn_resnet import EQUAL_WEIGHT_SEGMENTS, EQUAL_WEIGHTS, OTHER_WEIGHTS
+from keras_tdn.pretrained.catalog import (
+    CATALOG,
+    CLASSES,
+    CatalogEntry,
+    entries_for,
+    entry_by_name,
+    not_hosted,
+)
+from keras_tdn.pretrained.transfer import Source, check_source, fill
 
 if TYPE_CHECKING:
     from keras_tdn.models import TDNResNet
+    from keras_tdn.pretrained.preset_files import PresetFiles
 
 IMAGENET = "imagenet"
-DATASETS = ("kinetics400", "something_something_v1", "something_something_v2")
+DATASETS = tuple(CLASSES)
 WEIGHTS_SUFFIX = ".weights.h5"
 MODEL_SUFFIX = ".keras"
 IMAGENET_SUFFIXES = (".safetensors", ".h5", ".hdf5")
+FILE_SUFFIXES = (WEIGHTS_SUFFIX, MODEL_SUFFIX, *IMAGENET_SUFFIXES)
 
-OFFICIAL_REPOSITORY = "https://github.com/MCG-NJU/TDN"
 ACCEPTED = (
-    f"None; {IMAGENET!r}; a {WEIGHTS_SUFFIX} or {MODEL_SUFFIX} file or a preset folder of this "
-    f"model; a .safetensors or .h5 file of a ResNet trained on ImageNet"
+    f"None; {IMAGENET!r}; a data set, {', '.join(map(repr, DATASETS))}; a preset of this model as "
+    f"a folder or as 'hf://organisation/name[@revision]'; a {WEIGHTS_SUFFIX} or {MODEL_SUFFIX} "
+    "file of this model; a .safetensors or .h5 file of a ResNet trained on ImageNet"
 )
 REGISTERED_NAME = "keras_tdn>TDNResNet"
 KERAS_CONFIG = "config.json"
 KERAS_WEIGHTS = "model.weights.h5"
+# Keras stores without compressing. Beyond this, unpacking is what a file was made for.
+MAX_UNPACKED_RATIO = 16
 
-FUSION_WEIGHTS = ("appearance_weight", "motion_weight")
-# What decides which weights there are and what they mean to each other.
-ARCHITECTURE = (
-    "stage_depths",
-    "width",
-    "short_term",
-    "long_term",
-    "temporal_shift",
-    "include_top",
-    "classes",
-    "num_segments",
-    "frames_per_segment",
-    *FUSION_WEIGHTS,
-)
+__all__ = ["DATASETS", "load_weights", "not_hosted"]
 
 
 def load_weights(model: TDNResNet, weights: str | os.PathLike[str]) -> None:
@@ -56,6 +56,7 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str]) -> None:
     Raises:
         ValueError: if there are no such weights or they do not fit the model, which is unchanged
             then.
+        OSError: if they could not be downloaded.
     """
     if not isinstance(weights, (str, os.PathLike)):
         raise ValueError(f"`weights` must be one of: {ACCEPTED}. Received: weights={weights!r}")
@@ -65,69 +66,100 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str]) -> None:
 
         load_imagenet(model)
     elif name in DATASETS:
-        raise ValueError(not_hosted(name))
-    elif os.path.isdir(name):
-        _load_preset_weights(model, name)
+        from keras_tdn.pretrained.preset_source import open_entry
+
+        _fill_from_preset(model, open_entry(_published(model, name), name))
+    elif name.startswith("hf://") or os.path.isdir(name) or entry_by_name(name) is not None:
+        from keras_tdn.pretrained.preset_source import open_preset
+
+        _fill_from_preset(model, open_preset(name))
     elif not os.path.isfile(name):
         raise ValueError(
             f"There are no weights {name!r}, and no such file or folder. `weights` must be one of: "
             f"{ACCEPTED}."
         )
-    elif name.endswith(WEIGHTS_SUFFIX):
-        from keras_tdn.pretrained.weights_file import load_weights_file
-
-        load_weights_file(model, name, repr(name))
-    elif name.endswith(MODEL_SUFFIX):
-        _load_model_weights(model, name)
-    elif name.endswith(IMAGENET_SUFFIXES):
-        from keras_tdn.pretrained.imagenet import load_imagenet
-
-        load_imagenet(model, name)
-    else:
+    elif not name.endswith(FILE_SUFFIXES):
         raise ValueError(
             f"`weights` must be one of: {ACCEPTED}. A checkpoint of the authors' is converted "
             f"first: keras-tdn convert {Path(name).name} my_preset. Received: weights={name!r}"
         )
+    else:
+        _fill_from_file(model, name)
 
 
-def not_hosted(name: str) -> str:
-    """What to do about a data set's weights that nobody can download yet."""
-    return (
-        f"Converted copies of the published weights are not hosted yet. Download the authors' "
-        f"checkpoint for {name!r} by hand from {OFFICIAL_REPOSITORY}, then run\n"
-        f"  keras-tdn convert best.pth.tar my_preset\n"
-        f"and pass weights='my_preset' (on the command line --weights my_preset). "
-        f"Received: weights={name!r}"
-    )
+def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
+    """The published model of a data set that is nearest to `model`."""
+    entries = entries_for(dataset, model.stage_depths) if model.width == 64 else ()
+    if not entries:
+        known = sorted({entry.constructor for entry in CATALOG if entry.dataset == dataset})
+        raise ValueError(
+            f"Weights for {dataset!r} are published for {' and '.join(known)}. Received a model "
+            f"with stage_depths={model.stage_depths}, width={model.width}: build one of those, or "
+            "pass weights='imagenet' or a preset of this architecture."
+        )
+    return min(entries, key=lambda entry: abs(entry.num_segments - model.num_segments))
 
 
-def _load_preset_weights(model: TDNResNet, folder: str) -> None:
+def _fill_from_preset(model: TDNResNet, files: PresetFiles) -> None:
+    from keras_tdn.pretrained.preset_files import WEIGHTS_FILE
     from keras_tdn.pretrained.presets import read_preset
-    from keras_tdn.pretrained.weights_file import load_weights_file
 
-    origin = f"the preset {folder!r}"
-    config, weights = read_preset(folder)
-    _check_architecture(model, config.arguments, origin)
-    load_weights_file(model, str(weights), origin)
-    if model.labels is None and config.arguments["labels"] is not None:
-        model.labels = tuple(config.arguments["labels"])
-    spec = config.clip_spec
-    if all(
-        size in (None, given)
-        for size, given in zip(model.input_shape[2:4], (spec.height, spec.width), strict=True)
-    ):
-        model.clip_spec = spec
+    config, _ = read_preset(files)
+    source = Source(files.origin, config.arguments, config.clip_spec, config.card)
+    # Before the download of what would not fit.
+    check_source(model, source)
+    fill(model, source, str(files.path(WEIGHTS_FILE)))
 
 
-def _load_model_weights(model: TDNResNet, path: str) -> None:
+def _fill_from_file(model: TDNResNet, path: str) -> None:
+    _check_beside(path)
+    if path.endswith(WEIGHTS_SUFFIX):
+        fill(model, Source(repr(path)), path)
+    elif path.endswith(MODEL_SUFFIX):
+        _fill_from_model_file(model, path)
+    else:
+        from keras_tdn.pretrained.imagenet import load_imagenet
+
+        load_imagenet(model, path)
+
+
+def _check_beside(path: str) -> None:
+    """Checks a file against a `SHA256SUMS` that lies beside it and lists it."""
+    sums = Path(path).parent / "SHA256SUMS"
+    if not sums.is_file():
+        return
+    lines = sums.read_text(errors="replace").splitlines()
+    expected = [line.split()[0] for line in lines if line[66:] == Path(path).name]
+    if not expected:
+        return
+    with open(path, "rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual not in expected:
+        raise ValueError(
+            f"{path!r} was changed or damaged: its SHA-256 is {actual}, and SHA256SUMS beside it "
+            f"says {expected[0]}. Copy or download it again."
+        )
+
+
+def _fill_from_model_file(model: TDNResNet, path: str) -> None:
     """Takes the weights out of a `.keras` file, without building the objects that it describes."""
-    from keras_tdn.pretrained.weights_file import load_weights_file
-
     try:
         with zipfile.ZipFile(path) as archive:
+            unpacked = sum(archive.getinfo(n).file_size for n in (KERAS_CONFIG, KERAS_WEIGHTS))
+            if unpacked > MAX_UNPACKED_RATIO * os.path.getsize(path):
+                raise ValueError(f"it unpacks to {unpacked} bytes")
             description = json.loads(archive.read(KERAS_CONFIG))
             weights = io.BytesIO(archive.read(KERAS_WEIGHTS))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        OSError,
+        EOFError,
+        RuntimeError,
+        RecursionError,
+        zlib.error,
+    ) as error:
         raise ValueError(
             f"{path!r} is damaged or is no Keras model file ({error}). Expected what `model.save` "
             "writes."
@@ -138,38 +170,4 @@ def _load_model_weights(model: TDNResNet, path: str) -> None:
             f"{path!r} holds another model. Expected one of class {REGISTERED_NAME!r}. "
             f"Received: {received!r}"
         )
-    _check_architecture(model, description["config"], repr(path))
-    load_weights_file(model, weights, repr(path))
-    labels = description["config"].get("labels")
-    if model.labels is None and labels is not None:
-        model.labels = tuple(map(str, labels))
-
-
-def _check_architecture(model: TDNResNet, config: Mapping[str, Any], origin: str) -> None:
-    expected, received = _architecture(model.get_config()), _architecture(config)
-    differing = [name for name in ARCHITECTURE if expected[name] != received[name]]
-    if differing:
-        told = "; ".join(
-            f"{name} is {received[name]!r} there and {expected[name]!r} in the model"
-            for name in differing
-        )
-        fix = ", ".join(f"{name}={received[name]!r}" for name in differing)
-        raise ValueError(
-            f"The weights of {origin} belong to another model: {told}. Build the model with {fix}."
-        )
-
-
-def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of a model's config that must agree, with defaults spelled out."""
-    values = {name: config.get(name) for name in ARCHITECTURE}
-    depths = values["stage_depths"]
-    values["stage_depths"] = tuple(depths) if isinstance(depths, (list, tuple)) else depths
-    equal = values["num_segments"] == EQUAL_WEIGHT_SEGMENTS
-    defaults = EQUAL_WEIGHTS if equal else OTHER_WEIGHTS
-    for name, default in zip(FUSION_WEIGHTS, defaults, strict=True):
-        if values[name] is None:
-            values[name] = default
-    # What a model has no use for cannot differ.
-    unused: tuple[str, ...] = FUSION_WEIGHTS if not values["short_term"] else ()
-    unused += ("classes",) if not values["include_top"] else ()
-    return {**values, **dict.fromkeys(unused)}
+    fill(model, Source(repr(path), description["config"]), weights)

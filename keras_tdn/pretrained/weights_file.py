@@ -19,15 +19,26 @@ VARIABLES = "vars"
 BFLOAT16 = "bfloat16"
 # Dropout keeps the state of its random numbers, which is none of the model's weights.
 RANDOM_STATE = "seed_generator"
+HEAD = "classifier/"
+DAMAGE_ERRORS = (OSError, KeyError, RuntimeError, TypeError, AttributeError, OverflowError)
+# What Keras writes; a damaged type description would have its numbers read as others.
+FLOATS = tuple(np.dtype(kind) for kind in ("<f2", "<f4", "<f8"))
 
 
-def load_weights_file(model: Any, file: str | BinaryIO, origin: str) -> None:
+def load_weights_file(
+    model: Any, file: str | BinaryIO, origin: str, *, free_head: bool = False
+) -> tuple[str, ...]:
     """Fills `model` from a `.weights.h5` file.
 
     Args:
         model: A built Keras model.
         file: Path or open file.
         origin: What to call the file in errors.
+        free_head: Whether the classifier may differ: left out of a model without one, and left as
+            it is in a model with another number of classes.
+
+    Returns:
+        Paths of the variables that were left as they are.
 
     Raises:
         ValueError: if the file is damaged or is not such a file, or if anything is missing, left
@@ -37,10 +48,13 @@ def load_weights_file(model: Any, file: str | BinaryIO, origin: str) -> None:
         with h5py.File(file, "r") as content:
             datasets = dict(_datasets(content))
             variables = _variables(model)
+            skipped = _take_head_off(variables, datasets) if free_head else ()
             _check_fit(variables, datasets, origin)
             values = {key: _read(datasets[key]) for key in variables}
-    except (OSError, KeyError, RuntimeError, TypeError) as error:
-        # h5py raises any of these for a file that is cut off or is no HDF5 at all.
+    # h5py raises any of these for a file that is cut off or is no HDF5 at all.
+    except (*DAMAGE_ERRORS, ValueError) as error:
+        if isinstance(error, _MisfitError):
+            raise ValueError(str(error)) from None
         raise ValueError(
             f"{origin} is damaged or is no Keras weights file ({_short(error)}). Expected what "
             "`model.save_weights` writes. Copy or download it again."
@@ -50,6 +64,23 @@ def load_weights_file(model: Any, file: str | BinaryIO, origin: str) -> None:
         raise ValueError(_refusal(origin, [_listed("not finite", broken)]))
     for key, variable in variables.items():
         variable.assign(values[key])
+    return skipped
+
+
+class _MisfitError(ValueError):
+    """A file that can be read and belongs to another model."""
+
+
+def _take_head_off(variables: dict[str, Any], datasets: dict[str, Any]) -> tuple[str, ...]:
+    """Removes a classifier that does not fit from both; what the model's variables are called."""
+    ours = {key: tuple(variables[key].shape) for key in variables if key.startswith(HEAD)}
+    theirs = {key: datasets[key].shape for key in datasets if key.startswith(HEAD)}
+    fits = {key: shape[:-1] for key, shape in ours.items()}
+    if ours and (ours == theirs or (theirs and fits != {k: v[:-1] for k, v in theirs.items()})):
+        return ()
+    for key in theirs:
+        del datasets[key]
+    return tuple(variables.pop(key).path for key in ours)
 
 
 def _variables(model: Any) -> dict[str, Any]:
@@ -115,16 +146,16 @@ def _check_fit(variables: dict[str, Any], datasets: dict[str, Any], origin: str)
                 f"The file has {received} classes and the model {expected}: build the model "
                 f"with classes={received}."
             )
-    raise ValueError(_refusal(origin, [*lines, fix]))
+    raise _MisfitError(_refusal(origin, [*lines, fix]))
 
 
 def _read(dataset: Any) -> np.ndarray:
+    if dataset.dtype not in FLOATS and dataset.attrs.get("dtype") != BFLOAT16:
+        raise TypeError(f"{dataset.name} holds {dataset.dtype}")
     array = dataset[()]
     if dataset.attrs.get("dtype") == BFLOAT16:
         # HDF5 has no bfloat16; Keras writes its bits, the upper half of a float32, and a note.
         return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    if array.dtype.kind != "f":
-        raise TypeError(f"{dataset.name} holds {array.dtype}")
     return array
 
 

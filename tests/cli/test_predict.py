@@ -144,7 +144,8 @@ def test_errors_of_videos(folder, tmp_path, capsys, name, content, message):
     assert message in error_of(capsys, arguments)
 
 
-def test_data_sets_without_hosted_weights(capsys):
+def test_data_sets_without_hosted_weights(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_TDN_PRESETS", str(tmp_path))
     error = error_of(capsys, ["predict", "video.mp4", "--weights", "kinetics400"])
     assert "not hosted yet" in error
     assert "keras-tdn convert" in error

@@ -137,6 +137,22 @@ def test_transfer_that_breaks_off_is_an_os_error(tmp_path):
     assert cached_files(tmp_path) == []
 
 
+def test_transfer_that_breaks_off_is_resumed_where_it_did(tmp_path):
+    # The client keeps what arrived in steps of 10 MiB.
+    step = 10 << 20
+    data = hashlib.shake_256(b"").digest(1 << 20) * 23
+    file = HubFile("org/net", "weights.bin", sha256=hashlib.sha256(data).hexdigest())
+    with LoopbackHub({NAME: data}, break_once=[NAME]) as hub:
+        assert fetch(hub.url, tmp_path, file) == [f"got {file.sha256}"]
+        assert hub.ranges == [step]
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "a//b", "a\\b", "C:a", "a\0b", "", ".", "a/.."])
+def test_names_that_leave_the_repository_are_refused(name):
+    with pytest.raises(ValueError, match="is a relative path inside it"):
+        HubFile("org/net", name)
+
+
 def test_malformed_digest_is_refused():
     with pytest.raises(ValueError, match="64 lower-case hexadecimal digits"):
         HubFile("org/net", "weights.bin", sha256="abc")

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import keras_tdn
-from keras_tdn.pretrained import load_preset, save_preset
+from keras_tdn.pretrained import Accuracy, PresetCard, load_preset, save_preset
 from keras_tdn.pretrained.preset_config import ARGUMENTS
+from keras_tdn.pretrained.preset_files import FILES
+from keras_tdn.pretrained.recorded_logits import hash_labels
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 OTHER_BACKENDS = sorted({"tensorflow", "torch", "jax"} - {keras.backend.backend()})
@@ -44,11 +46,28 @@ def rewrite(preset, change):
     config = json.loads((preset / "config.json").read_text())
     change(config)
     (preset / "config.json").write_text(json.dumps(config))
-    lines = [
-        f"{hashlib.sha256((preset / name).read_bytes()).hexdigest()}  {name}\n"
-        for name in ("config.json", "model.weights.h5")
-    ]
+    seal(preset)
+
+
+def seal(preset):
+    """Makes every hash fit, as somebody would who wants a change to go unnoticed."""
+    record = json.loads((preset / "recorded_logits.json").read_text())
+    record["config_sha256"] = sha256(preset / "config.json")
+    record["weights_sha256"] = sha256(preset / "model.weights.h5")
+    config = json.loads((preset / "config.json").read_bytes() or b"{}")
+    if isinstance(config, dict) and "labels" in config:
+        record["labels_sha256"] = hash_labels(config["labels"])
+    (preset / "recorded_logits.json").write_text(json.dumps(record))
+    write_sums(preset)
+
+
+def write_sums(preset):
+    lines = [f"{sha256(preset / name)}  {name}\n" for name in FILES]
     (preset / "SHA256SUMS").write_text("".join(lines))
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_comes_back_whole(model, preset):
@@ -58,9 +77,11 @@ def test_comes_back_whole(model, preset):
     assert loaded.labels == LABELS
     assert loaded.clip_spec == model.clip_spec
     assert sorted(path.name for path in preset.iterdir()) == [
+        "README.md",
         "SHA256SUMS",
         "config.json",
         "model.weights.h5",
+        "recorded_logits.json",
     ]
     assert [path.name for path in preset.parent.iterdir()] == ["preset"]
 
@@ -134,10 +155,10 @@ def test_hashes_are_those_of_sha256sum(preset):
     result = subprocess.run(
         ["sha256sum", "-c", "SHA256SUMS"], cwd=preset, capture_output=True, text=True, check=True
     )
-    assert result.stdout == "config.json: OK\nmodel.weights.h5: OK\n"
+    assert result.stdout == "".join(f"{name}: OK\n" for name in FILES)
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "recorded_logits.json"])
 def test_a_changed_file_is_refused(preset, name):
     content = bytearray((preset / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -159,15 +180,48 @@ def test_a_missing_file_is_named(preset, name):
         lambda text: "",
         lambda text: text.splitlines()[0] + "\n",
         lambda text: text + "nonsense\n",
-        lambda text: text + "0" * 64 + "  README.md\n",
-        lambda text: text + "0" * 64 + "  ../elsewhere\n",
+        lambda text: text + "0" * 64 + "  model.py\n",
+        lambda text: text + text,
     ],
-    ids=["empty", "unlisted", "nonsense", "absent", "outside"],
+    ids=["empty", "unlisted", "nonsense", "foreign", "twice"],
 )
 def test_hashes_that_do_not_fit_are_refused(preset, change):
     sums = preset / "SHA256SUMS"
     sums.write_text(change(sums.read_text()))
     with pytest.raises(ValueError, match="SHA256SUMS that does not fit"):
+        load_preset(preset)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/etc/passwd", "a\\b", "a\0b", "./config.json"])
+def test_names_that_leave_the_folder_are_refused(preset, name):
+    with (preset / "SHA256SUMS").open("a") as sums:
+        sums.write("0" * 64 + f"  {name}\n")
+    with pytest.raises(ValueError, match="is a relative path inside it"):
+        load_preset(preset)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "SHA256SUMS"])
+def test_links_out_of_the_folder_are_refused(preset, tmp_path, name):
+    (preset / name).rename(tmp_path / "outside")
+    (preset / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(ValueError, match=f"{name} of the preset .* is a link to"):
+        load_preset(preset)
+
+
+def test_the_hubs_cache_is_read_as_a_folder(model, preset, tmp_path):
+    blobs, snapshot = tmp_path / "hub/blobs", tmp_path / "hub/snapshots/abc"
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    for path in preset.iterdir():
+        path.rename(blobs / path.name)
+        (snapshot / path.name).symlink_to(f"../../blobs/{path.name}")
+    np.testing.assert_array_equal(scores(load_preset(snapshot)), scores(model))
+
+
+def test_an_endless_text_is_not_read(preset):
+    with (preset / "config.json").open("r+b") as file:
+        file.truncate(1 << 34)
+    with pytest.raises(ValueError, match="of 17179869184 bytes, where a few kilobytes"):
         load_preset(preset)
 
 
@@ -193,7 +247,8 @@ ARGS = ("model", "arguments")
     [
         (_set(["extra"], 1), r"config\.json must have the entries .*unknown: \['extra'\]"),
         (lambda config: config.pop("clip_spec"), r"unknown: \['clip_spec'\]"),
-        (_set(["format_version"], 2), "format_version=2"),
+        (_set(["format_version"], 1), "format_version=1"),
+        (_set(["format_version"], 3), "upgrade keras_tdn.*format_version=3"),
         (_set(["model", "class_name"], "Lambda"), "class_name='Lambda'"),
         (_set(["model", "module"], "os"), r"the model must have .*unknown: \['module'\]"),
         (_set([*ARGS, "weights"], "imagenet"), r"unknown: \['weights'\]"),
@@ -204,7 +259,16 @@ ARGS = ("model", "arguments")
         (_set([*ARGS, "dtype"], "float31"), "float31"),
         (_set([*ARGS, "classifier_activation"], "no_such"), "no_such"),
         (_set([*ARGS, "num_segments"], 0), "num_segments=0"),
-        (_set([*ARGS, "labels"], ["a"]), "one name for each of the 3 classes"),
+        (_set(["labels"], ["a"]), "one name for each of the 3 classes"),
+        (_set(["labels"], "abc"), "another kind of value .*labels='abc'"),
+        (_set([*ARGS, "width"], 1024), "from different presets, or damaged"),
+        (_set([*ARGS, "classes"], 10**9), "from different presets, or damaged"),
+        (_set([*ARGS, "stage_depths"], [10**9] * 4), "from different presets, or damaged"),
+        (_set(["card", "licence"], 3), "a text for `licence`"),
+        (_set(["card", "extra"], 3), "the card must have the entries"),
+        (_set(["card", "measured"], 3), "'measured' must be a list"),
+        (_set(["card", "measured"], [3]), "the measured accuracy must have"),
+        (_set(["card"], []), "the card must have the entries"),
         (_set([*ARGS, "frozen_layers"], ["none"]), "none"),
         (_set(["clip_spec", "num_segments"], 3), "takes 2 segments"),
         (_set(["clip_spec", "height"], "224"), "height='224'"),
@@ -221,9 +285,7 @@ def test_a_config_that_does_not_fit_is_refused(preset, change, message):
 @pytest.mark.parametrize("content", [b"", b"[1", b"\xff\xfe", b"[" * 100_000])
 def test_a_config_that_is_not_json_is_refused(preset, content):
     (preset / "config.json").write_bytes(content)
-    lines = (preset / "SHA256SUMS").read_text().splitlines()
-    lines[0] = f"{hashlib.sha256(content).hexdigest()}  config.json"
-    (preset / "SHA256SUMS").write_text("\n".join(lines))
+    write_sums(preset)
     with pytest.raises(ValueError, match="config must be JSON"):
         load_preset(preset)
 
@@ -272,3 +334,116 @@ def test_other_models_are_refused(tmp_path):
         save_preset(Mine((1, 1, 1, 1), width=16), tmp_path / "preset")
     with pytest.raises(ValueError, match=r"another kind of value .*classifier_activation"):
         save_preset(small_model(classifier_activation=keras.ops.tanh), tmp_path / "preset")
+
+
+CARD = PresetCard(
+    dataset="mine",
+    licence="Apache-2.0",
+    source="https://example.org",
+    published=(Accuracy(8, 3, 10, 76.6, 92.8),),
+    measured=(Accuracy(8, 1, 1, 74, 91),),
+    citation="@article{x}",
+)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"include_top": False, "labels": None}, {"dtype": "bfloat16"}]
+)
+def test_saving_what_was_loaded_gives_the_same_files(tmp_path, changes):
+    first = save_preset(small_model(**changes), tmp_path / "first", card=CARD)
+    keras.utils.set_random_seed(1)
+    second = save_preset(load_preset(first), tmp_path / "second")
+    assert contents(first) == contents(second)
+
+
+def test_saving_twice_gives_the_same_files(model, tmp_path):
+    first, second = (save_preset(model, tmp_path / name, card=CARD) for name in "ab")
+    assert contents(first) == contents(second)
+
+
+def test_plain_keras_reads_the_weights(model, preset):
+    other = small_model()
+    other.load_weights(preset / "model.weights.h5")
+    np.testing.assert_array_equal(scores(other), scores(model))
+
+
+def test_a_card_belongs_to_the_weights(model, tmp_path):
+    first = save_preset(model, tmp_path / "first", card=CARD)
+    loaded = load_preset(first)
+    assert "Apache-2.0" in (first / "README.md").read_text()
+    loaded.get_layer("classifier").bias.assign([1.0, 2.0, 3.0])
+    second = save_preset(loaded, tmp_path / "second")
+    assert json.loads((second / "config.json").read_text())["card"]["licence"] is None
+    assert contents(first)["recorded_logits.json"] != contents(second)["recorded_logits.json"]
+
+
+def test_the_model_card(model, tmp_path):
+    card = (save_preset(model, tmp_path / "preset", card=CARD) / "README.md").read_text()
+    metadata = card.split("---\n")[1]
+    assert "library_name: keras_tdn\n" in metadata
+    assert "pipeline_tag: video-classification\n" in metadata
+    assert 'license: "apache-2.0"\n' in metadata
+    assert "3: jump, run, größer werden" in card
+    assert "76.6 / 92.8 % at 8x3x10" in card
+    assert "74.0 / 91.0 % at 8x1x1" in card
+    assert "@article{x}" in card
+
+
+def test_an_edited_model_card_does_not_keep_a_preset_from_loading(preset):
+    (preset / "README.md").write_text("edited on the Hub")
+    load_preset(preset)
+
+
+def test_nan_is_not_saved(tmp_path):
+    model = small_model()
+    model.get_layer("classifier").bias.assign([np.nan] * 3)
+    with pytest.raises(ValueError, match="computes NaN or infinity"):
+        save_preset(model, tmp_path / "preset")
+    assert not (tmp_path / "preset").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda record: record.pop("seed"), "expected the entries"),
+        (lambda record: record.update(logits=[]), "need a seed"),
+        (lambda record: record.update(logits=[float("nan")]), "need a seed"),
+        (lambda record: record.update(logits=3), "not iterable"),
+        (lambda record: record.update(shape=[1]), "need a seed"),
+        (lambda record: record.update(tolerance=1.0), "need a seed"),
+        (lambda record: record.update(labels_sha256="0" * 64), "reordered or edited afterwards"),
+        (lambda record: record.update(config_sha256="0" * 64), "another config.json than"),
+        (lambda record: record.update(weights_sha256="0" * 64), "other weights than"),
+    ],
+)
+def test_recorded_logits_that_do_not_fit_are_refused(preset, change, message):
+    record = json.loads((preset / "recorded_logits.json").read_text())
+    change(record)
+    (preset / "recorded_logits.json").write_text(json.dumps(record))
+    write_sums(preset)
+    with pytest.raises(ValueError, match=message):
+        load_preset(preset)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 1, 1, 50, 60), "positive integer for `num_segments`"),
+        ((8, 1, 1, 101, 60), "`top1` in percent"),
+        ((8, 1, 1, 50, float("nan")), "`top5` in percent"),
+    ],
+)
+def test_accuracy_is_checked(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Accuracy(*arguments)
+
+
+def test_a_card_is_checked():
+    with pytest.raises(ValueError, match="a text for `licence`"):
+        PresetCard(licence=" ")
+    with pytest.raises(ValueError, match="a tuple of `Accuracy` for `published`"):
+        PresetCard(published=(76.6,))

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import sys
@@ -60,7 +61,15 @@ def test_every_form_fills_every_variable(source, folder, form, kind):
 @pytest.mark.parametrize("form", ["a.keras", "preset"])
 def test_labels_come_along_unless_given(folder, form):
     assert small_model(weights=folder / form).labels == ("a", "b", "c")
-    assert small_model(weights=folder / form, labels=list("xyz")).labels == ("x", "y", "z")
+    with pytest.warns(UserWarning, match="labels given are not those"):
+        model = small_model(weights=folder / form, labels=list("xyz"))
+    assert model.labels == ("x", "y", "z")
+
+
+def test_labels_of_another_order_are_said_out_loud(folder):
+    with pytest.warns(UserWarning, match=r"first at 1: 'c', there 'b'") as caught:
+        small_model(weights=folder / "preset", labels=list("acb"))
+    assert "in the order of the latter" in str(caught[0].message)
 
 
 def test_the_clip_spec_comes_along_where_it_fits(source, tmp_path):
@@ -71,7 +80,8 @@ def test_the_clip_spec_comes_along_where_it_fits(source, tmp_path):
     finally:
         source._clip_spec = None
     assert small_model(weights=tmp_path / "preset").clip_spec == spec
-    fixed = small_model(weights=tmp_path / "preset", input_shape=(10, 64, 64, 3))
+    with pytest.warns(UserWarning, match="crops of 96x128 pixels, the model takes 64x64"):
+        fixed = small_model(weights=tmp_path / "preset", input_shape=(10, 64, 64, 3))
     assert fixed.clip_spec.height == 64
 
 
@@ -112,18 +122,10 @@ def test_bfloat16_files_are_read(tmp_path):
     [
         ({"depths": (1, 1, 2, 1)}, "stage_depths is (1, 1, 1, 1) there", "stage_depths=(1, 1, 1"),
         ({"width": 24}, "width is 16 there and 24", "width=16"),
-        ({"classes": 4}, "classes is 3 there and 4", "classes=3"),
         ({"short_term": False}, "short_term is True there", "short_term=True"),
         ({"long_term": False}, "long_term is True there", "long_term=True"),
         ({"temporal_shift": False}, "temporal_shift is True there", "temporal_shift=True"),
         ({"frames_per_segment": 3}, "frames_per_segment is 5 there", "frames_per_segment=5"),
-        ({"include_top": False}, "include_top is True there", "include_top=True"),
-        ({"num_segments": 8}, "num_segments is 2 there and 8", "appearance_weight=0.75"),
-        (
-            {"motion_weight": 0.5},
-            "motion_weight is 0.25 there and 0.5 in the model",
-            "motion_weight=0.25",
-        ),
     ],
 )
 @pytest.mark.parametrize("form", ["a.keras", "preset"])
@@ -146,7 +148,6 @@ def test_another_architecture_is_refused(folder, form, changes, told, fix):
         ({"short_term": False}, r"left over .*motion_stage1_block0_conv1/0"),
         ({"long_term": False}, r"left over .*stage2_block0_long_term_tdm"),
         ({"temporal_shift": False}, r"left over .*stage2_block0_temporal_shift/0"),
-        ({"include_top": False}, r"left over .*classifier/0, classifier/1"),
     ],
 )
 def test_a_weights_file_of_another_model_is_refused(folder, changes, message):
@@ -229,17 +230,87 @@ def test_nothing_in_a_keras_file_is_built(folder, tmp_path):
     small_model(weights=path)
 
 
-@pytest.mark.parametrize(
-    "name", ["kinetics400", "something_something_v1", "something_something_v2"]
-)
-def test_data_sets_are_not_hosted_yet(name):
-    with pytest.raises(ValueError, match="not hosted yet") as info:
-        small_model(weights=name)
-    assert "https://github.com/MCG-NJU/TDN" in str(info.value)
-    assert "keras-tdn convert best.pth.tar my_preset" in str(info.value)
+@pytest.mark.parametrize("form", ["a.keras", "preset"])
+def test_another_number_of_classes_gets_a_new_classifier(source, folder, form):
+    with pytest.warns(UserWarning, match="the classifier is new and random") as caught:
+        model = small_model(weights=folder / form, classes=4)
+    assert "Not loaded: classifier/kernel, classifier/bias" in str(caught[0].message)
+    assert len(caught) == 1
+    assert model.labels is None
+    assert_equal(values(model)[:-2], values(source)[:-2])
+    np.testing.assert_array_equal(values(model)[-1], np.zeros(4))
 
 
-@pytest.mark.parametrize("weights", ["imagenot", "none.weights.h5", "hf://org/name", "", 3])
+@pytest.mark.parametrize("form", FORMS)
+def test_without_the_classifier_the_rest_is_loaded(source, folder, form):
+    model = small_model(weights=folder / form, include_top=False, pooling="avg")
+    assert_equal(values(model), values(source)[:-2])
+
+
+def test_weights_without_a_classifier_leave_it_new(tmp_path):
+    save_preset(small_model(include_top=False), tmp_path / "preset")
+    with pytest.warns(UserWarning, match="Not loaded: classifier/kernel, classifier/bias"):
+        small_model(weights=tmp_path / "preset")
+
+
+@pytest.mark.parametrize("form", ["a.keras", "preset"])
+def test_another_number_of_segments_keeps_the_factors_of_training(source, folder, form):
+    with pytest.warns(UserWarning, match="num_segments=2, the model has 8") as caught:
+        model = small_model(weights=folder / form, num_segments=8)
+    assert len(caught) == 1
+    assert_equal(values(model), values(source))
+    assert (model.appearance_weight, model.motion_weight) == (0.75, 0.25)
+    assert model.get_layer("stem_fusion").motion_weight == 0.25
+    assert model.clip_spec.num_segments == 8
+    # Computes as the same model does that was given the factors.
+    given = small_model(num_segments=8, appearance_weight=0.75, motion_weight=0.25)
+    given.set_weights(model.get_weights())
+    clip = np.random.default_rng(0).integers(0, 256, (1, 40, 64, 64, 3), np.uint8)
+    ours, theirs = (keras.ops.convert_to_numpy(each(clip)) for each in (model, given))
+    np.testing.assert_array_equal(ours, theirs)
+    again = type(model).from_config(model.get_config())
+    assert again.get_layer("stage1_fusion").appearance_weight == 0.75
+
+
+@pytest.mark.parametrize("form", ["a.keras", "preset"])
+def test_factors_that_are_given_are_kept(folder, form):
+    with pytest.warns(UserWarning, match="motion_weight=0.25, the model was given 0.5"):
+        model = small_model(weights=folder / form, motion_weight=0.5)
+    assert model.get_layer("stem_fusion").motion_weight == 0.5
+
+
+@pytest.mark.parametrize("form", ["a.keras", "preset"])
+def test_other_activations_are_refused(folder, form):
+    with pytest.raises(ValueError, match=r"must be 'softmax', .*or None for logits.*'sigmoid'"):
+        small_model(weights=folder / form, classifier_activation="sigmoid")
+
+
+def test_an_activation_of_the_presets_own_is_kept(tmp_path):
+    save_preset(small_model(classifier_activation="sigmoid"), tmp_path / "preset")
+    small_model(classifier_activation="sigmoid", weights=tmp_path / "preset")
+
+
+@pytest.mark.parametrize("name", ["a.weights.h5", "a.keras"])
+def test_sums_beside_a_file_are_heeded(folder, tmp_path, name):
+    content = bytearray((folder / name).read_bytes())
+    (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
+    (tmp_path / name).write_bytes(content)
+    small_model(weights=tmp_path / name)
+    content[len(content) // 2] ^= 1
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=r"was changed or damaged.*SHA256SUMS beside it"):
+        small_model(weights=tmp_path / name)
+
+
+def test_a_file_that_unpacks_to_much_more_is_refused(folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", bytes(10_000_000))
+    with pytest.raises(ValueError, match="it unpacks to 10000002 bytes"):
+        small_model(weights=tmp_path / "a.keras")
+
+
+@pytest.mark.parametrize("weights", ["imagenot", "none.weights.h5", "", 3])
 def test_anything_else_is_told_what_is_accepted(weights):
     with pytest.raises(ValueError, match=r"`weights` must be one of: None; 'imagenet'; a "):
         small_model(weights=weights)

@@ -76,7 +76,7 @@ class RandomHorizontalFlip(ClipTransform):
         return self.flip_map is not None
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return tf.cond(self._flips(seed), lambda: tf.reverse(clip, [2]), lambda: clip)
+        return tf.cond(self._flips(seed), lambda: _mirror(clip), lambda: clip)
 
     def transform_label(self, label: Any, seed: tf.Tensor) -> Any:
         if self.flip_map is None:
@@ -98,3 +98,10 @@ class RandomHorizontalFlip(ClipTransform):
 
     def _flips(self, seed: tf.Tensor) -> tf.Tensor:
         return draw_uniform(seed, 0, 0, 1) < self.probability
+
+
+def _mirror(clip: tf.Tensor) -> tf.Tensor:
+    shape = tf.shape(clip)
+    # In three dimensions the op is several times faster.
+    rows = tf.reverse(tf.reshape(clip, (shape[0] * shape[1], shape[2], 3)), [1])
+    return tf.ensure_shape(tf.reshape(rows, shape), clip.shape)

@@ -47,16 +47,33 @@ def resize_and_crop(
     Returns:
         uint8 of shape `(frames, *size, 3)`.
     """
-    scale = tf.cast(tf.stack(resized), tf.float32) / tf.cast(tf.shape(clip)[1:3], tf.float32)
-    values = tf.raw_ops.ScaleAndTranslate(
-        images=clip,
-        size=tf.stack(size),
-        scale=scale,
-        translation=-tf.cast(tf.stack(offset), tf.float32),
+    shape = tf.shape(clip)
+    scales = tf.cast(tf.stack(resized), tf.float32) / tf.cast(shape[1:3], tf.float32)
+    shifts = -tf.cast(tf.stack(offset), tf.float32)
+    size = tf.stack(size)
+
+    def resample(frame: tf.Tensor) -> tf.Tensor:
+        by_columns = _resample_rows(frame, size[0], scales[0], shifts[0])
+        by_rows = tf.transpose(by_columns, (1, 0, 2))
+        done = _resample_rows(by_rows, size[1], scales[1], shifts[1])
+        return _to_pixels(tf.transpose(done, (1, 0, 2)))
+
+    # Frame by frame, so that what lies between the passes stays in the cache.
+    return tf.map_fn(resample, clip, fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8))
+
+
+def _resample_rows(frame: tf.Tensor, size: Any, scale: Any, shift: Any) -> tf.Tensor:
+    """The filter along the first axis. Rows as one long pixel are several times faster."""
+    shape = tf.shape(frame)
+    rows = tf.raw_ops.ScaleAndTranslate(
+        images=tf.reshape(frame, (1, shape[0], 1, shape[1] * 3)),
+        size=tf.stack([size, 1]),
+        scale=tf.stack([scale, 1.0]),
+        translation=tf.stack([shift, 0.0]),
         kernel_type="triangle",
         antialias=True,
     )
-    return _to_pixels(values)
+    return tf.reshape(rows, (size, shape[1], 3))
 
 
 def crop(clip: tf.Tensor, box: tf.Tensor) -> tf.Tensor:

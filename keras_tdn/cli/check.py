@@ -1,0 +1,154 @@
+"""`keras-tdn check`: which videos of a list are bad."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from keras_tdn.data.checking import TIME_LIMIT, CheckReport, FileCheck, check_records
+from keras_tdn.data.records import RecordList, load_records
+
+MAX_SHOWN = 20
+EXIT_BAD_FILES = 1
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds this command to the parser of `keras-tdn`."""
+    parser = subparsers.add_parser(
+        "check",
+        help="find the bad videos of a list",
+        description="Tries every video of a list and names the bad ones, with the reason. "
+        "The exit status is 0 if all are good, 1 if some are bad and 2 if the list cannot be read.",
+    )
+    add_list_arguments(parser)
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="decode every video from start to end, and count damage that playing glosses over",
+    )
+    parser.add_argument(
+        "--processes", type=int, metavar="N", help="files side by side (default: one per processor)"
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        default=TIME_LIMIT,
+        metavar="SECONDS",
+        help=f"that one file may take (default: {TIME_LIMIT:g})",
+    )
+    parser.add_argument("--report", metavar="FILE", help="write the bad files as JSON lines")
+    parser.add_argument(
+        "--write-good", metavar="FILE.csv", help="write the list of the good files as a table"
+    )
+    parser.set_defaults(run=run)
+
+
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what names a list of records."""
+    parser.add_argument("list", metavar="LIST", help="list, annotation file or folder of videos")
+    parser.add_argument("--format", metavar="NAME", help="format of the list (default: detected)")
+    parser.add_argument(
+        "--root", metavar="DIR", help="where paths start (default: at the list's folder)"
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="NAME_OR_FILE",
+        help="class names: a data set's name or a text file with one per line",
+    )
+    parser.add_argument("--split", metavar="NAME", help="part of the data set, such as train")
+    parser.add_argument("--fold", type=int, metavar="N", help="number of the split of HMDB51")
+
+
+def load_list(args: argparse.Namespace, **options: Any) -> RecordList:
+    """The records that the arguments name."""
+    return load_records(
+        args.list,
+        format=args.format,
+        root=args.root,
+        labels=args.labels,
+        split=args.split,
+        fold=args.fold,
+        **options,
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints what is bad and a summary."""
+    records = load_list(args, skip_missing=True)
+    progress = _Progress(len(records))
+    try:
+        report = check_records(
+            records,
+            full=args.full,
+            num_processes=args.processes,
+            time_limit=args.time_limit,
+            on_progress=progress.step,
+        )
+    finally:
+        progress.close()
+    if args.report is not None:
+        report.write_report(args.report)
+    if args.write_good is not None:
+        report.write_good_list(args.write_good)
+    sys.stdout.write(_bad_files(report) + _summary(report))
+    return EXIT_BAD_FILES if report.bad else 0
+
+
+class _Progress:
+    """A bar on standard error, where that is a terminal."""
+
+    def __init__(self, total: int) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=total, unit="file", disable=None, smoothing=0.05)
+        self._bad = 0
+
+    def step(self, check: FileCheck) -> None:
+        if check.reason:
+            self._bad += 1
+            self._bar.set_postfix(bad=self._bad, refresh=False)
+        self._bar.update()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def _bad_files(report: CheckReport) -> str:
+    lines = [f"{' '.join(file.reason.split())}\n" for file in report.bad[:MAX_SHOWN]]
+    if len(report.bad) > MAX_SHOWN:
+        lines.append(f"... and {len(report.bad) - MAX_SHOWN} more; --report FILE lists all.\n")
+    return "".join([*lines, "\n"]) if lines else ""
+
+
+def _summary(report: CheckReport) -> str:
+    good = report.good
+    rows = [("files", f"{len(report.files)}, of which {len(report.bad)} bad")]
+    if good:
+        rows.append(("frames", _range([file.num_frames for file in good], "")))
+        seconds = [file.seconds for file in good if file.seconds is not None]
+        if seconds:
+            total = f"{sum(seconds) / 3600:.2f} hours in all"
+            rows.append(("duration", f"{_range(seconds, ' s', '.1f')}; {total}"))
+        sizes = statistics.multimode(f"{file.width}x{file.height}" for file in good)
+        distinct = len({(file.width, file.height) for file in good})
+        rows.append(("pixels", f"{sizes[0]} most often, {distinct} different"))
+        rows.append(("size", f"{sum(file.num_bytes or 0 for file in good) / 1e9:.3f} GB in all"))
+    counts = report.class_counts
+    if counts:
+        numbers = sorted(counts.values())
+        rows.append(("classes", f"{len(counts)}, of {_range(numbers, ' good files')}"))
+        empty = [name for name, count in counts.items() if count == 0]
+        if empty:
+            more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
+            rows.append(("", f"none in {', '.join(empty[:5])}{more}"))
+    return "".join(f"{name:<9} {text}\n" for name, text in rows)
+
+
+def _range(values: Sequence[Any], unit: str, spec: str = ".0f") -> str:
+    low, middle, high = min(values), statistics.median(values), max(values)
+    if low == high:
+        return f"{low:{spec}}{unit} each"
+    return f"{low:{spec}} to {high:{spec}}{unit}, median {middle:{spec}}"

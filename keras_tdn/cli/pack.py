@@ -1,0 +1,134 @@
+"""`keras-tdn pack`: videos to sharded TFRecords of JPEG frames."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from keras_tdn.data.packing import PackReport, pack
+from keras_tdn.data.records import FORMATS, load_records
+
+MAX_FAILURES_SHOWN = 10
+MEGABYTE = 1e6
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the subcommand to the command line."""
+    parser = subparsers.add_parser(
+        "pack",
+        help="pack videos into TFRecords that are read fast",
+        description="Decodes every video once and writes its frames as JPEG to sharded TFRecords, "
+        "in parallel. A run that was stopped, however it was, goes on when the same command is "
+        "given again.",
+    )
+    parser.add_argument("list", metavar="LIST", help="list, annotation file, or folder of classes")
+    parser.add_argument("output", metavar="OUT", help="folder to pack into")
+    records = parser.add_argument_group("records")
+    records.add_argument("--format", choices=FORMATS, help="of LIST (default: detected)")
+    records.add_argument("--root", metavar="DIR", help="where relative paths start")
+    records.add_argument("--labels", metavar="NAMES", help="file or data set with class names")
+    records.add_argument("--split", choices=("train", "val", "test", "all"), help="part to pack")
+    records.add_argument("--fold", type=int, metavar="N", help="number of the split of HMDB51")
+    records.add_argument(
+        "--skip-missing", action="store_true", help="leave out videos that are not there"
+    )
+    stored = parser.add_argument_group("what is stored")
+    stored.add_argument(
+        "--short-side",
+        type=int,
+        default=256,
+        metavar="PIXELS",
+        help="shrink larger frames to this (default: %(default)s)",
+    )
+    stored.add_argument(
+        "--quality", type=int, default=90, metavar="N", help="of JPEG (default: %(default)s)"
+    )
+    stored.add_argument(
+        "--shards", type=int, metavar="N", help="files (default: one per 64 videos, at least 16)"
+    )
+    stored.add_argument(
+        "--name", default="videos", help="what file names begin with (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--processes", type=int, metavar="N", help="at once (default: one per core)"
+    )
+    parser.add_argument(
+        "--max-failures",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="stop when more videos than this share cannot be read (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--retry-failures", action="store_true", help="try videos again that failed before"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="begin anew in a folder begun otherwise"
+    )
+    parser.add_argument(
+        "--beam",
+        nargs=argparse.REMAINDER,
+        metavar="OPTION",
+        help="run as an Apache Beam pipeline with these options, the last of all: --beam "
+        "--runner=FlinkRunner ... (needs the extra [beam])",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Packs `args.list` into `args.output` and prints what was done."""
+    records = load_records(
+        args.list,
+        format=args.format,
+        root=args.root,
+        labels=args.labels,
+        split=args.split,
+        fold=args.fold,
+        skip_missing=args.skip_missing,
+    )
+    stored = {
+        "short_side": args.short_side,
+        "quality": args.quality,
+        "num_shards": args.shards,
+        "name": args.name,
+        "max_failures": args.max_failures,
+        "retry_failures": args.retry_failures,
+        "overwrite": args.overwrite,
+    }
+    if args.beam is None:
+        report = pack(records, args.output, num_processes=args.processes, **stored)
+    else:
+        from keras_tdn.data.packing.beam import pack_with_beam
+
+        if args.processes is not None:
+            raise ValueError("--processes is for packing without --beam, whose options say it.")
+        report = pack_with_beam(records, args.output, pipeline_options=args.beam, **stored)
+    lines = [*_report_lines(report), *_missing_lines(records.missing), *_failure_lines(report)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def _report_lines(report: PackReport) -> list[str]:
+    kept = f", {report.num_kept_shards} of them finished before" if report.num_kept_shards else ""
+    per_video = report.num_bytes / max(1, report.num_records) / MEGABYTE
+    return [
+        f"videos  {report.num_records} of {report.num_records + len(report.failures)}",
+        f"frames  {report.num_frames}",
+        f"size    {report.num_bytes / MEGABYTE:.1f} MB, {per_video:.2f} MB per video",
+        f"shards  {report.num_shards}{kept}",
+        f"time    {report.seconds:.1f} s",
+        f"Wrote {report.folder}",
+    ]
+
+
+def _missing_lines(missing: tuple[str, ...]) -> list[str]:
+    return [f"Not there, and left out: {len(missing)} videos"] if missing else []
+
+
+def _failure_lines(report: PackReport) -> list[str]:
+    if not report.failures:
+        return []
+    lines = [f"Failed, and left out: {len(report.failures)} videos (index.json lists all)"]
+    lines += [f"  {failure.reason}" for failure in report.failures[:MAX_FAILURES_SHOWN]]
+    return lines

@@ -1,0 +1,147 @@
+"""`keras-tdn presets`: which there are, what one says, whether it is right, and publishing it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry, convert_command, hub_organisation
+from keras_tdn.pretrained.preset_source import open_preset
+from keras_tdn.pretrained.preset_verification import verify_preset
+from keras_tdn.pretrained.presets import read_preset
+from keras_tdn.pretrained.push import push_preset
+
+EXIT_FAILED = 1
+SOURCE_HELP = "folder, hf://organisation/name[@revision], or a name from `keras-tdn presets list`"
+LABELS_SHOWN = 5
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds this command to the parser of `keras-tdn`."""
+    parser = subparsers.add_parser(
+        "presets",
+        help="list, show, verify and publish pretrained weights",
+        description="Pretrained weights: which are published, what a preset says about itself, "
+        "whether it computes here what it should, and publishing one on the Hugging Face Hub.",
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    action = actions.add_parser("list", help="the published models and where they load from")
+    action.set_defaults(run=run_list)
+
+    action = actions.add_parser("show", help="what a preset says about itself")
+    action.add_argument("preset", metavar="PRESET", help=SOURCE_HELP)
+    action.set_defaults(run=run_show)
+
+    action = actions.add_parser(
+        "verify", help="check hashes, labels, and the scores that this machine computes"
+    )
+    action.add_argument("preset", metavar="PRESET", help=SOURCE_HELP)
+    action.set_defaults(run=run_verify)
+
+    action = actions.add_parser(
+        "push",
+        help="publish a preset folder on the Hugging Face Hub",
+        description="Verifies a preset folder and tells what would go to the Hub. With --yes it "
+        "goes. Token and endpoint are those of `hf auth login`, HF_TOKEN and HF_ENDPOINT.",
+    )
+    action.add_argument("folder", metavar="FOLDER", help="what `keras-tdn convert` wrote")
+    action.add_argument("repo", metavar="ORG/NAME", help="repository, made if it is not there")
+    action.add_argument("--yes", action="store_true", help="send it, instead of only telling")
+    action.add_argument("--private", action="store_true", help="make a new repository private")
+    action.add_argument("--revision", metavar="BRANCH", help="branch to push to (default: main)")
+    action.add_argument("--message", metavar="TEXT", help="message of the commit")
+    action.set_defaults(run=run_push)
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Prints the catalog."""
+    lines = [f"{'name':<40} {'published top-1 / top-5':<28} loads from"]
+    for entry in CATALOG:
+        accuracies = [str(accuracy) for accuracy in entry.published]
+        lines.append(f"{entry.name:<40} {accuracies[0]:<28} {_origin(entry)}")
+        lines += [f"{'':<40} {accuracy}" for accuracy in accuracies[1:]]
+    missing = [entry for entry in CATALOG if _origin(entry).startswith("nowhere")]
+    if missing:
+        lines += [
+            "",
+            "No repository of ours holds a converted copy of those that load from nowhere yet.",
+            "The authors' checkpoints are downloaded by hand; `keras-tdn presets show NAME` says",
+            "where. Then they are converted, for example:",
+            f"  {convert_command(missing[0])}",
+        ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Prints what a preset says about itself."""
+    files = open_preset(args.preset)
+    config, _ = read_preset(files)
+    sys.stdout.write("\n".join([files.title, *_described(config)]) + "\n")
+    return 0
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """Prints a check a line; the exit status is 1 if one failed."""
+    report = verify_preset(args.preset)
+    sys.stdout.write(f"{report}\n{'Passed.' if report.passed else 'FAILED.'}\n")
+    return 0 if report.passed else EXIT_FAILED
+
+
+def run_push(args: argparse.Namespace) -> int:
+    """Prints what goes to the Hub, and sends it with `--yes`."""
+    report = push_preset(
+        args.folder,
+        args.repo,
+        dry_run=not args.yes,
+        private=args.private,
+        revision=args.revision,
+        message=args.message,
+    )
+    lines = [str(report.checks), str(report)]
+    if report.commit is None:
+        lines.append("Nothing was sent. Add --yes to send it.")
+    else:
+        lines.append(
+            f"Load it: weights='hf://{report.repo}@{report.commit}'\n"
+            f"For the catalog: HubPreset({report.repo!r}, {report.commit!r}, "
+            f"{report.sums_sha256!r}, {report.files[1].size})"
+        )
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def _origin(entry: CatalogEntry) -> str:
+    organisation = hub_organisation()
+    if organisation is not None:
+        return f"hf://{organisation}/{entry.name}"
+    if entry.hub is not None:
+        return f"hf://{entry.hub.repo}@{entry.hub.revision[:8]} ({entry.hub.size / 1e6:.0f} MB)"
+    if entry.local_folder.is_dir():
+        return str(entry.local_folder)
+    return "nowhere yet"
+
+
+def _described(config: Any) -> Iterator[str]:
+    arguments, spec, card = config.arguments, config.clip_spec, config.card
+    yield f"  model      {arguments['name']}, stages of {tuple(arguments['stage_depths'])} blocks"
+    yield f"  clip       {spec.num_segments} segments of {spec.frames_per_segment} frames"
+    yield f"  frames     short side {spec.short_side}, crop {spec.height}x{spec.width}"
+    names = config.labels
+    labels = "" if names is None else f": {', '.join(names[:LABELS_SHOWN])}"
+    more = ", ..." if names is not None and len(names) > LABELS_SHOWN else ""
+    classes = (
+        f"{arguments['classes']}{labels}{more}" if arguments["include_top"] else "no classifier"
+    )
+    yield f"  classes    {classes}"
+    for title, value in (
+        ("data set", card.dataset),
+        ("licence", card.licence),
+        ("source", card.source),
+        ("published", "; ".join(map(str, card.published))),
+        ("measured", "; ".join(map(str, card.measured))),
+    ):
+        yield f"  {title:<10} {value or 'not stated'}"

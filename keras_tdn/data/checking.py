@@ -1,0 +1,204 @@
+"""Which videos of a list are bad, before training finds out."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import queue
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from keras_tdn.data.checking_worker import CheckingWorker
+from keras_tdn.data.records import RecordList
+
+TIME_LIMIT = 60.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileCheck:
+    """What one record's file turned out to be.
+
+    Args:
+        path: Path of the file, or of the folder of frames.
+        index: The record's `index`.
+        label: The record's label.
+        reason: Why the file is bad; empty if it is good.
+        num_frames: Frames that can be read.
+        height: Height of upright frames in pixels.
+        width: Width of upright frames in pixels.
+        seconds: Duration, where the file tells its frame rate.
+        num_bytes: Size of the file, or of all files of the folder.
+    """
+
+    path: str
+    index: int
+    label: int | None
+    reason: str
+    num_frames: int | None = None
+    height: int | None = None
+    width: int | None = None
+    seconds: float | None = None
+    num_bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckReport:
+    """What checking a list of records found.
+
+    Args:
+        files: One check for each record, in the order of the list; then one for each path of
+            `records.missing`.
+        labels: Class names, if they are known.
+
+    Example:
+
+    >>> report = check_records(load_records("train.txt"))
+    >>> [file.path for file in report.bad]
+    []
+    """
+
+    files: tuple[FileCheck, ...]
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def bad(self) -> tuple[FileCheck, ...]:
+        """The files that cannot be used."""
+        return tuple(file for file in self.files if file.reason)
+
+    @property
+    def good(self) -> tuple[FileCheck, ...]:
+        """The others."""
+        return tuple(file for file in self.files if not file.reason)
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Good files of each class, by name or number; classes without any among them."""
+        counts = Counter(file.label for file in self.good if file.label is not None)
+        if self.labels is not None:
+            return {name: counts[label] for label, name in enumerate(self.labels)}
+        return {str(label): counts[label] for label in range(max(counts, default=-1) + 1)}
+
+    def write_report(self, path: str | os.PathLike[str]) -> None:
+        """Writes the bad files as JSON lines of `path`, `index` and `reason`.
+
+        The form is that of `make_dataset`'s report of failures.
+        """
+        lines = [
+            json.dumps({"path": file.path, "index": file.index, "reason": file.reason}) + "\n"
+            for file in self.bad
+        ]
+        _replace(path, "".join(lines))
+
+    def write_good_list(self, path: str | os.PathLike[str]) -> None:
+        """Writes the good files as a table that `load_records` reads.
+
+        Its columns are `path`, `num_frames` and `label`, by name where names are known. Load it
+        with the same `labels` as the whole list, lest a class that lost its last video shifts the
+        others.
+        """
+        with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["path", "num_frames", "label"])
+            for check in self.good:
+                label: Any = check.label
+                if self.labels is not None and label is not None:
+                    label = self.labels[label]
+                writer.writerow([check.path, check.num_frames, "" if label is None else label])
+
+
+def check_records(
+    records: RecordList,
+    *,
+    full: bool = False,
+    num_processes: int | None = None,
+    time_limit: float = TIME_LIMIT,
+    on_progress: Callable[[FileCheck], None] | None = None,
+) -> CheckReport:
+    """Tries every video, in processes of their own that it may crash or hang.
+
+    Use it before training on a data set that is new to you; much of what can be fetched is cut
+    short or is no video. Every file is opened, its frames are counted, and eight segments of it are
+    decoded, as validation does. The frames of a folder are counted and some of them decoded.
+
+    Args:
+        records: From `load_records`. With `skip_missing=True` there, files that are not there are
+            bad files here.
+        full: Whether to decode every file from start to end with a decoder that glosses over
+            nothing. It finds files that play with damage: training can use them.
+        num_processes: Files looked at side by side; one per processor by default.
+        time_limit: Seconds that one file may take.
+        on_progress: Called with each check as it ends, from one thread at a time.
+
+    Returns:
+        A `CheckReport`.
+
+    Raises:
+        ValueError: if an argument is not as described.
+
+    Example:
+
+    >>> report = check_records(load_records("train.txt", skip_missing=True))
+    >>> len(report.good), len(report.bad)
+    (2290, 3)
+    """
+    if num_processes is None:
+        num_processes = os.cpu_count() or 1
+    if isinstance(num_processes, bool) or not isinstance(num_processes, int) or num_processes < 1:
+        raise ValueError(
+            f"`num_processes` is a positive integer. Received: num_processes={num_processes!r}"
+        )
+    if isinstance(time_limit, bool) or not time_limit > 0:
+        raise ValueError(f"`time_limit` is in seconds, above 0. Received: {time_limit!r}")
+    checks = _ask_all(records, num_processes, time_limit, full, on_progress)
+    for number, path in enumerate(records.missing):
+        reason = f"Cannot read {path!r}: there is no such file."
+        checks.append(FileCheck(path, len(records) + number, None, reason))
+    return CheckReport(tuple(checks), records.labels)
+
+
+def _ask_all(
+    records: Sequence[Any],
+    num_processes: int,
+    time_limit: float,
+    full: bool,
+    on_progress: Callable[[FileCheck], None] | None,
+) -> list[FileCheck]:
+    num_processes = max(1, min(num_processes, len(records)))
+    workers = [CheckingWorker(time_limit, full) for _ in range(num_processes)]
+    idle: queue.SimpleQueue[CheckingWorker] = queue.SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
+
+    def ask(record: Any) -> FileCheck:
+        worker = idle.get()
+        try:
+            answer = worker.ask(record.path)
+        finally:
+            idle.put(worker)
+        return FileCheck(record.path, record.index, record.label, **answer)
+
+    pool = ThreadPoolExecutor(num_processes)
+    try:
+        checks = []
+        for check in pool.map(ask, records):
+            checks.append(check)
+            if on_progress is not None:
+                on_progress(check)
+        return checks
+    finally:
+        # After Ctrl-C the files that are waiting are not asked about.
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.stop()
+
+
+def _replace(path: str | os.PathLike[str], text: str) -> None:
+    """All of the text is there or none of it, whatever happens meanwhile."""
+    partial = f"{os.fspath(path)}.partial"
+    with open(partial, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+    os.replace(partial, path)

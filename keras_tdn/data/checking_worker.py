@@ -1,0 +1,104 @@
+"""A process that looks at files for this one, and may crash or hang."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from typing import Any
+
+MODULE = "keras_tdn.data.checking_file"
+# It computes nothing, so the lightest backend will do.
+BACKEND = "numpy"
+# Starting up takes a second or two; on a busy machine, or from a network disk, much longer.
+START_SECONDS = 120
+
+
+class CheckingWorker:
+    """Asks a process of its own about one file at a time.
+
+    A file that ends the process, or that takes too long, is bad; the next one gets a new process.
+
+    Args:
+        time_limit: Seconds that one file may take.
+        full: Whether files are decoded from start to end.
+    """
+
+    def __init__(self, time_limit: float, full: bool) -> None:
+        self._time_limit = time_limit
+        self._full = full
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, path: str) -> dict[str, Any]:
+        """What `checking_file.look_at` answers, or the reason why it does not."""
+        process = self._process or self._start()
+        # Escaped, so that any file name is one line of text.
+        question = json.dumps([path, self._full]).encode()
+        try:
+            process.stdin.write(question + b"\n")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+            answer = _read_line(process, self._time_limit)
+        except BrokenPipeError:
+            answer = b""
+        except TimeoutError:
+            self.stop()
+            return {
+                "reason": f"Reading {path!r} takes longer than {self._time_limit:g} seconds, or "
+                "never ends."
+            }
+        if answer.endswith(b"\n"):
+            return json.loads(answer)
+        self.stop()
+        return {"reason": f"Reading {path!r} crashes the decoder ({_ending(process)})."}
+
+    def stop(self) -> None:
+        """Ends the process, wherever it is."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # Where this package is found here, it must be found there.
+        search = [path or os.getcwd() for path in sys.path]
+        environment = os.environ | {
+            "KERAS_BACKEND": BACKEND,
+            "PYTHONPATH": os.pathsep.join(search),
+        }
+        self._process = process = subprocess.Popen(
+            [sys.executable, "-m", MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+        # What goes wrong before the first file is not the file's fault.
+        try:
+            ready = _read_line(process, START_SECONDS)
+        except TimeoutError:
+            ready = b""
+        if not ready:
+            self.stop()
+            raise OSError(
+                f"A process that checks files does not start: {sys.executable} -m {MODULE} gives "
+                f"no answer ({_ending(process)}). Try that command by hand to see why."
+            )
+        return process
+
+
+def _read_line(process: subprocess.Popen[bytes], limit: float) -> bytes:
+    output: Any = process.stdout
+    # An answer is written in one piece, so that its beginning announces all of it.
+    if not select.select([output], [], [], limit)[0]:
+        raise TimeoutError
+    return output.readline()
+
+
+def _ending(process: subprocess.Popen[bytes]) -> str:
+    code = process.returncode
+    if code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit status {code}"

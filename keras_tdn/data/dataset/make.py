@@ -1,0 +1,216 @@
+"""From records to batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_tdn.data.dataset.arguments import DatasetArguments
+from keras_tdn.data.dataset.order import RecordOrder, record_seed
+from keras_tdn.data.dataset.sources import clip_source
+from keras_tdn.data.decoding import Decoder
+from keras_tdn.data.failures import Failure, FailureLog
+from keras_tdn.data.records import RecordList
+from keras_tdn.specs import ClipSpec
+
+# Batches that are ready while the model works on one. More would only take memory: a batch of 8
+# clips of 40 frames of 224 x 224 pixels takes 48 MB.
+PREFETCHED_BATCHES = 2
+
+
+def make_dataset(
+    records: RecordList,
+    spec: ClipSpec,
+    *,
+    training: bool,
+    batch_size: int,
+    sampler: Any = None,
+    transforms: Any = None,
+    batch_transforms: Any = None,
+    one_hot: bool = False,
+    seed: int = 0,
+    shuffle: bool | None = None,
+    epoch: int = 0,
+    repeat: bool | None = None,
+    shard: tuple[int, int] = (0, 1),
+    drop_remainder: bool | None = None,
+    num_parallel_calls: int | None = None,
+    deterministic: bool = True,
+    decoder: str | Decoder = "pyav",
+    failure_report: str | os.PathLike[str] | None = None,
+    max_failure_share: float | None = 0.1,
+) -> tf.data.Dataset:
+    """Batches of clips and labels, ready for `model.fit`, `evaluate` and `predict`.
+
+    Use it for training and validation, on every Keras backend. Records may be video files, folders
+    of JPEG frames or packed records; the same record, seed and epoch give the same frame indices
+    and the same draws from each. Only the frames of the clip are decoded, and of JPEG frames only
+    the window that a random crop keeps.
+
+    **Epochs.** A training data set is endless: epoch follows upon epoch inside the graph, each with
+    its own order and its own draws. So tell `fit` how long an epoch is, or the first never ends:
+
+    ```python
+    train = make_dataset(records, spec, training=True, batch_size=8)
+    model.fit(train, epochs=50, steps_per_epoch=len(records) // 8)
+    ```
+
+    Other data sets have one epoch, the same each time. To go on with training in another process,
+    restore the iterator from a `tf.train.Checkpoint` (a kilobyte), or pass the `epoch` to start
+    with.
+
+    **Determinism.** What is drawn from a record depends on the seed, the epoch and the record's
+    `index` alone (`order.record_seed`). With `deterministic=True` the batches are the same whatever
+    the parallelism, and a restored iterator gives the very batches that were to come.
+
+    **Bad records** are skipped, and batches stay full. Each is logged and listed once in
+    `failure_report`, JSON lines of `path`, `index` and `reason`; a video file that failed is not
+    tried again. When the share of bad records passes `max_failure_share`, iterating raises an
+    error that says so.
+
+    **Several machines or processes.** Pass each its own `shard`, and
+    `strategy.experimental_distribute_dataset` leaves the files alone; with the whole data set in
+    each, it drops what belongs to others after decoding. Video files are decoded by this Python
+    process (`tf.numpy_function`), so that their graph cannot be run by another, as a `tf.data`
+    service does. That of packed records and frame folders can, with `max_failure_share=None`:
+    then nothing is counted, and bad records leave a line on the standard error stream.
+
+    Args:
+        records: Records with labels, from `load_records` or `load_packed`.
+        spec: The clip that the model takes.
+        training: Whether to draw random clips and crops, shuffled and endless, or centre clips and
+            centre crops in the order of the list, once. Each can be set separately.
+        batch_size: Clips in a batch.
+        sampler: Chooses frames: called with the number of frames and a seed. By default a
+            `SegmentSampler` for the spec, in mode `"random"` or `"center"`.
+        transforms: Called with `((clip, label), seed)`. By default `train_transforms`, with a flip
+            map if the labels' names have one, or `test_transforms`.
+        batch_transforms: Called with `((clips, labels), seed)` of a batch, as `MixUp` is; mixing
+            needs `one_hot=True`.
+        one_hot: Whether labels are weights per class, float32, instead of class indices.
+        seed: Start of all that is random.
+        shuffle: Whether the order is random; by default when training.
+        epoch: Number of the first epoch.
+        repeat: Whether epochs follow each other without end; by default when training.
+        shard: `(index, count)`: this data set is one part of `count`, with no record in common.
+        drop_remainder: Whether a last, smaller batch is left out; by default when training.
+        num_parallel_calls: Clips made side by side; `None` lets tf.data choose. Each takes the
+            memory of its decoded frames, 10 MB for 40 frames of 340 x 256 pixels.
+        deterministic: Whether batches keep their order even if a clip is late.
+        decoder: Name of the decoder of video files, or the decoder itself.
+        failure_report: Path of the list of bad records.
+        max_failure_share: Share of bad records that is an error, from 0 to 1. `None`: none is, and
+            none are counted.
+
+    Returns:
+        A `tf.data.Dataset` of `(clips, labels)`: uint8 pixels in [0, 255] of shape `(batch_size,
+        num_frames, height, width, 3)`, and int32 of shape `(batch_size,)`, or float32 of shape
+        `(batch_size, num_classes)`.
+
+    Raises:
+        ValueError: if an argument is not what it should be, a record has no label, or two records
+            have the same `index`.
+
+    Example:
+
+    >>> records = load_records("validate.txt")
+    >>> dataset = make_dataset(records, ClipSpec(), training=False, batch_size=4)
+    >>> clips, labels = next(iter(dataset))
+    >>> clips.shape, labels.shape
+    (TensorShape([4, 40, 224, 224, 3]), TensorShape([4]))
+    """
+    arguments = DatasetArguments(
+        records, spec, training, batch_size, seed, epoch, shard, num_parallel_calls, one_hot
+    )
+    sampler = arguments.sampler if sampler is None else arguments.checked_sampler(sampler)
+    transforms = arguments.transforms if transforms is None else transforms
+    repeat = training if repeat is None else repeat
+    order = RecordOrder(
+        len(records), seed, training if shuffle is None else shuffle, epoch, repeat, shard
+    )
+    failures = None
+    if max_failure_share is not None:
+        failures = FailureLog(order.num_reachable, max_failure_share, failure_report)
+    elif failure_report is not None:
+        raise ValueError(
+            "With `max_failure_share=None` failures are not counted, so there is no report of them "
+            "either. Pass a share, or leave `failure_report` out. Received: "
+            f"failure_report={os.fspath(failure_report)!r}"
+        )
+    source = clip_source(records, sampler, transforms, spec.num_frames, decoder, failures)
+    fields = {name: tf.constant(values) for name, values in source.fields.items()}
+    record_labels = tf.constant([record.label for record in records], tf.int32)
+    record_indices = tf.constant([record.index for record in records], tf.int64)
+
+    def read(count: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        place = order.place(count)
+        record = {name: tf.gather(values, place.row) for name, values in fields.items()}
+        draw = record_seed(seed, place.epoch, tf.gather(record_indices, place.row))
+        clip, label, reason = source.read(record, tf.gather(record_labels, place.row), draw)
+        if one_hot and label.shape.rank == 0:
+            label = tf.one_hot(label, records.num_classes)
+        return clip, label, draw, reason, place.row, place.num_seen
+
+    def is_good(
+        clip: Any, label: Any, draw: Any, reason: tf.Tensor, row: tf.Tensor, num_seen: tf.Tensor
+    ) -> tf.Tensor:
+        return tf.cond(
+            tf.equal(reason, ""),
+            lambda: True,
+            lambda: _take_note(records, failures, row, num_seen, reason),
+        )
+
+    dataset = order.counts().map(
+        read,
+        num_parallel_calls=num_parallel_calls or tf.data.AUTOTUNE,
+        deterministic=deterministic,
+    )
+    dataset = dataset.filter(is_good).map(lambda clip, label, draw, *_: (clip, label, draw))
+    dataset = dataset.batch(batch_size, training if drop_remainder is None else drop_remainder)
+    if batch_transforms is None:
+        dataset = dataset.map(lambda clips, labels, draws: (clips, labels))
+    else:
+        dataset = dataset.map(
+            lambda clips, labels, draws: batch_transforms((clips, labels), draws[0])
+        )
+    return dataset.prefetch(PREFETCHED_BATCHES).with_options(_options(deterministic, shard))
+
+
+def _take_note(
+    records: Sequence[Any],
+    failures: FailureLog | None,
+    row: tf.Tensor,
+    num_seen: tf.Tensor,
+    reason: tf.Tensor,
+) -> tf.Tensor:
+    if failures is None:
+        # Ops alone: this graph may run where this process' Python does not.
+        line = tf.strings.join(["Skipped record ", tf.strings.as_string(row), ": ", reason])
+        with tf.control_dependencies([tf.print(line)]):
+            return tf.constant(False)
+    log = failures
+
+    def note(row: Any, num_seen: Any, reason: Any) -> np.bool_:
+        record = records[int(row)]
+        text = os.fsdecode(np.asarray(reason).item())
+        log.add(Failure(record.path, record.index, text), int(num_seen))
+        return np.bool_(False)
+
+    # Said to be stateless, so that iterators can be saved: the notes are not part of their state.
+    good = tf.numpy_function(note, [row, num_seen, reason], tf.bool, stateful=False)
+    return tf.ensure_shape(good, [])
+
+
+def _options(deterministic: bool, shard: tuple[int, int]) -> tf.data.Options:
+    options = tf.data.Options()
+    options.deterministic = deterministic
+    # A checkpoint keeps the place alone, a kilobyte, instead of all batches that are ready.
+    options.experimental_symbolic_checkpoint = True
+    # There are no files that tf.data could hand out; elements are all that it can divide.
+    policy = tf.data.experimental.AutoShardPolicy
+    options.experimental_distribute.auto_shard_policy = policy.OFF if shard[1] > 1 else policy.DATA
+    return options

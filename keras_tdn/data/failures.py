@@ -1,0 +1,191 @@
+"""Records that could not be read: counted, reported once each, and too many of them an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import threading
+
+# A share of fewer records than this says little: one bad video of two is no reason to stop.
+LEAST_RECORDS_SEEN = 100
+# All are in the report; the log is for noticing.
+MAX_LOGGED = 10
+
+logger = logging.getLogger("keras_tdn")
+
+
+class TooManyFailuresError(ValueError):
+    """So many records cannot be read that something other than a few files must be wrong."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """One record that could not be read.
+
+    Args:
+        path: Path of the video.
+        index: The record's `index`.
+        reason: Why, in words.
+    """
+
+    path: str
+    index: int
+    reason: str
+
+
+class FailureLog:
+    """Collects the failures of one data set, and stops it when there are too many.
+
+    Use it wherever records are read one after the other and bad ones are skipped; `make_dataset`
+    has one inside. The report is a file of JSON lines with the entries `path`, `index` and
+    `reason`, one for each path, however many epochs or runs come across it. Lines are appended
+    whole, so that several processes may share the file and a crash costs the last line at most.
+
+    A record is bad for the rest of the run: `reason` tells so before it is read again.
+
+    Args:
+        num_records: Records there are.
+        max_share: Share of the records seen that may fail, from 0 to 1. It is of 100 records at
+            least, so that a few bad ones of a short list do not stop anything unless it is 0.
+        report: Path of the report, or `None`. Its folder must exist.
+
+    Raises:
+        ValueError: if `max_share` is not from 0 to 1, or the report cannot be written.
+
+    Example:
+
+    >>> log = FailureLog(num_records=1000, max_share=0.1)
+    >>> log.add(Failure("a.mp4", 17, "the file is empty"), num_seen=50)
+    >>> log.reason("a.mp4")
+    'the file is empty'
+    """
+
+    def __init__(
+        self,
+        num_records: int,
+        max_share: float = 0.1,
+        report: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if isinstance(max_share, bool) or not isinstance(max_share, int | float):
+            max_share = -1
+        if not 0 <= max_share <= 1:
+            raise ValueError(
+                "The share of records that may fail is a number from 0 to 1. "
+                f"Received: max_share={max_share!r}"
+            )
+        self.num_records = num_records
+        self.max_share = max_share
+        self.report = None if report is None else os.fspath(report)
+        self._failures: dict[int, Failure] = {}
+        self._reasons: dict[str, str] = {}
+        self._num_seen = 0
+        self._error: TooManyFailuresError | None = None
+        # tf.data calls from threads of its own.
+        self._lock = threading.Lock()
+        self._reported = set()
+        if self.report is not None:
+            self._reported = {failure.path for failure in read_failures(self.report)}
+            self._append("")
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Failures of this run, in the order in which they came up."""
+        with self._lock:
+            return tuple(self._failures.values())
+
+    def reason(self, path: str) -> str | None:
+        """Why this path failed before, or `None` if it did not."""
+        return self._reasons.get(path)
+
+    def add(self, failure: Failure, num_seen: int) -> None:
+        """Takes note of a failure; of one that is known already, nothing changes.
+
+        Args:
+            failure: What could not be read.
+            num_seen: Records seen so far, this one included.
+
+        Raises:
+            TooManyFailuresError: if too many have failed, and with every failure from then on.
+        """
+        with self._lock:
+            self._num_seen = max(self._num_seen, min(num_seen, self.num_records))
+            if self._error is not None:
+                # tf.data reads ahead past an error; without another it would never stop.
+                raise self._error
+            if failure.index in self._failures:
+                return
+            self._failures[failure.index] = failure
+            self._reasons[failure.path] = failure.reason
+            if self.report is not None and failure.path not in self._reported:
+                self._reported.add(failure.path)
+                self._append(json.dumps(dataclasses.asdict(failure), ensure_ascii=False))
+            if len(self._failures) <= MAX_LOGGED:
+                logger.warning("Skipped a record: %s", failure.reason)
+            if len(self._failures) == MAX_LOGGED:
+                logger.warning("No more of them are logged; the report of failures lists all.")
+            self._check_share(failure)
+
+    def _check_share(self, latest: Failure) -> None:
+        failed = len(self._failures)
+        seen = max(self._num_seen, LEAST_RECORDS_SEEN)
+        if failed < self.num_records and failed <= self.max_share * seen:
+            return
+        where = f" All are listed in {self.report!r}." if self.report else ""
+        self._error = TooManyFailuresError(
+            f"{failed} of the {max(self._num_seen, failed)} records seen so far cannot be read, "
+            f"and the limit is a share of {self.max_share:g}. The latest: {latest.path!r}: "
+            f"{latest.reason}.{where} `keras-tdn check` finds all bad files beforehand; "
+            "`max_failure_share` raises the limit."
+        )
+        raise self._error
+
+    def _append(self, line: str) -> None:
+        try:
+            with open(self.report or "", "a+b") as file:
+                file.seek(0, os.SEEK_END)
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    # What a crash left half written must not swallow this line.
+                    line = line if file.read(1) == b"\n" else "\n" + line
+                # One write at the end of the file, which other processes' do not get mixed into.
+                file.write((line + "\n" if line else "").encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            raise ValueError(
+                f"The report of failures cannot be written to {self.report!r}: {error.strerror}. "
+                "Pass a path in a folder that exists and is writable."
+            ) from error
+
+
+def read_failures(report: str | os.PathLike[str]) -> list[Failure]:
+    """The failures that a report lists; none if there is no such file.
+
+    Args:
+        report: Path of a report. A line that a crash left half written is passed over.
+
+    Returns:
+        A list of `Failure`, in the order of the file.
+
+    Example:
+
+    >>> [failure.path for failure in read_failures("failures.jsonl")]
+    ['videos/a.mp4']
+    """
+    failures = []
+    try:
+        with open(report, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ValueError(
+            f"The report of failures {os.fspath(report)!r} cannot be read: {error.strerror}."
+        ) from error
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            failures.append(Failure(entry["path"], entry["index"], entry["reason"]))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return failures

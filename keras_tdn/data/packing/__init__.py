@@ -1,0 +1,25 @@
+"""Videos as sharded TFRecords of JPEG frames: written once, read fast and in any order.
+
+`keras_tdn.data.packed_records` reads what is written here.
+"""
+
+from keras_tdn.data.packing.index import (
+    FailedRecord,
+    PackedIndex,
+    PackedRecord,
+    PackedShard,
+    load_packed_index,
+)
+from keras_tdn.data.packing.options import PackOptions
+from keras_tdn.data.packing.pack import PackReport, pack
+
+__all__ = [
+    "FailedRecord",
+    "PackOptions",
+    "PackReport",
+    "PackedIndex",
+    "PackedRecord",
+    "PackedShard",
+    "load_packed_index",
+    "pack",
+]

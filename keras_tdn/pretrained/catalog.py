@@ -1,0 +1,250 @@
+"""The published models by name: accuracy, where the authors host them, where converted copies are.
+
+While an entry has no repository, nobody can download it as a preset: the authors' checkpoint has
+to be fetched by hand and converted into the folder of local presets, where its name finds it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import re
+
+from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
+from keras_tdn.pretrained.card import TDN_CITATION, Accuracy, PresetCard
+
+LICENCE = "Apache-2.0"
+OFFICIAL_REPOSITORY = "https://github.com/MCG-NJU/TDN"
+PRESETS_VARIABLE = "KERAS_TDN_PRESETS"
+HUB_VARIABLE = "KERAS_TDN_HUB"
+HUB_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+CONSTRUCTORS: dict[tuple[int, ...], str] = {
+    RESNET50_DEPTHS: "TDNResNet50",
+    RESNET101_DEPTHS: "TDNResNet101",
+}
+CLASSES = {"something_something_v1": 174, "something_something_v2": 174, "kinetics400": 400}
+DATASET_TITLES = {
+    "something_something_v1": "Something-Something V1",
+    "something_something_v2": "Something-Something V2",
+    "kinetics400": "Kinetics-400",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class HubPreset:
+    """A preset in a repository of the Hugging Face Hub, pinned.
+
+    Args:
+        repo: The repository, `"organisation/name"`.
+        revision: A commit, 40 hexadecimal digits.
+        sums_sha256: SHA-256 of `SHA256SUMS`, which holds those of all other files.
+        size: Bytes of the weights.
+    """
+
+    repo: str
+    revision: str
+    sums_sha256: str
+    size: int
+
+    def __post_init__(self) -> None:
+        for field, length in (("revision", 40), ("sums_sha256", 64)):
+            if not re.fullmatch(rf"[0-9a-f]{{{length}}}", getattr(self, field)):
+                raise ValueError(
+                    f"HubPreset needs {length} lower-case hexadecimal digits for `{field}`, so "
+                    f"that what is loaded cannot change. Received: {getattr(self, field)!r}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class CatalogEntry:
+    """A published model.
+
+    Args:
+        dataset: Data set, by its name in `keras_tdn.labels`.
+        stage_depths: Bottlenecks in each stage, `(3, 4, 6, 3)` or `(3, 4, 23, 3)`.
+        num_segments: Segments it was trained with.
+        published: Accuracy that the authors report; the first is the one of their table.
+        checkpoint: Where the authors host their checkpoint.
+        measured: Accuracy of the converted preset, measured with `keras_tdn`.
+        hub: The converted preset, once it is hosted.
+    """
+
+    dataset: str
+    stage_depths: tuple[int, ...]
+    num_segments: int
+    published: tuple[Accuracy, ...]
+    checkpoint: str
+    measured: tuple[Accuracy, ...] = ()
+    hub: HubPreset | None = None
+
+    def __post_init__(self) -> None:
+        if self.dataset not in CLASSES or self.stage_depths not in CONSTRUCTORS:
+            raise ValueError(
+                f"A catalog entry is for one of {sorted(CLASSES)} and one of the depths "
+                f"{list(CONSTRUCTORS)}. Received: {self.dataset!r}, {self.stage_depths}"
+            )
+
+    @property
+    def constructor(self) -> str:
+        """Name of the function that builds it."""
+        return CONSTRUCTORS[self.stage_depths]
+
+    @property
+    def name(self) -> str:
+        """For example `"tdn_resnet50_8_kinetics400"`."""
+        depth = self.constructor.removeprefix("TDN").lower()
+        return f"tdn_{depth}_{self.num_segments}_{self.dataset}"
+
+    @property
+    def classes(self) -> int:
+        return CLASSES[self.dataset]
+
+    @property
+    def card(self) -> PresetCard:
+        """What a preset converted from the authors' checkpoint says about itself."""
+        return PresetCard(
+            dataset=self.dataset,
+            licence=LICENCE,
+            source=f"{OFFICIAL_REPOSITORY}, checkpoint {self.checkpoint}",
+            published=self.published,
+            measured=self.measured,
+            citation=TDN_CITATION,
+        )
+
+    @property
+    def local_folder(self) -> pathlib.Path:
+        """Where a converted copy is looked for on this machine."""
+        return presets_folder() / self.name
+
+
+def presets_folder() -> pathlib.Path:
+    """The folder of local presets: `KERAS_TDN_PRESETS`, or `keras_tdn/presets` in Keras' folder."""
+    given = os.environ.get(PRESETS_VARIABLE)
+    if given:
+        return pathlib.Path(given)
+    keras_home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
+    return pathlib.Path(keras_home) / "keras_tdn" / "presets"
+
+
+def hub_organisation() -> str | None:
+    """Organisation on the Hub to load names from, instead of the catalog's: `KERAS_TDN_HUB`.
+
+    Raises:
+        ValueError: if the variable holds something else than a name.
+    """
+    given = os.environ.get(HUB_VARIABLE)
+    if given and not HUB_NAME.fullmatch(given):
+        raise ValueError(
+            f"{HUB_VARIABLE} names an organisation or user of the Hugging Face Hub that has the "
+            f"presets as repositories, such as 'my-lab' for "
+            f"'my-lab/{CATALOG[0].name}'. Received: {given!r}"
+        )
+    return given or None
+
+
+def entry_by_name(name: str) -> CatalogEntry | None:
+    """The entry called `name`, if there is one."""
+    return next((entry for entry in CATALOG if entry.name == name), None)
+
+
+def entries_for(dataset: str, stage_depths: tuple[int, ...]) -> tuple[CatalogEntry, ...]:
+    """The published models of one data set and architecture, by number of segments."""
+    return tuple(
+        entry
+        for entry in CATALOG
+        if entry.dataset == dataset and entry.stage_depths == stage_depths
+    )
+
+
+def not_hosted(name: str, entry: CatalogEntry | None = None) -> str:
+    """What to do about weights that nobody can download yet.
+
+    Args:
+        name: A data set's or an entry's name, as the user gave it.
+        entry: The entry that it means; `None` for all of the data set.
+    """
+    entry = entry_by_name(name) if entry is None else entry
+    if entry is None:
+        chosen = [entry for entry in CATALOG if entry.dataset == name]
+        example = chosen[0]
+    else:
+        chosen, example = [entry], entry
+    sources = "".join(f"  {item.name}: {item.checkpoint}\n" for item in chosen)
+    return (
+        f"The weights {name!r} are not hosted yet: no repository of ours on the Hugging Face Hub "
+        "holds a converted copy, and there is none in the folder of local presets, "
+        f"{str(presets_folder())!r}. The authors ({OFFICIAL_REPOSITORY}) host their checkpoints "
+        f"at\n{sources}"
+        f"Download best.pth.tar there by hand, then run, for example for {example.name}\n"
+        f'  pip install "keras-tdn[convert]"\n'
+        f"  {convert_command(example)}\n"
+        "and the same call works. A repository that holds a copy is loaded with "
+        f"weights='hf://organisation/name', or by name after setting {HUB_VARIABLE}. "
+        f"Received: weights={name!r}"
+    )
+
+
+def convert_command(entry: CatalogEntry) -> str:
+    """The command that makes a local preset of an entry."""
+    return (
+        f"keras-tdn convert best.pth.tar {str(entry.local_folder)!r} "
+        f"--segments {entry.num_segments} --labels {entry.dataset}"
+    )
+
+
+def _kinetics(
+    stage_depths: tuple[int, ...], num_segments: int, top1: float, top5: float, checkpoint: str
+) -> CatalogEntry:
+    accuracy = Accuracy(num_segments, 3, 10, top1, top5)
+    return CatalogEntry("kinetics400", stage_depths, num_segments, (accuracy,), checkpoint)
+
+
+def _something(
+    version: int,
+    stage_depths: tuple[int, ...],
+    num_segments: int,
+    top1: float,
+    top5: float,
+    checkpoint: str,
+    three_crops: tuple[float, float] | None = None,
+) -> CatalogEntry:
+    published = [Accuracy(num_segments, 1, 1, top1, top5)]
+    if three_crops is not None:
+        published.append(Accuracy(num_segments, 3, 1, *three_crops))
+    dataset = f"something_something_v{version}"
+    return CatalogEntry(dataset, stage_depths, num_segments, tuple(published), checkpoint)
+
+
+_FOLDERS = "https://drive.google.com/drive/folders"
+_FILES = "https://drive.google.com/file/d"
+# Accuracies and addresses as the README of the authors' repository gives them.
+CATALOG = (
+    _something(1, RESNET50_DEPTHS, 8, 52.3, 80.6, f"{_FOLDERS}/12RpThsHQ-3F04fSu8hduM5b7FGnkEfnE"),
+    _something(1, RESNET50_DEPTHS, 16, 53.9, 82.1, f"{_FOLDERS}/1__HhId-WGIkrL7funwt9x8-PvA0jHs_2"),
+    _something(2, RESNET50_DEPTHS, 8, 64.0, 88.8, f"{_FOLDERS}/14pZ1W_Mh8nR4e1ziEz7AFpgbz-79HpIC"),
+    _something(2, RESNET50_DEPTHS, 16, 65.3, 89.7, f"{_FOLDERS}/1AQOyCiRR9I50YIKHYc5E9q29J1ROe22A"),
+    _something(
+        2,
+        RESNET101_DEPTHS,
+        8,
+        65.8,
+        90.2,
+        f"{_FOLDERS}/1N4EojVdHFfNbEU_4WIkT_26d_mSHimmo",
+        three_crops=(67.1, 90.5),
+    ),
+    _something(
+        2,
+        RESNET101_DEPTHS,
+        16,
+        66.9,
+        90.9,
+        f"{_FILES}/1RBzJvE2tGZgnN8Yl4EGj2uFwMECTbIdn/view",
+        three_crops=(68.2, 91.6),
+    ),
+    _kinetics(RESNET50_DEPTHS, 8, 76.6, 92.8, f"{_FOLDERS}/1UALrg2ABFq-HGPdy8vgZ9mxqkSkuqWET"),
+    _kinetics(RESNET50_DEPTHS, 16, 77.5, 93.2, f"{_FOLDERS}/1p7NC4JjxaLzwfj1JUa4kkHd_KZBxBBYR"),
+    _kinetics(RESNET101_DEPTHS, 8, 77.5, 93.6, f"{_FOLDERS}/19KPmxPrdp0VS8fsliOr_8kLj1yfhoqRb"),
+    _kinetics(RESNET101_DEPTHS, 16, 78.5, 93.9, f"{_FOLDERS}/1a82RenTMhmtPI66Y21Xyrr00iVKL8GOC"),
+)

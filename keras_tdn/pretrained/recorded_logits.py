@@ -1,0 +1,189 @@
+"""What a preset's model makes of one seeded clip, recorded so that others can check theirs.
+
+The record also names the SHA-256 of the labels, the config and the weights that it belongs to: a
+preset whose parts are from different places, or whose labels were edited, does not fit its record.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_tdn.models import TDNResNet
+from keras_tdn.pretrained.precision import full_precision
+
+SEED = 20210619
+# Where the model takes any size: neither divides by 64, so that maps of odd sizes are halved and
+# enlarged again, and they differ, so that height and width cannot be mixed up unnoticed.
+CLIP_HEIGHT = 96
+CLIP_WIDTH = 112
+CHANNELS = 3
+# Pixels on the side of a square of one value, and its share of the sum.
+NOISE_SCALES = ((1, 2), (8, 3), (32, 4))
+
+# Float32 rounding of a well-conditioned network stays well below this.
+LEAST_TOLERANCE = 1e-4
+# A deep network can amplify rounding. By how much shows when the pixels move by a rounding.
+ROUNDING = 1e-6
+ROUNDING_FACTOR = 20.0
+# Beyond this the numbers say nothing about the weights any more.
+LARGEST_TOLERANCE = 0.2
+DIGEST_LENGTH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedLogits:
+    """Logits of the seeded clip, and what they are the logits of.
+
+    Args:
+        seed: The clip's seed.
+        shape: The clip's shape, `(frames, height, width, 3)`.
+        clip_sha256: SHA-256 of the clip's bytes.
+        logits: Scores before the activation; without a classifier, features averaged over all but
+            the last axis.
+        tolerance: Relative difference that float32 rounding explains in this network.
+        labels_sha256: See `hash_labels`.
+        config_sha256: SHA-256 of `config.json`.
+        weights_sha256: SHA-256 of `model.weights.h5`.
+    """
+
+    seed: int
+    shape: tuple[int, ...]
+    clip_sha256: str
+    logits: tuple[float, ...]
+    tolerance: float
+    labels_sha256: str
+    config_sha256: str
+    weights_sha256: str
+
+    def __post_init__(self) -> None:
+        numbers = (*self.logits, self.tolerance)
+        digests = (self.clip_sha256, self.labels_sha256, self.config_sha256, self.weights_sha256)
+        if (
+            not isinstance(self.seed, int)
+            or len(self.shape) != 4
+            or not all(isinstance(size, int) for size in self.shape)
+            or not self.logits
+            or not all(
+                isinstance(value, (int, float)) and math.isfinite(value) for value in numbers
+            )
+            or not 0 < self.tolerance <= LARGEST_TOLERANCE
+            or not all(isinstance(value, str) and len(value) == DIGEST_LENGTH for value in digests)
+        ):
+            raise ValueError(
+                "A preset's recorded logits need a seed, a clip shape, finite logits, a tolerance "
+                f"up to {LARGEST_TOLERANCE} and four SHA-256. Received: {str(self)[:300]}"
+            )
+
+    def to_json(self) -> bytes:
+        """Indented JSON in a fixed order."""
+        return (json.dumps(dataclasses.asdict(self), indent=1) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> RecordedLogits:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: if it is something else.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        try:
+            values = json.loads(content.decode())
+            if not isinstance(values, dict) or set(values) != fields:
+                raise ValueError(f"expected the entries {sorted(fields)}")
+            return cls(**{**values, **{name: tuple(values[name]) for name in ("shape", "logits")}})
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(
+                f"A preset's recorded logits cannot be read ({str(error)[:300]}). Download or copy "
+                "the preset again."
+            ) from error
+
+
+def record_logits(
+    model: TDNResNet, labels: Sequence[str] | None, config_sha256: str, weights_sha256: str
+) -> RecordedLogits:
+    """Runs the seeded clip through `model`, in float32.
+
+    Raises:
+        ValueError: if the model computes something that is not finite.
+    """
+    clip = make_clip(model)
+    given = clip.astype(np.float32)
+    if not model.include_preprocessing:
+        given /= np.float32(255)
+    logits, moved = _logits(model, given), _logits(model, given * np.float32(1 + ROUNDING))
+    if not np.all(np.isfinite(logits)):
+        raise ValueError(
+            "The model computes NaN or infinity for a clip of noise, so that its preset could not "
+            "be checked by anybody. Look at its weights: a training that diverged leaves such."
+        )
+    tolerance = max(LEAST_TOLERANCE, ROUNDING_FACTOR * relative_difference(moved, logits))
+    return RecordedLogits(
+        seed=SEED,
+        shape=clip.shape[1:],
+        clip_sha256=hashlib.sha256(clip.tobytes()).hexdigest(),
+        logits=tuple(float(value) for value in logits),
+        tolerance=min(float(f"{tolerance:.1e}"), LARGEST_TOLERANCE),
+        labels_sha256=hash_labels(labels),
+        config_sha256=config_sha256,
+        weights_sha256=weights_sha256,
+    )
+
+
+def hash_labels(labels: Sequence[str] | None) -> str:
+    """SHA-256 of class names in their order."""
+    names = None if labels is None else list(labels)
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
+
+
+def make_clip(model: TDNResNet) -> np.ndarray:
+    """Noise of several scales that changes from frame to frame, uint8, with a batch axis of 1."""
+    _, frames, height, width, _ = model.input_shape
+    height, width = height or CLIP_HEIGHT, width or CLIP_WIDTH
+    rows, columns = np.arange(height), np.arange(width)
+    total = np.zeros((frames, height, width, CHANNELS), np.uint32)
+    for scale, share in NOISE_SCALES:
+        shape = (frames, rows[-1] // scale + 1, columns[-1] // scale + 1, CHANNELS)
+        # NumPy's generators may change between releases; this digest does not.
+        noise = hashlib.shake_256(f"{SEED} {scale}".encode()).digest(math.prod(shape))
+        squares = np.frombuffer(noise, np.uint8).reshape(shape)
+        total += np.uint32(share) * squares[:, rows // scale][:, :, columns // scale]
+    return (total // sum(share for _, share in NOISE_SCALES)).astype(np.uint8)[np.newaxis]
+
+
+def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:
+    """Norm of the difference over the norm of what is expected."""
+    expected = np.asarray(expected, np.float64)
+    actual = np.asarray(actual, np.float64)
+    if actual.shape != expected.shape or not np.all(np.isfinite(actual)):
+        return math.inf
+    difference, norm = np.linalg.norm(actual - expected), np.linalg.norm(expected)
+    return float(difference / norm) if norm else float(0 if difference == 0 else math.inf)
+
+
+def _logits(model: TDNResNet, clips: np.ndarray) -> np.ndarray:
+    twin = _in_float32(model)
+    output = twin.get_layer("consensus").output if model.include_top else twin.output
+    with full_precision():
+        # Called as it is: compiling takes the backends longer than one clip does.
+        values = keras.Model(twin.input, output)(keras.ops.convert_to_tensor(clips), training=False)
+    values = np.asarray(keras.ops.convert_to_numpy(values), np.float64)
+    return values.reshape(-1, values.shape[-1]).mean(axis=0).astype(np.float32)
+
+
+def _in_float32(model: TDNResNet) -> Any:
+    if model.dtype_policy.name == "float32":
+        return model
+    config: dict[str, Any] = {**model.get_config(), "dtype": "float32"}
+    twin = type(model).from_config(config)
+    twin.set_weights(
+        [np.asarray(keras.ops.convert_to_numpy(value), np.float32) for value in model.weights]
+    )
+    return twin

@@ -1,0 +1,48 @@
+import pytest
+from synthetic_videos import encode_video
+
+from keras_tdn import cli
+from keras_tdn.cli import browse
+
+
+@pytest.fixture(autouse=True)
+def command(monkeypatch):
+    if browse not in cli.COMMANDS:
+        monkeypatch.setattr(cli, "COMMANDS", (browse,))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.mp4").write_bytes(encode_video(30) if number else b"")
+    (tmp_path / "list.txt").write_text("0.mp4 0\n1.mp4 1\n2.mp4 0\n")
+    return tmp_path
+
+
+def arguments(folder, out, *options):
+    small = ["--segments", "2", "--size", "48"]
+    return ["browse", str(folder / "list.txt"), "--out", str(folder / out), *small, *options]
+
+
+def test_page(folder, capsys):
+    assert cli.main(arguments(folder, "page.html")) == 0
+    assert capsys.readouterr().out.startswith("3 of 3 videos, 1 of them unreadable: ")
+    page = (folder / "page.html").read_text()
+    assert "Training clips of list.txt" in page
+    assert cli.main(arguments(folder, "other.html", "--validation", "--count", "1")) == 0
+    assert "Validation clips of list.txt" in (folder / "other.html").read_text()
+
+
+def test_sheets(folder):
+    assert cli.main(arguments(folder, "sheets", "--epoch", "1", "--seed", "7")) == 0
+    assert [path.name for path in sorted((folder / "sheets").iterdir())] == [
+        "000001.png",
+        "000002.png",
+    ]
+
+
+def test_errors(folder, capsys):
+    assert cli.main(arguments(folder, "page.html", "--count", "0")) == 2
+    assert "`count` is a positive integer" in capsys.readouterr().err
+    assert cli.main(["browse", str(folder / "nowhere"), "--out", "page.html"]) == 2
+    assert "nowhere" in capsys.readouterr().err

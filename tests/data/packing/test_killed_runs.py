@@ -1,0 +1,204 @@
+"""Runs that are killed, with all their processes, at seeded moments."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic_videos
+
+import keras_tdn
+from keras_tdn.data.packing import load_packed_index, pack
+from keras_tdn.data.records import Record, RecordList
+
+FORKED_RUNS = Path(__file__).with_name("forked_runs.py")
+NUM_KILLS = 20
+# A run of six shards writes to the disk about 45 times.
+EVENTS = (1, 2, 3, 4, 9, 16, 23, 30, 37, 40, 43)
+OPTIONS = {"num_shards": 6, "num_processes": 2, "max_failures": 0.5}
+
+
+def environment():
+    root = Path(keras_tdn.__file__).parents[1]
+    # The lightest of backends: of a run's processes the workers alone need TensorFlow.
+    light = {"KERAS_BACKEND": "numpy", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return {**os.environ, **light, "PYTHONPATH": str(root)}
+
+
+class Runs:
+    def __init__(self, records):
+        self._request = {
+            "records": [[record.index, record.path, record.label] for record in records],
+            "labels": records.labels,
+            "options": OPTIONS,
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, FORKED_RUNS],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            text=True,
+        )
+
+    def run(self, output, **how):
+        request = {**self._request, "output": str(output), **how}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, self._process.stderr.read()
+        return json.loads(line)
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait(timeout=10)
+        self._process.stdout.close()
+        self._process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("many")
+    videos = [synthetic_videos.encode_video(num_frames) for num_frames in (60, 40, 75)]
+    for number in range(18):
+        (folder / f"{number:02d}.mp4").write_bytes(videos[number % 3])
+    (folder / "07.mp4").write_bytes(b"no video")
+    return RecordList(
+        [
+            Record(str(path), index % 2, index=index)
+            for index, path in enumerate(sorted(folder.iterdir()))
+        ],
+        ("a", "b"),
+    )
+
+
+@pytest.fixture(scope="module")
+def expected(records, tmp_path_factory):
+    """What one process writes that nobody kills."""
+    folder = tmp_path_factory.mktemp("expected") / "out"
+    pack(records, folder, **{**OPTIONS, "num_processes": 1}, progress=False)
+    return contents(folder)
+
+
+@pytest.fixture(scope="module")
+def runs(records):
+    runs = Runs(records)
+    yield runs
+    runs.close()
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def check_unfinished(folder, expected):
+    """Whatever has its final name is complete."""
+    for path in folder.glob("*.*"):
+        if path.is_file():
+            assert path.read_bytes() == expected[path.name]
+
+
+def test_killed_at_twenty_moments_it_ends_with_the_same_files(runs, records, expected, tmp_path):
+    assert runs.run(tmp_path / "whole")["status"] == 0
+    # The second run measures: for the first, everything came from the disk.
+    whole = runs.run(tmp_path / "again")
+    assert contents(tmp_path / "again") == expected
+    killed = 0
+    kept = set()
+    for seed in range(NUM_KILLS):
+        rng = np.random.default_rng(seed)
+        folder = tmp_path / str(seed)
+        for _ in range(rng.integers(1, 3)):
+            result = runs.run(folder, seconds=float(rng.uniform(0, whole["seconds"])))
+            killed += result["status"] == -signal.SIGKILL
+            if folder.exists():
+                check_unfinished(folder, expected)
+        kept.add(len(list(folder.glob("*.tfrecord"))))
+        assert runs.run(folder)["status"] == 0
+        assert contents(folder) == expected
+        shutil.rmtree(folder)
+    # The moments are spread over the run, or this would test little.
+    assert killed >= NUM_KILLS
+    assert len(kept) > 3
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_killed_between_two_writes(runs, expected, tmp_path, event):
+    folder = tmp_path / "out"
+    assert runs.run(folder, event=event)["status"] == -signal.SIGKILL
+    check_unfinished(folder, expected)
+    assert runs.run(folder)["status"] == 0
+    assert contents(folder) == expected
+
+
+def test_a_video_that_crashes_the_decoder_is_listed(runs, records, tmp_path):
+    folder = tmp_path / "out"
+    assert runs.run(folder, crash="10.mp4")["status"] == 0
+    index = load_packed_index(folder)
+    assert index.num_records == 16
+    assert [failure.index for failure in index.failures] == [7, 10]
+    assert index.failures[1].reason == "2 processes ended with exit code -11 while decoding it"
+
+
+SCRIPT = """
+import sys
+from keras_tdn.data.packing import pack
+from keras_tdn.data.records import Record, RecordList
+if __name__ == "__main__":
+    folder, *paths = sys.argv[1:]
+    records = [Record(path, index % 2, index=index) for index, path in enumerate(paths)]
+    pack(RecordList(records, ("a", "b")), folder, num_shards=6, num_processes=2, max_failures=0.5)
+"""
+
+
+def test_spawned_workers_write_the_same_and_die_with_their_parent(records, expected, tmp_path):
+    script, folder = tmp_path / "script.py", tmp_path / "out"
+    script.write_text(SCRIPT)
+    paths = [record.path for record in records]
+    process = subprocess.Popen(
+        [sys.executable, script, folder, *paths],
+        env=environment(),
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None and not list(folder.glob("*.tfrecord")):
+        time.sleep(0.005)
+    # The parent alone: its workers notice.
+    process.kill()
+    process.wait()
+    check_unfinished(folder, expected)
+    deadline = time.monotonic() + 30
+    while group_lives(process.pid):
+        assert time.monotonic() < deadline, "a worker outlives its parent"
+        time.sleep(0.05)
+    report = pack(records, folder, **{**OPTIONS, "num_processes": 1}, progress=False)
+    assert report.num_kept_shards >= 1
+    assert contents(folder) == expected
+
+
+def group_lives(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_script_without_a_guard_is_told(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.replace('if __name__ == "__main__":', "if True:"))
+    result = subprocess.run(
+        [sys.executable, script, tmp_path / "out", "a.mp4", *map(str, range(6))],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "needs `if __name__ == '__main__':` around the call" in result.stderr
