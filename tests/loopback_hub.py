@@ -190,7 +190,7 @@ class LoopbackHub:
         handler.end_headers()
 
 
-def client_environment(endpoint, cache, offline=False, backend="numpy", **variables):
+def client_environment(endpoint, cache, offline=False, backend="torch", **variables):
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -211,7 +211,7 @@ def client_environment(endpoint, cache, offline=False, backend="numpy", **variab
     }
 
 
-def run_client(code, endpoint, cache, offline=False, backend="numpy", **variables):
+def run_client(code, endpoint, cache, offline=False, backend="torch", **variables):
     """Runs Python code in a fresh process, because the client reads its environment once."""
     environment = client_environment(endpoint, cache, offline, backend, **variables)
     return subprocess.run(

@@ -11,8 +11,6 @@ import sys
 from typing import Any
 
 MODULE = "keras_tdn.data.checking_file"
-# It computes nothing, so the lightest backend will do.
-BACKEND = "numpy"
 # Starting up takes a second or two; on a busy machine, or from a network disk, much longer.
 START_SECONDS = 120
 
@@ -65,7 +63,6 @@ class CheckingWorker:
         # Where this package is found here, it must be found there.
         search = [path or os.getcwd() for path in sys.path]
         environment = os.environ | {
-            "KERAS_BACKEND": BACKEND,
             "PYTHONPATH": os.pathsep.join(search),
         }
         self._process = process = subprocess.Popen(

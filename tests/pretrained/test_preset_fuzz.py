@@ -56,7 +56,7 @@ def fuzz(kind, folder, work):
         timeout=60 + 6 * MUTATIONS,
         env={
             **os.environ,
-            "KERAS_BACKEND": "numpy",
+            "KERAS_BACKEND": "torch",
             "PYTHONPATH": str(REPOSITORY),
             "PYTHONFAULTHANDLER": "1",
         },
