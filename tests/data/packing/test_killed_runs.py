@@ -26,9 +26,7 @@ OPTIONS = {"num_shards": 6, "num_processes": 2, "max_failures": 0.5}
 
 def environment():
     root = Path(keras_tdn.__file__).parents[1]
-    # The lightest of backends: of a run's processes the workers alone need TensorFlow.
-    light = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    return {**os.environ, **light, "PYTHONPATH": str(root)}
+    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(root)}
 
 
 class Runs:
