@@ -122,7 +122,7 @@ def test_killed_at_twenty_moments_it_ends_with_the_same_files(runs, records, exp
         assert contents(folder) == expected
         shutil.rmtree(folder)
     # The moments are spread over the run, or this would test little.
-    assert len(kept) > 1
+    assert len(kept) > 3
 
 
 def kill_once(runs, folder, seconds):
