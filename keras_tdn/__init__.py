@@ -4,7 +4,7 @@ from keras_tdn.quiet import quiet_start
 
 # Layers and models are imported at once, so that Keras finds them by name in saved files.
 with quiet_start():
-    from keras_tdn import data, labels, layers, pretrained
+    from keras_tdn import data, labels, layers, pretrained, training
     from keras_tdn.models import TDNResNet, TDNResNet50, TDNResNet101
     from keras_tdn.prediction import Prediction, decode_predictions, predict_video
     from keras_tdn.specs import ClipSpec, Normalization
@@ -24,4 +24,5 @@ __all__ = [
     "layers",
     "predict_video",
     "pretrained",
+    "training",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -35,6 +36,7 @@ IMAGENET_WIDTH = 64
 SAFETENSORS_SUFFIX = ".safetensors"
 KERAS_SUFFIXES = (".h5", ".hdf5")
 CLASSIFIER = "fc."
+BLOCK = r"layer([1-4])\.(\d+)\."
 BATCH_COUNTER = ".num_batches_tracked"
 
 MOTION_STAGE = "motion_stage1_"
@@ -53,7 +55,8 @@ def load_imagenet(
     The motion stem becomes the stem's mean over its input channels, repeated for every channel of
     the differences, and the motion stage a copy of stage 1, as in the authors' code. The motion
     stem's batch norm, the temporal modules and the classifier keep their values; ImageNet's own
-    classifier is dropped.
+    classifier is dropped. A shallower model takes the first blocks of each stage, and a warning
+    says so: a start for compact models, not a network that was trained together.
 
     Args:
         model: A `keras_tdn.TDNResNet`, with or without classifier and temporal modules.
@@ -64,7 +67,7 @@ def load_imagenet(
         epsilon: Of the batch norms in a Keras file, if it is not the one that goes with its names.
 
     Raises:
-        ValueError: if the file is no such ResNet, is one of another depth or width, or if anything
+        ValueError: if the file is no such ResNet, is shallower or of another width, or if anything
             is missing, left over, of another shape or not finite. The model is unchanged then.
         OSError: if the file could not be downloaded.
 
@@ -75,7 +78,7 @@ def load_imagenet(
     """
     path = _path(model, source)
     arrays = _read(path, epsilon)
-    _check_architecture(model, arrays, path)
+    arrays = _first_blocks(model, arrays, path)
     assign_all(_bindings(model), arrays, _imagenet_variables(model))
     if model.short_term:
         _start_motion_path(model)
@@ -83,14 +86,15 @@ def load_imagenet(
 
 def _path(model: Any, source: str | os.PathLike[str] | HubFile | None) -> pathlib.Path:
     if source is None:
-        source = IMAGENET_FILES.get(model.stage_depths)
-        if source is None or model.width != IMAGENET_WIDTH:
+        sources = [file for depths, file in IMAGENET_FILES.items() if _fits(model, depths)]
+        if not sources or model.width != IMAGENET_WIDTH:
             raise ValueError(
-                "ImageNet weights can be downloaded for stage_depths "
-                f"{' and '.join(str(depths) for depths in IMAGENET_FILES)} with a width of "
+                "ImageNet weights can be downloaded for stage_depths of at most "
+                f"{' or '.join(str(depths) for depths in IMAGENET_FILES)} with a width of "
                 f"{IMAGENET_WIDTH}. Received: stage_depths={model.stage_depths}, "
                 f"width={model.width}. Use TDNResNet50 or TDNResNet101, or pass the path of a file."
             )
+        source = sources[0]
     if isinstance(source, HubFile):
         return fetch_file(source)
     path = pathlib.Path(source)
@@ -128,10 +132,17 @@ def _read(path: pathlib.Path, epsilon: float | None) -> dict[str, np.ndarray]:
     }
 
 
-def _check_architecture(model: Any, arrays: Mapping[str, np.ndarray], path: pathlib.Path) -> None:
+def _fits(model: Any, depths: tuple[int, ...]) -> bool:
+    return all(ours <= theirs for ours, theirs in zip(model.stage_depths, depths, strict=True))
+
+
+def _first_blocks(
+    model: Any, arrays: Mapping[str, np.ndarray], path: pathlib.Path
+) -> dict[str, np.ndarray]:
+    """The file's tensors that a model of this depth has, or an error if it has others."""
     depths = tuple(
-        len({match[1] for name in arrays if (match := re.match(rf"layer{stage}\.(\d+)\.", name))})
-        for stage in range(1, 5)
+        len({match[2] for name in arrays if (match := re.match(BLOCK, name)) and match[1] == stage})
+        for stage in "1234"
     )
     if "conv1.weight" not in arrays or not all(depths):
         raise ValueError(
@@ -140,12 +151,24 @@ def _check_architecture(model: Any, arrays: Mapping[str, np.ndarray], path: path
             f"{', '.join(sorted(arrays)[:5])}"
         )
     width = arrays["conv1.weight"].shape[0]
-    if (depths, width) != (model.stage_depths, model.width):
+    if width != model.width or not _fits(model, depths):
         raise ValueError(
             f"'{path}' holds a ResNet with stage depths {depths} and width {width}, the model has "
             f"stage depths {model.stage_depths} and width {model.width}: "
             "build the model that fits the file, or pass the file that fits the model."
         )
+    if depths != model.stage_depths:
+        warnings.warn(
+            f"'{path}' holds a ResNet with stage depths {depths}: the model, with stage depths "
+            f"{model.stage_depths}, takes the first blocks of each stage.",
+            stacklevel=4,
+        )
+    return {name: array for name, array in arrays.items() if not _is_later_block(model, name)}
+
+
+def _is_later_block(model: Any, name: str) -> bool:
+    match = re.match(BLOCK, name)
+    return bool(match) and int(match[2]) >= model.stage_depths[int(match[1]) - 1]
 
 
 def _imagenet_variables(model: Any) -> list[Any]:

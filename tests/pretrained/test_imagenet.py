@@ -166,12 +166,24 @@ def test_half_precision_files_are_read(resnet, tmp_path, dtype):
     np.testing.assert_array_equal(values(model)["stem_norm/gamma"], expected)
 
 
-@pytest.mark.parametrize("arguments", [((1, 1, 2, 1), WIDTH), (DEPTHS, 16)])
+@pytest.mark.parametrize("arguments", [((2, 2, 2, 1), WIDTH), (DEPTHS, 16)])
 def test_another_depth_or_width_is_refused(resnet_file, arguments):
     depths, width = arguments
     model = keras_tdn.TDNResNet(depths, width=width, **PLAIN)
     with pytest.raises(ValueError, match=r"stage depths \(2, 1, 2, 1\) and width 8, the model has"):
         load_imagenet(model, resnet_file)
+
+
+def test_a_shallower_model_takes_the_first_blocks_and_says_so(resnet_file):
+    deep, shallow = tdn(), keras_tdn.TDNResNet((1, 1, 1, 1), width=WIDTH, classes=3, num_segments=2)
+    load_imagenet(deep, resnet_file)
+    with pytest.warns(UserWarning, match=r"\(2, 1, 2, 1\).*\(1, 1, 1, 1\), takes the first blocks"):
+        load_imagenet(shallow, resnet_file)
+    theirs = values(deep)
+    same = ("stem_", "stage", "motion_stage1_")
+    for path, value in values(shallow).items():
+        if path.startswith(same) and "long_term_tdm" not in path and "temporal_shift" not in path:
+            np.testing.assert_array_equal(value, theirs[path], err_msg=path)
 
 
 def test_missing_left_over_and_misshapen_tensors_are_listed(resnet, tmp_path):

@@ -1,0 +1,155 @@
+"""SGD as the published models were trained with it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_tdn.layers.common import SERIALIZATION_PACKAGE
+
+NORM_PARAMETERS = ("gamma", "beta")
+BIAS = "bias"
+
+
+@dataclasses.dataclass(frozen=True)
+class ParameterGroup:
+    """How one variable is updated.
+
+    Args:
+        multiplier: Factor of the learning rate.
+        weight_decay: Factor of the variable that is added to its gradient.
+    """
+
+    multiplier: float
+    weight_decay: float
+
+
+@keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
+class CoupledSGD(keras.optimizers.SGD):
+    """SGD with momentum, L2 coupled to the gradient, and a learning rate per kind of parameter.
+
+    Use it to train as the authors did. It differs from `keras.optimizers.SGD` in four points:
+
+    - The decay is added to the gradient, behind the clipping, and so goes through the momentum.
+      Keras' `weight_decay` is decoupled: it shrinks the variable by itself.
+    - The momentum adds up gradients and is multiplied by the learning rate of the day, as in
+      PyTorch. Keras adds up steps, so that after a drop of the learning rate the old, large steps
+      go on for a while.
+    - Biases learn `bias_multiplier` times as fast and do not decay, and the scales and offsets of
+      norms do not decay.
+    - The classifier learns `head_multiplier` times as fast: 5 for the transfer to another data set.
+
+    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
+    CVPR 2021, section 4.1; arXiv:2012.10071. The multipliers are the authors' code's.
+
+    Args:
+        learning_rate: A float or a `keras.optimizers.schedules.LearningRateSchedule`.
+        momentum: Share of the sum of gradients that is kept at each step.
+        coupled_weight_decay: Factor of a kernel that is added to its gradient.
+        bias_multiplier: Factor of the learning rate for biases.
+        head_multiplier: Factor of the learning rate for the layer named `head_layer`, on top of
+            the others.
+        head_layer: Name of the layer that gives the scores.
+        global_clipnorm: The gradients of all variables together are scaled down to this norm at
+            most; `None` leaves them.
+        name: Name of the optimizer.
+        **kwargs: What every Keras optimizer takes, such as `use_ema`,
+            `gradient_accumulation_steps` and `loss_scale_factor`.
+
+    Raises:
+        ValueError: if a number is out of its range, or Keras' own `weight_decay` or `nesterov` is
+            asked for.
+
+    Example:
+
+    >>> optimizer = CoupledSGD(learning_rate=0.01, coupled_weight_decay=5e-4)
+    >>> model.compile(optimizer, "sparse_categorical_crossentropy")
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.9,
+        coupled_weight_decay: float = 5e-4,
+        bias_multiplier: float = 2.0,
+        head_multiplier: float = 1.0,
+        head_layer: str = "classifier",
+        global_clipnorm: float | None = 20.0,
+        name: str = "coupled_sgd",
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.pop("weight_decay", None):
+            raise ValueError(
+                "CoupledSGD's decay is `coupled_weight_decay`; Keras' `weight_decay` is decoupled "
+                "and would come on top. Leave it out."
+            )
+        if kwargs.pop("nesterov", False):
+            raise ValueError("CoupledSGD has no Nesterov momentum. Leave `nesterov` out.")
+        for field, value in (
+            ("coupled_weight_decay", coupled_weight_decay),
+            ("bias_multiplier", bias_multiplier),
+            ("head_multiplier", head_multiplier),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+                raise ValueError(
+                    f"CoupledSGD's `{field}` is a number of at least 0. Received: {field}={value!r}"
+                )
+        super().__init__(
+            learning_rate,
+            momentum=float(momentum),
+            global_clipnorm=global_clipnorm,
+            name=name,
+            **kwargs,
+        )
+        self.coupled_weight_decay = coupled_weight_decay
+        self.bias_multiplier = bias_multiplier
+        self.head_multiplier = head_multiplier
+        self.head_layer = head_layer
+        self._groups: Sequence[ParameterGroup] = ()
+
+    def build(self, variables: Sequence[Any]) -> None:
+        """Sorts the variables into their groups."""
+        if not self.built:
+            self._groups = [self.group_of(variable) for variable in variables]
+        super().build(variables)
+
+    def group_of(self, variable: Any) -> ParameterGroup:
+        """How a variable is updated, by the name of its layer and its own."""
+        *layers, name = variable.path.split("/")
+        multiplier = self.head_multiplier if self.head_layer in layers else 1.0
+        if name == BIAS:
+            return ParameterGroup(multiplier * self.bias_multiplier, 0.0)
+        if name in NORM_PARAMETERS:
+            return ParameterGroup(multiplier, 0.0)
+        return ParameterGroup(multiplier, self.coupled_weight_decay)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Updates one variable by its clipped gradient."""
+        index = self._get_variable_index(variable)
+        group = self._groups[index]
+        gradient = ops.cast(gradient, variable.dtype)
+        if group.weight_decay:
+            gradient = gradient + group.weight_decay * variable
+        if self.momentum:
+            momentum = self.momentums[index]
+            gradient = momentum * self.momentum + gradient
+            self.assign(momentum, gradient)
+        rate = ops.cast(learning_rate, variable.dtype) * group.multiplier
+        self.assign_sub(variable, rate * gradient)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        config = super().get_config()
+        for absent in ("weight_decay", "nesterov"):
+            del config[absent]
+        return {
+            **config,
+            "coupled_weight_decay": self.coupled_weight_decay,
+            "bias_multiplier": self.bias_multiplier,
+            "head_multiplier": self.head_multiplier,
+            "head_layer": self.head_layer,
+        }

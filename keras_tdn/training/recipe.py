@@ -1,0 +1,284 @@
+"""What a training consists of, beside the data and the model."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from keras_tdn.models import TDNResNet
+from keras_tdn.specs import ClipSpec
+from keras_tdn.training.freezing import PARTS, freeze_batch_norms, freeze_until
+from keras_tdn.training.optimizer import CoupledSGD
+from keras_tdn.training.schedules import Schedule, WarmUp
+
+if TYPE_CHECKING:
+    from keras_tdn.data import RecordList
+
+TOP_K = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a TDN is trained: optimizer, schedule, augmentation, segments, epochs, batch.
+
+    Use one of `keras_tdn.training.recipes`, changed with `dataclasses.replace` where it does not
+    fit; then `compile`, `make_dataset` and `callbacks` leave you in plain `model.fit`.
+
+    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
+    CVPR 2021, section 4.1; arXiv:2012.10071.
+
+    Args:
+        name: What the recipe is called.
+        learning_rate: Learning rate at `batch_size`; see `for_batch_size`.
+        batch_size: Clips in a batch, of all devices together.
+        epochs: How often each record is drawn.
+        schedule: `StepDecay`, `ProportionalStepDecay` or `CosineDecay`.
+        warmup_epochs: Epochs of a straight line up to `learning_rate`; fractions are allowed.
+        warmup_start: Share of `learning_rate` that the line starts with.
+        weight_decay: Coupled L2 of the kernels.
+        momentum: Momentum of SGD.
+        bias_multiplier: Factor of the learning rate for biases.
+        head_multiplier: Factor of the learning rate for the classifier.
+        global_clipnorm: Norm that the gradients together are clipped to; `None` leaves them.
+        num_segments: Segments of the model that the recipe is meant for.
+        crop_size: Height and width of its crops in pixels.
+        dropout_rate: Its dropout.
+        flip: Whether clips are mirrored. Labels that differ by left and right are swapped where
+            the class names say so.
+        label_smoothing: Share of the label's weight that is spread over all classes.
+        mixup_alpha: Blends clips in pairs, with shares of a beta distribution; 0 does not.
+        cutmix_alpha: Puts a window of another clip into each, likewise. With both, each batch
+            draws one of the two.
+        ema_momentum: Keeps a moving average of the weights, for evaluation and for the result, of
+            this momentum; `None` does not.
+        freeze_until: First part of the model that is trained; see `freezing.freeze_until`.
+        partial_batch_norm: Whether all batch norms but the first use their averages.
+        gradient_accumulation_steps: Batches whose gradients make one step; `None` is one.
+
+    Raises:
+        ValueError: if a number is out of its range.
+
+    Example:
+
+    >>> recipe = dataclasses.replace(recipes.finetune_small, epochs=5).for_batch_size(4)
+    >>> model = keras_tdn.TDNResNet50(weights="imagenet", classes=records.num_classes)
+    >>> steps = recipe.steps_per_epoch(records)
+    >>> recipe.compile(model, steps)
+    >>> train = recipe.make_dataset(records, model.clip_spec, training=True)
+    >>> model.fit(train, epochs=recipe.epochs, steps_per_epoch=steps)
+    """
+
+    name: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    schedule: Schedule
+    warmup_epochs: float = 0.0
+    warmup_start: float = 0.01
+    weight_decay: float = 5e-4
+    momentum: float = 0.9
+    bias_multiplier: float = 2.0
+    head_multiplier: float = 1.0
+    global_clipnorm: float | None = 20.0
+    num_segments: int = 8
+    crop_size: int = 224
+    dropout_rate: float = 0.5
+    flip: bool = True
+    label_smoothing: float = 0.0
+    mixup_alpha: float = 0.0
+    cutmix_alpha: float = 0.0
+    ema_momentum: float | None = None
+    freeze_until: str = "stem"
+    partial_batch_norm: bool = False
+    gradient_accumulation_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        for field, least in (("batch_size", 1), ("epochs", 1), ("num_segments", 1)):
+            self._check_integer(field, least)
+        self._check_integer("crop_size", 32)
+        if self.gradient_accumulation_steps is not None:
+            self._check_integer("gradient_accumulation_steps", 2)
+        if not self.learning_rate > 0:
+            raise ValueError(
+                f"A recipe's `learning_rate` is positive. Received: {self.learning_rate!r}"
+            )
+        for field in ("dropout_rate", "label_smoothing", "momentum", "ema_momentum"):
+            value = getattr(self, field)
+            if value is not None and not 0 <= value < 1:
+                raise ValueError(
+                    f"A recipe's `{field}` is at least 0 and below 1. Received: {field}={value!r}"
+                )
+        for field in ("warmup_epochs", "weight_decay", "mixup_alpha", "cutmix_alpha"):
+            if not getattr(self, field) >= 0:
+                raise ValueError(
+                    f"A recipe's `{field}` is at least 0. Received: {field}={getattr(self, field)}"
+                )
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                "A recipe's warm-up is shorter than the training. Received: "
+                f"warmup_epochs={self.warmup_epochs}, epochs={self.epochs}"
+            )
+        if not isinstance(self.schedule, Schedule):
+            raise ValueError(
+                "A recipe's `schedule` is a StepDecay, ProportionalStepDecay or CosineDecay. "
+                f"Received: {self.schedule!r}"
+            )
+        if self.freeze_until not in PARTS:
+            raise ValueError(
+                f"A recipe's `freeze_until` is one of {', '.join(PARTS)}. "
+                f"Received: {self.freeze_until!r}"
+            )
+
+    # === Batches ===
+
+    def for_batch_size(self, batch_size: int) -> Recipe:
+        """The recipe for another batch, with the learning rate in proportion (the linear rule)."""
+        rate = self.learning_rate * batch_size / self.batch_size
+        return dataclasses.replace(self, batch_size=batch_size, learning_rate=rate)
+
+    def steps_per_epoch(self, records: RecordList) -> int:
+        """Whole batches in the records, at least one.
+
+        Raises:
+            ValueError: if there are fewer records than clips in a batch.
+        """
+        if len(records) < self.batch_size:
+            raise ValueError(
+                f"A batch of {self.batch_size} clips needs as many records. "
+                f"Received: {len(records)}. Use recipe.for_batch_size({max(1, len(records))}) or "
+                "fewer."
+            )
+        return len(records) // self.batch_size
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether labels are a weight per class instead of class indices."""
+        return bool(self.label_smoothing or self.mixup_alpha or self.cutmix_alpha)
+
+    def make_dataset(
+        self, records: RecordList, spec: ClipSpec, *, training: bool, **arguments: Any
+    ) -> Any:
+        """`keras_tdn.data.make_dataset` with the batch and the augmentation of the recipe.
+
+        Args:
+            records: Records with labels.
+            spec: The clip that the model takes.
+            training: Whether to draw random clips or centre clips.
+            **arguments: Further arguments of `make_dataset`, which also win over the recipe's.
+
+        Returns:
+            A `tf.data.Dataset` of `(clips, labels)`.
+        """
+        from keras_tdn.data import make_dataset
+        from keras_tdn.training.augmentation import batch_transforms, clip_transforms
+
+        ours = {
+            "batch_size": self.batch_size,
+            "one_hot": self.one_hot,
+            "transforms": clip_transforms(self, spec) if training else None,
+            "batch_transforms": batch_transforms(self) if training else None,
+        }
+        return make_dataset(records, spec, training=training, **{**ours, **arguments})
+
+    # === Compiling ===
+
+    def learning_rates(self, steps_per_epoch: int) -> Any:
+        """The schedule, in optimizer steps.
+
+        Args:
+            steps_per_epoch: Batches in an epoch.
+        """
+        updates = steps_per_epoch / (self.gradient_accumulation_steps or 1)
+        schedule = self.schedule.build(self.learning_rate, updates, self.epochs, self.warmup_epochs)
+        warmup_steps = round(self.warmup_epochs * updates)
+        if not warmup_steps:
+            return schedule
+        return WarmUp(schedule, self.learning_rate, warmup_steps, self.warmup_start)
+
+    def optimizer(self, steps_per_epoch: int) -> CoupledSGD:
+        """The optimizer, with its schedule.
+
+        Args:
+            steps_per_epoch: Batches in an epoch.
+        """
+        return CoupledSGD(
+            self.learning_rates(steps_per_epoch),
+            momentum=self.momentum,
+            coupled_weight_decay=self.weight_decay,
+            bias_multiplier=self.bias_multiplier,
+            head_multiplier=self.head_multiplier,
+            global_clipnorm=self.global_clipnorm,
+            gradient_accumulation_steps=self.gradient_accumulation_steps,
+            use_ema=self.ema_momentum is not None,
+            ema_momentum=0.99 if self.ema_momentum is None else self.ema_momentum,
+        )
+
+    def compile(self, model: TDNResNet, steps_per_epoch: int, **arguments: Any) -> None:
+        """Freezes what the recipe freezes, and compiles the model.
+
+        Metrics are `top1` and, with more than five classes, `top5`.
+
+        Args:
+            model: A `TDNResNet` with a classifier.
+            steps_per_epoch: Batches in an epoch; see the method of that name.
+            **arguments: Further arguments of `model.compile`, such as `jit_compile`, which also win
+                over the recipe's.
+
+        Raises:
+            ValueError: if the model has no classifier or its activation is neither softmax nor
+                `None`.
+        """
+        if not model.include_top or model.classifier_activation not in ("softmax", None):
+            raise ValueError(
+                "A recipe trains a classifier with softmax or with logits "
+                "(`classifier_activation=None`). Received: "
+                f"include_top={model.include_top}, "
+                f"classifier_activation={model.classifier_activation!r}"
+            )
+        freeze_until(model, self.freeze_until)
+        if self.partial_batch_norm:
+            freeze_batch_norms(model)
+        ours = {
+            "optimizer": self.optimizer(steps_per_epoch),
+            "loss": self._loss(from_logits=model.classifier_activation is None),
+            "metrics": self._metrics(model.classes),
+        }
+        model.compile(**{**ours, **arguments})
+
+    def callbacks(self, output: str | os.PathLike[str], **options: Any) -> list[Any]:
+        """Callbacks for `fit`: logs, checkpoints, averaged weights, and whatever `options` ask for.
+
+        Args:
+            output: Folder that they write to.
+            **options: See `keras_tdn.training.callbacks.training_callbacks`.
+        """
+        from keras_tdn.training.callbacks import training_callbacks
+
+        return training_callbacks(self, output, **options)
+
+    def _loss(self, from_logits: bool) -> keras.losses.Loss:
+        if self.one_hot:
+            return keras.losses.CategoricalCrossentropy(
+                from_logits=from_logits, label_smoothing=self.label_smoothing
+            )
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+
+    def _metrics(self, classes: int) -> list[keras.metrics.Metric]:
+        if self.one_hot:
+            top1: Any = keras.metrics.CategoricalAccuracy(name="top1")
+            top_k: Any = keras.metrics.TopKCategoricalAccuracy(TOP_K, name=f"top{TOP_K}")
+        else:
+            top1 = keras.metrics.SparseCategoricalAccuracy(name="top1")
+            top_k = keras.metrics.SparseTopKCategoricalAccuracy(TOP_K, name=f"top{TOP_K}")
+        return [top1, top_k] if classes > TOP_K else [top1]
+
+    def _check_integer(self, field: str, least: int) -> None:
+        value = getattr(self, field)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(
+                f"A recipe's `{field}` is an integer of at least {least}. "
+                f"Received: {field}={value!r}"
+            )

@@ -1,0 +1,42 @@
+"""The published recipes, and one for small data sets of one's own.
+
+Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
+CVPR 2021, section 4.1; arXiv:2012.10071, and the commands that the authors give with their code.
+"""
+
+from keras_tdn.training.recipe import Recipe
+from keras_tdn.training.schedules import ProportionalStepDecay, StepDecay
+
+# 8 GPUs with 8 clips each.
+something_something = Recipe(
+    name="something_something",
+    learning_rate=0.01,
+    batch_size=64,
+    epochs=60,
+    schedule=StepDecay((30, 45, 55)),
+    weight_decay=5e-4,
+)
+
+# 8 GPUs with 16 clips each.
+kinetics400 = Recipe(
+    name="kinetics400",
+    learning_rate=0.02,
+    batch_size=128,
+    epochs=100,
+    schedule=StepDecay((50, 75, 90)),
+    weight_decay=1e-4,
+)
+
+# A hundred to some thousand videos, from ImageNet or Kinetics weights, on one small machine.
+finetune_small = Recipe(
+    name="finetune_small",
+    learning_rate=0.005,
+    batch_size=10,
+    epochs=15,
+    schedule=ProportionalStepDecay((0.6, 0.85)),
+    warmup_epochs=0.5,
+    weight_decay=5e-4,
+    crop_size=112,
+)
+
+RECIPES = {recipe.name: recipe for recipe in (something_something, kinetics400, finetune_small)}

@@ -1,0 +1,165 @@
+"""Learning rates over the course of training."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_tdn.layers.common import SERIALIZATION_PACKAGE
+
+# Where the authors' cosine ends, whatever its start.
+COSINE_FLOOR = 1e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class StepDecay:
+    """The learning rate drops by a factor at each of a few epochs, which count from the start.
+
+    Args:
+        epochs: Where it drops, ascending; fractions are allowed.
+        factor: What it is multiplied with each time.
+    """
+
+    epochs: tuple[float, ...]
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        epochs = tuple(self.epochs)
+        if not epochs or list(epochs) != sorted(set(epochs)) or epochs[0] <= 0:
+            raise ValueError(
+                "StepDecay needs positive, ascending epochs, for example (30, 45, 55). "
+                f"Received: epochs={self.epochs!r}"
+            )
+        _check_factor(self)
+        object.__setattr__(self, "epochs", epochs)
+
+    def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
+        """The schedule from epoch `start` on, counted in steps from there."""
+        del epochs
+        # Keras keeps a value up to and including its boundary; PyTorch drops at the milestone.
+        boundaries = [round((epoch - start) * steps_per_epoch) - 1 for epoch in self.epochs]
+        # Drops that fall on one step, in a short training, follow each other.
+        for index in range(1, len(boundaries)):
+            boundaries[index] = max(boundaries[index], boundaries[index - 1] + 1)
+        values = [rate * self.factor**drop for drop in range(len(boundaries) + 1)]
+        return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProportionalStepDecay:
+    """Like `StepDecay`, at shares of the training instead of epochs.
+
+    Args:
+        shares: Where it drops, ascending, between 0 and 1.
+        factor: What it is multiplied with each time.
+    """
+
+    shares: tuple[float, ...]
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        shares = tuple(self.shares)
+        if not shares or list(shares) != sorted(set(shares)) or not 0 < shares[0] <= shares[-1] < 1:
+            raise ValueError(
+                "ProportionalStepDecay needs ascending shares between 0 and 1, for example "
+                f"(0.6, 0.85). Received: shares={self.shares!r}"
+            )
+        _check_factor(self)
+        object.__setattr__(self, "shares", shares)
+
+    def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
+        """The schedule from epoch `start` on, counted in steps from there."""
+        drops = StepDecay(tuple(share * epochs for share in self.shares), self.factor)
+        return drops.build(rate, steps_per_epoch, epochs, start)
+
+
+@dataclasses.dataclass(frozen=True)
+class CosineDecay:
+    """The learning rate follows half a cosine from its start to nearly nothing.
+
+    Args:
+        floor: Where it ends.
+    """
+
+    floor: float = COSINE_FLOOR
+
+    def __post_init__(self) -> None:
+        if not self.floor >= 0:
+            raise ValueError(f"CosineDecay's `floor` is at least 0. Received: floor={self.floor!r}")
+
+    def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
+        """The schedule from epoch `start` on, counted in steps from there."""
+        steps = max(1, round((epochs - start) * steps_per_epoch))
+        return keras.optimizers.schedules.CosineDecay(
+            rate, steps, alpha=min(1.0, self.floor / rate)
+        )
+
+
+def _check_factor(decay: StepDecay | ProportionalStepDecay) -> None:
+    if not 0 < decay.factor < 1:
+        raise ValueError(
+            f"{type(decay).__name__}'s `factor` is between 0 and 1. "
+            f"Received: factor={decay.factor!r}"
+        )
+
+
+Schedule = StepDecay | ProportionalStepDecay | CosineDecay
+
+
+@keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """A straight line up to where another schedule starts, which then counts from its end.
+
+    Use it in front of any schedule. Keras' `CosineDecay` has a warm-up of its own; this one is the
+    same for all of them.
+
+    Args:
+        schedule: What comes after it: a `LearningRateSchedule`.
+        learning_rate: Where the line ends.
+        steps: How many steps it takes.
+        start: Share of `learning_rate` that it starts with; the authors' `1 / warmup_multiplier`.
+
+    Example:
+
+    >>> cosine = keras.optimizers.schedules.CosineDecay(0.01, 1000)
+    >>> rate = WarmUp(cosine, learning_rate=0.01, steps=100)
+    >>> float(rate(0)), float(rate(100))
+    (9.999999747378752e-05, 0.009999999776482582)
+    """
+
+    def __init__(self, schedule: Any, learning_rate: float, steps: int, start: float = 0.01):
+        super().__init__()
+        if steps < 1 or not 0 <= start <= 1:
+            raise ValueError(
+                "WarmUp takes at least 1 step and starts with a share between 0 and 1. "
+                f"Received: steps={steps!r}, start={start!r}"
+            )
+        self.schedule = schedule
+        self.learning_rate = learning_rate
+        self.steps = steps
+        self.start = start
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate at a step."""
+        step = ops.cast(step, "float32")
+        share = self.start + (1 - self.start) * step / self.steps
+        later = ops.cast(self.schedule(ops.maximum(step - self.steps, 0.0)), "float32")
+        return ops.where(step > self.steps, later, share * self.learning_rate)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            "schedule": keras.optimizers.schedules.serialize(self.schedule),
+            "learning_rate": self.learning_rate,
+            "steps": self.steps,
+            "start": self.start,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> WarmUp:
+        """Rebuilds what `get_config` wrote."""
+        schedule = keras.optimizers.schedules.deserialize(config["schedule"])
+        return cls(**{**config, "schedule": schedule})
