@@ -140,10 +140,8 @@ def _first_blocks(
     model: Any, arrays: Mapping[str, np.ndarray], path: pathlib.Path
 ) -> dict[str, np.ndarray]:
     """The file's tensors that a model of this depth has, or an error if it has others."""
-    depths = tuple(
-        len({match[2] for name in arrays if (match := re.match(BLOCK, name)) and match[1] == stage})
-        for stage in "1234"
-    )
+    blocks = {match.groups() for name in arrays if (match := re.match(BLOCK, name))}
+    depths = tuple(sum(stage == number for number, _ in blocks) for stage in "1234")
     if "conv1.weight" not in arrays or not all(depths):
         raise ValueError(
             f"'{path}' holds no ResNet: expected names such as 'conv1.weight' and "
@@ -168,7 +166,7 @@ def _first_blocks(
 
 def _is_later_block(model: Any, name: str) -> bool:
     match = re.match(BLOCK, name)
-    return bool(match) and int(match[2]) >= model.stage_depths[int(match[1]) - 1]
+    return match is not None and int(match[2]) >= model.stage_depths[int(match[1]) - 1]
 
 
 def _imagenet_variables(model: Any) -> list[Any]:
