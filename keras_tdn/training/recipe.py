@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -25,7 +24,7 @@ class Recipe:
     """How a TDN is trained: optimizer, schedule, augmentation, segments, epochs, batch.
 
     Use one of `keras_tdn.training.recipes`, changed with `dataclasses.replace` where it does not
-    fit; then `compile`, `make_dataset` and `callbacks` leave you in plain `model.fit`.
+    fit; then `compile` and `make_dataset` leave you in plain `model.fit`.
 
     Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
     CVPR 2021, section 4.1; arXiv:2012.10071.
@@ -186,14 +185,15 @@ class Recipe:
     # === Compiling ===
 
     def learning_rates(self, steps_per_epoch: int) -> Any:
-        """The schedule, in optimizer steps.
+        """The schedule, in batches: Keras counts those, also while gradients are accumulated.
 
         Args:
             steps_per_epoch: Batches in an epoch.
         """
-        updates = steps_per_epoch / (self.gradient_accumulation_steps or 1)
-        schedule = self.schedule.build(self.learning_rate, updates, self.epochs, self.warmup_epochs)
-        warmup_steps = round(self.warmup_epochs * updates)
+        schedule = self.schedule.build(
+            self.learning_rate, steps_per_epoch, self.epochs, self.warmup_epochs
+        )
+        warmup_steps = round(self.warmup_epochs * steps_per_epoch)
         if not warmup_steps:
             return schedule
         return WarmUp(schedule, self.learning_rate, warmup_steps, self.warmup_start)
@@ -247,17 +247,6 @@ class Recipe:
             "metrics": self._metrics(model.classes),
         }
         model.compile(**{**ours, **arguments})
-
-    def callbacks(self, output: str | os.PathLike[str], **options: Any) -> list[Any]:
-        """Callbacks for `fit`: logs, checkpoints, averaged weights, and whatever `options` ask for.
-
-        Args:
-            output: Folder that they write to.
-            **options: See `keras_tdn.training.callbacks.training_callbacks`.
-        """
-        from keras_tdn.training.callbacks import training_callbacks
-
-        return training_callbacks(self, output, **options)
 
     def _loss(self, from_logits: bool) -> keras.losses.Loss:
         if self.one_hot:
