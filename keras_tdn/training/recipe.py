@@ -10,6 +10,7 @@ import keras
 
 from keras_tdn.models import TDNResNet
 from keras_tdn.specs import ClipSpec
+from keras_tdn.training.distribution import num_replicas
 from keras_tdn.training.freezing import PARTS, freeze_batch_norms, freeze_until
 from keras_tdn.training.optimizer import CoupledSGD
 from keras_tdn.training.schedules import Schedule, WarmUp
@@ -186,14 +187,15 @@ class Recipe:
     # === Compiling ===
 
     def learning_rates(self, steps_per_epoch: int) -> Any:
-        """The schedule, in optimizer steps.
+        """The schedule, in batches: Keras counts those, also while gradients are accumulated.
 
         Args:
             steps_per_epoch: Batches in an epoch.
         """
-        updates = steps_per_epoch / (self.gradient_accumulation_steps or 1)
-        schedule = self.schedule.build(self.learning_rate, updates, self.epochs, self.warmup_epochs)
-        warmup_steps = round(self.warmup_epochs * updates)
+        schedule = self.schedule.build(
+            self.learning_rate, steps_per_epoch, self.epochs, self.warmup_epochs
+        )
+        warmup_steps = round(self.warmup_epochs * steps_per_epoch)
         if not warmup_steps:
             return schedule
         return WarmUp(schedule, self.learning_rate, warmup_steps, self.warmup_start)
@@ -229,7 +231,7 @@ class Recipe:
 
         Raises:
             ValueError: if the model has no classifier or its activation is neither softmax nor
-                `None`.
+                `None`, or if it has dtype mixed_float16 and is on several devices with TensorFlow.
         """
         if not model.include_top or model.classifier_activation not in ("softmax", None):
             raise ValueError(
@@ -247,6 +249,13 @@ class Recipe:
             "metrics": self._metrics(model.classes),
         }
         model.compile(**{**ours, **arguments})
+        scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+        if scaled and num_replicas() > 1:
+            raise ValueError(
+                "On TensorFlow, mixed_float16 is for one device: of several, Keras looks for "
+                'overflow on the first alone. Build the model with dtype="mixed_bfloat16", or use '
+                "the JAX backend."
+            )
 
     def callbacks(self, output: str | os.PathLike[str], **options: Any) -> list[Any]:
         """Callbacks for `fit`: logs, checkpoints, averaged weights, and whatever `options` ask for.

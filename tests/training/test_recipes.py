@@ -62,8 +62,8 @@ def test_compile_gives_optimizer_loss_and_metrics():
     assert isinstance(optimizer, CoupledSGD)
     assert (optimizer.head_multiplier, optimizer.use_ema, optimizer.ema_momentum) == (5, True, 0.9)
     assert optimizer.gradient_accumulation_steps == 2
-    # Half as many updates as batches: 5 in an epoch, half an epoch of warm-up.
-    assert optimizer._learning_rate.steps == 2
+    # Half an epoch of warm-up. Keras counts batches, not updates.
+    assert optimizer._learning_rate.steps == 5
     trained = {variable.path.split("/")[0] for variable in model.trainable_variables}
     assert all(name.startswith(("stage3", "stage4", "classifier")) for name in trained)
     assert not any("norm" in name for name in trained)
