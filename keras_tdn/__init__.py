@@ -4,10 +4,19 @@ from keras_tdn.quiet import quiet_start
 
 # Layers and models are imported at once, so that Keras finds them by name in saved files.
 with quiet_start():
-    from keras_tdn import data, labels, layers, pretrained, training
+    from keras_tdn import (
+        data,
+        datasets,
+        evaluation,
+        export,
+        labels,
+        layers,
+        pretrained,
+        training,
+    )
     from keras_tdn.models import TDNResNet, TDNResNet50, TDNResNet101
     from keras_tdn.prediction import Prediction, decode_predictions, predict_video
-    from keras_tdn.specs import ClipSpec, Normalization
+    from keras_tdn.specs import ClipSpec, Normalization, ViewSpec
 
 __version__ = "0.1.0.dev0"
 
@@ -18,8 +27,12 @@ __all__ = [
     "TDNResNet",
     "TDNResNet50",
     "TDNResNet101",
+    "ViewSpec",
     "data",
+    "datasets",
     "decode_predictions",
+    "evaluation",
+    "export",
     "labels",
     "layers",
     "predict_video",

@@ -1,4 +1,4 @@
-"""What a clip is: one frozen description shared by sampling, transforms, models and presets."""
+"""What clips and views are: frozen descriptions that all parts of the package share."""
 
 from __future__ import annotations
 
@@ -115,3 +115,114 @@ class ClipSpec:
                 f"Received: {normalization!r}"
             )
         return cls(**{**config, "normalization": Normalization(**normalization)})
+
+
+# The crop sets that evaluation knows.
+CROP_COUNTS = (1, 3, 10)
+CLIP_MODES = ("uniform", "random", "dense")
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewSpec:
+    """Which views of a video are scored: some clips in time, times some crops in space.
+
+    The default is the paper's cheap view, one centre clip and one centre crop. Its thirty views are
+    `ViewSpec(num_clips=10, num_crops=3)`; its code draws the ten clips at random.
+
+    Args:
+        num_clips: Clips of each video.
+        num_crops: Crops of each clip: 1, the centre; 3, along the long side; or 10, the corners and
+            the centre, each also mirrored.
+        clip_mode: `"uniform"`, clips at equal steps; `"random"`, as the authors draw them; or
+            `"dense"`, windows of 64 frames at equal steps.
+        always_across: Whether three crops lie side by side in portrait videos too, where they
+            coincide. The authors take them so; by default they lie one above the other there.
+        crop_size: Height and width of a crop in pixels, or one number for both. `None` is the
+            published size: the clip's own for 1 and 10 crops, and for 3 crops squares as large as
+            the short side.
+
+    Raises:
+        ValueError: if an argument is not as described.
+
+    Example:
+
+    >>> ViewSpec(num_clips=10, num_crops=3).num_views
+    30
+    """
+
+    num_clips: int = 1
+    num_crops: int = 1
+    clip_mode: str = "uniform"
+    always_across: bool = False
+    crop_size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if not _is_positive_int(self.num_clips):
+            raise ValueError(
+                "ViewSpec needs a positive integer for `num_clips`. "
+                f"Received: num_clips={self.num_clips!r}"
+            )
+        if not _is_positive_int(self.num_crops) or self.num_crops not in CROP_COUNTS:
+            raise ValueError(
+                f"ViewSpec's `num_crops` is one of {list(CROP_COUNTS)}. "
+                f"Received: num_crops={self.num_crops!r}"
+            )
+        if self.clip_mode not in CLIP_MODES:
+            raise ValueError(
+                f"ViewSpec's `clip_mode` is one of {list(CLIP_MODES)}. "
+                f"Received: clip_mode={self.clip_mode!r}"
+            )
+        if not isinstance(self.always_across, bool):
+            raise ValueError(
+                "ViewSpec needs True or False for `always_across`. "
+                f"Received: always_across={self.always_across!r}"
+            )
+        size = self.crop_size
+        if size is None:
+            return
+        sizes = (size, size) if isinstance(size, int) else size
+        if (
+            not isinstance(sizes, tuple | list)
+            or len(sizes) != 2
+            or not all(map(_is_positive_int, sizes))
+        ):
+            raise ValueError(
+                "ViewSpec's `crop_size` is (height, width) in pixels, one positive integer for "
+                f"both, or None. Received: crop_size={size!r}"
+            )
+        object.__setattr__(self, "crop_size", tuple(sizes))
+
+    @property
+    def num_views(self) -> int:
+        """Views of each video: `num_clips * num_crops`."""
+        return self.num_clips * self.num_crops
+
+    def crop_size_of(self, clip_spec: ClipSpec) -> tuple[int, int]:
+        """Height and width of a crop in pixels, for clips of that kind."""
+        if self.crop_size is not None:
+            return self.crop_size
+        if self.num_crops == 3:
+            return clip_spec.short_side, clip_spec.short_side
+        return clip_spec.height, clip_spec.width
+
+    def to_config(self) -> dict[str, Any]:
+        """A dict that JSON can hold; `from_config` reads it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> ViewSpec:
+        """Rebuilds what `to_config` wrote.
+
+        Raises:
+            ValueError: if an entry is unknown, missing or of the wrong kind.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(config, Mapping) or set(config) != fields:
+            raise ValueError(
+                f"A ViewSpec config has the entries {sorted(fields)}. Received: {config!r:.200}"
+            )
+        return cls(**config)
+
+
+def _is_positive_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

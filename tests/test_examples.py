@@ -1,12 +1,17 @@
 """The examples run as written."""
 
+import dataclasses
 import pathlib
+import runpy
 import subprocess
 import sys
 
+import pytest
 from synthetic_videos import encode_video
 
 import keras_tdn
+from keras_tdn.training import recipes
+from keras_tdn.training.callbacks import Checkpoints
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 
@@ -21,3 +26,42 @@ def test_label_video(tmp_path):
     )
     lines = result.stdout.splitlines()
     assert {line.split()[1] for line in lines} == {"jump", "run"}
+
+
+def test_finetune(tmp_path, monkeypatch):
+    """In this process, with a network and a recipe that take seconds instead of hours."""
+    for number in range(9):
+        content = encode_video(10 + number, size=(32, 48))
+        (tmp_path / f"{number}.mp4").write_bytes(content)
+    for name, numbers in (("train", range(6)), ("validate", range(6, 9))):
+        lines = [f"{number}.mp4 {('jump', 'run')[number % 2]}\n" for number in numbers]
+        (tmp_path / f"{name}.txt").write_text("".join(lines))
+
+    def small_network(weights, classes):
+        assert weights == "imagenet"
+        return keras_tdn.TDNResNet(
+            (1, 1, 1, 1), width=8, classes=classes, num_segments=2, long_term=False,
+            short_term=False, temporal_shift=False,
+        )  # fmt: skip
+
+    recipe = dataclasses.replace(recipes.finetune_small, batch_size=3, epochs=2, crop_size=32)
+    monkeypatch.setattr(keras_tdn, "TDNResNet50", small_network)
+    monkeypatch.setattr(recipes, "finetune_small", recipe)
+    main = runpy.run_path(str(EXAMPLES / "finetune.py"))["main"]
+    output = tmp_path / "run"
+    arguments = [str(tmp_path / "train.txt"), str(tmp_path / "validate.txt"), "imagenet", output]
+    # Interrupted behind the first epoch, it goes on.
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "on_epoch_end", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            main(*arguments)
+    assert not (output / "preset").exists()
+    main(*arguments)
+    assert [line[:2] for line in (output / "log.csv").read_text().splitlines()[1:]] == ["1,", "2,"]
+    assert keras_tdn.pretrained.load_preset(output / "preset").labels == ("jump", "run")
+
+
+def interrupted(self, epoch, logs=None, original=Checkpoints.on_epoch_end):
+    original(self, epoch, logs)
+    if epoch == 1:
+        raise KeyboardInterrupt

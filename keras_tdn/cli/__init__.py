@@ -8,11 +8,37 @@ import sys
 from collections.abc import Sequence
 
 import keras_tdn
-from keras_tdn.cli import browse, check, convert, pack, predict, presets
+from keras_tdn.cli import (
+    browse,
+    check,
+    compare,
+    convert,
+    demo,
+    ensemble,
+    evaluate,
+    export,
+    pack,
+    predict,
+    presets,
+    train,
+)
 
 # Each is a module with `add_parser(subparsers)`, which sets the default `run`, and with
 # `run(args) -> int`.
-COMMANDS = (predict, convert, presets, check, browse, pack)
+COMMANDS = (
+    demo,
+    predict,
+    train,
+    evaluate,
+    ensemble,
+    compare,
+    export,
+    convert,
+    presets,
+    check,
+    browse,
+    pack,
+)
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130

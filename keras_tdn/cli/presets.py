@@ -7,7 +7,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry, convert_command, hub_organisation
+from keras_tdn.pretrained.catalog import (
+    CATALOG,
+    SHIPPED,
+    CatalogEntry,
+    convert_command,
+    hub_organisation,
+)
 from keras_tdn.pretrained.preset_source import open_preset
 from keras_tdn.pretrained.preset_verification import verify_preset
 from keras_tdn.pretrained.presets import read_preset
@@ -57,8 +63,12 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Prints the catalog."""
+    """Prints the shipped presets and the catalog."""
     lines = [f"{'name':<40} {'published top-1 / top-5':<28} loads from"]
+    for name in SHIPPED:
+        config, _ = read_preset(open_preset(name))
+        accuracy = str(config.card.measured[0])
+        lines.append(f"{name:<40} {accuracy:<28} the package (measured, not published)")
     for entry in CATALOG:
         accuracies = [str(accuracy) for accuracy in entry.published]
         lines.append(f"{entry.name:<40} {accuracies[0]:<28} {_origin(entry)}")

@@ -223,7 +223,9 @@ def read_packed(
 
     records = source if isinstance(source, PackedRecordList) else load_packed(source)
     _check_readable(records, shard)
-    order = RecordOrder(len(records), seed, shuffle, epoch, repeat=False, shard=shard)
+    order = RecordOrder(
+        len(records), seed, shuffle, epoch * len(records), repeat=False, shard=shard
+    )
     columns = {name: tf.constant(values) for name, values in records.columns().items()}
     columns["label"] = tf.constant(
         [NO_LABEL if record.label is None else record.label for record in records], tf.int32

@@ -25,6 +25,9 @@ CONSTRUCTORS: dict[tuple[int, ...], str] = {
     RESNET101_DEPTHS: "TDNResNet101",
 }
 CLASSES = {"something_something_v1": 174, "something_something_v2": 174, "kinetics400": 400}
+# Presets that come with the package, by the names of their folders.
+SHIPPED_FOLDER = pathlib.Path(__file__).parent / "shipped"
+SHIPPED = ("motion",)
 DATASET_TITLES = {
     "something_something_v1": "Something-Something V1",
     "something_something_v2": "Something-Something V2",
@@ -147,6 +150,11 @@ def hub_organisation() -> str | None:
 def entry_by_name(name: str) -> CatalogEntry | None:
     """The entry called `name`, if there is one."""
     return next((entry for entry in CATALOG if entry.name == name), None)
+
+
+def shipped_preset(name: str) -> pathlib.Path | None:
+    """The folder of the preset called `name` that comes with the package, if there is one."""
+    return SHIPPED_FOLDER / name if name in SHIPPED else None
 
 
 def entries_for(dataset: str, stage_depths: tuple[int, ...]) -> tuple[CatalogEntry, ...]:

@@ -1,4 +1,4 @@
-"""What a preset is called, and where that leads: a folder, the Hub, or the catalog."""
+"""What a preset is called, and where that leads: a folder, the Hub, the package or the catalog."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from keras_tdn.pretrained.catalog import (
     entry_by_name,
     hub_organisation,
     not_hosted,
+    shipped_preset,
 )
 from keras_tdn.pretrained.preset_config import PresetConfig
 from keras_tdn.pretrained.preset_files import (
+    CONFIG_FILE,
     HUB_PREFIX,
     PresetFiles,
     open_folder,
@@ -27,7 +29,7 @@ WIDTH = 64
 
 
 def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
-    """The files of a preset by folder, `hf://` address or name in the catalog.
+    """The files of a preset by folder, `hf://` address or name, shipped or in the catalog.
 
     Raises:
         ValueError: if there is none.
@@ -36,6 +38,10 @@ def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
     name = os.fspath(source)
     if name.startswith(HUB_PREFIX):
         return open_repository(*split_source(name))
+    shipped = shipped_preset(name)
+    # Videos may well lie in a folder of the name; a preset there is meant.
+    if shipped is not None and not os.path.isfile(os.path.join(name, CONFIG_FILE)):
+        return open_folder(shipped)
     entry = entry_by_name(name)
     # A folder of that name in the current folder is meant, as with any other name.
     if entry is not None and not os.path.isdir(name):

@@ -18,6 +18,7 @@ from keras_tdn.pretrained.catalog import (
     entries_for,
     entry_by_name,
     not_hosted,
+    shipped_preset,
 )
 from keras_tdn.pretrained.transfer import Source, check_source, fill
 
@@ -69,7 +70,7 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str]) -> None:
         from keras_tdn.pretrained.preset_source import open_entry
 
         _fill_from_preset(model, open_entry(_published(model, name), name))
-    elif name.startswith("hf://") or os.path.isdir(name) or entry_by_name(name) is not None:
+    elif name.startswith("hf://") or os.path.isdir(name) or _is_preset_name(name):
         from keras_tdn.pretrained.preset_source import open_preset
 
         _fill_from_preset(model, open_preset(name))
@@ -85,6 +86,10 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str]) -> None:
         )
     else:
         _fill_from_file(model, name)
+
+
+def _is_preset_name(name: str) -> bool:
+    return entry_by_name(name) is not None or shipped_preset(name) is not None
 
 
 def _published(model: TDNResNet, dataset: str) -> CatalogEntry:

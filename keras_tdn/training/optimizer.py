@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_tdn.layers.common import SERIALIZATION_PACKAGE
+from keras_tdn.training.distribution import num_replicas
 
 NORM_PARAMETERS = ("gamma", "beta")
 BIAS = "bias"
@@ -140,6 +141,22 @@ class CoupledSGD(keras.optimizers.SGD):
             self.assign(momentum, gradient)
         rate = ops.cast(learning_rate, variable.dtype) * group.multiplier
         self.assign_sub(variable, rate * gradient)
+
+    def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
+        # Keras clips the gradients of each replica by themselves and adds them up afterwards.
+        if num_replicas() > 1:
+            if self.gradient_accumulation_steps:
+                raise ValueError(
+                    "On TensorFlow, gradients are not accumulated on several devices. Leave "
+                    "`gradient_accumulation_steps` out and use larger batches, or the JAX backend."
+                )
+            pairs = super()._all_reduce_sum_gradients(zip(grads, trainable_variables, strict=True))
+            grads = [gradient for gradient, _ in pairs]
+        super()._backend_apply_gradients(grads, trainable_variables)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        # Done already, in `_backend_apply_gradients`.
+        return grads_and_vars
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from keras_tdn.models import TDNResNet
 from keras_tdn.specs import ClipSpec
+from keras_tdn.training.distribution import num_replicas
 from keras_tdn.training.freezing import PARTS, freeze_batch_norms, freeze_until
 from keras_tdn.training.optimizer import CoupledSGD
 from keras_tdn.training.schedules import Schedule, WarmUp
@@ -24,7 +26,7 @@ class Recipe:
     """How a TDN is trained: optimizer, schedule, augmentation, segments, epochs, batch.
 
     Use one of `keras_tdn.training.recipes`, changed with `dataclasses.replace` where it does not
-    fit; then `compile` and `make_dataset` leave you in plain `model.fit`.
+    fit; then `compile`, `make_dataset` and `callbacks` leave you in plain `model.fit`.
 
     Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
     CVPR 2021, section 4.1; arXiv:2012.10071.
@@ -229,7 +231,7 @@ class Recipe:
 
         Raises:
             ValueError: if the model has no classifier or its activation is neither softmax nor
-                `None`.
+                `None`, or if it has dtype mixed_float16 and is on several devices with TensorFlow.
         """
         if not model.include_top or model.classifier_activation not in ("softmax", None):
             raise ValueError(
@@ -247,6 +249,24 @@ class Recipe:
             "metrics": self._metrics(model.classes),
         }
         model.compile(**{**ours, **arguments})
+        scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+        if scaled and num_replicas() > 1:
+            raise ValueError(
+                "On TensorFlow, mixed_float16 is for one device: of several, Keras looks for "
+                'overflow on the first alone. Build the model with dtype="mixed_bfloat16", or use '
+                "the JAX backend."
+            )
+
+    def callbacks(self, output: str | os.PathLike[str], **options: Any) -> list[Any]:
+        """Callbacks for `fit`: logs, checkpoints, averaged weights, and whatever `options` ask for.
+
+        Args:
+            output: Folder that they write to.
+            **options: See `keras_tdn.training.callbacks.training_callbacks`.
+        """
+        from keras_tdn.training.callbacks import training_callbacks
+
+        return training_callbacks(self, output, **options)
 
     def _loss(self, from_logits: bool) -> keras.losses.Loss:
         if self.one_hot:

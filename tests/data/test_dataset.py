@@ -139,7 +139,7 @@ def test_order_is_a_permutation_divided_by_shards():
     orders = []
     for epoch in range(3):
         parts = [
-            RecordOrder(11, 5, shuffle=True, epoch=epoch, repeat=False, shard=(index, 3))
+            RecordOrder(11, 5, shuffle=True, start=11 * epoch, repeat=False, shard=(index, 3))
             for index in range(3)
         ]
         rows = [[int(part.place(count).row) for count in part.counts()] for part in parts]

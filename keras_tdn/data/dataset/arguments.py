@@ -28,6 +28,7 @@ class DatasetArguments:
     shard: tuple[int, int]
     num_parallel_calls: int | None
     one_hot: bool
+    start: int | None = None
 
     def __post_init__(self) -> None:
         self._check_records()
@@ -38,6 +39,13 @@ class DatasetArguments:
             )
         for field, least in (("batch_size", 1), ("epoch", 0), ("seed", -(2**63))):
             self._check_integer(field, least)
+        if self.start is not None:
+            self._check_integer("start", 0)
+            if self.epoch:
+                raise ValueError(
+                    "`start` says where to begin, and so does `epoch`. Pass one of them. Received: "
+                    f"start={self.start}, epoch={self.epoch}"
+                )
         if self.num_parallel_calls is not None:
             self._check_integer("num_parallel_calls", 1)
         shard = self.shard

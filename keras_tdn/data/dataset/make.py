@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_tdn.data.dataset.arguments import DatasetArguments
 from keras_tdn.data.dataset.order import RecordOrder, record_seed
+from keras_tdn.data.dataset.positions import BatchPositions, noting_positions
 from keras_tdn.data.dataset.sources import clip_source
 from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.failures import Failure, FailureLog
@@ -35,6 +36,8 @@ def make_dataset(
     seed: int = 0,
     shuffle: bool | None = None,
     epoch: int = 0,
+    start: int | None = None,
+    positions: BatchPositions | None = None,
     repeat: bool | None = None,
     shard: tuple[int, int] = (0, 1),
     drop_remainder: bool | None = None,
@@ -60,8 +63,9 @@ def make_dataset(
     ```
 
     Other data sets have one epoch, the same each time. To go on with training in another process,
-    restore the iterator from a `tf.train.Checkpoint` (a kilobyte), or pass the `epoch` to start
-    with.
+    pass the `epoch` to start with, or, in the middle of an epoch, the `start` that `positions` told
+    after so many batches. Without `positions`, the iterator can be restored from a
+    `tf.train.Checkpoint` (a kilobyte) as well.
 
     **Determinism.** What is drawn from a record depends on the seed, the epoch and the record's
     `index` alone (`order.record_seed`). With `deterministic=True` the batches are the same whatever
@@ -95,6 +99,9 @@ def make_dataset(
         seed: Start of all that is random.
         shuffle: Whether the order is random; by default when training.
         epoch: Number of the first epoch.
+        start: Records, of all shards together and counted from epoch 0, that come before the first,
+            instead of `epoch`: what `BatchPositions.after` tells.
+        positions: Takes note of where each batch ends.
         repeat: Whether epochs follow each other without end; by default when training.
         shard: `(index, count)`: this data set is one part of `count`, with no record in common.
         drop_remainder: Whether a last, smaller batch is left out; by default when training.
@@ -124,13 +131,14 @@ def make_dataset(
     (TensorShape([4, 40, 224, 224, 3]), TensorShape([4]))
     """
     arguments = DatasetArguments(
-        records, spec, training, batch_size, seed, epoch, shard, num_parallel_calls, one_hot
+        records, spec, training, batch_size, seed, epoch, shard, num_parallel_calls, one_hot, start
     )
     sampler = arguments.sampler if sampler is None else arguments.checked_sampler(sampler)
     transforms = arguments.transforms if transforms is None else transforms
     repeat = training if repeat is None else repeat
+    start = epoch * len(records) if start is None else start
     order = RecordOrder(
-        len(records), seed, training if shuffle is None else shuffle, epoch, repeat, shard
+        len(records), seed, training if shuffle is None else shuffle, start, repeat, shard
     )
     failures = None
     if max_failure_share is not None:
@@ -153,10 +161,16 @@ def make_dataset(
         clip, label, reason = source.read(record, tf.gather(record_labels, place.row), draw)
         if one_hot and label.shape.rank == 0:
             label = tf.one_hot(label, records.num_classes)
-        return clip, label, draw, reason, place.row, place.num_seen
+        return clip, label, draw, count, reason, place.row, place.num_seen
 
     def is_good(
-        clip: Any, label: Any, draw: Any, reason: tf.Tensor, row: tf.Tensor, num_seen: tf.Tensor
+        clip: Any,
+        label: Any,
+        draw: Any,
+        count: Any,
+        reason: tf.Tensor,
+        row: tf.Tensor,
+        num_seen: tf.Tensor,
     ) -> tf.Tensor:
         return tf.cond(
             tf.equal(reason, ""),
@@ -169,14 +183,17 @@ def make_dataset(
         num_parallel_calls=num_parallel_calls or tf.data.AUTOTUNE,
         deterministic=deterministic,
     )
-    dataset = dataset.filter(is_good).map(lambda clip, label, draw, *_: (clip, label, draw))
+    dataset = dataset.filter(is_good).map(lambda *element: element[:4])
     dataset = dataset.batch(batch_size, training if drop_remainder is None else drop_remainder)
-    if batch_transforms is None:
-        dataset = dataset.map(lambda clips, labels, draws: (clips, labels))
-    else:
-        dataset = dataset.map(
-            lambda clips, labels, draws: batch_transforms((clips, labels), draws[0])
-        )
+
+    def finish(clips: Any, labels: Any, draws: Any, counts: Any) -> tuple[Any, ...]:
+        if batch_transforms is not None:
+            clips, labels = batch_transforms((clips, labels), draws[0])
+        return (clips, labels) if positions is None else (clips, labels, counts[-1])
+
+    dataset = dataset.map(finish)
+    if positions is not None:
+        dataset = noting_positions(dataset, positions, start, shard)
     return dataset.prefetch(PREFETCHED_BATCHES).with_options(_options(deterministic, shard))
 
 

@@ -40,7 +40,7 @@ class RecordOrder:
         num_records: Records in the list.
         seed: What the order is drawn from.
         shuffle: Whether each epoch has an order of its own, or all that of the list.
-        epoch: The first epoch.
+        start: Records, of all shards together, that come before the first.
         repeat: Whether epoch follows upon epoch without end.
         shard: `(index, count)`: every `count`-th record is taken, starting with the `index`-th.
     """
@@ -48,7 +48,7 @@ class RecordOrder:
     num_records: int
     seed: int
     shuffle: bool
-    epoch: int
+    start: int
     repeat: bool
     shard: tuple[int, int]
 
@@ -56,14 +56,16 @@ class RecordOrder:
     def num_reachable(self) -> int:
         """Records that turn up sooner or later."""
         index, count = self.shard
-        return self.num_records if self.repeat else len(range(index, self.num_records, count))
+        if self.repeat:
+            return self.num_records
+        return len(range(self.start % self.num_records + index, self.num_records, count))
 
     def counts(self) -> tf.data.Dataset:
         """The counts that `place` turns into places."""
         index, count = self.shard
-        first = self.epoch * self.num_records
-        stop = ENDLESS if self.repeat else first + self.num_records
-        return tf.data.Dataset.range(first + index, stop, count)
+        end_of_epoch = (self.start // self.num_records + 1) * self.num_records
+        stop = ENDLESS if self.repeat else end_of_epoch
+        return tf.data.Dataset.range(self.start + index, stop, count)
 
     def place(self, count: tf.Tensor) -> Place:
         """What comes at that count."""
@@ -72,8 +74,8 @@ class RecordOrder:
             seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
             last = tf.constant(self.num_records - 1, tf.int64)
             row = tf.random.experimental.index_shuffle(row, seed, last)
-        start = self.epoch * self.num_records + self.shard[0]
-        return Place(row, epoch, (count - start) // self.shard[1] + 1)
+        first = self.start + self.shard[0]
+        return Place(row, epoch, (count - first) // self.shard[1] + 1)
 
 
 def record_seed(seed: int, epoch: Any, index: Any) -> Any:

@@ -1,0 +1,226 @@
+"""`keras-tdn evaluate`: a model's accuracy on a list of videos."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from typing import Any
+
+import keras
+
+from keras_tdn.cli import predict
+from keras_tdn.cli.check import add_list_arguments, load_list
+from keras_tdn.data.packing.index import INDEX_FILE
+from keras_tdn.data.records import RecordList
+from keras_tdn.labels import load_labels
+from keras_tdn.specs import CLIP_MODES, ViewSpec
+
+VIEWS = re.compile(r"(\d+)x(\d+)")
+SIZE = re.compile(r"(\d+)(?:x(\d+))?")
+ENSEMBLES = ("softmax", "clipped_logits")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds this command to the parser of `keras-tdn`."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="measure a model on a list of videos",
+        description="Scores views of every video of a list, averages them, and reports: accuracy, "
+        "confusion, calibration, what fewer views give, and the most confident mistakes.",
+    )
+    add_list_arguments(parser)
+    parser.add_argument(
+        "--weights",
+        required=True,
+        nargs="+",
+        metavar="PRESET_OR_FILE",
+        help=f"preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
+        f"{predict.MODEL_SUFFIX} file or {predict.WEIGHTS_SUFFIX} file; several make an ensemble",
+    )
+    parser.add_argument(
+        "--views",
+        default="1x1",
+        metavar="CLIPSxCROPS",
+        help="clips of each video times crops of each clip, 1, 3 or 10 (default: 1x1, the centre; "
+        "the paper's thirty views are 10x3)",
+    )
+    parser.add_argument(
+        "--clip-mode", choices=CLIP_MODES, default="uniform", help="(default: uniform)"
+    )
+    parser.add_argument(
+        "--always-across",
+        action="store_true",
+        help="take three crops side by side in portrait videos too, as the authors do, where they "
+        "coincide",
+    )
+    parser.add_argument(
+        "--crop-size",
+        metavar="PIXELS_OR_HxW",
+        help="(default: as published: the clip's own, and of three crops the short side)",
+    )
+    parser.add_argument(
+        "--average",
+        choices=("softmax", "logits"),
+        default="softmax",
+        help="what is averaged over views (default: softmax)",
+    )
+    parser.add_argument(
+        "--ensemble",
+        choices=ENSEMBLES,
+        help="how several models are joined: mean of probabilities, or the authors' sum of logits "
+        "clipped at zero (default: softmax)",
+    )
+    parser.add_argument("--output", metavar="DIR", help="write scores, report and page there")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="go on with what is in DIR, if there is anything"
+    )
+    again.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
+    parser.add_argument("--batch-size", type=int, default=8, metavar="N", help="(default: 8)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="videos read side by side (default: one per processor, at most 8)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    parser.add_argument(
+        "--max-failure-share",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="share of bad videos that is an error (default: 0.1)",
+    )
+    parser.add_argument("--skip-missing", action="store_true", help="leave out missing files")
+    bare = parser.add_argument_group(
+        f"for a {predict.WEIGHTS_SUFFIX} file or a data set's name",
+        "which do not say what model they are for",
+    )
+    bare.add_argument("--model", choices=sorted(predict.MODELS))
+    bare.add_argument("--segments", type=int, metavar="N")
+    bare.add_argument("--classes", type=int, metavar="N")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the main numbers and where the rest is."""
+    views = _views(args)
+    if args.ensemble and len(args.weights) == 1:
+        raise ValueError(
+            "--ensemble joins several models; pass more than one to --weights, or leave it out."
+        )
+    if (args.resume or args.overwrite) and not args.output:
+        raise ValueError("--resume and --overwrite are about --output DIR. Pass it as well.")
+    # They compute with TensorFlow, which other commands do without.
+    from keras_tdn.evaluation.evaluation import evaluate
+
+    names = None if args.labels is None else load_labels(args.labels)
+    options = {
+        "average": args.average,
+        "batch_size": args.batch_size,
+        "seed": args.seed,
+        "num_workers": args.workers,
+        "max_failure_share": args.max_failure_share,
+    }
+    if len(args.weights) == 1:
+        model = _load_model(args, args.weights[0], names)
+        report = evaluate(
+            model,
+            _load_records(args, model),
+            views,
+            output=args.output,
+            resume=args.resume,
+            overwrite=args.overwrite,
+            **options,
+        )
+        sys.stdout.write(report.summary())
+    else:
+        _run_ensemble(args, names, views, options)
+    if args.output:
+        sys.stdout.write(f"{os.path.join(args.output, 'report.html')}\n")
+    return 0
+
+
+def _run_ensemble(
+    args: argparse.Namespace,
+    names: tuple[str, ...] | None,
+    views: ViewSpec,
+    options: dict[str, Any],
+) -> None:
+    from pathlib import Path
+
+    from keras_tdn.evaluation.ensembles import ensemble
+    from keras_tdn.evaluation.evaluation import evaluate
+    from keras_tdn.evaluation.frame_reading import FrameReader
+    from keras_tdn.evaluation.outputs import OutputFolder
+    from keras_tdn.evaluation.scores import load_scores
+
+    if not args.output:
+        raise ValueError(
+            "An ensemble is made of scores on the disk. Pass --output DIR; each model's results "
+            "go into a folder of their own in it."
+        )
+    folder = OutputFolder(Path(args.output), args.resume, args.overwrite)
+    parts = []
+    for number, weights in enumerate(args.weights, start=1):
+        model = _load_model(args, weights, names)
+        records = _load_records(args, model)
+        part = folder.path / f"model_{number}"
+        report = evaluate(
+            model,
+            records,
+            views,
+            output=part,
+            resume=args.resume,
+            overwrite=args.overwrite,
+            **options,
+        )
+        sys.stdout.write(f"{weights}\n{report.summary()}\n")
+        parts.append(load_scores(part))
+    report = ensemble(parts, args.ensemble or "softmax")
+    rows = {record.path: row for row, record in enumerate(records)}
+    folder.write(None, report, FrameReader(records), rows)
+    sys.stdout.write(f"ensemble: {report.facts['ensemble']['Ensemble']}\n{report.summary()}")
+
+
+def _load_model(
+    args: argparse.Namespace, weights: str, names: tuple[str, ...] | None
+) -> keras.Model:
+    return predict._load_model(argparse.Namespace(**{**vars(args), "weights": weights}), names)
+
+
+def _load_records(args: argparse.Namespace, model: keras.Model) -> RecordList:
+    """The list, with the model's classes in the model's order unless others are named."""
+    if os.path.isfile(os.path.join(args.list, INDEX_FILE)):
+        from keras_tdn.data import load_packed
+
+        return load_packed(args.list)
+    if args.labels is None and getattr(model, "labels", None) is not None:
+        args = argparse.Namespace(**{**vars(args), "labels": list(model.labels)})
+    return load_list(args, skip_missing=args.skip_missing)
+
+
+def _views(args: argparse.Namespace) -> ViewSpec:
+    match = VIEWS.fullmatch(args.views)
+    if match is None:
+        raise ValueError(
+            f"--views is CLIPSxCROPS, such as 1x1, 1x3 or 10x3. Received: {args.views!r}"
+        )
+    size = None
+    if args.crop_size is not None:
+        sides = SIZE.fullmatch(args.crop_size)
+        if sides is None:
+            raise ValueError(
+                "--crop-size is a number of pixels, or HEIGHTxWIDTH such as 256x256. "
+                f"Received: {args.crop_size!r}"
+            )
+        size = int(sides[1]), int(sides[2] or sides[1])
+    return ViewSpec(
+        num_clips=int(match[1]),
+        num_crops=int(match[2]),
+        clip_mode=args.clip_mode,
+        always_across=args.always_across,
+        crop_size=size,
+    )

@@ -1,0 +1,165 @@
+"""`keras-tdn train`: a model for one's own videos."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_tdn.cli.train_options import add_options
+from keras_tdn.training import Recipe
+from keras_tdn.training.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from keras_tdn.data import RecordList
+    from keras_tdn.training.distribution import Devices
+    from keras_tdn.training.result import TrainingResult
+
+# Recipe's field: the option that sets it.
+RECIPE_OPTIONS = {
+    "epochs": "epochs",
+    "crop_size": "size",
+    "dropout_rate": "dropout",
+    "freeze_until": "freeze_until",
+    "label_smoothing": "label_smoothing",
+    "mixup_alpha": "mixup",
+    "cutmix_alpha": "cutmix",
+    "ema_momentum": "ema",
+    "gradient_accumulation_steps": "accumulate",
+}
+# From here on, a faster device would wait as well.
+MUCH_WAITING = 0.2
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds this command to the parser of `keras-tdn`."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a model on your own videos",
+        description="Trains a model by a recipe and writes it as a preset, OUT/preset, for all "
+        "other commands. A training that was stopped, however it was, goes on with --resume.",
+    )
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, and prints what it came to."""
+    from keras_tdn.training.distribution import device_scope
+
+    if (args.val_list is None) != args.no_validation:
+        raise ValueError(
+            "Pass --val-list with videos to measure accuracy on, or --no-validation to go without: "
+            "then the last weights are kept, whether or not they are the best."
+        )
+    recipe = _recipe(args)
+    try:
+        with device_scope(args.devices) as devices:
+            result = _train(args, recipe, devices)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nStopped. The same command with --resume goes on in {args.output!r}.\n")
+        raise
+    sys.stdout.write("".join(f"{line}\n" for line in _report(result)))
+    return 0
+
+
+def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> TrainingResult:
+    import keras
+
+    from keras_tdn.cli.train_model import build_model
+    from keras_tdn.labels import load_labels
+    from keras_tdn.training import synchronize_batch_norms
+    from keras_tdn.training.training_run import train
+
+    if devices.num_processes > 1:
+        raise ValueError(
+            "keras-tdn train is for one process. Several are joined in Python, with "
+            "`keras_tdn.training.distribution`, the recipe and `fit`. Received: "
+            f"{devices.num_processes} processes"
+        )
+    # Raises if it cannot be divided.
+    devices.batch_size(recipe.batch_size)
+    labels = None if args.labels is None else load_labels(args.labels)
+    train_records = _load(args.train_list, args, labels)
+    validation_records = None
+    if args.val_list is not None:
+        validation_records = _load(args.val_list, args, train_records.labels)
+    # In front of the model, whose first weights are drawn from it.
+    keras.utils.set_random_seed(args.seed)
+    # A class may have no video in one of the lists.
+    classes = max(train_records.num_classes, getattr(validation_records, "num_classes", 0))
+    model = build_model(args, recipe, classes, train_records.labels)
+    if args.synchronize_batch_norms:
+        synchronize_batch_norms(model)
+    arguments: dict[str, Any] = {}
+    if args.workers is not None:
+        arguments["num_parallel_calls"] = args.workers
+    if devices.whole_batches:
+        arguments["drop_remainder"] = True
+    return train(
+        model,
+        train_records,
+        validation_records,
+        recipe,
+        args.output,
+        seed=args.seed,
+        resume=args.resume,
+        early_stopping=args.early_stopping,
+        class_weight=args.class_weight,
+        tensorboard=args.tensorboard,
+        save_every=args.save_every,
+        deterministic=args.deterministic,
+        dataset_arguments=arguments,
+    )
+
+
+def _recipe(args: argparse.Namespace) -> Recipe:
+    recipe = RECIPES[args.recipe]
+    if args.batch_size is not None:
+        if args.batch_size < 1:
+            raise ValueError(f"--batch-size is a positive number. Received: {args.batch_size}")
+        recipe = recipe.for_batch_size(args.batch_size)
+    changes = {
+        field: getattr(args, option)
+        for field, option in RECIPE_OPTIONS.items()
+        if getattr(args, option) is not None
+    }
+    if args.learning_rate is not None:
+        changes["learning_rate"] = args.learning_rate
+    if args.segments is not None:
+        changes["num_segments"] = args.segments
+    return dataclasses.replace(recipe, **changes)
+
+
+def _load(source: str, args: argparse.Namespace, labels: tuple[str, ...] | None) -> RecordList:
+    from keras_tdn.data import load_packed, load_records
+    from keras_tdn.data.packing.index import INDEX_FILE
+
+    if os.path.isfile(os.path.join(source, INDEX_FILE)):
+        return load_packed(source)
+    return load_records(
+        source,
+        format=args.format,
+        root=args.root,
+        labels=labels,
+        skip_missing=args.skip_missing,
+    )
+
+
+def _report(result: TrainingResult) -> list[str]:
+    lines = [f"epochs   {result.epochs}; the preset is of epoch {result.epoch}"]
+    if result.top1 is not None and result.top5 is not None:
+        lines += [
+            f"top-1    {result.top1:.1%} of {result.num_validation} validation videos",
+            f"top-5    {result.top5:.1%}",
+        ]
+    waited = f"input    waited for during {result.share_waited:.0%} of the training steps' time"
+    if result.share_waited > MUCH_WAITING:
+        waited += "; `keras-tdn pack` makes reading faster"
+    lines.append(waited)
+    if result.failures:
+        lines.append(f"Failed, and left out: {len(result.failures)} videos (failures.jsonl)")
+    return [*lines, f"Wrote {Path(result.preset)}"]

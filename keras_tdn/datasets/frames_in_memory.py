@@ -1,0 +1,76 @@
+"""Decoding each video once, where all of them fit into memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_tdn.data.decoding import Decoder, FrameSize, VideoSource, get_decoder
+from keras_tdn.data.decoding.interface import check_indices
+
+DEFAULT_MAX_BYTES = 2**30
+
+
+class FramesInMemory:
+    """A decoder that keeps all frames of the videos it has decoded.
+
+    Use it as the `decoder` of `make_dataset` for small data sets of short, small videos and many
+    epochs: a clip then costs a copy, while its frames, crop and mirroring are drawn anew in every
+    epoch. The frames are those of the decoder behind it. Once `max_bytes` are taken, further videos
+    are decoded each time, as without it.
+
+    Args:
+        decoder: What reads videos; by default PyAV with one thread.
+        max_bytes: The most that kept frames may take.
+
+    Raises:
+        ValueError: if `max_bytes` is no positive integer.
+
+    Example:
+
+    >>> decoder = FramesInMemory()
+    >>> train = make_dataset(records, spec, training=True, batch_size=8, decoder=decoder)
+    """
+
+    def __init__(self, decoder: Decoder | None = None, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+            raise ValueError(
+                "FramesInMemory needs a positive integer for `max_bytes`. "
+                f"Received: max_bytes={max_bytes!r}"
+            )
+        self.decoder = get_decoder("pyav", num_threads=1) if decoder is None else decoder
+        self.max_bytes = max_bytes
+        self._kept: dict[tuple[str, FrameSize], np.ndarray] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes that kept frames take."""
+        return self._bytes
+
+    def read_frames(
+        self,
+        source: VideoSource,
+        choose_indices: Callable[[int], Any],
+        size: FrameSize = None,
+    ) -> np.ndarray:
+        """Pixels of chosen frames; see `keras_tdn.data.decoding.read_frames`."""
+        # Only a name tells that two sources are the same.
+        key = (source, size) if isinstance(source, str) else None
+        frames = None if key is None else self._kept.get(key)
+        if frames is None:
+            if key is None or self._bytes >= self.max_bytes:
+                return self.decoder.read_frames(source, choose_indices, size)
+            frames = self.decoder.read_frames(source, np.arange, size)
+            self._keep(key, frames)
+        return frames[check_indices(choose_indices(len(frames)), len(frames))]
+
+    def _keep(self, key: tuple[str, FrameSize], frames: np.ndarray) -> None:
+        with self._lock:
+            if key not in self._kept and self._bytes + frames.nbytes <= self.max_bytes:
+                self._kept[key] = frames
+                self._bytes += frames.nbytes

@@ -1,0 +1,183 @@
+"""Writing a motion data set."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import json
+import operator
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from keras_tdn.data.records import Record, RecordList
+from keras_tdn.datasets.motion.config import MotionConfig
+from keras_tdn.datasets.motion.encoding import encode_mp4
+from keras_tdn.datasets.motion.rendering import render_motion
+from keras_tdn.datasets.motion.trajectories import MOTION_LABELS
+from keras_tdn.pretrained.output import written_beside
+
+CONFIG_FILE = "motion.json"
+LABELS_FILE = "classes.txt"
+VIDEOS_FOLDER = "videos"
+# Parts draw from seeds of their own, so that a data set grows without changing what is there.
+PARTS = ("train", "validate")
+# Whoever changes what videos look like changes this, lest old files pass for new ones.
+RENDERING = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A video to write."""
+
+    path: Path
+    label: int
+    seed: tuple[int, int, int]
+
+
+def make_motion_dataset(
+    folder: str | os.PathLike[str],
+    num_train: int = 960,
+    num_validation: int = 240,
+    *,
+    seed: int = 0,
+    config: MotionConfig | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[RecordList, RecordList]:
+    """Renders a data set whose classes differ by motion alone, as mp4 files.
+
+    Use it to see that a model learns motion, without downloading anything: a network that looks at
+    single frames stays at chance. A video shows a scene of textured objects that moves before the
+    camera in one of the twelve ways of `MOTION_LABELS`. Between segments it has moved on so far
+    that only neighbouring frames show where to. Three classes consist of approaching and
+    retreating in equal parts, in different order: only modules that compare segments can tell them
+    apart.
+
+    A video depends on the seed, its part, its number and the config alone. Classes take turns, so
+    that every part of a data set is balanced. Files that are there already are left, so that a call
+    that was interrupted goes on where it stopped, and a larger number of videos adds the missing.
+
+    Args:
+        folder: Where to write `videos/<class>/<part>_<number>.mp4`, the lists `train.txt` and
+            `validate.txt`, and `classes.txt`.
+        num_train: Videos for training.
+        num_validation: Videos for validation.
+        seed: Start of all draws, a non-negative integer.
+        config: What videos look like; by default `MotionConfig()`.
+        workers: Threads; by default as many as there are processors, at most 8.
+        progress: Called with the number of videos that are ready and of all.
+
+    Returns:
+        Records for training and for validation, as `load_records` reads them from the lists.
+
+    Raises:
+        ValueError: if a number is out of range, or the folder holds a data set of another seed or
+            config.
+        OSError: if a file cannot be written.
+
+    Example:
+
+    >>> train, validation = make_motion_dataset("motion_videos", num_train=960, num_validation=240)
+    >>> len(train), train.labels[0], train[0].path[-34:]
+    (960, 'moving left', 'videos/moving_left/train_00000.mp4')
+    """
+    counts = {
+        part: _checked(name, value, 1)
+        for part, name, value in zip(
+            PARTS, ("num_train", "num_validation"), (num_train, num_validation), strict=True
+        )
+    }
+    seed = _checked("seed", seed, 0)
+    workers = min(os.cpu_count() or 1, 8) if workers is None else _checked("workers", workers, 1)
+    config = MotionConfig() if config is None else config
+    if not isinstance(config, MotionConfig):
+        raise ValueError(
+            "A motion data set needs a MotionConfig for `config`, for example "
+            f"MotionConfig(num_frames=40). Received: config={config!r}"
+        )
+    root = Path(os.path.abspath(os.fspath(folder)))
+    _claim(root, seed, config)
+
+    records = {part: _records(root, part, count) for part, count in counts.items()}
+    jobs = [
+        Job(Path(record.path), number % len(MOTION_LABELS), (seed, PARTS.index(part), number))
+        for part, part_records in records.items()
+        for number, record in enumerate(part_records)
+    ]
+    missing = [job for job in jobs if not job.path.exists()]
+    ready = len(jobs) - len(missing)
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(_write_video, job, config) for job in missing]
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                future.result()
+                ready += 1
+                if progress is not None:
+                    progress(ready, len(jobs))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    _write_text(root / LABELS_FILE, "".join(f"{label}\n" for label in MOTION_LABELS))
+    for part, part_records in records.items():
+        _write_text(root / f"{part}.txt", _format_list(root, part_records))
+    return records["train"], records["validate"]
+
+
+def _records(root: Path, part: str, count: int) -> RecordList:
+    folders = [root / VIDEOS_FOLDER / label.replace(" ", "_") for label in MOTION_LABELS]
+    labels = [index % len(folders) for index in range(count)]
+    return RecordList(
+        [
+            Record(str(folders[label] / f"{part}_{index:05d}.mp4"), label, index=index)
+            for index, label in enumerate(labels)
+        ],
+        MOTION_LABELS,
+    )
+
+
+def _write_video(job: Job, config: MotionConfig) -> None:
+    content = encode_mp4(render_motion(job.label, config, job.seed), config)
+    with written_beside(job.path) as path:
+        path.write_bytes(content)
+
+
+def _claim(root: Path, seed: int, config: MotionConfig) -> None:
+    """Notes what the folder holds, or compares it with what is noted."""
+    ours: dict[str, Any] = {"rendering": RENDERING, "seed": seed, "config": config.to_config()}
+    path = root / CONFIG_FILE
+    if not path.exists():
+        _write_text(path, json.dumps(ours, indent=2) + "\n")
+        return
+    try:
+        theirs = json.loads(path.read_text())
+    except ValueError:
+        theirs = None
+    if theirs != ours:
+        raise ValueError(
+            f"{str(root)!r} holds a motion data set of another seed or config, which {str(path)!r} "
+            f"states. Choose another folder, or delete this one. Received: seed={seed}, {config}"
+        )
+
+
+def _format_list(root: Path, records: RecordList) -> str:
+    lines = [f"{Path(record.path).relative_to(root)} {record.label}" for record in records]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _write_text(path: Path, text: str) -> None:
+    with written_beside(path) as new:
+        new.write_text(text)
+
+
+def _checked(name: str, value: Any, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if isinstance(value, bool) or number < least:
+        raise ValueError(
+            f"A motion data set needs an integer of at least {least} for `{name}`. "
+            f"Received: {name}={value!r}"
+        )
+    return number

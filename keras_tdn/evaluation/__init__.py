@@ -1,0 +1,61 @@
+"""Evaluation: one view or thirty of every video, reports, ensembles and comparisons.
+
+Metrics are imported at once, so that Keras finds them by name in saved files; other names when they
+are first used, because they need TensorFlow, and a decoder.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from keras_tdn.evaluation.metrics import ExpectedCalibrationError, MeanClassAccuracy
+
+if TYPE_CHECKING:
+    from keras_tdn.evaluation.comparison import Comparison, compare
+    from keras_tdn.evaluation.ensembles import ensemble
+    from keras_tdn.evaluation.evaluation import evaluate
+    from keras_tdn.evaluation.page import write_page
+    from keras_tdn.evaluation.report import EvaluationReport, load_report, report_on
+    from keras_tdn.evaluation.scores import Scores, load_scores
+    from keras_tdn.evaluation.validation_callback import MultiViewValidation
+
+__all__ = [
+    "Comparison",
+    "EvaluationReport",
+    "ExpectedCalibrationError",
+    "MeanClassAccuracy",
+    "MultiViewValidation",
+    "Scores",
+    "compare",
+    "ensemble",
+    "evaluate",
+    "load_report",
+    "load_scores",
+    "report_on",
+    "write_page",
+]
+
+_HOMES = {
+    "Comparison": "comparison",
+    "EvaluationReport": "report",
+    "MultiViewValidation": "validation_callback",
+    "Scores": "scores",
+    "compare": "comparison",
+    "ensemble": "ensembles",
+    "evaluate": "evaluation",
+    "load_report": "report",
+    "load_scores": "scores",
+    "report_on": "report",
+    "write_page": "page",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: Any = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

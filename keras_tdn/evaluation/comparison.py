@@ -1,0 +1,270 @@
+"""Whether two models differ beyond chance."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import PurePath
+
+import numpy as np
+
+from keras_tdn.evaluation.report import EvaluationReport, VideoResult, load_report
+
+RESAMPLES = 10_000
+# Differences are called beyond chance where chance gives them less often than this.
+SIGNIFICANCE = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How much more the second model has of something.
+
+    Args:
+        first: What the first model has, as a share from 0 to 1.
+        second: What the second has.
+        low: Where the difference lies with 95 % confidence, at least.
+        high: At most.
+    """
+
+    first: float
+    second: float
+    low: float
+    high: float
+
+    @property
+    def difference(self) -> float:
+        """The second less the first."""
+        return self.second - self.first
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Two models on the same videos.
+
+    Args:
+        names: What the models are called.
+        num_videos: Videos that both scored; everything is of these.
+        num_left_out: Videos that only one of them scored.
+        only_first: Videos that only the first model has right.
+        only_second: Videos that only the second has right.
+        p_value: McNemar's exact test: how often two equally good models would differ so much, or
+            more.
+        top1: First guesses.
+        top5: First five guesses.
+        mean_class_accuracy: Mean over the classes.
+    """
+
+    names: tuple[str, str]
+    num_videos: int
+    num_left_out: int
+    only_first: int
+    only_second: int
+    p_value: float
+    top1: Difference
+    top5: Difference
+    mean_class_accuracy: Difference
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether equally good models would differ so in less than one case of twenty."""
+        return self.p_value < SIGNIFICANCE
+
+    def summary(self) -> str:
+        """The comparison in a few lines of text."""
+        rows = [f"A is {self.names[0]}", f"B is {self.names[1]}"]
+        left_out = f", {self.num_left_out} left out that only one scored"
+        rows.append(f"{self.num_videos} videos{left_out if self.num_left_out else ''}")
+        rows.append("")
+        rows.append(f"{'':<22}{'A':>9}{'B':>9}{'B - A':>10}   95 %")
+        for name, value in (
+            ("top-1", self.top1),
+            ("top-5", self.top5),
+            ("mean class accuracy", self.mean_class_accuracy),
+        ):
+            rows.append(
+                f"{name:<22}{value.first:>9.2%}{value.second:>9.2%}{value.difference:>+10.2%}"
+                f"   {value.low:+.2%} to {value.high:+.2%}"
+            )
+        rows.append("")
+        rows.append(f"right only in A: {self.only_first}; only in B: {self.only_second}")
+        if self.beyond_chance:
+            better = "B" if self.only_second > self.only_first else "A"
+            rows.append(f"{better} is better beyond chance (McNemar, p = {self.p_value:.3g}).")
+        else:
+            rows.append(
+                f"The difference can be chance (McNemar, p = {self.p_value:.3g}): it is not "
+                f"below {SIGNIFICANCE}."
+            )
+        return "\n".join(rows) + "\n"
+
+
+def compare(
+    first: EvaluationReport | str | os.PathLike[str],
+    second: EvaluationReport | str | os.PathLike[str],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Comparison:
+    """Tells whether two models differ beyond chance on the same videos.
+
+    Use it before calling one of two models the better. Videos are paired: those that both get
+    right, or both wrong, say nothing. McNemar's exact test asks how often a fair coin would divide
+    the others as unevenly; a paired bootstrap over videos gives intervals of the differences.
+
+    Args:
+        first: An `EvaluationReport`, the path of a `report.json` or of its folder.
+        second: Another of the same videos.
+        resamples: Resamples of the bootstrap.
+        seed: What they are drawn from.
+
+    Returns:
+        A `Comparison`.
+
+    Raises:
+        ValueError: if the reports have no video in common, or other labels or classes.
+
+    Example:
+
+    >>> comparison = compare("results_8", "results_16")
+    >>> comparison.top1.difference, comparison.beyond_chance
+    (0.013, False)
+    """
+    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 1:
+        raise ValueError(
+            f"A bootstrap has at least one resample. Received: resamples={resamples!r}"
+        )
+    names = _name(first), _name(second)
+    reports = [
+        report if isinstance(report, EvaluationReport) else load_report(report)
+        for report in (first, second)
+    ]
+    if reports[0].class_names != reports[1].class_names:
+        raise ValueError(
+            "The reports are of other classes, or of another order of them: "
+            f"{list(reports[0].class_names[:3])}... and {list(reports[1].class_names[:3])}... "
+            "Evaluate both models with the same labels."
+        )
+    pairs = _paired(reports[0].videos, reports[1].videos)
+    labels = np.array([pair[0].label for pair in pairs])
+    ranks = np.array([[video.rank for video in pair] for pair in pairs])
+    right = ranks == 0
+    only_first = int((right[:, 0] & ~right[:, 1]).sum())
+    only_second = int((right[:, 1] & ~right[:, 0]).sum())
+    rng = np.random.default_rng(seed)
+    top1, mean_class = _bootstrap(right, labels, resamples, rng)
+    top5, _ = _bootstrap(ranks < 5, labels, resamples, rng)
+    listed = len(reports[0].videos) + len(reports[1].videos)
+    return Comparison(
+        names=names,
+        num_videos=len(pairs),
+        num_left_out=listed - 2 * len(pairs),
+        only_first=only_first,
+        only_second=only_second,
+        p_value=mcnemar_exact(only_first, only_second),
+        top1=top1,
+        top5=top5,
+        mean_class_accuracy=mean_class,
+    )
+
+
+def mcnemar_exact(only_first: int, only_second: int) -> float:
+    """How often a fair coin divides so many throws as unevenly, or more; both ways.
+
+    Args:
+        only_first: Videos that only the first model has right.
+        only_second: Videos that only the second has right.
+
+    Returns:
+        A probability, from exact integers.
+
+    Example:
+
+    >>> mcnemar_exact(1, 8)
+    0.0390625
+    """
+    total = only_first + only_second
+    ways, tail = 1, 0
+    for number in range(min(only_first, only_second) + 1):
+        tail += ways
+        ways = ways * (total - number) // (number + 1)
+    return min(1.0, 2 * tail / 2**total)
+
+
+def _bootstrap(
+    right: np.ndarray, labels: np.ndarray, resamples: int, rng: np.random.Generator
+) -> tuple[Difference, Difference]:
+    """Accuracy, and the mean of the classes' accuracies, of videos drawn with replacement.
+
+    Videos of one class that both models treat alike are interchangeable, so that a resample is one
+    draw of how many there are of each kind.
+    """
+    classes, places = np.unique(labels, return_inverse=True)
+    kinds = 4 * places + 2 * right[:, 0] + right[:, 1]
+    counts = np.bincount(kinds, minlength=4 * len(classes))
+    total = counts.sum()
+    seen = counts.reshape(1, -1, 2, 2)
+    # Rounding must not make the shares sum to more than 1, which NumPy refuses.
+    drawn = rng.multinomial(total, counts / total, size=resamples).reshape(-1, len(classes), 2, 2)
+    differences = {"all": [], "classes": []}  # type: dict[str, list[np.ndarray]]
+    observed = {}
+    for sample in (seen, drawn):
+        per_class = sample.sum(axis=(2, 3))
+        firsts = sample[:, :, 1, :].sum(axis=2)
+        seconds = sample[:, :, :, 1].sum(axis=2)
+        present = per_class > 0
+        both = []
+        for correct in (firsts, seconds):
+            shares = np.divide(correct, per_class, out=np.zeros(correct.shape), where=present)
+            both.append((correct.sum(axis=1) / total, shares.sum(axis=1) / present.sum(axis=1)))
+        for place, name in enumerate(differences):
+            if sample is seen:
+                observed[name] = float(both[0][place][0]), float(both[1][place][0])
+            else:
+                differences[name].append(both[1][place] - both[0][place])
+    results = []
+    for name, values in differences.items():
+        low, high = np.quantile(values[0], [0.025, 0.975])
+        results.append(Difference(*observed[name], float(low), float(high)))
+    return results[0], results[1]
+
+
+def _paired(
+    first: tuple[VideoResult, ...], second: tuple[VideoResult, ...]
+) -> list[tuple[VideoResult, VideoResult]]:
+    """Videos that are in both, by their place in the list and their path or, if the lists lie
+    elsewhere, the end of it."""
+    for key in (_whole_path, _end_of_path):
+        others = {key(video): video for video in second}
+        pairs = [(video, others[key(video)]) for video in first if key(video) in others]
+        if pairs:
+            break
+    else:
+        raise ValueError(
+            "The reports have no video in common. Evaluate both models on the same list. "
+            f"Received: {_first_path(first)!r} and so on, and {_first_path(second)!r} and so on"
+        )
+    for one, other in pairs:
+        if one.label != other.label:
+            raise ValueError(
+                f"The reports differ in labels: {one.path!r} is of class {one.label} in one and "
+                f"{other.label} in the other. Evaluate both models on the same list."
+            )
+    return pairs
+
+
+def _whole_path(video: VideoResult) -> tuple[str, int]:
+    return video.path, video.index
+
+
+def _end_of_path(video: VideoResult) -> tuple[str, int]:
+    return "/".join(PurePath(video.path).parts[-2:]), video.index
+
+
+def _first_path(videos: tuple[VideoResult, ...]) -> str:
+    return videos[0].path if videos else ""
+
+
+def _name(report: EvaluationReport | str | os.PathLike[str]) -> str:
+    if isinstance(report, EvaluationReport):
+        return str(report.facts.get("model", "a model"))
+    return os.fspath(report)

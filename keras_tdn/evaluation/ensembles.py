@@ -1,0 +1,161 @@
+"""Several models on the same videos, as one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from keras_tdn.evaluation.averaging import CHUNK_VALUES, average_views
+from keras_tdn.evaluation.report import EvaluationReport, report_on_averages
+from keras_tdn.evaluation.scores import Scores, load_scores
+
+EnsembleMethod = Literal["softmax", "clipped_logits"]
+
+METHODS = {
+    "softmax": "mean of the models' probabilities",
+    "clipped_logits": "sum of logits clipped at zero, as the authors take it",
+}
+
+
+def ensemble(
+    models: Sequence[Scores | str | os.PathLike[str]], method: EnsembleMethod = "softmax"
+) -> EvaluationReport:
+    """The report on several models together, such as those of 8 and 16 segments.
+
+    Use it on the scores that `evaluate` wrote, for the paper's "8 + 16" results. `"softmax"` means
+    the models' probabilities, each averaged over its views. `"clipped_logits"` is what the authors'
+    script does for two models, and only there: logits below zero count as zero, and the others are
+    summed over views and models, divided by the views. Such scores are no probabilities, so that
+    loss and calibration are left out of the report.
+
+    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
+    CVPR 2021, section 4; arXiv:2012.10071.
+
+    Args:
+        models: Scores of at least two models on the same list: `Scores`, paths of `scores.npz`, or
+            of the folders that they lie in.
+        method: `"softmax"` or `"clipped_logits"`.
+
+    Returns:
+        An `EvaluationReport`, of the videos that every model could read.
+
+    Raises:
+        ValueError: if the scores are of other videos, labels or classes than each other's, or are
+            no logits where logits are needed.
+
+    Example:
+
+    >>> ensemble(["results_8", "results_16"]).top1
+    0.682
+    """
+    if method not in get_args(EnsembleMethod):
+        raise ValueError(
+            f"An ensemble's `method` is one of {list(get_args(EnsembleMethod))}. "
+            f"Received: method={method!r}"
+        )
+    loaded = [model if isinstance(model, Scores) else load_scores(model) for model in models]
+    if len(loaded) < 2:
+        raise ValueError(f"An ensemble has at least two models. Received: {len(loaded)}")
+    common = _common_rows(loaded)
+    if method == "softmax":
+        parts = [average_views(scores.view_scores, scores.kind)[0] for scores in loaded]
+    else:
+        parts = [_clipped_mean(scores) for scores in loaded]
+    total = np.sum([part[rows] for part, rows in zip(parts, common, strict=True)], axis=0)
+    if method == "softmax":
+        total = total / len(loaded)
+    return report_on_averages(
+        _restricted(loaded, common[0]),
+        total,
+        _facts(loaded, method),
+        are_probabilities=method == "softmax",
+    )
+
+
+def _clipped_mean(scores: Scores) -> np.ndarray:
+    if scores.kind != "logits":
+        raise ValueError(
+            f"The scores of {scores.facts.get('model')!r} are probabilities, and clipped logits "
+            "need logits. Evaluate a model whose last layer is a softmax over logits, or none; or "
+            "take method='softmax'."
+        )
+    num_videos, num_views, classes = scores.view_scores.shape
+    chunk = max(1, CHUNK_VALUES // (num_views * classes))
+    result = np.empty((num_videos, classes))
+    for start in range(0, num_videos, chunk):
+        logits = scores.view_scores[start : start + chunk].astype(np.float64)
+        result[start : start + chunk] = np.maximum(logits, 0).mean(axis=1)
+    return result
+
+
+def _common_rows(loaded: Sequence[Scores]) -> list[list[int]]:
+    """For each model the rows of the videos that all could read, in the same order."""
+    first = loaded[0]
+    for other in loaded[1:]:
+        if (other.classes, other.class_names) != (first.classes, first.class_names):
+            raise ValueError(
+                "The models of an ensemble have the same classes in the same order. Received: "
+                f"{first.classes} classes {_some(first.class_names)} and {other.classes} classes "
+                f"{_some(other.class_names)}"
+            )
+        if _listed(other) != _listed(first):
+            raise ValueError(
+                "The models of an ensemble are evaluated on the same list of videos, and these "
+                f"are not: {first.num_listed} and {other.num_listed} videos, of which "
+                f"{len(_listed(first) & _listed(other))} are in both. Evaluate both on one list."
+            )
+    rows = [{video: row for row, video in enumerate(_videos(scores))} for scores in loaded]
+    shared = [video for video in rows[0] if all(video in other for other in rows[1:])]
+    common = [[of_model[video] for video in shared] for of_model in rows]
+    labels = [scores.labels[of_model] for scores, of_model in zip(loaded, common, strict=True)]
+    if any((labels[0] != other).any() for other in labels[1:]):
+        raise ValueError(
+            "The models of an ensemble are evaluated on the same labels, and these differ. "
+            "Evaluate both on one list."
+        )
+    return common
+
+
+def _videos(scores: Scores) -> list[tuple[str, int]]:
+    return list(zip(scores.paths, scores.indices.tolist(), strict=True))
+
+
+def _listed(scores: Scores) -> set[tuple[str, int]]:
+    return set(_videos(scores)) | {(failure.path, failure.index) for failure in scores.failures}
+
+
+def _restricted(loaded: Sequence[Scores], rows: list[int]) -> Scores:
+    """The first model's videos, without those that another could not read."""
+    first = loaded[0]
+    failures = {
+        (failure.path, failure.index): failure for scores in loaded for failure in scores.failures
+    }
+    return Scores(
+        view_scores=first.view_scores[rows],
+        kind=first.kind,
+        labels=first.labels[rows],
+        paths=tuple(first.paths[row] for row in rows),
+        indices=first.indices[rows],
+        failures=tuple(sorted(failures.values(), key=lambda failure: failure.index)),
+        class_names=first.class_names,
+        views=first.views,
+        facts=first.facts,
+    )
+
+
+def _facts(loaded: Sequence[Scores], method: EnsembleMethod) -> dict[str, Any]:
+    names = [str(scores.facts.get("model")) for scores in loaded]
+    told: dict[str, Any] = {"Ensemble": METHODS[method]}
+    for number, scores in enumerate(loaded, start=1):
+        weights = scores.facts.get("identity", {}).get("weights", "")
+        told[f"Model {number}"] = (
+            f"{names[number - 1]}; {scores.facts.get('views_text')}; weights {weights[:16]}"
+        )
+    return {"model": " + ".join(names), "ensemble": told}
+
+
+def _some(names: tuple[str, ...] | None) -> str:
+    return "without names" if names is None else f"{list(names[:3])}..."

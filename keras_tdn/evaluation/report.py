@@ -1,0 +1,339 @@
+"""What an evaluation found, as numbers a program can use."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_tdn.data.failures import Failure
+from keras_tdn.evaluation.averaging import Average, average_views, view_subsets
+from keras_tdn.evaluation.measures import (
+    CalibrationBin,
+    calibration,
+    confusion_matrix,
+    cross_entropy,
+    mean_class_accuracy,
+    ranks_of_truth,
+    wilson_interval,
+)
+from keras_tdn.evaluation.scores import Scores
+from keras_tdn.pretrained.output import written_beside
+
+FORMAT = "keras_tdn evaluation 1"
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoResult:
+    """What became of one video.
+
+    Args:
+        path: Its path.
+        index: The record's `index`.
+        label: Its true class.
+        predicted: The class with the highest score.
+        rank: How many classes come before the true one; 0 if it is predicted.
+        confidence: The predicted class' share of the scores: its probability, where they are.
+        truth: The true class' share.
+    """
+
+    path: str
+    index: int
+    label: int
+    predicted: int
+    rank: int
+    confidence: float
+    truth: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassResult:
+    """What became of the videos of one class.
+
+    Args:
+        name: Its name.
+        count: Videos there are of it.
+        correct: Videos whose first guess is right.
+        accuracy: Their share; `None` without videos.
+    """
+
+    name: str
+    count: int
+    correct: int
+    accuracy: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewPoint:
+    """What some of the views of the run would have given.
+
+    Args:
+        num_clips: Clips.
+        num_crops: Crops of each.
+        top1: Share of videos whose first guess is right.
+        top5: Share of videos with the right class among the first five.
+    """
+
+    num_clips: int
+    num_crops: int
+    top1: float
+    top5: float
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationReport:
+    """What an evaluation found. All shares are from 0 to 1, of the videos that could be read.
+
+    `evaluate`, `report_on` and `ensemble` make one.
+
+    Args:
+        facts: What was evaluated, and how: names and values that JSON can hold.
+        class_names: Names of the classes; `class 0` and so on where they are not known.
+        num_listed: Videos in the list.
+        num_scored: Those that could be read: the denominator.
+        failures: The others.
+        top1: Share of videos whose first guess is right.
+        top1_interval: Where it lies with 95 % confidence, by the number of videos (Wilson).
+        top5: Share of videos with the right class among the first five.
+        mean_class_accuracy: Mean of the classes' accuracies, of those that have a video.
+        loss: Mean cross entropy; `None` if the scores are no probabilities.
+        calibration_error: Expected calibration error; `None` likewise.
+        calibration_bins: What it is made of.
+        classes: By class.
+        view_curve: By views; empty for ensembles.
+        videos: By video, in the order of the list.
+    """
+
+    facts: Mapping[str, Any]
+    class_names: tuple[str, ...]
+    num_listed: int
+    num_scored: int
+    failures: tuple[Failure, ...]
+    top1: float
+    top1_interval: tuple[float, float]
+    top5: float
+    mean_class_accuracy: float
+    loss: float | None
+    calibration_error: float | None
+    calibration_bins: tuple[CalibrationBin, ...]
+    classes: tuple[ClassResult, ...]
+    view_curve: tuple[ViewPoint, ...]
+    videos: tuple[VideoResult, ...]
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Videos of each class (rows) by the class they were given (columns); int64."""
+        labels = np.array([video.label for video in self.videos])
+        predicted = np.array([video.predicted for video in self.videos])
+        return confusion_matrix(labels, predicted, len(self.class_names))
+
+    def mistakes(self, count: int | None = None) -> list[VideoResult]:
+        """The videos whose first guess is wrong, the most confident first.
+
+        Args:
+            count: How many at most; all by default.
+        """
+        wrong = [video for video in self.videos if video.rank > 0]
+        return sorted(wrong, key=lambda video: -video.confidence)[:count]
+
+    def summary(self) -> str:
+        """The main numbers in a few lines of text."""
+        low, high = self.top1_interval
+        rows = [
+            ("videos", f"{self.num_scored} scored of {self.num_listed} listed"),
+            ("views", str(self.facts.get("views_text", ""))),
+            ("top-1", f"{self.top1:.2%} (95 %: {low:.1%} to {high:.1%})"),
+            ("top-5", f"{self.top5:.2%}"),
+            ("mean class accuracy", f"{self.mean_class_accuracy:.2%}"),
+        ]
+        if self.loss is not None and self.calibration_error is not None:
+            rows.append(("loss", f"{self.loss:.4f}"))
+            rows.append(("calibration error", f"{self.calibration_error:.2%}"))
+        if self.failures:
+            rows.append(("unreadable", f"{len(self.failures)}, excluded from all numbers"))
+        return "".join(f"{name:<20} {text}\n" for name, text in rows if text)
+
+    def to_json(self) -> str:
+        """A JSON text; `load_report` reads it from a file."""
+        fields = dataclasses.asdict(self)
+        confusion = self.confusion
+        used = np.argwhere(confusion)
+        # Of 400 classes nearly all pairs are empty.
+        fields["confusion"] = [[*pair, int(confusion[tuple(pair)])] for pair in used.tolist()]
+        videos = fields.pop("videos")
+        names = [field.name for field in dataclasses.fields(VideoResult)]
+        fields["videos"] = {name: [video[name] for video in videos] for name in names}
+        return json.dumps({"format": FORMAT, **fields}, indent=1) + "\n"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes `to_json` to a file, which is replaced as a whole or not at all."""
+        with written_beside(Path(path)) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
+
+
+def load_report(path: str | os.PathLike[str]) -> EvaluationReport:
+    """Reads a `report.json`.
+
+    Args:
+        path: Its path, or that of the folder that it lies in.
+
+    Returns:
+        The report, equal to the one that was written.
+
+    Raises:
+        ValueError: if there is no such file, or it is something else.
+
+    Example:
+
+    >>> load_report("results").top1
+    0.75
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / "report.json"
+    try:
+        fields = json.loads(file.read_text(encoding="utf-8"))
+        if fields.pop("format") != FORMAT:
+            raise KeyError("format")
+        fields.pop("confusion")
+        columns = fields.pop("videos")
+        fields["videos"] = tuple(
+            VideoResult(**dict(zip(columns, values, strict=True)))
+            for values in zip(*columns.values(), strict=True)
+        )
+        for name, kind in (
+            ("failures", Failure),
+            ("calibration_bins", CalibrationBin),
+            ("classes", ClassResult),
+            ("view_curve", ViewPoint),
+        ):
+            fields[name] = tuple(kind(**entry) for entry in fields[name])
+        for name in ("class_names", "top1_interval"):
+            fields[name] = tuple(fields[name])
+        return EvaluationReport(**fields)
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"There is no file {str(file)!r}. Pass the report.json that an evaluation wrote."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{str(file)!r} is no report that this version can read ({error}). Pass the "
+            "report.json that an evaluation wrote."
+        ) from error
+
+
+def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
+    """The report on scores of views.
+
+    Use it to average scores of an earlier run in another way.
+
+    Args:
+        scores: From `load_scores`.
+        average: `"softmax"`: the mean of the views' probabilities, as the authors take it;
+            `"logits"`: the softmax of the mean of their logits.
+
+    Returns:
+        An `EvaluationReport`.
+
+    Raises:
+        ValueError: if no video could be read, or there is no such average.
+
+    Example:
+
+    >>> report_on(load_scores("results"), average="logits").top1
+    0.76
+    """
+    _check_any(scores)
+    subsets = view_subsets(scores.views)
+    by_subset = average_views(
+        scores.view_scores, scores.kind, average, [subset.views for subset in subsets]
+    )
+    curve = []
+    for subset, averaged in zip(subsets, by_subset, strict=True):
+        ranks = ranks_of_truth(averaged, scores.labels)
+        top1, top5 = _share_below(ranks, 1), _share_below(ranks, 5)
+        curve.append(ViewPoint(subset.num_clips, subset.num_crops, top1, top5))
+    facts = {**scores.facts, "average": average}
+    return report_on_averages(scores, by_subset[-1], facts, curve)
+
+
+def report_on_averages(
+    scores: Scores,
+    averaged: np.ndarray,
+    facts: Mapping[str, Any],
+    view_curve: Sequence[ViewPoint] = (),
+    *,
+    are_probabilities: bool = True,
+) -> EvaluationReport:
+    """The report on one row of non-negative scores per video.
+
+    Args:
+        scores: Whose videos they are.
+        averaged: Floats of shape `(videos, classes)`.
+        facts: What to say of the run.
+        view_curve: What fewer views give.
+        are_probabilities: Whether loss and calibration mean something.
+    """
+    _check_any(scores)
+    labels = scores.labels
+    ranks = ranks_of_truth(averaged, labels)
+    predicted = averaged.argmax(axis=1)
+    totals = averaged.sum(axis=1, keepdims=True)
+    shares = np.divide(averaged, totals, out=np.zeros_like(averaged), where=totals > 0)
+    confidences = np.take_along_axis(shares, predicted[:, np.newaxis], axis=1)[:, 0]
+    truths = np.take_along_axis(shares, labels[:, np.newaxis], axis=1)[:, 0]
+    error, bins = calibration(confidences, ranks == 0)
+    confusion = confusion_matrix(labels, predicted, scores.classes)
+    names = scores.class_names or tuple(f"class {number}" for number in range(scores.classes))
+    correct = int((ranks == 0).sum())
+    return EvaluationReport(
+        facts=json.loads(json.dumps(facts)),
+        class_names=names,
+        num_listed=scores.num_listed,
+        num_scored=len(labels),
+        failures=scores.failures,
+        top1=correct / len(labels),
+        top1_interval=wilson_interval(correct, len(labels)),
+        top5=_share_below(ranks, 5),
+        mean_class_accuracy=mean_class_accuracy(confusion),
+        loss=cross_entropy(averaged, labels, scores.kind) if are_probabilities else None,
+        calibration_error=error if are_probabilities else None,
+        calibration_bins=bins if are_probabilities else (),
+        classes=tuple(
+            ClassResult(name, total, right, right / total if total else None)
+            for name, total, right in zip(
+                names, confusion.sum(axis=1).tolist(), np.diag(confusion).tolist(), strict=True
+            )
+        ),
+        view_curve=tuple(view_curve),
+        videos=tuple(
+            VideoResult(*values)
+            for values in zip(
+                scores.paths,
+                scores.indices.tolist(),
+                labels.tolist(),
+                predicted.tolist(),
+                ranks.tolist(),
+                confidences.tolist(),
+                truths.tolist(),
+                strict=True,
+            )
+        ),
+    )
+
+
+def _share_below(ranks: np.ndarray, limit: int) -> float:
+    return float((ranks < limit).mean())
+
+
+def _check_any(scores: Scores) -> None:
+    if not scores.paths:
+        raise ValueError(
+            f"None of the {scores.num_listed} videos could be read, so that there is nothing to "
+            "report. `keras-tdn check` tells what is wrong with them."
+        )

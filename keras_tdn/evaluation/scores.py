@@ -1,0 +1,143 @@
+"""Scores of every view of every video, in memory and in `scores.npz`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_tdn.data.failures import Failure
+from keras_tdn.evaluation.scoring import ScoreKind
+from keras_tdn.pretrained.output import written_beside
+from keras_tdn.specs import ViewSpec
+
+FORMAT = "keras_tdn scores 1"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scores:
+    """What a model makes of every view of every video that could be read.
+
+    Use it to average otherwise, or to make ensembles: `report_on` and `ensemble` take it.
+
+    Args:
+        view_scores: float32 of shape `(videos, views, classes)`; views are numbered clip by clip,
+            in each clip crop by crop.
+        kind: `"logits"` or `"probabilities"`.
+        labels: True classes, int64 of shape `(videos,)`.
+        paths: Paths of the videos.
+        indices: The records' `index`, int64 of shape `(videos,)`.
+        failures: Videos that could not be read; none of the above are of them.
+        class_names: Names of the classes, if they are known.
+        views: Which views they are.
+        facts: What else there is to know of the run: the model's name and the SHA-256 of its
+            weights, the clip, the seed, the backend.
+
+    Example:
+
+    >>> scores = load_scores("results/scores.npz")
+    >>> scores.view_scores.shape
+    (96, 30, 6)
+    """
+
+    view_scores: np.ndarray
+    kind: ScoreKind
+    labels: np.ndarray
+    paths: tuple[str, ...]
+    indices: np.ndarray
+    failures: tuple[Failure, ...]
+    class_names: tuple[str, ...] | None
+    views: ViewSpec
+    facts: Mapping[str, Any]
+
+    @property
+    def num_listed(self) -> int:
+        """Videos in the list, with those that could not be read."""
+        return len(self.paths) + len(self.failures)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.view_scores.shape[2]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a `.npz` file: arrays and a JSON text, without pickle.
+
+        Args:
+            path: Path of the file. It is replaced as a whole, or not at all.
+        """
+        header = {
+            "format": FORMAT,
+            "kind": self.kind,
+            "paths": self.paths,
+            "failures": [dataclasses.asdict(failure) for failure in self.failures],
+            "class_names": self.class_names,
+            "views": self.views.to_config(),
+            "facts": dict(self.facts),
+        }
+        # As bytes, because a path need not be text that UTF-8 can hold; JSON escapes it.
+        text = np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)
+        with written_beside(Path(path), ".npz") as temporary:
+            np.savez(
+                temporary,
+                header=text,
+                view_scores=self.view_scores,
+                labels=self.labels,
+                indices=self.indices,
+            )
+
+
+def load_scores(path: str | os.PathLike[str]) -> Scores:
+    """Reads what `Scores.save` or `evaluate` wrote.
+
+    Args:
+        path: Path of a `scores.npz`, or of the folder that it lies in.
+
+    Returns:
+        The `Scores`.
+
+    Raises:
+        ValueError: if there is no such file, or it is something else.
+
+    Example:
+
+    >>> load_scores("results").kind
+    'logits'
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / "scores.npz"
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            header = json.loads(arrays["header"].tobytes())
+            if header["format"] != FORMAT:
+                raise KeyError("format")
+            scores = Scores(
+                view_scores=arrays["view_scores"],
+                kind=header["kind"],
+                labels=arrays["labels"],
+                paths=tuple(header["paths"]),
+                indices=arrays["indices"],
+                failures=tuple(Failure(**failure) for failure in header["failures"]),
+                class_names=header["class_names"] and tuple(header["class_names"]),
+                views=ViewSpec.from_config(header["views"]),
+                facts=header["facts"],
+            )
+            if not scores.view_scores.shape[0] == len(scores.labels) == len(scores.paths):
+                raise KeyError("view_scores")
+            return scores
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"There is no file {str(file)!r}. Pass the scores.npz that an evaluation wrote."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{str(file)!r} is no file of scores that this version can read ({error}). Pass the "
+            "scores.npz that an evaluation wrote."
+        ) from error

@@ -1,0 +1,64 @@
+"""Exports from a process in which Keras runs on JAX or PyTorch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+import keras_tdn
+from keras_tdn.export.served_model import ServedModel
+from keras_tdn.pretrained import save_preset
+
+ERROR_PREFIX = "keras-tdn: error: "
+
+
+def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:
+    """Runs `keras-tdn export` on the TensorFlow backend in a process of its own.
+
+    A backend is chosen for a whole process; a preset carries the model from one to the other.
+
+    Args:
+        served: What is exported.
+        arguments: Of the command, besides `--weights` and `--top`.
+
+    Raises:
+        ValueError: if that process fails; with its reason.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        preset = Path(folder) / "preset"
+        save_preset(served.model, preset, labels=served.labels)
+        command = [sys.executable, "-m", "keras_tdn", "export", "--weights", str(preset)]
+        result = subprocess.run(
+            [*command, "--top", str(served.top), *arguments],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+    if result.returncode:
+        lines = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
+        reason = lines[-1].removeprefix(ERROR_PREFIX)
+        raise ValueError(
+            f"Keras runs on {keras.backend.backend()} here, and a SavedModel is written by "
+            f"TensorFlow, in a process that was started with KERAS_BACKEND=tensorflow. It failed: "
+            f"{reason}"
+        )
+
+
+def _environment() -> dict[str, str]:
+    here = str(Path(keras_tdn.__file__).parents[1])
+    path = os.environ.get("PYTHONPATH")
+    return {
+        **os.environ,
+        "KERAS_BACKEND": "tensorflow",
+        "PYTHONPATH": os.pathsep.join([here, path] if path else [here]),
+        # This process may hold all of a GPU's memory, and writing needs none.
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }

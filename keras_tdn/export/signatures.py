@@ -1,0 +1,76 @@
+"""The ways in which a server may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from keras_tdn.data.jpeg_frames import decode_jpeg
+from keras_tdn.data.transforms import ResizeAndCenterCrop
+from keras_tdn.export.network import ServedNetwork
+from keras_tdn.export.served_model import ServedModel
+
+SERVING_DEFAULT = "serving_default"
+ENCODED_FRAMES = "encoded_frames"
+FEATURES = "features"
+
+
+def signatures(served: ServedModel, network: ServedNetwork) -> dict[str, Callable[..., Any]]:
+    """The functions to save, by the names that a client asks for. Batches may have any size.
+
+    `serving_default` takes `clips`, pixels that are cut as the clip specification says, and gives
+    `scores` of all classes, and `labels` and `top_scores` of the best, highest first.
+    `encoded_frames` takes the frames of clips as JPEG files of any size, and gives the same.
+    `features` takes `clips`, and gives `features`, a vector for each.
+
+    Args:
+        served: Labels, clip specification and number of classes to name.
+        network: What computes.
+    """
+    spec = served.clip_spec
+    names = tf.constant(served.labels)
+    clips = tf.TensorSpec((None, spec.num_frames, spec.height, spec.width, 3), tf.uint8, "clips")
+    files = tf.TensorSpec((None, spec.num_frames), tf.string, ENCODED_FRAMES)
+
+    def answer(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores = network.scores(pixels)
+        best = tf.math.top_k(scores, served.top)
+        return {
+            "scores": scores,
+            "labels": tf.gather(names, best.indices),
+            "top_scores": best.values,
+        }
+
+    def serving_default(clips: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(clips)
+
+    def encoded_frames(encoded_frames: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(_decode_clips(encoded_frames, served))
+
+    def features(clips: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"features": network.features(clips)}
+
+    def traced(function: Callable[..., Any], argument: tf.TensorSpec) -> Callable[..., Any]:
+        return tf.function(function, input_signature=[argument], autograph=False)
+
+    return {
+        SERVING_DEFAULT: traced(serving_default, clips),
+        ENCODED_FRAMES: traced(encoded_frames, files),
+        FEATURES: traced(features, clips),
+    }
+
+
+def _decode_clips(files: tf.Tensor, served: ServedModel) -> tf.Tensor:
+    """The pixels that validation would see of these frames."""
+    spec = served.clip_spec
+    view = ResizeAndCenterCrop.from_spec(spec)
+
+    def decode(file: tf.Tensor) -> tf.Tensor:
+        # Frame by frame, because frames may differ in size.
+        return view(decode_jpeg(file)[tf.newaxis])[0]
+
+    frame = tf.TensorSpec((spec.height, spec.width, 3), tf.uint8)
+    frames = tf.map_fn(decode, tf.reshape(files, (-1,)), fn_output_signature=frame)
+    return tf.reshape(frames, (-1, spec.num_frames, *frame.shape))

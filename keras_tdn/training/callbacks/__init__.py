@@ -1,0 +1,102 @@
+"""Callbacks for `fit`: logs, checkpoints, an early end, and states to go on from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+
+from keras_tdn.training.callbacks.averages import EvaluateAverages
+from keras_tdn.training.callbacks.checkpoints import BEST_FILE, LAST_FILE, Checkpoints
+from keras_tdn.training.callbacks.divergence import StopOnDivergence, TrainingDivergedError
+from keras_tdn.training.callbacks.early_stopping import StopEarly
+from keras_tdn.training.callbacks.epoch_log import EpochLog
+from keras_tdn.training.callbacks.input_timing import InputTiming
+from keras_tdn.training.callbacks.progress import Progress
+from keras_tdn.training.callbacks.tensorboard import tensorboard_callback
+from keras_tdn.training.callbacks.training_state import TrainingState
+
+if TYPE_CHECKING:
+    from keras_tdn.training.recipe import Recipe
+
+__all__ = [
+    "BEST_FILE",
+    "LAST_FILE",
+    "Checkpoints",
+    "EpochLog",
+    "EvaluateAverages",
+    "InputTiming",
+    "Progress",
+    "StopEarly",
+    "StopOnDivergence",
+    "TrainingDivergedError",
+    "TrainingState",
+    "training_callbacks",
+]
+
+LOG_FILE = "log.csv"
+
+
+def training_callbacks(
+    recipe: Recipe,
+    output: str | os.PathLike[str],
+    *,
+    state: TrainingState | None = None,
+    early_stopping: int | None = None,
+    tensorboard: bool = False,
+    progress: bool = True,
+) -> list[keras.callbacks.Callback]:
+    """What `recipe.callbacks` gives, in the order that they need.
+
+    Use it with `verbose=0` in `fit`. They end training with an error when the loss becomes NaN,
+    evaluate with averaged weights where the recipe keeps them, and write `log.csv`,
+    `last.weights.h5` and, with validation data, `best.weights.h5`, of the highest `val_top1`.
+
+    Args:
+        recipe: The recipe.
+        output: Folder that is written to; it is made if needed.
+        state: Saves and restores the training, and remembers what the other callbacks need for
+            that. Callbacks of your own go in front of it.
+        early_stopping: Epochs without a new best `val_top1` after which training ends; `None` goes
+            on to the end.
+        tensorboard: Whether to write to the subfolder `tensorboard` as well.
+        progress: Whether to show progress on standard error.
+
+    Returns:
+        A list of callbacks for `fit`.
+
+    Raises:
+        ValueError: if `early_stopping` is not a positive integer, or `output` cannot be written.
+        ImportError: if TensorBoard is asked for and not installed.
+
+    Example:
+
+    >>> callbacks = recipe.callbacks("run", early_stopping=5)
+    >>> model.fit(train, validation_data=validation, verbose=0, callbacks=callbacks)
+    """
+    folder = Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"The output folder {str(folder)!r} cannot be made: {error.strerror}."
+        ) from error
+    callbacks: list[keras.callbacks.Callback] = [StopOnDivergence()]
+    if state is not None:
+        callbacks.append(InputTiming(state.positions))
+    if recipe.ema_momentum is not None:
+        callbacks.append(EvaluateAverages())
+    callbacks += [EpochLog(folder / LOG_FILE), Checkpoints(folder)]
+    if early_stopping is not None:
+        callbacks.append(StopEarly(early_stopping))
+    if tensorboard:
+        callbacks.append(tensorboard_callback(folder))
+    if progress:
+        steps = {} if state is None else {"steps_per_epoch": state.steps_per_epoch}
+        callbacks.append(Progress(recipe.epochs, **steps))
+    if state is not None:
+        state.members = tuple(callback for callback in callbacks if hasattr(callback, "restore"))
+        callbacks.append(state)
+    return callbacks

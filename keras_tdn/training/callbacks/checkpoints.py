@@ -1,0 +1,75 @@
+"""The weights of the last epoch and of the best."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_tdn.pretrained.weights_writer import write_weights_file
+from keras_tdn.training.durable import written_durably
+from keras_tdn.training.variables import averaged_weights
+
+LAST_FILE = "last.weights.h5"
+BEST_FILE = "best.weights.h5"
+MONITOR = "val_top1"
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Writes `last.weights.h5` after each epoch, and `best.weights.h5` after the best so far.
+
+    Use it to have something to work with at any time. With weights that are averaged, the files
+    hold the averages. Each file is whole at any moment, and equal weights give equal files. The
+    first of equally good epochs is the best.
+
+    Args:
+        folder: Where the files are written.
+        monitor: The figure of which the highest is best; where it is not measured, as without
+            validation, there is no best.
+
+    Attributes:
+        best: The highest figure so far, or `None`.
+        best_epoch: The epoch it is of, counted from 1, or `None`.
+
+    Example:
+
+    >>> model.fit(train, validation_data=validation, callbacks=[Checkpoints("run")])
+    >>> model.load_weights("run/best.weights.h5")
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], monitor: str = MONITOR) -> None:
+        super().__init__()
+        self.folder = Path(folder)
+        self.monitor = monitor
+        self.best: float | None = None
+        self.best_epoch: int | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        figure = (logs or {}).get(self.monitor)
+        better = (
+            figure is not None
+            and not math.isnan(figure)
+            and (self.best is None or figure > self.best)
+        )
+        with averaged_weights(self.model):
+            self._write(LAST_FILE)
+            if better:
+                self._write(BEST_FILE)
+        if better and figure is not None:
+            self.best, self.best_epoch = float(figure), epoch + 1
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` takes to go on from here, as JSON holds it."""
+        return {"best": self.best, "best_epoch": self.best_epoch}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on from what `state` gave."""
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
+
+    def _write(self, name: str) -> None:
+        with written_durably(self.folder / name) as new:
+            write_weights_file(self.model, new)

@@ -1,0 +1,226 @@
+"""Training that goes on after any interruption as if nothing had happened."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_tdn.data.dataset.positions import BatchPositions
+from keras_tdn.training.callbacks.divergence import not_finite
+from keras_tdn.training.place import FitSpan, TrainingPlace
+from keras_tdn.training.random_state import assign_random_arrays, random_arrays
+from keras_tdn.training.state_files import State, read_newest_state, write_state
+from keras_tdn.training.variables import (
+    arrays_of,
+    assign_arrays,
+    build_metrics,
+    build_optimizer,
+    first_not_finite,
+    sync,
+)
+
+# Between two states in the middle of an epoch, unless said otherwise.
+SAVE_SECONDS = 300.0
+
+
+class TrainingState(keras.callbacks.Callback):
+    """Saves all that training depends on, and goes on from there.
+
+    Use it when a training must survive its process. Saved are the weights, the state of random
+    layers and of the optimizer (momentum, averages, count of steps, scale of the loss), the metrics
+    of an unfinished epoch, the place in the data, and the other callbacks' memory. A training that
+    was killed at any moment, also while a state was being written, and goes on with the same model,
+    arguments and data, has the weights and the history of one that was not: on a CPU to the last
+    bit. `keras.callbacks.BackupAndRestore` keeps neither the place in the data nor metrics.
+
+    A state is written at the start, at the end of each epoch, and in between as `save_every` or
+    `save_seconds` say. The latest two are kept, each under its hash, and a damaged one is passed
+    over. `fit` must be called once for each of `spans`, with this callback as the last.
+
+    Args:
+        folder: Where states are written.
+        epochs: Epochs of the whole training.
+        steps_per_epoch: Batches in each.
+        positions: What takes note of the place in the data; new if `None`.
+        save_every: Batches from one state to the next; `None` goes by time.
+        save_seconds: Seconds from one state to the next where `save_every` is `None`.
+
+    Attributes:
+        positions: What `make_dataset` is to be passed.
+        members: Callbacks with `state()` and `restore(state)`, whose memory is saved as well, one
+            of each class. `training_callbacks` sets it.
+
+    Raises:
+        ValueError: if `save_every` or `save_seconds` is not positive, if a state does not fit the
+            model, or if `fit` is called without this callback.
+
+    Example:
+
+    >>> state = TrainingState("run/state", epochs=10, steps_per_epoch=100)
+    >>> for span in state.spans():
+    ...     place = {"start": span.start, "positions": state.positions}
+    ...     train = make_dataset(records, spec, training=True, batch_size=8, **place)
+    ...     model.fit(train, callbacks=[state], **span.fit_arguments)
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        epochs: int,
+        steps_per_epoch: int,
+        positions: BatchPositions | None = None,
+        save_every: int | None = None,
+        save_seconds: float = SAVE_SECONDS,
+    ) -> None:
+        super().__init__()
+        if (save_every is not None and save_every < 1) or not save_seconds > 0:
+            raise ValueError(
+                "States are saved every so many batches or seconds, a positive number. Received: "
+                f"save_every={save_every!r}, save_seconds={save_seconds!r}"
+            )
+        self.folder = Path(folder)
+        self.positions = BatchPositions() if positions is None else positions
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.members: tuple[Any, ...] = ()
+        self.save_every = save_every
+        self.save_seconds = save_seconds
+        self._place = TrainingPlace()
+        self._saved_at = 0.0
+        # Batches of this call of `fit` before the present epoch, and of the epoch before the call.
+        self._batches = 0
+        self._offset = 0
+        self._metrics: Mapping[str, Any] | None = None
+        self._random: Mapping[str, Any] | None = None
+        self._interrupted = False
+
+    @property
+    def place(self) -> TrainingPlace:
+        """Where the training stood when its state was saved or read last."""
+        return self._place
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self._place.stopped or self._place.epoch >= self.epochs
+
+    def spans(self) -> Iterator[FitSpan]:
+        """The calls of `fit` that are left: none, one or two."""
+        self._read_place()
+        while not self.finished:
+            before = self._place
+            partial = before.step > 0
+            yield FitSpan(
+                start=before.start,
+                initial_epoch=before.epoch,
+                epochs=before.epoch + 1 if partial else self.epochs,
+                steps_per_epoch=self.steps_per_epoch - before.step,
+            )
+            if self._place == before:
+                raise ValueError(
+                    "No epoch was trained. Pass this TrainingState to `fit` among the callbacks, "
+                    "with the span's `fit_arguments`."
+                )
+
+    def stop_soon(self) -> None:
+        """Has the training saved, and ended with `KeyboardInterrupt`, before its next step."""
+        self._interrupted = True
+
+    # === What Keras calls ===
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        build_optimizer(self.model)
+        state = self._read_place()
+        self._batches, self._offset = 0, self._place.step
+        self._saved_at = time.monotonic()
+        if state is None:
+            self._random = random_arrays()
+            self._save(self._place)
+            return
+        assign_arrays(self.model, state.arrays, metrics=False)
+        self._random = state.arrays
+        self._metrics = state.arrays if self._offset else None
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self._metrics is not None:
+            build_metrics(self.model, self.positions.label_spec)
+            assign_arrays(self.model, self._metrics, metrics=True)
+            self._metrics = None
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self._random is not None:
+            # Not before: the start of an iterator draws on PyTorch, and how many times it starts
+            # depends on the interruptions.
+            assign_random_arrays(self._random)
+            self._random = None
+        # Here and not at a batch's end, where Keras would wait for each loss.
+        if self._interrupted and batch == 0:
+            raise KeyboardInterrupt
+        if batch == 0 or not (self._interrupted or self._is_due(self._offset + batch)):
+            return
+        sync(self.model)
+        self._save(
+            TrainingPlace(
+                epoch=self._place.epoch,
+                step=self._offset + batch,
+                start=self.positions.after(self._batches + batch),
+            )
+        )
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._batches += self.steps_per_epoch - self._offset
+        self._offset = 0
+        self._save(
+            TrainingPlace(
+                epoch=epoch + 1,
+                start=self.positions.after(self._batches),
+                stopped=self.model.stop_training,
+            )
+        )
+
+    def _is_due(self, step: int) -> bool:
+        if self.save_every is not None:
+            return (self._place.epoch * self.steps_per_epoch + step) % self.save_every == 0
+        return time.monotonic() - self._saved_at >= self.save_seconds
+
+    def _read_place(self) -> State | None:
+        state = read_newest_state(self.folder)
+        self._place = TrainingPlace() if state is None else TrainingPlace(**state.meta["place"])
+        if state is not None:
+            self._restore_members(state)
+        return state
+
+    def _restore_members(self, state: State) -> None:
+        for member in self.members:
+            name = type(member).__name__
+            if name not in state.meta["members"]:
+                raise ValueError(
+                    f"The training in {str(self.folder)!r} was begun without {name}. Go on with "
+                    "the same callbacks, or begin anew in another folder."
+                )
+            member.restore(state.meta["members"][name])
+
+    def _save(self, place: TrainingPlace) -> None:
+        arrays = arrays_of(self.model, metrics=place.step > 0)
+        broken = first_not_finite(self.model, arrays)
+        if broken is not None:
+            ended = place.epoch > self._place.epoch
+            raise not_finite(
+                self._place.epoch, self.steps_per_epoch if ended else place.step, broken
+            )
+        meta = {
+            "place": dataclasses.asdict(place),
+            "members": {type(member).__name__: member.state() for member in self.members},
+        }
+        step = place.epoch * self.steps_per_epoch + place.step
+        write_state(self.folder, State(step, {**arrays, **random_arrays()}, meta))
+        self._place, self._saved_at = place, time.monotonic()

@@ -1,0 +1,127 @@
+"""What would fail late, or in silence, told before a training starts."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from keras_tdn.data.records import RecordList
+from keras_tdn.models import TDNResNet
+from keras_tdn.training.recipe import Recipe
+
+logger = logging.getLogger("keras_tdn")
+
+MAX_SHOWN = 3
+
+
+def check_training(
+    model: Any,
+    train_records: RecordList,
+    validation_records: RecordList | None,
+    recipe: Recipe,
+    early_stopping: int | None,
+) -> None:
+    """Checks the arguments of `train` against each other; it documents them.
+
+    Videos in both lists leave a warning.
+
+    Raises:
+        ValueError: if they do not fit.
+    """
+    if not isinstance(model, TDNResNet) or not model.include_top:
+        raise ValueError(
+            "`train` trains a TDNResNet with its classifier, such as TDNResNet50 builds. "
+            f"Received: model={type(model).__name__}"
+            + (", include_top=False" if isinstance(model, TDNResNet) else "")
+        )
+    if not isinstance(recipe, Recipe):
+        raise ValueError(
+            "`recipe` is a Recipe, for example keras_tdn.training.recipes.finetune_small. "
+            f"Received: recipe={recipe!r}"
+        )
+    _check_records("training", train_records, model)
+    present = {record.label for record in train_records}
+    if len(present) < 2:
+        raise ValueError(
+            "There is nothing to tell apart: a training set needs videos of at least two classes. "
+            f"Received: {len(train_records)} videos, all of class {present.pop()}"
+        )
+    # Raises if a batch does not fill.
+    recipe.steps_per_epoch(train_records)
+    if validation_records is None:
+        if early_stopping is not None:
+            raise ValueError(
+                "Early stopping looks at validation videos, and there are none. Pass "
+                "`validation_records`, or leave `early_stopping` out."
+            )
+        return
+    _check_records("validation", validation_records, model)
+    _check_names(
+        "validation", validation_records.labels, "the training videos", train_records.labels
+    )
+    _warn_of_shared(train_records, validation_records)
+
+
+def _check_records(kind: str, records: Any, model: TDNResNet) -> None:
+    if not isinstance(records, RecordList) or not records:
+        empty = "an empty one" if isinstance(records, RecordList) else f"{records!r:.100}"
+        without = " To train without any, say so with None." if kind == "validation" else ""
+        raise ValueError(
+            f"`train` takes {kind} records as a RecordList with at least one video; load_records "
+            f"makes one of lists, folders and tuples.{without} Received: {empty}"
+        )
+    unlabelled = [record.path for record in records if record.label is None]
+    if unlabelled:
+        raise ValueError(
+            f"Training needs a label for each video, and {len(unlabelled)} of {len(records)} "
+            f"{kind} videos have none: {_shown(unlabelled)}. A list has one in the last column."
+        )
+    beyond = [record for record in records if (record.label or 0) >= model.classes]
+    if beyond:
+        named = [f"{record.path!r} has label {record.label}" for record in beyond[:MAX_SHOWN]]
+        raise ValueError(
+            f"The model has {model.classes} classes, so that labels are 0 to {model.classes - 1}, "
+            f"and {len(beyond)} of {len(records)} {kind} videos have others: {'; '.join(named)}. "
+            f"Build the model with classes={max((r.label or 0) for r in beyond) + 1} or more, or "
+            "mend the list."
+        )
+    _check_names(kind, records.labels, "the model", model.labels)
+
+
+def _check_names(
+    kind: str, names: tuple[str, ...] | None, other: str, others: tuple[str, ...] | None
+) -> None:
+    if names is None or others is None or tuple(names) == tuple(others):
+        return
+    differ = [
+        f"class {index} is {ours!r} and {theirs!r}"
+        for index, (ours, theirs) in enumerate(zip(names, others, strict=False))
+        if ours != theirs
+    ]
+    raise ValueError(
+        f"The class names of the {kind} videos are not those of {other}: there are {len(names)} "
+        f"and {len(others)}"
+        + (f", and {'; '.join(differ[:MAX_SHOWN])}" if differ else "")
+        + ". Pass the same `labels` to load_records for both lists, and to the model."
+    )
+
+
+def _warn_of_shared(train_records: RecordList, validation_records: RecordList) -> None:
+    trained = {os.path.realpath(record.path) for record in train_records}
+    shared = [
+        record.path for record in validation_records if os.path.realpath(record.path) in trained
+    ]
+    if shared:
+        logger.warning(
+            "%d of the %d validation videos are trained on as well, so that the accuracy will be "
+            "too good: %s",
+            len(shared),
+            len(validation_records),
+            _shown(shared),
+        )
+
+
+def _shown(paths: list[str]) -> str:
+    more = f" and {len(paths) - MAX_SHOWN} more" if len(paths) > MAX_SHOWN else ""
+    return ", ".join(map(repr, paths[:MAX_SHOWN])) + more

@@ -1,0 +1,256 @@
+"""Training on several devices of one machine, and on several machines."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import importlib.util
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+AUTO = "auto"
+# Keras' own variable; its others are KERAS_DISTRIBUTION_JOB_ADDRESSES and _PROCESS_ID.
+NUM_PROCESSES_VARIABLE = "KERAS_DISTRIBUTION_NUM_PROCESSES"
+# Device types of Keras that are worth taking all of unasked.
+ACCELERATORS = ("gpu", "tpu")
+
+HOW_PROCESSES_ARE_NAMED = (
+    "Pass the address of the first process, the number of processes and this one's number to "
+    "`join_processes`, or set KERAS_DISTRIBUTION_JOB_ADDRESSES, KERAS_DISTRIBUTION_NUM_PROCESSES "
+    "and KERAS_DISTRIBUTION_PROCESS_ID."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Devices:
+    """What a model is trained on.
+
+    Use it to give each process its part of the data.
+
+    Args:
+        num_devices: Devices of all processes together.
+        num_processes: Processes that train the model together.
+        process_index: Number of this process, from 0.
+        whole_batches: Whether every batch must have one and the same size, also in validation: an
+            array that lies on several devices is cut into equal parts.
+
+    Example:
+
+    >>> devices = Devices(num_devices=4, num_processes=2, process_index=1)
+    >>> devices.batch_size(64), devices.shard
+    (32, (1, 2))
+    """
+
+    num_devices: int = 1
+    num_processes: int = 1
+    process_index: int = 0
+    whole_batches: bool = False
+
+    @property
+    def shard(self) -> tuple[int, int]:
+        """The part of the records that this process reads: `make_dataset`'s `shard`."""
+        return self.process_index, self.num_processes
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes logs and checkpoints."""
+        return self.process_index == 0
+
+    def batch_size(self, batch_size: int) -> int:
+        """How many clips of a batch this process reads: `make_dataset`'s `batch_size`.
+
+        Args:
+            batch_size: Clips in a batch of all devices together.
+
+        Raises:
+            ValueError: if the batch cannot be divided among the devices.
+        """
+        if batch_size % self.num_devices:
+            nearest = max(1, batch_size // self.num_devices) * self.num_devices
+            raise ValueError(
+                f"A batch is divided among {self.num_devices} devices, each of which gets as many "
+                f"clips. Received: batch_size={batch_size}. Use {nearest} or another multiple."
+            )
+        return batch_size // self.num_processes
+
+
+@contextlib.contextmanager
+def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
+    """Has a model trained on several devices, each with its part of every batch.
+
+    Use it around all that concerns the model: building, `compile`, `fit`, `evaluate`, saving. On
+    TensorFlow it is the scope of a `tf.distribute.MirroredStrategy`, on JAX that of a
+    `keras.distribution.DataParallel`; on one device it is nothing at all. After `join_processes`,
+    or with Keras' environment variables for several processes, it spans the devices of all.
+
+    Args:
+        devices: `"auto"` for all GPUs (or TPUs) that there are, or the number of devices. Without
+            GPUs these are CPUs, of which there is one unless you configured more.
+
+    Yields:
+        `Devices`: how many there are, and which records this process reads.
+
+    Raises:
+        ValueError: if there are not so many devices, the backend has no training on several, or
+            the processes cannot be joined.
+
+    Example:
+
+    >>> with device_scope() as devices:
+    ...     model = keras_tdn.TDNResNet50(weights="imagenet", classes=records.num_classes)
+    ...     recipe.compile(model, steps)
+    ...     train = recipe.make_dataset(
+    ...         records,
+    ...         model.clip_spec,
+    ...         training=True,
+    ...         batch_size=devices.batch_size(recipe.batch_size),
+    ...         shard=devices.shard,
+    ...     )
+    ...     model.fit(train, epochs=recipe.epochs, steps_per_epoch=steps)
+    """
+    if devices != AUTO and (
+        isinstance(devices, bool) or not isinstance(devices, int) or devices < 1
+    ):
+        raise ValueError(
+            f'`devices` is "{AUTO}" or a positive number of devices. Received: {devices!r}'
+        )
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        keep_tensorflow_off_gpus()
+    if backend not in ("tensorflow", "jax"):
+        if devices not in (AUTO, 1):
+            raise ValueError(
+                f"Keras has no training on several devices with the {backend} backend. Set "
+                "KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax, or use one device. "
+                f"Received: devices={devices}"
+            )
+        yield Devices()
+        return
+    num_processes, process_index = _processes()
+    names = _chosen_devices(devices, num_processes)
+    if len(names) == 1:
+        yield Devices()
+    elif backend == "tensorflow":
+        with _mirrored_strategy(tuple(names)).scope():
+            yield Devices(len(names))
+    else:
+        # Each process reads its own records, so there is nothing left to be divided.
+        distribution = keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
+        with distribution.scope():
+            yield Devices(len(names), num_processes, process_index, whole_batches=True)
+
+
+def join_processes(
+    address: str | None = None, num_processes: int | None = None, process_id: int | None = None
+) -> None:
+    """Joins this process to others that train one model together, on the JAX backend.
+
+    Use it before anything is computed, and then `device_scope`. Every process runs the same
+    program. It is not needed if Keras' environment variables are set: `device_scope` does it.
+
+    Args:
+        address: `host:port` of the first process; `None` takes `KERAS_DISTRIBUTION_JOB_ADDRESSES`.
+        num_processes: Number of processes; `None` takes `KERAS_DISTRIBUTION_NUM_PROCESSES`.
+        process_id: Number of this one, from 0; `None` takes `KERAS_DISTRIBUTION_PROCESS_ID`.
+
+    Raises:
+        ValueError: if the backend is not JAX, something has been computed already, the others do
+            not come, or no number of processes is told.
+
+    Example:
+
+    >>> join_processes("10.0.0.1:1234", num_processes=2, process_id=0)
+    """
+    backend = keras.backend.backend()
+    if backend != "jax":
+        raise ValueError(
+            "Several processes train together on the JAX backend only: set KERAS_BACKEND=jax. "
+            "Keras' own training loop fails under TensorFlow's MultiWorkerMirroredStrategy. "
+            f"Received: backend {backend}"
+        )
+    # Keras would take it from there as well, but not say what is missing.
+    if num_processes is None and not os.environ.get(NUM_PROCESSES_VARIABLE):
+        raise ValueError(f"How many processes there are is not known. {HOW_PROCESSES_ARE_NAMED}")
+    try:
+        keras.distribution.initialize(address, num_processes, process_id)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"This process could not be joined to the others: {error} {HOW_PROCESSES_ARE_NAMED} "
+            "That comes first in the program, before a model is built or a seed is drawn."
+        ) from error
+
+
+def keep_tensorflow_off_gpus() -> None:
+    """Has TensorFlow make the clips on CPUs, and leave the GPUs to another backend.
+
+    TensorFlow takes all of their memory for itself when it first computes anything, which in
+    training with JAX or PyTorch is input alone. `device_scope` does this. It is too late, and does
+    nothing, when TensorFlow has computed something already.
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        return
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")
+
+
+def num_replicas() -> int:
+    """Copies of the model that TensorFlow trains side by side; 1 on other backends.
+
+    On JAX there is one model, whose arrays lie on several devices.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _processes() -> tuple[int, int]:
+    """How many processes there are, and which of them this is."""
+    several = os.environ.get(NUM_PROCESSES_VARIABLE, "1") != "1"
+    if keras.backend.backend() != "jax":
+        if several:
+            join_processes()
+        return 1, 0
+    import jax
+
+    if several and not jax.distributed.is_initialized():
+        join_processes()
+    return jax.process_count(), jax.process_index()
+
+
+def _chosen_devices(devices: int | str, num_processes: int) -> list[str]:
+    names = keras.distribution.list_devices()
+    if num_processes > 1:
+        if devices not in (AUTO, len(names)):
+            raise ValueError(
+                f"{num_processes} processes train on all of their devices, {len(names)} together. "
+                f'Pass "{AUTO}". Received: devices={devices}'
+            )
+        return names
+    if devices == AUTO:
+        return names if names[0].startswith(ACCELERATORS) else names[:1]
+    count = int(devices)
+    if count > len(names):
+        raise ValueError(
+            f"There are not so many devices: {', '.join(names)}. Received: devices={devices}"
+        )
+    return names[:count]
+
+
+@functools.cache
+def _mirrored_strategy(names: tuple[str, ...]) -> Any:
+    """The strategy of these devices, one in a process.
+
+    The collective operations of a second one would have the numbers of the first's, and end with
+    "Shape mismatch in the collective instance".
+    """
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(names)

@@ -1,0 +1,106 @@
+"""The end of a training: a preset, and what it came to."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import keras_tdn
+from keras_tdn.data.failures import read_failures
+from keras_tdn.data.records import RecordList
+from keras_tdn.pretrained import save_preset
+from keras_tdn.pretrained.card import TDN_CITATION, Accuracy, PresetCard
+from keras_tdn.pretrained.weights import load_weights
+from keras_tdn.pretrained.weights_file import load_weights_file
+from keras_tdn.training.callbacks import BEST_FILE, LAST_FILE, Checkpoints, EpochLog, InputTiming
+from keras_tdn.training.recipe import TOP_K, Recipe
+from keras_tdn.training.result import TrainingResult
+from keras_tdn.training.run_folder import FAILURES_FILE, PRESET_FOLDER, RESULT_FILE
+
+logger = logging.getLogger("keras_tdn")
+
+
+def finish_training(
+    model: Any,
+    folder: Path,
+    recipe: Recipe,
+    callbacks: list[keras.callbacks.Callback],
+    train_records: RecordList,
+    validation_records: RecordList | None,
+    card: PresetCard | None,
+    whole_batches: bool,
+) -> TrainingResult:
+    """Loads the best weights, or the last, into the model, and writes the preset and the result."""
+    log, checkpoints, timing = (
+        next(callback for callback in callbacks if isinstance(callback, kind))
+        for kind in (EpochLog, Checkpoints, InputTiming)
+    )
+    best = checkpoints.best_epoch
+    file = folder / (LAST_FILE if best is None else BEST_FILE)
+    load_weights_file(model, str(file), repr(str(file)))
+    epoch = len(log.rows) if best is None else best
+    failures = tuple(read_failures(folder / FAILURES_FILE))
+    bad = {failure.path for failure in failures}
+    row = log.rows[epoch - 1]
+    measured = sum(record.path not in bad for record in validation_records or ())
+    if whole_batches:
+        measured -= measured % recipe.batch_size
+    result = TrainingResult(
+        output=folder,
+        preset=folder / PRESET_FOLDER,
+        epochs=len(log.rows),
+        epoch=epoch,
+        top1=row.get("val_top1"),
+        # The first five of five classes are all there are, and it is not measured.
+        top5=row.get(f"val_top{TOP_K}", None if validation_records is None else 1.0),
+        num_validation=measured,
+        stopped_early=len(log.rows) < recipe.epochs,
+        history=tuple(log.rows),
+        failures=failures,
+        seconds=timing.seconds,
+        share_waited=timing.share_waited,
+    )
+    save_preset(
+        model,
+        result.preset,
+        labels=train_records.labels if train_records.num_classes == model.classes else None,
+        card=_filled_in(card or PresetCard(), model, recipe, result, train_records),
+        overwrite=True,
+    )
+    result.write(folder / RESULT_FILE)
+    return result
+
+
+def finished_training(model: Any, folder: Path) -> TrainingResult | None:
+    """What a training that is done came to, its weights loaded; `None` if it is not done."""
+    preset = folder / PRESET_FOLDER
+    result = TrainingResult.read(folder / RESULT_FILE, preset)
+    if result is None or not preset.is_dir():
+        return None
+    logger.info("The training in %s is done; nothing was trained.", folder)
+    load_weights(model, preset)
+    return result
+
+
+def _filled_in(
+    card: PresetCard, model: Any, recipe: Recipe, result: TrainingResult, train_records: RecordList
+) -> PresetCard:
+    source = (
+        f"Trained with keras_tdn {keras_tdn.__version__} by the recipe {recipe.name!r}, epoch "
+        f"{result.epoch} of {result.epochs}, on {len(train_records)} videos"
+    )
+    measured: tuple[Accuracy, ...] = ()
+    if result.top1 is not None and result.top5 is not None:
+        source += f"; accuracy measured on {result.num_validation} validation videos"
+        accuracy = Accuracy(model.num_segments, 1, 1, 100 * result.top1, 100 * result.top5)
+        measured = (accuracy,)
+    return dataclasses.replace(
+        card,
+        source=card.source or f"{source}.",
+        measured=card.measured or measured,
+        citation=card.citation or TDN_CITATION,
+    )

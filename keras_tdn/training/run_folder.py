@@ -1,0 +1,193 @@
+"""The folder of a training, and what the training in it was begun with."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_tdn.data.packing.storage import locked
+from keras_tdn.data.records import RecordList
+from keras_tdn.training.callbacks import BEST_FILE, LAST_FILE, LOG_FILE
+from keras_tdn.training.callbacks.tensorboard import FOLDER as TENSORBOARD_FOLDER
+from keras_tdn.training.durable import remove_unfinished, written_durably
+
+logger = logging.getLogger("keras_tdn")
+
+RUN_FILE = "run.json"
+RESULT_FILE = "result.json"
+FAILURES_FILE = "failures.jsonl"
+STATE_FOLDER = "state"
+PRESET_FOLDER = "preset"
+OWN_NAMES = (
+    *(RUN_FILE, RESULT_FILE, FAILURES_FILE, STATE_FOLDER, PRESET_FOLDER),
+    *(BEST_FILE, LAST_FILE, LOG_FILE, TENSORBOARD_FOLDER),
+)
+BEFORE_TRAINING = (RUN_FILE, FAILURES_FILE)
+
+# What decides the bits and cannot be passed as an argument: told, not refused.
+VERSIONS = "versions"
+PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch")
+# Arguments of `make_dataset` that change nothing but the pace, or what is given up.
+NO_MATTER = ("num_parallel_calls", "failure_report", "max_failure_share")
+MAX_SHOWN = 8
+
+
+def describe_run(
+    model: Any,
+    train_records: RecordList,
+    validation_records: RecordList | None,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """All that a training depends on, as JSON holds it."""
+    for name in NO_MATTER:
+        arguments.get("dataset_arguments", {}).pop(name, None)
+    content = {
+        "backend": keras.backend.backend(),
+        "model": model.get_config(),
+        "clip_spec": model.clip_spec.to_config(),
+        "train_records": _describe_records(train_records),
+        "validation_records": (
+            None if validation_records is None else _describe_records(validation_records)
+        ),
+        **arguments,
+        VERSIONS: {name: _version(name) for name in PACKAGES},
+    }
+    return json.loads(json.dumps(content, default=_as_json))
+
+
+@contextlib.contextmanager
+def run_folder(
+    output: str | os.PathLike[str], run: Mapping[str, Any], resume: bool
+) -> Iterator[Path]:
+    """The folder of a training, held for this process alone.
+
+    Args:
+        output: The folder; it is made if needed.
+        run: What `describe_run` gave.
+        resume: Whether to go on with the training in it, if there is one.
+
+    Raises:
+        ValueError: if it cannot be written, if another process trains in it, if there is a
+            training in it and `resume` is false, or if that was begun with something else.
+    """
+    folder = Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(None, "Permission denied")
+    except OSError as error:
+        raise ValueError(
+            f"The output folder {str(folder)!r} cannot be written to: {error.strerror}. Choose "
+            "another place."
+        ) from error
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder))
+        except ValueError:
+            raise ValueError(
+                f"Another process is training in {str(folder)!r}. Wait for it, or choose another "
+                "folder."
+            ) from None
+        _begin(folder, run, resume)
+        yield folder
+
+
+def _begin(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
+    remove_unfinished(folder)
+    state = folder / STATE_FOLDER
+    if state.is_dir():
+        remove_unfinished(state)
+        if not any(state.iterdir()):
+            state.rmdir()
+    taken = [name for name in OWN_NAMES if (folder / name).exists()]
+    # Where nothing was trained yet, nothing can be lost.
+    trained = [name for name in taken if name not in BEFORE_TRAINING]
+    if trained and not resume:
+        raise ValueError(
+            f"There is a training in {str(folder)!r} already ({', '.join(trained)}). Go on with it "
+            "by resume=True (on the command line --resume), or choose another folder."
+        )
+    if trained and RUN_FILE not in taken:
+        raise ValueError(
+            f"{str(folder)!r} has no {RUN_FILE}, which a training to go on with would have, but "
+            f"{', '.join(trained)}. Choose another folder."
+        )
+    if not trained:
+        with written_durably(folder / RUN_FILE) as new:
+            new.write_text(json.dumps(run, indent=1) + "\n")
+        return
+    try:
+        begun = json.loads((folder / RUN_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{str(folder / RUN_FILE)!r} cannot be read ({error}), so that it is not known what "
+            "the training was begun with. Start anew in another folder."
+        ) from error
+    _check_same(folder, begun, run)
+
+
+def _check_same(folder: Path, begun: Any, run: Mapping[str, Any]) -> None:
+    differences = list(_differences("", begun, run))
+    versions = [line for line in differences if line.startswith(VERSIONS)]
+    others = [line for line in differences if not line.startswith(VERSIONS)]
+    if versions:
+        logger.warning(
+            "The training in %s was begun with other software, so that the last bits may differ "
+            "from what it would have given: %s",
+            folder,
+            "; ".join(versions),
+        )
+    if others:
+        more = f"; and {len(others) - MAX_SHOWN} more" if len(others) > MAX_SHOWN else ""
+        raise ValueError(
+            f"The training in {str(folder)!r} was begun with other arguments: "
+            f"{'; '.join(others[:MAX_SHOWN])}{more}. Pass those it was begun with, or start anew "
+            "in another folder."
+        )
+
+
+def _differences(where: str, begun: Any, now: Any) -> Iterator[str]:
+    if isinstance(begun, dict) and isinstance(now, dict):
+        for name in sorted({*begun, *now}):
+            inner = f"{where}.{name}" if where else name
+            yield from _differences(inner, begun.get(name), now.get(name))
+    elif begun != now:
+        yield f"{where} was {_short(begun)} and is {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _describe_records(records: RecordList) -> dict[str, Any]:
+    # Relative, so that the videos may be moved from one day to the next.
+    root = os.path.commonpath([os.path.dirname(record.path) for record in records])
+    rows = [[os.path.relpath(record.path, root), record.label, record.index] for record in records]
+    content = json.dumps([rows, records.labels]).encode("utf-8", "surrogateescape")
+    return {"videos": len(records), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _as_json(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        # The class tells schedules apart whose fields are alike.
+        return {"class": type(value).__name__, **vars(value)}
+    # Not the text of an object, which may have its address in it.
+    return value if isinstance(value, str) else f"{type(value).__module__}.{type(value).__name__}"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,129 @@
+"""States of a training on the disk: each whole, checked by its hash, the one before it kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_tdn.data.packing.storage import sha256_of
+from keras_tdn.training.durable import written_durably
+
+logger = logging.getLogger("keras_tdn")
+
+# The name tells the order and the content: no second file that could disagree.
+PATTERN = re.compile(r"(\d{10})-([0-9a-f]{64})\.npz")
+KEPT = 2
+
+META = "meta"
+BFLOAT16 = "bfloat16"
+READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What a training was at one moment.
+
+    Args:
+        step: Batches since the start of the training.
+        arrays: All that is numbers, by name.
+        meta: All else, as JSON holds it.
+    """
+
+    step: int
+    arrays: Mapping[str, np.ndarray]
+    meta: Mapping[str, Any]
+
+
+def write_state(folder: Path, state: State) -> None:
+    """Writes a state; the ones before it, but the latest, are removed when it is safe.
+
+    A process that is killed at any moment, or a full disk, leaves the earlier states as they were.
+
+    Args:
+        folder: Where states lie; it is made if needed.
+        state: What to write.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    with written_durably(folder / "state.npz", lambda new: _name(state.step, new)) as new:
+        np.savez(new, allow_pickle=False, **_storable(state))
+    for path in _newest_first(folder)[KEPT:]:
+        path.unlink()
+
+
+def read_newest_state(folder: Path) -> State | None:
+    """The newest state that is whole, or `None` if there is no state at all.
+
+    A damaged one is passed over with a warning, for the one before it.
+
+    Args:
+        folder: Where `write_state` wrote.
+
+    Raises:
+        ValueError: if there are states and all are damaged.
+    """
+    paths = _newest_first(folder)
+    for path in paths:
+        try:
+            return _read(path)
+        except READ_ERRORS as error:
+            logger.warning(
+                "The training state %s is damaged (%s) and is passed over.",
+                path,
+                " ".join(str(error).split())[:200],
+            )
+    if paths:
+        raise ValueError(
+            f"None of the {len(paths)} training states in {str(folder)!r} can be read: they are "
+            "damaged. Start anew in another folder; a last or best checkpoint beside them can be "
+            "given as weights."
+        )
+    return None
+
+
+def _name(step: int, file: Path) -> str:
+    return f"{step:010d}-{sha256_of(file)}.npz"
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    found = [(PATTERN.fullmatch(path.name), path) for path in folder.iterdir()]
+    steps = [(int(match[1]), path.stat().st_mtime_ns, path) for match, path in found if match]
+    return [path for *_, path in sorted(steps, reverse=True)]
+
+
+def _storable(state: State) -> dict[str, np.ndarray]:
+    arrays, halves = {}, []
+    for name, array in state.arrays.items():
+        if array.dtype.name == BFLOAT16:
+            # NumPy's file format has no such type; its bits are kept.
+            halves.append(name)
+            array = array.view(np.uint16)
+        arrays[name] = array
+    meta = {"step": state.step, BFLOAT16: halves, **state.meta}
+    text = json.dumps(meta).encode()
+    return {**arrays, META: np.frombuffer(text, np.uint8)}
+
+
+def _read(path: Path) -> State:
+    match = PATTERN.fullmatch(path.name)
+    if match is None or sha256_of(path) != match[2]:
+        raise ValueError("its content is not what its name says")
+    with np.load(path, allow_pickle=False) as content:
+        meta = json.loads(content[META].tobytes())
+        arrays = {name: content[name] for name in content.files if name != META}
+    for name in meta.pop(BFLOAT16):
+        import ml_dtypes
+
+        arrays[name] = arrays[name].view(ml_dtypes.bfloat16)
+    return State(meta.pop("step"), arrays, meta)

@@ -1,0 +1,181 @@
+"""A whole training in one call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from keras_tdn.data.records import RecordList
+from keras_tdn.models import TDNResNet
+from keras_tdn.pretrained.card import PresetCard
+from keras_tdn.training.callbacks import TrainingState
+from keras_tdn.training.callbacks.tensorboard import check_tensorboard
+from keras_tdn.training.checks import check_training
+from keras_tdn.training.class_weights import class_weights
+from keras_tdn.training.determinism import make_deterministic
+from keras_tdn.training.finish import finish_training, finished_training
+from keras_tdn.training.input_errors import input_errors_in_words
+from keras_tdn.training.interruption import saving_when_interrupted
+from keras_tdn.training.recipe import Recipe
+from keras_tdn.training.result import TrainingResult
+from keras_tdn.training.run_folder import (
+    FAILURES_FILE,
+    STATE_FOLDER,
+    describe_run,
+    run_folder,
+)
+
+
+def train(
+    model: TDNResNet,
+    train_records: RecordList,
+    validation_records: RecordList | None,
+    recipe: Recipe,
+    output: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    early_stopping: int | None = None,
+    class_weight: str | Mapping[int, float] | None = None,
+    tensorboard: bool = False,
+    save_every: int | None = None,
+    progress: bool = True,
+    deterministic: bool = False,
+    card: PresetCard | None = None,
+    dataset_arguments: Mapping[str, Any] | None = None,
+    compile_arguments: Mapping[str, Any] | None = None,
+) -> TrainingResult:
+    """Trains a model by a recipe, and leaves a preset.
+
+    Use it for a training that you can leave alone: all that can be wrong is told first, it goes on
+    after any interruption as if there had been none, and what it came to is written down. All of it
+    can be had in plain `model.fit` as well, with `recipe.compile`, `recipe.make_dataset`,
+    `recipe.callbacks` and `TrainingState`.
+
+    In `output` are then: `preset`, for `load_preset` and `weights=`; `best.weights.h5` and
+    `last.weights.h5`, averaged if the recipe does that; `log.csv`; `result.json`; `run.json`, what
+    the training was begun with; `failures.jsonl`, the videos that could not be read; and `state`,
+    which is only needed to go on and may be deleted when all is done.
+
+    Args:
+        model: A `TDNResNet` with a classifier. Its `clip_spec` says how clips are cut.
+        train_records: Videos with labels.
+        validation_records: Videos that accuracy is measured on after each epoch, with one clip
+            and one crop of each; `None` for none.
+        recipe: How to train. It says all but the model and the data.
+        output: Folder that is written to.
+        seed: Where the order of the videos and all that is drawn from them starts. Weights and
+            dropout have the seed of `keras.utils.set_random_seed` when the model is built.
+        resume: Whether to go on with the training in `output`. If there is none, one begins.
+        early_stopping: Epochs without a better accuracy after which training ends; `None` goes on
+            to the end.
+        class_weight: `"balanced"`, or a mapping of class indices to factors of the loss.
+        tensorboard: Whether to write logs for TensorBoard.
+        save_every: Steps from one state to the next; `None` saves at the end of each epoch and
+            every five minutes.
+        progress: Whether to show progress on standard error.
+        deterministic: Whether to use slower operations that give the same bits each time on a GPU.
+            On a CPU they do so anyway.
+        card: Licence, data set and source for the preset; the accuracy is filled in.
+        dataset_arguments: More arguments of `make_dataset`, such as `num_parallel_calls`.
+        compile_arguments: More arguments of `model.compile`, such as `jit_compile`.
+
+    Returns:
+        A `TrainingResult`. The model then has the weights of the preset.
+
+    Raises:
+        ValueError: if the arguments do not fit each other, or the training in `output` cannot be
+            gone on with; `TrainingDivergedError` if the loss becomes NaN.
+        OSError: if something cannot be written, as on a full disk. What was trained is kept.
+        KeyboardInterrupt: after Ctrl-C, when the state is saved.
+
+    Example:
+
+    >>> model = keras_tdn.TDNResNet50(weights="imagenet", classes=records.num_classes)
+    >>> result = train(model, records, validation, recipes.finetune_small, "run")
+    >>> result.top1, result.preset
+    (0.81, PosixPath('run/preset'))
+    """
+    check_training(model, train_records, validation_records, recipe, early_stopping)
+    weights = class_weights(train_records, class_weight, model.classes)
+    if weights is not None and (recipe.mixup_alpha or recipe.cutmix_alpha):
+        raise ValueError(
+            "A clip that is mixed of two classes has no class weight of its own. Leave "
+            "`class_weight` out, or mixup_alpha and cutmix_alpha of the recipe."
+        )
+    if tensorboard:
+        check_tensorboard()
+    steps = recipe.steps_per_epoch(train_records)
+    run = describe_run(
+        model,
+        train_records,
+        validation_records,
+        recipe=recipe,
+        seed=seed,
+        early_stopping=early_stopping,
+        class_weight=weights,
+        deterministic=deterministic,
+        dataset_arguments=dict(dataset_arguments or {}),
+        compile_arguments=dict(compile_arguments or {}),
+    )
+    if deterministic:
+        make_deterministic(seed)
+    with run_folder(output, run, resume) as folder:
+        result = finished_training(model, folder)
+        if result is not None:
+            return result
+        state = TrainingState(
+            folder / STATE_FOLDER,
+            epochs=recipe.epochs,
+            steps_per_epoch=steps,
+            save_every=save_every,
+        )
+        recipe.compile(model, steps, **(compile_arguments or {}))
+        callbacks = recipe.callbacks(
+            folder,
+            state=state,
+            early_stopping=early_stopping,
+            tensorboard=tensorboard,
+            progress=progress,
+        )
+        common = {
+            "seed": seed,
+            "failure_report": folder / FAILURES_FILE,
+            **(dataset_arguments or {}),
+        }
+        validation = None
+        if validation_records is not None:
+            validation = recipe.make_dataset(
+                validation_records, model.clip_spec, training=False, **common
+            )
+        with saving_when_interrupted(state), input_errors_in_words():
+            for span in state.spans():
+                clips = recipe.make_dataset(
+                    train_records,
+                    model.clip_spec,
+                    training=True,
+                    start=span.start,
+                    positions=state.positions,
+                    **common,
+                )
+                model.fit(
+                    clips,
+                    validation_data=validation,
+                    class_weight=weights,
+                    callbacks=callbacks,
+                    # The data set has an order of its own, and Keras would say so.
+                    shuffle=False,
+                    verbose=0,
+                    **span.fit_arguments,
+                )
+        return finish_training(
+            model,
+            folder,
+            recipe,
+            callbacks,
+            train_records,
+            validation_records,
+            card,
+            whole_batches=bool(common.get("drop_remainder")),
+        )

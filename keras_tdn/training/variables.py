@@ -1,0 +1,151 @@
+"""The variables of a model in training, as arrays and back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+MODEL, OPTIMIZER, METRICS = "model", "optimizer", "metrics"
+
+
+def sync(model: keras.Model) -> None:
+    """Makes a model's variables hold their present values in the middle of `fit`.
+
+    On JAX, `fit` keeps them elsewhere meanwhile.
+    """
+    if keras.backend.backend() == "jax":
+        model.jax_state_sync()
+
+
+def build_optimizer(model: keras.Model) -> None:
+    """Makes the optimizer's variables, which `fit` would do in its first step."""
+    if model.optimizer.built:
+        return
+    with _scope(model):
+        model.optimizer.build(model.trainable_variables)
+
+
+def build_metrics(model: keras.Model, label_spec: Any) -> None:
+    """Makes the metrics' variables, which `fit` on TensorFlow does in its first step.
+
+    Args:
+        model: A compiled model.
+        label_spec: `tf.TensorSpec` of the labels of a batch.
+    """
+    if _metrics_built(model):
+        return
+    labels = np.zeros((1, *label_spec.shape[1:]), label_spec.dtype.as_numpy_dtype)
+    scores = np.zeros((1, *model.output_shape[1:]), "float32")
+    model.compute_metrics(x=None, y=keras.ops.array(labels), y_pred=keras.ops.array(scores))
+    model.reset_metrics()
+
+
+def arrays_of(model: keras.Model, *, metrics: bool) -> dict[str, np.ndarray]:
+    """Values of a model's and its optimizer's variables, and of its metrics'.
+
+    The model's include the seeds of its random layers; the optimizer's are momentum, averages,
+    accumulated gradients, its count of steps and the scale of the loss.
+    """
+    arrays = {}
+    for group, variables in _groups(model, metrics).items():
+        for index, variable in enumerate(variables):
+            arrays[f"{group}/{index:05d}"] = keras.ops.convert_to_numpy(variable)
+    return arrays
+
+
+def assign_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray], *, metrics: bool) -> None:
+    """Gives variables the values that `arrays_of` took.
+
+    Raises:
+        ValueError: if they are another model's or optimizer's.
+    """
+    for group, variables in _groups(model, metrics).items():
+        names = sorted(name for name in arrays if name.startswith(f"{group}/"))
+        shapes = [tuple(arrays[name].shape) for name in names]
+        if shapes != [tuple(variable.shape) for variable in variables]:
+            raise ValueError(
+                f"The training state does not fit: its {group} has {len(shapes)} variables, and "
+                f"here are {len(variables)}, or some are of another shape. Compile the same model "
+                "as the training was begun with, or begin anew in another folder."
+            )
+        for name, variable in zip(names, variables, strict=True):
+            variable.assign(arrays[name])
+
+
+def first_not_finite(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> str | None:
+    """The path of a weight that is NaN or infinite, or `None`."""
+    for index, variable in enumerate(model.variables):
+        array = arrays[f"{MODEL}/{index:05d}"]
+        # NumPy's own functions do not take bfloat16.
+        if array.dtype.kind in "fV" and not np.all(np.isfinite(array.astype(np.float32))):
+            return variable.path
+    return None
+
+
+def averages_weights(model: keras.Model) -> bool:
+    """Whether the optimizer keeps an average of the weights."""
+    optimizer = model.optimizer
+    # Mixed precision wraps the optimizer in one that scales the loss.
+    return bool(getattr(getattr(optimizer, "inner_optimizer", optimizer), "use_ema", False))
+
+
+@contextlib.contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Within the block, the weights are their averages, where the optimizer keeps them.
+
+    Only what is trained by gradients has an average; batch norms keep moving ones anyway.
+    """
+    saved = take_averages(model)
+    try:
+        yield
+    finally:
+        put_back(model, saved)
+
+
+def take_averages(model: keras.Model) -> Sequence[np.ndarray] | None:
+    """Replaces weights by their averages; gives what they were, for `put_back`.
+
+    `keras.callbacks.SwapEMAWeights` adds and subtracts on TensorFlow, which rounds: training would
+    go on from weights that are not quite the same.
+    """
+    # Before the first step the averages are zero.
+    if not averages_weights(model) or not _copy(model.optimizer.iterations):
+        return None
+    saved = [_copy(weight) for weight in model.trainable_weights]
+    model.optimizer.finalize_variable_values(model.trainable_weights)
+    if keras.backend.backend() == "jax":
+        # Weights and averages are one array now, which evaluation gives away to be overwritten.
+        for weight in model.trainable_weights:
+            weight.assign(_copy(weight))
+    return saved
+
+
+def put_back(model: keras.Model, saved: Sequence[np.ndarray] | None) -> None:
+    """Undoes `take_averages`."""
+    if saved is not None:
+        for weight, array in zip(model.trainable_weights, saved, strict=True):
+            weight.assign(array)
+
+
+def _copy(variable: Any) -> np.ndarray:
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def _groups(model: keras.Model, metrics: bool) -> dict[str, list[Any]]:
+    groups = {MODEL: list(model.variables), OPTIMIZER: list(model.optimizer.variables)}
+    if metrics:
+        groups[METRICS] = list(model.metrics_variables)
+    return groups
+
+
+def _metrics_built(model: keras.Model) -> bool:
+    return all(getattr(metric, "built", True) for metric in model.metrics)
+
+
+def _scope(model: keras.Model) -> Any:
+    strategy = getattr(model, "_distribute_strategy", None)
+    return contextlib.nullcontext() if strategy is None else strategy.scope()

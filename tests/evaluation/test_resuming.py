@@ -1,0 +1,272 @@
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluation_toys import NAMES, toy
+
+from keras_tdn.data.records import Record, RecordList
+from keras_tdn.evaluation import evaluate, load_scores
+from keras_tdn.evaluation.evaluation import Evaluation
+from keras_tdn.evaluation.score_log import TITLE, ScoreLog
+from keras_tdn.evaluation.scoring import Scorer
+from keras_tdn.specs import ClipSpec, ViewSpec
+
+VIEWS = ViewSpec(num_clips=3, num_crops=3)
+OUTPUTS = ("scores.npz", "report.json", "report.html")
+# 8 videos of 9 views in 18 batches of 4, three of which have views of bad videos alone.
+BATCHES = 15
+NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "2"))
+TESTS = Path(__file__).parents[1]
+
+
+class StoppedError(Exception):
+    pass
+
+
+def run(model, records, folder, **options):
+    return evaluate(model, records, VIEWS, batch_size=4, output=folder, progress=False, **options)
+
+
+def content(folder):
+    return {name: (folder / name).read_bytes() for name in OUTPUTS}
+
+
+@pytest.fixture
+def stop_after(monkeypatch):
+    """Lets so many batches be scored, then raises; counts those that were."""
+    score = Scorer.score
+    counts = {"scored": 0, "limit": None}
+
+    def counted(self, clips):
+        if counts["scored"] == counts["limit"]:
+            raise StoppedError
+        counts["scored"] += 1
+        return score(self, clips)
+
+    monkeypatch.setattr(Scorer, "score", counted)
+
+    def set_limit(limit):
+        counts["limit"], counts["scored"] = limit, 0
+        return counts
+
+    return set_limit
+
+
+@pytest.fixture(scope="module")
+def expected(model, some_bad, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("expected")
+    run(model, some_bad, folder)
+    return content(folder)
+
+
+def test_what_is_stopped_goes_on(model, some_bad, expected, stop_after, tmp_path):
+    done = 0
+    for limit in (1, 3, 4):
+        counts = stop_after(limit)
+        with pytest.raises(StoppedError):
+            run(model, some_bad, tmp_path, resume=True)
+        done += counts["scored"]
+        assert {path.name for path in tmp_path.iterdir()} == {"scores.log"}
+    counts = stop_after(None)
+    run(model, some_bad, tmp_path, resume=True)
+    assert done + counts["scored"] == BATCHES
+    assert content(tmp_path) == expected
+    # Once more there is nothing left to do.
+    counts = stop_after(0)
+    run(model, some_bad, tmp_path, resume=True)
+    assert content(tmp_path) == expected
+
+
+def test_a_damaged_log_counts_up_to_the_damage(model, some_bad, expected, stop_after, tmp_path):
+    rng = np.random.default_rng(0)
+    log = tmp_path / "scores.log"
+    stop_after(12)
+    with pytest.raises(StoppedError):
+        run(model, some_bad, tmp_path)
+    whole = log.read_bytes()
+    start = whole.index(b"\n", len(TITLE)) + 1
+    identity = Evaluation(model, some_bad, VIEWS).identity
+    with ScoreLog(log, identity, 72, 3, resume=True) as opened:
+        all_done = opened.num_done
+    assert all_done >= 48
+    for place in [start, start + 3, len(whole) - 1, *rng.integers(start, len(whole), 4)]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        for broken in (whole[:place], bytes(damaged), whole[:place] + bytes(100)):
+            log.write_bytes(broken)
+            with ScoreLog(log, identity, 72, 3, resume=True) as opened:
+                assert opened.num_done < all_done
+            # What remains is the beginning of the log, to the byte.
+            assert whole.startswith(log.read_bytes())
+    stop_after(None)
+    run(model, some_bad, tmp_path, resume=True)
+    assert content(tmp_path) == expected
+
+
+def test_another_batch_size_may_go_on(model, some_bad, stop_after, tmp_path):
+    stop_after(5)
+    with pytest.raises(StoppedError):
+        run(model, some_bad, tmp_path / "a")
+    stop_after(None)
+    evaluate(
+        model, some_bad, VIEWS, batch_size=8, output=tmp_path / "a", resume=True, progress=False
+    )
+    run(model, some_bad, tmp_path / "b")
+    one, other = load_scores(tmp_path / "a"), load_scores(tmp_path / "b")
+    np.testing.assert_allclose(one.view_scores, other.view_scores, rtol=1e-5)
+
+
+def test_a_video_that_has_become_unreadable_is_left_out_whole(
+    model, some_bad, stop_after, tmp_path
+):
+    moved = tmp_path / "moved.mp4"
+    moved.write_bytes(Path(some_bad[0].path).read_bytes())
+    records = RecordList([Record(str(moved), 0), some_bad[2]], NAMES)
+    stop_after(1)
+    with pytest.raises(StoppedError):
+        run(model, records, tmp_path / "results")
+    moved.unlink()
+    stop_after(None)
+    report = run(model, records, tmp_path / "results", resume=True)
+    assert (report.num_scored, report.num_listed) == (1, 2)
+    assert "there is no such file" in report.failures[0].reason
+
+
+def test_another_evaluation_is_not_gone_on_with(model, some_bad, stop_after, tmp_path):
+    stop_after(3)
+    with pytest.raises(StoppedError):
+        run(model, some_bad, tmp_path)
+    stop_after(None)
+    other = toy()
+    other.get_layer("classifier").bias.assign([0.0, 0.0, 1.0])
+    relabelled = RecordList(
+        [Record(record.path, 0, index=record.index) for record in some_bad], NAMES
+    )
+    spec = ClipSpec(2, 3, 24, 30, 32)
+    for arguments, options, differing in (
+        ((other, some_bad, VIEWS), {}, "weights"),
+        ((model, relabelled, VIEWS), {}, "records"),
+        ((model, some_bad[:7], VIEWS), {}, "records"),
+        ((model, some_bad, ViewSpec(num_clips=9)), {}, "views"),
+        ((model, some_bad, VIEWS), {"clip_spec": spec}, "clip"),
+        ((model, some_bad, VIEWS), {"seed": 1}, "seed"),
+        ((model, some_bad, VIEWS), {"from_logits": False}, "scores"),
+    ):
+        with pytest.raises(ValueError, match=f"of another evaluation: {differing} differ"):
+            evaluate(*arguments, output=tmp_path, resume=True, progress=False, **options)
+    with pytest.raises(ValueError, match=r"has results already: scores\.log\..*--resume"):
+        run(model, some_bad, tmp_path)
+    run(model, some_bad, tmp_path, overwrite=True)
+    with pytest.raises(ValueError, match="of another evaluation: weights differ"):
+        run(other, some_bad, tmp_path, resume=True)
+    with pytest.raises(ValueError, match=r"scores\.npz, report\.json, report\.html"):
+        run(model, some_bad, tmp_path)
+    (tmp_path / "scores.log").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="is no score log of this version"):
+        run(model, some_bad, tmp_path, resume=True)
+
+
+def test_one_process_at_a_time(tmp_path):
+    with (
+        ScoreLog(tmp_path / "scores.log", {}, 3, 2),
+        pytest.raises(ValueError, match="Another process is evaluating into"),
+        ScoreLog(tmp_path / "scores.log", {}, 3, 2, resume=True),
+    ):
+        pass
+
+
+@contextlib.contextmanager
+def disk_of(num_bytes):
+    """No file may become larger: the system cuts the write short and refuses the rest."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("num_bytes", [10, 1500, 3000])
+def test_a_full_disk_is_told_and_gone_on_from(model, some_bad, expected, tmp_path, num_bytes):
+    # The header does not fit, some entries do, or all of them do and not the results.
+    with disk_of(num_bytes), pytest.raises(OSError, match="File too large"):
+        run(model, some_bad, tmp_path, resume=True)
+    if num_bytes == 1500:
+        assert 1000 < (tmp_path / "scores.log").stat().st_size <= 1500
+        with disk_of(num_bytes), pytest.raises(OSError, match=r"make room and go on with resume"):
+            run(model, some_bad, tmp_path, resume=True)
+    run(model, some_bad, tmp_path, resume=True)
+    assert content(tmp_path) == expected
+
+
+class Runs:
+    """The process that forks runs."""
+
+    def __enter__(self):
+        path = os.pathsep.join([str(TESTS.parent), str(TESTS), *filter(None, sys.path)])
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("killed_runs.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # Other backends start threads when they are imported, which a fork would lose.
+            env=os.environ | {"PYTHONPATH": path, "KERAS_BACKEND": "tensorflow"},
+            text=True,
+        )
+        assert json.loads(self.process.stdout.readline()) == "ready"
+        return self
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.communicate()
+
+    def run(self, records, folder, batch=None, delay=0.0):
+        request = {
+            "records": [(record.path, record.label) for record in records],
+            "output": str(folder),
+            "batch": batch,
+            "delay": delay,
+        }
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+def test_killed_at_any_moment_it_ends_the_same(some_bad, tmp_path):
+    """`KERAS_TDN_KILLS=10` kills as many times."""
+    rng = np.random.default_rng(7)
+    with Runs() as runs:
+        assert runs.run(some_bad, tmp_path / "whole") == 0
+        expected = content(tmp_path / "whole")
+        for number in range(NUM_KILLS):
+            folder = tmp_path / str(number)
+            # 30 batches, six of which have views of bad videos alone and are not scored.
+            batch, delay = int(rng.integers(1, 25)), rng.uniform(0.001, 0.06)
+            assert runs.run(some_bad, folder, batch, delay) == signal.SIGALRM
+            assert runs.run(some_bad, folder) == 0
+            assert content(folder) == expected
+    assert json.loads(expected["report.json"])["num_scored"] == 6
+
+
+def test_the_log_says_what_it_is_of(tmp_path):
+    identity = {"weights": "abc", "views": ViewSpec().to_config()}
+    path = tmp_path / "scores.log"
+    with ScoreLog(path, identity, 5, 2) as log:
+        log.append(np.ones((2, 2), np.float32), {})
+        log.append(np.full((2, 2), np.nan, np.float32), {1: "no \udcff video"})
+    with ScoreLog(path, identity, 5, 2, resume=True) as log:
+        assert log.num_done == 4
+        assert log.failures == {1: "no \udcff video"}
+        np.testing.assert_array_equal(log.scores[:, 0], [1, 1, np.nan, np.nan, np.nan])
+    with (
+        pytest.raises(ValueError, match="views differ"),
+        ScoreLog(path, identity | {"views": {}}, 5, 2, resume=True),
+    ):
+        pass

@@ -1,0 +1,47 @@
+"""A small trained-looking model, its preset and its export."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_tdn
+from keras_tdn.export import export_saved_model
+
+# One has a letter outside of ASCII.
+LABELS = ("fall", "geton", "roll over", "s\u00e9rie", "still")
+SEGMENTS, HEIGHT, WIDTH = 2, 48, 64
+
+
+def build(**arguments):
+    """Scores that differ from class to class: a new model's are all but equal."""
+    model = keras_tdn.TDNResNet(
+        (1, 1, 1, 1),
+        width=16,
+        num_segments=SEGMENTS,
+        input_shape=(5 * SEGMENTS, HEIGHT, WIDTH, 3),
+        **{"classes": len(LABELS), "labels": LABELS, **arguments},
+    )
+    rng = np.random.default_rng(5)
+    for weight in model.weights:
+        if "moving_variance" in weight.path or "gamma" in weight.path:
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+        elif "beta" in weight.path or "moving_mean" in weight.path or "bias" in weight.path:
+            weight.assign(rng.normal(0, 0.2, weight.shape))
+        elif "classifier" in weight.path:
+            weight.assign(rng.normal(0, 0.05, weight.shape))
+    return model
+
+
+@pytest.fixture(scope="session")
+def build_model():
+    return build
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """A model that was loaded from a preset, the preset, and the export."""
+    folder = tmp_path_factory.mktemp("export")
+    keras.utils.set_random_seed(0)
+    preset = keras_tdn.pretrained.save_preset(build(), folder / "preset")
+    model = keras_tdn.pretrained.load_preset(preset)
+    return model, preset, export_saved_model(model, folder / "served" / "1", top=3)

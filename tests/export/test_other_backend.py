@@ -1,0 +1,65 @@
+"""Exports while Keras runs on JAX or PyTorch: one process asks another.
+
+With TensorFlow as Keras backend this process says that it runs on another, which only decides who
+writes; `KERAS_BACKEND=torch pytest tests/export/test_other_backend.py` is the real thing.
+"""
+
+import json
+import subprocess
+
+import keras
+import numpy as np
+import pytest
+
+from keras_tdn.export import export_saved_model, other_backend
+from keras_tdn.pretrained import load_preset, save_preset
+from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, sha256_of
+
+
+@pytest.fixture
+def other(monkeypatch):
+    if keras.backend.backend() == "tensorflow":
+        monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+
+
+def test_another_process_writes_it(build_model, tmp_path, other, monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    model = load_preset(save_preset(build_model(), tmp_path / "preset"))
+    folder = tmp_path / "served" / "1"
+    here = tf.saved_model.save
+    monkeypatch.setattr(tf.saved_model, "save", None)
+    labels = [f"other {number}" for number in range(model.classes)]
+    assert export_saved_model(model, folder, top=2, labels=labels) == folder
+    monkeypatch.setattr(tf.saved_model, "save", here)
+    manifest = json.loads((folder / "assets" / "keras_tdn.json").read_text())
+    assert manifest["weights_sha256"] == sha256_of(tmp_path / "preset" / WEIGHTS_FILE)
+    assert manifest["labels"] == labels
+    clips = np.random.default_rng(3).integers(0, 256, (2, *model.input_shape[1:]), np.uint8)
+    expected = keras.ops.convert_to_numpy(model(clips.astype("float32"), training=False))
+    served = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    answer = served(clips=tf.constant(clips))
+    # Two frameworks may be compared: sums in another order, through thirty layers.
+    np.testing.assert_allclose(answer["scores"], expected, rtol=1e-4, atol=1e-6)
+    best = expected.argsort(axis=1)[:, ::-1][:, :2]
+    names = [[f"other {number}".encode() for number in row] for row in best]
+    assert answer["labels"].numpy().tolist() == names
+
+
+def test_the_reason_of_a_failure_comes_back(build_model, tmp_path, other, monkeypatch):
+    def fail(command, **_):
+        assert command[1:4] == ["-m", "keras_tdn", "export"]
+        error = "a warning\nkeras-tdn: error: No space left on device\n"
+        return subprocess.CompletedProcess(command, 2, "", error)
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    with pytest.raises(ValueError, match=r"KERAS_BACKEND=tensorflow\. It failed: No space left"):
+        export_saved_model(build_model(), tmp_path / "1")
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_that_process_finds_this_package_and_no_gpu(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    environment = other_backend._environment()
+    assert environment["KERAS_BACKEND"] == "tensorflow"
+    assert environment["CUDA_VISIBLE_DEVICES"] == "-1"
+    assert environment["PYTHONPATH"].endswith("elsewhere")

@@ -1,0 +1,151 @@
+"""Fine-tunes TDN and TSN from ImageNet weights on small sets of real videos, several seeds each.
+
+    python weights/finetune_real_videos.py VIDEOS RESNET50 OUTPUT [--only REGEX] [--seeds 3]
+
+VIDEOS holds the folders `arid6` and `bedfall`; RESNET50 is a local ResNet50 trained on ImageNet.
+Every run trains both networks alike: the same recipe, weights, seed, order and augmentation. A run
+that ended is not repeated, and one that was killed goes on where it was.
+"""
+
+import argparse
+import dataclasses
+import gc
+import json
+import re
+import shutil
+import statistics
+import warnings
+from pathlib import Path
+
+import keras
+
+import keras_tdn
+from keras_tdn.data import load_records
+from keras_tdn.training import recipes
+from keras_tdn.training.train import train
+
+TSN = {"short_term": False, "long_term": False, "temporal_shift": False}
+MODULES = {"TDN": {}, "TSN": TSN}
+# Stage depths: the paper's, and one block per stage, which takes ImageNet's first blocks.
+MODELS = {"resnet50": (3, 4, 6, 3), "compact": (1, 1, 1, 1)}
+# Data set, its folder, its lists, epochs by model.
+SETS = {
+    "arid6_mixed": ("arid6", "mixed_train.txt", "mixed_validate.txt", (10, 20)),
+    "bedfall": ("bedfall", "train.txt", "validate.txt", (6, 10)),
+    "arid6": ("arid6", "train.txt", "validate.txt", (10, 20)),
+}
+RECIPE = recipes.finetune_small
+RESULT = "result.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training."""
+
+    dataset: str
+    model: str
+    modules: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return f"{self.dataset}-{self.model}-{self.modules}-{self.seed}"
+
+    @property
+    def recipe(self) -> keras_tdn.training.Recipe:
+        """Its recipe: the small one, with fewer epochs where the network is large."""
+        epochs = SETS[self.dataset][3][list(MODELS).index(self.model)]
+        return dataclasses.replace(RECIPE, epochs=epochs)
+
+    def __call__(self, videos: Path, weights: Path, output: Path) -> None:
+        """Trains, or goes on, and leaves `result.json` and the log."""
+        folder, train_list, validation_list, _ = SETS[self.dataset]
+        root = videos / folder
+        lists = [
+            load_records(root / name, labels=root / "classes.txt")
+            for name in (train_list, validation_list)
+        ]
+        keras.utils.set_random_seed(self.seed)
+        size = RECIPE.crop_size
+        with warnings.catch_warnings():
+            # That the compact model takes the first blocks of each stage is meant here.
+            warnings.simplefilter("ignore", UserWarning)
+            model = keras_tdn.TDNResNet(
+                MODELS[self.model],
+                weights=str(weights),
+                classes=lists[0].num_classes,
+                labels=lists[0].labels,
+                input_shape=(RECIPE.num_segments * 5, size, size, 3),
+                **MODULES[self.modules],
+            )
+        train(model, *lists, self.recipe, output, seed=self.seed, resume=output.exists())
+
+
+def runs(seeds: int) -> list[Run]:
+    """All runs; the first seed of everything comes first."""
+    return [
+        Run(dataset, model, modules, seed)
+        for seed in range(seeds)
+        for dataset in SETS
+        for model in MODELS
+        for modules in MODULES
+    ]
+
+
+def drop_weights(folder: Path, keep_preset: bool) -> None:
+    """Frees the disk: half a gigabyte for a ResNet50."""
+    shutil.rmtree(folder / "state", ignore_errors=True)
+    for path in folder.glob("*.weights.h5"):
+        path.unlink()
+    if not keep_preset:
+        shutil.rmtree(folder / "preset", ignore_errors=True)
+
+
+def summary(output: Path, seeds: int) -> str:
+    """A table of what has been measured so far."""
+    lines = [
+        "| Videos | Model | Epochs | TDN top-1 | TSN top-1 | Seeds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for dataset in SETS:
+        for model in MODELS:
+            cells, counts = [], []
+            for modules in MODULES:
+                scores = [
+                    json.loads(path.read_text())["top1"]
+                    for seed in range(seeds)
+                    if (path := output / Run(dataset, model, modules, seed).name / RESULT).exists()
+                ]
+                counts.append(len(scores))
+                spread = ", ".join(f"{score:.3f}" for score in scores)
+                cells.append(f"{statistics.mean(scores):.3f} ({spread})" if scores else "not yet")
+            epochs = Run(dataset, model, "TDN", 0).recipe.epochs
+            lines.append(
+                f"| {dataset} | {model} | {epochs} | {cells[0]} | {cells[1]} "
+                f"| {min(counts)} to {max(counts)} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("videos", type=Path)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--only", default="", help="regular expression of the runs' names")
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    for run in runs(arguments.seeds):
+        folder = arguments.output / run.name
+        if (folder / RESULT).exists() or not re.search(arguments.only, run.name):
+            continue
+        run(arguments.videos, arguments.weights, folder)
+        drop_weights(folder, keep_preset=run.seed == 0 and run.modules == "TDN")
+        keras.backend.clear_session()
+        gc.collect()
+        (arguments.output / "summary.md").write_text(summary(arguments.output, arguments.seeds))
+
+
+if __name__ == "__main__":
+    main()
