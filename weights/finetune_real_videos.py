@@ -30,9 +30,9 @@ MODULES = {"TDN": {}, "TSN": TSN}
 MODELS = {"resnet50": (3, 4, 6, 3), "compact": (1, 1, 1, 1)}
 # Data set, its folder, its lists, epochs by model.
 SETS = {
-    "arid6_mixed": ("arid6", "mixed_train.txt", "mixed_validate.txt", (10, 20)),
-    "bedfall": ("bedfall", "train.txt", "validate.txt", (6, 10)),
-    "arid6": ("arid6", "train.txt", "validate.txt", (10, 20)),
+    "arid6_mixed": ("arid6", "mixed_train.txt", "mixed_validate.txt", (10, 10)),
+    "bedfall": ("bedfall", "train.txt", "validate.txt", (6, 6)),
+    "arid6": ("arid6", "train.txt", "validate.txt", (8, 10)),
 }
 RECIPE = recipes.finetune_small
 RESULT = "result.json"

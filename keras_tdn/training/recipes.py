@@ -50,7 +50,7 @@ motion = Recipe(
     bias_multiplier=1.0,
     num_segments=4,
     crop_size=56,
-    dropout_rate=0.2,
+    dropout_rate=0.0,
 )
 
 RECIPES = {
