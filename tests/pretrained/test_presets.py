@@ -70,6 +70,14 @@ def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_training_leaves_nothing_but_weights_in_the_file(preset, tmp_path):
+    model = load_preset(preset)
+    model.compile(keras.optimizers.SGD(0.0, momentum=0.9), "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    trained = save_preset(model, tmp_path / "trained")
+    assert sha256(trained / "model.weights.h5") == sha256(preset / "model.weights.h5")
+
+
 def test_comes_back_whole(model, preset):
     loaded = load_preset(preset)
     np.testing.assert_array_equal(scores(loaded), scores(model))
