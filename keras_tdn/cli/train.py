@@ -71,8 +71,7 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
 
     from keras_tdn.cli.train_model import build_model
     from keras_tdn.labels import load_labels
-    from keras_tdn.training import synchronize_batch_norms
-    from keras_tdn.training.training_run import train
+    from keras_tdn.training import synchronize_batch_norms, train
 
     if devices.num_processes > 1:
         raise ValueError(

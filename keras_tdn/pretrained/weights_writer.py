@@ -12,13 +12,16 @@ import numpy as np
 
 # See `weights_file`.
 RANDOM_STATE = "seed_generator"
+# A compiled model's, which `save_weights` puts beside the layers: as large as the weights, or more.
+OPTIMIZER = "optimizer"
 
 
 def write_weights_file(model: Any, path: str | os.PathLike[str]) -> None:
     """Writes what `model.save_weights` does, as bytes that depend on the weights alone.
 
     Keras' own file keeps the state of random numbers, which differs between two models of equal
-    weights; here it is zero. Times and orders of creation are left out.
+    weights; here it is zero. Times and orders of creation are left out, and so is the state of a
+    compiled model's optimizer.
 
     Args:
         model: A built Keras model.
@@ -29,12 +32,14 @@ def write_weights_file(model: Any, path: str | os.PathLike[str]) -> None:
         original = Path(folder) / "original.weights.h5"
         model.save_weights(original)
         with h5py.File(original, "r") as source, h5py.File(path, "w", track_order=False) as target:
-            _copy(source, target)
+            _copy(source, target, without=OPTIMIZER)
 
 
-def _copy(source: Any, target: Any) -> None:
+def _copy(source: Any, target: Any, without: str | None = None) -> None:
     _copy_attributes(source, target)
     for name in sorted(source):
+        if name == without:
+            continue
         child = source[name]
         if isinstance(child, h5py.Group):
             _copy(child, target.create_group(name, track_order=False))

@@ -10,6 +10,7 @@ import pytest
 import synthetic_videos
 
 import keras_tdn
+import keras_tdn.training
 from keras_tdn import cli
 from keras_tdn.cli import train
 from keras_tdn.data.failures import Failure
@@ -18,7 +19,7 @@ from keras_tdn.data.packing import pack
 from keras_tdn.data.records import load_records
 from keras_tdn.pretrained import save_preset
 from keras_tdn.specs import ClipSpec
-from keras_tdn.training import distribution, recipes, training_run
+from keras_tdn.training import distribution, recipes
 from keras_tdn.training.distribution import Devices
 from keras_tdn.training.result import TrainingResult
 
@@ -56,7 +57,7 @@ class Recorder:
 def called(monkeypatch):
     recorder = Recorder()
     monkeypatch.setattr(cli, "COMMANDS", (train,))
-    monkeypatch.setattr(training_run, "train", recorder)
+    monkeypatch.setattr(keras_tdn.training, "train", recorder)
     return recorder
 
 

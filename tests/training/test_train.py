@@ -21,7 +21,7 @@ from keras_tdn.pretrained import load_preset
 from keras_tdn.pretrained.card import PresetCard
 from keras_tdn.pretrained.preset_source import open_preset
 from keras_tdn.pretrained.presets import read_preset
-from keras_tdn.training import recipes, training_run
+from keras_tdn.training import recipes, train, training_run
 from keras_tdn.training.callbacks import (
     Checkpoints,
     TrainingDivergedError,
@@ -29,7 +29,6 @@ from keras_tdn.training.callbacks import (
 )
 from keras_tdn.training.class_weights import class_weights
 from keras_tdn.training.determinism import make_deterministic
-from keras_tdn.training.training_run import train
 
 LABELS = ("jump", "run", "wave")
 RECIPE = dataclasses.replace(
