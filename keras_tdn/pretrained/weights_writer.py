@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import h5py
+import keras
 import numpy as np
 
 # See `weights_file`.
 RANDOM_STATE = "seed_generator"
-# A compiled model's, which `save_weights` puts beside the layers: as large as the weights, or more.
-OPTIMIZER = "optimizer"
 
 
 def write_weights_file(model: Any, path: str | os.PathLike[str]) -> None:
@@ -26,20 +25,31 @@ def write_weights_file(model: Any, path: str | os.PathLike[str]) -> None:
     Args:
         model: A built Keras model.
         path: Where to write, ending in `.weights.h5`.
+
+    Raises:
+        OSError: if it cannot be written.
     """
-    path = Path(path)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        original = Path(folder) / "original.weights.h5"
-        model.save_weights(original)
-        with h5py.File(original, "r") as source, h5py.File(path, "w", track_order=False) as target:
-            _copy(source, target, without=OPTIMIZER)
+    original = _InMemory()
+    keras.saving.save_weights(model, original, objects_to_skip=[getattr(model, "optimizer", None)])
+    # In memory as well, and without a file beside it.
+    how = {"driver": "core", "backing_store": False, "track_order": False}
+    with h5py.File(original, "r") as source, h5py.File("memory", "w", **how) as target:
+        _copy(source, target)
+        target.flush()
+        content = target.id.get_file_image()
+    Path(path).write_bytes(content)
 
 
-def _copy(source: Any, target: Any, without: str | None = None) -> None:
+class _InMemory(io.BytesIO):
+    """What Keras takes for a file: HDF5 has crashed the process on a disk that is full."""
+
+    def __str__(self) -> str:
+        return "memory.weights.h5"
+
+
+def _copy(source: Any, target: Any) -> None:
     _copy_attributes(source, target)
     for name in sorted(source):
-        if name == without:
-            continue
         child = source[name]
         if isinstance(child, h5py.Group):
             _copy(child, target.create_group(name, track_order=False))

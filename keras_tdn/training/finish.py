@@ -23,6 +23,7 @@ from keras_tdn.training.callbacks import (
     InputTiming,
     load_checkpoint,
 )
+from keras_tdn.training.durable import failures_to_write_in_words
 from keras_tdn.training.recipe import TOP_K, Recipe
 from keras_tdn.training.result import TrainingResult
 from keras_tdn.training.run_folder import FAILURES_FILE, PRESET_FOLDER, RESULT_FILE
@@ -69,13 +70,14 @@ def finish_training(
         seconds=timing.seconds,
         share_waited=timing.share_waited,
     )
-    save_preset(
-        model,
-        result.preset,
-        labels=train_records.labels if train_records.num_classes == model.classes else None,
-        card=_filled_in(card or PresetCard(), model, recipe, result, train_records),
-        overwrite=True,
-    )
+    with failures_to_write_in_words(result.preset):
+        save_preset(
+            model,
+            result.preset,
+            labels=train_records.labels if train_records.num_classes == model.classes else None,
+            card=_filled_in(card or PresetCard(), model, recipe, result, train_records),
+            overwrite=True,
+        )
     result.write(folder / RESULT_FILE)
     return result
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import resource
 import sys
 
 import h5py
@@ -160,18 +161,25 @@ def test_without_validation_there_is_no_best(tmp_path):
     assert checkpoints.state() == {"best": None, "best_epoch": None}
 
 
-def test_a_file_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
+def test_a_full_disk_leaves_the_file_before(tmp_path, share):
+    """Wherever in the file there is no more room."""
     model = small_model()
     fit(model, [Checkpoints(tmp_path)], epochs=1)
     before = (tmp_path / "last.weights.h5").read_bytes()
-
-    def full(*arguments):
-        raise RuntimeError("Can't decrement id ref count (file write failed: errno = 28)")
-
-    monkeypatch.setattr("keras_tdn.training.callbacks.checkpoints.write_weights_file", full)
-    with pytest.raises(OSError, match=r"last.weights.h5' could not be written .*errno = 28"):
-        fit(model, [Checkpoints(tmp_path)], epochs=1)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The system refuses to write beyond it, as it does on a disk that is full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * len(before)), limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"last.weights.h5' could not be written .*--resume"):
+            fit(model, [Checkpoints(tmp_path)], epochs=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (tmp_path / "last.weights.h5").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    fit(model, [Checkpoints(tmp_path)], epochs=1)
+    assert (tmp_path / "last.weights.h5").read_bytes() != before
 
 
 # === Averages ===
