@@ -11,8 +11,7 @@ import keras
 
 import keras_tdn
 from keras_tdn.data import load_records
-from keras_tdn.training import recipes
-from keras_tdn.training.callbacks import TrainingState
+from keras_tdn.training import TrainingState, load_checkpoint, recipes
 
 
 def main(train_list: str, val_list: str, weights: str, output: str) -> None:
@@ -33,7 +32,7 @@ def main(train_list: str, val_list: str, weights: str, output: str) -> None:
         clips = recipe.make_dataset(records, spec, training=True, **place)
         fit = {"callbacks": callbacks, "shuffle": False, "verbose": 0, **span.fit_arguments}
         model.fit(clips, validation_data=validation, **fit)
-    model.load_weights(f"{output}/best.weights.h5")
+    load_checkpoint(model, f"{output}/best.weights.h5")
     keras_tdn.pretrained.save_preset(model, f"{output}/preset", labels=records.labels)
 
 

@@ -16,8 +16,7 @@ import keras
 
 import keras_tdn
 from keras_tdn.data import load_records
-from keras_tdn.training import recipes
-from keras_tdn.training.distribution import device_scope
+from keras_tdn.training import device_scope, load_checkpoint, recipes
 
 
 def main(train_list: str, val_list: str, weights: str, output: str) -> None:
@@ -50,7 +49,7 @@ def main(train_list: str, val_list: str, weights: str, output: str) -> None:
             verbose=0,
         )
         if devices.is_first:
-            model.load_weights(f"{output}/best.weights.h5")
+            load_checkpoint(model, f"{output}/best.weights.h5")
             keras_tdn.pretrained.save_preset(model, f"{output}/preset", labels=records.labels)
 
 

@@ -21,8 +21,7 @@ import keras
 
 import keras_tdn
 from keras_tdn.data import load_records
-from keras_tdn.training import recipes
-from keras_tdn.training.train import train
+from keras_tdn.training import recipes, train
 
 TSN = {"short_term": False, "long_term": False, "temporal_shift": False}
 MODULES = {"TDN": {}, "TSN": TSN}

@@ -24,6 +24,7 @@ RECIPE_OPTIONS = {
     "crop_size": "size",
     "dropout_rate": "dropout",
     "freeze_until": "freeze_until",
+    "partial_batch_norm": "partial_batch_norm",
     "label_smoothing": "label_smoothing",
     "mixup_alpha": "mixup",
     "cutmix_alpha": "cutmix",
@@ -49,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains, and prints what it came to."""
     from keras_tdn.training.distribution import device_scope
+    from keras_tdn.training.run_folder import check_output
 
     if (args.val_list is None) != args.no_validation:
         raise ValueError(
@@ -56,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
             "then the last weights are kept, whether or not they are the best."
         )
     recipe = _recipe(args)
+    # In front of all that takes time: videos that are looked for, weights that are downloaded.
+    check_output(args.output, args.resume)
     try:
         with device_scope(args.devices) as devices:
             result = _train(args, recipe, devices)
@@ -71,15 +75,8 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
 
     from keras_tdn.cli.train_model import build_model
     from keras_tdn.labels import load_labels
-    from keras_tdn.training import synchronize_batch_norms
-    from keras_tdn.training.training_run import train
+    from keras_tdn.training import synchronize_batch_norms, train
 
-    if devices.num_processes > 1:
-        raise ValueError(
-            "keras-tdn train is for one process. Several are joined in Python, with "
-            "`keras_tdn.training.distribution`, the recipe and `fit`. Received: "
-            f"{devices.num_processes} processes"
-        )
     # Raises if it cannot be divided.
     devices.batch_size(recipe.batch_size)
     labels = None if args.labels is None else load_labels(args.labels)
@@ -97,8 +94,6 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
     arguments: dict[str, Any] = {}
     if args.workers is not None:
         arguments["num_parallel_calls"] = args.workers
-    if devices.whole_batches:
-        arguments["drop_remainder"] = True
     return train(
         model,
         train_records,
@@ -113,6 +108,7 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
         save_every=args.save_every,
         deterministic=args.deterministic,
         dataset_arguments=arguments,
+        compile_arguments={} if args.xla is None else {"jit_compile": args.xla},
     )
 
 

@@ -11,6 +11,7 @@ from keras_tdn.training.freezing import PARTS
 from keras_tdn.training.recipes import RECIPES
 
 DEFAULT_RECIPE = "finetune_small"
+STAGES = 4
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
 # Where the default is not worth a thought.
 EMA_MOMENTUM = 0.999
@@ -86,6 +87,12 @@ def _add_recipe(group: Any) -> None:
     )
     group.add_argument("--learning-rate", type=float, metavar="RATE", help="in spite of that")
     group.add_argument("--freeze-until", choices=PARTS, help="first part that is trained")
+    group.add_argument(
+        "--partial-batch-norm",
+        action="store_true",
+        default=None,
+        help="have all batch norms but the first use their averages",
+    )
     group.add_argument("--dropout", type=float, metavar="SHARE")
     group.add_argument("--label-smoothing", type=float, metavar="SHARE")
     group.add_argument("--mixup", type=float, metavar="ALPHA", help="blend clips in pairs")
@@ -125,12 +132,17 @@ def _add_run(group: Any) -> None:
         type=_devices,
         default=AUTO,
         metavar="N",
-        help="GPUs that a batch is divided among (default: all there are)",
+        help="GPUs that a batch is divided among, or auto for all there are (default: auto)",
     )
     group.add_argument(
         "--synchronize-batch-norms",
         action="store_true",
         help="take their statistics over all devices",
+    )
+    group.add_argument(
+        "--xla",
+        action=argparse.BooleanOptionalAction,
+        help="compile steps with XLA (default: as Keras does, on one GPU and with JAX)",
     )
     group.add_argument("--tensorboard", action="store_true", help="write OUT/tensorboard as well")
     group.add_argument(
@@ -141,8 +153,13 @@ def _add_run(group: Any) -> None:
 
 
 def _devices(text: str) -> int | str:
+    if text != AUTO and not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{AUTO!r} or a positive number, not {text!r}")
     return text if text == AUTO else int(text)
 
 
 def _depths(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in text.split(","))
+    numbers = text.split(",")
+    if len(numbers) != STAGES or not all(number.isdecimal() for number in numbers):
+        raise argparse.ArgumentTypeError(f"{STAGES} numbers, such as 1,1,1,1, not {text!r}")
+    return tuple(int(number) for number in numbers)

@@ -16,7 +16,7 @@ from keras_tdn.evaluation import evaluate
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained import Accuracy, PresetCard
 from keras_tdn.pretrained.card import TDN_CITATION
-from keras_tdn.training.train import train
+from keras_tdn.training import train
 
 if TYPE_CHECKING:
     from keras_tdn.evaluation import EvaluationReport

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import h5py
+import keras
 import numpy as np
 
 # See `weights_file`.
@@ -18,18 +19,32 @@ def write_weights_file(model: Any, path: str | os.PathLike[str]) -> None:
     """Writes what `model.save_weights` does, as bytes that depend on the weights alone.
 
     Keras' own file keeps the state of random numbers, which differs between two models of equal
-    weights; here it is zero. Times and orders of creation are left out.
+    weights; here it is zero. Times and orders of creation are left out, and so is the state of a
+    compiled model's optimizer.
 
     Args:
         model: A built Keras model.
         path: Where to write, ending in `.weights.h5`.
+
+    Raises:
+        OSError: if it cannot be written.
     """
-    path = Path(path)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        original = Path(folder) / "original.weights.h5"
-        model.save_weights(original)
-        with h5py.File(original, "r") as source, h5py.File(path, "w", track_order=False) as target:
-            _copy(source, target)
+    original = _InMemory()
+    keras.saving.save_weights(model, original, objects_to_skip=[getattr(model, "optimizer", None)])
+    # In memory as well, and without a file beside it.
+    how = {"driver": "core", "backing_store": False, "track_order": False}
+    with h5py.File(original, "r") as source, h5py.File("memory", "w", **how) as target:
+        _copy(source, target)
+        target.flush()
+        content = target.id.get_file_image()
+    Path(path).write_bytes(content)
+
+
+class _InMemory(io.BytesIO):
+    """What Keras takes for a file: HDF5 has crashed the process on a disk that is full."""
+
+    def __str__(self) -> str:
+        return "memory.weights.h5"
 
 
 def _copy(source: Any, target: Any) -> None:

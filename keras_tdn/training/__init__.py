@@ -10,36 +10,68 @@ from keras_tdn.training.optimizer import CoupledSGD
 from keras_tdn.training.schedules import WarmUp
 
 if TYPE_CHECKING:
-    from keras_tdn.training import recipes
+    from keras_tdn.training import callbacks, recipes
+    from keras_tdn.training.callbacks import (
+        TrainingDivergedError,
+        TrainingState,
+        load_checkpoint,
+    )
+    from keras_tdn.training.distribution import (
+        Devices,
+        device_scope,
+        join_processes,
+        keep_tensorflow_off_gpus,
+    )
     from keras_tdn.training.freezing import (
         freeze_batch_norms,
         freeze_until,
         synchronize_batch_norms,
     )
     from keras_tdn.training.recipe import Recipe
+    from keras_tdn.training.result import TrainingResult
     from keras_tdn.training.schedules import CosineDecay, ProportionalStepDecay, StepDecay
+    from keras_tdn.training.training_run import train
 
 __all__ = [
     "CosineDecay",
     "CoupledSGD",
+    "Devices",
     "ProportionalStepDecay",
     "Recipe",
     "StepDecay",
+    "TrainingDivergedError",
+    "TrainingResult",
+    "TrainingState",
     "WarmUp",
+    "callbacks",
+    "device_scope",
     "freeze_batch_norms",
     "freeze_until",
+    "join_processes",
+    "keep_tensorflow_off_gpus",
+    "load_checkpoint",
     "recipes",
     "synchronize_batch_norms",
+    "train",
 ]
 
 _HOMES = {
     "CosineDecay": "schedules",
+    "Devices": "distribution",
     "ProportionalStepDecay": "schedules",
     "Recipe": "recipe",
     "StepDecay": "schedules",
+    "TrainingDivergedError": "callbacks",
+    "TrainingResult": "result",
+    "TrainingState": "callbacks",
+    "device_scope": "distribution",
     "freeze_batch_norms": "freezing",
     "freeze_until": "freezing",
+    "join_processes": "distribution",
+    "keep_tensorflow_off_gpus": "distribution",
+    "load_checkpoint": "callbacks",
     "synchronize_batch_norms": "freezing",
+    "train": "training_run",
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_tdn.data.records import RecordList
 from keras_tdn.models import TDNResNet
+from keras_tdn.training.distribution import num_joined_processes, whole_batches
 from keras_tdn.training.recipe import Recipe
 
 logger = logging.getLogger("keras_tdn")
@@ -40,6 +41,13 @@ def check_training(
             "`recipe` is a Recipe, for example keras_tdn.training.recipes.finetune_small. "
             f"Received: recipe={recipe!r}"
         )
+    if num_joined_processes() > 1:
+        raise ValueError(
+            "`train` and keras-tdn train are for one process. Several are joined in Python, with "
+            "`join_processes` or Keras' environment variables, the recipe and `fit`: see "
+            "examples/train_on_several_machines.py. Received: "
+            f"{num_joined_processes()} processes"
+        )
     _check_records("training", train_records, model)
     present = {record.label for record in train_records}
     if len(present) < 2:
@@ -47,6 +55,7 @@ def check_training(
             "There is nothing to tell apart: a training set needs videos of at least two classes. "
             f"Received: {len(train_records)} videos, all of class {present.pop()}"
         )
+    _warn_of_absent(present, train_records, model)
     # Raises if a batch does not fill.
     recipe.steps_per_epoch(train_records)
     if validation_records is None:
@@ -57,6 +66,12 @@ def check_training(
             )
         return
     _check_records("validation", validation_records, model)
+    if whole_batches() and len(validation_records) < recipe.batch_size:
+        raise ValueError(
+            "On several devices of the JAX backend each batch is whole, also in validation. "
+            f"Received: {len(validation_records)} validation videos and batches of "
+            f"{recipe.batch_size}. Use smaller batches, more videos or one device."
+        )
     _check_names(
         "validation", validation_records.labels, "the training videos", train_records.labels
     )
@@ -104,6 +119,23 @@ def _check_names(
         f"and {len(others)}"
         + (f", and {'; '.join(differ[:MAX_SHOWN])}" if differ else "")
         + ". Pass the same `labels` to load_records for both lists, and to the model."
+    )
+
+
+def _warn_of_absent(present: set[int | None], train_records: RecordList, model: TDNResNet) -> None:
+    absent = sorted(set(range(model.classes)) - present)
+    if not absent:
+        return
+    names = dict(enumerate(model.labels or train_records.labels or ()))
+    shown = [f"{index} ({names[index]})" if index in names else str(index) for index in absent]
+    more = f" and {len(absent) - MAX_SHOWN} more" if len(absent) > MAX_SHOWN else ""
+    logger.warning(
+        "%d of the model's %d classes have no training video, so that it cannot learn them: %s%s. "
+        "Are the labels those of this list?",
+        len(absent),
+        model.classes,
+        ", ".join(shown[:MAX_SHOWN]),
+        more,
     )
 
 

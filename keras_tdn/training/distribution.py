@@ -211,6 +211,21 @@ def num_replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def whole_batches() -> bool:
+    """Whether every batch must have one and the same size: `Devices.whole_batches` of the scope."""
+    distribution = keras.distribution.distribution()
+    return distribution is not None and distribution.device_mesh.devices.size > 1
+
+
+def num_joined_processes() -> int:
+    """Processes that have joined each other to train together; 1 on other backends than JAX."""
+    if keras.backend.backend() != "jax":
+        return 1
+    import jax
+
+    return jax.process_count() if jax.distributed.is_initialized() else 1
+
+
 def _processes() -> tuple[int, int]:
     """How many processes there are, and which of them this is."""
     several = os.environ.get(NUM_PROCESSES_VARIABLE, "1") != "1"

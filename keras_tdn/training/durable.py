@@ -17,6 +17,25 @@ HDF5_ERRORS = ("Can't ", "Unable to ")
 
 
 @contextlib.contextmanager
+def failures_to_write_in_words(path: Path) -> Iterator[None]:
+    """Within the block, errors of the system and of h5py say what could not be written.
+
+    Raises:
+        OSError: if something cannot be written.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not str(error).startswith(HDF5_ERRORS):
+            raise
+        raise OSError(
+            f"{str(path)!r} could not be written ({_reason(error)}). What was there before is "
+            "kept. Make room, or make the folder writable, and go on with resume=True (on the "
+            "command line --resume)."
+        ) from error
+
+
+@contextlib.contextmanager
 def written_durably(path: Path, named: Callable[[Path], str] | None = None) -> Iterator[Path]:
     """A path to write a file to, which replaces the one at `path` when the block is through.
 
@@ -33,17 +52,10 @@ def written_durably(path: Path, named: Callable[[Path], str] | None = None) -> I
     workplace = path.parent / WORKPLACE
     new = workplace / path.name
     try:
-        workplace.mkdir(parents=True, exist_ok=True)
-        yield new
-        put_in_place(new, path if named is None else path.with_name(named(new)))
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not str(error).startswith(HDF5_ERRORS):
-            raise
-        raise OSError(
-            f"{str(path)!r} could not be written ({_reason(error)}). What was there before is "
-            "kept. Make room, or make the folder writable, and go on with resume=True (on the "
-            "command line --resume)."
-        ) from error
+        with failures_to_write_in_words(path):
+            workplace.mkdir(parents=True, exist_ok=True)
+            yield new
+            put_in_place(new, path if named is None else path.with_name(named(new)))
     finally:
         # A full disk has its room back.
         with contextlib.suppress(OSError):

@@ -15,8 +15,15 @@ from keras_tdn.data.records import RecordList
 from keras_tdn.pretrained import save_preset
 from keras_tdn.pretrained.card import TDN_CITATION, Accuracy, PresetCard
 from keras_tdn.pretrained.weights import load_weights
-from keras_tdn.pretrained.weights_file import load_weights_file
-from keras_tdn.training.callbacks import BEST_FILE, LAST_FILE, Checkpoints, EpochLog, InputTiming
+from keras_tdn.training.callbacks import (
+    BEST_FILE,
+    LAST_FILE,
+    Checkpoints,
+    EpochLog,
+    InputTiming,
+    load_checkpoint,
+)
+from keras_tdn.training.durable import failures_to_write_in_words
 from keras_tdn.training.recipe import TOP_K, Recipe
 from keras_tdn.training.result import TrainingResult
 from keras_tdn.training.run_folder import FAILURES_FILE, PRESET_FOLDER, RESULT_FILE
@@ -40,8 +47,7 @@ def finish_training(
         for kind in (EpochLog, Checkpoints, InputTiming)
     )
     best = checkpoints.best_epoch
-    file = folder / (LAST_FILE if best is None else BEST_FILE)
-    load_weights_file(model, str(file), repr(str(file)))
+    load_checkpoint(model, folder / (LAST_FILE if best is None else BEST_FILE))
     epoch = len(log.rows) if best is None else best
     failures = tuple(read_failures(folder / FAILURES_FILE))
     bad = {failure.path for failure in failures}
@@ -64,13 +70,14 @@ def finish_training(
         seconds=timing.seconds,
         share_waited=timing.share_waited,
     )
-    save_preset(
-        model,
-        result.preset,
-        labels=train_records.labels if train_records.num_classes == model.classes else None,
-        card=_filled_in(card or PresetCard(), model, recipe, result, train_records),
-        overwrite=True,
-    )
+    with failures_to_write_in_words(result.preset):
+        save_preset(
+            model,
+            result.preset,
+            labels=train_records.labels if train_records.num_classes == model.classes else None,
+            card=_filled_in(card or PresetCard(), model, recipe, result, train_records),
+            overwrite=True,
+        )
     result.write(folder / RESULT_FILE)
     return result
 

@@ -65,6 +65,22 @@ def describe_run(
     return json.loads(json.dumps(content, default=_as_json))
 
 
+def check_output(output: str | os.PathLike[str], resume: bool) -> None:
+    """Tells early what `run_folder` would tell when all else is ready.
+
+    Raises:
+        ValueError: if the output is no folder, or there is a training in it and `resume` is false.
+    """
+    folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(
+            f"The output folder {str(folder)!r} cannot be written to: it is a file. Choose another "
+            "place."
+        )
+    if not resume:
+        _check_untrained(folder)
+
+
 @contextlib.contextmanager
 def run_folder(
     output: str | os.PathLike[str], run: Mapping[str, Any], resume: bool
@@ -109,15 +125,10 @@ def _begin(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
         remove_unfinished(state)
         if not any(state.iterdir()):
             state.rmdir()
-    taken = [name for name in OWN_NAMES if (folder / name).exists()]
-    # Where nothing was trained yet, nothing can be lost.
-    trained = [name for name in taken if name not in BEFORE_TRAINING]
-    if trained and not resume:
-        raise ValueError(
-            f"There is a training in {str(folder)!r} already ({', '.join(trained)}). Go on with it "
-            "by resume=True (on the command line --resume), or choose another folder."
-        )
-    if trained and RUN_FILE not in taken:
+    if not resume:
+        _check_untrained(folder)
+    trained = _trained(folder)
+    if trained and not (folder / RUN_FILE).exists():
         raise ValueError(
             f"{str(folder)!r} has no {RUN_FILE}, which a training to go on with would have, but "
             f"{', '.join(trained)}. Choose another folder."
@@ -134,6 +145,21 @@ def _begin(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
             "the training was begun with. Start anew in another folder."
         ) from error
     _check_same(folder, begun, run)
+
+
+def _check_untrained(folder: Path) -> None:
+    trained = _trained(folder)
+    if trained:
+        raise ValueError(
+            f"There is a training in {str(folder)!r} already ({', '.join(trained)}). Go on with it "
+            "by resume=True (on the command line --resume), or choose another folder."
+        )
+
+
+def _trained(folder: Path) -> list[str]:
+    # Where nothing was trained yet, nothing can be lost.
+    names = [name for name in OWN_NAMES if name not in BEFORE_TRAINING]
+    return [name for name in names if (folder / name).exists()]
 
 
 def _check_same(folder: Path, begun: Any, run: Mapping[str, Any]) -> None:

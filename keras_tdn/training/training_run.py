@@ -14,6 +14,7 @@ from keras_tdn.training.callbacks.tensorboard import check_tensorboard
 from keras_tdn.training.checks import check_training
 from keras_tdn.training.class_weights import class_weights
 from keras_tdn.training.determinism import make_deterministic
+from keras_tdn.training.distribution import whole_batches
 from keras_tdn.training.finish import finish_training, finished_training
 from keras_tdn.training.input_errors import input_errors_in_words
 from keras_tdn.training.interruption import saving_when_interrupted
@@ -139,9 +140,10 @@ def train(
             tensorboard=tensorboard,
             progress=progress,
         )
-        common = {
+        common: dict[str, Any] = {
             "seed": seed,
             "failure_report": folder / FAILURES_FILE,
+            **({"drop_remainder": True} if whole_batches() else {}),
             **(dataset_arguments or {}),
         }
         validation = None

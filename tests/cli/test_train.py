@@ -10,6 +10,7 @@ import pytest
 import synthetic_videos
 
 import keras_tdn
+import keras_tdn.training
 from keras_tdn import cli
 from keras_tdn.cli import train
 from keras_tdn.data.failures import Failure
@@ -18,7 +19,7 @@ from keras_tdn.data.packing import pack
 from keras_tdn.data.records import load_records
 from keras_tdn.pretrained import save_preset
 from keras_tdn.specs import ClipSpec
-from keras_tdn.training import distribution, recipes, training_run
+from keras_tdn.training import distribution, recipes
 from keras_tdn.training.distribution import Devices
 from keras_tdn.training.result import TrainingResult
 
@@ -56,7 +57,7 @@ class Recorder:
 def called(monkeypatch):
     recorder = Recorder()
     monkeypatch.setattr(cli, "COMMANDS", (train,))
-    monkeypatch.setattr(training_run, "train", recorder)
+    monkeypatch.setattr(keras_tdn.training, "train", recorder)
     return recorder
 
 
@@ -106,6 +107,7 @@ def test_few_options_and_the_report(capsys, folder, called):
         "save_every": None,
         "deterministic": False,
         "dataset_arguments": {},
+        "compile_arguments": {},
     }
     # The validation list has one class alone, and the names of the other list.
     assert called.model.labels == ("jump", "run", "walk")
@@ -130,7 +132,8 @@ def test_every_option(capsys, folder, called, monkeypatch):
         *("--recipe", "kinetics400", "--epochs", 7, "--batch-size", 32, "--freeze-until", "stage2"),
         *("--dropout", 0.3, "--label-smoothing", 0.1, "--mixup", 0.2, "--cutmix", 1.0, "--ema"),
         *("--accumulate", 2, "--early-stopping", 3, "--class-weight", "balanced"),
-        *("--seed", 5, "--save-every", 9, "--tensorboard", "--deterministic"),
+        *("--seed", 5, "--save-every", 9, "--tensorboard", "--deterministic", "--xla"),
+        "--partial-batch-norm",
         lists=False,
     )
     assert status == 0
@@ -144,6 +147,7 @@ def test_every_option(capsys, folder, called, monkeypatch):
         num_segments=4,
         crop_size=64,
         freeze_until="stage2",
+        partial_batch_norm=True,
         dropout_rate=0.3,
         label_smoothing=0.1,
         mixup_alpha=0.2,
@@ -167,11 +171,13 @@ def test_every_option(capsys, folder, called, monkeypatch):
         "save_every": 9,
         "deterministic": True,
         "dataset_arguments": {"num_parallel_calls": 2},
+        "compile_arguments": {"jit_compile": True},
     }
-    options = ("--learning-rate", 0.3, "--batch-size", 5, "--ema", 0.5)
+    options = ("--no-xla", "--learning-rate", 0.3, "--batch-size", 5, "--ema", 0.5)
     assert run(capsys, folder, *COMPACT, *options)[0] == 0
     assert (called.recipe.learning_rate, called.recipe.batch_size) == (0.3, 5)
     assert called.recipe.ema_momentum == 0.5
+    assert called.options["compile_arguments"] == {"jit_compile": False}
 
 
 def test_the_seed_decides_the_first_weights(capsys, folder, called):
@@ -224,7 +230,7 @@ def test_packed_videos(capsys, folder, called, tmp_path):
 
 
 def test_several_devices(capsys, folder, called, monkeypatch):
-    several = Devices(num_devices=2, whole_batches=True)
+    several = Devices(num_devices=2)
     asked = []
 
     def scope(devices):
@@ -234,7 +240,6 @@ def test_several_devices(capsys, folder, called, monkeypatch):
     monkeypatch.setattr(distribution, "device_scope", scope)
     options = ("--devices", 2, "--synchronize-batch-norms")
     assert run(capsys, folder, *COMPACT, *options)[0] == 0
-    assert called.options["dataset_arguments"] == {"drop_remainder": True}
     assert called.model.get_layer("stem_norm").synchronized
     assert run(capsys, folder, *COMPACT)[0] == 0
     assert not called.model.get_layer("stem_norm").synchronized
@@ -242,10 +247,6 @@ def test_several_devices(capsys, folder, called, monkeypatch):
     status, _, err = run(capsys, folder, *COMPACT, "--batch-size", 3)
     assert status == 2
     assert "divided among 2 devices" in err
-    several = Devices(num_devices=2, num_processes=2)
-    status, _, err = run(capsys, folder, *COMPACT)
-    assert status == 2
-    assert "keras-tdn train is for one process" in err
 
 
 def test_where_to_go_on_is_told(capsys, folder, called, monkeypatch):
@@ -270,10 +271,29 @@ def test_where_to_go_on_is_told(capsys, folder, called, monkeypatch):
         (["--train-list", "TRAIN", "--no-validation", "--epochs", 0], "`epochs` is an integer of"),
         (["--train-list", "TRAIN", "--no-validation", *COMPACT, "--weights", "lost"],
          "There are no weights 'lost'"),
+        (["--train-list", "TRAIN", "--val-list", "EMPTY", *COMPACT], "empty.txt.* no "),
+        (["--train-list", "EMPTY", "--no-validation", *COMPACT], "empty.txt.* no "),
+        (["--train-list", "TRAIN", "--no-validation", "--labels", "FEWER", *COMPACT], "'jump'"),
+        (["--train-list", "BEYOND", "--no-validation", "--labels", "FEWER", *COMPACT], "0 to 1"),
+        (["--train-list", "TRAIN", "--no-validation", "--output", "OLD"], "There is a training in"),
+        (["--train-list", "TRAIN", "--no-validation", "--output", "FEWER"], "it is a file"),
+        (["--train-list", "TRAIN", "--no-validation", "--devices", 99], "not so many devices"),
     ],
 )  # fmt: skip
 def test_errors_are_one_line(capsys, folder, called, arguments, message):
-    places = {"TRAIN": folder / "train.txt", "VAL": folder / "validate.txt"}
+    places = {
+        "TRAIN": folder / "train.txt",
+        "VAL": folder / "validate.txt",
+        "EMPTY": folder / "empty.txt",
+        "FEWER": folder / "fewer.txt",
+        "BEYOND": folder / "beyond.txt",
+        "OLD": folder / "old",
+    }
+    places["EMPTY"].touch()
+    places["FEWER"].write_text("run\nwalk\n")
+    places["BEYOND"].write_text("0.mp4 0\n1.mp4 5\n")
+    places["OLD"].mkdir(exist_ok=True)
+    (places["OLD"] / "last.weights.h5").touch()
     status, out, err = run(
         capsys, folder, *(places.get(word, word) for word in arguments), lists=False
     )
@@ -283,11 +303,18 @@ def test_errors_are_one_line(capsys, folder, called, arguments, message):
     assert re.search(message, err)
 
 
-@pytest.mark.parametrize("text", ["1,2", "1,x,1,1", ""])
-def test_stage_depths_are_numbers(capsys, folder, called, text):
-    try:
-        status, _, err = run(capsys, folder, "--stage-depths", text)
-    except SystemExit as error:
-        status, err = error.code, capsys.readouterr().err
-    assert status == 2
-    assert "stage" in err
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        ("--stage-depths", "1,2", "4 numbers, such as 1,1,1,1, not '1,2'"),
+        ("--stage-depths", "1,x,1,1", "4 numbers"),
+        ("--stage-depths", "", "4 numbers"),
+        ("--devices", "all", "'auto' or a positive number, not 'all'"),
+        ("--devices", "0", "'auto' or a positive number"),
+        ("--devices", "-1", "'auto' or a positive number"),
+    ],
+)
+def test_numbers_are_numbers(capsys, folder, called, option, text, message):
+    with pytest.raises(SystemExit, match="2"):
+        run(capsys, folder, f"{option}={text}")
+    assert f"argument {option}: {message}" in capsys.readouterr().err

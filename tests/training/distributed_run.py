@@ -57,7 +57,11 @@ def train(videos, run):
     from keras_tdn import TDNResNet
     from keras_tdn.data import load_records, make_dataset
     from keras_tdn.training import CoupledSGD, synchronize_batch_norms
-    from keras_tdn.training.distribution import device_scope
+    from keras_tdn.training.distribution import (
+        device_scope,
+        num_joined_processes,
+        whole_batches,
+    )
 
     # Names of variables count from one again.
     keras.utils.clear_session()
@@ -110,10 +114,11 @@ def train(videos, run):
                 **clips,
                 training=False,
                 batch_size=on.batch_size(2),
-                drop_remainder=on.whole_batches,
+                drop_remainder=whole_batches(),
             )
             arrays["validation"] = model.evaluate(validation, verbose=0)
-    return {"losses": losses, "devices": on.num_devices, **arrays}
+        seen = {"processes": num_joined_processes(), "whole_batches": whole_batches()}
+    return {"losses": losses, "devices": on.num_devices, **seen, **arrays}
 
 
 def write(path, arrays):

@@ -2,13 +2,16 @@
 
 import importlib.util
 import math
+import resource
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 from keras_tdn.data.dataset.positions import BatchPositions
+from keras_tdn.pretrained.weights_writer import write_weights_file
 from keras_tdn.training import recipes
 from keras_tdn.training.callbacks import (
     Checkpoints,
@@ -21,6 +24,7 @@ from keras_tdn.training.callbacks import (
     TrainingDivergedError,
     TrainingState,
     input_timing,
+    load_checkpoint,
     progress,
     training_callbacks,
 )
@@ -30,14 +34,10 @@ LABELS = np.arange(8) % 2
 
 
 def small_model(rate=0.1, **arguments):
-    model = keras.Sequential(
-        [
-            keras.Input((3,), name="clips"),
-            keras.layers.BatchNormalization(name="norm"),
-            keras.layers.Dense(2, activation="softmax", name="classifier"),
-        ],
-        name="small",
-    )
+    clips = keras.Input((3,), name="clips")
+    x = keras.layers.BatchNormalization(name="norm")(clips)
+    x = keras.layers.Dense(2, activation="softmax", name="classifier")(x)
+    model = keras.Model(clips, x, name="small")
     model.compile(
         keras.optimizers.SGD(rate, momentum=0.9, **arguments),
         "sparse_categorical_crossentropy",
@@ -126,13 +126,31 @@ def test_best_and_last(tmp_path):
     fit(model, [figures, checkpoints, keep], epochs=5)
     assert (checkpoints.best, checkpoints.best_epoch) == (0.7, 2)
     for name, epoch in (("best", 2), ("last", 5)):
-        model.load_weights(tmp_path / "new" / f"{name}.weights.h5")
+        load_checkpoint(model, tmp_path / "new" / f"{name}.weights.h5")
         for one, other in zip(model.get_weights(), weights[epoch - 1], strict=True):
             np.testing.assert_array_equal(one, other)
     again = Checkpoints(tmp_path / "new")
     again.restore(checkpoints.state())
     fit(model, [Figures(val_top1=[0.6]), again], epochs=1)
     assert (again.best, again.best_epoch) == (0.7, 2)
+
+
+def test_checkpoints_hold_weights_and_nothing_else(tmp_path):
+    """Keras would add the optimizer's state, and a file of the same weights would be another."""
+    model, again = small_model(use_ema=True), small_model()
+    # Without validation, whose figures are made with averages.
+    model.fit(CLIPS, LABELS, callbacks=[Checkpoints(tmp_path)], verbose=0)
+    file = tmp_path / "last.weights.h5"
+    with h5py.File(file) as content:
+        assert sorted(content) == ["layers", "vars"]
+    load_checkpoint(again, file)
+    write_weights_file(again, tmp_path / "again.weights.h5")
+    assert (tmp_path / "again.weights.h5").read_bytes() == file.read_bytes()
+    other = keras.Model(model.inputs, keras.layers.Dense(2, name="other")(model.output))
+    with pytest.raises(ValueError, match=r"last.weights.h5' do not fit the model"):
+        load_checkpoint(other, file)
+    with pytest.raises(ValueError, match=r"no checkpoint .*best.weights.h5'.*validation videos"):
+        load_checkpoint(model, tmp_path / "best.weights.h5")
 
 
 def test_without_validation_there_is_no_best(tmp_path):
@@ -143,18 +161,25 @@ def test_without_validation_there_is_no_best(tmp_path):
     assert checkpoints.state() == {"best": None, "best_epoch": None}
 
 
-def test_a_file_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
+def test_a_full_disk_leaves_the_file_before(tmp_path, share):
+    """Wherever in the file there is no more room."""
     model = small_model()
     fit(model, [Checkpoints(tmp_path)], epochs=1)
     before = (tmp_path / "last.weights.h5").read_bytes()
-
-    def full(*arguments):
-        raise RuntimeError("Can't decrement id ref count (file write failed: errno = 28)")
-
-    monkeypatch.setattr("keras_tdn.training.callbacks.checkpoints.write_weights_file", full)
-    with pytest.raises(OSError, match=r"last.weights.h5' could not be written .*errno = 28"):
-        fit(model, [Checkpoints(tmp_path)], epochs=1)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The system refuses to write beyond it, as it does on a disk that is full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * len(before)), limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"last.weights.h5' could not be written .*--resume"):
+            fit(model, [Checkpoints(tmp_path)], epochs=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (tmp_path / "last.weights.h5").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    fit(model, [Checkpoints(tmp_path)], epochs=1)
+    assert (tmp_path / "last.weights.h5").read_bytes() != before
 
 
 # === Averages ===
@@ -185,7 +210,7 @@ def test_evaluates_averages_and_gives_the_weights_back(tmp_path):
         weight.assign(average)
     # The average is taken in float32, in another order of operations.
     assert plain.evaluate(CLIPS, LABELS, verbose=0)[0] == pytest.approx(val_loss, rel=1e-5)
-    model.load_weights(tmp_path / "best.weights.h5")
+    load_checkpoint(model, tmp_path / "best.weights.h5")
     for weight, average in zip(model.trainable_weights, kept, strict=True):
         np.testing.assert_allclose(weight, average, rtol=1e-5)
 

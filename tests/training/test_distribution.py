@@ -98,6 +98,7 @@ def mirrored(tmp_path_factory):
 def test_mirrored_strategy_equals_one_device(mirrored):
     one, two = mirrored["1+eager"], mirrored["2+sync"]
     assert two["devices"] == 2
+    assert not two["whole_batches"]
     assert_equal(one, two, MIRRORED_TOLERANCE)
 
 
@@ -124,6 +125,8 @@ def data_parallel(tmp_path_factory):
 def test_data_parallel_equals_one_device(data_parallel):
     one, two = data_parallel["1"], data_parallel["2"]
     assert two["devices"] == 2
+    assert (two["processes"], two["whole_batches"]) == (1, True)
+    assert not one["whole_batches"]
     assert_equal(one, two, JAX_TOLERANCE)
 
 
@@ -146,7 +149,8 @@ def test_two_processes_equal_one(data_parallel, tmp_path):
     wait_for(*children)
     for index in range(2):
         two = results(tmp_path / str(index) / "auto.npz")
-        assert two["devices"] == 2
+        assert two["devices"] == two["processes"] == 2
+        assert two["whole_batches"]
         assert_equal(data_parallel["1"], two, JAX_TOLERANCE)
 
 

@@ -21,7 +21,7 @@ from keras_tdn.pretrained import load_preset
 from keras_tdn.pretrained.card import PresetCard
 from keras_tdn.pretrained.preset_source import open_preset
 from keras_tdn.pretrained.presets import read_preset
-from keras_tdn.training import recipes, training_run
+from keras_tdn.training import checks, finish, recipes, train, training_run
 from keras_tdn.training.callbacks import (
     Checkpoints,
     TrainingDivergedError,
@@ -29,7 +29,6 @@ from keras_tdn.training.callbacks import (
 )
 from keras_tdn.training.class_weights import class_weights
 from keras_tdn.training.determinism import make_deterministic
-from keras_tdn.training.training_run import train
 
 LABELS = ("jump", "run", "wave")
 RECIPE = dataclasses.replace(
@@ -202,8 +201,18 @@ def test_a_signal_saves_and_a_full_disk_loses_nothing(videos, tmp_path, monkeypa
     # The state in front of the end of the epoch is there, and so are the weights of that.
     assert state.spans().__next__().steps_per_epoch == 1
     assert (folder / "last.weights.h5").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(finish, "save_preset", without_room)
+        try:
+            with pytest.raises(OSError, match=r"run/preset' could not be written .*--resume"):
+                run(videos, folder, resume=True, early_stopping=5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (folder / "preset").exists()
+    assert not (folder / "result.json").exists()
     result = run(videos, folder, resume=True, early_stopping=5)
     assert result.history == expected.history
+    assert load_preset(result.preset).labels == LABELS
     for name in ("best.weights.h5", "last.weights.h5"):
         assert (folder / name).read_bytes() == (expected.output / name).read_bytes()
 
@@ -223,6 +232,15 @@ def send_signal(self, epoch, logs=None, original=TrainingState.on_epoch_begin):
 
 def fill_disk(self, epoch, logs=None, original=Checkpoints.on_epoch_end):
     original(self, epoch, logs)
+    leave_no_room()
+
+
+def without_room(*arguments, original=finish.save_preset, **options):
+    leave_no_room()
+    return original(*arguments, **options)
+
+
+def leave_no_room():
     # The system refuses to write more to a file, as it does on a disk that is full.
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
@@ -327,6 +345,32 @@ def test_shared_videos_leave_a_warning(videos, caplog):
         build(), videos[0], RecordList([*videos[1], *videos[0][1:3]], LABELS), RECIPE, None
     )
     assert "2 of the 5 validation videos are trained on as well" in caplog.text
+
+
+def test_classes_without_a_video_leave_a_warning(videos, caplog):
+    training, validation = videos
+    some = RecordList([record for record in training if record.label != 1], LABELS)
+    training_run.check_training(build(), some, validation, RECIPE, None)
+    assert "1 of the model's 3 classes have no training video, so" in caplog.text
+    assert "cannot learn them: 1 (run). Are the labels those of this list?" in caplog.text
+    caplog.clear()
+    unnamed = RecordList(list(training), num_classes=3)
+    training_run.check_training(build(classes=400), unnamed, None, RECIPE, None)
+    assert "397 of the model's 400 classes have no" in caplog.text
+    assert "3, 4, 5 and 394 more" in caplog.text
+    caplog.clear()
+    training_run.check_training(build(), training, validation, RECIPE, None)
+    assert caplog.text == ""
+
+
+def test_several_processes_and_devices_are_checked(videos, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(checks, "num_joined_processes", lambda: 2)
+        with pytest.raises(ValueError, match=r"are for one process.*Received: 2 processes"):
+            run(videos, tmp_path / "run")
+    monkeypatch.setattr(checks, "whole_batches", lambda: True)
+    with pytest.raises(ValueError, match=r"Received: 3 validation videos and batches of 4"):
+        run(videos, tmp_path / "run")
 
 
 def test_class_weights():

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 import keras
 
 from keras_tdn.training.callbacks.averages import EvaluateAverages
-from keras_tdn.training.callbacks.checkpoints import BEST_FILE, LAST_FILE, Checkpoints
+from keras_tdn.training.callbacks.checkpoints import (
+    BEST_FILE,
+    LAST_FILE,
+    Checkpoints,
+    load_checkpoint,
+)
 from keras_tdn.training.callbacks.divergence import StopOnDivergence, TrainingDivergedError
 from keras_tdn.training.callbacks.early_stopping import StopEarly
 from keras_tdn.training.callbacks.epoch_log import EpochLog
@@ -33,6 +38,7 @@ __all__ = [
     "StopOnDivergence",
     "TrainingDivergedError",
     "TrainingState",
+    "load_checkpoint",
     "training_callbacks",
 ]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from keras_tdn.pretrained.weights_file import load_weights_file
 from keras_tdn.pretrained.weights_writer import write_weights_file
 from keras_tdn.training.durable import written_durably
 from keras_tdn.training.variables import averaged_weights
@@ -23,8 +24,8 @@ class Checkpoints(keras.callbacks.Callback):
     """Writes `last.weights.h5` after each epoch, and `best.weights.h5` after the best so far.
 
     Use it to have something to work with at any time. With weights that are averaged, the files
-    hold the averages. Each file is whole at any moment, and equal weights give equal files. The
-    first of equally good epochs is the best.
+    hold the averages. Each file is whole at any moment, and equal weights give equal files: what
+    the optimizer remembers is not in there. The first of equally good epochs is the best.
 
     Args:
         folder: Where the files are written.
@@ -38,7 +39,7 @@ class Checkpoints(keras.callbacks.Callback):
     Example:
 
     >>> model.fit(train, validation_data=validation, callbacks=[Checkpoints("run")])
-    >>> model.load_weights("run/best.weights.h5")
+    >>> load_checkpoint(model, "run/best.weights.h5")
     """
 
     def __init__(self, folder: str | os.PathLike[str], monitor: str = MONITOR) -> None:
@@ -73,3 +74,30 @@ class Checkpoints(keras.callbacks.Callback):
     def _write(self, name: str) -> None:
         with written_durably(self.folder / name) as new:
             write_weights_file(self.model, new)
+
+
+def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
+    """Gives a model the weights of a checkpoint.
+
+    Use it after training. `model.load_weights` does so too, but on a compiled model it warns that
+    the file has no state of the optimizer, which nothing needs that is not trained further.
+
+    Args:
+        model: The `TDNResNet`, or another of the same arguments.
+        file: `best.weights.h5` or `last.weights.h5`.
+
+    Raises:
+        ValueError: if the file is damaged, is none, or belongs to another model, which then is
+            unchanged.
+
+    Example:
+
+    >>> load_checkpoint(model, "run/best.weights.h5")
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise ValueError(
+            f"There is no checkpoint {str(path)!r}. {BEST_FILE} is written where there are "
+            f"validation videos, and {LAST_FILE} after each epoch."
+        )
+    load_weights_file(model, str(path), repr(str(path)))
