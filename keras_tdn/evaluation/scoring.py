@@ -158,7 +158,7 @@ def _with_logits(model: keras.Model, from_logits: bool | None) -> tuple[ScoreKin
         if model not in _LOGIT_MODELS:
             # It has the same layers and weights, and stops one step short.
             name = f"{model.name}_logits"
-            _LOGIT_MODELS[model] = keras.Model(model.inputs, last.input, name=name)
+            _LOGIT_MODELS[model] = keras.Model(model.input, last.input, name=name)
         return "logits", _LOGIT_MODELS[model]
     if is_softmax:
         return "probabilities", model
