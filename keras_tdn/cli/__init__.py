@@ -20,6 +20,7 @@ from keras_tdn.cli import (
     pack,
     predict,
     presets,
+    profile,
     train,
 )
 
@@ -32,6 +33,7 @@ COMMANDS = (
     evaluate,
     ensemble,
     compare,
+    profile,
     export,
     convert,
     presets,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from keras_tdn.evaluation.ensembles import ensemble
     from keras_tdn.evaluation.evaluation import evaluate
     from keras_tdn.evaluation.page import write_page
+    from keras_tdn.evaluation.profiling import ModelProfile, profile_model
     from keras_tdn.evaluation.report import EvaluationReport, load_report, report_on
     from keras_tdn.evaluation.scores import Scores, load_scores
     from keras_tdn.evaluation.validation_callback import MultiViewValidation
@@ -23,6 +24,7 @@ __all__ = [
     "EvaluationReport",
     "ExpectedCalibrationError",
     "MeanClassAccuracy",
+    "ModelProfile",
     "MultiViewValidation",
     "Scores",
     "compare",
@@ -30,6 +32,7 @@ __all__ = [
     "evaluate",
     "load_report",
     "load_scores",
+    "profile_model",
     "report_on",
     "write_page",
 ]
@@ -37,6 +40,7 @@ __all__ = [
 _HOMES = {
     "Comparison": "comparison",
     "EvaluationReport": "report",
+    "ModelProfile": "profiling",
     "MultiViewValidation": "validation_callback",
     "Scores": "scores",
     "compare": "comparison",
@@ -44,6 +48,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "load_report": "report",
     "load_scores": "scores",
+    "profile_model": "profiling",
     "report_on": "report",
     "write_page": "page",
 }
