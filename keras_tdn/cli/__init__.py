@@ -16,10 +16,12 @@ from keras_tdn.cli import (
     demo,
     ensemble,
     evaluate,
+    explain,
     export,
     pack,
     predict,
     presets,
+    profile,
     train,
 )
 
@@ -32,6 +34,8 @@ COMMANDS = (
     evaluate,
     ensemble,
     compare,
+    explain,
+    profile,
     export,
     convert,
     presets,

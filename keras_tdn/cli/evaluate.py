@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_tdn.cli import predict
+from keras_tdn.cli import loading
 from keras_tdn.cli.check import add_list_arguments, load_list
 from keras_tdn.data.packing.index import INDEX_FILE
 from keras_tdn.data.records import RecordList
@@ -36,8 +36,7 @@ def add_parser(subparsers: Any) -> None:
         required=True,
         nargs="+",
         metavar="PRESET_OR_FILE",
-        help=f"preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
-        f"{predict.MODEL_SUFFIX} file or {predict.WEIGHTS_SUFFIX} file; several make an ensemble",
+        help=f"{loading.WEIGHTS_HELP}; several make an ensemble",
     )
     parser.add_argument(
         "--views",
@@ -94,13 +93,7 @@ def add_parser(subparsers: Any) -> None:
         help="share of bad videos that is an error (default: 0.1)",
     )
     parser.add_argument("--skip-missing", action="store_true", help="leave out missing files")
-    bare = parser.add_argument_group(
-        f"for a {predict.WEIGHTS_SUFFIX} file or a data set's name",
-        "which do not say what model they are for",
-    )
-    bare.add_argument("--model", choices=sorted(predict.MODELS))
-    bare.add_argument("--segments", type=int, metavar="N")
-    bare.add_argument("--classes", type=int, metavar="N")
+    loading.add_bare_weights_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -125,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
         "max_failure_share": args.max_failure_share,
     }
     if len(args.weights) == 1:
-        model = _load_model(args, args.weights[0], names)
+        model = loading.load_model(args, names, args.weights[0])
         report = evaluate(
             model,
             _load_records(args, model),
@@ -165,7 +158,7 @@ def _run_ensemble(
     folder = OutputFolder(Path(args.output), args.resume, args.overwrite)
     parts = []
     for number, weights in enumerate(args.weights, start=1):
-        model = _load_model(args, weights, names)
+        model = loading.load_model(args, names, weights)
         records = _load_records(args, model)
         part = folder.path / f"model_{number}"
         report = evaluate(
@@ -183,12 +176,6 @@ def _run_ensemble(
     rows = {record.path: row for row, record in enumerate(records)}
     folder.write(None, report, FrameReader(records), rows)
     sys.stdout.write(f"ensemble: {report.facts['ensemble']['Ensemble']}\n{report.summary()}")
-
-
-def _load_model(
-    args: argparse.Namespace, weights: str, names: tuple[str, ...] | None
-) -> keras.Model:
-    return predict._load_model(argparse.Namespace(**{**vars(args), "weights": weights}), names)
 
 
 def _load_records(args: argparse.Namespace, model: keras.Model) -> RecordList:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.cli import predict
+from keras_tdn.cli import loading
 from keras_tdn.export.destination import check_version_folder
 from keras_tdn.labels import load_labels
 
@@ -28,8 +28,7 @@ def add_parser(subparsers: Any) -> None:
         "--weights",
         required=True,
         metavar="PRESET_OR_FILE",
-        help=f"preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
-        f"{predict.MODEL_SUFFIX} file or {predict.WEIGHTS_SUFFIX} file",
+        help=loading.WEIGHTS_HELP,
     )
     parser.add_argument(
         "--format", choices=FORMATS, default=FORMATS[0], help="(default: %(default)s)"
@@ -54,13 +53,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="classes that an answer names (default: %(default)s)",
     )
-    bare = parser.add_argument_group(
-        f"for a {predict.WEIGHTS_SUFFIX} file or a data set's name",
-        "which do not say what model they are for",
-    )
-    bare.add_argument("--model", choices=sorted(predict.MODELS))
-    bare.add_argument("--segments", type=int, metavar="N")
-    bare.add_argument("--classes", type=int, metavar="N")
+    loading.add_bare_weights_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -68,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Exports `args.weights` to `args.output` and prints what can be asked of it."""
     check_version_folder(args.output)
     labels = None if args.labels is None else load_labels(args.labels)
-    model = predict._load_model(args, labels)
+    model = loading.load_model(args, labels)
     from keras_tdn.export.saved_model import export_saved_model
 
     path = export_saved_model(model, args.output, top=args.top, labels=labels)

@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 import keras_tdn.models
-from keras_tdn.cli.predict import DEFAULT_MODEL, MODELS
+from keras_tdn.cli.loading import DEFAULT_MODEL, MODELS
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained.transfer import ARCHITECTURE
 from keras_tdn.pretrained.weights import IMAGENET

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from keras_tdn.cli.predict import MODELS
+from keras_tdn.cli.loading import MODELS
 from keras_tdn.training.distribution import AUTO
 from keras_tdn.training.freezing import PARTS
 from keras_tdn.training.recipes import RECIPES

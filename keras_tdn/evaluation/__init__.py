@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from keras_tdn.evaluation.comparison import Comparison, compare
     from keras_tdn.evaluation.ensembles import ensemble
     from keras_tdn.evaluation.evaluation import evaluate
+    from keras_tdn.evaluation.explaining import Explanation, explain, write_explanation
     from keras_tdn.evaluation.page import write_page
+    from keras_tdn.evaluation.profiling import ModelProfile, profile_model
     from keras_tdn.evaluation.report import EvaluationReport, load_report, report_on
     from keras_tdn.evaluation.scores import Scores, load_scores
     from keras_tdn.evaluation.validation_callback import MultiViewValidation
@@ -22,29 +24,39 @@ __all__ = [
     "Comparison",
     "EvaluationReport",
     "ExpectedCalibrationError",
+    "Explanation",
     "MeanClassAccuracy",
+    "ModelProfile",
     "MultiViewValidation",
     "Scores",
     "compare",
     "ensemble",
     "evaluate",
+    "explain",
     "load_report",
     "load_scores",
+    "profile_model",
     "report_on",
+    "write_explanation",
     "write_page",
 ]
 
 _HOMES = {
     "Comparison": "comparison",
     "EvaluationReport": "report",
+    "Explanation": "explaining",
+    "ModelProfile": "profiling",
     "MultiViewValidation": "validation_callback",
     "Scores": "scores",
     "compare": "comparison",
     "ensemble": "ensembles",
     "evaluate": "evaluation",
+    "explain": "explaining",
     "load_report": "report",
     "load_scores": "scores",
+    "profile_model": "profiling",
     "report_on": "report",
+    "write_explanation": "explaining",
     "write_page": "page",
 }
 

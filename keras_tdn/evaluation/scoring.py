@@ -53,9 +53,7 @@ class Scorer:
         self.clip_spec = clip_spec
         _check_input(model, clip_spec, crop_size)
         self.classes = _num_classes(model)
-        self.kind, self._scoring_model = _with_logits(model, from_logits)
-        normalizes = getattr(model, "include_preprocessing", True)
-        self._normalization = None if normalizes else clip_spec.normalization
+        self.kind, self._scoring_model = with_logits(model, from_logits)
 
     def score(self, clips: np.ndarray) -> np.ndarray:
         """Scores of a batch of clips.
@@ -70,11 +68,7 @@ class Scorer:
         Raises:
             ValueError: if a score is not finite, or probabilities are none.
         """
-        inputs: Any = clips
-        if self._normalization is not None:
-            mean = np.asarray(self._normalization.mean, np.float32)
-            std = np.asarray(self._normalization.std, np.float32)
-            inputs = (clips.astype(np.float32) / np.float32(255) - mean) / std
+        inputs = model_inputs(self.model, clips, self.clip_spec)
         scores = np.asarray(self._scoring_model.predict_on_batch(inputs), np.float32)
         if not np.isfinite(scores).all():
             raise ValueError(
@@ -90,6 +84,15 @@ class Scorer:
                 "are logits; evaluation knows no others."
             )
         return scores
+
+
+def model_inputs(model: keras.Model, clips: np.ndarray, spec: ClipSpec) -> Any:
+    """Pixels as the model takes them: normalised, if it does not do that itself."""
+    if getattr(model, "include_preprocessing", True):
+        return clips
+    mean = np.asarray(spec.normalization.mean, np.float32)
+    std = np.asarray(spec.normalization.std, np.float32)
+    return (clips.astype(np.float32) / np.float32(255) - mean) / std
 
 
 def model_sha256(model: keras.Model) -> str:
@@ -147,8 +150,16 @@ def _num_classes(model: keras.Model) -> int:
     return int(shape[1])
 
 
-def _with_logits(model: keras.Model, from_logits: bool | None) -> tuple[ScoreKind, keras.Model]:
-    """The kind of the scores and the model that gives them."""
+def with_logits(model: keras.Model, from_logits: bool | None) -> tuple[ScoreKind, keras.Model]:
+    """The kind of a model's scores, and the model that gives them.
+
+    Args:
+        model: A model from clips to scores.
+        from_logits: Whether its scores are logits; by default its last layer tells.
+
+    Returns:
+        The kind, and the model itself or, if it ends in a softmax of its own, one without that.
+    """
     if from_logits is not None:
         return ("logits" if from_logits else "probabilities"), model
     last = model.layers[-1] if getattr(model, "layers", None) else None
@@ -158,7 +169,7 @@ def _with_logits(model: keras.Model, from_logits: bool | None) -> tuple[ScoreKin
         if model not in _LOGIT_MODELS:
             # It has the same layers and weights, and stops one step short.
             name = f"{model.name}_logits"
-            _LOGIT_MODELS[model] = keras.Model(model.inputs, last.input, name=name)
+            _LOGIT_MODELS[model] = keras.Model(model.input, last.input, name=name)
         return "logits", _LOGIT_MODELS[model]
     if is_softmax:
         return "probabilities", model

@@ -110,15 +110,26 @@ class LongTermTDM(keras.layers.Layer):
         self.expand_norm.build((None, None, None, channels))
 
     def call(self, x: Any, training: bool | None = None) -> Any:
-        self._check_shape(x.shape)
-        forward, backward = self._differences(x, training)
-        if training:
-            total = self._gate(forward, training) + self._gate(backward, training)
-        else:
-            gates = self._gate(ops.concatenate([forward, backward], axis=0), training)
-            total = ops.add(*ops.split(gates, 2, axis=0))
+        forward, backward = self._sigmoids(x, training)
         # sigmoid - 0.5 in each direction, and their mean
-        return x + x * (0.5 * total - 0.5)
+        return x + x * (0.5 * (forward + backward) - 0.5)
+
+    def gates(self, x: Any) -> tuple[Any, Any]:
+        """The gates of inference, for every position and channel.
+
+        Use it to look at what the module does: `call` returns `x + x * (forward + backward) / 2`.
+
+        Args:
+            x: Features, as `call` takes them.
+
+        Returns:
+            Forward and backward gates in (-0.5, 0.5), each of the shape of `x`: how much a channel
+            is raised or lowered because of what the next segment, or the previous one, has. The
+            last segment has no next one and the first no previous one; their gates there are the
+            same at every position away from the borders, whatever the video.
+        """
+        forward, backward = self._sigmoids(ops.cast(x, self.compute_dtype), False)
+        return forward - 0.5, backward - 0.5
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         self._check_shape(input_shape)
@@ -140,6 +151,16 @@ class LongTermTDM(keras.layers.Layer):
         forward = ops.concatenate([smoothed[:, 1:] - current[:, :-1], edge], axis=1)
         backward = ops.concatenate([edge, smoothed[:, :-1] - current[:, 1:]], axis=1)
         return merge_segments(forward, squeezed), merge_segments(backward, squeezed)
+
+    def _sigmoids(self, x: Any, training: bool | None) -> tuple[Any, Any]:
+        """The gates of both directions, 0.5 above what the paper calls so."""
+        self._check_shape(x.shape)
+        forward, backward = self._differences(x, training)
+        if training:
+            return self._gate(forward, training), self._gate(backward, training)
+        gates = self._gate(ops.concatenate([forward, backward], axis=0), training)
+        forward, backward = ops.split(gates, 2, axis=0)
+        return forward, backward
 
     def _gate(self, difference: Any, training: bool | None) -> Any:
         _, height, width, _ = ops.shape(difference)

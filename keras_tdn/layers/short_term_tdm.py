@@ -71,13 +71,27 @@ class ShortTermTDM(keras.layers.Layer):
         self.conv.build((None, None, None, channels * (self.frames_per_segment - 1)))
         self.norm.build((None, None, None, self.filters))
 
-    def call(self, clips: Any, training: bool | None = None) -> Any:
+    def differences(self, clips: Any) -> Any:
+        """What the module sees: each frame of a segment less the one before it.
+
+        Use it to look at motion; `call` begins with it.
+
+        Args:
+            clips: A batch of clips, as `call` takes it.
+
+        Returns:
+            `(batch * num_segments, height, width, (frames_per_segment - 1) * channels)`, the first
+            pair of frames first; float32 at least, in the units of the clips.
+        """
         frames = unfold_frames(
             ops.cast(clips, at_least_float32(self.compute_dtype)), self.frames_per_segment
         )
-        differences = ops.concatenate(
+        return ops.concatenate(
             [frames[:, i] - frames[:, i - 1] for i in range(1, self.frames_per_segment)], axis=-1
         )
+
+    def call(self, clips: Any, training: bool | None = None) -> Any:
+        differences = self.differences(clips)
         x = ops.cast(halve(differences), self.compute_dtype)
         x = self.conv(pad_symmetric(x, KERNEL_SIZE))
         return ops.relu(self.norm(x, training=training))

@@ -6,7 +6,7 @@ from evaluation_toys import make_scores
 from synthetic_videos import encode_video
 
 import keras_tdn
-from keras_tdn.cli import main, predict
+from keras_tdn.cli import loading, main
 from keras_tdn.data.packing import pack
 from keras_tdn.data.records import load_records
 from keras_tdn.evaluation import load_report, load_scores
@@ -39,15 +39,15 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def loaded_once(monkeypatch):
     """Commands of one process get the same model for the same weights, compiled already."""
-    load = predict._load_model
+    load = loading.load_model
 
-    def cached(args, labels):
-        key = args.weights, args.model
+    def cached(args, labels, weights=None):
+        key = weights, args.model
         if key not in MODELS:
-            MODELS[key] = load(args, labels)
+            MODELS[key] = load(args, labels, weights)
         return MODELS[key]
 
-    monkeypatch.setattr(predict, "_load_model", cached)
+    monkeypatch.setattr(loading, "load_model", cached)
 
 
 def arguments(folder, *options, weights=("preset_0",), name="list.txt"):

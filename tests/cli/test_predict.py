@@ -7,7 +7,7 @@ from synthetic_videos import encode_audio, encode_video
 
 import keras_tdn
 import keras_tdn.models
-from keras_tdn.cli import main
+from keras_tdn.cli import loading, main
 from keras_tdn.cli import predict as predict_command
 
 LABELS = ("fall", "geton", "roll over")
@@ -57,7 +57,7 @@ def test_json(folder, capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["video"] == str(folder / "video.mp4")
     assert result["weights"] == str(folder / "model.keras")
-    model = predict_command.load_model_file(str(folder / "model.keras"))
+    model = loading.load_model_file(str(folder / "model.keras"))
     expected = keras_tdn.prediction.predict_video(model, folder / "video.mp4", top=2)
     assert [item["index"] for item in result["predictions"]] == [item.index for item in expected]
     assert [item["label"] for item in result["predictions"]] == [item.label for item in expected]

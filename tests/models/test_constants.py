@@ -7,6 +7,7 @@ import pytest
 from macs import count_macs
 
 import keras_tdn
+from keras_tdn.evaluation import profile_model
 from keras_tdn.pretrained import to_official_state_dict
 
 BUILDERS = {"resnet50": keras_tdn.TDNResNet50, "resnet101": keras_tdn.TDNResNet101}
@@ -24,7 +25,9 @@ BUILDERS = {"resnet50": keras_tdn.TDNResNet50, "resnet101": keras_tdn.TDNResNet1
 def test_macs_of_one_view(name, segments, giga_macs):
     clip_shape = (segments * 5, 224, 224, 3)
     model = BUILDERS[name](classes=174, num_segments=segments, input_shape=clip_shape)
-    assert round(count_macs(model) / 1e9, 2) == giga_macs
+    macs = count_macs(model)
+    assert round(macs / 1e9, 2) == giga_macs
+    assert profile_model(model).total.macs == macs
 
 
 @pytest.mark.parametrize(("name", "millions"), [("resnet50", 24.41), ("resnet101", 43.67)])
@@ -46,6 +49,7 @@ def test_parameters_with_the_authors_biases(name, millions):
     ]
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     assert trainable == sum(v.size for v in learned.values()) - sum(b.size for b in biases)
+    assert profile_model(model, 32).total.parameters == trainable
 
 
 @pytest.mark.parametrize("name", ["resnet50", "resnet101"])

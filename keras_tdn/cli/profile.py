@@ -1,0 +1,130 @@
+"""`keras-tdn profile`: what a model costs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from typing import Any
+
+import keras
+
+import keras_tdn.models
+from keras_tdn.cli import loading
+from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
+from keras_tdn.pretrained.weights import DATASETS
+
+DEPTHS = {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}
+DEFAULT_SIZE = "224"
+DEFAULT_FRAMES = 5
+DEFAULT_CLASSES = 400
+SIZE = re.compile(r"(\d+)(?:x(\d+))?")
+BATCH_SIZES = re.compile(r"\d+(,\d+)*")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds this command to the parser of `keras-tdn`."""
+    parser = subparsers.add_parser(
+        "profile",
+        help="tell what a model costs",
+        description="Counts multiply-accumulates, parameters and activations by stage and by kind "
+        "of module, and measures latency and throughput on this machine.",
+    )
+    parser.add_argument("--model", choices=sorted(loading.MODELS), help="(default: tdn_resnet50)")
+    parser.add_argument("--segments", type=int, metavar="N", help="(default: 8)")
+    parser.add_argument("--frames-per-segment", type=int, metavar="N", help="(default: 5)")
+    parser.add_argument("--classes", type=int, metavar="N", help="(default: 400)")
+    parser.add_argument(
+        "--size",
+        metavar="PIXELS_OR_HxW",
+        help=f"of a frame (default: {DEFAULT_SIZE}, or as the weights' clips are cut)",
+    )
+    parser.add_argument("--weights", metavar="PRESET_OR_FILE", help=loading.WEIGHTS_HELP)
+    parser.add_argument(
+        "--batch-sizes",
+        default="1,2,4",
+        metavar="N,N,...",
+        help="clips in the batches to be timed (default: 1,2,4)",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=10,
+        metavar="N",
+        help="batches to time of each size (default: 10)",
+    )
+    parser.add_argument("--no-latency", action="store_true", help="count only, time nothing")
+    parser.add_argument("--json", metavar="FILE", help="write all numbers there as well")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the tables."""
+    size = _size(args.size)
+    batch_sizes = () if args.no_latency else _batch_sizes(args.batch_sizes)
+    if args.json is not None and os.path.isdir(args.json):
+        raise ValueError(f"--json names a file to write, and {args.json!r} is a folder.")
+    model = _model(args, size)
+    from keras_tdn.evaluation.profiling import profile_model
+
+    profile = profile_model(model, size, batch_sizes=batch_sizes, repeats=args.repeats)
+    if args.json is not None:
+        profile.save(args.json)
+    sys.stdout.write(profile.summary())
+    return 0
+
+
+def _model(args: argparse.Namespace, size: tuple[int, int] | None) -> keras.Model:
+    if args.weights is None:
+        build = getattr(keras_tdn.models, loading.MODELS[args.model or loading.DEFAULT_MODEL])
+        segments = loading.DEFAULT_SEGMENTS if args.segments is None else args.segments
+        frames = DEFAULT_FRAMES if args.frames_per_segment is None else args.frames_per_segment
+        return build(
+            num_segments=segments,
+            frames_per_segment=frames,
+            classes=DEFAULT_CLASSES if args.classes is None else args.classes,
+            input_shape=(None, *(size or (int(DEFAULT_SIZE),) * 2), 3),
+        )
+    if args.weights.endswith(loading.WEIGHTS_SUFFIX):
+        model = loading.load_model(args, None)
+    else:
+        # What the weights bring along is compared with what is asked for, and not asked for.
+        bare = argparse.Namespace(weights=args.weights, model=None, segments=None, classes=None)
+        if args.weights in DATASETS:
+            bare.model, bare.segments = args.model, args.segments
+        model = loading.load_model(bare, None)
+    asked = {
+        "--model": (args.model and DEPTHS[args.model], "stage_depths"),
+        "--segments": (args.segments, "num_segments"),
+        "--frames-per-segment": (args.frames_per_segment, "frames_per_segment"),
+        "--classes": (args.classes, "classes"),
+    }
+    for option, (wanted, attribute) in asked.items():
+        own = getattr(model, attribute, None)
+        if wanted is not None and wanted != own:
+            raise ValueError(
+                f"{option} {getattr(args, option[2:].replace('-', '_'))} does not fit the weights "
+                f"{args.weights!r}, whose model has {attribute}={own}. Leave the option out, or "
+                "leave --weights out to profile another architecture."
+            )
+    return model
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    sides = SIZE.fullmatch(text)
+    if sides is None:
+        raise ValueError(
+            f"--size is a number of pixels, or HEIGHTxWIDTH such as 224x224. Received: {text!r}"
+        )
+    return int(sides[1]), int(sides[2] or sides[1])
+
+
+def _batch_sizes(text: str) -> tuple[int, ...]:
+    if BATCH_SIZES.fullmatch(text) is None:
+        raise ValueError(
+            f"--batch-sizes is numbers with commas between them, such as 1,2,4. Received: {text!r}"
+        )
+    return tuple(int(number) for number in text.split(","))

@@ -1,0 +1,60 @@
+"""The clip of a video that is explained: the one that `predict_video` looks at."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_tdn.data.frame_transforms import check_frames, resize_and_center_crop
+from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.specs import ClipSpec
+
+if TYPE_CHECKING:
+    from keras_tdn.data.decoding import VideoSource
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CenterClip:
+    """A centre clip, and where it was cut.
+
+    Args:
+        pixels: uint8 of shape `(frames, height, width, 3)`.
+        indices: Frame numbers, from 0, of shape `(num_segments, frames_per_segment)`.
+        num_frames: Frames of the video.
+    """
+
+    pixels: np.ndarray
+    indices: np.ndarray
+    num_frames: int
+
+
+def read_center_clip(source: VideoSource | np.ndarray, spec: ClipSpec) -> CenterClip:
+    """One centre crop of centre-sampled segments.
+
+    Args:
+        source: A path, the content of a file, a binary file object, or all frames as an array.
+        spec: How the clip is cut.
+
+    Raises:
+        ValueError: if it is no video, or no frames.
+    """
+    num_frames = 0
+
+    def choose(count: int) -> np.ndarray:
+        nonlocal num_frames
+        # It is called again if the video turns out to be shorter than its header says.
+        num_frames = count
+        return center_indices(count, spec.num_segments, spec.frames_per_segment).ravel()
+
+    if isinstance(source, np.ndarray):
+        check_frames(source)
+        frames = source[choose(len(source))]
+    else:
+        # Imported here so that importing this does not load the decoder.
+        from keras_tdn.data.decoding import read_frames
+
+        frames = read_frames(source, choose)
+    indices = center_indices(num_frames, spec.num_segments, spec.frames_per_segment)
+    return CenterClip(resize_and_center_crop(frames, spec), indices, num_frames)

@@ -1,0 +1,206 @@
+"""What a model sees in one video."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from keras_tdn.evaluation.averaging import softmax
+from keras_tdn.evaluation.explaining.clip import read_center_clip
+from keras_tdn.evaluation.explaining.taps import GateMaps, tap
+from keras_tdn.evaluation.scoring import ScoreKind, Scorer
+from keras_tdn.labels import load_labels
+from keras_tdn.prediction import Labels, Prediction, decode_predictions
+from keras_tdn.specs import ClipSpec
+
+if TYPE_CHECKING:
+    from keras_tdn.data.decoding import VideoSource
+
+SHORT_TERM = "no short-term TDM: the model does not see differences of neighbouring frames"
+LONG_TERM = "no long-term TDM: the model has no gates"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Explanation:
+    """What a model sees in one clip of a video. `explain` makes one.
+
+    Args:
+        model: Name of the model.
+        predictions: The highest scores, as `predict_video` gives them.
+        target: The class explained.
+        frames: The clip, uint8 of shape `(segments, frames_per_segment, height, width, 3)`.
+        indices: Numbers of its frames in the video, from 0, of shape `(segments,
+            frames_per_segment)`.
+        num_frames: Frames of the video.
+        differences: What the short-term TDM sees: each frame of a segment less the one before it,
+            in levels from -255 to 255 (inside the model they are divided by 255 times the
+            channel's standard deviation). float32 of shape `(segments, frames_per_segment - 1,
+            height, width, 3)`; `None` without such a module.
+        gates: Of every long-term TDM, in order.
+        cam: Grad-CAM of the target: what each position of the last feature map adds to the class'
+            logit, nothing below zero. float32 of shape `(segments, height, width)`.
+        contributions: By segment, what its positions add to the logit together, negative or
+            positive. With global pooling and a linear classifier the sum over segments is the
+            logit less the classifier's bias.
+        cam_layer: Name of the layer whose feature maps were weighed.
+        kind: `"logits"`, or `"probabilities"` where the model gives those alone.
+        missing: What there is not, in words.
+    """
+
+    model: str
+    predictions: tuple[Prediction, ...]
+    target: Prediction
+    frames: np.ndarray
+    indices: np.ndarray
+    num_frames: int
+    differences: np.ndarray | None
+    gates: tuple[GateMaps, ...]
+    cam: np.ndarray
+    contributions: np.ndarray
+    cam_layer: str
+    kind: ScoreKind
+    missing: tuple[str, ...]
+
+    @property
+    def center_frames(self) -> np.ndarray:
+        """The frames that the appearance path sees, `(segments, height, width, 3)`."""
+        return self.frames[:, self.frames.shape[1] // 2]
+
+    @property
+    def motion_energy(self) -> np.ndarray | None:
+        """Root mean square of a segment's differences over frames and colours, in levels."""
+        if self.differences is None:
+            return None
+        return np.sqrt((self.differences**2).mean(axis=(1, 4)))
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Numbers of the stages that have gates."""
+        return tuple(dict.fromkeys(maps.stage for maps in self.gates))
+
+    def stage_gates(self, stage: int, direction: str = "mean") -> np.ndarray:
+        """The gates of a stage: the mean over its modules.
+
+        Args:
+            stage: Its number.
+            direction: `"mean"`, `"forward"`, `"backward"` or `"strength"`.
+
+        Returns:
+            `(segments, height, width)`, as large as the largest of them; smaller ones are repeated.
+        """
+        maps = [getattr(part, direction) for part in self.gates if part.stage == stage]
+        if not maps:
+            raise ValueError(
+                f"The model has gates in stages {list(self.stages)}. Received: stage={stage!r}"
+            )
+        height, width = (max(part.shape[axis] for part in maps) for axis in (1, 2))
+        return np.mean([_repeated(part, height, width) for part in maps], axis=0)
+
+
+def explain(
+    model: keras.Model,
+    video: VideoSource | np.ndarray,
+    *,
+    target: int | str | None = None,
+    top: int = 5,
+    labels: Labels | None = None,
+    clip_spec: ClipSpec | None = None,
+    layer: str | None = None,
+) -> Explanation:
+    """Tells what a model sees in a video, and what speaks for a class, where and when.
+
+    Use it to look at one video; `write_explanation` draws what it returns. The clip is the one that
+    `predict_video` looks at. It tells, by segment, the differences that the short-term TDM sees
+    (section 3.2 of the paper), the gates of the long-term TDMs (section 3.3), and Grad-CAM, which
+    weighs the last feature maps by the gradient of the class' logit. Works on any backend; models
+    without one of the modules give the rest, and say what is missing.
+
+    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
+    CVPR 2021; arXiv:2012.10071. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks
+    via Gradient-Based Localization", ICCV 2017; arXiv:1610.02391.
+
+    Args:
+        model: A model from clips to scores, such as `TDNResNet50`, with its classifier.
+        video: A path, the content of a file as bytes, a binary file object, or all its frames as a
+            uint8 array of shape `(num_frames, height, width, 3)`.
+        target: The class to explain, by label or index. `None` takes the predicted one.
+        top: How many predictions to name.
+        labels: Class names, as in `decode_predictions`. `None` takes the model's own.
+        clip_spec: How to cut the clip. `None` takes the model's own.
+        layer: Name of the layer whose feature maps Grad-CAM weighs. `None` takes the last.
+
+    Returns:
+        An `Explanation`.
+
+    Raises:
+        ValueError: if it is no video (a `VideoDecodeError`), there is no such class, or the model
+            has no classifier.
+
+    Example:
+
+    >>> model = keras_tdn.pretrained.load_preset("my_preset")
+    >>> explanation = explain(model, "jump.mp4")
+    >>> explanation.target.label, explanation.contributions.round(1)
+    ('Jump', array([0.2, 1.1, 1.9, 0.4], dtype=float32))
+    """
+    spec = getattr(model, "clip_spec", None) if clip_spec is None else clip_spec
+    if not isinstance(spec, ClipSpec):
+        raise ValueError(
+            f"The model {getattr(model, 'name', model)!r} does not say how its clips are cut: it "
+            "has no `clip_spec`. Pass `clip_spec=keras_tdn.ClipSpec(...)`, or use a TDN model."
+        )
+    # Wrong arguments are reported before the time that decoding and the model take is spent.
+    classes = Scorer(model, spec, (spec.height, spec.width)).classes
+    own = getattr(model, "labels", None) if labels is None else labels
+    names = None if own is None else load_labels(own)
+    index = None if target is None else _class_index(target, names, classes)
+    decode_predictions([[0.0] * classes], top, names)
+
+    clip = read_center_clip(video, spec)
+    taps = tap(model, clip.pixels, spec, index, layer)
+    probabilities = softmax(taps.scores) if taps.kind == "logits" else taps.scores
+    ranked = decode_predictions(probabilities[np.newaxis], classes, names)[0]
+    missing = [] if taps.differences is not None else [SHORT_TERM]
+    if not taps.gates:
+        missing.append(LONG_TERM)
+    segments = (spec.num_segments, spec.frames_per_segment)
+    return Explanation(
+        model=model.name,
+        predictions=tuple(ranked[:top]),
+        target=next(item for item in ranked if item.index == taps.target),
+        frames=clip.pixels.reshape(*segments, *clip.pixels.shape[1:]),
+        indices=clip.indices,
+        num_frames=clip.num_frames,
+        differences=taps.differences,
+        gates=taps.gates,
+        cam=taps.cam,
+        contributions=taps.contributions.sum(axis=(1, 2)),
+        cam_layer=taps.layer,
+        kind=taps.kind,
+        missing=tuple(missing),
+    )
+
+
+def _class_index(target: int | str, names: Sequence[str] | None, classes: int) -> int:
+    if names is not None and target in names:
+        return list(names).index(str(target))
+    text = str(target)
+    if not isinstance(target, bool) and text.isdecimal() and int(text) < classes:
+        return int(text)
+    if names is None:
+        known = "It has no labels; pass an index"
+    else:
+        near = difflib.get_close_matches(text, names, 3, 0.4) or list(names)[:3]
+        known = f"Labels are such as {', '.join(map(repr, near))}; an index is"
+    raise ValueError(f"The model has no class {target!r}. {known} from 0 to {classes - 1}.")
+
+
+def _repeated(maps: np.ndarray, height: int, width: int) -> np.ndarray:
+    rows = np.arange(height) * maps.shape[1] // height
+    columns = np.arange(width) * maps.shape[2] // width
+    return maps[:, rows][:, :, columns]

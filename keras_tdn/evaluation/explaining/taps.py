@@ -1,0 +1,151 @@
+"""What the layers of a model hold while it looks at one clip."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import keras
+import numpy as np
+
+from keras_tdn.evaluation.explaining.gradients import score_gradient
+from keras_tdn.evaluation.scoring import ScoreKind, model_inputs, with_logits
+from keras_tdn.layers import LongTermTDM, ShortTermTDM
+from keras_tdn.specs import ClipSpec
+
+STAGE = re.compile(r"stage(\d+)_")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GateMaps:
+    """The gates of one long-term TDM, as means over its channels.
+
+    Args:
+        layer: Name of the layer.
+        stage: Number of its stage; 0 where the name does not tell.
+        forward: From the next segment, in (-0.5, 0.5), of shape `(segments, height, width)`.
+        backward: From the previous segment.
+        strength: Root mean square, over channels, of the mean of both directions.
+    """
+
+    layer: str
+    stage: int
+    forward: np.ndarray
+    backward: np.ndarray
+    strength: np.ndarray
+
+    @property
+    def mean(self) -> np.ndarray:
+        """`(forward + backward) / 2`, by which features are raised (positive) or lowered."""
+        return (self.forward + self.backward) / 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Taps:
+    """What was found.
+
+    Args:
+        scores: Of all classes, float32.
+        kind: Whether they are logits.
+        target: The class explained.
+        differences: See `Explanation`.
+        gates: See `Explanation`.
+        contributions: What each position of the last map adds to the target's score, to first
+            order, of shape `(segments, height, width)`.
+        cam: Grad-CAM before upsampling: the same with gradients averaged over positions, and
+            nothing below zero.
+        layer: Name of the layer whose maps they are.
+    """
+
+    scores: np.ndarray
+    kind: ScoreKind
+    target: int
+    differences: np.ndarray | None
+    gates: tuple[GateMaps, ...]
+    contributions: np.ndarray
+    cam: np.ndarray
+    layer: str
+
+
+def tap(
+    model: keras.Model, clip: np.ndarray, spec: ClipSpec, target: int | None, layer: str | None
+) -> Taps:
+    """Runs the model on one clip and keeps what is of interest.
+
+    Args:
+        model: A functional model.
+        clip: uint8 of shape `(frames, height, width, 3)`.
+        spec: The clip that it is.
+        target: The class to explain; `None` takes the one with the highest score.
+        layer: The layer whose maps are weighed; `None` takes the last that has maps.
+
+    Raises:
+        ValueError: if there is no such layer, or its maps are not those of segments.
+    """
+    kind, scoring = with_logits(model, None)
+    maps = _map_layer(model, layer)
+    modules = [part for part in model.layers if isinstance(part, LongTermTDM)]
+    tapped = keras.Model(model.input, [maps.output, *(part.input for part in modules)])
+    values = tapped.predict_on_batch(model_inputs(model, clip[np.newaxis], spec))
+    features, *inputs = [np.asarray(value, np.float32) for value in values]
+    if len(features) != spec.num_segments:
+        raise ValueError(
+            f"The layer {maps.name!r} has {len(features)} maps for a clip of {spec.num_segments} "
+            "segments. Name a layer whose batch axis holds the segments."
+        )
+    head = keras.Model(maps.output, scoring.output)
+    scores, gradient = score_gradient(head, features, target)
+    weights = gradient.mean(axis=(1, 2), keepdims=True)
+    return Taps(
+        scores=scores[0],
+        kind=kind,
+        target=int(scores[0].argmax()) if target is None else target,
+        differences=_differences(model, clip, spec),
+        gates=tuple(_gates(part, x) for part, x in zip(modules, inputs, strict=True)),
+        contributions=(gradient * features).sum(axis=-1),
+        cam=np.maximum((weights * features).sum(axis=-1), 0.0),
+        layer=maps.name,
+    )
+
+
+def _map_layer(model: keras.Model, name: str | None) -> keras.layers.Layer:
+    if name is not None:
+        layer = next((part for part in model.layers if part.name == name), None)
+        if layer is None or len(getattr(layer.output, "shape", ())) != 4:
+            raise ValueError(
+                f"The model has no layer {name!r} with maps of shape (segments, height, width, "
+                "channels). Names are such as 'stage4_block2_out'."
+            )
+        return layer
+    for layer in reversed(model.layers):
+        if len(getattr(layer.output, "shape", ())) == 4:
+            return layer
+    raise ValueError(
+        "The model has no layer with maps of shape (segments, height, width, channels), which "
+        "Grad-CAM weighs."
+    )
+
+
+def _differences(model: keras.Model, clip: np.ndarray, spec: ClipSpec) -> np.ndarray | None:
+    module = next((part for part in model.layers if isinstance(part, ShortTermTDM)), None)
+    if module is None:
+        return None
+    stacked = np.asarray(keras.ops.convert_to_numpy(module.differences(clip[np.newaxis])))
+    segments, height, width, _ = stacked.shape
+    shape = (segments, height, width, spec.frames_per_segment - 1, clip.shape[-1])
+    return stacked.reshape(shape).transpose(0, 3, 1, 2, 4).astype(np.float32)
+
+
+def _gates(module: LongTermTDM, x: np.ndarray) -> GateMaps:
+    forward, backward = (
+        np.asarray(keras.ops.convert_to_numpy(gate), np.float32)
+        for gate in module.gates(keras.ops.convert_to_tensor(x))
+    )
+    stage = STAGE.match(module.name)
+    return GateMaps(
+        layer=module.name,
+        stage=int(stage[1]) if stage else 0,
+        forward=forward.mean(axis=-1),
+        backward=backward.mean(axis=-1),
+        strength=np.sqrt((((forward + backward) / 2) ** 2).mean(axis=-1)),
+    )
