@@ -22,6 +22,7 @@ import dataclasses
 import gc
 import importlib.util
 import json
+import math
 import os
 import platform
 import statistics
@@ -307,13 +308,16 @@ def input_figures(plan, best):
         whole = batch_size / seconds_per_step(plan, dataset)
     training = best["clips_per_second"]
     slower = "the input pipeline" if rate < training else "the device"
+    per_processor = rate / len(os.sched_getaffinity(0))
+    needed = math.ceil(training / per_processor)
     show(
-        f"\npacked records: {rate:.1f} clips/s, {rate / len(os.sched_getaffinity(0)):.1f} for each "
-        f"processor\ntraining from them, batch {batch_size}: {whole:.1f} clips/s; {slower} limits "
-        f"it ({training:.1f} clips/s alone)"
+        f"\npacked records: {rate:.1f} clips/s, {per_processor:.1f} for each processor\n"
+        f"training from them, batch {batch_size}: {whole:.1f} clips/s; {slower} limits it "
+        f"({training:.1f} clips/s alone, which {needed} processors would make)"
     )
     return {
         "input_clips_per_second": rate,
+        "processors_needed": needed,
         "training_from_input": {"batch_size": batch_size, "clips_per_second": whole},
         "limited_by": slower,
     }
