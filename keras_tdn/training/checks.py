@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_tdn.data.records import RecordList
 from keras_tdn.models import TDNResNet
-from keras_tdn.training.distribution import num_joined_processes, whole_batches
+from keras_tdn.training.distribution import Devices, devices_of_an_array, num_joined_processes
 from keras_tdn.training.recipe import Recipe
 
 logger = logging.getLogger("keras_tdn")
@@ -56,8 +56,9 @@ def check_training(
             f"Received: {len(train_records)} videos, all of class {present.pop()}"
         )
     _warn_of_absent(present, train_records, model)
-    # Raises if a batch does not fill.
+    # Raises if a batch does not fill, or cannot be divided.
     recipe.steps_per_epoch(train_records)
+    Devices(devices_of_an_array()).batch_size(recipe.batch_size)
     if validation_records is None:
         if early_stopping is not None:
             raise ValueError(
@@ -66,7 +67,7 @@ def check_training(
             )
         return
     _check_records("validation", validation_records, model)
-    if whole_batches() and len(validation_records) < recipe.batch_size:
+    if devices_of_an_array() > 1 and len(validation_records) < recipe.batch_size:
         raise ValueError(
             "On several devices of the JAX backend each batch is whole, also in validation. "
             f"Received: {len(validation_records)} validation videos and batches of "

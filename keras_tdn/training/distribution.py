@@ -213,8 +213,13 @@ def num_replicas() -> int:
 
 def whole_batches() -> bool:
     """Whether every batch must have one and the same size: `Devices.whole_batches` of the scope."""
+    return devices_of_an_array() > 1
+
+
+def devices_of_an_array() -> int:
+    """Devices that a batch is divided among as one array: more than 1 on JAX alone."""
     distribution = keras.distribution.distribution()
-    return distribution is not None and distribution.device_mesh.devices.size > 1
+    return 1 if distribution is None else int(distribution.device_mesh.devices.size)
 
 
 def num_joined_processes() -> int:

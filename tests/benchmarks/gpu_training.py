@@ -22,6 +22,7 @@ import dataclasses
 import gc
 import importlib.util
 import json
+import math
 import os
 import platform
 import statistics
@@ -53,8 +54,8 @@ FORWARD_PASSES_PER_STEP = 3
 OPERATIONS_PER_MAC = 2
 # What the frameworks' errors say when memory is short.
 OUT_OF_MEMORY = ("out of memory", "OUT_OF_MEMORY", "RESOURCE_EXHAUSTED", "OOM")
-# Videos of Kinetics: 340x256 and 10 seconds long.
-VIDEO_HEIGHT, VIDEO_WIDTH, VIDEO_FRAMES = 256, 340, 300
+# Videos of Kinetics; they are 10 seconds long.
+VIDEO_HEIGHT, VIDEO_WIDTH = 256, 340
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +72,12 @@ class Plan:
     repeats: int
     matrix_side: int
     num_videos: int
+    video_frames: int
     input_batches: int
 
 
-ON_GPU = Plan((3, 4, 6, 3), 64, 8, 224, "mixed_bfloat16", (8, 16, 32, 64), 20, 3, 8192, 8, 60)
-ON_CPU = Plan((1, 1, 1, 1), 16, 2, 64, "mixed_bfloat16", (2, 4), 2, 2, 512, 2, 6)
+ON_GPU = Plan((3, 4, 6, 3), 64, 8, 224, "mixed_bfloat16", (8, 16, 32, 64), 20, 3, 8192, 8, 300, 60)
+ON_CPU = Plan((1, 1, 1, 1), 16, 2, 32, "mixed_bfloat16", (2, 4), 2, 2, 512, 2, 20, 6)
 
 
 def main(argv=None):
@@ -278,6 +280,7 @@ def seconds_per_step(plan, dataset):
         dataset,
         epochs=plan.repeats + 1,
         steps_per_epoch=plan.steps,
+        shuffle=False,
         verbose=0,
         callbacks=[clock],
     )
@@ -307,13 +310,16 @@ def input_figures(plan, best):
         whole = batch_size / seconds_per_step(plan, dataset)
     training = best["clips_per_second"]
     slower = "the input pipeline" if rate < training else "the device"
+    per_processor = rate / len(os.sched_getaffinity(0))
+    needed = math.ceil(training / per_processor)
     show(
-        f"\npacked records: {rate:.1f} clips/s, {rate / len(os.sched_getaffinity(0)):.1f} for each "
-        f"processor\ntraining from them, batch {batch_size}: {whole:.1f} clips/s; {slower} limits "
-        f"it ({training:.1f} clips/s alone)"
+        f"\npacked records: {rate:.1f} clips/s, {per_processor:.1f} for each processor\n"
+        f"training from them, batch {batch_size}: {whole:.1f} clips/s; {slower} limits it "
+        f"({training:.1f} clips/s alone, which {needed} processors would make)"
     )
     return {
         "input_clips_per_second": rate,
+        "processors_needed": needed,
         "training_from_input": {"batch_size": batch_size, "clips_per_second": whole},
         "limited_by": slower,
     }
@@ -335,7 +341,7 @@ def packed_records(folder, plan):
         picture = tf.image.resize(coarse, (VIDEO_HEIGHT + 64, VIDEO_WIDTH + 64)).numpy()
         picture += rng.normal(0, 3, picture.shape)
         picture = np.clip(picture, 0, 255).astype("uint8")
-        for frame in range(VIDEO_FRAMES):
+        for frame in range(plan.video_frames):
             top, left = (int(32 + 31 * np.sin(frame / period)) for period in (30, 41))
             window = picture[top : top + VIDEO_HEIGHT, left : left + VIDEO_WIDTH]
             content = tf.io.encode_jpeg(window, quality=90).numpy()

@@ -1,6 +1,8 @@
 """Training on several devices and in several processes equals training on one.
 
 In processes of their own (`distributed_run.py`), because devices are divided before anything else.
+`KERAS_TDN_DEVICES=1` adds replicas whose norms are not synchronised, which must differ, one JAX
+process with two devices, and the example for several machines.
 """
 
 import importlib.util
@@ -13,8 +15,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import synthetic_videos
 
 from keras_tdn import TDNResNet
+from keras_tdn.pretrained import load_preset
 from keras_tdn.training import distribution, recipes
 from keras_tdn.training.distribution import Devices, device_scope, join_processes
 
@@ -22,6 +26,8 @@ BACKEND = keras.backend.backend()
 RUN = Path(__file__).with_name("distributed_run.py")
 # Of a machine on which other tests run too.
 TIMEOUT_SECONDS = 1200
+ALL_CASES = bool(os.environ.get("KERAS_TDN_DEVICES"))
+only_asked = pytest.mark.skipif(not ALL_CASES, reason="takes long: set KERAS_TDN_DEVICES=1")
 # Keras computes and averages losses in float32: of order one, they have roundings of 1e-7.
 LOSS_TOLERANCE = 1e-6
 # The model computes in float64, so that only the loss's roundings remain, as they reach gradients.
@@ -90,7 +96,8 @@ def assert_equal(one, other, tolerance):
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory):
     output = tmp_path_factory.mktemp("mirrored") / "runs"
-    wait_for(launch(output, "tensorflow", ["1+eager", "2+sync", "2+eager"]))
+    more = ["2+eager"] if ALL_CASES else []
+    wait_for(launch(output, "tensorflow", ["1+eager", "2+sync", *more]))
     return {path.stem: results(path) for path in output.glob("*.npz")}
 
 
@@ -102,6 +109,7 @@ def test_mirrored_strategy_equals_one_device(mirrored):
     assert_equal(one, two, MIRRORED_TOLERANCE)
 
 
+@only_asked
 @on_tensorflow
 def test_without_synchronised_norms_it_does_not(mirrored):
     losses, variables = differences(mirrored["1+eager"], mirrored["2+eager"])
@@ -117,10 +125,12 @@ def data_parallel(tmp_path_factory):
     """Runs of one process whose processor passes for two devices."""
     output = tmp_path_factory.mktemp("data_parallel") / "runs"
     two_devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    wait_for(launch(output, "jax", ["1", "2"], **JAX_QUICKLY, **two_devices))
+    runs = ["1", "2"] if ALL_CASES else ["1"]
+    wait_for(launch(output, "jax", runs, **JAX_QUICKLY, **two_devices))
     return {path.stem: results(path) for path in output.glob("*.npz")}
 
 
+@only_asked
 @with_jax
 def test_data_parallel_equals_one_device(data_parallel):
     one, two = data_parallel["1"], data_parallel["2"]
@@ -152,6 +162,61 @@ def test_two_processes_equal_one(data_parallel, tmp_path):
         assert two["devices"] == two["processes"] == 2
         assert two["whole_batches"]
         assert_equal(data_parallel["1"], two, JAX_TOLERANCE)
+
+
+SMALL_EXAMPLE = """
+import dataclasses, runpy, sys
+import keras_tdn
+from keras_tdn.training import StepDecay, recipes
+
+def small_network(weights, classes):
+    assert weights == "imagenet"
+    without = dict.fromkeys(("short_term", "long_term", "temporal_shift"), False)
+    shape = {"num_segments": 2, "input_shape": (10, 32, 32, 3), "dropout_rate": 0.0}
+    return keras_tdn.TDNResNet((1, 1, 1, 1), width=8, classes=classes, **shape, **without)
+
+keras_tdn.TDNResNet50 = small_network
+small = {"batch_size": 4, "epochs": 2, "schedule": StepDecay((1,)), "crop_size": 32}
+recipes.kinetics400 = dataclasses.replace(recipes.kinetics400, **small)
+runpy.run_path(sys.argv[1])["main"](*sys.argv[2:])
+"""
+
+
+@only_asked
+@with_jax
+def test_the_example_on_two_machines(tmp_path):
+    for number in range(12):
+        content = synthetic_videos.encode_video(12, size=(32, 48), first=9 * number)
+        (tmp_path / f"{number}.mp4").write_bytes(content)
+    for name, numbers in (("train", range(8)), ("validate", range(8, 12))):
+        lines = [f"{number}.mp4 {('jump', 'run')[number % 2]}\n" for number in numbers]
+        (tmp_path / f"{name}.txt").write_text("".join(lines))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    root = Path(__file__).parents[2]
+    arguments = [root / "examples" / "train_on_several_machines.py", "train.txt", "validate.txt"]
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", SMALL_EXAMPLE, *arguments, "imagenet", "run"],
+            cwd=tmp_path,
+            env=os.environ
+            | JAX_QUICKLY
+            | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+            | {"KERAS_DISTRIBUTION_JOB_ADDRESSES": address}
+            | {"KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
+            | {"KERAS_DISTRIBUTION_PROCESS_ID": str(index)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for index in range(2)
+    ]
+    wait_for(*children)
+    assert load_preset(tmp_path / "run" / "preset").labels == ("jump", "run")
+    logs = [(tmp_path / "run" / name / "log.csv").read_text() for name in (".", "process1")]
+    # Both tell the figures of the whole batches.
+    assert logs[0] == logs[1]
+    assert len(logs[0].splitlines()) == 3
 
 
 @pytest.mark.parametrize("devices", ["auto", 1])

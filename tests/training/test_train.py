@@ -368,9 +368,13 @@ def test_several_processes_and_devices_are_checked(videos, tmp_path, monkeypatch
         patch.setattr(checks, "num_joined_processes", lambda: 2)
         with pytest.raises(ValueError, match=r"are for one process.*Received: 2 processes"):
             run(videos, tmp_path / "run")
-    monkeypatch.setattr(checks, "whole_batches", lambda: True)
-    with pytest.raises(ValueError, match=r"Received: 3 validation videos and batches of 4"):
-        run(videos, tmp_path / "run")
+    for devices, message in (
+        (2, "Received: 3 validation videos and batches of 4"),
+        (3, "divided among 3 devices"),
+    ):
+        monkeypatch.setattr(checks, "devices_of_an_array", lambda devices=devices: devices)
+        with pytest.raises(ValueError, match=message):
+            run(videos, tmp_path / "run")
 
 
 def test_class_weights():

@@ -20,7 +20,7 @@ class EvaluateAverages(keras.callbacks.Callback):
 
     Example:
 
-    >>> model.compile(keras.optimizers.SGD(0.01, use_ema=True), loss, metrics)
+    >>> model.compile(keras.optimizers.SGD(0.01, use_ema=True), loss, metrics=metrics)
     >>> model.fit(train, validation_data=validation, callbacks=[EvaluateAverages()])
     """
 

@@ -62,7 +62,7 @@ class TrainingState(keras.callbacks.Callback):
 
     Example:
 
-    >>> state = TrainingState("run/state", epochs=10, steps_per_epoch=100)
+    >>> state = TrainingState("run/state", epochs=epochs, steps_per_epoch=steps)
     >>> for span in state.spans():
     ...     place = {"start": span.start, "positions": state.positions}
     ...     train = make_dataset(records, spec, training=True, batch_size=8, **place)
