@@ -91,7 +91,7 @@ def _numbers(explanation: Explanation) -> str:
         Tile(f"{segments} x {frames}", "segments x frames", f"of {explanation.num_frames} frames")
     )
     bars = [
-        Bar(item.label, item.score, marked=item.index == target.index)
+        Bar(item.label, item.score, marked=first.index != target.index == item.index)
         for item in explanation.predictions
     ]
     missing = "".join(
@@ -176,7 +176,9 @@ def _animation(explanation: Explanation) -> str:
         "In motion",
         f'<video controls loop muted autoplay playsinline width="{width}" height="{height}" '
         f'src="data:video/mp4;base64,{data}"></video>',
-        "Every frame beside what changed since the one before it, and the maps of its segment.",
+        "The centre frames, and the maps of their segments."
+        if explanation.differences is None
+        else "Frames beside what changed since the one before them, and the maps of their segment.",
     )
 
 

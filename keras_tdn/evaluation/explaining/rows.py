@@ -21,7 +21,7 @@ GATE_LIMIT = 0.5
 SIGNED = {
     "mean": ("gate", "mean of both directions"),
     "forward": ("gate from the next", "from what the next segment has"),
-    "backward": ("gate from the last", "from what the segment before has"),
+    "backward": ("gate from before", "from what the segment before has"),
 }
 
 
@@ -158,8 +158,8 @@ def cam_row(explanation: Explanation) -> Row:
     rows, columns = explanation.cam.shape[1:]
     return Row(
         f"Grad-CAM: {explanation.target.label}",
-        f"What speaks for {explanation.target.label}, and where, on a grid of {columns}x{rows} "
-        "cells smoothed to the frame.",
+        f"What speaks for {explanation.target.label}, and where: a grid of {columns}x{rows} cells, "
+        "smoothed and laid over the frame.",
         overlay(explanation.center_frames, maps, scale),
         scale,
     )
