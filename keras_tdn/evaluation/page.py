@@ -148,7 +148,8 @@ def _view_curve(report: EvaluationReport) -> str:
         f'<div class="beside">{chart}'
         f"{table(['clips', 'crops', 'views', 'top-1', 'top-5'], rows)}</div>",
         "Subsets of the views of this run. A single view of it is a crop of this run's size; the "
-        "published single view may be smaller.",
+        f"published single view may be smaller. One video is {percent(1 / report.num_scored)}: "
+        "steps of a few videos are chance.",
     )
 
 

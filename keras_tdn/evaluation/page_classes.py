@@ -46,9 +46,10 @@ def classes_section(report: EvaluationReport) -> str:
         marked = result.accuracy is not None and result.accuracy < report.top1 / 2
         bars.append(Bar(result.name, result.accuracy, text, note, marked))
     explained = "Share of each class' videos whose first guess is right"
-    explained += ", the worst first; " if many else "; "
-    explained += "in the second colour, less than half of the overall accuracy."
-    return section("By class", bar_chart(bars, columns=3 if many else 1), explained)
+    explained += ", the worst first" if many else ""
+    if any(bar.marked for bar in bars):
+        explained += "; in the second colour, less than half of the overall accuracy"
+    return section("By class", bar_chart(bars, columns=3 if many else 1), f"{explained}.")
 
 
 def _most_often(report: EvaluationReport, confusion: np.ndarray, number: int) -> str:

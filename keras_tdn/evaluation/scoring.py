@@ -136,7 +136,7 @@ def _check_input(model: keras.Model, spec: ClipSpec, crop_size: tuple[int, int])
         raise ValueError(
             f"The model takes clips of shape {expected[1:]}, and the views have the shape {shape}. "
             "Pass a `clip_spec` that fits the model or, of a model for one size only, "
-            "`ViewSpec(crop_size=(height, width))`."
+            "`ViewSpec(crop_size=(height, width))` (on the command line --crop-size HxW)."
         )
 
 

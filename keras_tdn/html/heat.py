@@ -23,7 +23,8 @@ table.heat th.column span { writing-mode: vertical-rl; transform: rotate(180deg)
 table.heat td.diagonal { outline: 2px solid #8fa3b8; outline-offset: -2px; }
 table.heat.small td { width: 1.7rem; height: 1.5rem; font-size: .72rem; }
 table.heat.small th { font-size: .8rem; }
-table.heat caption { caption-side: top; text-align: left; color: var(--muted); }
+table.heat caption { caption-side: top; text-align: left; color: var(--muted);
+                     padding-bottom: .5rem; }
 """
 
 

@@ -199,3 +199,18 @@ def test_batch_is_checked_at_every_call():
     layer(np.zeros((8, 4, 4, 16), "float32"))
     with pytest.raises(ValueError, match="6 is not divisible by num_segments=4"):
         layer(np.zeros((6, 4, 4, 16), "float32"))
+
+
+@pytest.mark.parametrize("name", ["ltdm_a", "ltdm_b"])
+def test_gates_are_what_the_input_is_scaled_by(name):
+    layer, x = golden_layer(name), GOLDEN[f"{name}/input"]
+    forward, backward = (keras.ops.convert_to_numpy(gate) for gate in layer.gates(x))
+    scaled = x * (1 + (forward + backward) / 2)
+    assert goldens.relative_error(scaled, GOLDEN[f"{name}/eval_output"]) < 1e-5
+    assert max(np.abs(forward).max(), np.abs(backward).max()) < 0.5
+    # Without a next segment nothing differs, whatever the video: as without a previous one.
+    by_segment = (layer.num_segments, *x.shape[1:])
+    last = forward.reshape(-1, *by_segment)[:, -1]
+    first = backward.reshape(-1, *by_segment)[:, 0]
+    np.testing.assert_allclose(last, np.broadcast_to(last[:1], last.shape), atol=1e-6)
+    np.testing.assert_allclose(last, first, atol=1e-6)

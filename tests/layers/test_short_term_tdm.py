@@ -91,3 +91,13 @@ def test_numpy_oracle():
 def test_errors(arguments, shape, message):
     with pytest.raises(ValueError, match=message):
         ShortTermTDM(**arguments).build(shape)
+
+
+def test_differences_by_hand():
+    clips = np.random.default_rng(0).integers(0, 256, (2, 6, 4, 6, 3)).astype(np.float32)
+    differences = ShortTermTDM(4, frames_per_segment=3).differences(clips)
+    differences = keras.ops.convert_to_numpy(differences)
+    assert differences.shape == (4, 4, 6, 6)
+    # The second segment of the first clip: frames 3, 4 and 5.
+    np.testing.assert_array_equal(differences[1, ..., :3], clips[0, 4] - clips[0, 3])
+    np.testing.assert_array_equal(differences[1, ..., 3:], clips[0, 5] - clips[0, 4])

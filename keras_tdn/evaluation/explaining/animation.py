@@ -12,7 +12,7 @@ import numpy as np
 from keras_tdn.evaluation.explaining.canvas import MUTED, Canvas, line_height
 from keras_tdn.evaluation.explaining.colors import Scale, color_differences, enlarged, overlay
 from keras_tdn.evaluation.explaining.explain import Explanation
-from keras_tdn.evaluation.explaining.rows import LEVELS, cam_scale, gate_row
+from keras_tdn.evaluation.explaining.rows import LEVELS, cam_scale, strength_row
 from keras_tdn.evaluation.explaining.strip import cell_size, resized, title
 
 FRAMES_PER_SECOND = 6
@@ -64,7 +64,7 @@ def draw_animation(explanation: Explanation) -> list[np.ndarray]:
                 resized(panel[number][np.newaxis], height, width)[0], top + line_height(), left
             )
             if legend is not None:
-                canvas.legend(legend, top + line_height() + height + GAP, left, width)
+                canvas.legend(legend, top + line_height() + height + GAP, left, width - GAP)
         pictures.append(canvas.pixels)
     return pictures
 
@@ -149,8 +149,9 @@ def _panels(
         legends.append(scale)
         panels.append(scale.colors(differences).reshape(flat.shape))
     if explanation.stages:
-        row = gate_row(explanation, explanation.stages[-2 if len(explanation.stages) > 1 else -1])
-        names.append(row.name)
+        # The finest maps.
+        row = strength_row(explanation, explanation.stages[0])
+        names.append(f"gates, stage {explanation.stages[0]}")
         legends.append(row.scale)
         panels.append(row.pictures.repeat(steps, axis=0))
     scale = cam_scale(explanation)

@@ -15,7 +15,7 @@ DIVERGING = ((20, 62, 132), (71, 131, 190), (166, 203, 226), (247, 247, 247), (2
 # Ends of scales, so that a legend has round numbers.
 STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
 # Single pixels may go past the end of a scale.
-QUANTILE = 0.999
+QUANTILE = 0.995
 GREY = 128
 
 

@@ -16,6 +16,7 @@ from keras_tdn.evaluation.explaining.rows import (
     energy_row,
     frame_row,
     gate_row,
+    strength_row,
 )
 from keras_tdn.evaluation.explaining.strip import cell_size, resized
 from keras_tdn.html import (
@@ -90,7 +91,7 @@ def _numbers(explanation: Explanation) -> str:
         Tile(f"{segments} x {frames}", "segments x frames", f"of {explanation.num_frames} frames")
     )
     bars = [
-        Bar(item.label, item.score, marked=item.index == target.index)
+        Bar(item.label, item.score, marked=first.index != target.index == item.index)
         for item in explanation.predictions
     ]
     missing = "".join(
@@ -105,12 +106,14 @@ def _overview(explanation: Explanation) -> str:
     rows = [frame_row(explanation)]
     if explanation.differences is not None:
         rows.append(energy_row(explanation))
-    rows += [gate_row(explanation, stage) for stage in explanation.stages]
+    rows += [strength_row(explanation, stage) for stage in explanation.stages]
     rows.append(cam_row(explanation))
     return section(
         "From segment to segment",
         "".join(_row(explanation, row) for row in rows),
-        "Each column is a segment, time runs to the right; below it, the numbers of its frames.",
+        "Each column is a segment, time runs to the right; below it, the numbers of its frames. "
+        "Gates answer to what differs between neighbouring segments; the first and the last have "
+        "one neighbour only.",
     )
 
 
@@ -154,7 +157,7 @@ def _bars(values: np.ndarray, unit: str, description: str) -> str:
     numbers = range(1, len(values) + 1)
     plot = Plot(
         (0.4, len(values) + 0.6), bounds, numbers, nice_ticks(*bounds, count=4), "segment", unit,
-        width=350, height=230,
+        width=336, height=230,
     )  # fmt: skip
     for number, value in zip(numbers, values.tolist(), strict=True):
         color = "var(--bar)" if value >= 0 else "var(--other)"
@@ -173,7 +176,9 @@ def _animation(explanation: Explanation) -> str:
         "In motion",
         f'<video controls loop muted autoplay playsinline width="{width}" height="{height}" '
         f'src="data:video/mp4;base64,{data}"></video>',
-        "Every frame beside what changed since the one before it, and the maps of its segment.",
+        "The centre frames, and the maps of their segments."
+        if explanation.differences is None
+        else "Frames beside what changed since the one before them, and the maps of their segment.",
     )
 
 
@@ -195,15 +200,15 @@ def _gates(explanation: Explanation) -> str:
     rows = [
         gate_row(explanation, stage, direction)
         for stage in explanation.stages
-        for direction in ("forward", "backward")
+        for direction in ("mean", "forward", "backward")
     ]
     return section(
-        "The gates of the long-term TDMs, by direction",
+        "The gates of the long-term TDMs, with their sign",
         "".join(_row(explanation, row) for row in rows),
         "A gate lies between -0.5 and 0.5; features are multiplied by 1 plus the mean of both "
-        "directions, which the overview shows. The last segment has no next one and the first "
-        "none before it: there the gate is what it is without any change, and elsewhere what "
-        "differs from that tone is what changed between segments.",
+        "directions. Shown are means over channels, some of which are raised where others are "
+        "lowered; the strength further up does not let them cancel out. The last segment has no "
+        "next one and the first none before it: there a gate is what it is without any change.",
     )
 
 

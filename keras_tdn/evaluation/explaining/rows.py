@@ -18,7 +18,11 @@ from keras_tdn.evaluation.explaining.explain import Explanation
 
 LEVELS = "levels of 255"
 GATE_LIMIT = 0.5
-DIRECTIONS = {"mean": "", "forward": " from the next segment", "backward": " from the one before"}
+SIGNED = {
+    "mean": ("gate", "mean of both directions"),
+    "forward": ("gate from the next", "from what the next segment has"),
+    "backward": ("gate from before", "from what the segment before has"),
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,6 +50,7 @@ def strip_rows(explanation: Explanation) -> list[Row]:
     if explanation.differences is not None:
         pairs = explanation.differences.shape[1]
         rows += [difference_row(explanation, pairs // 2), energy_row(explanation)]
+    rows += [strength_row(explanation, stage) for stage in explanation.stages]
     rows += [gate_row(explanation, stage) for stage in explanation.stages]
     rows.append(cam_row(explanation))
     return rows
@@ -54,7 +59,7 @@ def strip_rows(explanation: Explanation) -> list[Row]:
 def frame_row(explanation: Explanation) -> Row:
     """The centre frames."""
     note = "The centre frame of each segment, which the appearance path sees."
-    return Row("frame", note, explanation.center_frames)
+    return Row("centre frame", note, explanation.center_frames)
 
 
 def difference_row(explanation: Explanation, pair: int) -> Row:
@@ -91,20 +96,48 @@ def energy_row(explanation: Explanation) -> Row:
 
 
 def gate_scale(explanation: Explanation) -> Scale:
-    """One scale for all gates, so that stages and directions compare."""
-    everything = [getattr(maps, name).ravel() for maps in explanation.gates for name in DIRECTIONS]
-    return diverging(np.concatenate(everything), "gate", GATE_LIMIT)
+    """One scale for the gates of all stages and directions, so that they compare."""
+    everything = [
+        explanation.stage_gates(stage, direction).ravel()
+        for stage in explanation.stages
+        for direction in SIGNED
+    ]
+    return diverging(np.concatenate(everything), "channel mean", GATE_LIMIT)
 
 
 def gate_row(explanation: Explanation, stage: int, direction: str = "mean") -> Row:
-    """The gates of a stage's long-term TDMs."""
+    """The gates of a stage's long-term TDMs.
+
+    Args:
+        explanation: One with gates.
+        stage: Number of the stage.
+        direction: `"mean"`, `"forward"` or `"backward"`.
+    """
     scale = gate_scale(explanation)
     height, width = explanation.frames.shape[2:4]
     maps = enlarged(explanation.stage_gates(stage, direction), height, width)
+    name, words = SIGNED[direction]
     return Row(
-        f"gate, stage {stage}{DIRECTIONS[direction]}",
-        f"Long-term TDM, stage {stage}, mean of channels and blocks: red raises features, blue "
-        "lowers them.",
+        f"stage {stage}: {name}",
+        f"Long-term TDM, {words}, over channels and blocks. Red raises features, blue lowers them.",
+        scale.colors(maps),
+        scale,
+        lossless=True,
+    )
+
+
+def strength_row(explanation: Explanation, stage: int) -> Row:
+    """How strongly a stage's long-term TDMs change features, whichever way."""
+    everything = [
+        explanation.stage_gates(number, "strength").ravel() for number in explanation.stages
+    ]
+    scale = sequential(np.concatenate(everything), "of 0.5 at most")
+    height, width = explanation.frames.shape[2:4]
+    maps = enlarged(explanation.stage_gates(stage, "strength"), height, width)
+    return Row(
+        f"stage {stage}: gate strength",
+        "How strongly the long-term TDMs raise or lower features: root mean square of the gates "
+        "over channels.",
         scale.colors(maps),
         scale,
         lossless=True,
@@ -125,8 +158,8 @@ def cam_row(explanation: Explanation) -> Row:
     rows, columns = explanation.cam.shape[1:]
     return Row(
         f"Grad-CAM: {explanation.target.label}",
-        f"What speaks for {explanation.target.label}, and where, on a grid of {columns}x{rows} "
-        "cells smoothed to the frame.",
+        f"What speaks for {explanation.target.label}, and where: a grid of {columns}x{rows} cells, "
+        "smoothed and laid over the frame.",
         overlay(explanation.center_frames, maps, scale),
         scale,
     )

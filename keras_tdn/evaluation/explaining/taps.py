@@ -87,6 +87,8 @@ def tap(
     modules = [part for part in model.layers if isinstance(part, LongTermTDM)]
     tapped = keras.Model(model.input, [maps.output, *(part.input for part in modules)])
     values = tapped.predict_on_batch(model_inputs(model, clip[np.newaxis], spec))
+    # Of a single output Keras makes no list.
+    values = values if isinstance(values, list | tuple) else [values]
     features, *inputs = [np.asarray(value, np.float32) for value in values]
     if len(features) != spec.num_segments:
         raise ValueError(
@@ -111,19 +113,24 @@ def tap(
 def _map_layer(model: keras.Model, name: str | None) -> keras.layers.Layer:
     if name is not None:
         layer = next((part for part in model.layers if part.name == name), None)
-        if layer is None or len(getattr(layer.output, "shape", ())) != 4:
+        if layer is None or not _has_maps(layer):
             raise ValueError(
                 f"The model has no layer {name!r} with maps of shape (segments, height, width, "
                 "channels). Names are such as 'stage4_block2_out'."
             )
         return layer
     for layer in reversed(model.layers):
-        if len(getattr(layer.output, "shape", ())) == 4:
+        if _has_maps(layer):
             return layer
     raise ValueError(
         "The model has no layer with maps of shape (segments, height, width, channels), which "
         "Grad-CAM weighs."
     )
+
+
+def _has_maps(layer: keras.layers.Layer) -> bool:
+    # A layer that is called more than once has no output of its own.
+    return len(getattr(getattr(layer, "output", None), "shape", ())) == 4
 
 
 def _differences(model: keras.Model, clip: np.ndarray, spec: ClipSpec) -> np.ndarray | None:

@@ -196,19 +196,32 @@ def _clip_shape(model: keras.Model, size: int | tuple[int, int] | None) -> tuple
 
 
 def _cost_table(name: str, costs: Sequence[Cost], total: Cost) -> list[str]:
+    macs, macs_unit = _unit(total.macs)
+    parameters, parameters_unit = _unit(total.parameters)
+    values, values_unit = _unit(total.activations)
     rows = [
         [
             cost.name,
-            f"{cost.macs / 1e9:.3f}",
+            f"{cost.macs / macs:.3f}",
             f"{100 * cost.macs / max(total.macs, 1):.1f} %",
-            f"{cost.parameters / 1e6:.3f}",
-            f"{cost.activations / 1e6:.2f}",
+            f"{cost.parameters / parameters:.3f}",
+            f"{cost.activations / values:.2f}",
             f"{cost.activation_bytes / 2**20:.1f}",
         ]
         for cost in (*costs, total)
     ]
-    header = [name, "GMACs", "share", "M parameters", "M activations", "MiB of them"]
+    header = [
+        name, f"{macs_unit}MACs", "share", f"{parameters_unit} parameters",
+        f"{values_unit} activations", "MiB of them",
+    ]  # fmt: skip
     return _table(header, rows)
+
+
+def _unit(number: int) -> tuple[float, str]:
+    """What to count a number of that size in."""
+    return next(
+        ((size, name) for size, name in ((1e9, "G"), (1e6, "M")) if number >= size), (1e3, "k")
+    )
 
 
 def _latency_table(latencies: Sequence[Latency]) -> list[str]:

@@ -1,0 +1,112 @@
+"""Colours, letters and scales of explanations."""
+
+import numpy as np
+import pytest
+
+from keras_tdn.evaluation.explaining.canvas import Canvas
+from keras_tdn.evaluation.explaining.colors import (
+    Scale,
+    color_differences,
+    diverging,
+    enlarged,
+    overlay,
+    sequential,
+)
+from keras_tdn.evaluation.explaining.font import fitted, text_mask, text_width, wrapped
+
+
+def lightness(colors):
+    """CIE L* of sRGB colours."""
+    linear = np.where(colors / 255 <= 0.04045, colors / 255 / 12.92,
+                      ((colors / 255 + 0.055) / 1.055) ** 2.4)  # fmt: skip
+    luminance = linear @ [0.2126, 0.7152, 0.0722]
+    return np.where(luminance > 216 / 24389, 116 * np.cbrt(luminance) - 16, luminance * 24389 / 27)
+
+
+def test_more_is_lighter_in_even_steps():
+    scale = Scale(0.0, 1.0, "", "sequential")
+    steps = np.diff(lightness(scale.colors(np.linspace(0, 1, 21))))
+    assert steps.min() > 2
+    assert steps.max() < 8
+
+
+def test_zero_is_the_lightest_of_a_signed_scale():
+    scale = diverging(np.array([-0.2, 0.1]), "gate")
+    assert (scale.low, scale.high) == (-0.2, 0.2)
+    light = lightness(scale.colors(np.linspace(-0.2, 0.2, 21)))
+    assert light.argmax() == 10
+    assert (np.diff(light[:11]) > 0).all()
+    assert (np.diff(light[10:]) < 0).all()
+    # Both sides alike, so that neither looks stronger.
+    np.testing.assert_allclose(light, light[::-1], atol=8)
+    red, _, blue = scale.colors(np.array(0.2)).astype(int)
+    assert red > blue
+
+
+def test_no_difference_is_grey():
+    values = np.zeros((4, 3))
+    values[1] = (50, -50, 0)
+    values[2] = -1000
+    scale = Scale(-50.0, 50.0, "", "color")
+    colors = scale.colors(values)
+    assert colors[0].tolist() == [128, 128, 128]
+    assert colors[1].tolist() == [255, 1, 128]
+    assert colors[2].tolist() == [1, 1, 1]
+    assert scale.marks == ("-50", "0", "+50")
+
+
+@pytest.mark.parametrize(("most", "end"), [(0.017, 0.02), (47.0, 50.0), (1.0, 1.0), (0.0, 1.0)])
+def test_scales_end_at_round_numbers(most, end):
+    values = np.full(1000, most)
+    # Single values do not count.
+    values[0] *= 3
+    assert sequential(values, "").high == pytest.approx(end)
+    assert color_differences(-values, "").low == pytest.approx(-end)
+
+
+def test_a_limit_of_a_scale():
+    assert diverging(np.full(10, 0.6), "", limit=0.5).high == 0.5
+
+
+def test_overlay_keeps_what_is_not_marked():
+    pictures = np.full((1, 2, 2, 3), 100, np.uint8)
+    maps = np.array([[[0.0, 0.0], [0.0, 1.0]]])
+    mixed = overlay(pictures, maps, Scale(0.0, 1.0, "", "sequential"))
+    assert (mixed[0, 0] == 75).all()
+    red, _, blue = mixed[0, 1, 1].astype(int)
+    assert red > 200 > blue
+
+
+def test_enlarging():
+    maps = np.array([[[0.0, 1.0]]])
+    assert enlarged(maps, 2, 4)[0].tolist() == [[0, 0, 1, 1]] * 2
+    # Halfway between the centres it is half.
+    smooth = enlarged(maps, 1, 4, smooth=True)[0, 0]
+    assert smooth.tolist() == [0.0, 0.25, 0.75, 1.0]
+
+
+def test_letters():
+    printable = [chr(code) for code in range(33, 127)]
+    drawn = {text_mask(letter, 1).tobytes() for letter in printable}
+    # The capital o and the zero look alike.
+    assert len(drawn) == len(printable) - 1
+    assert all(text_mask(letter, 1).any() for letter in printable)
+    assert not text_mask(" ").any()
+    assert np.array_equal(text_mask("é"), text_mask("?"))
+    mask = text_mask("T", 1).astype(int)
+    assert mask[0].tolist() == [1, 1, 1, 1, 1]
+    assert mask[6].tolist() == [0, 0, 1, 0, 0]
+    assert text_mask("ab", 3).shape == (24, text_width("ab", 3))
+
+
+def test_texts_fit():
+    assert fitted("abcdef", text_width("abcd")) == "ab.."
+    assert fitted("abcd", text_width("abcd")) == "abcd"
+    assert wrapped("gate strength", text_width("strength")) == ["gate", "strength"]
+
+
+def test_canvas_stays_inside():
+    canvas = Canvas(20, 60)
+    canvas.text("long text", 15, 50, 40)
+    canvas.legend(Scale(-1.0, 1.0, "unit", "diverging"), 0, 0, 60)
+    assert canvas.pixels.shape == (20, 60, 3)
