@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 
 from keras_tdn.export.destination import check_version_folder
+from keras_tdn.export.dtypes import FLOAT32, check_dtype
 from keras_tdn.export.manifest import write_manifest
 from keras_tdn.export.served_model import ServedModel
 from keras_tdn.models import TDNResNet
@@ -26,6 +27,7 @@ def export_saved_model(
     *,
     top: int = 5,
     labels: Sequence[str] | None = None,
+    dtype: str = FLOAT32,
 ) -> Path:
     """Writes a SavedModel that TensorFlow Serving loads, with preprocessing and labels inside.
 
@@ -54,12 +56,15 @@ def export_saved_model(
             and renamed, so that a server that watches `exported/tdn` never sees half of it.
         top: How many classes an answer names; with fewer classes than that, all.
         labels: Class names in the order of the scores. `None` takes the model's own.
+        dtype: `"float32"`, or `"bfloat16"`, which takes about half of the time on processors that
+            have instructions for it. Scores are float32 in any case.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: if the model has no classifier or no labels, or if the path is none to write to.
+        ValueError: if the model has no classifier or no labels, if the path is none to write to, or
+            if `dtype` is another.
 
     Example:
 
@@ -69,29 +74,29 @@ def export_saved_model(
     >>> served(clips=clips)["labels"]
     """
     served = ServedModel.of(model, labels, top)
+    check_dtype(dtype)
     path = check_version_folder(path)
     if keras.backend.backend() != "tensorflow":
         from keras_tdn.export.other_backend import export_in_tensorflow
 
-        export_in_tensorflow(served, ["--format", FORMAT, "--output", str(path)])
+        export_in_tensorflow(served, ["--format", FORMAT, "--output", str(path), "--dtype", dtype])
         return path
     with written_beside(path) as new:
-        _write(served, new)
+        _write(served, dtype, new)
     return path
 
 
-def _write(served: ServedModel, path: Path) -> None:
+def _write(served: ServedModel, dtype: str, path: Path) -> None:
     import tensorflow as tf
 
     from keras_tdn.export.network import ServedNetwork
     from keras_tdn.export.signatures import signatures
 
-    network = ServedNetwork(served.model)
+    network = ServedNetwork(served.model, dtype)
     # A plain module: with Keras' own objects in it, loading would ask for Keras.
     module = tf.Module()
-    module.weights = network.variables
     with tempfile.TemporaryDirectory() as folder, _quiet_tensorflow():
-        manifest, labels = write_manifest(served, Path(folder))
+        manifest, labels = write_manifest(served, dtype, Path(folder))
         module.manifest = tf.saved_model.Asset(str(manifest))
         module.labels = tf.saved_model.Asset(str(labels))
         tf.saved_model.save(module, str(path), signatures(served, network))

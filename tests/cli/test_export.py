@@ -37,7 +37,7 @@ def test_a_preset(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(saved_model, "export_saved_model", export)
     output = str(tmp_path / "served" / "1")
     assert main(arguments(folder, "preset", output, "--format", "saved_model", "--top", "2")) == 0
-    assert calls == [(LABELS, output, {"top": 2, "labels": None})]
+    assert calls == [(LABELS, output, {"top": 2, "labels": None, "dtype": "float32"})]
     clips = "clips uint8 (batch, 5, 32, 32, 3)"
     assert capsys.readouterr().out.splitlines() == [
         f"serving_default  {clips} -> scores, labels, top_scores",
