@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tdn.export.folding import fold_norm
-from keras_tdn.export.graph_ops import add_upsampled, convolve, max_pool
+from keras_tdn.export.graph_ops import add, add_upsampled, convolve, max_pool, resize_nearest
 from keras_tdn.export.motion_graph import MotionGraph
 from keras_tdn.export.residual_graph import StageGraph
 from keras_tdn.models import TDNResNet
@@ -33,9 +33,11 @@ class InferenceGraph:
     Args:
         model: A `TDNResNet`; its weights are read here.
         dtype: `"float32"` or `"bfloat16"`.
+        portable: Whether it is for runtimes that do not keep channels last.
     """
 
-    def __init__(self, model: TDNResNet, dtype: str) -> None:
+    def __init__(self, model: TDNResNet, dtype: str, portable: bool = False) -> None:
+        self._portable = portable
         layers = {layer.name: layer for layer in model.layers}.get
         self._dtype = tf.as_dtype(dtype)
         self._frames_per_segment = model.frames_per_segment
@@ -46,14 +48,16 @@ class InferenceGraph:
         scale = 1 / (MAX_PIXEL * np.asarray(normalization.std))
         self._stem = fold_norm(layers("stem_conv"), layers("stem_norm")).scaled_input(scale)
         self._stages = [
-            StageGraph(layers, f"stage{number}", depth, 1 if number == 1 else 2)
+            StageGraph(layers, f"stage{number}", depth, 1 if number == 1 else 2, portable)
             for number, depth in enumerate(model.stage_depths, start=1)
         ]
         self._motion: MotionGraph | None = None
         self._weights = FOLDED
         if model.short_term:
             depth = model.stage_depths[0]
-            self._motion = MotionGraph(layers, depth, model.frames_per_segment, scale, self._dtype)
+            self._motion = MotionGraph(
+                layers, depth, model.frames_per_segment, scale, self._dtype, portable
+            )
             fusion: Any = layers("stem_fusion")
             self._weights = fusion.appearance_weight, fusion.motion_weight
             # A negative factor does not pass a ReLU.
@@ -91,4 +95,6 @@ class InferenceGraph:
     def _fuse(self, appearance: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
         if self._weights != FOLDED:
             appearance, motion = appearance * self._weights[0], motion * self._weights[1]
+        if self._portable:
+            return add(appearance, resize_nearest(motion, *appearance.shape[1:3]))
         return add_upsampled(appearance, motion)

@@ -31,7 +31,7 @@ def as_keras_model(model: TDNResNet) -> keras.Model:
     spec = model.clip_spec
     shape = (spec.num_frames, spec.height, spec.width, 3)
     clips = keras.Input(shape, dtype="uint8", name="clips")
-    scores = _Scores(ServedNetwork(model), model.classes, name="scores")(clips)
+    scores = _Scores(ServedNetwork(model, portable=True), model.classes, name="scores")(clips)
     network = keras.Model(clips, scores, name=model.name)
     # Keras exports to ONNX what has been called.
     network(clips)

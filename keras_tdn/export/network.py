@@ -21,10 +21,11 @@ class ServedNetwork:
         model: A `TDNResNet` with its classifier; later changes of its weights are not seen.
         dtype: Precision of the network, one of `DTYPES`. Differences of frames, pooled features and
             scores are float32 in any case.
+        portable: Whether it is for runtimes that do not keep channels last.
     """
 
-    def __init__(self, model: TDNResNet, dtype: str = FLOAT32) -> None:
-        graph = InferenceGraph(model, dtype)
+    def __init__(self, model: TDNResNet, dtype: str = FLOAT32, portable: bool = False) -> None:
+        graph = InferenceGraph(model, dtype, portable)
         spec = model.clip_spec
         clips = tf.TensorSpec((None, spec.num_frames, spec.height, spec.width, 3), tf.uint8)
         self._pooled = tf.function(graph, input_signature=[clips], autograph=False)

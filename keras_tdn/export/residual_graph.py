@@ -21,9 +21,10 @@ class BottleneckGraph:
         layers: Keras layer by name, or `None` where there is none.
         name: Of the block.
         stride: Of the 3x3 convolution.
+        portable: Which form of the temporal modules.
     """
 
-    def __init__(self, layers: Layers, name: str, stride: int) -> None:
+    def __init__(self, layers: Layers, name: str, stride: int, portable: bool) -> None:
         self.convs = {
             part: fold_norm(layers(f"{name}_conv{part}"), layers(f"{name}_norm{part}"))
             for part in "123"
@@ -37,10 +38,10 @@ class BottleneckGraph:
         self._temporal: list[Callable[[tf.Tensor], tf.Tensor]] = []
         gain = 1.0
         if (layer := layers(f"{name}_long_term_tdm")) is not None:
-            self._temporal.append(LongTermGraph(layer))
+            self._temporal.append(LongTermGraph(layer, portable))
             gain = LongTermGraph.GAIN
         if (layer := layers(f"{name}_temporal_shift")) is not None:
-            self._temporal.append(TemporalShiftGraph(layer, gain))
+            self._temporal.append(TemporalShiftGraph(layer, gain, portable))
             gain = 1.0
         self.convs["2"] = fold_gain(self.convs["2"], gain)
 
@@ -61,11 +62,12 @@ class StageGraph:
         name: Of the stage.
         depth: How many bottlenecks.
         stride: Of the first.
+        portable: Which form of the temporal modules.
     """
 
-    def __init__(self, layers: Layers, name: str, depth: int, stride: int) -> None:
+    def __init__(self, layers: Layers, name: str, depth: int, stride: int, portable: bool) -> None:
         self._blocks = [
-            BottleneckGraph(layers, f"{name}_block{index}", 1 if index else stride)
+            BottleneckGraph(layers, f"{name}_block{index}", 1 if index else stride, portable)
             for index in range(depth)
         ]
 

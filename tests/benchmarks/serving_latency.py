@@ -3,10 +3,11 @@
     pip install '.[openvino]' torch
     python tests/benchmarks/serving_latency.py
 
-Each contender answers in turns in one process; the ratio is the median over the rounds of its time
-to that of the peer in the same round. Exports start from uint8 pixels, the peer from normalised
-floats in NCHW. Then every contender runs in a process of its own for its peak memory, and
-TensorFlow's profiler tells what the SavedModels spend their time on.
+With `--folder` the exports are kept there for the next run. Each contender answers in turns in one
+process; the ratio is the median over the rounds of its time to that of the peer in the same round.
+Exports start from uint8 pixels, the peer from normalised floats in NCHW. Then every contender runs
+in a process of its own for its peak memory, and TensorFlow's profiler tells what the SavedModels
+spend their time on.
 """
 
 import argparse
@@ -34,7 +35,7 @@ LIMITS = {
     "openvino float32": 0.55,
     "openvino bfloat16": 0.30,
 }
-LIMIT_BYTES = 1e6
+MEGABYTE = 1e6
 PROFILED_CALLS = 5
 LINES = 14
 
@@ -207,7 +208,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--memory")
-    parser.add_argument("--no-profile", action="store_true")
+    parser.add_argument("--brief", action="store_true", help="neither memory nor profile")
     args = parser.parse_args()
     if args.memory:
         ask, _ = load(args.memory, args.folder)
@@ -234,13 +235,13 @@ def main():
         for name in names:
             ratio = np.median(seconds[name] / seconds[PEER])
             cpu_ratio = np.median(processor[name] / processor[PEER])
-            memory = peak_memory(name, folder) / LIMIT_BYTES
+            memory = 0 if args.brief else peak_memory(name, folder) / MEGABYTE
             times = 1e3 * np.median(seconds[name]), 1e3 * seconds[name].min()
             print(
                 f"{name:<22}{times[0]:>13.1f}{times[1]:>13.1f}{ratio:>13.3f}"
                 f"{cpu_ratio:>13.3f}{LIMITS.get(name, 1):>13.2f}{memory:>13.0f}"
             )
-        if args.no_profile:
+        if args.brief:
             return
         for name in names[1:3]:
             kinds = profile(name, folder)

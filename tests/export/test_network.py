@@ -56,12 +56,13 @@ def test_features_are_the_keras_models(build_model, arguments):
     model = build_model(input_shape=(frames, *size, 3), **{"num_segments": 2, **arguments})
     clips = clips_of(model, 3)
     expected = features_of(model, clips)
-    network = ServedNetwork(model)
     segments = model.num_segments
-    for batch in (1, 3):
-        actual = network._pooled(tf.constant(clips[:batch])).numpy()
-        # The bound is 1e-4; sums in another order are off by 6e-7.
-        assert relative_error(actual, expected[: batch * segments]) < 5e-6
+    for portable in (False, True):
+        network = ServedNetwork(model, portable=portable)
+        for batch in (1, 3):
+            actual = network._pooled(tf.constant(clips[:batch])).numpy()
+            # The bound is 1e-4; sums in another order are off by 6e-7.
+            assert relative_error(actual, expected[: batch * segments]) < 5e-6
 
 
 def test_bfloat16_rounds_as_the_keras_model_does(build_model):
