@@ -7,11 +7,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_tdn.export.portable import export_portable
     from keras_tdn.export.saved_model import export_saved_model
 
-__all__ = ["export_saved_model"]
+__all__ = ["export_portable", "export_saved_model"]
 
-_HOMES = {"export_saved_model": "saved_model"}
+_HOMES = {"export_portable": "portable", "export_saved_model": "saved_model"}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,26 +19,26 @@ MANIFEST_FILE = "keras_tdn.json"
 LABELS_FILE = "labels.txt"
 
 
-def write_manifest(served: ServedModel, folder: Path) -> tuple[Path, Path]:
+def write_manifest(description: dict[str, Any], folder: Path) -> tuple[Path, Path]:
     """Writes the manifest and the labels, one a line.
 
     Args:
-        served: What is exported.
+        description: From `describe_export`.
         folder: Where to write them.
 
     Returns:
         Paths of both.
     """
     manifest, labels = folder / MANIFEST_FILE, folder / LABELS_FILE
-    content = json.dumps(describe_export(served), indent=2, ensure_ascii=False)
+    content = json.dumps(description, indent=2, ensure_ascii=False)
     manifest.write_text(content + "\n", encoding="utf-8")
     # A line break inside a name would make two of it; the manifest has the names as they are.
-    lines = (" ".join(label.splitlines()) for label in served.labels)
+    lines = (" ".join(label.splitlines()) for label in description["labels"])
     labels.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return manifest, labels
 
 
-def describe_export(served: ServedModel) -> dict[str, Any]:
+def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
     """The manifest, as JSON holds it.
 
     The weights' hash is that of the `model.weights.h5` in a preset of this model. The card and the
@@ -53,6 +53,7 @@ def describe_export(served: ServedModel) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "keras_tdn": keras_tdn.__version__,
         "model": model.name,
+        "dtype": dtype,
         "clip_spec": served.clip_spec.to_config(),
         "top": served.top,
         "labels": list(served.labels),

@@ -3,48 +3,48 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from keras_tdn.export.dtypes import FLOAT32
+from keras_tdn.export.inference_graph import InferenceGraph
 from keras_tdn.models import TDNResNet
-from keras_tdn.specs import Normalization
 
 
 class ServedNetwork:
     """Scores and features of clips as TensorFlow functions, on the TensorFlow backend.
 
+    The weights are constants of one function that all signatures call, so that they are stored
+    once.
+
     Args:
-        model: A `TDNResNet` with its classifier.
+        model: A `TDNResNet` with its classifier; later changes of its weights are not seen.
+        dtype: Precision of the network, one of `DTYPES`. Differences of frames, pooled features and
+            scores are float32 in any case.
+        portable: Whether it is for runtimes that do not keep channels last.
     """
 
-    def __init__(self, model: TDNResNet) -> None:
-        self._scores = model
-        # Behind the last stage: one vector for each segment.
-        self._pooled = keras.Model(model.input, model.get_layer("pool").output)
+    def __init__(self, model: TDNResNet, dtype: str = FLOAT32, portable: bool = False) -> None:
+        graph = InferenceGraph(model, dtype, portable)
+        spec = model.clip_spec
+        clips = tf.TensorSpec((None, spec.num_frames, spec.height, spec.width, 3), tf.uint8)
+        self._pooled = tf.function(graph, input_signature=[clips], autograph=False)
         self._num_segments = model.num_segments
+        classifier = model.get_layer("classifier")
+        self._kernel, self._bias = (
+            np.asarray(weight, np.float32) for weight in classifier.get_weights()
+        )
         activation = keras.activations.get(model.classifier_activation)
-        self._are_logits = activation is keras.activations.linear
-        self._normalization = None if model.include_preprocessing else model.clip_spec.normalization
-
-    @property
-    def variables(self) -> list[tf.Variable]:
-        """What must be saved along."""
-        return [weight.value for weight in self._scores.weights]
+        are_logits = activation is keras.activations.linear
+        self._activation = tf.nn.softmax if are_logits else activation
 
     def scores(self, clips: tf.Tensor) -> tf.Tensor:
         """One row of float32 scores for each uint8 clip; probabilities where training's are."""
-        scores = tf.cast(self._scores(self._input(clips), training=False), tf.float32)
-        return tf.nn.softmax(scores) if self._are_logits else scores
+        # The mean over segments before the classifier instead of behind it, which is the same.
+        return self._activation(tf.matmul(self.features(clips), self._kernel) + self._bias)
 
     def features(self, clips: tf.Tensor) -> tf.Tensor:
         """One float32 vector for each clip: the mean over positions and segments."""
-        pooled = tf.cast(self._pooled(self._input(clips), training=False), tf.float32)
-        size = pooled.shape[-1]
+        pooled = self._pooled(clips)
+        size = self._kernel.shape[0]
         return tf.reduce_mean(tf.reshape(pooled, (-1, self._num_segments, size)), axis=1)
-
-    def _input(self, clips: tf.Tensor) -> tf.Tensor:
-        pixels = tf.cast(clips, tf.float32)
-        return pixels if self._normalization is None else _normalize(pixels, self._normalization)
-
-
-def _normalize(pixels: tf.Tensor, normalization: Normalization) -> tf.Tensor:
-    return (pixels / 255.0 - tf.constant(normalization.mean)) / tf.constant(normalization.std)

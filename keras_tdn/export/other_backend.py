@@ -46,7 +46,7 @@ def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:
         lines = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
         reason = lines[-1].removeprefix(ERROR_PREFIX)
         raise ValueError(
-            f"Keras runs on {keras.backend.backend()} here, and a SavedModel is written by "
+            f"Keras runs on {keras.backend.backend()} here, and exports are written by "
             f"TensorFlow, in a process that was started with KERAS_BACKEND=tensorflow. It failed: "
             f"{reason}"
         )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 
 from keras_tdn.export.destination import check_version_folder
-from keras_tdn.export.manifest import write_manifest
+from keras_tdn.export.dtypes import FLOAT32, check_dtype
+from keras_tdn.export.manifest import describe_export, write_manifest
+from keras_tdn.export.quiet_tensorflow import quiet_tensorflow
 from keras_tdn.export.served_model import ServedModel
+from keras_tdn.export.serving_api import has_serving_api, import_serving_api
+from keras_tdn.export.warm_up import write_warm_up
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained.output import written_beside
 
@@ -26,6 +28,8 @@ def export_saved_model(
     *,
     top: int = 5,
     labels: Sequence[str] | None = None,
+    dtype: str = FLOAT32,
+    warm_up: bool | None = None,
 ) -> Path:
     """Writes a SavedModel that TensorFlow Serving loads, with preprocessing and labels inside.
 
@@ -40,10 +44,13 @@ def export_saved_model(
       num_frames)`, and gives the same. Frames are resized and cropped as in validation; tags that
       turn a picture are not read.
     - `features` takes `clips`, and gives `features`, one vector for each.
+    - `describe` takes `request`, any strings `(batch,)`, and gives `manifest`, for each the content
+      of `keras_tdn.json`.
 
     A clip's frames are those of `SegmentSampler(mode="center")`. In the folder `assets`,
     `keras_tdn.json` tells the clip specification, the labels, the hash of the weights and the
-    preset's card, and `labels.txt` has the labels, one a line.
+    preset's card, and `labels.txt` has the labels, one a line. With `keras-tdn[serving]` installed,
+    `assets.extra` has requests that a server warms up with, one clip for each signature.
 
     With Keras on JAX or PyTorch the model is handed as a preset to a process of its own, which runs
     on TensorFlow: a model that no preset can hold is refused.
@@ -54,12 +61,17 @@ def export_saved_model(
             and renamed, so that a server that watches `exported/tdn` never sees half of it.
         top: How many classes an answer names; with fewer classes than that, all.
         labels: Class names in the order of the scores. `None` takes the model's own.
+        dtype: `"float32"`, or `"bfloat16"`, which takes about half of the time on processors that
+            have instructions for it. Scores are float32 in any case.
+        warm_up: Whether to write warm-up requests. `None` does if their package is there.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: if the model has no classifier or no labels, or if the path is none to write to.
+        ValueError: if the model has no classifier or no labels, if the path is none to write to, or
+            if `dtype` is another.
+        ImportError: with `warm_up=True`, if `keras-tdn[serving]` is not installed.
 
     Example:
 
@@ -69,41 +81,38 @@ def export_saved_model(
     >>> served(clips=clips)["labels"]
     """
     served = ServedModel.of(model, labels, top)
+    check_dtype(dtype)
     path = check_version_folder(path)
+    if warm_up is None:
+        warm_up = has_serving_api()
+    elif warm_up:
+        import_serving_api("Writing warm-up requests")
     if keras.backend.backend() != "tensorflow":
         from keras_tdn.export.other_backend import export_in_tensorflow
 
-        export_in_tensorflow(served, ["--format", FORMAT, "--output", str(path)])
+        options = ["--dtype", dtype, "--warm-up" if warm_up else "--no-warm-up"]
+        export_in_tensorflow(served, ["--format", FORMAT, "--output", str(path), *options])
         return path
     with written_beside(path) as new:
-        _write(served, new)
+        _write(served, dtype, new)
+        if warm_up:
+            write_warm_up(served.clip_spec, path.parent.name, new)
     return path
 
 
-def _write(served: ServedModel, path: Path) -> None:
+def _write(served: ServedModel, dtype: str, path: Path) -> None:
     import tensorflow as tf
 
     from keras_tdn.export.network import ServedNetwork
     from keras_tdn.export.signatures import signatures
 
-    network = ServedNetwork(served.model)
+    network = ServedNetwork(served.model, dtype)
     # A plain module: with Keras' own objects in it, loading would ask for Keras.
     module = tf.Module()
-    module.weights = network.variables
-    with tempfile.TemporaryDirectory() as folder, _quiet_tensorflow():
-        manifest, labels = write_manifest(served, Path(folder))
+    with tempfile.TemporaryDirectory() as folder, quiet_tensorflow():
+        description = describe_export(served, dtype)
+        manifest, labels = write_manifest(description, Path(folder))
         module.manifest = tf.saved_model.Asset(str(manifest))
         module.labels = tf.saved_model.Asset(str(labels))
-        tf.saved_model.save(module, str(path), signatures(served, network))
-
-
-@contextlib.contextmanager
-def _quiet_tensorflow() -> Iterator[None]:
-    """Without the line that tells where assets went, which is a folder that is renamed at once."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+        text = manifest.read_text(encoding="utf-8")
+        tf.saved_model.save(module, str(path), signatures(served, network, text))

@@ -2,7 +2,6 @@ import pytest
 
 import keras_tdn
 from keras_tdn.cli import main
-from keras_tdn.export import saved_model
 
 LABELS = ("fall", "geton", "roll over")
 
@@ -34,15 +33,18 @@ def test_a_preset(folder, tmp_path, capsys, monkeypatch):
         (tmp_path / "served" / "1" / "variables" / "all").write_bytes(bytes(2_340_000))
         return tmp_path / "served" / "1"
 
-    monkeypatch.setattr(saved_model, "export_saved_model", export)
+    monkeypatch.setattr(keras_tdn.export, "export_saved_model", export)
     output = str(tmp_path / "served" / "1")
     assert main(arguments(folder, "preset", output, "--format", "saved_model", "--top", "2")) == 0
-    assert calls == [(LABELS, output, {"top": 2, "labels": None})]
+    assert calls == [
+        (LABELS, output, {"top": 2, "labels": None, "dtype": "float32", "warm_up": None})
+    ]
     clips = "clips uint8 (batch, 5, 32, 32, 3)"
     assert capsys.readouterr().out.splitlines() == [
         f"serving_default  {clips} -> scores, labels, top_scores",
         "encoded_frames   encoded_frames JPEG (batch, 5) -> scores, labels, top_scores",
         f"features         {clips} -> features",
+        "describe         request string (batch,) -> manifest",
         f"Wrote {output} (2.3 MB)",
     ]
 
@@ -54,7 +56,7 @@ def test_labels_of_a_file(folder, monkeypatch):
         calls.append(arguments["labels"])
         return folder
 
-    monkeypatch.setattr(saved_model, "export_saved_model", export)
+    monkeypatch.setattr(keras_tdn.export, "export_saved_model", export)
     named = ["--labels", str(folder / "labels.txt")]
     assert main(arguments(folder, "model.keras", folder / "7", *named)) == 0
     assert calls == [LABELS]
@@ -70,6 +72,8 @@ def test_labels_of_a_file(folder, monkeypatch):
         ("unnamed", "1", [], "on the command line --labels"),
         ("preset", "1", ["--labels", "ucf101"], "one name for each of the 3 classes"),
         ("preset", "labels.txt/1", [], "is not a folder"),
+        ("preset", "1", ["--dtype", "int8"], "Received: dtype='int8'"),
+        ("preset", "a", ["--format", "litert", "--dtype", "bfloat16"], "'float16', 'int8']"),
         ("preset", "1", ["--segments", "8"], "--segments is for a .weights.h5 file"),
     ],
 )
@@ -82,7 +86,25 @@ def test_errors(folder, capsys, weights, output, options, message):
     assert captured.err.count("\n") == 1
 
 
-def test_other_formats_are_refused(capsys):
+def test_another_format(folder, tmp_path, capsys, monkeypatch):
+    calls = []
+
+    def export(model, path, format, **arguments):
+        calls.append((model.labels, path, format, arguments))
+        (tmp_path / "model.tflite").write_bytes(bytes(1_230_000))
+        return tmp_path
+
+    monkeypatch.setattr(keras_tdn.export, "export_portable", export)
+    options = ["--format", "litert", "--dtype", "int8"]
+    assert main(arguments(folder, "preset", "anywhere", *options)) == 0
+    assert calls == [(LABELS, "anywhere", "litert", {"dtype": "int8", "labels": None})]
+    assert capsys.readouterr().out.splitlines() == [
+        "model.tflite  clips uint8 (batch, 5, 32, 32, 3) -> scores",
+        f"Wrote {tmp_path} (1.2 MB)",
+    ]
+
+
+def test_unknown_formats_are_refused(capsys):
     with pytest.raises(SystemExit):
-        main(["export", "--weights", "preset", "--output", "1", "--format", "onnx"])
-    assert "invalid choice: 'onnx'" in capsys.readouterr().err
+        main(["export", "--weights", "preset", "--output", "1", "--format", "torchscript"])
+    assert "invalid choice: 'torchscript'" in capsys.readouterr().err

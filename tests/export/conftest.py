@@ -14,13 +14,14 @@ SEGMENTS, HEIGHT, WIDTH = 2, 48, 64
 
 def build(**arguments):
     """Scores that differ from class to class: a new model's are all but equal."""
-    model = keras_tdn.TDNResNet(
-        (1, 1, 1, 1),
-        width=16,
-        num_segments=SEGMENTS,
-        input_shape=(5 * SEGMENTS, HEIGHT, WIDTH, 3),
-        **{"classes": len(LABELS), "labels": LABELS, **arguments},
-    )
+    defaults = {
+        "stage_depths": (1, 1, 1, 1),
+        "num_segments": SEGMENTS,
+        "input_shape": (5 * SEGMENTS, HEIGHT, WIDTH, 3),
+        "classes": len(LABELS),
+        "labels": LABELS,
+    }
+    model = keras_tdn.TDNResNet(width=16, **{**defaults, **arguments})
     rng = np.random.default_rng(5)
     for weight in model.weights:
         if "moving_variance" in weight.path or "gamma" in weight.path:

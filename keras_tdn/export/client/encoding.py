@@ -1,0 +1,83 @@
+"""A video as the JPEG frames that a server takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_tdn.data.frame_transforms import _resized_size, check_frames, resize_and_center_crop
+from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.specs import ClipSpec
+
+if TYPE_CHECKING:
+    from keras_tdn.data.decoding import VideoSource
+
+QUALITY = 95
+
+
+def encode_clip(
+    source: VideoSource | np.ndarray, clip_spec: ClipSpec, quality: int = QUALITY
+) -> list[bytes]:
+    """The frames of one clip as JPEG files, chosen as `predict_video` chooses them.
+
+    Frames whose short side is longer than the specification's are resized to it, because the server
+    would do so; the crop is left to the server.
+
+    Args:
+        source: The video: a path, the content of a file as bytes, a binary file object, or all its
+            frames as a uint8 array of shape `(num_frames, height, width, 3)`.
+        clip_spec: How the model's clips are cut; `ServingClient.clip_spec` asks the server.
+        quality: Of the JPEG files, 1 to 100. Colours are stored at full resolution.
+
+    Returns:
+        One file for each frame of the clip.
+
+    Raises:
+        ValueError: if the video cannot be read (a `VideoDecodeError`) or an argument does not fit.
+
+    Example:
+
+    >>> frames = encode_clip("video.mp4", keras_tdn.ClipSpec(num_segments=8))
+    >>> len(frames)
+    40
+    """
+    import tensorflow as tf
+
+    if isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 100:
+        raise ValueError(f"`quality` is an integer from 1 to 100. Received: quality={quality!r}")
+    frames = _read(source, clip_spec)
+    pictures: dict[bytes, bytes] = {}
+    files = []
+    for frame in _shrink(frames, clip_spec):
+        # Short videos repeat frames.
+        key = frame.tobytes()
+        if key not in pictures:
+            encoded = tf.io.encode_jpeg(frame, quality=quality, chroma_downsampling=False)
+            pictures[key] = encoded.numpy()
+        files.append(pictures[key])
+    return files
+
+
+def _read(source: VideoSource | np.ndarray, spec: ClipSpec) -> np.ndarray:
+    def choose(num_frames: int) -> np.ndarray:
+        return center_indices(num_frames, spec.num_segments, spec.frames_per_segment).ravel()
+
+    if isinstance(source, np.ndarray):
+        check_frames(source)
+        return source[choose(len(source))]
+    from keras_tdn.data.decoding import read_frames
+
+    return read_frames(source, choose)
+
+
+def _shrink(frames: np.ndarray, spec: ClipSpec) -> np.ndarray:
+    height, width = frames.shape[1:3]
+    size = _resized_size(height, width, spec)
+    # What the server enlarges is smaller as it is.
+    if min(height, width) <= spec.short_side or min(size) != spec.short_side:
+        return frames
+    # A crop that keeps everything.
+    whole = dataclasses.replace(spec, height=size[0], width=size[1])
+    return resize_and_center_crop(frames, whole)

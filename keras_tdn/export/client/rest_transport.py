@@ -1,0 +1,141 @@
+"""Asking over REST, with Python's own library."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import time
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_tdn.export.client import errors
+
+CHUNK = 1 << 16
+
+_KINDS = {
+    400: errors.RequestRefusedError,
+    404: errors.ModelNotFoundError,
+    413: errors.RequestRefusedError,
+    429: errors.ServerUnavailableError,
+    503: errors.ServerUnavailableError,
+    504: errors.DeadlineExceededError,
+}
+# What bytes look like in JSON, in both directions.
+BASE64 = "b64"
+
+
+class RestTransport:
+    """Requests to the REST port of a server, 8501 by default; one connection for each.
+
+    Args:
+        url: `http://host:port` or `https://host:port`, with a path in front of the API if need be.
+        model: Name of the model on the server.
+        version: Of the model; `None` takes the newest.
+    """
+
+    def __init__(self, url: str, model: str, version: int | None) -> None:
+        parts = urllib.parse.urlsplit(url)
+        self._url, self._model = url, model
+        self._secure, self._host = parts.scheme == "https", parts.netloc
+        version_path = "" if version is None else f"/versions/{version}"
+        name = urllib.parse.quote(model, safe="")
+        self._path = f"{parts.path.rstrip('/')}/v1/models/{name}{version_path}"
+
+    def predict(
+        self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
+    ) -> dict[str, np.ndarray]:
+        """See `Transport`."""
+        named = {name: _to_json(value.tolist()) for name, value in inputs.items()}
+        body = json.dumps({"signature_name": signature, "inputs": named})
+        answer = self._ask("POST", f"{self._path}:predict", body.encode(), deadline)
+        outputs = answer.get("outputs")
+        if outputs is None:
+            raise self._malformed("it has no `outputs`")
+        if not isinstance(outputs, dict):
+            # The server leaves the name of a single output out.
+            outputs = {"": outputs}
+        return {name: self._to_array(value) for name, value in outputs.items()}
+
+    def signatures(self, deadline: float) -> dict[str, Any]:
+        """See `Transport`."""
+        answer = self._ask("GET", f"{self._path}/metadata", None, deadline)
+        try:
+            return dict(answer["metadata"]["signature_def"]["signature_def"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._malformed("its metadata has no signatures") from error
+
+    def close(self) -> None:
+        """See `Transport`."""
+
+    def _ask(self, method: str, path: str, body: bytes | None, deadline: float) -> dict[str, Any]:
+        end = time.monotonic() + deadline
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = kind(self._host, timeout=deadline)
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            content = b""
+            # The connection's own limit is for each read, and a slow server may send bit by bit.
+            while chunk := response.read1(CHUNK):
+                content += chunk
+                if time.monotonic() > end:
+                    raise TimeoutError
+        except TimeoutError as error:
+            raise errors.DeadlineExceededError(
+                f"The server at {self._url} did not answer within {deadline:g} s."
+            ) from error
+        except http.client.HTTPException as error:
+            raise self._malformed(f"it is no HTTP answer ({type(error).__name__})") from error
+        except OSError as error:
+            raise errors.ServerUnavailableError(
+                f"No server answers at {self._url}: {error}. Is it running, and is this its REST "
+                "port, 8501 by default?"
+            ) from error
+        finally:
+            connection.close()
+        return self._read(response.status, content)
+
+    def _read(self, status: int, content: bytes) -> dict[str, Any]:
+        try:
+            answer = json.loads(content)
+        except ValueError:
+            answer = None
+        if status != http.client.OK:
+            reason = answer.get("error") if isinstance(answer, dict) else None
+            kind = _KINDS.get(status, errors.ServingError)
+            raise kind(
+                f"The server at {self._url} refused to answer for model {self._model!r}: HTTP "
+                f"{status}: {reason or repr(content[:200])}"
+            )
+        if not isinstance(answer, dict):
+            raise self._malformed("it is no JSON object")
+        return answer
+
+    def _to_array(self, value: Any) -> np.ndarray:
+        try:
+            array = np.array(_from_json(value))
+        except ValueError as error:
+            raise self._malformed("an output is no array") from error
+        return array.astype(object) if array.dtype.kind in "SU" else array
+
+    def _malformed(self, reason: str) -> errors.MalformedAnswerError:
+        return errors.MalformedAnswerError(
+            f"The answer of the server at {self._url} cannot be used: {reason}. Is this the REST "
+            "port of TensorFlow Serving?"
+        )
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {BASE64: base64.b64encode(value).decode()}
+    return [_to_json(part) for part in value] if isinstance(value, list) else value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {BASE64}:
+        return base64.b64decode(value[BASE64]).decode("utf-8")
+    return [_from_json(part) for part in value] if isinstance(value, list) else value

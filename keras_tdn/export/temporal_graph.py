@@ -1,0 +1,119 @@
+"""Long-term TDM and temporal shift in inference.
+
+Each has two forms. On TensorFlow's own layout, channels last, giving segments an axis of their own
+costs nothing. Runtimes that keep channels elsewhere would turn every map over for it: for them,
+`portable`, neighbours are taken along the batch axis, which is the first in any layout.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_tdn.export.folding import FoldedConv, fold_norm
+from keras_tdn.export.graph_ops import add, constant, convolve, halve, resize_nearest
+
+
+class LongTermGraph:
+    """`LongTermTDM` with both directions in one batch and its sums inside its convolutions.
+
+    With `sigmoid(s) = (1 + tanh(s / 2)) / 2` the layer's `x + x * mean(sigmoid(s) - 1 / 2)` is
+    `x * (4 + tanh(s_forward / 2) + tanh(s_backward / 2)) / 4`, and what is linear, the thirds of
+    the pyramid and the halves, goes into the kernels.
+
+    Args:
+        layer: The Keras layer.
+        portable: Which form.
+    """
+
+    # The graph gives so many times what the layer gives; what follows takes it back.
+    GAIN = 4.0
+
+    def __init__(self, layer: Any, portable: bool = False) -> None:
+        self._num_segments, self._portable = layer.num_segments, portable
+        self._squeeze = fold_norm(layer.squeeze_conv, layer.squeeze_norm)
+        self._smooth = np.asarray(layer.smooth_conv.kernel.value.numpy(), np.float64)
+        self._half = fold_norm(layer.half_scale_conv, layer.half_scale_norm)
+        self._full = fold_norm(layer.full_scale_conv, layer.full_scale_norm).plus_identity()
+        expand = fold_norm(layer.expand_conv, layer.expand_norm)
+        self._expand = expand.scaled_input(1 / 3).scaled_output(1 / 2)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        differences = self._differences(x)
+        height, width = x.shape[1:3]
+        half = resize_nearest(convolve(halve(differences), self._half), height, width)
+        pyramid = add(convolve(differences, self._full), half)
+        gates = tf.tanh(convolve(pyramid, self._expand))
+        forward, backward = tf.split(gates, 2, axis=0)
+        return x * (add(forward, backward) + constant(self.GAIN, x))
+
+    def _differences(self, x: tf.Tensor) -> tf.Tensor:
+        """Forward and backward, one behind the other on the batch axis; zeros at the ends."""
+        squeezed = convolve(x, self._squeeze)
+        smoothed = tf.nn.depthwise_conv2d(squeezed, constant(self._smooth, x), (1, 1, 1, 1), "SAME")
+        if self._portable:
+            ones = np.ones((self._num_segments, 1))
+            edges = _edges(self._num_segments)
+            forward = _rotate(smoothed, 1) * _tiled(ones * edges[1], smoothed)
+            forward -= squeezed * _tiled(ones * edges[1], squeezed)
+            backward = _rotate(smoothed, -1) * _tiled(ones * edges[-1], smoothed)
+            backward -= squeezed * _tiled(ones * edges[-1], squeezed)
+            return tf.concat([forward, backward], axis=0)
+        shape = squeezed.shape[1:]
+        segments = (-1, self._num_segments, shape.num_elements())
+        f, g = tf.reshape(squeezed, segments), tf.reshape(smoothed, segments)
+        forward = tf.pad(g[:, 1:] - f[:, :-1], [[0, 0], [0, 1], [0, 0]])
+        backward = tf.pad(g[:, :-1] - f[:, 1:], [[0, 0], [1, 0], [0, 0]])
+        return tf.reshape(tf.concat([forward, backward], axis=0), (-1, *shape))
+
+
+class TemporalShiftGraph:
+    """`TemporalShift` as one depthwise convolution over segments and positions.
+
+    Args:
+        layer: The Keras layer.
+        gain: How many times too large its input is.
+        portable: Which form.
+    """
+
+    def __init__(self, layer: Any, gain: float = 1.0, portable: bool = False) -> None:
+        self._num_segments, self._portable = layer.num_segments, portable
+        self._kernel = np.asarray(layer.kernel.value.numpy(), np.float64) / gain
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        if self._portable:
+            past, present, future = self._kernel
+            edges = _edges(self._num_segments)
+            following = _rotate(x, 1) * _tiled(edges[1] * future, x)
+            preceding = _rotate(x, -1) * _tiled(edges[-1] * past, x)
+            return x * constant(present, x) + following + preceding
+        _, height, width, channels = x.shape
+        segments = tf.reshape(x, (-1, self._num_segments, height * width, channels))
+        kernel = self._kernel[:, np.newaxis, :, np.newaxis]
+        shifted = tf.nn.depthwise_conv2d(segments, constant(kernel, x), (1, 1, 1, 1), "SAME")
+        return tf.reshape(shifted, (-1, height, width, channels))
+
+
+def fold_gain(conv: FoldedConv, gain: float) -> FoldedConv:
+    """A convolution of an input that is so many times too large."""
+    return conv if gain == 1 else conv.scaled_input(1 / gain)
+
+
+def _edges(num_segments: int) -> dict[int, np.ndarray]:
+    """0 for the segments without a successor (1) or predecessor (-1), 1 for others."""
+    edges = {step: np.ones((num_segments, 1)) for step in (1, -1)}
+    edges[1][-1], edges[-1][0] = 0, 0
+    return edges
+
+
+def _rotate(x: tf.Tensor, step: int) -> tf.Tensor:
+    """The successor (1) or predecessor (-1) on the batch axis of each map, past the ends too."""
+    return tf.concat([x[step:], x[:step]], axis=0)
+
+
+def _tiled(values: np.ndarray, like: tf.Tensor) -> tf.Tensor:
+    """Values `(num_segments, channels)` for each map of a folded batch."""
+    segments = constant(values[:, np.newaxis, np.newaxis], like)
+    return tf.tile(segments, (tf.shape(like)[0] // len(values), 1, 1, 1))

@@ -1,0 +1,66 @@
+"""Requests that TensorFlow Serving sends itself before it takes others.
+
+The first request of a shape pays for optimising the graph and reordering the weights, which takes
+seconds; with these a server does so while it loads.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from keras_tdn.export.names import ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
+from keras_tdn.export.serving_api import import_serving_api
+from keras_tdn.specs import ClipSpec
+
+# Both names are TensorFlow Serving's.
+FOLDER = "assets.extra"
+FILE = "tf_serving_warmup_requests"
+GREY = 128
+
+
+def write_warm_up(clip_spec: ClipSpec, model: str, folder: Path) -> Path:
+    """Writes one request of one grey clip for each signature that runs the network.
+
+    Args:
+        clip_spec: Of the model.
+        model: Its name on the server.
+        folder: Of the SavedModel's version.
+
+    Returns:
+        The file: a TFRecord file of `PredictionLog`s.
+    """
+    import tensorflow as tf
+
+    path = folder / FOLDER / FILE
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for log in _prediction_logs(clip_spec, model):
+            writer.write(log.SerializeToString())
+    return path
+
+
+def _prediction_logs(spec: ClipSpec, model: str) -> list[Any]:
+    import tensorflow as tf
+
+    apis = import_serving_api("Writing warm-up requests")
+    # One value stands for all, which keeps a clip of 6 MB to some bytes.
+    shape = (1, spec.num_frames, spec.height, spec.width, 3)
+    clips = tf.make_tensor_proto(GREY, tf.uint8, shape)
+    # As large as frames are after the resize.
+    pixels = tf.fill((spec.short_side, spec.short_side * 4 // 3, 3), tf.constant(GREY, tf.uint8))
+    frame = tf.io.encode_jpeg(pixels).numpy()
+    files = tf.make_tensor_proto([[frame] * spec.num_frames])
+    logs = []
+    for signature, name, value in (
+        (SERVING_DEFAULT, "clips", clips),
+        (ENCODED_FRAMES, ENCODED_FRAMES, files),
+        (FEATURES, "clips", clips),
+    ):
+        log = apis.prediction_log.PredictionLog()
+        request = log.predict_log.request
+        request.model_spec.name = model
+        request.model_spec.signature_name = signature
+        request.inputs[name].CopyFrom(value)
+        logs.append(log)
+    return logs

@@ -1,0 +1,54 @@
+"""What lies in `examples/serving`, as far as it can be checked without the server."""
+
+import pathlib
+import runpy
+
+import keras
+import pytest
+from synthetic_videos import encode_video
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+SERVING = EXAMPLES / "serving"
+
+
+def test_the_model_config_is_one():
+    text_format = pytest.importorskip("google.protobuf.text_format")
+    config_type = pytest.importorskip(
+        "tensorflow_serving.config.model_server_config_pb2", reason="needs keras-tdn[serving]"
+    ).ModelServerConfig
+    config = text_format.Parse((SERVING / "models.config").read_text(), config_type())
+    (model,) = config.model_config_list.config
+    # Where README.md beside it has the export written to, as compose.yaml mounts it.
+    assert (model.name, model.base_path, model.model_platform) == (
+        "tdn",
+        "/models/tdn",
+        "tensorflow",
+    )
+
+
+def test_compose_mounts_what_is_there():
+    yaml = pytest.importorskip("yaml")
+    (service,) = yaml.safe_load((SERVING / "compose.yaml").read_text())["services"].values()
+    mounts = [volume.split(":")[:2] for volume in service["volumes"]]
+    assert dict(mounts)["./models"] == "/models"
+    for source, inside in mounts[1:]:
+        assert (SERVING / source).is_file()
+        assert any(argument.endswith(f"={inside}") for argument in service["command"])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="exports on TensorFlow")
+@pytest.mark.parametrize("protocol", [0, 1], ids=["gRPC", "REST"])
+def test_serve_request(exported, tmp_path, capsys, monkeypatch, protocol):
+    pytest.importorskip("tensorflow_serving", reason="needs keras-tdn[serving]")
+    from stand_in import stand_in
+
+    video = tmp_path / "video.mp4"
+    video.write_bytes(encode_video(30))
+    main = runpy.run_path(str(EXAMPLES / "serve_request.py"))["main"]
+    with stand_in(exported[2], "tdn") as addresses:
+        main(str(video), addresses[protocol])
+        printed = capsys.readouterr().out.splitlines()
+        with pytest.raises(SystemExit, match=r"ModelNotFoundError: .*'other'"):
+            main(str(video), addresses[protocol], "other")
+    assert {line.split("%  ")[1] for line in printed} <= set(exported[0].labels)
+    assert len(printed) == 3

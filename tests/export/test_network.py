@@ -1,0 +1,115 @@
+"""The inference graph against the Keras model, module by module and size by size."""
+
+import keras
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="reads the weights of TensorFlow variables"
+)
+
+# Even sizes, odd ones, and those where a map has a single row.
+SIZES = {"even": (48, 64), "odd": (75, 97), "small": (33, 32)}
+
+
+def features_of(model, clips):
+    pixels = clips.astype("float32")
+    if not model.include_preprocessing:
+        normalization = model.clip_spec.normalization
+        pixels = (pixels / 255 - np.float32(normalization.mean)) / np.float32(normalization.std)
+    pooled = keras.Model(model.input, model.get_layer("pool").output)
+    return pooled(pixels, training=False).numpy()
+
+
+def clips_of(model, batch):
+    shape = (batch, *model.input_shape[1:])
+    return np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+
+
+def relative_error(actual, expected):
+    return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"stage_depths": (2, 1, 2, 1), "size": "odd"},
+        {"short_term": False, "size": "small"},
+        {"long_term": False, "size": "small"},
+        {"temporal_shift": False, "num_segments": 8},
+        {"num_segments": 1, "frames_per_segment": 3},
+        {"appearance_weight": 0.0, "motion_weight": 1.5},
+        {"appearance_weight": -0.5, "motion_weight": 0.3},
+        {"include_preprocessing": False},
+    ],
+    ids=lambda arguments: ",".join(f"{k}={v}" for k, v in arguments.items()) or "all modules",
+)
+def test_features_are_the_keras_models(build_model, arguments):
+    from keras_tdn.export.network import ServedNetwork
+
+    arguments = dict(arguments)
+    size = SIZES[arguments.pop("size", "even")]
+    frames = arguments.get("num_segments", 2) * arguments.get("frames_per_segment", 5)
+    model = build_model(input_shape=(frames, *size, 3), **{"num_segments": 2, **arguments})
+    clips = clips_of(model, 3)
+    expected = features_of(model, clips)
+    segments = model.num_segments
+    for portable in (False, True):
+        network = ServedNetwork(model, portable=portable)
+        for batch in (1, 3):
+            actual = network._pooled(tf.constant(clips[:batch])).numpy()
+            # The issue's bound is 1e-4; sums in another order are off by 6e-7.
+            assert relative_error(actual, expected[: batch * segments]) < 5e-6
+
+
+def test_bfloat16_rounds_as_the_keras_model_does(build_model):
+    from keras_tdn.export.network import ServedNetwork
+
+    model = build_model()
+    half = build_model(dtype="mixed_bfloat16")
+    half.set_weights(model.get_weights())
+    clips = clips_of(model, 3)
+    expected = features_of(model, clips)
+    actual = ServedNetwork(model, "bfloat16")._pooled(tf.constant(clips))
+    assert actual.dtype == tf.float32
+    # Each rounding is off by 2 ** -9 at most; Keras' own bfloat16 pass shows what they add up to.
+    bound = 1.5 * relative_error(features_of(half, clips).astype("float32"), expected)
+    assert 0 < relative_error(actual.numpy(), expected) < bound
+
+
+def operations(function, *arguments):
+    """Operations as they run, after TensorFlow's optimiser."""
+    from tensorflow.python.eager import context
+
+    context.enable_run_metadata()
+    try:
+        function(*arguments)
+        graphs = context.export_run_metadata().partition_graphs
+    finally:
+        context.disable_run_metadata()
+    return [node for graph in graphs for node in graph.node]
+
+
+def test_every_convolution_takes_its_bias_and_its_sum_along(build_model):
+    from keras_tdn.export.network import ServedNetwork
+
+    model = build_model()
+    nodes = operations(ServedNetwork(model)._pooled, tf.constant(clips_of(model, 3)))
+    kinds = [node.op for node in nodes]
+    if not any(kind.startswith("_MklNative") for kind in kinds):
+        pytest.skip("this TensorFlow has no oneDNN, or it is switched off")
+    convolutions = [node for node in nodes if "Conv2D" in node.op and "Depthwise" not in node.op]
+    # Two stems; two stages 1 of one block; three blocks of a shortcut, three convolutions and four
+    # of the long-term TDM.
+    assert len(convolutions) == 2 + 2 * 4 + 3 * (4 + 4)
+    fused = [list(node.attr["fused_ops"].list.s) for node in convolutions]
+    assert all(operations[0] == b"BiasAdd" for operations in fused)
+    # One sum at the end of each block, one in each long-term TDM.
+    assert sum(b"Add" in operations for operations in fused) == 5 + 3
+    assert not any("BatchNorm" in kind for kind in kinds)
+    transposes = [kind for kind in kinds if "Transpose" in kind]
+    # That of the frame differences, to channels.
+    assert len(transposes) == 1

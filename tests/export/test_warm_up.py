@@ -1,0 +1,82 @@
+"""Warm-up requests, and the export through TensorFlow's own command."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_tdn.export import export_saved_model, serving_api
+
+tf = pytest.importorskip("tensorflow")
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="writes in this process on TensorFlow"
+)
+
+
+def read_logs(folder):
+    log_type = pytest.importorskip(
+        "tensorflow_serving.apis.prediction_log_pb2", reason="needs keras-tdn[serving]"
+    ).PredictionLog
+    records = tf.data.TFRecordDataset(str(folder / "assets.extra/tf_serving_warmup_requests"))
+    return [log_type.FromString(record.numpy()) for record in records]
+
+
+def test_warm_up_requests_replay(exported):
+    logs = read_logs(exported[2])
+    requests = [log.predict_log.request for log in logs]
+    asked = [request.model_spec.signature_name for request in requests]
+    assert asked == ["serving_default", "encoded_frames", "features"]
+    assert {request.model_spec.name for request in requests} == {"served"}
+    # A server reads them into memory.
+    assert sum(log.ByteSize() for log in logs) < 1_000_000
+    loaded = tf.saved_model.load(str(exported[2]))
+    answers = []
+    for request in requests:
+        inputs = {name: tf.constant(tf.make_ndarray(p)) for name, p in request.inputs.items()}
+        answers.append(loaded.signatures[request.model_spec.signature_name](**inputs))
+    assert answers[0]["scores"].shape == (1, 5)
+    # All of a clip is grey, whichever way it comes.
+    np.testing.assert_allclose(answers[0]["scores"], answers[1]["scores"], atol=1e-5)
+    assert answers[2]["features"].shape[0] == 1
+
+
+def test_without_their_package(exported, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
+    with pytest.raises(ImportError, match=r"warm-up requests needs .*keras-tdn\[serving\]"):
+        export_saved_model(exported[0], tmp_path / "1", warm_up=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_none_are_written_unasked(exported, tmp_path, monkeypatch):
+    monkeypatch.setattr(serving_api.importlib.util, "find_spec", lambda _: None)
+    assert not serving_api.has_serving_api()
+    monkeypatch.undo()
+    folder = export_saved_model(exported[0], tmp_path / "1", warm_up=False)
+    assert not (folder / "assets.extra").exists()
+
+
+def test_saved_model_cli(exported, tmp_path):
+    """`saved_model_cli` shows the signatures and runs one."""
+    model, _, folder = exported
+    command = shutil.which("saved_model_cli", path=os.path.dirname(sys.executable))
+    if command is None:
+        pytest.skip("saved_model_cli is not installed beside this Python")
+    clips = np.random.default_rng(2).integers(0, 256, (2, *model.input_shape[1:]), np.uint8)
+    np.save(tmp_path / "clips.npy", clips)
+    here = {"capture_output": True, "text": True, "check": True, "cwd": tmp_path}
+    shown = subprocess.run([command, "show", "--dir", str(folder), "--all"], **here).stdout
+    for signature in ("serving_default", "encoded_frames", "features", "describe"):
+        assert f"signature_def['{signature}']" in shown
+    assert "shape: (-1, 10, 48, 64, 3)" in shown
+    arguments = ["--dir", str(folder), "--tag_set", "serve", "--signature_def", "serving_default"]
+    inputs = ["--inputs", f"clips={tmp_path / 'clips.npy'}", "--outdir", str(tmp_path / "out")]
+    subprocess.run([command, "run", *arguments, *inputs], **here)
+    scores = np.load(tmp_path / "out" / "scores.npy")
+    expected = model(clips.astype("float32"), training=False).numpy()
+    # Float32 sums in another order.
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
