@@ -124,7 +124,7 @@ def format_table(summary, seeds, num_validation):
 def format_plot(summary, seeds):
     """SVG: a bar per variant, and beside it the accuracy of each class."""
     row_height, top, bar_x, bar_width, cell_x, cell = 34, 168, 190, 240, 500, 38
-    width, height = cell_x + cell * len(MOTION_LABELS) + 24, top + row_height * len(summary) + 44
+    width, height = cell_x + cell * len(MOTION_LABELS) + 84, top + row_height * len(summary) + 44
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
         'font-family="system-ui, sans-serif" font-size="13" fill="#1f2933">',
