@@ -53,10 +53,10 @@ def test_an_interrupted_study_goes_on_and_reports(script, monkeypatch, tmp_path)
     done, script.stop_at, script.calls = script.calls[:10], None, []
     run(script, monkeypatch, tmp_path, "--seeds", "2")
     assert not set(done) & set(script.calls)
-    assert len(done) + len(script.calls) == 2 * len(script.VARIANTS) == 16
+    assert len(done) + len(script.calls) == 2 * len(script.VARIANTS) == 14
 
     results = json.loads((tmp_path / "results.json").read_text())
-    assert len(results["runs"]) == 16
+    assert len(results["runs"]) == 14
     summary = results["summary"]["full TDN"]
     assert summary["top1"] == pytest.approx(9 / 40)
     assert summary["top1_by_seed"] == [8 / 40, 10 / 40]
@@ -75,5 +75,8 @@ def test_runs_of_other_settings_are_repeated(script, monkeypatch, tmp_path):
     assert len(script.calls) == len(script.VARIANTS)
 
 
-def test_variants_are_all_choices_of_modules(script):
-    assert len(set(script.VARIANTS.values())) == 8
+def test_each_module_is_tried_alone_and_all_together(script):
+    choices = set(script.VARIANTS.values())
+    assert len(choices) == len(script.VARIANTS)
+    alone = {(True, False, False), (False, True, False), (False, False, True)}
+    assert alone | {(False, False, False), (True, True, True)} <= choices
