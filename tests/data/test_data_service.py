@@ -1,19 +1,16 @@
 """Clips made by the workers of a `tf.data` service, in processes that know TensorFlow alone."""
 
 import os
-import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import synthetic_videos
 import tensorflow as tf
+from data_service import Service
 
-from keras_tdn.data import load_packed, load_records, make_dataset
+from keras_tdn.data import from_service, load_packed, load_records, make_dataset
 from keras_tdn.data.packing import pack
-from keras_tdn.data.service import from_service
 from keras_tdn.specs import ClipSpec
 
 SPEC = ClipSpec.for_crop(num_segments=2, frames_per_segment=5, height=32, width=32)
@@ -21,50 +18,6 @@ NUM_VIDEOS = 10
 # Starts with the number of the process that reads it.
 PROCESS_FILE = "/proc/self/stat"
 STARTING_SECONDS = 300
-# As docs/distributed_training.md gives them.
-DISPATCHER = """
-import sys, tensorflow as tf
-service = tf.data.experimental.service
-config = service.DispatcherConfig(port=int(sys.argv[1]))
-service.DispatchServer(config).join()
-"""
-WORKER = """
-import sys, tensorflow as tf
-service = tf.data.experimental.service
-config = service.WorkerConfig(dispatcher_address=sys.argv[1])
-service.WorkerServer(config).join()
-"""
-
-
-class Service:
-    """A dispatcher, and workers that can be added."""
-
-    def __init__(self, folder):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-        self.address = f"localhost:{port}"
-        self._folder = folder
-        self._processes = []
-        self._start(DISPATCHER, str(port))
-
-    def add_worker(self):
-        self._start(WORKER, self.address)
-
-    def _start(self, program, argument):
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, argument],
-            cwd=self._folder,
-            env=environment | {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._processes.append(process)
-
-    def stop(self):
-        for process in self._processes:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import pytest
 import synthetic_videos
+from data_service import Service
 
 import keras_tdn
 import keras_tdn.training
@@ -26,6 +27,7 @@ from keras_tdn.training import callbacks, recipes
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = ("training.md", "distributed_training.md")
+SERVICE_ADDRESS = "10.0.0.5:5050"
 # It waits for the others; test_distribution.py has two processes join.
 NOT_RUN = ("join_processes",)
 ALL_EXAMPLES = bool(os.environ.get("KERAS_TDN_DOCSTRINGS"))
@@ -85,9 +87,20 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.Model, "compile", quick_compile)
 
 
+@pytest.fixture
+def service(tmp_path):
+    service = Service(tmp_path)
+    service.add_worker()
+    yield service
+    service.stop()
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_page(page):
-    blocks = BLOCK.findall((DOCS / page).read_text())
+def test_page(page, request):
+    text = (DOCS / page).read_text()
+    if SERVICE_ADDRESS in text:
+        text = text.replace(SERVICE_ADDRESS, request.getfixturevalue("service").address)
+    blocks = BLOCK.findall(text)
     assert len(blocks) >= 2
     names = {}
     for number, block in enumerate(blocks):
