@@ -48,9 +48,9 @@ def main(train_list: str, val_list: str, weights: str, output: str) -> None:
             shuffle=False,
             verbose=0,
         )
-        if devices.is_first:
-            load_checkpoint(model, f"{output}/best.weights.h5")
-            keras_tdn.pretrained.save_preset(model, f"{output}/preset", labels=records.labels)
+        # In all processes too: a model that lies on several machines waits for each of them.
+        load_checkpoint(model, f"{folder}/best.weights.h5")
+        keras_tdn.pretrained.save_preset(model, f"{folder}/preset", labels=records.labels)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,8 @@ def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
     """Gives a model the weights of a checkpoint.
 
     Use it after training. `model.load_weights` does so too, but on a compiled model it warns that
-    the file has no state of the optimizer, which nothing needs that is not trained further.
+    the file has no state of the optimizer, which nothing needs that is not trained further. Where
+    several processes train one model, each of them has to call it.
 
     Args:
         model: The `TDNResNet`, or another of the same arguments.

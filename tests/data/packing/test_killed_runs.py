@@ -1,4 +1,7 @@
-"""Runs that are killed, with all their processes, at seeded moments."""
+"""Runs that are killed, with all their processes, at seeded moments.
+
+`KERAS_TDN_KILLS=20` asks for so many moments.
+"""
 
 import json
 import os
@@ -18,7 +21,7 @@ from keras_tdn.data.packing import load_packed_index, pack
 from keras_tdn.data.records import Record, RecordList
 
 FORKED_RUNS = Path(__file__).with_name("forked_runs.py")
-NUM_KILLS = 20
+NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "8"))
 # A run of six shards writes to the disk about 45 times.
 EVENTS = (1, 2, 3, 4, 9, 16, 23, 30, 37, 40, 43)
 OPTIONS = {"num_shards": 6, "num_processes": 2, "max_failures": 0.5}
@@ -102,7 +105,7 @@ def check_unfinished(folder, expected):
             assert path.read_bytes() == expected[path.name]
 
 
-def test_killed_at_twenty_moments_it_ends_with_the_same_files(runs, records, expected, tmp_path):
+def test_killed_at_seeded_moments_it_ends_with_the_same_files(runs, records, expected, tmp_path):
     assert runs.run(tmp_path / "whole")["status"] == 0
     # The second run measures: for the first, everything came from the disk.
     whole = runs.run(tmp_path / "again")
@@ -122,7 +125,7 @@ def test_killed_at_twenty_moments_it_ends_with_the_same_files(runs, records, exp
         assert contents(folder) == expected
         shutil.rmtree(folder)
     # The moments are spread over the run, or this would test little.
-    assert len(kept) > 3
+    assert len(kept) > min(3, NUM_KILLS // 4)
 
 
 def kill_once(runs, folder, seconds):
