@@ -1,0 +1,272 @@
+"""Scores along a video, window by window."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_tdn.data.decoding.interface import VideoSource
+from keras_tdn.evaluation.scoring import model_inputs
+from keras_tdn.models import TDNResNet
+from keras_tdn.watching.feed import SegmentFeed
+from keras_tdn.watching.frames import StreamFacts
+from keras_tdn.watching.layout import make_layout
+from keras_tdn.watching.network_parts import network_parts
+from keras_tdn.watching.opening import StreamOptions, find_source
+from keras_tdn.watching.report import LossList, WatchReport
+from keras_tdn.watching.segments import Segment, stream_segments
+
+TOO_SLOW = "the model was slower than the video"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Window:
+    """A stretch of a video and its scores.
+
+    Args:
+        index: How many windows come before it, lost ones included.
+        start: Its begin, in seconds since the first frame.
+        end: Its end.
+        scores: One for each class, float32; probabilities where the model gives those or logits.
+    """
+
+    index: int
+    start: float
+    end: float
+    scores: np.ndarray
+
+
+def watch(
+    model: TDNResNet,
+    video: VideoSource,
+    *,
+    window_seconds: float | None = None,
+    stride: int = 1,
+    first_window: int = 0,
+    format: str | None = None,
+    options: Mapping[str, str] | None = None,
+    live: bool | None = None,
+    timeout_seconds: float = 20.0,
+    num_threads: int = 1,
+) -> Watch:
+    """Scores a video of any length, or a camera, in windows that slide over it.
+
+    Use it where one answer for a whole video is too little; `predict_video` gives that one. Each
+    segment's part of the network (stem, stage 1 and the begin of stage 2) is computed once and kept
+    while a window needs it; scores are those that computing each window anew gives. Memory does not
+    grow with the video. Damage costs the segments that it spoils, and the windows that have them.
+
+    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
+    CVPR 2021, section 3; arXiv:2012.10071.
+
+    Args:
+        model: A `TDNResNet` with its classifier. If it gives logits, a softmax turns them into
+            probabilities.
+        video: The path of a file, its content as bytes, a binary file object, `"-"` for standard
+            input, an address such as `"rtsp://camera/stream"`, or a camera such as
+            `"/dev/video0"`.
+        window_seconds: Length of a window, in seconds: about as long as the videos that the model
+            was trained on. `None` takes that of the data set whose labels the model has.
+        stride: Segments from one window to the next; windows begin every
+            `stride * window_seconds / num_segments` seconds.
+        first_window: The first window that is scored, to go on where another run stopped. What
+            comes before is decoded and no more.
+        format: See `StreamOptions`; here and below.
+        options: Options of FFmpeg.
+        live: Whether to leave out segments when the model is slower than the video.
+        timeout_seconds: How long to wait for a sender or a camera, in seconds.
+        num_threads: Threads for decoding.
+
+    Returns:
+        A `Watch`, an iterator of `Window`, in order. Its `report` tells what was lost.
+
+    Raises:
+        ValueError: if an argument does not fit. While iterating, a `VideoDecodeError` if the video
+            does not open or has no frame that decodes.
+
+    Example:
+
+    >>> model = keras_tdn.TDNResNet50(weights="kinetics400")
+    >>> for window in keras_tdn.watching.watch(model, "video.mp4", stride=4):
+    ...     best = keras_tdn.decode_predictions(window.scores[None], 1, model.labels)[0][0]
+    ...     print(window.start, window.end, best.label, best.score)
+    """
+    how = StreamOptions(format, options or {}, live, timeout_seconds, num_threads)
+    return Watch(model, video, window_seconds, stride, first_window, how)
+
+
+class Watch:
+    """The iterator that `watch` returns; close it, or use it as a context, to stop early.
+
+    Args:
+        model: See `watch`.
+        video: See `watch`.
+        window_seconds: See `watch`.
+        stride: See `watch`.
+        first_window: See `watch`.
+        how: How to open the video.
+    """
+
+    def __init__(
+        self,
+        model: TDNResNet,
+        video: VideoSource,
+        window_seconds: float | None = None,
+        stride: int = 1,
+        first_window: int = 0,
+        how: StreamOptions | None = None,
+    ) -> None:
+        self._segment_part, self._shared_part = network_parts(model)
+        self.model = model
+        self.layout = make_layout(model, window_seconds, stride)
+        _check_size(model)
+        if isinstance(first_window, bool) or not isinstance(first_window, int) or first_window < 0:
+            raise ValueError(
+                "`first_window` is the index of the first window to score, an integer of at least "
+                f"0. Received: first_window={first_window!r}"
+            )
+        self._first_window = first_window
+        self._how = StreamOptions() if how is None else how
+        self.source = find_source(video, self._how)
+        self._softmax = _gives_logits(model)
+        self._facts = StreamFacts()
+        self._losses = LossList(self.layout.spacing)
+        self._num_windows = self._num_lost = 0
+        self._finished = False
+        self._feed: SegmentFeed | None = None
+        self._windows = self._iterate()
+
+    def __iter__(self) -> Iterator[Window]:
+        return self
+
+    def __next__(self) -> Window:
+        return next(self._windows)
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops reading the video."""
+        self._windows.close()
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds that the video's header states; `None` before it is open or if there are none."""
+        return self._facts.duration
+
+    @property
+    def report(self) -> WatchReport:
+        """What was watched and lost so far."""
+        return WatchReport(
+            num_windows=self._num_windows,
+            num_lost_windows=self._num_lost,
+            num_frames=self._facts.num_frames,
+            seconds=round(self._facts.seconds, 6),
+            losses=self._losses.losses,
+            finished=self._finished,
+            ending=self._facts.ending,
+        )
+
+    def _iterate(self) -> Iterator[Window]:
+        # A generator's own type, for its `close`.
+        layout = self.layout
+        if self.source.live:
+            # Compiling takes seconds, in which a live video would run away.
+            spec = self.model.clip_spec
+            clip = np.zeros((spec.frames_per_segment, spec.height, spec.width, 3), np.uint8)
+            self._score([self._maps_of(clip)] * layout.num_segments)
+
+        def make_segments(has_room: Callable[[], bool]) -> Iterator[Segment]:
+            return stream_segments(
+                self.source,
+                self._how,
+                layout,
+                self.model.clip_spec,
+                self._facts,
+                layout.first_segment(self._first_window),
+                has_room if self.source.live else lambda: True,
+            )
+
+        maps: collections.deque[Any] = collections.deque(maxlen=layout.num_segments)
+        latest: tuple[Any, Any] = (None, None)
+        feed = SegmentFeed(make_segments, layout.num_segments)
+        try:
+            expected = 0
+            for segment in feed:
+                for index in range(expected, segment.index):
+                    self._losses.add(index, TOO_SLOW)
+                    maps.append(None)
+                    self._count_lost(index)
+                expected = segment.index + 1
+                if segment.clip is None:
+                    if segment.loss:
+                        self._losses.add(segment.index, segment.loss)
+                    maps.append(None)
+                else:
+                    if latest[0] is not segment.clip:
+                        latest = segment.clip, self._maps_of(segment.clip)
+                    maps.append(latest[1])
+                window = layout.window_ending_with(segment.index)
+                if window is None or window < self._first_window:
+                    continue
+                if any(item is None for item in maps):
+                    self._num_lost += 1
+                    continue
+                scores = self._score(maps)
+                self._num_windows += 1
+                yield Window(window, layout.window_start(window), layout.window_end(window), scores)
+            self._finished = True
+        finally:
+            feed.close()
+
+    def _count_lost(self, segment: int) -> None:
+        window = self.layout.window_ending_with(segment)
+        if window is not None and window >= self._first_window:
+            self._num_lost += 1
+
+    def _maps_of(self, clip: np.ndarray) -> list[np.ndarray]:
+        inputs = model_inputs(self.model, clip[np.newaxis], self.model.clip_spec)
+        return self._segment_part.predict_on_batch(inputs)
+
+    def _score(self, maps: Any) -> np.ndarray:
+        stacked = [np.concatenate(kind) for kind in zip(*maps, strict=True)]
+        scores = np.asarray(self._shared_part.predict_on_batch(stacked)[0], np.float32)
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"The model {self.model.name!r} gives scores that are not finite. Check its "
+                "weights."
+            )
+        if self._softmax:
+            exponentials = np.exp(scores - scores.max())
+            scores = exponentials / exponentials.sum()
+        return scores
+
+
+def _gives_logits(model: TDNResNet) -> bool:
+    activation = keras.activations.get(model.classifier_activation)
+    return activation is keras.activations.linear
+
+
+def _check_size(model: TDNResNet) -> None:
+    spec = model.clip_spec
+    expected = model.input_shape[1:]
+    shape = (spec.num_frames, spec.height, spec.width, 3)
+    if any(size not in (None, given) for size, given in zip(expected, shape, strict=True)):
+        raise ValueError(
+            f"The model takes clips of shape {expected}, but its clip_spec makes clips of shape "
+            f"{shape}. Set a `model.clip_spec` that fits."
+        )
