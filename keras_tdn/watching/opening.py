@@ -113,8 +113,8 @@ def find_source(video: VideoSource, how: StreamOptions) -> Source:
         is_file = scheme is None and os.path.isfile(text)
         lives = (lives or CAMERA.fullmatch(text) is not None) and not is_file
         name = repr(CREDENTIALS.sub("//", text))
-        opened = f"file:{text}" if is_file else text
-        return Source(name, opened, is_file, lives if how.live is None else how.live)
+        place = f"file:{text}" if is_file else text
+        return Source(name, place, is_file, lives if how.live is None else how.live)
     if text is not None and _is_pipe(text):
         return Source(repr(text), f"file:{text}", False, bool(how.live))
     if text is None and callable(getattr(video, "read", None)) and not _is_seekable(video):
@@ -122,9 +122,9 @@ def find_source(video: VideoSource, how: StreamOptions) -> Source:
     # Imported here because it belongs to the decoder.
     from keras_tdn.data.decoding.sources import open_source
 
-    name, opened = open_source(video if text is None else text)
-    if isinstance(opened, str):
-        opened = f"file:{opened}"
+    name, found = open_source(video if text is None else text)
+    # The prefix keeps a file name with a colon from being taken for an address.
+    opened = f"file:{found}" if isinstance(found, str) else found
     return Source(name, opened, True, bool(how.live))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -181,8 +181,7 @@ class Watch:
             ending=self._facts.ending,
         )
 
-    def _iterate(self) -> Iterator[Window]:
-        # A generator's own type, for its `close`.
+    def _iterate(self) -> Generator[Window, None, None]:
         layout = self.layout
         if self.source.live:
             # Compiling takes seconds, in which a live video would run away.
