@@ -9,27 +9,43 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from keras_tdn.watching.layout import WindowLayout
     from keras_tdn.watching.opening import StreamOptions
+    from keras_tdn.watching.page import write_timeline_page
+    from keras_tdn.watching.recording import record_timeline
     from keras_tdn.watching.report import Loss, WatchReport
+    from keras_tdn.watching.spans import Span, SpanMerger
+    from keras_tdn.watching.timeline_log import Timeline, load_timeline
     from keras_tdn.watching.windows import Watch, Window, watch
 
 __all__ = [
     "Loss",
+    "Span",
+    "SpanMerger",
     "StreamOptions",
+    "Timeline",
     "Watch",
     "WatchReport",
     "Window",
     "WindowLayout",
+    "load_timeline",
+    "record_timeline",
     "watch",
+    "write_timeline_page",
 ]
 
 _HOMES = {
     "Loss": "report",
+    "Span": "spans",
+    "SpanMerger": "spans",
     "StreamOptions": "opening",
+    "Timeline": "timeline_log",
     "Watch": "windows",
     "WatchReport": "report",
     "Window": "windows",
     "WindowLayout": "layout",
+    "load_timeline": "timeline_log",
+    "record_timeline": "recording",
     "watch": "windows",
+    "write_timeline_page": "page",
 }
 
 

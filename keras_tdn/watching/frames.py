@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from keras_tdn.watching.clock import Clock
+from keras_tdn.watching.opening import silence
 
 DEFAULT_RATE = Fraction(25)
 # Frames behind damage are built on what is missing, up to the next one that stands for itself.
@@ -170,7 +171,7 @@ def _packets(
         except av.error.BlockingIOError:
             waiting_since = waiting_since or time.monotonic()
             if time.monotonic() - waiting_since > timeout_seconds:
-                facts.ending = f"no frame for {timeout_seconds:g} seconds"
+                facts.ending = silence(timeout_seconds)
                 break
             time.sleep(RETRY_SECONDS)
             packets = demux()
@@ -185,7 +186,8 @@ def _packets(
             continue
         except (av.FFmpegError, OSError) as error:
             # The rest is unreadable, or the sender is gone; the decoder may still hold frames.
-            facts.ending = reason(error)
+            is_late = isinstance(error, av.error.ExitError)
+            facts.ending = silence(timeout_seconds) if is_late else reason(error)
             break
         num_errors, waiting_since = 0, None
         if packet is None:

@@ -141,7 +141,7 @@ def open_stream(source: Source, how: StreamOptions) -> Iterator[tuple[Any, Any]]
 
     options = dict(how.options)
     form = how.format
-    timeout = None
+    timeout: float | None = None
     if isinstance(source.opened, str) and not source.opened.startswith(("file:", "pipe:")):
         timeout = how.timeout_seconds
         if form is None and CAMERA.fullmatch(source.opened) and sys.platform == "linux":
@@ -158,13 +158,15 @@ def open_stream(source: Source, how: StreamOptions) -> Iterator[tuple[Any, Any]]
             source.opened, format=form, options=options, timeout=timeout, metadata_errors="ignore"
         )
     except (av.FFmpegError, OSError, ValueError) as error:
+        why = silence(timeout) if isinstance(error, av.error.ExitError) else reason(error)
         raise VideoDecodeError(
-            f"Cannot watch {source.name}: it does not open as a video ({reason(error)}). "
+            f"Cannot watch {source.name}: it does not open as a video ({why}). "
             + (
                 "Check that it plays, and fetch or encode it again if not."
                 if source.is_file
                 else "Check the name, that the sender or camera is on and free, and whether it "
-                "needs `format` or `options` (on the command line --format and --option)."
+                "needs `format` or `options` (on the command line "
+                "--input-format and --input-option)."
             )
         ) from error
     with container:
@@ -175,6 +177,11 @@ def open_stream(source: Source, how: StreamOptions) -> Iterator[tuple[Any, Any]]
         strict = not stream.codec_context.codec.intra_only
         prepare_codec(stream, how.num_threads, strict)
         yield container, stream
+
+
+def silence(seconds: float | None) -> str:
+    """What is said where nothing came for so long."""
+    return f"nothing came for {seconds:g} seconds"
 
 
 def _is_pipe(path: str) -> bool:

@@ -33,11 +33,12 @@ class WatchReport:
 
     Args:
         num_windows: Windows scored.
-        num_lost_windows: Windows left out, because one of their segments is lost.
+        num_lost_windows: Windows left out because one of their segments is lost, from the
+            video's first window on.
         num_frames: Frames decoded.
         seconds: When the last of them is on screen, since the first.
         losses: Where segments were lost, and why.
-        finished: Whether the video came to its end.
+        finished: Whether there is nothing more to come.
         ending: Why it ended early; empty if it did not.
     """
 

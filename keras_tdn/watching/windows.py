@@ -200,42 +200,39 @@ class Watch:
                 has_room if self.source.live else lambda: True,
             )
 
-        maps: collections.deque[Any] = collections.deque(maxlen=layout.num_segments)
+        # Maps of the latest segments; the reason where they are lost, `None` where not wanted.
+        ring: collections.deque[Any] = collections.deque(maxlen=layout.num_segments)
         latest: tuple[Any, Any] = (None, None)
         feed = SegmentFeed(make_segments, layout.num_segments)
         try:
             expected = 0
-            for segment in feed:
-                for index in range(expected, segment.index):
-                    self._losses.add(index, TOO_SLOW)
-                    maps.append(None)
-                    self._count_lost(index)
-                expected = segment.index + 1
-                if segment.clip is None:
+            for given in feed:
+                skipped = [Segment(at, None, TOO_SLOW) for at in range(expected, given.index)]
+                expected = given.index + 1
+                for segment in (*skipped, given):
+                    item: Any = segment.loss or None
                     if segment.loss:
                         self._losses.add(segment.index, segment.loss)
-                    maps.append(None)
-                else:
-                    if latest[0] is not segment.clip:
-                        latest = segment.clip, self._maps_of(segment.clip)
-                    maps.append(latest[1])
-                window = layout.window_ending_with(segment.index)
-                if window is None or window < self._first_window:
-                    continue
-                if any(item is None for item in maps):
-                    self._num_lost += 1
-                    continue
-                scores = self._score(maps)
-                self._num_windows += 1
-                yield Window(window, layout.window_start(window), layout.window_end(window), scores)
+                    elif segment.clip is not None:
+                        if latest[0] is not segment.clip:
+                            latest = segment.clip, self._maps_of(segment.clip)
+                        item = latest[1]
+                    ring.append(item)
+                    window = layout.window_ending_with(segment.index)
+                    if window is None:
+                        continue
+                    if any(isinstance(item, str) for item in ring):
+                        self._num_lost += 1
+                    elif window >= self._first_window:
+                        yield self._window(window, self._score(ring))
             self._finished = True
         finally:
             feed.close()
 
-    def _count_lost(self, segment: int) -> None:
-        window = self.layout.window_ending_with(segment)
-        if window is not None and window >= self._first_window:
-            self._num_lost += 1
+    def _window(self, index: int, scores: np.ndarray) -> Window:
+        self._num_windows += 1
+        layout = self.layout
+        return Window(index, layout.window_start(index), layout.window_end(index), scores)
 
     def _maps_of(self, clip: np.ndarray) -> list[np.ndarray]:
         inputs = model_inputs(self.model, clip[np.newaxis], self.model.clip_spec)
