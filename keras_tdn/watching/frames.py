@@ -48,6 +48,7 @@ class StreamFacts:
         duration: Seconds that its header states, if it does.
         num_frames: Frames read.
         seconds: When the last of them is on screen.
+        num_segments: Segments that they make, those left out included.
         ending: Why it ended before its end; empty if it did not.
         tolerance: Seconds by which times are rounded.
     """
@@ -55,6 +56,7 @@ class StreamFacts:
     duration: float | None = None
     num_frames: int = 0
     seconds: float = 0.0
+    num_segments: int = 0
     ending: str = ""
     tolerance: float = 0.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -205,29 +205,36 @@ class Watch:
         latest: tuple[Any, Any] = (None, None)
         feed = SegmentFeed(make_segments, layout.num_segments)
         try:
-            expected = 0
-            for given in feed:
-                skipped = [Segment(at, None, TOO_SLOW) for at in range(expected, given.index)]
-                expected = given.index + 1
-                for segment in (*skipped, given):
-                    item: Any = segment.loss or None
-                    if segment.loss:
-                        self._losses.add(segment.index, segment.loss)
-                    elif segment.clip is not None:
-                        if latest[0] is not segment.clip:
-                            latest = segment.clip, self._maps_of(segment.clip)
-                        item = latest[1]
-                    ring.append(item)
-                    window = layout.window_ending_with(segment.index)
-                    if window is None:
-                        continue
-                    if any(isinstance(item, str) for item in ring):
-                        self._num_lost += 1
-                    elif window >= self._first_window:
-                        yield self._window(window, self._score(ring))
+            for segment in self._with_skipped(feed):
+                item: Any = segment.loss or None
+                if segment.loss:
+                    self._losses.add(segment.index, segment.loss)
+                elif segment.clip is not None:
+                    if latest[0] is not segment.clip:
+                        latest = segment.clip, self._maps_of(segment.clip)
+                    item = latest[1]
+                ring.append(item)
+                window = layout.window_ending_with(segment.index)
+                if window is None:
+                    continue
+                if any(isinstance(item, str) for item in ring):
+                    self._num_lost += 1
+                elif window >= self._first_window:
+                    yield self._window(window, self._score(ring))
             self._finished = True
         finally:
             feed.close()
+
+    def _with_skipped(self, segments: Iterable[Segment]) -> Iterator[Segment]:
+        """Puts in the segments that there was no room for."""
+        expected = 0
+        for segment in segments:
+            for index in range(expected, segment.index):
+                yield Segment(index, None, TOO_SLOW)
+            yield segment
+            expected = segment.index + 1
+        for index in range(expected, self._facts.num_segments):
+            yield Segment(index, None, TOO_SLOW)
 
     def _window(self, index: int, scores: np.ndarray) -> Window:
         self._num_windows += 1
