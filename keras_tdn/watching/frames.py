@@ -17,6 +17,8 @@ DEFAULT_RATE = Fraction(25)
 RECOVERY_SECONDS = 10.0
 # Longer, nothing can be said about what happened between two frames.
 SILENCE_SECONDS = 60.0
+# FFmpeg's AVFMT_TS_DISCONT.
+TIMESTAMPS_MAY_LEAP = 0x200
 # So many packets in a row that cannot be read are the end.
 MAX_ERRORS = 20
 # How long to wait for a camera that has no picture yet.
@@ -78,7 +80,8 @@ def timed_frames(
         An iterator of `TimedFrame`.
     """
     rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
-    steps = stream.time_base or 1 / DEFAULT_RATE, float(1 / Fraction(rate))
+    may_leap = bool(container.format.flags & TIMESTAMPS_MAY_LEAP)
+    steps = stream.time_base or 1 / DEFAULT_RATE, float(1 / Fraction(rate)), may_leap
     clock = Clock(*steps)
     ticks = float(stream.time_base or 0)
     # Matroska rounds times to milliseconds, which must not push a frame past its moment. Where
@@ -108,6 +111,8 @@ def timed_frames(
                     # Time begins with the first frame that is whole, and nothing was lost before.
                     clock, reason, before = Clock(*steps), "", None
                     now = clock.tick(picture.pts)
+                if clock.began_anew and not reason:
+                    reason = "the timestamps began anew"
                 if not reason and before is not None and now - before > SILENCE_SECONDS:
                     reason = f"no frame for {now - before:.0f} seconds"
                 facts.seconds = now

@@ -189,16 +189,13 @@ class Watch:
             clip = np.zeros((spec.frames_per_segment, spec.height, spec.width, 3), np.uint8)
             self._score([self._maps_of(clip)] * layout.num_segments)
 
+        # Without a reference to this object: the thread would keep alive what nobody iterates.
+        source, how, spec, facts = self.source, self._how, self.model.clip_spec, self._facts
+        first = layout.first_segment(self._first_window)
+
         def make_segments(has_room: Callable[[], bool]) -> Iterator[Segment]:
-            return stream_segments(
-                self.source,
-                self._how,
-                layout,
-                self.model.clip_spec,
-                self._facts,
-                layout.first_segment(self._first_window),
-                has_room if self.source.live else lambda: True,
-            )
+            room = has_room if source.live else lambda: True
+            return stream_segments(source, how, layout, spec, facts, first, room)
 
         # Maps of the latest segments; the reason where they are lost, `None` where not wanted.
         ring: collections.deque[Any] = collections.deque(maxlen=layout.num_segments)

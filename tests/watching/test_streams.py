@@ -10,10 +10,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from corruption import damaged_videos
 from streams import Sender, damage_packets, encode_at, free_port
 from synthetic_videos import encode_video, read_numbers
 
-from keras_tdn.data.decoding import read_frames
+from keras_tdn.data.decoding import VideoDecodeError, read_frames
 from keras_tdn.specs import ClipSpec
 from keras_tdn.watching import StreamOptions, WindowLayout, watch
 from keras_tdn.watching.clock import Clock
@@ -66,6 +67,14 @@ def test_clock():
     seconds = [clock.tick(pts) for pts in ticks]
     expected = [0, 0.04, 0.08, 0.12, 0.12, 0.16, 0.2, 0.24, 0.28, 0.32]
     assert seconds == pytest.approx(expected)
+    # A leap ahead that is taken back. Elsewhere it would be a picture that stands still.
+    ticks, leaps = [0, 40, 7_000_080, 120, 160], [False, False, True, True, False]
+    clock = Clock(Fraction(1, 1000), 0.04, may_leap=True)
+    for number, (pts, leap) in enumerate(zip(ticks, leaps, strict=True)):
+        assert clock.tick(pts) == pytest.approx(0.04 * number)
+        assert clock.began_anew == leap
+    clock = Clock(Fraction(1, 1000), 0.04)
+    assert [clock.tick(pts) for pts in ticks[:3]] == pytest.approx([0, 0.04, 7000.08])
     clock = Clock(Fraction(1, 25), 0.04)
     assert [clock.tick(pts) for pts in (None, None, 7, 8)] == pytest.approx([0, 0.04, 0.08, 0.12])
     # A day in: as exact as at the beginning.
@@ -343,3 +352,36 @@ def test_closing_ends_the_thread(model, content):
     assert not windows.report.finished
     with pytest.raises(StopIteration):
         next(windows)
+
+
+def test_one_that_nobody_iterates_ends_by_itself(model, content):
+    before = threading.active_count()
+    windows = watch(model, content, window_seconds=0.4)
+    next(windows)
+    assert threading.active_count() == before + 1
+    del windows
+    gc.collect()
+    assert threading.active_count() == before
+
+
+def test_damage_of_every_kind_is_refused_or_watched_around():
+    """As many copies as `KERAS_TDN_CORRUPT_VIDEOS` says, each damaged in another way."""
+    kinds = (("mp4", {"bf": "3", "g": "12"}), ("mpegts", {"g": "12"}), ("matroska", {"g": "30"}))
+    videos = [
+        (f".{container}", encode_video(40, container=container, options=options))
+        for container, options in kinds
+    ]
+    how, layout = StreamOptions(), WindowLayout(4, 5, 0.8)
+    count = int(os.environ.get("KERAS_TDN_CORRUPT_VIDEOS", "36"))
+    refused = lost = 0
+    for video in damaged_videos(videos, count, seed=2):
+        facts = StreamFacts()
+        try:
+            source = find_source(video.content, how)
+            for segment in stream_segments(source, how, layout, SPEC, facts):
+                assert (segment.clip is None) == bool(segment.loss), video.name
+                lost += bool(segment.loss)
+        except VideoDecodeError:
+            refused += 1
+    assert 0 < refused < count
+    assert lost > 0

@@ -1,3 +1,5 @@
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from watched import LABELS, NUM_SEGMENTS, recomputed, small_model
 
 import keras_tdn
 from keras_tdn.data.decoding import read_frames
-from keras_tdn.watching import watch
+from keras_tdn.watching import Watch, watch
 from keras_tdn.watching.network_parts import network_parts
 
 # The same operations in the same order, so that only a library that rounds by the size of the
@@ -210,3 +212,23 @@ def test_no_video_at_all(model):
     for nothing in (None, 3, [1, 2]):
         with pytest.raises(ValueError, match="A video is the path of a file"):
             watch(model, nothing, window_seconds=1.0)
+
+
+def test_no_more_maps_are_held_than_a_window_has(model, video, monkeypatch):
+    alive = []
+    most = 0
+    maps_of = Watch._maps_of
+
+    def counted(self, clip):
+        nonlocal most
+        maps = maps_of(self, clip)
+        alive.extend(weakref.ref(item) for item in maps)
+        most = max(most, sum(item() is not None for item in alive))
+        return maps
+
+    monkeypatch.setattr(Watch, "_maps_of", counted)
+    windows = watch(model, video, window_seconds=0.4)
+    assert sum(1 for _ in windows) == 35
+    # Two for each segment: those of a window, and of the one that comes next.
+    assert len(alive) == 2 * 38
+    assert most == 2 * (NUM_SEGMENTS + 1)
