@@ -4,34 +4,34 @@ import pytest
 from synthetic_videos import encode_video
 from watched import LABELS, small_model
 
-import keras_tdn
 from keras_tdn.cli import loading, main
 from keras_tdn.watching import load_timeline, watch
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A preset and a video."""
+    """A model and a video."""
     folder = tmp_path_factory.mktemp("watch")
     (folder / "video.mp4").write_bytes(encode_video(50))
-    keras_tdn.pretrained.save_preset(small_model(), folder / "preset")
+    small_model().save(folder / "model.keras")
     return folder
 
 
 @pytest.fixture(scope="module")
-def model(folder):
-    return keras_tdn.pretrained.load_preset(folder / "preset")
+def model():
+    """The same."""
+    return small_model()
 
 
 @pytest.fixture
 def loaded(model, monkeypatch):
-    """The preset, loaded and compiled once for most tests."""
+    """Loads nothing, and compiles once for most tests."""
     monkeypatch.setattr(loading, "load_model", lambda *_: model)
     return model
 
 
 def arguments(folder, *options, video="video.mp4"):
-    return ["watch", str(folder / video), "--weights", str(folder / "preset"), *options]
+    return ["watch", str(folder / video), "--weights", str(folder / "model.keras"), *options]
 
 
 def test_on_the_terminal(folder, capsys, request):
@@ -74,7 +74,7 @@ def test_what_was_lost_is_told(folder, loaded, tmp_path, capsys):
 
     content = encode_video(50, options={"g": "25", "keyint_min": "25"})
     (tmp_path / "bad.mp4").write_bytes(damage_packets(content, [10]))
-    (tmp_path / "preset").symlink_to(folder / "preset")
+    (tmp_path / "model.keras").symlink_to(folder / "model.keras")
     assert main(arguments(tmp_path, "--window", "0.8", video="bad.mp4")) == 0
     captured = capsys.readouterr()
     assert captured.out.count("\n") == 1
