@@ -47,16 +47,16 @@ def free_port(kind=socket.SOCK_STREAM):
 
 
 class Sender(threading.Thread):
-    """Sends numbered frames to an address as MPEG-TS, at their own pace."""
+    """Sends numbered frames to an address, at their own pace."""
 
-    def __init__(self, address, num_frames, wait=0.5, rate=25):
+    def __init__(self, address, num_frames, wait=0.5, rate=25, container="mpegts"):
         super().__init__(daemon=True)
-        self.arguments = address, num_frames, wait, rate
+        self.arguments = address, num_frames, wait, rate, container
 
     def run(self):
-        address, num_frames, wait, rate = self.arguments
+        address, num_frames, wait, rate, container = self.arguments
         time.sleep(wait)
-        with av.open(address, "w", format="mpegts") as output:
+        with av.open(address, "w", format=container) as output:
             stream = output.add_stream("libx264", rate=rate, options=FAST)
             stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
             begin = time.monotonic()

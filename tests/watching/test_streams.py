@@ -11,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from corruption import damaged_videos
+from rtsp_server import RTSPServer
 from streams import Sender, damage_packets, encode_at, free_port
 from synthetic_videos import encode_video, read_numbers
 
@@ -288,6 +289,25 @@ def test_a_sender_that_does_not_wait(model):
     assert len(found) + report.num_lost_windows == (num_segments - 4) // 2 + 1
     assert {loss.reason for loss in report.losses} <= {"the model was slower than the video"}
     assert all(window.scores.shape == (3,) for window in found)
+
+
+def test_a_camera_of_the_network(model):
+    """RTSP with a password, which is told to nobody but the camera."""
+    # Compiled by now, or segments would be left out.
+    next(watch(model, encode_video(30), window_seconds=0.8))
+    server = RTSPServer(40)
+    server.start()
+    address = f"rtsp://user:secret@127.0.0.1:{server.port}/live"
+    windows = watch(
+        model, address, window_seconds=0.8, options={"rtsp_transport": "tcp"}, timeout_seconds=5
+    )
+    found = list(windows)
+    server.join()
+    report = windows.report
+    assert (report.num_frames, report.seconds) == (40, 1.56)
+    assert len(found) + report.num_lost_windows == 4
+    assert windows.source.live
+    assert windows.source.name == f"'rtsp://127.0.0.1:{server.port}/live'"
 
 
 def test_a_device(model):
