@@ -9,12 +9,10 @@ from fractions import Fraction
 from typing import Any
 
 from keras_tdn.watching.clock import Clock
+from keras_tdn.watching.damage import Damage
 from keras_tdn.watching.opening import silence
 
 DEFAULT_RATE = Fraction(25)
-# Frames behind damage are built on what is missing, up to the next one that stands for itself.
-# Streams that have none refresh their pictures bit by bit, within this time.
-RECOVERY_SECONDS = 10.0
 # Longer, nothing can be said about what happened between two frames.
 SILENCE_SECONDS = 60.0
 # FFmpeg's AVFMT_TS_DISCONT.
@@ -88,7 +86,7 @@ def timed_frames(
     # ticks are whole frames nothing is rounded.
     facts.tolerance = min(ticks / 2, 0.0005)
     facts.duration = _duration(container, stream)
-    damage = _Damage(stream.codec_context.codec.intra_only)
+    damage = Damage(stream.codec_context.codec.intra_only)
     for packet, error in _packets(container, stream, facts, timeout_seconds):
         if error:
             damage.happen(error, facts.seconds)
@@ -120,44 +118,6 @@ def timed_frames(
                 facts.num_frames += 1
     if damage.reason and facts.num_frames and not facts.ending:
         facts.ending = f"its last frames do not decode: {damage.reason}"
-
-
-class _Damage:
-    """Whether frames are spoilt by damage that came before them."""
-
-    def __init__(self, intra_only: bool) -> None:
-        self.reason = ""
-        self._intra_only = intra_only
-        self._since = 0.0
-        self._key_fed = False
-        self._key_pts: int | None = None
-
-    def happen(self, reason: str, now: float) -> None:
-        if not self.reason:
-            self.reason, self._since = reason, now
-        self._key_fed, self._key_pts = False, None
-
-    def key_packet(self, pts: int | None) -> None:
-        if self.reason and not self._key_fed:
-            self._key_fed, self._key_pts = True, pts
-
-    def is_over(self, picture: Any, now: float) -> bool:
-        if not self.reason:
-            return True
-        if picture.is_corrupt:
-            return False
-        if self._intra_only or now - self._since > RECOVERY_SECONDS:
-            return True
-        # The decoder may still hold frames from before, a key frame among them.
-        if not self._key_fed:
-            return False
-        if self._key_pts is None or picture.pts is None:
-            return bool(picture.key_frame)
-        return picture.pts >= self._key_pts
-
-    def end(self) -> str:
-        reason, self.reason = self.reason, ""
-        return reason
 
 
 def _packets(

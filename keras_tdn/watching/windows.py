@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_tdn.data.decoding.interface import VideoSource
-from keras_tdn.evaluation.scoring import model_inputs
 from keras_tdn.models import TDNResNet
 from keras_tdn.watching.feed import SegmentFeed
 from keras_tdn.watching.frames import StreamFacts
 from keras_tdn.watching.layout import make_layout
-from keras_tdn.watching.network_parts import network_parts
 from keras_tdn.watching.opening import StreamOptions, find_source
 from keras_tdn.watching.report import LossList, WatchReport
 from keras_tdn.watching.segments import Segment, stream_segments
+from keras_tdn.watching.window import Window
+from keras_tdn.watching.window_scorer import WindowScorer
 
 TOO_SLOW = "the model was slower than the video"
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Window:
-    """A stretch of a video and its scores.
-
-    Args:
-        index: How many windows come before it, lost ones included.
-        start: Its begin, in seconds since the first frame.
-        end: Its end.
-        scores: One for each class, float32; probabilities where the model gives those or logits.
-    """
-
-    index: int
-    start: float
-    end: float
-    scores: np.ndarray
 
 
 def watch(
@@ -122,10 +103,9 @@ class Watch:
         first_window: int = 0,
         how: StreamOptions | None = None,
     ) -> None:
-        self._segment_part, self._shared_part = network_parts(model)
+        self._scorer = WindowScorer(model)
         self.model = model
         self.layout = make_layout(model, window_seconds, stride)
-        _check_size(model)
         if isinstance(first_window, bool) or not isinstance(first_window, int) or first_window < 0:
             raise ValueError(
                 "`first_window` is the index of the first window to score, an integer of at least "
@@ -134,12 +114,10 @@ class Watch:
         self._first_window = first_window
         self._how = StreamOptions() if how is None else how
         self.source = find_source(video, self._how)
-        self._softmax = _gives_logits(model)
         self._facts = StreamFacts()
         self._losses = LossList(self.layout.spacing)
         self._num_windows = self._num_lost = 0
         self._finished = False
-        self._feed: SegmentFeed | None = None
         self._windows = self._iterate()
 
     def __iter__(self) -> Iterator[Window]:
@@ -185,9 +163,7 @@ class Watch:
         layout = self.layout
         if self.source.live:
             # Compiling takes seconds, in which a live video would run away.
-            spec = self.model.clip_spec
-            clip = np.zeros((spec.frames_per_segment, spec.height, spec.width, 3), np.uint8)
-            self._score([self._maps_of(clip)] * layout.num_segments)
+            self._scorer.compile()
 
         # Without a reference to this object: the thread would keep alive what nobody iterates.
         source, how, spec, facts = self.source, self._how, self.model.clip_spec, self._facts
@@ -208,7 +184,7 @@ class Watch:
                     self._losses.add(segment.index, segment.loss)
                 elif segment.clip is not None:
                     if latest[0] is not segment.clip:
-                        latest = segment.clip, self._maps_of(segment.clip)
+                        latest = segment.clip, self._scorer.maps_of(segment.clip)
                     item = latest[1]
                 ring.append(item)
                 window = layout.window_ending_with(segment.index)
@@ -217,7 +193,7 @@ class Watch:
                 if any(isinstance(item, str) for item in ring):
                     self._num_lost += 1
                 elif window >= self._first_window:
-                    yield self._window(window, self._score(ring))
+                    yield self._window(window, self._scorer.score(ring))
             self._finished = True
         finally:
             feed.close()
@@ -237,36 +213,3 @@ class Watch:
         self._num_windows += 1
         layout = self.layout
         return Window(index, layout.window_start(index), layout.window_end(index), scores)
-
-    def _maps_of(self, clip: np.ndarray) -> list[np.ndarray]:
-        inputs = model_inputs(self.model, clip[np.newaxis], self.model.clip_spec)
-        return self._segment_part.predict_on_batch(inputs)
-
-    def _score(self, maps: Any) -> np.ndarray:
-        stacked = [np.concatenate(kind) for kind in zip(*maps, strict=True)]
-        scores = np.asarray(self._shared_part.predict_on_batch(stacked)[0], np.float32)
-        if not np.isfinite(scores).all():
-            raise ValueError(
-                f"The model {self.model.name!r} gives scores that are not finite. Check its "
-                "weights."
-            )
-        if self._softmax:
-            exponentials = np.exp(scores - scores.max())
-            scores = exponentials / exponentials.sum()
-        return scores
-
-
-def _gives_logits(model: TDNResNet) -> bool:
-    activation = keras.activations.get(model.classifier_activation)
-    return activation is keras.activations.linear
-
-
-def _check_size(model: TDNResNet) -> None:
-    spec = model.clip_spec
-    expected = model.input_shape[1:]
-    shape = (spec.num_frames, spec.height, spec.width, 3)
-    if any(size not in (None, given) for size, given in zip(expected, shape, strict=True)):
-        raise ValueError(
-            f"The model takes clips of shape {expected}, but its clip_spec makes clips of shape "
-            f"{shape}. Set a `model.clip_spec` that fits."
-        )

@@ -42,6 +42,7 @@ def test_a_window_costs_less_than_the_whole(tmp_path_factory, benchmark, stride)
     from keras_tdn.data.decoding import get_decoder
     from keras_tdn.data.frame_transforms import resize_and_center_crop
     from keras_tdn.watching import watch
+    from keras_tdn.watching.window_scorer import WindowScorer
 
     name, kind = next(iter(kinetics_like.KINDS.items()))
     path = tmp_path_factory.mktemp("watching") / f"{name}.mp4"
@@ -68,12 +69,12 @@ def test_a_window_costs_less_than_the_whole(tmp_path_factory, benchmark, stride)
 
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (40, 224, 224, 3)).astype(np.uint8)
-    other = watch(model, path, window_seconds=SECONDS)
-    maps = [other._maps_of(pixels[at : at + 5]) for at in range(0, 40, 5)]
+    scorer = WindowScorer(model)
+    maps = [scorer.maps_of(pixels[at : at + 5]) for at in range(0, 40, 5)]
 
     def network_reused():
-        new = [other._maps_of(pixels[at : at + 5]) for at in range(0, 5 * stride, 5)]
-        return other._score([*maps[stride:], *new])
+        new = [scorer.maps_of(pixels[at : at + 5]) for at in range(0, 5 * stride, 5)]
+        return scorer.score([*maps[stride:], *new])
 
     def next_window():
         state["window"] = next(windows)

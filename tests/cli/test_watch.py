@@ -18,27 +18,32 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def model():
-    """The same."""
-    return small_model()
+def models():
+    return {}
 
 
-@pytest.fixture
-def loaded(model, monkeypatch):
-    """Loads nothing, and compiles once for most tests."""
-    monkeypatch.setattr(loading, "load_model", lambda *_: model)
-    return model
+@pytest.fixture(autouse=True)
+def load_once(models, monkeypatch):
+    """One load and one compilation for all tests."""
+    load = loading.load_model
+
+    def cached(args, labels):
+        if args.weights not in models:
+            models[args.weights] = load(args, labels)
+        return models[args.weights]
+
+    monkeypatch.setattr(loading, "load_model", cached)
 
 
 def arguments(folder, *options, video="video.mp4"):
     return ["watch", str(folder / video), "--weights", str(folder / "model.keras"), *options]
 
 
-def test_on_the_terminal(folder, capsys, request):
+def test_on_the_terminal(folder, models, capsys):
     assert main(arguments(folder, "--window", "0.8", "--stride", "2", "--top", "2")) == 0
     captured = capsys.readouterr()
-    loaded = request.getfixturevalue("loaded")
-    windows = list(watch(loaded, folder / "video.mp4", window_seconds=0.8, stride=2))
+    (model,) = models.values()
+    windows = list(watch(model, folder / "video.mp4", window_seconds=0.8, stride=2))
     lines = captured.out.splitlines()
     for line, window in zip(lines, windows, strict=True):
         start, end, rest = line.split(maxsplit=2)
@@ -55,7 +60,7 @@ def test_on_the_terminal(folder, capsys, request):
     ]
 
 
-def test_into_a_folder(folder, loaded, tmp_path, capsys):
+def test_into_a_folder(folder, tmp_path, capsys):
     options = ["--window", "0.8", "--output", str(tmp_path / "out"), "--outputs", "csv,page"]
     assert main(arguments(folder, *options)) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -69,7 +74,7 @@ def test_into_a_folder(folder, loaded, tmp_path, capsys):
     assert "3 windows" in capsys.readouterr().out
 
 
-def test_what_was_lost_is_told(folder, loaded, tmp_path, capsys):
+def test_what_was_lost_is_told(folder, tmp_path, capsys):
     from streams import damage_packets
 
     content = encode_video(50, options={"g": "25", "keyint_min": "25"})
@@ -96,7 +101,7 @@ def test_what_was_lost_is_told(folder, loaded, tmp_path, capsys):
         (["--window", "1", "--labels", "ucf101"], "has 101"),
     ],
 )
-def test_errors(folder, loaded, capsys, monkeypatch, tmp_path, options, message):
+def test_errors(folder, capsys, monkeypatch, tmp_path, options, message):
     monkeypatch.chdir(tmp_path)
     assert main(arguments(folder, *options)) == 2
     captured = capsys.readouterr()
@@ -105,6 +110,6 @@ def test_errors(folder, loaded, capsys, monkeypatch, tmp_path, options, message)
     assert captured.err.count("\n") == 1
 
 
-def test_missing_video(folder, loaded, capsys):
+def test_missing_video(folder, capsys):
     assert main(arguments(folder, "--window", "1", video="nowhere.mp4")) == 2
     assert "there is no such file" in capsys.readouterr().err

@@ -7,14 +7,15 @@ import tensorflow  # noqa: F401
 from forked_runs import die_after, serve
 from watched import small_model
 
-from keras_tdn.watching import Watch, record_timeline
+from keras_tdn.watching import record_timeline
+from keras_tdn.watching.window_scorer import WindowScorer
 
 # As a real model, the small one takes most of the time of a run.
 SECONDS_PER_WINDOW = 0.02
 
 
 def child(video, output, window, delay):
-    score = Watch._score
+    score = WindowScorer.score
     count = 0
 
     def slowly(self, maps):
@@ -25,7 +26,7 @@ def child(video, output, window, delay):
         time.sleep(SECONDS_PER_WINDOW)
         return score(self, maps)
 
-    Watch._score = slowly
+    WindowScorer.score = slowly
     keras.utils.set_random_seed(0)
     record_timeline(small_model(), video, output, window_seconds=0.8, resume=True, progress=False)
 

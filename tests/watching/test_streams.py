@@ -326,13 +326,13 @@ def test_what_a_slow_model_cannot_take_is_left_out(model):
     """Of a live video: 20 seconds that come at once. Of a file all is taken."""
     source = "testsrc=size=96x64:rate=25:duration=20"
     windows = watch(model, source, format="lavfi", window_seconds=0.8)
-    score = windows._score
+    score = windows._scorer.score
 
     def slow_score(maps):
         threading.Event().wait(0.03)
         return score(maps)
 
-    windows._score = slow_score
+    windows._scorer.score = slow_score
     found = list(windows)
     report = windows.report
     assert len(found) < 50

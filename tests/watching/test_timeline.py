@@ -18,7 +18,6 @@ from keras_tdn.watching import (
     Loss,
     SpanMerger,
     StreamOptions,
-    Watch,
     WatchReport,
     Window,
     WindowLayout,
@@ -28,6 +27,7 @@ from keras_tdn.watching import (
     write_timeline_page,
 )
 from keras_tdn.watching.timeline_log import TimelineLog
+from keras_tdn.watching.window_scorer import WindowScorer
 
 NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "1"))
 NAMES = tuple(f"timeline.{kind}" for kind in ("jsonl", "csv", "srt", "vtt", "html"))
@@ -65,7 +65,7 @@ def expected(model, damaged, tmp_path_factory):
 @pytest.fixture
 def stop_after(monkeypatch):
     """Lets so many windows be scored, then raises; counts those that were."""
-    score = Watch._score
+    score = WindowScorer.score
     counts = {"scored": 0, "limit": None}
 
     def counted(self, maps):
@@ -74,7 +74,7 @@ def stop_after(monkeypatch):
         counts["scored"] += 1
         return score(self, maps)
 
-    monkeypatch.setattr(Watch, "_score", counted)
+    monkeypatch.setattr(WindowScorer, "score", counted)
 
     def set_limit(limit):
         counts["limit"], counts["scored"] = limit, 0
@@ -292,14 +292,18 @@ def test_wrong_arguments(model, damaged, tmp_path):
 
 
 def test_ctrl_c_ends_a_camera_and_interrupts_a_file(model, damaged, monkeypatch, tmp_path):
-    score = Watch._score
+    score = WindowScorer.score
+
+    count = 0
 
     def interrupted(self, maps):
-        if self._num_windows == 3:
+        nonlocal count
+        count += 1
+        if count % 4 == 0:
             raise KeyboardInterrupt
         return score(self, maps)
 
-    monkeypatch.setattr(Watch, "_score", interrupted)
+    monkeypatch.setattr(WindowScorer, "score", interrupted)
     with pytest.raises(KeyboardInterrupt):
         record(model, damaged, tmp_path / "file")
     assert load_timeline(tmp_path / "file").report is None

@@ -9,9 +9,10 @@ from watched import LABELS, NUM_SEGMENTS, recomputed, small_model, uncompiled
 
 import keras_tdn
 from keras_tdn.data.decoding import read_frames
-from keras_tdn.watching import Watch, watch
+from keras_tdn.watching import watch
 from keras_tdn.watching.layout import make_layout
 from keras_tdn.watching.network_parts import network_parts
+from keras_tdn.watching.window_scorer import WindowScorer
 
 # The same operations in the same order, so that only a library that rounds by the size of the
 # batch tells them apart.
@@ -21,12 +22,11 @@ CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"input_shape": None},
-        {"short_term": False, "include_preprocessing": False},
+        {"input_shape": None, "short_term": False, "include_preprocessing": False},
         {"long_term": False, "temporal_shift": False, "classifier_activation": None},
         {"dtype": "mixed_bfloat16"},
     ],
-    ids=["any size", "appearance", "tsn", "bfloat16"],
+    ids=["appearance", "tsn", "bfloat16"],
 )
 def test_parts_are_the_model(arguments):
     model = small_model(**arguments)
@@ -225,7 +225,7 @@ def test_no_video_at_all(model):
 def test_no_more_maps_are_held_than_a_window_has(model, video, monkeypatch):
     alive = []
     most = 0
-    maps_of = Watch._maps_of
+    maps_of = WindowScorer.maps_of
 
     def counted(self, clip):
         nonlocal most
@@ -234,7 +234,7 @@ def test_no_more_maps_are_held_than_a_window_has(model, video, monkeypatch):
         most = max(most, sum(item() is not None for item in alive))
         return maps
 
-    monkeypatch.setattr(Watch, "_maps_of", counted)
+    monkeypatch.setattr(WindowScorer, "maps_of", counted)
     windows = watch(model, video, window_seconds=0.4)
     assert sum(1 for _ in windows) == 35
     # Two for each segment: those of a window, and of the one that comes next.
