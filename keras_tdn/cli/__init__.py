@@ -23,6 +23,7 @@ from keras_tdn.cli import (
     presets,
     profile,
     train,
+    watch,
 )
 
 # Each is a module with `add_parser(subparsers)`, which sets the default `run`, and with
@@ -30,6 +31,7 @@ from keras_tdn.cli import (
 COMMANDS = (
     demo,
     predict,
+    watch,
     train,
     evaluate,
     ensemble,

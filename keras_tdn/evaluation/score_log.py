@@ -68,12 +68,12 @@ class ScoreLog:
     def __enter__(self) -> ScoreLog:
         if self.path is None:
             return self
-        with _explained(self.path):
+        with explained(self.path):
             if not (self._resume and self.path.exists()):
                 self._begin(self.path)
             self._file = open(self.path, "r+b")
         try:
-            _lock(self._file, self.path)
+            lock_log(self._file, self.path, "evaluating")
             self._read(self._file)
         except BaseException:
             self._file.close()
@@ -107,7 +107,7 @@ class ScoreLog:
             content = told + np.ascontiguousarray(scores, "<f4").tobytes()
             numbers = (first, len(scores), len(told))
             entry = ENTRY.pack(*numbers, _checksum(numbers, content)) + content
-            with _explained(self.path):
+            with explained(self.path):
                 self._file.write(entry)
                 self._file.flush()
                 os.fsync(self._file.fileno())
@@ -158,13 +158,15 @@ class ScoreLog:
             yield scores, {int(row): reason for row, reason in told.items()}
 
 
-def check_identity(found: Mapping[str, Any], wanted: Mapping[str, Any], where: str) -> None:
+def check_identity(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], where: str, of: str = "evaluation"
+) -> None:
     """Raises a `ValueError` that names what differs, if anything does."""
     differing = [name for name in wanted if found.get(name) != wanted[name]]
     differing += [name for name in found if name not in wanted]
     if differing:
         raise ValueError(
-            f"The scores in {where!r} are of another evaluation: {', '.join(differing)} differ. "
+            f"The scores in {where!r} are of another {of}: {', '.join(differing)} differ. "
             "Go on with the arguments that it was begun with, choose another folder, or pass "
             "overwrite=True (on the command line --overwrite) to begin anew."
         )
@@ -174,23 +176,34 @@ def _checksum(numbers: tuple[int, int, int], content: bytes) -> int:
     return zlib.crc32(content, zlib.crc32(ENTRY.pack(*numbers, 0)))
 
 
-def _lock(file: BinaryIO, path: Path) -> None:
+def lock_log(file: BinaryIO, path: Path, doing: str) -> None:
+    """Keeps other processes from a log that is open.
+
+    Args:
+        file: The open log.
+        path: Its path.
+        doing: What the process that has it is doing, for the error.
+
+    Raises:
+        ValueError: if another process has it.
+    """
     if fcntl is None:
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise ValueError(
-            f"Another process is evaluating into {str(path.parent)!r}. Wait for it, or choose "
+            f"Another process is {doing} into {str(path.parent)!r}. Wait for it, or choose "
             "another folder."
         ) from error
     except OSError:
-        # Some network drives cannot lock; evaluation works there without.
+        # Some network drives cannot lock; all works there without.
         pass
 
 
 @contextlib.contextmanager
-def _explained(path: Path | None) -> Iterator[None]:
+def explained(path: Path | None) -> Iterator[None]:
+    """Adds to errors of writing what is left to do."""
     try:
         yield
     except OSError as error:

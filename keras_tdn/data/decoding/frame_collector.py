@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
+from keras_tdn.data.decoding.frame_conversion import FrameConverter, upright_size
 from keras_tdn.data.decoding.interface import FrameSize, VideoDecodeError, resized_size
-
-# Before this release swscale had no threads to be kept from starting.
-THREADS_SINCE = 17
 
 
 class FrameCollector:
@@ -40,11 +37,7 @@ class FrameCollector:
         self._num_frames = len(indices)
         self._size = size
         self._max_bytes = max_bytes
-        # One for all frames: each new one would set up the scaling afresh.
-        self._reformatter = VideoReformatter()
-        self._options = {}
-        if int(av.__version__.split(".")[0]) >= THREADS_SINCE:
-            self._options = {"threads": num_threads or 0}
+        self._converter = FrameConverter(num_threads)
 
     @property
     def is_complete(self) -> bool:
@@ -59,9 +52,7 @@ class FrameCollector:
     def add(self, index: int, frame: av.VideoFrame, shape: tuple[int, int]) -> None:
         """Takes one frame, decoded to `shape` (height, width) before it is turned upright."""
         positions = self._positions.pop(index)
-        # Both count counter-clockwise. Tags other than quarter turns do not occur in practice.
-        turns = round(frame.rotation / 90)
-        height, width = resized_size(self._size, *(shape if turns % 2 == 0 else shape[::-1]))
+        height, width = resized_size(self._size, *upright_size(frame, *shape))
         if self._pixels is None:
             num_bytes = self._num_frames * height * width * 3
             if self._max_bytes is not None and num_bytes > self._max_bytes:
@@ -76,10 +67,6 @@ class FrameCollector:
                 f"Cannot read {self._name}: its frames change midway between upright and lying. "
                 "Encode it again."
             )
-        lying = (height, width) if turns % 2 == 0 else (width, height)
-        picture = self._reformatter.reformat(
-            frame, height=lying[0], width=lying[1], format="rgb24", **self._options
-        )
-        pixels = picture.to_ndarray()
+        pixels = self._converter.convert(frame, height, width)
         for position in positions:
-            self._pixels[position] = np.rot90(pixels, turns) if turns else pixels
+            self._pixels[position] = pixels

@@ -28,29 +28,17 @@ def stream_frames(path: str, short_side: int) -> Iterator[np.ndarray]:
         VideoDecodeError: while iterating, if the file is not a video. One without a frame that
             decodes has none.
     """
-    import av
-    from av.video.reformatter import VideoReformatter
-
-    from keras_tdn.data.decoding.frame_collector import THREADS_SINCE
+    from keras_tdn.data.decoding.frame_conversion import FrameConverter, upright_size
     from keras_tdn.data.decoding.pyav_sequential import _decode
     from keras_tdn.data.decoding.sources import open_source
 
-    options = {"threads": 1} if int(av.__version__.split(".")[0]) >= THREADS_SINCE else {}
-    reformatter = VideoReformatter()
-    upright: tuple[int, int] | None = None
+    converter = FrameConverter(num_threads=1)
+    size: tuple[int, int] | None = None
     name, opened = open_source(path)
     for frame in _decode(name, opened, 1):
-        turns = round(frame.rotation / 90)
-        if upright is None:
-            height, width = frame.height, frame.width
-            if turns % 2:
-                height, width = width, height
-            upright = shrunk_size(height, width, short_side)
-        height, width = upright
-        if turns % 2:
-            height, width = width, height
-        picture = reformatter.reformat(frame, height=height, width=width, format="rgb24", **options)
-        yield np.ascontiguousarray(np.rot90(picture.to_ndarray(), turns))
+        if size is None:
+            size = shrunk_size(*upright_size(frame, frame.height, frame.width), short_side)
+        yield np.ascontiguousarray(converter.convert(frame, *size))
 
 
 def frame_rate(path: str) -> float | None:

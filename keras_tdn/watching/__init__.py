@@ -1,0 +1,62 @@
+"""Long and live video: scores in windows that slide over it, in bounded memory.
+
+Names are imported when they are first used, because most programs do without them.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_tdn.watching.layout import WindowLayout
+    from keras_tdn.watching.opening import StreamOptions
+    from keras_tdn.watching.page import write_timeline_page
+    from keras_tdn.watching.recording import record_timeline
+    from keras_tdn.watching.report import Loss, WatchReport
+    from keras_tdn.watching.spans import Span, SpanMerger
+    from keras_tdn.watching.timeline import Timeline, load_timeline
+    from keras_tdn.watching.window import Window
+    from keras_tdn.watching.windows import Watch, watch
+
+__all__ = [
+    "Loss",
+    "Span",
+    "SpanMerger",
+    "StreamOptions",
+    "Timeline",
+    "Watch",
+    "WatchReport",
+    "Window",
+    "WindowLayout",
+    "load_timeline",
+    "record_timeline",
+    "watch",
+    "write_timeline_page",
+]
+
+_HOMES = {
+    "Loss": "report",
+    "Span": "spans",
+    "SpanMerger": "spans",
+    "StreamOptions": "opening",
+    "Timeline": "timeline",
+    "Watch": "windows",
+    "WatchReport": "report",
+    "Window": "window",
+    "WindowLayout": "layout",
+    "load_timeline": "timeline",
+    "record_timeline": "recording",
+    "watch": "windows",
+    "write_timeline_page": "page",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: Any = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

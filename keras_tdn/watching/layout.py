@@ -1,0 +1,158 @@
+"""How windows and segments lie over a video."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import operator
+from typing import Any
+
+from keras_tdn.datasets.motion.trajectories import MOTION_LABELS
+from keras_tdn.labels import load_labels
+
+# About how long the videos of these data sets are, in seconds: what a model has learnt to see in
+# one clip. Motion's have 32 frames at 25 per second, of which 28 are a clip's span.
+TRAINING_SECONDS = {
+    "kinetics400": 10.0,
+    "something_something_v1": 4.0,
+    "something_something_v2": 4.0,
+}
+MOTION_SECONDS = 1.12
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowLayout:
+    """Where segments and windows lie on the time axis of a video.
+
+    Time is in seconds since the first frame. It is divided into spans of equal length, `spacing`,
+    and a segment is the `frames_per_segment` neighbouring frames that begin with the one on screen
+    in the middle of a span. A window is `num_segments` neighbouring spans, as a whole video is in
+    training and in `predict_video`; windows begin every `stride` spans.
+
+    Args:
+        num_segments: Segments in a window.
+        frames_per_segment: Neighbouring frames in a segment.
+        window_seconds: Length of a window.
+        stride: Spans from one window's begin to the next one's.
+
+    Raises:
+        ValueError: if an argument is not positive.
+
+    Example:
+
+    >>> layout = WindowLayout(num_segments=8, frames_per_segment=5, window_seconds=4.0)
+    >>> layout.spacing, layout.segment_time(0), layout.window_start(3)
+    (0.5, 0.25, 1.5)
+    """
+
+    num_segments: int
+    frames_per_segment: int
+    window_seconds: float
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        for field in ("num_segments", "frames_per_segment"):
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"WindowLayout needs a positive integer for `{field}`. "
+                    f"Received: {field}={value!r}"
+                )
+        object.__setattr__(self, "window_seconds", _seconds(self.window_seconds))
+        object.__setattr__(self, "stride", _stride(self.stride))
+
+    @property
+    def spacing(self) -> float:
+        """Seconds from one segment to the next."""
+        return self.window_seconds / self.num_segments
+
+    def segment_time(self, segment: int) -> float:
+        """When the first frame of that segment is on screen."""
+        return (segment + 0.5) * self.spacing
+
+    def window_start(self, window: int) -> float:
+        """Begin of the first span of that window, to the microsecond."""
+        return round(window * self.stride * self.spacing, 6)
+
+    def window_end(self, window: int) -> float:
+        """End of its last span, to the microsecond."""
+        return round((window * self.stride + self.num_segments) * self.spacing, 6)
+
+    def first_segment(self, window: int) -> int:
+        """The segment that a window begins with."""
+        return window * self.stride
+
+    def window_ending_with(self, segment: int) -> int | None:
+        """The window whose last segment that is, if there is one."""
+        first = segment - self.num_segments + 1
+        return first // self.stride if first >= 0 and first % self.stride == 0 else None
+
+    def is_used(self, segment: int) -> bool:
+        """Whether some window has that segment; with wide strides there are others."""
+        return segment % self.stride < self.num_segments
+
+
+def make_layout(model: Any, window_seconds: float | None, stride: int) -> WindowLayout:
+    """The layout for a model's clips.
+
+    Args:
+        model: A TDN model.
+        window_seconds: Length of a window; `None` for that of the videos it was trained on, where
+            its labels tell.
+        stride: Spans from one window's begin to the next one's.
+
+    Raises:
+        ValueError: if an argument does not fit, or the length is not known.
+    """
+    if window_seconds is None:
+        window_seconds = training_seconds(model)
+    spec = model.clip_spec
+    return WindowLayout(spec.num_segments, spec.frames_per_segment, window_seconds, stride)
+
+
+def training_seconds(model: Any) -> float:
+    """About how long the videos are that a model was trained on.
+
+    Raises:
+        ValueError: if its labels are not those of a data set known here.
+    """
+    labels = getattr(model, "labels", None)
+    names = None if labels is None else tuple(labels)
+    if names is not None:
+        if names == tuple(MOTION_LABELS):
+            return MOTION_SECONDS
+        for dataset, seconds in TRAINING_SECONDS.items():
+            if names == load_labels(dataset):
+                return seconds
+    raise ValueError(
+        "The model does not tell how long a window should be: its labels are not those of "
+        f"{', '.join(TRAINING_SECONDS)} or motion. Pass `window_seconds` (on the command line "
+        "--window SECONDS): about as long as the videos that it was trained on."
+    )
+
+
+def _seconds(value: Any) -> float:
+    try:
+        seconds = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    # A span below a microsecond would be lost in the rounding of times.
+    if not 1e-3 <= seconds <= 1e6:
+        raise ValueError(
+            "`window_seconds` is a number from 0.001 to 1000000, the length of a window. "
+            f"Received: window_seconds={value!r}"
+        )
+    return seconds
+
+
+def _stride(value: Any) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if isinstance(value, bool) or number < 1:
+        raise ValueError(
+            "`stride` is a positive integer, the segments from one window to the next. "
+            f"Received: stride={value!r}"
+        )
+    return number

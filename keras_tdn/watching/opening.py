@@ -1,0 +1,197 @@
+"""Opening what can be watched: files, pipes, addresses and cameras."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from keras_tdn.data.decoding.interface import VideoDecodeError, VideoSource
+
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+CREDENTIALS = re.compile(r"//[^/@]*@")
+STANDARD_INPUT = "-"
+# Senders of these do not wait for a slow receiver.
+LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtp", "srtp", "udp", "srt", "rtmp", "rtmps"})
+# What an address may lead to, such as the parts of a playlist. Never a file of this machine.
+NETWORK_PROTOCOLS = (
+    "http,https,httpproxy,tcp,tls,udp,udplite,rtp,srtp,rtmp,rtmps,rtmpt,rtsp,rtsps,srt,crypto,data"
+)
+CAMERA = re.compile(r"/dev/video\d+")
+CAMERA_FORMAT = "v4l2"
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamOptions:
+    """How a video is opened; the defaults do for files and most addresses.
+
+    Args:
+        format: Name of the container or device in FFmpeg's words, for example `"v4l2"`, `"mpegts"`
+            or `"avfoundation"`. `None` finds out.
+        options: Further options of FFmpeg, for example `{"video_size": "640x480"}` for a camera or
+            `{"rtsp_transport": "tcp"}`.
+        live: Whether segments are left out when the model is slower than the video, as it has to
+            be where the sender does not wait. `None` does so for cameras and for addresses such as
+            `rtsp://` and `udp://`.
+        timeout_seconds: How long to wait for a sender or a camera. Files and pipes take the time
+            they take.
+        num_threads: Threads for decoding. One is enough for what a processor can watch; with more,
+            damage costs up to as many frames more.
+    """
+
+    format: str | None = None
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    live: bool | None = None
+    timeout_seconds: float = 20.0
+    num_threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.format is not None and (not isinstance(self.format, str) or not self.format):
+            raise ValueError(
+                "`format` is the name of a container or device as FFmpeg calls it, such as "
+                f"'v4l2', or None. Received: format={self.format!r}"
+            )
+        if not isinstance(self.options, Mapping) or not all(
+            isinstance(item, str) for pair in self.options.items() for item in pair
+        ):
+            raise ValueError(
+                "`options` maps names of FFmpeg's options to texts, such as {'framerate': '30'}. "
+                f"Received: options={self.options!r}"
+            )
+        if self.live is not None and not isinstance(self.live, bool):
+            raise ValueError(f"`live` is True, False or None. Received: live={self.live!r}")
+        if not isinstance(self.timeout_seconds, int | float) or not self.timeout_seconds > 0:
+            raise ValueError(
+                "`timeout_seconds` is a positive number. "
+                f"Received: timeout_seconds={self.timeout_seconds!r}"
+            )
+        number = self.num_threads
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(
+                f"`num_threads` is a positive integer. Received: num_threads={number!r}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What is to be opened, before it is.
+
+    Args:
+        name: How errors call it, without passwords.
+        opened: What libav opens: a path, an address or a file object.
+        is_file: Whether it is a file, which has an end and may be read again.
+        live: Whether its sender does not wait.
+    """
+
+    name: str
+    opened: Any
+    is_file: bool
+    live: bool
+
+
+def find_source(video: VideoSource, how: StreamOptions) -> Source:
+    """What a user means by a video.
+
+    Raises:
+        VideoDecodeError: if it is a path, and there is no file that can be read.
+        ValueError: if it is no video at all.
+    """
+    text = os.fsdecode(video) if isinstance(video, str | os.PathLike) else None
+    if text is not None and text.startswith("file://"):
+        text = text.removeprefix("file://")
+    scheme = None if text is None else SCHEME.match(text)
+    if text == STANDARD_INPUT:
+        return Source("standard input", "pipe:0", False, bool(how.live))
+    if text is not None and (scheme or how.format or CAMERA.fullmatch(text)):
+        lives = how.format is not None if scheme is None else scheme[1].lower() in LIVE_SCHEMES
+        # A format given for a file names its container.
+        is_file = scheme is None and os.path.isfile(text)
+        lives = (lives or CAMERA.fullmatch(text) is not None) and not is_file
+        name = repr(CREDENTIALS.sub("//", text))
+        place = f"file:{text}" if is_file else text
+        return Source(name, place, is_file, lives if how.live is None else how.live)
+    if text is not None and _is_pipe(text):
+        return Source(repr(text), f"file:{text}", False, bool(how.live))
+    if text is None and callable(getattr(video, "read", None)) and not _is_seekable(video):
+        return Source(f"the video in {video!r}", video, False, bool(how.live))
+    # Imported here because it belongs to the decoder.
+    from keras_tdn.data.decoding.sources import open_source
+
+    name, found = open_source(video if text is None else text)
+    # The prefix keeps a file name with a colon from being taken for an address.
+    opened = f"file:{found}" if isinstance(found, str) else found
+    return Source(name, opened, True, bool(how.live))
+
+
+@contextlib.contextmanager
+def open_stream(source: Source, how: StreamOptions) -> Iterator[tuple[Any, Any]]:
+    """The container and its stream of moving pictures, ready to be decoded.
+
+    Raises:
+        VideoDecodeError: if it cannot be opened, or has no moving pictures.
+    """
+    import av
+
+    from keras_tdn.data.decoding.pyav_container import prepare_codec, reason, video_stream
+
+    options = dict(how.options)
+    form = how.format
+    timeout: float | None = None
+    if isinstance(source.opened, str) and not source.opened.startswith(("file:", "pipe:")):
+        timeout = how.timeout_seconds
+        if form is None and CAMERA.fullmatch(source.opened) and sys.platform == "linux":
+            form = CAMERA_FORMAT
+        if SCHEME.match(source.opened):
+            options.setdefault("protocol_whitelist", NETWORK_PROTOCOLS)
+    else:
+        protocols = "pipe,file" if source.opened == "pipe:0" else "file"
+        options.setdefault("protocol_whitelist", protocols)
+        if source.is_file and not isinstance(source.opened, str):
+            source.opened.seek(0)
+    try:
+        container = av.open(
+            source.opened, format=form, options=options, timeout=timeout, metadata_errors="ignore"
+        )
+    except (av.FFmpegError, OSError, ValueError) as error:
+        why = silence(timeout) if isinstance(error, av.error.ExitError) else reason(error)
+        raise VideoDecodeError(
+            f"Cannot watch {source.name}: it does not open as a video ({why}). "
+            + (
+                "Check that it plays, and fetch or encode it again if not."
+                if source.is_file
+                else "Check the name, that the sender or camera is on and free, and whether it "
+                "needs `format` or `options` (on the command line "
+                "--input-format and --input-option)."
+            )
+        ) from error
+    with container:
+        stream = video_stream(source.name, container)
+        # A picture that is damaged but stands for itself is better than none, and cameras send
+        # motion JPEG that is not quite to the letter; what others are predicted from has to be
+        # whole.
+        strict = not stream.codec_context.codec.intra_only
+        prepare_codec(stream, how.num_threads, strict)
+        yield container, stream
+
+
+def silence(seconds: float | None) -> str:
+    """What is said where nothing came for so long."""
+    return f"nothing came for {seconds:g} seconds"
+
+
+def _is_pipe(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def _is_seekable(file: Any) -> bool:
+    seekable = getattr(file, "seekable", None)
+    return callable(seekable) and bool(seekable())

@@ -1,0 +1,168 @@
+"""From the frames of a stream to segments, each ready for the model."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from keras_tdn.data.frame_transforms import resize_and_center_crop
+from keras_tdn.specs import ClipSpec
+from keras_tdn.watching.frames import StreamFacts, TimedFrame
+from keras_tdn.watching.layout import WindowLayout
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Segment:
+    """Neighbouring frames of a video.
+
+    Args:
+        index: How many segments come before it.
+        clip: Its frames as the model sees them, uint8 of shape `(frames, height, width, 3)`.
+            `None` where no window has the segment or it is lost. Of a picture that stands still
+            neighbouring segments may be the same frames, and then are the same array.
+        loss: Why it is lost; empty if it is not.
+    """
+
+    index: int
+    clip: np.ndarray | None
+    loss: str = ""
+
+
+class FrameCropper:
+    """Turns decoded frames into what the model sees, the same pixels as in `predict_video`.
+
+    Args:
+        clip_spec: The clip that the model takes.
+    """
+
+    def __init__(self, clip_spec: ClipSpec) -> None:
+        from keras_tdn.data.decoding.frame_conversion import FrameConverter
+
+        self._clip_spec = clip_spec
+        # The model has more use for the other processors.
+        self._converter = FrameConverter(num_threads=1)
+        self._shape: tuple[int, int] | None = None
+
+    def crop(self, frames: Iterable[TimedFrame]) -> np.ndarray:
+        """uint8 pixels of shape `(number of frames, height, width, 3)`."""
+        from keras_tdn.data.decoding.frame_conversion import upright_size
+
+        crops = []
+        for frame in frames:
+            picture = frame.picture
+            # Frames whose size changes along the way are scaled to the size of the first.
+            self._shape = self._shape or (picture.height, picture.width)
+            pixels = self._converter.convert(picture, *upright_size(picture, *self._shape))
+            crops.append(resize_and_center_crop(pixels[np.newaxis], self._clip_spec)[0])
+        return np.stack(crops)
+
+
+def segments_of(
+    frames: Iterable[TimedFrame],
+    layout: WindowLayout,
+    facts: StreamFacts,
+    crop: Callable[[Iterable[TimedFrame]], np.ndarray],
+    first_segment: int = 0,
+    has_room: Callable[[], bool] = lambda: True,
+) -> Iterator[Segment]:
+    """Cuts segments out of frames as they come, with no more frames in memory than a segment has.
+
+    Args:
+        frames: The frames of a video, in order.
+        layout: Where segments lie.
+        facts: What is known of the stream.
+        crop: Gives the pixels of frames.
+        first_segment: The first whose pixels are wanted.
+        has_room: Whether the next segment would be taken. Those that would not are left out.
+
+    Returns:
+        An iterator of `Segment`, in order. A video that ends before the first window does is filled
+        up with its last frames, as a short clip is in `predict_video`.
+    """
+    size = layout.frames_per_segment
+    held: collections.deque[TimedFrame] = collections.deque()
+    index = 0
+    none_lost = True
+    latest: tuple[int, np.ndarray] | None = None
+
+    def make(chosen: list[TimedFrame]) -> Segment:
+        nonlocal latest
+        if index < first_segment or not layout.is_used(index):
+            return Segment(index, None)
+        if latest is None or latest[0] != chosen[0].number:
+            latest = chosen[0].number, crop(chosen)
+        return Segment(index, latest[1])
+
+    for frame in frames:
+        held.append(frame)
+        while True:
+            moment = layout.segment_time(index) + facts.tolerance
+            while len(held) > 1 and held[1].time <= moment:
+                held.popleft()
+            # Only the next frame tells that the first one is still on screen.
+            if len(held) < max(size, 2):
+                break
+            hole = next((held[place].damage for place in range(1, max(size, 2))
+                         if held[place].damage), "")  # fmt: skip
+            if hole:
+                none_lost = False
+                yield Segment(index, None, hole)
+            elif has_room():
+                yield make([held[place] for place in range(size)])
+            index += 1
+            facts.num_segments = index
+    if held and none_lost and index < layout.num_segments and first_segment == 0:
+        while index < layout.num_segments:
+            moment = layout.segment_time(index) + facts.tolerance
+            while len(held) > 1 and held[1].time <= moment:
+                held.popleft()
+            last = len(held) - 1
+            yield make([held[min(place, last)] for place in range(size)])
+            index += 1
+            facts.num_segments = index
+
+
+def stream_segments(
+    source: Any,
+    how: Any,
+    layout: WindowLayout,
+    clip_spec: ClipSpec,
+    facts: StreamFacts,
+    first_segment: int = 0,
+    has_room: Callable[[], bool] = lambda: True,
+) -> Iterator[Segment]:
+    """Opens a stream and cuts segments out of it.
+
+    Args:
+        source: What to open, a `Source`.
+        how: How to open it, `StreamOptions`.
+        layout: Where segments lie.
+        clip_spec: The clip that the model takes.
+        facts: Filled in along the way.
+        first_segment: The first whose pixels are wanted.
+        has_room: Whether the next segment would be taken.
+
+    Returns:
+        An iterator of `Segment`, in order.
+
+    Raises:
+        VideoDecodeError: while iterating, if it does not open or has no frame that decodes.
+    """
+    from keras_tdn.data.decoding.interface import VideoDecodeError
+    from keras_tdn.watching.frames import timed_frames
+    from keras_tdn.watching.opening import open_stream
+
+    with open_stream(source, how) as (container, stream):
+        frames = timed_frames(container, stream, facts, how.timeout_seconds)
+        cropper = FrameCropper(clip_spec)
+        yield from segments_of(frames, layout, facts, cropper.crop, first_segment, has_room)
+    if facts.num_frames == 0:
+        why = f" ({facts.ending})" if facts.ending else ""
+        raise VideoDecodeError(
+            f"Cannot watch {source.name}: not one of its frames decodes{why}. It is damaged or "
+            "incomplete; fetch or encode it again."
+        )

@@ -1,0 +1,215 @@
+"""Scores along a video, window by window."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from keras_tdn.data.decoding.interface import VideoSource
+from keras_tdn.models import TDNResNet
+from keras_tdn.watching.feed import SegmentFeed
+from keras_tdn.watching.frames import StreamFacts
+from keras_tdn.watching.layout import make_layout
+from keras_tdn.watching.opening import StreamOptions, find_source
+from keras_tdn.watching.report import LossList, WatchReport
+from keras_tdn.watching.segments import Segment, stream_segments
+from keras_tdn.watching.window import Window
+from keras_tdn.watching.window_scorer import WindowScorer
+
+TOO_SLOW = "the model was slower than the video"
+
+
+def watch(
+    model: TDNResNet,
+    video: VideoSource,
+    *,
+    window_seconds: float | None = None,
+    stride: int = 1,
+    first_window: int = 0,
+    format: str | None = None,
+    options: Mapping[str, str] | None = None,
+    live: bool | None = None,
+    timeout_seconds: float = 20.0,
+    num_threads: int = 1,
+) -> Watch:
+    """Scores a video of any length, or a camera, in windows that slide over it.
+
+    Use it where one answer for a whole video is too little; `predict_video` gives that one. Each
+    segment's part of the network (stem, stage 1 and the begin of stage 2) is computed once and kept
+    while a window needs it; scores are those that computing each window anew gives. Memory does not
+    grow with the video. Damage costs the segments that it spoils, and the windows that have them.
+
+    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
+    CVPR 2021, section 3; arXiv:2012.10071.
+
+    Args:
+        model: A `TDNResNet` with its classifier. If it gives logits, a softmax turns them into
+            probabilities.
+        video: The path of a file, its content as bytes, a binary file object, `"-"` for standard
+            input, an address such as `"rtsp://camera/stream"`, or a camera such as
+            `"/dev/video0"`.
+        window_seconds: Length of a window, in seconds: about as long as the videos that the model
+            was trained on. `None` takes that of the data set whose labels the model has.
+        stride: Segments from one window to the next; windows begin every
+            `stride * window_seconds / num_segments` seconds.
+        first_window: The first window that is scored, to go on where another run stopped. What
+            comes before is decoded and no more.
+        format: See `StreamOptions`; here and below.
+        options: Options of FFmpeg.
+        live: Whether to leave out segments when the model is slower than the video.
+        timeout_seconds: How long to wait for a sender or a camera, in seconds.
+        num_threads: Threads for decoding.
+
+    Returns:
+        A `Watch`, an iterator of `Window`, in order. Its `report` tells what was lost.
+
+    Raises:
+        ValueError: if an argument does not fit. While iterating, a `VideoDecodeError` if the video
+            does not open or has no frame that decodes.
+
+    Example:
+
+    >>> model = keras_tdn.TDNResNet50(weights="kinetics400")
+    >>> for window in keras_tdn.watching.watch(model, "video.mp4", stride=4):
+    ...     best = keras_tdn.decode_predictions(window.scores[None], 1, model.labels)[0][0]
+    ...     print(window.start, window.end, best.label, best.score)
+    """
+    how = StreamOptions(format, options or {}, live, timeout_seconds, num_threads)
+    return Watch(model, video, window_seconds, stride, first_window, how)
+
+
+class Watch:
+    """The iterator that `watch` returns; close it, or use it as a context, to stop early.
+
+    Args:
+        model: See `watch`.
+        video: See `watch`.
+        window_seconds: See `watch`.
+        stride: See `watch`.
+        first_window: See `watch`.
+        how: How to open the video.
+    """
+
+    def __init__(
+        self,
+        model: TDNResNet,
+        video: VideoSource,
+        window_seconds: float | None = None,
+        stride: int = 1,
+        first_window: int = 0,
+        how: StreamOptions | None = None,
+    ) -> None:
+        self._scorer = WindowScorer(model)
+        self.model = model
+        self.layout = make_layout(model, window_seconds, stride)
+        if isinstance(first_window, bool) or not isinstance(first_window, int) or first_window < 0:
+            raise ValueError(
+                "`first_window` is the index of the first window to score, an integer of at least "
+                f"0. Received: first_window={first_window!r}"
+            )
+        self._first_window = first_window
+        self._how = StreamOptions() if how is None else how
+        self.source = find_source(video, self._how)
+        self._facts = StreamFacts()
+        self._losses = LossList(self.layout.spacing)
+        self._num_windows = self._num_lost = 0
+        self._finished = False
+        self._windows = self._iterate()
+
+    def __iter__(self) -> Iterator[Window]:
+        return self
+
+    def __next__(self) -> Window:
+        return next(self._windows)
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops reading the video."""
+        self._windows.close()
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds that the video's header states; `None` before it is open or if there are none."""
+        return self._facts.duration
+
+    @property
+    def report(self) -> WatchReport:
+        """What was watched and lost so far."""
+        return WatchReport(
+            num_windows=self._num_windows,
+            num_lost_windows=self._num_lost,
+            num_frames=self._facts.num_frames,
+            seconds=round(self._facts.seconds, 6),
+            losses=self._losses.losses,
+            finished=self._finished,
+            ending=self._facts.ending,
+        )
+
+    def _iterate(self) -> Generator[Window, None, None]:
+        layout = self.layout
+        if self.source.live:
+            # Compiling takes seconds, in which a live video would run away.
+            self._scorer.compile()
+
+        # Without a reference to this object: the thread would keep alive what nobody iterates.
+        source, how, spec, facts = self.source, self._how, self.model.clip_spec, self._facts
+        first = layout.first_segment(self._first_window)
+
+        def make_segments(has_room: Callable[[], bool]) -> Iterator[Segment]:
+            room = has_room if source.live else lambda: True
+            return stream_segments(source, how, layout, spec, facts, first, room)
+
+        # Maps of the latest segments; the reason where they are lost, `None` where not wanted.
+        ring: collections.deque[Any] = collections.deque(maxlen=layout.num_segments)
+        latest: tuple[Any, Any] = (None, None)
+        feed = SegmentFeed(make_segments, layout.num_segments)
+        try:
+            for segment in self._with_skipped(feed):
+                item: Any = segment.loss or None
+                if segment.loss:
+                    self._losses.add(segment.index, segment.loss)
+                elif segment.clip is not None:
+                    if latest[0] is not segment.clip:
+                        latest = segment.clip, self._scorer.maps_of(segment.clip)
+                    item = latest[1]
+                ring.append(item)
+                window = layout.window_ending_with(segment.index)
+                if window is None:
+                    continue
+                if any(isinstance(item, str) for item in ring):
+                    self._num_lost += 1
+                elif window >= self._first_window:
+                    yield self._window(window, self._scorer.score(ring))
+            self._finished = True
+        finally:
+            feed.close()
+
+    def _with_skipped(self, segments: Iterable[Segment]) -> Iterator[Segment]:
+        """Puts in the segments that there was no room for."""
+        expected = 0
+        for segment in segments:
+            for index in range(expected, segment.index):
+                yield Segment(index, None, TOO_SLOW)
+            yield segment
+            expected = segment.index + 1
+        for index in range(expected, self._facts.num_segments):
+            yield Segment(index, None, TOO_SLOW)
+
+    def _window(self, index: int, scores: np.ndarray) -> Window:
+        self._num_windows += 1
+        layout = self.layout
+        return Window(index, layout.window_start(index), layout.window_end(index), scores)
