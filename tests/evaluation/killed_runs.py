@@ -1,19 +1,11 @@
-"""Evaluations in processes of their own, without the seconds that TensorFlow takes to load.
+"""Evaluations that are killed so many seconds after they have begun a batch, if told to be."""
 
-A process that has imported everything, and run nothing, forks a child for each run it is asked for.
-A child is killed so many seconds after it has begun a batch, if it is told to be. Requests and
-answers are lines of JSON.
-"""
-
-import json
-import os
-import signal
-import sys
 import time
 
 import keras
 import tensorflow  # noqa: F401
 from evaluation_toys import toy
+from forked_runs import die_in, serve
 
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.evaluation.evaluation import evaluate
@@ -32,10 +24,7 @@ def child(request):
         nonlocal count
         count += 1
         if count == request["batch"]:
-            # The system ends the process then, whatever it does: nothing handles this signal. A
-            # kill from outside would come late on a busy machine.
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, request["delay"])
+            die_in(request["delay"])
         time.sleep(SECONDS_PER_BATCH)
         return score(self, clips)
 
@@ -56,22 +45,5 @@ def child(request):
     )
 
 
-def run(request):
-    """How the run ended: 0 if well, else the number of the signal or 1."""
-    process = os.fork()
-    if process == 0:
-        code = 1
-        try:
-            os.dup2(2, 1)
-            child(request)
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(process, 0)
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-
 if __name__ == "__main__":
-    print(json.dumps("ready"), flush=True)  # noqa: T201
-    for line in sys.stdin:
-        print(json.dumps(run(json.loads(line))), flush=True)  # noqa: T201
+    serve(child)

@@ -3,13 +3,12 @@ import json
 import os
 import resource
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from evaluation_toys import NAMES, toy
+from forked_runs import ForkedRuns
 
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.evaluation import evaluate, load_scores
@@ -23,7 +22,6 @@ OUTPUTS = ("scores.npz", "report.json", "report.html")
 # 8 videos of 9 views in 18 batches of 4, three of which have views of bad videos alone.
 BATCHES = 15
 NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "2"))
-TESTS = Path(__file__).parents[1]
 
 
 class StoppedError(Exception):
@@ -206,51 +204,27 @@ def test_a_full_disk_is_told_and_gone_on_from(model, some_bad, expected, tmp_pat
     assert content(tmp_path) == expected
 
 
-class Runs:
-    """The process that forks runs."""
-
-    def __enter__(self):
-        path = os.pathsep.join([str(TESTS.parent), str(TESTS), *filter(None, sys.path)])
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("killed_runs.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            # Other backends start threads when they are imported, which a fork would lose.
-            env=os.environ | {"PYTHONPATH": path, "KERAS_BACKEND": "tensorflow"},
-            text=True,
-        )
-        assert json.loads(self.process.stdout.readline()) == "ready"
-        return self
-
-    def __exit__(self, *error):
-        self.process.kill()
-        self.process.communicate()
-
-    def run(self, records, folder, batch=None, delay=0.0):
-        request = {
-            "records": [(record.path, record.label) for record in records],
-            "output": str(folder),
-            "batch": batch,
-            "delay": delay,
-        }
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+def request(records, folder, batch=None, delay=0.0):
+    return {
+        "records": [(record.path, record.label) for record in records],
+        "output": str(folder),
+        "batch": batch,
+        "delay": delay,
+    }
 
 
 def test_killed_at_any_moment_it_ends_the_same(some_bad, tmp_path):
     """`KERAS_TDN_KILLS=10` kills as many times."""
     rng = np.random.default_rng(7)
-    with Runs() as runs:
-        assert runs.run(some_bad, tmp_path / "whole") == 0
+    with ForkedRuns(Path(__file__).with_name("killed_runs.py")) as runs:
+        assert runs.run(**request(some_bad, tmp_path / "whole")) == 0
         expected = content(tmp_path / "whole")
         for number in range(NUM_KILLS):
             folder = tmp_path / str(number)
             # 30 batches, six of which have views of bad videos alone and are not scored.
             batch, delay = int(rng.integers(1, 25)), rng.uniform(0.001, 0.06)
-            assert runs.run(some_bad, folder, batch, delay) == signal.SIGALRM
-            assert runs.run(some_bad, folder) == 0
+            assert runs.run(**request(some_bad, folder, batch, delay)) == signal.SIGALRM
+            assert runs.run(**request(some_bad, folder)) == 0
             assert content(folder) == expected
     assert json.loads(expected["report.json"])["num_scored"] == 6
 
