@@ -140,13 +140,15 @@ class Labeller:
             For each video an array of shape `(views, num_values)`.
         """
         places = [(video, number) for video in videos for number in range(len(video))]
-        parts = [np.zeros((0, self.num_values), np.float32)]
+        parts = []
         for start in range(0, len(places), batch_size):
             chosen = places[start : start + batch_size]
             clips = np.zeros((batch_size, *self.clip_shape), np.uint8)
             for place, (video, number) in enumerate(chosen):
                 clips[place] = video.view(number)
             parts.append(self.values(clips)[: len(chosen)])
+        if not videos:
+            return []
         ends = np.cumsum([len(video) for video in videos])
         return np.split(np.concatenate(parts), ends[:-1])
 
