@@ -51,6 +51,12 @@ def add_parser(subparsers: Any) -> None:
         "--videos-per-file", type=int, default=1000, metavar="N", help="(default: 1000)"
     )
     add_view_arguments(parser)
+    parser.add_argument(
+        "--graph-dtype",
+        choices=("float32", "bfloat16"),
+        help="run the inference graph of `keras-tdn export` in that precision, which is faster on "
+        "processors (default: the Keras model as it is)",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
     parser.add_argument(
         "--batch-size", type=int, default=8, metavar="N", help="views scored at once (default: 8)"
@@ -108,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
         format=args.output_format,
         videos_per_shard=args.videos_per_file,
         seed=args.seed,
+        graph_dtype=args.graph_dtype,
     )
     check_format(options.format)
     videos = list_videos(

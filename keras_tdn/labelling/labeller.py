@@ -12,62 +12,15 @@ import numpy as np
 
 from keras_tdn.data.records import Record
 from keras_tdn.evaluation.averaging import average_views
-from keras_tdn.evaluation.scoring import Scorer, model_inputs, model_sha256
+from keras_tdn.evaluation.scoring import model_sha256
 from keras_tdn.evaluation.view_reading import VideoViews
 from keras_tdn.labelling.options import LabelOptions
+from keras_tdn.labelling.value_scoring import value_scorer
 from keras_tdn.labels import load_labels
-from keras_tdn.layers import SegmentConsensus
 from keras_tdn.prediction import Labels, decode_predictions
 from keras_tdn.specs import ClipSpec
 
 Row = dict[str, Any]
-
-
-class FeatureScorer(Scorer):
-    """Scores and, behind them in the same row, pooled features.
-
-    Both are of one pass through the network.
-
-    Args:
-        model: A TDN model with its classifier.
-        clip_spec: As `Scorer` takes it, like the others.
-        crop_size: Height and width of the crops in pixels.
-        from_logits: Whether the model's scores are logits.
-
-    Raises:
-        ValueError: as `Scorer` does, or if the model has no pooled features.
-    """
-
-    def __init__(
-        self,
-        model: keras.Model,
-        clip_spec: ClipSpec,
-        crop_size: tuple[int, int],
-        from_logits: bool | None = None,
-    ) -> None:
-        super().__init__(model, clip_spec, crop_size, from_logits)
-        if not hasattr(model, "stage_depths"):
-            raise ValueError(
-                f"The model {model.name!r} is not a TDN model, and where its pooled features are "
-                "cannot be told. Leave out `features` (on the command line --features)."
-            )
-        pooled = model.get_layer("pool").output
-        mean = SegmentConsensus(model.num_segments, name="features", dtype="float32")(pooled)
-        self.num_features = int(mean.shape[-1])
-        self._both = keras.Model(model.input, [self._scoring_model.output, mean])
-
-    def score(self, clips: np.ndarray) -> np.ndarray:
-        """float32 of shape `(batch, classes + features)`; see `Scorer.score`."""
-        inputs = model_inputs(self.model, clips, self.clip_spec)
-        scores, features = (
-            np.asarray(output, np.float32) for output in self._both.predict_on_batch(inputs)
-        )
-        if not np.isfinite(features).all():
-            raise ValueError(
-                f"The model {self.model.name!r} gives features that are not finite. Check its "
-                "weights, and whether it expects pixels in [0, 255]."
-            )
-        return np.concatenate([self._checked(scores), features], axis=1)
 
 
 class Labeller:
@@ -107,8 +60,7 @@ class Labeller:
         self.spec = spec
         size = options.views.crop_size_of(spec)
         self.clip_shape = (spec.num_frames, *size, 3)
-        kind = FeatureScorer if options.features else Scorer
-        self._scorer = kind(model, spec, size, from_logits)
+        self._scorer = value_scorer(model, spec, size, from_logits, options)
         self.classes = self._scorer.classes
         self.num_values = self.classes + getattr(self._scorer, "num_features", 0)
         labels = getattr(model, "labels", None) if labels is None else labels

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import sys
@@ -17,6 +18,7 @@ from keras_tdn.evaluation.evaluation import Evaluation
 from keras_tdn.labelling import Labeller, LabelOptions, label_videos, read_labels
 from keras_tdn.labelling.listing import list_videos
 from keras_tdn.labelling.progress import LabelProgress
+from keras_tdn.labelling.record_reading import RecordReader
 from keras_tdn.labelling.row_files import read_rows
 from keras_tdn.specs import ViewSpec
 
@@ -88,8 +90,6 @@ class TestRows:
         one = Labeller(tdn, options)
         rows = list(read_labels(tmp_path))
         assert rows[1]["features"] is None
-        from keras_tdn.labelling.record_reading import RecordReader
-
         read = RecordReader(options.views, tdn.clip_spec)
         for place in (0, 2):
             video = read(records[place])
@@ -98,6 +98,21 @@ class TestRows:
             # The same convolutions in graphs that TensorFlow arranges differently.
             np.testing.assert_allclose(rows[place]["features"], expected, rtol=1e-4, atol=1e-6)
             assert one.num_values == 4 + len(expected)
+
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    def test_the_inference_graph_gives_the_same(self, tdn, records, dtype):
+        read = RecordReader(ViewSpec(), tdn.clip_spec)
+        clips = np.stack([read(records[place]).view(0) for place in (0, 2)])
+        keras_model, graph = (
+            Labeller(tdn, LabelOptions(features=True, graph_dtype=kind)).values(clips)
+            for kind in (None, dtype)
+        )
+        # Sums in another order; and bfloat16 has eight bits.
+        tolerance = 1e-4 if dtype == "float32" else 0.03
+        scale = np.abs(keras_model).max()
+        np.testing.assert_allclose(graph, keras_model, rtol=0, atol=tolerance * scale)
+        scores = Labeller(tdn, LabelOptions(graph_dtype=dtype)).values(clips)
+        np.testing.assert_array_equal(scores, graph[:, :4])
 
     @pytest.mark.parametrize("average", ["softmax", "logits"])
     def test_views_are_averaged_as_evaluation_does(self, model, run, records, tmp_path, average):
@@ -260,6 +275,7 @@ class TestArguments:
             ({"views": "1x1"}, "The views are a ViewSpec"),
             ({"average": "mean"}, r"one of \['softmax', 'logits'\] for `average`"),
             ({"format": "csv"}, r"one of \['jsonl', 'parquet'\] for `format`"),
+            ({"graph_dtype": "float16"}, "for `graph_dtype`"),
             ({"seed": 0.5}, "`seed` is an integer"),
         ],
     )
@@ -283,7 +299,16 @@ class TestArguments:
         with pytest.raises(ValueError, match=message):
             run(records, tmp_path / "out", **how)
 
-    def test_models_that_do_not_fit(self, model, run, records, tmp_path):
+    def test_models_that_do_not_fit(self, model, tdn, run, records, tmp_path):
+        graph = LabelOptions(graph_dtype="bfloat16")
+        with pytest.raises(ValueError, match="The inference graph is of TDN models on the"):
+            run(records, tmp_path, options=graph)
+        for how in (
+            {"from_logits": False},
+            {"options": dataclasses.replace(graph, views=ViewSpec(crop_size=48))},
+        ):
+            with pytest.raises(ValueError, match="crops of the model's own size, 32x40"):
+                run(records, tmp_path, tdn, **{"options": graph, **how})
         with pytest.raises(ValueError, match=r"not a TDN model.*--features"):
             run(records, tmp_path, options=LabelOptions(features=True))
         broken = toy()
