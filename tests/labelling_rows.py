@@ -18,7 +18,7 @@ def same_rows(one, other):
     """Whether rows are equal to the bit, whatever holds their vectors."""
     one, other = list(one), list(other)
     return len(one) == len(other) and all(
-        list(a) == list(b) and all(np.array_equal(a[key], b[key]) for key in a)
+        set(a) == set(b) and all(np.array_equal(a[key], b[key]) for key in a)
         for a, b in zip(one, other, strict=True)
     )
 

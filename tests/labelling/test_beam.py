@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -61,10 +62,13 @@ def expected(self, preset, records, options, tmp_path_factory):
     return contents(folder)
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("apache_beam") is None, reason="needs the extra keras-tdn[beam]"
+)
 class TestWithBeam:
-    @pytest.fixture(autouse=True)
+    @pytest.fixture
     def beam(self):
-        return pytest.importorskip("apache_beam", reason="needs the extra keras-tdn[beam]")
+        return pytest.importorskip("apache_beam")
 
     def test_the_direct_runner_writes_the_same_files(
         self, preset, records, options, expected, tmp_path

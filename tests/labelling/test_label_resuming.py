@@ -13,7 +13,7 @@ from labelling_rows import contents
 
 from keras_tdn.data.packing.storage import locked
 from keras_tdn.data.records import load_records
-from keras_tdn.labelling import Labeller, LabelOptions, read_labels
+from keras_tdn.labelling import Labeller, LabelOptions, label_videos, read_labels
 from keras_tdn.labelling.reading_ahead import read_ahead
 from keras_tdn.labelling.shard_making import ShardMaker
 from keras_tdn.specs import ClipSpec, ViewSpec
@@ -21,6 +21,8 @@ from keras_tdn.specs import ClipSpec, ViewSpec
 # 7 videos of 4 views in shards of 3 videos: 28 views in 7 batches, which go across shards.
 OPTIONS = LabelOptions(top=2, views=ViewSpec(num_clips=4), videos_per_shard=3)
 BATCH_SIZE = 5
+# As killed_labelling.py has them.
+KILLED = LabelOptions(views=ViewSpec(num_clips=4), videos_per_shard=2)
 # Of six batches, all of which have views of videos that can be read.
 BATCHES = 6
 NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "2"))
@@ -201,10 +203,10 @@ def test_a_full_disk_is_told_and_gone_on_from(label, expected, tmp_path):
 def test_killed_at_any_moment_it_ends_the_same(paths, tmp_path):
     """`KERAS_TDN_KILLS=10` kills as many times."""
     rng = np.random.default_rng(11)
+    label_videos(toy(), paths, tmp_path / "whole", KILLED, batch_size=2, progress=False)
+    whole = contents(tmp_path / "whole")
+    assert [row["path"] for row in read_labels(tmp_path / "whole")] == paths
     with ForkedRuns(Path(__file__).with_name("killed_labelling.py")) as runs:
-        assert runs.run(paths=paths, output=str(tmp_path / "whole")) == 0
-        whole = contents(tmp_path / "whole")
-        assert [row["path"] for row in read_labels(tmp_path / "whole")] == paths
         for number in range(NUM_KILLS):
             folder = tmp_path / str(number)
             # 20 views of videos that can be read, two in a batch.

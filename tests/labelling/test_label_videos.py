@@ -16,10 +16,11 @@ from keras_tdn.data.records import Record, RecordList, load_records
 from keras_tdn.evaluation.averaging import average_views
 from keras_tdn.evaluation.evaluation import Evaluation
 from keras_tdn.labelling import Labeller, LabelOptions, label_videos, read_labels
+from keras_tdn.labelling.labeller import complete_row
 from keras_tdn.labelling.listing import list_videos
 from keras_tdn.labelling.progress import LabelProgress
 from keras_tdn.labelling.record_reading import RecordReader
-from keras_tdn.labelling.row_files import read_rows
+from keras_tdn.labelling.row_files import read_rows, write_rows
 from keras_tdn.specs import ViewSpec
 
 BAD = (1, 4)
@@ -99,33 +100,30 @@ class TestRows:
             np.testing.assert_allclose(rows[place]["features"], expected, rtol=1e-4, atol=1e-6)
             assert one.num_values == 4 + len(expected)
 
-    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-    def test_the_inference_graph_gives_the_same(self, tdn, records, dtype):
+    def test_the_inference_graph_gives_the_same(self, tdn, records):
         read = RecordReader(ViewSpec(), tdn.clip_spec)
         clips = np.stack([read(records[place]).view(0) for place in (0, 2)])
-        keras_model, graph = (
-            Labeller(tdn, LabelOptions(features=True, graph_dtype=kind)).values(clips)
-            for kind in (None, dtype)
-        )
+        expected = Labeller(tdn, LabelOptions(features=True)).values(clips)
         # Sums in another order; and bfloat16 has eight bits.
-        tolerance = 1e-4 if dtype == "float32" else 0.03
-        scale = np.abs(keras_model).max()
-        np.testing.assert_allclose(graph, keras_model, rtol=0, atol=tolerance * scale)
-        scores = Labeller(tdn, LabelOptions(graph_dtype=dtype)).values(clips)
-        np.testing.assert_array_equal(scores, graph[:, :4])
+        for dtype, features, tolerance in (("float32", True, 1e-4), ("bfloat16", False, 0.03)):
+            options = LabelOptions(features=features, graph_dtype=dtype)
+            values = Labeller(tdn, options).values(clips)
+            wanted = expected if features else expected[:, :4]
+            scale = np.abs(wanted).max()
+            np.testing.assert_allclose(values, wanted, rtol=0, atol=tolerance * scale)
 
-    @pytest.mark.parametrize("average", ["softmax", "logits"])
-    def test_views_are_averaged_as_evaluation_does(self, model, run, records, tmp_path, average):
-        views = ViewSpec(3, 3, clip_mode="random")
-        good = load_records([(records[place].path, 0) for place in (0, 2, 3)], labels=NAMES)
-        options = LabelOptions(views=views, average=average, seed=5)
-        run(good, tmp_path, options=options)
+    def test_views_are_averaged_as_evaluation_does(self, model, run, records, tmp_path):
+        views = ViewSpec(2, 3, clip_mode="random")
+        good = load_records([(records[place].path, 0) for place in (0, 3)], labels=NAMES)
         scores = Evaluation(model, good, views, seed=5).scores(progress=False)
-        (averaged,) = average_views(scores.view_scores, scores.kind, average)
-        for row, expected in zip(read_labels(tmp_path), averaged, strict=True):
-            order = np.argsort(-expected, kind="stable")
-            assert row["label_indices"] == order.tolist()
-            np.testing.assert_array_equal(row["scores"], expected[order].astype(np.float32))
+        for average in ("softmax", "logits"):
+            options = LabelOptions(views=views, average=average, seed=5)
+            run(good, tmp_path / average, options=options)
+            (averaged,) = average_views(scores.view_scores, scores.kind, average)
+            for row, expected in zip(read_labels(tmp_path / average), averaged, strict=True):
+                order = np.argsort(-expected, kind="stable")
+                assert row["label_indices"] == order.tolist()
+                np.testing.assert_array_equal(row["scores"], expected[order].astype(np.float32))
 
     def test_nothing_depends_on_how_it_is_run(self, labelled, run, records, tmp_path):
         for number, (batch_size, num_workers) in enumerate(((1, 1), (7, 3))):
@@ -208,17 +206,30 @@ class TestLists:
 
 class TestFormats:
     @needs_pyarrow
-    def test_parquet_has_the_same_rows(self, tdn, run, records, tmp_path):
+    def test_parquet_has_the_same_rows(self, labelled, run, records, tmp_path):
+        options = LabelOptions(top=2, format="parquet", videos_per_shard=4)
+        run(records, tmp_path, options=options)
+        assert same_rows(read_labels(tmp_path), read_labels(labelled[1]))
+
+    @needs_pyarrow
+    def test_columns_and_their_types(self, tmp_path):
         import pyarrow.parquet
 
+        rng = np.random.default_rng(0)
+        vectors = rng.normal(size=(2, 9)).astype(np.float32) * np.float32(1e-7)
+        record = Record("/a.mp4", None, index=3)
+        good = {"labels": ["ü"], "label_indices": [2], "scores": vectors[0, :1]}
+        rows = [
+            complete_row(record, good | {"features": vectors[1]}),
+            complete_row(record, None, "it is empty"),
+        ]
         for format in ("jsonl", "parquet"):
-            options = LabelOptions(top=2, features=True, format=format, videos_per_shard=3)
-            run(records, tmp_path / format, tdn, options)
-        rows = list(read_labels(tmp_path / "parquet"))
-        assert same_rows(rows, read_labels(tmp_path / "jsonl"))
-        table = pyarrow.parquet.read_table(tmp_path / "parquet" / "labels-000000-of-000003.parquet")
-        both = table.column_names, table.schema.types
-        assert {name: str(kind) for name, kind in zip(*both, strict=True)} == {
+            options = LabelOptions(features=True, format=format)
+            write_rows(tmp_path / f"rows.{format}", rows, options)
+            back = list(read_rows(tmp_path / f"rows.{format}"))
+            assert same_rows(back, [rows[0], {**rows[1], "features": None}])
+        table = pyarrow.parquet.read_table(tmp_path / "rows.parquet")
+        assert dict(zip(table.column_names, map(str, table.schema.types), strict=True)) == {
             "index": "int64",
             "path": "string",
             "labels": "list<element: string>",
