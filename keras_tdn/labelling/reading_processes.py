@@ -64,6 +64,7 @@ class ReadingProcesses:
                 f"`time_limit` is in seconds, above 0. Received: time_limit={time_limit!r}"
             )
         self._time_limit = time_limit
+        self._closed = False
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
         self._processes = [_Process(options) for _ in range(num_processes)]
         try:
@@ -86,6 +87,8 @@ class ReadingProcesses:
                 try:
                     return process.ask(record, self._time_limit)
                 except (EOFError, ConnectionError):
+                    if self._closed:
+                        raise
                     code = process.restart()
                 except TimeoutError:
                     process.restart()
@@ -101,7 +104,10 @@ class ReadingProcesses:
             self._idle.put(process)
 
     def close(self) -> None:
-        """Ends all processes, wherever they are."""
+        """Ends all processes, wherever they are; threads that wait for them get an error."""
+        self._closed = True
+        for process in self._processes:
+            process.kill()
         for process in self._processes:
             process.end()
 
@@ -143,6 +149,9 @@ class _Process:
         self._start()
         self.wait_until_ready()
         return code
+
+    def kill(self) -> None:
+        self._process.kill()
 
     def end(self) -> int | None:
         # One that is at its end already keeps its own exit code.

@@ -154,14 +154,15 @@ def label_videos(
         shards = [shard for shard in range(plan.num_shards) if shard not in whole]
         maker = ShardMaker(folder, plan, shards, labeller, whole.__setitem__)
         stack.enter_context(maker)
-        num_kept = len(records) - len(maker.rows) + maker.first_view // options.views.num_views
+        num_kept = len(records) - maker.num_left
         if maker.num_left:
-            read = stack.enter_context(
-                _reader(records, labeller, decoder, num_workers, in_processes, time_limit)
+            read, stop_reading = _reader(
+                records, labeller, decoder, num_workers, in_processes, time_limit
             )
-            batches = stack.enter_context(
-                contextlib.closing(_batches(maker, read, labeller, batch_size, num_workers))
-            )
+            batches = _batches(maker, read, labeller, batch_size, num_workers)
+            stack.enter_context(contextlib.closing(batches))
+            # Before the threads that wait for them are waited for.
+            stack.callback(stop_reading)
             bar = stack.enter_context(LabelProgress(len(records), num_kept, progress))
             _label(maker, batches, labeller, bar, len(records))
         folder.finish(plan, [whole[shard] for shard in range(plan.num_shards)])
@@ -239,7 +240,6 @@ def _batches(
     return read_ahead(batches, BATCHES_AHEAD)
 
 
-@contextlib.contextmanager
 def _reader(
     records: RecordList,
     labeller: Labeller,
@@ -247,13 +247,13 @@ def _reader(
     num_workers: int,
     in_processes: bool,
     time_limit: float,
-) -> Iterator[Callable[[int], VideoViews]]:
-    """Gives the views of the record in a row of the list."""
+) -> tuple[Callable[[int], VideoViews], Callable[[], None]]:
+    """What gives the views of the record in a row of the list, and what ends it."""
     options = labeller.options
     if not in_processes:
         frames = FrameReader(records, decoder)
-        yield ViewReader(frames, records, options.views, labeller.spec, options.seed).read
-        return
+        reader = ViewReader(frames, records, options.views, labeller.spec, options.seed)
+        return reader.read, lambda: None
     check_not_packed(records)
     if not isinstance(decoder, str):
         raise ValueError(
@@ -262,7 +262,4 @@ def _reader(
         )
     how = ReadingOptions(options.views, labeller.spec, options.seed, decoder)
     processes = ReadingProcesses(how, num_workers, time_limit)
-    try:
-        yield lambda row: processes(records[row])
-    finally:
-        processes.close()
+    return lambda row: processes(records[row]), processes.close

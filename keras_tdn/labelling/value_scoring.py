@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import keras
 import numpy as np
 
@@ -9,6 +11,9 @@ from keras_tdn.evaluation.scoring import Scorer, model_inputs
 from keras_tdn.labelling.options import LabelOptions
 from keras_tdn.layers import SegmentConsensus
 from keras_tdn.specs import ClipSpec
+
+# Kept as long as the models themselves, because each is compiled when it is first used.
+_BOTH_MODELS: weakref.WeakKeyDictionary[keras.Model, keras.Model] = weakref.WeakKeyDictionary()
 
 
 def value_scorer(
@@ -57,10 +62,13 @@ class FeatureScorer(Scorer):
                 f"The model {model.name!r} is not a TDN model, and where its pooled features are "
                 "cannot be told. Leave out `features` (on the command line --features)."
             )
-        pooled = model.get_layer("pool").output
-        mean = SegmentConsensus(model.num_segments, name="features", dtype="float32")(pooled)
-        self.num_features = int(mean.shape[-1])
-        self._both = keras.Model(model.input, [self._scoring_model.output, mean])
+        if self._scoring_model not in _BOTH_MODELS:
+            pooled = model.get_layer("pool").output
+            mean = SegmentConsensus(model.num_segments, name="features", dtype="float32")(pooled)
+            both = keras.Model(model.input, [self._scoring_model.output, mean])
+            _BOTH_MODELS[self._scoring_model] = both
+        self._both = _BOTH_MODELS[self._scoring_model]
+        self.num_features = int(self._both.output_shape[1][-1])
 
     def score(self, clips: np.ndarray) -> np.ndarray:
         """float32 of shape `(batch, classes + features)`; see `Scorer.score`."""

@@ -97,7 +97,7 @@ def test_killed_between_log_and_shard(label, expected, stop_after, monkeypatch, 
     assert not list(tmp_path.glob("labels-*"))
     monkeypatch.setattr(ShardMaker, "_finish", finish)
     counts = stop_after(None)
-    label(tmp_path)
+    assert label(tmp_path).num_kept == 3
     assert counts["scored"] < BATCHES
     assert contents(tmp_path) == expected
 

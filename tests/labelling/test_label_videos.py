@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from evaluation_toys import NAMES, toy
@@ -100,6 +101,9 @@ class TestRows:
             np.testing.assert_allclose(rows[place]["features"], expected, rtol=1e-4, atol=1e-6)
             assert one.num_values == 4 + len(expected)
 
+    @pytest.mark.skipif(
+        keras.backend.backend() != "tensorflow", reason="the inference graph is TensorFlow's"
+    )
     def test_the_inference_graph_gives_the_same(self, tdn, records):
         read = RecordReader(ViewSpec(), tdn.clip_spec)
         clips = np.stack([read(records[place]).view(0) for place in (0, 2)])

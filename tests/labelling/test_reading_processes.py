@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import crashing_reader
 import numpy as np
 import pytest
@@ -37,6 +40,16 @@ class TestStandIn:
         finally:
             reading.close()
         assert len(starts.read_text().splitlines()) == 4
+
+    def test_what_hangs_does_not_hold_up_the_end(self, starts):
+        reading = ReadingProcesses(str(starts), 1, time_limit=600.0)
+        with ThreadPoolExecutor(1) as pool:
+            hanging = pool.submit(reading, Record("hang", None))
+            while not hanging.running():
+                time.sleep(0.01)
+            time.sleep(0.1)
+            reading.close()
+            assert isinstance(hanging.exception(timeout=30), EOFError | OSError)
 
     def test_one_that_does_not_start_ends_the_run(self, starts):
         with pytest.raises(OSError, match=r"does not start \(exit code 7\).*__main__"):
