@@ -122,20 +122,9 @@ def label_with_beam(
             for shard in range(plan.num_shards)
             if shard not in whole
         ]
-        with _explained():
-            pipeline = beam.Pipeline(options=pipeline_options)
-            _ = (
-                pipeline
-                | "Shards" >> beam.Create(tasks)
-                | "Videos" >> beam.FlatMap(ShardTask.keyed_records)
-                # Without it a worker would label all videos of the shards that it was given.
-                | "Spread" >> beam.Reshuffle()
-                | "Label videos" >> label
-                | "Shard of each" >> beam.MapTuple(_by_shard)
-                | "By shard" >> beam.GroupByKey()
-                | "Write" >> beam.Map(_write, str(folder.path), options)
-            )
-            pipeline.run().wait_until_finish()
+        if tasks:
+            with _explained():
+                _run(beam.Pipeline(options=pipeline_options), tasks, label, folder.path, options)
         whole = folder.whole_shards(plan)
         if len(whole) < plan.num_shards:
             raise ValueError(
@@ -166,6 +155,25 @@ class ShardTask:
         key = self.shard, self.name, len(self.records)
         for place, record in enumerate(self.records):
             yield (key, place), record
+
+
+def _run(
+    pipeline: Any, tasks: Sequence[ShardTask], label: Any, folder: Path, options: LabelOptions
+) -> None:
+    import apache_beam as beam
+
+    _ = (
+        pipeline
+        | "Shards" >> beam.Create(tasks)
+        | "Videos" >> beam.FlatMap(ShardTask.keyed_records)
+        # Without it a worker would label all videos of the shards that it was given.
+        | "Spread" >> beam.Reshuffle()
+        | "Label videos" >> label
+        | "Shard of each" >> beam.MapTuple(_by_shard)
+        | "By shard" >> beam.GroupByKey()
+        | "Write" >> beam.Map(_write, str(folder), options)
+    )
+    pipeline.run().wait_until_finish()
 
 
 def _by_shard(key: tuple[ShardKey, int], row: Row) -> tuple[ShardKey, tuple[int, Row]]:

@@ -42,20 +42,20 @@ def test_views_of_several_videos_share_batches(model):
 
 
 @pytest.fixture(scope="module")
-def preset(self, tdn, tmp_path_factory):
+def preset(tdn, tmp_path_factory):
     folder = tmp_path_factory.mktemp("preset") / "tdn"
     keras_tdn.pretrained.save_preset(tdn, folder, labels=tdn.labels)
     return folder
 
 
 @pytest.fixture(scope="module")
-def options(self):
+def options():
     views = ViewSpec(num_clips=2, clip_mode="random")
     return LabelOptions(top=2, features=True, views=views, videos_per_shard=3, seed=4)
 
 
 @pytest.fixture(scope="module")
-def expected(self, preset, records, options, tmp_path_factory):
+def expected(preset, records, options, tmp_path_factory):
     folder = tmp_path_factory.mktemp("expected")
     model = keras_tdn.pretrained.load_preset(str(preset))
     label_videos(model, records, folder, options, batch_size=4, progress=False)
@@ -66,12 +66,8 @@ def expected(self, preset, records, options, tmp_path_factory):
     importlib.util.find_spec("apache_beam") is None, reason="needs the extra keras-tdn[beam]"
 )
 class TestWithBeam:
-    @pytest.fixture
-    def beam(self):
-        return pytest.importorskip("apache_beam")
-
     def test_the_direct_runner_writes_the_same_files(
-        self, preset, records, options, expected, tmp_path
+        self, preset, records, options, expected, tmp_path, monkeypatch
     ):
         how = {"pipeline_options": RUNNER, "batch_size": 4}
         report = label_with_beam(str(preset), records, tmp_path, options, **how)
@@ -93,6 +89,9 @@ class TestWithBeam:
             (tmp_path / "labels-000001-of-000003.jsonl").unlink()
             assert again().num_kept == 4
             assert contents(tmp_path) == expected
+        monkeypatch.setattr("apache_beam.Pipeline", None)
+        assert label_with_beam(str(preset), records, tmp_path, options, **how).num_kept == 7
+        assert contents(tmp_path) == expected
 
     def test_it_finishes_a_run_that_was_killed(
         self, preset, records, options, expected, tmp_path, monkeypatch
@@ -111,8 +110,10 @@ class TestWithBeam:
         assert contents(tmp_path) == expected
 
     def test_a_transform_for_pipelines_of_ones_own(
-        self, beam, preset, records, options, expected, tmp_path
+        self, preset, records, options, expected, tmp_path
     ):
+        import apache_beam as beam
+
         from keras_tdn.labelling.beam_transform import LabelVideos
 
         (tmp_path / "expected").mkdir()

@@ -119,7 +119,7 @@ class TestRows:
     def test_views_are_averaged_as_evaluation_does(self, model, run, records, tmp_path):
         views = ViewSpec(2, 3, clip_mode="random")
         good = load_records([(records[place].path, 0) for place in (0, 3)], labels=NAMES)
-        scores = Evaluation(model, good, views, seed=5).scores(progress=False)
+        scores = Evaluation(model, good, views, seed=5, batch_size=4).scores(progress=False)
         for average in ("softmax", "logits"):
             options = LabelOptions(views=views, average=average, seed=5)
             run(good, tmp_path / average, options=options)
