@@ -6,7 +6,7 @@ from synthetic_videos import encode_video
 
 import keras_tdn
 from keras_tdn.cli import loading, main
-from keras_tdn.labelling import LabelOptions, label_videos, read_labels
+from keras_tdn.labelling import LabelOptions, LabelReport, label_videos, read_labels
 from keras_tdn.specs import ViewSpec
 
 
@@ -104,6 +104,37 @@ def test_errors(folder, tmp_path, capsys, options, message):
     assert main(command(folder, tmp_path / "out", *options)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "expected"),
+    [
+        (
+            ("--processes", "--time-limit", "9", "--graph-dtype", "bfloat16"),
+            "label_videos",
+            {"in_processes": True, "time_limit": 9.0, "num_workers": None, "batch_size": 8},
+        ),
+        (
+            ("--retry-failures", "--beam", "--runner=DirectRunner", "--streaming"),
+            "label_with_beam",
+            {"pipeline_options": ["--runner=DirectRunner", "--streaming"], "retry_failures": True},
+        ),
+    ],
+)
+def test_what_is_handed_on(folder, tmp_path, monkeypatch, options, name, expected):
+    calls = []
+
+    def label(model, videos, output, options, **how):
+        calls.append((model, videos, options, how))
+        return LabelReport(output, len(videos), 0, 1, (), 2.0)
+
+    monkeypatch.setattr(f"keras_tdn.labelling.{name}", label)
+    assert main(command(folder, tmp_path / "out", *options)) == 0
+    ((model, videos, given, how),) = calls
+    assert len(videos) == 4
+    assert expected.items() <= how.items()
+    assert given.graph_dtype == ("bfloat16" if name == "label_videos" else None)
+    assert (model() if name == "label_with_beam" else model) is MODELS["motion"]
 
 
 def test_a_list_that_is_not_there(folder, tmp_path, capsys):

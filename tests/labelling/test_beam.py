@@ -192,7 +192,7 @@ class TestWithBeam:
         reason=f"there is no folder bedfall in {VIDEOS}; KERAS_TDN_VIDEOS names others",
     )
     def test_real_videos(self, tmp_path):
-        """The 58 validation videos of a real list, with the model that comes with the package."""
+        """The 56 validation videos of a real list, with the model that comes with the package."""
         options = LabelOptions(videos_per_shard=20)
         records = load_records(VIDEOS / "bedfall" / "validate.txt")
         model = keras_tdn.pretrained.load_preset("motion")
