@@ -72,7 +72,8 @@ def test_a_list(folder, motion, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("videos  4, 4 of them labelled before\n")
     assert main(command(folder, tmp_path / "out")) == 2
     assert "was begun with top=2, not 5; features=True, not False" in capsys.readouterr().err
-    assert main(command(folder, tmp_path / "out", "--overwrite", "--retry-failures")) == 0
+    again = ("--features", "--batch-size", "2", "--overwrite", "--retry-failures")
+    assert main(command(folder, tmp_path / "out", *again)) == 0
     assert len(next(iter(read_labels(tmp_path / "out")))["labels"]) == 5
 
 
