@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from keras_tdn.labelling.costs import ArchiveCost, archive_cost
     from keras_tdn.labelling.labeller import Labeller
     from keras_tdn.labelling.options import LabelOptions
-    from keras_tdn.labelling.run import LabelReport, label_videos, read_labels
+    from keras_tdn.labelling.results import LabelReport, read_labels
+    from keras_tdn.labelling.run import label_videos
 
 __all__ = [
     "ArchiveCost",
@@ -27,12 +28,12 @@ __all__ = [
 _HOMES = {
     "ArchiveCost": "costs",
     "LabelOptions": "options",
-    "LabelReport": "run",
+    "LabelReport": "results",
     "Labeller": "labeller",
     "archive_cost": "costs",
     "label_videos": "run",
     "label_with_beam": "beam",
-    "read_labels": "run",
+    "read_labels": "results",
 }
 
 

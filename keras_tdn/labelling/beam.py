@@ -19,13 +19,14 @@ from keras_tdn.labelling.options import LabelOptions
 from keras_tdn.labelling.output_folder import LabelFolder
 from keras_tdn.labelling.plan import LabelPlan
 from keras_tdn.labelling.record_reading import check_not_packed
+from keras_tdn.labelling.results import LabelReport, make_report
 from keras_tdn.labelling.row_files import check_format
-from keras_tdn.labelling.run import FOLDER_VERB, LabelReport, make_report
+from keras_tdn.labelling.run import FOLDER_VERB
 from keras_tdn.prediction import Labels
 from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
-    from keras_tdn.labelling.beam_transform import ModelSource
+    from keras_tdn.labelling.beam_handler import ModelSource
 
 NEEDS_EXTRA = (
     'Labelling with Apache Beam needs its package: pip install "keras-tdn[beam]". Without it, '

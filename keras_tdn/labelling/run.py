@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from keras_tdn.data.decoding import Decoder
-from keras_tdn.data.failures import Failure
 from keras_tdn.data.packing.storage import locked
 from keras_tdn.data.records import RecordList
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.evaluation.batching import ViewBatch, view_batches
 from keras_tdn.evaluation.frame_reading import FrameReader
 from keras_tdn.evaluation.view_reading import VideoViews, ViewReader
-from keras_tdn.labelling.labeller import Labeller, Row
+from keras_tdn.labelling.labeller import Labeller
 from keras_tdn.labelling.listing import list_videos
 from keras_tdn.labelling.options import LabelOptions, check_positive
-from keras_tdn.labelling.output_folder import LabelFolder, LabelShard, load_index
+from keras_tdn.labelling.output_folder import LabelFolder
 from keras_tdn.labelling.plan import LabelPlan
 from keras_tdn.labelling.progress import LabelProgress
 from keras_tdn.labelling.reading_ahead import read_ahead
 from keras_tdn.labelling.reading_processes import ReadingOptions, ReadingProcesses
 from keras_tdn.labelling.record_reading import check_not_packed
-from keras_tdn.labelling.row_files import check_format, read_rows
+from keras_tdn.labelling.results import LabelReport, make_report
+from keras_tdn.labelling.row_files import check_format
 from keras_tdn.labelling.shard_making import ShardMaker
 from keras_tdn.prediction import Labels
 from keras_tdn.specs import ClipSpec
@@ -41,32 +40,6 @@ TIME_LIMIT = 300.0
 # One in the making while one waits and one is with the model.
 BATCHES_AHEAD = 1
 FOLDER_VERB = "writing labels"
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelReport:
-    """What a run of `label_videos` or `label_with_beam` did.
-
-    Args:
-        folder: Where the rows lie.
-        num_videos: Videos there are rows of, bad ones included.
-        num_kept: Those among them that an earlier run had labelled.
-        num_shards: Files of rows.
-        failures: Videos that cannot be read, with the reasons, in the order of the list.
-        seconds: How long the run took.
-    """
-
-    folder: str
-    num_videos: int
-    num_kept: int
-    num_shards: int
-    failures: tuple[Failure, ...]
-    seconds: float
-
-    @property
-    def videos_per_second(self) -> float:
-        """The rate of this run; 0 if there was nothing left to do."""
-        return (self.num_videos - self.num_kept) / max(self.seconds, 1e-9)
 
 
 def label_videos(
@@ -167,39 +140,6 @@ def label_videos(
             _label(maker, batches, labeller, bar, len(records))
         folder.finish(plan, [whole[shard] for shard in range(plan.num_shards)])
     return make_report(folder.path, plan, whole, num_kept, time.monotonic() - begun)
-
-
-def make_report(
-    folder: Path, plan: LabelPlan, shards: dict[int, LabelShard], num_kept: int, seconds: float
-) -> LabelReport:
-    """Sums up the shards of a labelling."""
-    failures = [failure for shard in sorted(shards) for failure in shards[shard].failures]
-    return LabelReport(
-        str(folder), len(plan.records), num_kept, plan.num_shards, tuple(failures), seconds
-    )
-
-
-def read_labels(folder: str | os.PathLike[str]) -> Iterator[Row]:
-    """The rows of a finished labelling, in the order of the list, one in memory at a time.
-
-    Args:
-        folder: What `label_videos` or `label_with_beam` was told to write to.
-
-    Returns:
-        An iterator of dicts with the columns as keys; vectors are float32 arrays.
-
-    Raises:
-        ValueError: if the folder is none of a labelling that is finished.
-        ImportError: if it is Parquet, and its package is not installed.
-
-    Example:
-
-    >>> [row["path"] for row in read_labels("labels") if row["error"]]
-    ['/videos/empty.mp4']
-    """
-    path = Path(folder)
-    names = [shard["name"] for shard in load_index(path)["shards"]]
-    return (row for name in names for row in read_rows(path / name))
 
 
 def _label(
