@@ -9,10 +9,12 @@ with quiet_start():
         datasets,
         evaluation,
         export,
+        labelling,
         labels,
         layers,
         pretrained,
         training,
+        watching,
     )
     from keras_tdn.models import TDNResNet, TDNResNet50, TDNResNet101
     from keras_tdn.prediction import Prediction, decode_predictions, predict_video
@@ -33,9 +35,11 @@ __all__ = [
     "decode_predictions",
     "evaluation",
     "export",
+    "labelling",
     "labels",
     "layers",
     "predict_video",
     "pretrained",
     "training",
+    "watching",
 ]

@@ -16,8 +16,9 @@ NO_LOGS = "3"
 
 
 def running_as_command() -> bool:
-    """Whether this process is `keras-tdn ...` or `python -m keras_tdn ...`."""
-    module_run = sys.orig_argv[1:3] == ["-m", MODULE]
+    """Whether this process is `keras-tdn ...`, `python -m keras_tdn ...` or a module of ours."""
+    option, module = [*sys.orig_argv[1:3], "", ""][:2]
+    module_run = option == "-m" and module.split(".")[0] == MODULE
     return module_run or pathlib.Path(sys.argv[0] if sys.argv else "").stem == COMMAND
 
 

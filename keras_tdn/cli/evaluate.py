@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from typing import Any
 
@@ -12,13 +11,12 @@ import keras
 
 from keras_tdn.cli import loading
 from keras_tdn.cli.check import add_list_arguments, load_list
+from keras_tdn.cli.views import add_view_arguments, views_of
 from keras_tdn.data.packing.index import INDEX_FILE
 from keras_tdn.data.records import RecordList
 from keras_tdn.labels import load_labels
-from keras_tdn.specs import CLIP_MODES, ViewSpec
+from keras_tdn.specs import ViewSpec
 
-VIEWS = re.compile(r"(\d+)x(\d+)")
-SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 ENSEMBLES = ("softmax", "clipped_logits")
 
 
@@ -38,33 +36,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="PRESET_OR_FILE",
         help=f"{loading.WEIGHTS_HELP}; several make an ensemble",
     )
-    parser.add_argument(
-        "--views",
-        default="1x1",
-        metavar="CLIPSxCROPS",
-        help="clips of each video times crops of each clip, 1, 3 or 10 (default: 1x1, the centre; "
-        "the paper's thirty views are 10x3)",
-    )
-    parser.add_argument(
-        "--clip-mode", choices=CLIP_MODES, default="uniform", help="(default: uniform)"
-    )
-    parser.add_argument(
-        "--always-across",
-        action="store_true",
-        help="take three crops side by side in portrait videos too, as the authors do, where they "
-        "coincide",
-    )
-    parser.add_argument(
-        "--crop-size",
-        metavar="PIXELS_OR_HxW",
-        help="(default: as published: the clip's own, and of three crops the short side)",
-    )
-    parser.add_argument(
-        "--average",
-        choices=("softmax", "logits"),
-        default="softmax",
-        help="what is averaged over views (default: softmax)",
-    )
+    add_view_arguments(parser)
     parser.add_argument(
         "--ensemble",
         choices=ENSEMBLES,
@@ -99,7 +71,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the main numbers and where the rest is."""
-    views = _views(args)
+    views = views_of(args)
     if args.ensemble and len(args.weights) == 1:
         raise ValueError(
             "--ensemble joins several models; pass more than one to --weights, or leave it out."
@@ -187,27 +159,3 @@ def _load_records(args: argparse.Namespace, model: keras.Model) -> RecordList:
     if args.labels is None and getattr(model, "labels", None) is not None:
         args = argparse.Namespace(**{**vars(args), "labels": list(model.labels)})
     return load_list(args, skip_missing=args.skip_missing)
-
-
-def _views(args: argparse.Namespace) -> ViewSpec:
-    match = VIEWS.fullmatch(args.views)
-    if match is None:
-        raise ValueError(
-            f"--views is CLIPSxCROPS, such as 1x1, 1x3 or 10x3. Received: {args.views!r}"
-        )
-    size = None
-    if args.crop_size is not None:
-        sides = SIZE.fullmatch(args.crop_size)
-        if sides is None:
-            raise ValueError(
-                "--crop-size is a number of pixels, or HEIGHTxWIDTH such as 256x256. "
-                f"Received: {args.crop_size!r}"
-            )
-        size = int(sides[1]), int(sides[2] or sides[1])
-    return ViewSpec(
-        num_clips=int(match[1]),
-        num_crops=int(match[2]),
-        clip_mode=args.clip_mode,
-        always_across=args.always_across,
-        crop_size=size,
-    )

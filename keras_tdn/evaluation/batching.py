@@ -75,9 +75,7 @@ def view_batches(
             return read(row)
         except Exception as error:
             # One bad video must not end an evaluation, whatever it is; the reason says what it was.
-            return (
-                str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            )
+            return reason_of(error)
 
     def next_video() -> VideoViews | str:
         while len(waiting) < num_ahead:
@@ -106,3 +104,8 @@ def view_batches(
             yield ViewBatch(clips, present, bad)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def reason_of(error: Exception) -> str:
+    """Why a video cannot be read, in words."""
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"

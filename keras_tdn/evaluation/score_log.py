@@ -25,6 +25,7 @@ TITLE = b"keras_tdn score log 1\n"
 # Number of the first view, views, bytes of failures, checksum of all that follows and of these.
 ENTRY = struct.Struct("<QIII")
 SCORE_BYTES = 4
+GO_ON = "go on with resume=True (on the command line --resume)"
 
 
 class ScoreLog:
@@ -44,6 +45,7 @@ class ScoreLog:
         num_views: Views in all.
         classes: Scores per view.
         resume: Whether to go on with a file that is there.
+        go_on: How a user goes on after a full disk, for the error that tells of it.
 
     Raises:
         ValueError: if the file belongs to something else, is no such log, or is in use.
@@ -56,6 +58,7 @@ class ScoreLog:
         num_views: int,
         classes: int,
         resume: bool = False,
+        go_on: str = GO_ON,
     ) -> None:
         self.path = path
         self.scores = np.full((num_views, classes), np.nan, np.float32)
@@ -63,12 +66,13 @@ class ScoreLog:
         self.failures: dict[int, str] = {}
         self._identity = identity
         self._resume = resume
+        self._go_on = go_on
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> ScoreLog:
         if self.path is None:
             return self
-        with explained(self.path):
+        with explained(self.path, self._go_on):
             if not (self._resume and self.path.exists()):
                 self._begin(self.path)
             self._file = open(self.path, "r+b")
@@ -107,7 +111,7 @@ class ScoreLog:
             content = told + np.ascontiguousarray(scores, "<f4").tobytes()
             numbers = (first, len(scores), len(told))
             entry = ENTRY.pack(*numbers, _checksum(numbers, content)) + content
-            with explained(self.path):
+            with explained(self.path, self._go_on):
                 self._file.write(entry)
                 self._file.flush()
                 os.fsync(self._file.fileno())
@@ -202,7 +206,7 @@ def lock_log(file: BinaryIO, path: Path, doing: str) -> None:
 
 
 @contextlib.contextmanager
-def explained(path: Path | None) -> Iterator[None]:
+def explained(path: Path | None, go_on: str = GO_ON) -> Iterator[None]:
     """Adds to errors of writing what is left to do."""
     try:
         yield
@@ -210,5 +214,5 @@ def explained(path: Path | None) -> Iterator[None]:
         raise OSError(
             error.errno,
             f"{error.strerror}; {str(path)!r} cannot be written. The scores so far are safe: make "
-            "room and go on with resume=True (on the command line --resume)",
+            f"room and {go_on}",
         ) from error

@@ -69,7 +69,9 @@ class Scorer:
             ValueError: if a score is not finite, or probabilities are none.
         """
         inputs = model_inputs(self.model, clips, self.clip_spec)
-        scores = np.asarray(self._scoring_model.predict_on_batch(inputs), np.float32)
+        return self._checked(np.asarray(self._scoring_model.predict_on_batch(inputs), np.float32))
+
+    def _checked(self, scores: np.ndarray) -> np.ndarray:
         if not np.isfinite(scores).all():
             raise ValueError(
                 f"The model {self.model.name!r} gives scores that are not finite. Check its "

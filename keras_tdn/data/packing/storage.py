@@ -35,8 +35,12 @@ def write_whole(path: Path, content: bytes, temporary: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, doing: str = "packing") -> Iterator[None]:
     """Holds a folder for one process; the system lets go of it however the process ends.
+
+    Args:
+        folder: The folder.
+        doing: What is done to it, for the error.
 
     Raises:
         ValueError: if another process holds it.
@@ -50,11 +54,11 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ValueError(
-                f"Another process is packing into {str(folder)!r}. Wait for it, or choose another "
+                f"Another process is {doing} into {str(folder)!r}. Wait for it, or choose another "
                 "folder."
             ) from error
         except OSError:
-            # Some network drives cannot lock; packing works there without.
+            # Some network drives cannot lock; it works there without.
             pass
         yield
     finally:

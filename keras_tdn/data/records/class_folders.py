@@ -38,7 +38,9 @@ def read_class_folders(path: Path, split: str | None) -> Listing:
             f"A folder of videos has a folder per class, but {str(path)!r} has none. Sort the "
             "videos into folders called like their classes, or pass a list."
         )
-    rows = [Row(repr(video), (video,), name) for name in folders for video in _videos(path, name)]
+    rows = [
+        Row(repr(video), (video,), name) for name in folders for video in videos_below(path, name)
+    ]
     return Listing(rows, tuple(folders), path)
 
 
@@ -49,7 +51,8 @@ def _folders(path: Path) -> list[str]:
         )
 
 
-def _videos(root: Path, folder: str) -> Iterator[str]:
+def videos_below(root: Path, folder: str) -> Iterator[str]:
+    """Videos and folders of images in a folder and those in it, by name; paths start at `root`."""
     with os.scandir(root / folder) as entries:
         found = sorted(
             (entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")
@@ -62,7 +65,7 @@ def _videos(root: Path, folder: str) -> Iterator[str]:
         elif _has_images(root / path):
             yield path
         else:
-            yield from _videos(root, path)
+            yield from videos_below(root, path)
 
 
 def _has_images(path: Path) -> bool:

@@ -1,0 +1,190 @@
+"""`keras-tdn label`: labels, scores and features of many videos."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from keras_tdn.cli import loading
+from keras_tdn.cli.check import add_list_arguments
+from keras_tdn.cli.views import add_view_arguments, views_of
+from keras_tdn.labels import load_labels
+
+if TYPE_CHECKING:
+    from keras_tdn.labelling import LabelReport
+
+FORMATS = ("jsonl", "parquet")
+MAX_FAILURES_SHOWN = 10
+# What `loading.load_model` looks at.
+MODEL_ARGUMENTS = ("weights", "model", "segments", "classes")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds this command to the parser of `keras-tdn`."""
+    parser = subparsers.add_parser(
+        "label",
+        help="label all videos of a list or a folder",
+        description="Writes a row for every video: its top classes, their scores and, if asked "
+        "for, its features; or why it cannot be read. A run that was stopped, however it was, goes "
+        "on when the same command is given again.",
+    )
+    add_list_arguments(parser)
+    parser.add_argument("output", metavar="OUT", help="folder for the rows")
+    parser.add_argument(
+        "--weights", required=True, metavar="PRESET_OR_FILE", help=loading.WEIGHTS_HELP
+    )
+    rows = parser.add_argument_group("rows")
+    rows.add_argument(
+        "--output-format",
+        choices=FORMATS,
+        default="jsonl",
+        help="JSON lines, or Parquet, which needs the extra [parquet] (default: jsonl)",
+    )
+    rows.add_argument(
+        "--top", type=int, default=5, metavar="N", help="classes to name (default: 5)"
+    )
+    rows.add_argument("--features", action="store_true", help="write the pooled features too")
+    rows.add_argument(
+        "--videos-per-file", type=int, default=1000, metavar="N", help="(default: 1000)"
+    )
+    add_view_arguments(parser)
+    parser.add_argument(
+        "--graph-dtype",
+        choices=("float32", "bfloat16"),
+        help="run the inference graph of `keras-tdn export` in that precision, which is faster on "
+        "processors (default: the Keras model as it is)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    parser.add_argument(
+        "--batch-size", type=int, default=8, metavar="N", help="views scored at once (default: 8)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="videos read side by side (default: one per processor, at most 8)",
+    )
+    parser.add_argument(
+        "--processes",
+        action="store_true",
+        help="read each in a process of its own, which a bad file may crash or hang",
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help="that one video may take with --processes (default: 300)",
+    )
+    again = parser.add_argument_group("what is there already")
+    again.add_argument(
+        "--retry-failures", action="store_true", help="try videos again that failed before"
+    )
+    again.add_argument(
+        "--overwrite", action="store_true", help="begin anew in a folder begun otherwise"
+    )
+    loading.add_bare_weights_arguments(parser)
+    parser.add_argument(
+        "--beam",
+        nargs=argparse.REMAINDER,
+        metavar="OPTION",
+        help="run as an Apache Beam pipeline with these options, the last of all: --beam "
+        "--runner=FlinkRunner ... (needs the extra [beam])",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Labels `args.list` into `args.output` and prints what was done."""
+    views = views_of(args)
+    if args.time_limit is not None and not args.processes:
+        raise ValueError("--time-limit is for --processes: a thread cannot be ended. Pass both.")
+    # They compute with TensorFlow, which other commands do without.
+    from keras_tdn.labelling import LabelOptions
+    from keras_tdn.labelling.listing import list_videos
+    from keras_tdn.labelling.row_files import check_format
+
+    options = LabelOptions(
+        top=args.top,
+        features=args.features,
+        views=views,
+        average=args.average,
+        format=args.output_format,
+        videos_per_shard=args.videos_per_file,
+        seed=args.seed,
+        graph_dtype=args.graph_dtype,
+    )
+    check_format(options.format)
+    videos = list_videos(
+        args.list, format=args.format, root=args.root, split=args.split, fold=args.fold
+    )
+    names = None if args.labels is None else load_labels(args.labels)
+    label = _label_here if args.beam is None else _label_with_beam
+    report = label(
+        args,
+        names,
+        videos,
+        options,
+        {
+            "labels": names,
+            "batch_size": args.batch_size,
+            "overwrite": args.overwrite,
+            "retry_failures": args.retry_failures,
+        },
+    )
+    sys.stdout.write("\n".join(_report_lines(report)) + "\n")
+    return 0
+
+
+def _label_here(
+    args: argparse.Namespace, names: Any, videos: Any, options: Any, how: dict[str, Any]
+) -> LabelReport:
+    from keras_tdn.labelling import label_videos
+
+    if args.time_limit is not None:
+        how["time_limit"] = args.time_limit
+    model = loading.load_model(args, names)
+    return label_videos(
+        model,
+        videos,
+        args.output,
+        options,
+        num_workers=args.workers,
+        in_processes=args.processes,
+        **how,
+    )
+
+
+def _label_with_beam(
+    args: argparse.Namespace, names: Any, videos: Any, options: Any, how: dict[str, Any]
+) -> LabelReport:
+    from keras_tdn.labelling import label_with_beam
+
+    if args.workers is not None or args.processes:
+        raise ValueError(
+            "--workers and --processes are for labelling without --beam, whose options say it."
+        )
+    arguments = {name: getattr(args, name) for name in MODEL_ARGUMENTS}
+    if os.path.exists(args.weights):
+        arguments["weights"] = os.path.abspath(args.weights)
+    load = functools.partial(loading.load_model, argparse.Namespace(**arguments), names)
+    return label_with_beam(load, videos, args.output, options, pipeline_options=args.beam, **how)
+
+
+def _report_lines(report: LabelReport) -> list[str]:
+    kept = f", {report.num_kept} of them labelled before" if report.num_kept else ""
+    lines = [
+        f"videos  {report.num_videos}{kept}",
+        f"files   {report.num_shards}",
+        f"time    {report.seconds:.1f} s, {report.videos_per_second:.3g} videos/s",
+        f"Wrote {report.folder}",
+    ]
+    if report.failures:
+        lines.append(f"Cannot be read: {len(report.failures)} videos (failures.jsonl lists all)")
+        lines += [
+            f"  {' '.join(failure.reason.split())}"
+            for failure in report.failures[:MAX_FAILURES_SHOWN]
+        ]
+    return lines

@@ -1,0 +1,207 @@
+"""Labelling as an Apache Beam pipeline, for archives that outgrow one machine."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_tdn.data.packing.storage import locked
+from keras_tdn.data.records import Record, RecordList
+from keras_tdn.data.records.load import RecordSource
+from keras_tdn.labelling.labeller import Row
+from keras_tdn.labelling.listing import list_videos
+from keras_tdn.labelling.options import LabelOptions
+from keras_tdn.labelling.output_folder import LabelFolder
+from keras_tdn.labelling.plan import LabelPlan
+from keras_tdn.labelling.record_reading import check_not_packed
+from keras_tdn.labelling.results import LabelReport, make_report
+from keras_tdn.labelling.row_files import check_format
+from keras_tdn.labelling.run import FOLDER_VERB
+from keras_tdn.prediction import Labels
+from keras_tdn.specs import ClipSpec
+
+if TYPE_CHECKING:
+    from keras_tdn.labelling.beam_handler import ModelSource
+
+NEEDS_EXTRA = (
+    'Labelling with Apache Beam needs its package: pip install "keras-tdn[beam]". Without it, '
+    "`label_videos` uses this machine."
+)
+
+# Number, file name and videos of a shard.
+ShardKey = tuple[int, str, int]
+
+
+def label_with_beam(
+    model: ModelSource,
+    videos: RecordList | RecordSource,
+    output: str | os.PathLike[str],
+    options: LabelOptions = LabelOptions(),  # noqa: B008
+    *,
+    pipeline_options: Sequence[str] | Any = (),
+    labels: Labels | None = None,
+    clip_spec: ClipSpec | None = None,
+    from_logits: bool | None = None,
+    batch_size: int = 8,
+    decoder: str = "pyav",
+    overwrite: bool = False,
+    retry_failures: bool = False,
+) -> LabelReport:
+    """Labels videos as `label_videos` does, on the machines of an Apache Beam runner.
+
+    Use it for archives that outgrow one machine. The files are the same, and a run of either can be
+    finished by the other: shards that are whole are kept, others are labelled again from their
+    first video. The videos, the model and the output must lie where all workers and this process
+    find them under the same paths. For lists elsewhere, and rows to elsewhere, build a pipeline of
+    your own with `keras_tdn.labelling.beam_transform.LabelVideos`.
+
+    Needs the extra `keras-tdn[beam]`, on the workers too.
+
+    Args:
+        model: A preset (a folder, a name or `hf://organisation/name`) or a `.keras` file that all
+            workers can load, or a function without arguments that gives the model there.
+        videos: As `label_videos` takes it, like all that follow but the next. Not packed records.
+        output: Folder for the rows.
+        options: What rows say, and in what files they are.
+        pipeline_options: Beam's, as on a command line (`["--runner=FlinkRunner", ...]`), or its
+            `PipelineOptions`. By default this machine does the work.
+        labels: Class names.
+        clip_spec: How clips are cut.
+        from_logits: Whether the model's scores are logits.
+        batch_size: Views scored at once.
+        decoder: Name of the decoder.
+        overwrite: Whether to begin anew in a folder that was begun otherwise.
+        retry_failures: Whether to label shards again in which videos could not be read.
+
+    Returns:
+        A `LabelReport`.
+
+    Raises:
+        ImportError: if Apache Beam is not installed.
+        ValueError: as `label_videos` does, or if the pipeline fails; what is finished stays.
+
+    Example:
+
+    >>> report = label_with_beam(
+    ...     "/shared/my_preset", "archive.txt", "/shared/labels", pipeline_options=["--runner=..."]
+    ... )
+    """
+    try:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise ImportError(NEEDS_EXTRA) from error
+    from keras_tdn.labelling.beam_transform import LabelVideos
+
+    begun = time.monotonic()
+    check_format(options.format)
+    records = list_videos(videos)
+    check_not_packed(records)
+    label = LabelVideos(
+        model,
+        options,
+        labels=labels,
+        clip_spec=clip_spec,
+        from_logits=from_logits,
+        batch_size=batch_size,
+        decoder=decoder,
+    )
+    plan = LabelPlan(records, options, {**label.identity, "decoder": decoder})
+    folder = LabelFolder(Path(output).absolute())
+    if not isinstance(pipeline_options, PipelineOptions):
+        pipeline_options = PipelineOptions(list(pipeline_options))
+    with locked(folder.path, FOLDER_VERB):
+        whole = folder.begin(plan, overwrite, retry_failures)
+        num_kept = sum(made.num_videos for made in whole.values())
+        tasks = [
+            ShardTask(shard, plan.name_of(shard), tuple(plan.records_of(shard)))
+            for shard in range(plan.num_shards)
+            if shard not in whole
+        ]
+        if tasks:
+            with _explained():
+                _run(beam.Pipeline(options=pipeline_options), tasks, label, folder.path, options)
+        whole = folder.whole_shards(plan)
+        if len(whole) < plan.num_shards:
+            raise ValueError(
+                f"The Beam pipeline has run, but {plan.num_shards - len(whole)} of "
+                f"{plan.num_shards} shards are not in {str(folder.path)!r}. That folder must be "
+                "one that all workers and this process share."
+            )
+        folder.finish(plan, [whole[shard] for shard in range(plan.num_shards)])
+    return make_report(folder.path, plan, whole, num_kept, time.monotonic() - begun)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardTask:
+    """A shard to make.
+
+    Args:
+        shard: Its number.
+        name: Its file name.
+        records: Its videos, in order.
+    """
+
+    shard: int
+    name: str
+    records: tuple[Record, ...]
+
+    def keyed_records(self) -> Iterator[tuple[tuple[ShardKey, int], Record]]:
+        """Its videos, each with what puts rows together again: the shard, and its place there."""
+        key = self.shard, self.name, len(self.records)
+        for place, record in enumerate(self.records):
+            yield (key, place), record
+
+
+def _run(
+    pipeline: Any, tasks: Sequence[ShardTask], label: Any, folder: Path, options: LabelOptions
+) -> None:
+    import apache_beam as beam
+
+    _ = (
+        pipeline
+        | "Shards" >> beam.Create(tasks)
+        | "Videos" >> beam.FlatMap(ShardTask.keyed_records)
+        # Without it a worker would label all videos of the shards that it was given.
+        | "Spread" >> beam.Reshuffle()
+        | "Label videos" >> label
+        | "Shard of each" >> beam.MapTuple(_by_shard)
+        | "By shard" >> beam.GroupByKey()
+        | "Write" >> beam.Map(_write, str(folder), options)
+    )
+    pipeline.run().wait_until_finish()
+
+
+def _by_shard(key: tuple[ShardKey, int], row: Row) -> tuple[ShardKey, tuple[int, Row]]:
+    shard, place = key
+    return shard, (place, row)
+
+
+def _write(
+    shard_rows: tuple[ShardKey, Iterable[tuple[int, Row]]], folder: str, options: LabelOptions
+) -> None:
+    (shard, name, count), found = shard_rows
+    rows = dict(found)
+    if sorted(rows) != list(range(count)):
+        raise ValueError(
+            f"The runner gave {len(rows)} rows for the {count} videos of the shard {name!r}."
+        )
+    ordered = [rows[place] for place in range(count)]
+    LabelFolder(Path(folder)).write_shard(shard, name, ordered, options)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # Runners raise all sorts of errors for what went wrong on a worker.
+        raise ValueError(
+            f"The Beam pipeline failed: {error}. Shards that are finished stay; mend the cause and "
+            "run the same again."
+        ) from error

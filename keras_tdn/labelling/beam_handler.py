@@ -1,0 +1,130 @@
+"""TDN as a model handler of Apache Beam's `RunInference`.
+
+This module needs the extra `keras-tdn[beam]`; nothing else in the package imports it at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+from apache_beam.ml.inference.base import ModelHandler
+
+from keras_tdn.evaluation.scoring import model_sha256
+from keras_tdn.evaluation.view_reading import VideoViews
+from keras_tdn.labelling.labeller import Labeller, Row
+from keras_tdn.labelling.options import LabelOptions, check_positive
+from keras_tdn.prediction import Labels
+from keras_tdn.specs import ClipSpec
+
+ModelSource = str | os.PathLike[str] | Callable[[], keras.Model]
+
+MODEL_SUFFIX = ".keras"
+METRICS = "keras_tdn"
+
+
+class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
+    """Gives the labels, scores and features of videos whose views have been read.
+
+    Use it in `RunInference` where `LabelVideos` does not fit. Each worker process loads the model
+    once; views of several videos are scored in batches of one size.
+
+    Args:
+        load: Gives the model; called on the workers.
+        options: What is told of a video.
+        labels: Class names, as in `decode_predictions`. `None` takes the model's own.
+        clip_spec: How clips are cut. `None` takes the model's own.
+        from_logits: Whether the model's scores are logits; by default its last layer tells.
+        batch_size: Views scored at once.
+        weights_sha256: What `model_sha256` of the model has to be; a worker that loads another
+            refuses.
+        **kwargs: Other arguments of Beam's `ModelHandler`, such as `model_copies`.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], keras.Model],
+        options: LabelOptions = LabelOptions(),  # noqa: B008
+        *,
+        labels: Labels | None = None,
+        clip_spec: ClipSpec | None = None,
+        from_logits: bool | None = None,
+        batch_size: int = 8,
+        weights_sha256: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_positive("batch_size", batch_size)
+        num_videos = max(1, batch_size // options.views.num_views)
+        super().__init__(
+            **{"min_batch_size": num_videos, "max_batch_size": num_videos, **kwargs},
+        )
+        self._load = load
+        self._options = options
+        self._how: dict[str, Any] = {
+            "labels": labels,
+            "clip_spec": clip_spec,
+            "from_logits": from_logits,
+        }
+        self._batch_size = batch_size
+        self._weights_sha256 = weights_sha256
+
+    def load_model(self) -> Labeller:
+        """The model, ready to label."""
+        model = self._load()
+        if self._weights_sha256 is not None and model_sha256(model) != self._weights_sha256:
+            raise ValueError(
+                f"A worker has loaded another model {model.name!r} than the pipeline was begun "
+                "with. The weights must be the same file, or the same revision, on all machines."
+            )
+        return Labeller(model, self._options, **self._how)
+
+    def run_inference(
+        self,
+        batch: Sequence[VideoViews],
+        model: Labeller,
+        inference_args: dict[str, Any] | None = None,
+    ) -> Iterable[Row]:
+        """For each video the columns of its row that the model gives."""
+        videos = model.values_of_videos(batch, self._batch_size)
+        return [model.prediction(values) for values in videos]
+
+    def get_num_bytes(self, batch: Sequence[VideoViews]) -> int:
+        """Bytes of pixels."""
+        return sum(video.crops.nbytes for video in batch)
+
+    def get_metrics_namespace(self) -> str:
+        """Where Beam's metrics of inference are found."""
+        return METRICS
+
+
+class _Load:
+    """Loads a model by its name or path; it can be sent to a worker."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def __call__(self) -> keras.Model:
+        from keras_tdn.pretrained import load_preset
+
+        if self._source.endswith(MODEL_SUFFIX):
+            return keras.saving.load_model(self._source, compile=False)
+        return load_preset(self._source)
+
+
+def loader_of(model: ModelSource) -> Callable[[], keras.Model]:
+    """What gives the model on a worker.
+
+    Raises:
+        ValueError: if it is a model itself, or nothing that names one.
+    """
+    if isinstance(model, str | os.PathLike):
+        path = os.fspath(model)
+        return _Load(os.path.abspath(path) if os.path.exists(path) else path)
+    if isinstance(model, keras.Model) or not callable(model):
+        raise ValueError(
+            "Workers load the model themselves: pass a preset, a .keras file, or a function that "
+            f"gives the model. Received: {type(model).__name__}"
+        )
+    return model

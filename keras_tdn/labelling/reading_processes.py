@@ -1,0 +1,194 @@
+"""Videos read in processes of their own, which a bad one may crash or hang."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import multiprocessing
+import queue
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from keras_tdn.data.records import Record
+from keras_tdn.evaluation.batching import reason_of
+from keras_tdn.evaluation.view_reading import VideoViews
+from keras_tdn.labelling.record_reading import RecordReader
+from keras_tdn.specs import ClipSpec, ViewSpec
+
+# A process that runs TensorFlow must not be forked.
+START_METHOD = "spawn"
+# Loading TensorFlow on a busy machine takes long.
+START_SECONDS = 180.0
+# A process may be ended for want of memory; that it was the video's fault, the second one tells.
+DEATHS_PER_VIDEO = 2
+# For one that is ending by itself, as all do when the connection ends.
+GRACE_SECONDS = 0.2
+READY = "ready"
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadingOptions:
+    """What a process needs to know to read any record: as `RecordReader` takes it."""
+
+    views: ViewSpec
+    clip_spec: ClipSpec
+    seed: int = 0
+    decoder: str = "pyav"
+
+
+class ReadingProcesses:
+    """Reads views in processes; called by as many threads as there are processes.
+
+    Use it in place of threads alone where an archive may hold files that crash or hang a decoder,
+    or where more processors decode than Python's lock lets threads use. A video that ends its
+    process twice, or takes too long, is bad, and the next one gets a new process.
+
+    A script needs `if __name__ == "__main__":` around what starts them.
+
+    Args:
+        options: What is read of each record.
+        num_processes: How many; each takes some hundreds of megabytes for TensorFlow.
+        time_limit: Seconds that one video may take.
+
+    Raises:
+        ValueError: if `time_limit` is not above 0.
+        OSError: if they do not start.
+    """
+
+    def __init__(self, options: ReadingOptions, num_processes: int, time_limit: float) -> None:
+        is_number = isinstance(time_limit, int | float) and not isinstance(time_limit, bool)
+        if not is_number or not time_limit > 0:
+            raise ValueError(
+                f"`time_limit` is in seconds, above 0. Received: time_limit={time_limit!r}"
+            )
+        self._time_limit = time_limit
+        self._closed = False
+        self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._processes = [_Process(options) for _ in range(num_processes)]
+        try:
+            for process in self._processes:
+                process.wait_until_ready()
+                self._idle.put(process)
+        except OSError:
+            self.close()
+            raise
+
+    def __call__(self, record: Record) -> VideoViews:
+        """The views of a record.
+
+        Raises:
+            ValueError: if it cannot be read, or it crashes or hangs the decoder.
+        """
+        process = self._idle.get()
+        try:
+            for _ in range(DEATHS_PER_VIDEO):
+                try:
+                    return process.ask(record, self._time_limit)
+                except (EOFError, ConnectionError):
+                    if self._closed:
+                        raise
+                    code = process.restart()
+                except TimeoutError:
+                    process.restart()
+                    raise ValueError(
+                        f"Reading {record.path!r} takes longer than {self._time_limit:g} seconds, "
+                        "or never ends."
+                    ) from None
+            raise ValueError(
+                f"Reading {record.path!r} crashes the decoder: {DEATHS_PER_VIDEO} processes ended "
+                f"with exit code {code} at it."
+            )
+        finally:
+            self._idle.put(process)
+
+    def close(self) -> None:
+        """Ends all processes, wherever they are; threads that wait for them get an error."""
+        self._closed = True
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.end()
+
+
+class _Process:
+    """One that reads, and another in its place when it has died."""
+
+    def __init__(self, options: ReadingOptions) -> None:
+        self._options = options
+        self._context: Any = multiprocessing.get_context(START_METHOD)
+        self._start()
+
+    def ask(self, record: Record, time_limit: float) -> VideoViews:
+        self._connection.send(record)
+        if not self._connection.poll(time_limit):
+            raise TimeoutError
+        answer = self._connection.recv()
+        if isinstance(answer, str):
+            raise ValueError(answer)
+        shape, positions = answer
+        # As raw bytes: pickling would copy them once more.
+        crops = np.frombuffer(self._connection.recv_bytes(), np.uint8).reshape(shape)
+        return VideoViews(crops, positions)
+
+    def wait_until_ready(self) -> None:
+        with contextlib.suppress(EOFError, ConnectionError):
+            if self._connection.poll(START_SECONDS) and self._connection.recv() == READY:
+                return
+        code = self.end()
+        raise OSError(
+            f"A process that reads videos does not start (exit code {code}). A script that labels "
+            "videos in processes needs `if __name__ == '__main__':` around the call, because each "
+            "process imports the script."
+        )
+
+    def restart(self) -> int | None:
+        """How the old one ended."""
+        code = self.end()
+        self._start()
+        self.wait_until_ready()
+        return code
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def end(self) -> int | None:
+        # One that is at its end already keeps its own exit code.
+        self._connection.close()
+        self._process.join(GRACE_SECONDS)
+        self._process.kill()
+        self._process.join()
+        return self._process.exitcode
+
+    def _start(self) -> None:
+        ours, theirs = self._context.Pipe()
+        self._process = self._context.Process(
+            target=_serve, args=(self._options, theirs), daemon=True
+        )
+        self._process.start()
+        # Only with the process's end in the process alone does its death end the connection.
+        theirs.close()
+        self._connection: Connection = ours
+
+
+def _serve(options: ReadingOptions, connection: Connection) -> None:
+    """A process's life: records until the connection ends, as it does when the parent is killed."""
+    import tensorflow as tf
+
+    # Nothing here is for a GPU, whose memory a process would take.
+    tf.config.set_visible_devices([], "GPU")
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    read = RecordReader(options.views, options.clip_spec, options.seed, options.decoder)
+    with contextlib.suppress(EOFError, OSError):
+        connection.send(READY)
+        while True:
+            record = connection.recv()
+            try:
+                video = read(record)
+            except Exception as error:
+                connection.send(reason_of(error))
+                continue
+            connection.send((video.crops.shape, video.positions))
+            connection.send_bytes(np.ascontiguousarray(video.crops).data.cast("B"))

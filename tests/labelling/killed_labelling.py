@@ -1,0 +1,43 @@
+"""Labellings that are killed so many seconds after they have begun a batch, if told to be."""
+
+import time
+
+import keras
+import tensorflow  # noqa: F401
+from evaluation_toys import toy
+from forked_runs import die_after, serve
+
+from keras_tdn.labelling import Labeller, LabelOptions, label_videos
+from keras_tdn.specs import ViewSpec
+
+# As a real model, the toy takes most of the time of a run.
+SECONDS_PER_BATCH = 0.05
+
+
+def child(paths, output, batch=None, delay=0.0):
+    values = Labeller.values
+    count = 0
+
+    def slowly(self, clips):
+        nonlocal count
+        count += 1
+        if count == batch:
+            die_after(delay)
+        time.sleep(SECONDS_PER_BATCH)
+        return values(self, clips)
+
+    Labeller.values = slowly
+    keras.utils.set_random_seed(0)
+    label_videos(
+        toy(),
+        paths,
+        output,
+        LabelOptions(views=ViewSpec(num_clips=4), videos_per_shard=2),
+        progress=False,
+        batch_size=2,
+        num_workers=2,
+    )
+
+
+if __name__ == "__main__":
+    serve(child)

@@ -1,0 +1,256 @@
+import contextlib
+import os
+import resource
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluation_toys import toy
+from forked_runs import ForkedRuns
+from labelling_rows import contents
+
+from keras_tdn.data.packing.storage import locked
+from keras_tdn.data.records import load_records
+from keras_tdn.labelling import Labeller, LabelOptions, label_videos, read_labels
+from keras_tdn.labelling.reading_ahead import read_ahead
+from keras_tdn.labelling.shard_making import ShardMaker
+from keras_tdn.specs import ClipSpec, ViewSpec
+
+# 7 videos of 4 views in shards of 3 videos: 28 views in 7 batches, which go across shards.
+OPTIONS = LabelOptions(top=2, views=ViewSpec(num_clips=4), videos_per_shard=3)
+BATCH_SIZE = 5
+# As killed_labelling.py has them.
+KILLED = LabelOptions(views=ViewSpec(num_clips=4), videos_per_shard=2)
+# Of six batches, all of which have views of videos that can be read.
+BATCHES = 6
+NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "2"))
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.fixture
+def label(run, records):
+    def label(folder, **how):
+        return run(records, folder, **{"options": OPTIONS, "batch_size": BATCH_SIZE, **how})
+
+    return label
+
+
+@pytest.fixture
+def stop_after(monkeypatch):
+    """Lets so many batches be scored, then raises; counts those that were."""
+    values = Labeller.values
+    counts = {"scored": 0, "limit": None}
+
+    def counted(self, clips):
+        if counts["scored"] == counts["limit"]:
+            raise StoppedError
+        counts["scored"] += 1
+        return values(self, clips)
+
+    monkeypatch.setattr(Labeller, "values", counted)
+
+    def set_limit(limit):
+        counts["limit"], counts["scored"] = limit, 0
+        return counts
+
+    return set_limit
+
+
+@pytest.fixture(scope="module")
+def expected(run, records, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("expected")
+    run(records, folder, options=OPTIONS, batch_size=BATCH_SIZE)
+    return contents(folder)
+
+
+def test_what_is_stopped_goes_on(label, expected, stop_after, tmp_path):
+    done = 0
+    for limit in (1, 2, 1):
+        counts = stop_after(limit)
+        with pytest.raises(StoppedError):
+            label(tmp_path)
+        done += counts["scored"]
+        with pytest.raises(ValueError, match="is not finished; label the same list again"):
+            read_labels(tmp_path)
+    counts = stop_after(None)
+    report = label(tmp_path, batch_size=BATCH_SIZE, num_workers=1)
+    assert done + counts["scored"] == BATCHES
+    assert report.num_kept >= 4
+    assert contents(tmp_path) == expected
+    # Once more there is nothing left to do.
+    counts = stop_after(0)
+    report = label(tmp_path)
+    assert (report.num_kept, report.videos_per_second) == (7, 0)
+    assert contents(tmp_path) == expected
+
+
+def test_killed_between_log_and_shard(label, expected, stop_after, monkeypatch, tmp_path):
+    finish = ShardMaker._finish
+    monkeypatch.setattr(ShardMaker, "_finish", lambda *_: (_ for _ in ()).throw(StoppedError))
+    with pytest.raises(StoppedError):
+        label(tmp_path)
+    assert not list(tmp_path.glob("labels-*"))
+    monkeypatch.setattr(ShardMaker, "_finish", finish)
+    counts = stop_after(None)
+    assert label(tmp_path).num_kept == 3
+    assert counts["scored"] < BATCHES
+    assert contents(tmp_path) == expected
+
+
+def test_what_is_damaged_is_made_again(label, expected, stop_after, tmp_path):
+    label(tmp_path)
+    shard = tmp_path / "labels-000001-of-000003.jsonl"
+    for damaged in (shard.read_bytes()[:-1], None, shard.read_bytes().replace(b"0", b"1", 1)):
+        shard.unlink()
+        if damaged is not None:
+            shard.write_bytes(damaged)
+        counts = stop_after(None)
+        assert label(tmp_path).num_kept == 4
+        # Twelve views, of two videos that can be read.
+        assert counts["scored"] in (2, 3)
+        assert contents(tmp_path) == expected
+    (tmp_path / "labelling.json").write_text("{")
+    (tmp_path / ".labelling").mkdir()
+    assert label(tmp_path).num_kept == 0
+    assert contents(tmp_path) == expected
+
+
+def test_a_damaged_log_counts_up_to_the_damage(label, expected, stop_after, tmp_path):
+    rng = np.random.default_rng(0)
+    stop_after(2)
+    with pytest.raises(StoppedError):
+        label(tmp_path)
+    (log,) = tmp_path.glob(".labelling/*.log")
+    whole = log.read_bytes()
+    place = int(rng.integers(len(whole) - 200, len(whole)))
+    log.write_bytes(whole[:place] + bytes(100))
+    stop_after(None)
+    label(tmp_path)
+    assert contents(tmp_path) == expected
+
+
+def test_another_labelling_is_not_gone_on_with(run, model, records, label, stop_after, tmp_path):
+    stop_after(3)
+    with pytest.raises(StoppedError):
+        label(tmp_path)
+    stop_after(None)
+    other = toy()
+    other.labels = model.labels
+    other.get_layer("classifier").bias.assign([0.0, 0.0, 1.0])
+    for what, told in (
+        ({"model": other}, "other weights"),
+        ({"labels": ["x", "y", "z"]}, "other labels"),
+        ({"options": LabelOptions(top=3)}, "top=2, not 3"),
+        ({"clip_spec": ClipSpec(2, 3, 24, 30, 32)}, "other clip"),
+        ({"from_logits": False}, "other scores"),
+    ):
+        with pytest.raises(ValueError, match=f"was begun with .*{told}.*--overwrite"):
+            label(tmp_path, **what)
+    with pytest.raises(ValueError, match="a list of 7 other videos than these 6"):
+        run(records[:6], tmp_path, options=OPTIONS)
+    with (
+        locked(tmp_path),
+        pytest.raises(ValueError, match="Another process is writing labels into"),
+    ):
+        label(tmp_path)
+    report = label(tmp_path, overwrite=True, options=LabelOptions(top=3, videos_per_shard=100))
+    assert report.num_kept == 0
+    assert {path.name for path in tmp_path.glob("labels-*")} == {"labels-000000-of-000001.jsonl"}
+
+
+def test_bad_videos_can_be_tried_again(run, paths, tmp_path):
+    moved = tmp_path / "moved.mp4"
+    videos = load_records([(path, 0) for path in [paths[0], paths[2], paths[5]]])
+    listed = [record.path for record in videos] + [str(moved)]
+    options = LabelOptions(videos_per_shard=2)
+    assert len(run(listed, tmp_path / "out", options=options).failures) == 1
+    moved.write_bytes(Path(paths[6]).read_bytes())
+    assert len(run(listed, tmp_path / "out", options=options).failures) == 1
+    report = run(listed, tmp_path / "out", options=options, retry_failures=True)
+    assert (report.num_kept, report.failures) == (2, ())
+    run(listed, tmp_path / "fresh", options=options)
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+@contextlib.contextmanager
+def disk_of(num_bytes):
+    """No file may become larger: the system cuts the write short and refuses the rest."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_told_and_gone_on_from(label, expected, tmp_path):
+    # The plan does not fit, or the log, or the index.
+    told = []
+    for num_bytes in (100, 1400, 1600):
+        with disk_of(num_bytes), pytest.raises(OSError, match="File too large") as error:
+            label(tmp_path)
+        told.append(str(error.value))
+    assert any("make room and label the same list again" in text for text in told)
+    label(tmp_path)
+    assert contents(tmp_path) == expected
+
+
+def test_killed_at_any_moment_it_ends_the_same(paths, tmp_path):
+    """`KERAS_TDN_KILLS=10` kills as many times."""
+    rng = np.random.default_rng(11)
+    reference = toy()
+
+    def label(folder):
+        label_videos(reference, paths, folder, KILLED, batch_size=2, progress=False)
+
+    label(tmp_path / "whole")
+    whole = contents(tmp_path / "whole")
+    assert [row["path"] for row in read_labels(tmp_path / "whole")] == paths
+    with ForkedRuns(Path(__file__).with_name("killed_labelling.py")) as runs:
+        for number in range(NUM_KILLS):
+            folder = tmp_path / str(number)
+            # 20 views of videos that can be read, two in a batch.
+            killed = {"batch": int(rng.integers(1, 11)), "delay": rng.uniform(0.001, 0.06)}
+            assert runs.run(paths=paths, output=str(folder), **killed) == signal.SIGALRM
+            assert not (folder / "labelling.json").exists()
+            # One of them goes on to its end in a process of its own, too.
+            if number == 0:
+                assert runs.run(paths=paths, output=str(folder)) == 0
+            else:
+                label(folder)
+            assert contents(folder) == whole
+
+
+class TestReadingAhead:
+    def test_the_same_items_in_order(self):
+        assert list(read_ahead((number for number in range(50)), 3)) == list(range(50))
+
+    def test_errors_come_in_their_turn(self):
+        def items():
+            yield 1
+            raise KeyError("two")
+
+        ahead = read_ahead(items())
+        assert next(ahead) == 1
+        with pytest.raises(KeyError, match="two"):
+            next(ahead)
+
+    def test_what_is_not_wanted_is_closed(self):
+        closed = threading.Event()
+
+        def items():
+            try:
+                while True:
+                    yield 0
+            finally:
+                closed.set()
+
+        ahead = read_ahead(items())
+        next(ahead)
+        ahead.close()
+        assert closed.is_set()
