@@ -49,16 +49,6 @@ def halve(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.avg_pool2d(x, window, window, "VALID")
 
 
-def halve_pixels(x: tf.Tensor) -> tf.Tensor:
-    """`halve` for three channels, in sums: pooling there pads them to sixteen on some runtimes."""
-    _, height, width, channels = x.shape
-    rows, columns = height // 2, width // 2
-    x = tf.reshape(x[:, : 2 * rows], (-1, 2, width * channels))
-    x = tf.reshape(tf.reduce_sum(x, axis=1), (-1, width, channels))
-    x = tf.reshape(x[:, : 2 * columns], (-1, 2, channels))
-    return tf.reshape(tf.reduce_sum(x, axis=1), (-1, rows, columns, channels)) / 4
-
-
 def resize_nearest(x: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Nearest neighbour with source index `floor(i * in / out)`."""
     if x.shape[1:3] == (height, width):

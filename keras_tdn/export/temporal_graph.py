@@ -41,26 +41,31 @@ class LongTermGraph:
         self._expand = expand.scaled_input(1 / 3).scaled_output(1 / 2)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        differences = self._differences(x)
-        height, width = x.shape[1:3]
-        half = resize_nearest(convolve(halve(differences), self._half), height, width)
-        pyramid = add(convolve(differences, self._full), half)
-        gates = tf.tanh(convolve(pyramid, self._expand))
-        forward, backward = tf.split(gates, 2, axis=0)
-        return x * (add(forward, backward) + constant(self.GAIN, x))
-
-    def _differences(self, x: tf.Tensor) -> tf.Tensor:
-        """Forward and backward, one behind the other on the batch axis; zeros at the ends."""
         squeezed = convolve(x, self._squeeze)
         smoothed = tf.nn.depthwise_conv2d(squeezed, constant(self._smooth, x), (1, 1, 1, 1), "SAME")
         if self._portable:
-            ones = np.ones((self._num_segments, 1))
-            edges = _edges(self._num_segments)
-            forward = _rotate(smoothed, 1) * _tiled(ones * edges[1], smoothed)
-            forward -= squeezed * _tiled(ones * edges[1], squeezed)
-            backward = _rotate(smoothed, -1) * _tiled(ones * edges[-1], smoothed)
-            backward -= squeezed * _tiled(ones * edges[-1], squeezed)
-            return tf.concat([forward, backward], axis=0)
+            # One by one: such runtimes merge the sums into the convolutions, and copy to split.
+            forward, backward = (
+                self._gates(self._rotated_difference(squeezed, smoothed, step)) for step in (1, -1)
+            )
+        else:
+            gates = self._gates(self._differences(squeezed, smoothed))
+            forward, backward = tf.split(gates, 2, axis=0)
+        return x * (add(forward, backward) + constant(self.GAIN, x))
+
+    def _gates(self, differences: tf.Tensor) -> tf.Tensor:
+        height, width = differences.shape[1:3]
+        half = resize_nearest(convolve(halve(differences), self._half), height, width)
+        pyramid = add(convolve(differences, self._full), half)
+        return tf.tanh(convolve(pyramid, self._expand))
+
+    def _rotated_difference(self, squeezed: tf.Tensor, smoothed: tf.Tensor, step: int) -> tf.Tensor:
+        """To the successor (1) or predecessor (-1); zeros where there is none."""
+        edge = _tiled(_edges(self._num_segments)[step], squeezed)
+        return (_rotate(smoothed, step) - squeezed) * edge
+
+    def _differences(self, squeezed: tf.Tensor, smoothed: tf.Tensor) -> tf.Tensor:
+        """Forward and backward, one behind the other on the batch axis; zeros at the ends."""
         shape = squeezed.shape[1:]
         segments = (-1, self._num_segments, shape.num_elements())
         f, g = tf.reshape(squeezed, segments), tf.reshape(smoothed, segments)
@@ -110,7 +115,12 @@ def _edges(num_segments: int) -> dict[int, np.ndarray]:
 
 def _rotate(x: tf.Tensor, step: int) -> tf.Tensor:
     """The successor (1) or predecessor (-1) on the batch axis of each map, past the ends too."""
-    return tf.concat([x[step:], x[:step]], axis=0)
+    count = tf.shape(x)[0]
+    first = step if step > 0 else count + step
+    # `tf.slice`, not `x[...]`, around which OpenVINO turns every map over and back.
+    rest = x.shape[1:]
+    later = tf.slice(x, (first, 0, 0, 0), (count - first, *rest))
+    return tf.concat([later, tf.slice(x, (0, 0, 0, 0), (first, *rest))], axis=0)
 
 
 def _tiled(values: np.ndarray, like: tf.Tensor) -> tf.Tensor:

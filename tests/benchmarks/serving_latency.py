@@ -14,7 +14,6 @@ import argparse
 import collections
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -117,9 +116,10 @@ def load(name, folder):
             "INFERENCE_PRECISION_HINT": "bf16" if dtype == "bfloat16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
         }
-        model = core.compile_model(
-            core.read_model(folder / "openvino" / "model.xml"), "CPU", options
-        )
+        network = core.read_model(folder / "openvino" / "model.xml")
+        # A fixed batch is what one compiles for where latency counts: 5 to 10 % less than a free.
+        network.reshape({"clips": clips.shape})
+        model = core.compile_model(network, "CPU", options)
         question = model.create_infer_request()
 
         def ask():
@@ -214,7 +214,9 @@ def main():
         ask, _ = load(args.memory, args.folder)
         for _ in range(3):
             ask()
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        # Not `ru_maxrss`, which starts with what the process that forked this one used.
+        status = Path("/proc/self/status").read_text()
+        print(1024 * int(status.partition("VmHWM:")[2].split()[0]))
         return
     import importlib.util
 

@@ -1,11 +1,21 @@
-"""A small trained-looking model, its preset and its export."""
+"""A small trained-looking model, its preset and its export, and clips of videos."""
+
+import os
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from synthetic_videos import encode_video
 
 import keras_tdn
+from keras_tdn.data.decoding import read_frames
+from keras_tdn.data.frame_transforms import resize_and_center_crop
+from keras_tdn.data.segment_sampling import center_indices
 from keras_tdn.export import export_saved_model
+
+REPOSITORY = Path(__file__).parents[2]
+VIDEOS = Path(os.environ.get("KERAS_TDN_VIDEOS", REPOSITORY.parent / "shared" / "videos"))
 
 # One has a letter outside of ASCII.
 LABELS = ("fall", "geton", "roll over", "s\u00e9rie", "still")
@@ -46,3 +56,19 @@ def exported(tmp_path_factory):
     preset = keras_tdn.pretrained.save_preset(build(), folder / "preset")
     model = keras_tdn.pretrained.load_preset(preset)
     return model, preset, export_saved_model(model, folder / "served" / "1", top=3)
+
+
+@pytest.fixture(scope="session")
+def video_clips(exported):
+    """Three clips of real videos where there are some, else of rendered ones, all encoded."""
+    spec = exported[0].clip_spec
+    videos = sorted((VIDEOS / "bedfall").rglob("*.mp4"))[:3] or [
+        encode_video(number, size=(120, 96)) for number in (30, 40, 50)
+    ]
+
+    def indices(num_frames):
+        chosen = center_indices(num_frames, spec.num_segments, spec.frames_per_segment)
+        return chosen.ravel()
+
+    clips = [resize_and_center_crop(read_frames(video, indices), spec) for video in videos]
+    return np.stack(clips)

@@ -1,7 +1,9 @@
 """Exports while Keras runs on JAX or PyTorch: one process asks another.
 
-With TensorFlow as Keras backend this process says that it runs on another, which only decides who
-writes; `KERAS_BACKEND=torch pytest tests/export/test_other_backend.py` is the real thing.
+With TensorFlow as Keras backend this process says that it runs on PyTorch, which the extra `test`
+brings; that only decides who writes. The real thing is
+
+    KERAS_BACKEND=torch pytest tests/export/test_other_backend.py
 """
 
 import json
@@ -19,7 +21,7 @@ from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, sha256_of
 @pytest.fixture
 def other(monkeypatch):
     if keras.backend.backend() == "tensorflow":
-        monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+        monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
 
 
 def test_another_process_writes_it(build_model, tmp_path, other, monkeypatch):

@@ -79,12 +79,6 @@ def relative_error(actual, expected):
     return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
 
 
-@pytest.fixture(scope="module")
-def clips(exported):
-    shape = (3, *exported[0].input_shape[1:])
-    return np.random.default_rng(8).integers(0, 256, shape, np.uint8)
-
-
 @tensorflow_only
 @pytest.mark.parametrize(
     ("format", "dtype", "bound", "size"),
@@ -99,14 +93,14 @@ def clips(exported):
         ("litert", "int8", 5e-2, 0.25),
     ],
 )
-def test_scores_in_its_own_runtime(exported, clips, tmp_path, format, dtype, bound, size):
+def test_scores_in_its_own_runtime(exported, video_clips, tmp_path, format, dtype, bound, size):
     needed = (*portable.PORTABLE_FORMATS[format].modules, PACKAGES[format])
     if any(importlib.util.find_spec(name) is None for name in needed):
         pytest.skip(f"needs keras-tdn[{format}]")
     model = exported[0]
     folder = export_portable(model, tmp_path / "model", format, dtype=dtype)
-    expected = model(clips.astype("float32"), training=False).numpy()
-    one, every = ask(format, folder, clips, tmp_path)
+    expected = model(video_clips.astype("float32"), training=False).numpy()
+    one, every = ask(format, folder, video_clips, tmp_path)
     assert one.shape == (1, 5)
     assert relative_error(one, expected[:1]) < bound
     assert relative_error(every, expected) < bound

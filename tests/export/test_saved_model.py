@@ -106,7 +106,7 @@ def validation_view(model, frames):
 
 
 @pytest.fixture(scope="module")
-def answers(exported, video, tmp_path_factory):
+def answers(exported, video, video_clips, tmp_path_factory):
     model, _, folder = exported
     frames = clip_frames(model, video)
     # Two clips of other sizes than each other and than the model's, one upright.
@@ -127,6 +127,8 @@ def answers(exported, video, tmp_path_factory):
         "encoded_frames/4": np.array([[encode(frame, "PNG") for frame in frames]]),
         "encoded_frames/5": np.array([[encode(frame) for frame in frames]]),
         "serving_default/4": resize_and_center_crop(frames, model.clip_spec)[None],
+        "serving_default/video 1": video_clips[:1],
+        "serving_default/video 3": video_clips,
     }
     place = tmp_path_factory.mktemp("answers")
     np.savez(place / "questions.npz", **questions)
@@ -156,6 +158,12 @@ def test_plain_tensorflow_gives_the_models_scores(exported, answers, batch):
     assert scores.shape == expected.shape
     # The bound; float32 sums in another order are off by 1e-6.
     assert relative_error(scores, expected) < 1e-4
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_clips_of_videos_get_the_models_scores(exported, answers, video_clips, batch):
+    expected = scores_of(exported[0], video_clips[:batch])
+    assert relative_error(answers[f"serving_default/video {batch}/scores"], expected) < 1e-4
 
 
 def test_plain_tensorflow_does_without_keras(answers, exported):
