@@ -24,6 +24,7 @@ from keras_tdn.cli import (
     profile,
     train,
     watch,
+    web,
 )
 
 # Each is a module with `add_parser(subparsers)`, which sets the default `run`, and with
@@ -32,6 +33,7 @@ COMMANDS = (
     demo,
     predict,
     watch,
+    web,
     train,
     evaluate,
     ensemble,
