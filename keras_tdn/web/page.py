@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from keras_tdn.web.folder import KEEP_SECONDS, SWEEP_SECONDS
-from keras_tdn.web.showing import NOTHING, Shown
+from keras_tdn.web.showing import NOTHING, WAITING, Shown
 
 TITLE = "keras_tdn"
 MAX_WAITING = 16
@@ -57,10 +57,12 @@ def build_page(
         common = {"show_progress": "hidden", "api_visibility": "private"}
         queued = {**common, "concurrency_id": QUEUE, "concurrency_limit": 1}
         outputs = [state, answer, timeline, maps]
-        running = [video.upload(run, video, outputs, **queued)]
+        waiting = video.upload(lambda: WAITING, None, state, queue=False, **common)
+        running = [waiting.then(run, video, outputs, **queued)]
         if example is not None:
-            made = button.click(example, None, video, **queued)
-            running.append(made.then(run, video, outputs, **queued))
+            waiting = button.click(lambda: WAITING, None, state, queue=False, **common)
+            made = waiting.then(example, None, video, **queued)
+            running += [made, made.then(run, video, outputs, **queued)]
         video.clear(
             lambda: (NOTHING, "", "", ""), None, outputs, queue=False, cancels=running, **common
         )

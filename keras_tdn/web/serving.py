@@ -18,7 +18,7 @@ from keras_tdn.web.folder import upload_folder
 from keras_tdn.web.gradio_import import import_gradio
 from keras_tdn.web.page import build_page
 from keras_tdn.web.protection import Protection, is_loopback
-from keras_tdn.web.showing import show_video
+from keras_tdn.web.showing import about_text, class_names, show_video
 from keras_tdn.web.style import head
 from keras_tdn.web.uploads import UploadLimits
 
@@ -73,12 +73,7 @@ def serve(
     show = functools.partial(
         show_video, model, limits=limits, labels=labels, window_seconds=window_seconds
     )
-    called = (name or model.name).replace("`", "'")
-    about = (
-        f"Drop a video of up to {limits.megabytes} MB. The model `{called}` names what happens in "
-        f"it, says when, in windows of {layout.window_seconds:g} seconds, and shows what it looks "
-        "at. Videos stay on the machine that this page comes from."
-    )
+    about = about_text(name or model.name, class_names(model, labels), limits, layout)
     with _listening(host, port) as listener, upload_folder() as folder:
         make_example = example_maker(labels or model.labels, folder)
         _warm_up(show, folder, tell)

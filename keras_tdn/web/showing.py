@@ -14,15 +14,19 @@ from keras_tdn.evaluation.explaining.page import gate_maps, in_motion, overview,
 from keras_tdn.html import Bar, Tile, bar_chart, escape, percent, tiles
 from keras_tdn.models import TDNResNet
 from keras_tdn.prediction import Prediction, predict_video
-from keras_tdn.watching import watch
+from keras_tdn.watching import WindowLayout, watch
 from keras_tdn.web.timeline import TimelineDrawing, clock_text
 from keras_tdn.web.uploads import UploadLimits, check_upload
 
 TOP = 5
+# Class names that stand for the others.
+EXAMPLES = 4
 # The page is drawn anew no more often than this.
 REDRAW_SECONDS = 0.25
 
 NOTHING = '<p class="note">What the model makes of a video appears here.</p>'
+# One video is looked at at a time.
+WAITING = '<p class="note working" role="status">Waiting for the model\u2026</p>'
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +91,7 @@ def show_video(
         yield Shown(
             _working("Watching"), maps=maps_html(explain(model, path, top=TOP, labels=labels))
         )
-        names = labels or model.labels or [f"class {at}" for at in range(model.classes)]
+        names = class_names(model, labels)
         yield from _timeline(model, path, limits, names, window_seconds, redraw_seconds, clock)
     except VideoDecodeError as error:
         yield Shown(problem_html(_without_path(str(error), path)))
@@ -96,6 +100,26 @@ def show_video(
         logger.exception("The web demo could not show a video")
         yield Shown(problem_html("Something went wrong here. The terminal tells what; try another "
                                  "video."))  # fmt: skip
+
+
+def class_names(model: TDNResNet, labels: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The names given, those of the model, or numbers."""
+    return tuple(labels or model.labels or [f"class {at}" for at in range(model.classes)])
+
+
+def about_text(
+    name: str, classes: Sequence[str], limits: UploadLimits, layout: WindowLayout
+) -> str:
+    """What a visitor should know, as Markdown."""
+    # Within code nothing but its end means anything.
+    model, *some = (f"`{text.replace('`', chr(39))}`" for text in (name, *classes[:EXAMPLES]))
+    among = ", such as " if len(classes) > EXAMPLES else ": "
+    return (
+        f"Drop a video of up to {limits.megabytes} MB. The model {model} names what happens in it, "
+        f"says when, in windows of {layout.window_seconds:g} seconds, and shows what it looks at. "
+        f"It knows {len(classes)} classes{among}{', '.join(some)}. Whatever it sees is called by "
+        "one of these. Videos stay on the machine that this page comes from."
+    )
 
 
 def answer_html(predictions: Sequence[Prediction]) -> str:

@@ -15,6 +15,7 @@ color: var(--ink); font-size: 15px; line-height: 1.5; overflow: hidden;
 """
 DARK = "--bar: #78a8e8; --other: #e8955a; --good: #56c271; --bad: #f08a80;"
 PARTS = """
+.html-container { padding: 0 !important; }
 h2 { font-size: 1.05rem; font-weight: 600; }
 section:first-child { border-top: 0; margin-top: 0; padding-top: 0; }
 .warning { background: var(--panel); color: var(--ink); }
@@ -36,7 +37,6 @@ video { height: auto; }
 OWN = """
 /* A cut would not be seen by the model. */
 #video button[title^="Trim"], #video button[title^="Reset"] { display: none; }
-#timeline, #maps, #state, #answer { padding: 0; }
 @keyframes tdn-working { 50% { opacity: .45; } }
 @media (prefers-reduced-motion: reduce) { .tdn .working { animation: none; } }
 """

@@ -122,4 +122,4 @@ class TimelineDrawing:
 def clock_text(seconds: float) -> str:
     """Seconds as people write them: `3.5 s`, `1:03.5`."""
     minutes, rest = divmod(round(seconds, 1), 60)
-    return f"{int(minutes)}:{rest:04.1f}" if minutes else f"{rest:g} s"
+    return f"{int(minutes)}:{rest:04.1f}".removesuffix(".0") if minutes else f"{rest:g} s"

@@ -118,7 +118,7 @@ def _check_container(form: Any) -> None:
         raise VideoDecodeError("The file has sound alone. Drop one with moving pictures.")
     raise VideoDecodeError(
         f"The file is no video that this page takes, but {form.long_name or form.name}. Drop an "
-        "MP4, MOV, WebM, MKV, AVI or GIF file."
+        "MP4, MOV, WebM, MKV or AVI file."
     )
 
 

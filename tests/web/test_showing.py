@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import keras_tdn
+from keras_tdn.watching import WindowLayout
 from keras_tdn.web import UploadLimits, show_video
 from keras_tdn.web.examples import example_maker, write_example
 from keras_tdn.web.showing import NOTHING
@@ -155,6 +156,22 @@ def test_stopping_early_closes_the_video(model, uploads, monkeypatch):
 def test_no_video_clears_the_page(model):
     steps = list(show_video(model, None))
     assert page_after(steps) == {"state": NOTHING, "answer": "", "timeline": "", "maps": ""}
+
+
+def test_what_a_visitor_is_told(model):
+    from keras_tdn.web.showing import about_text, class_names
+
+    layout = WindowLayout(4, 5, 1.25)
+    names = class_names(model)
+    assert names == model.labels
+    assert class_names(model, ["a", "b", "c"]) == ("a", "b", "c")
+    text = about_text("my`model", names, UploadLimits(7), layout)
+    assert "up to 7 MB" in text
+    assert "`my'model`" in text
+    assert "windows of 1.25 seconds" in text
+    assert "It knows 3 classes: `fall`, `get <on>`, `roll`." in text
+    text = about_text("m", [f"class {at}" for at in range(400)], UploadLimits(), layout)
+    assert "It knows 400 classes, such as `class 0`, `class 1`, `class 2`, `class 3`." in text
 
 
 def test_examples(tmp_path):
