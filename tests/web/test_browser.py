@@ -59,8 +59,9 @@ class Server:
         (folder / "sitecustomize.py").write_text(WITNESS)
         self.witness.touch()
         command = [sys.executable, "-m", "keras_tdn", "web", "--port", "0"]
+        paths = [str(folder), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | {
-            "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "WITNESS": str(self.witness),
+            "PYTHONPATH": os.pathsep.join(paths), "WITNESS": str(self.witness),
             "TMPDIR": str(self.folder), "TF_CPP_MIN_LOG_LEVEL": "3",
         }  # fmt: skip
         self.errors = (folder / "errors.txt").open("w+")
