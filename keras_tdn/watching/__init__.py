@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from keras_tdn.watching.recording import record_timeline
     from keras_tdn.watching.report import Loss, WatchReport
     from keras_tdn.watching.spans import Span, SpanMerger
-    from keras_tdn.watching.timeline_log import Timeline, load_timeline
-    from keras_tdn.watching.windows import Watch, Window, watch
+    from keras_tdn.watching.timeline import Timeline, load_timeline
+    from keras_tdn.watching.window import Window
+    from keras_tdn.watching.windows import Watch, watch
 
 __all__ = [
     "Loss",
@@ -37,12 +38,12 @@ _HOMES = {
     "Span": "spans",
     "SpanMerger": "spans",
     "StreamOptions": "opening",
-    "Timeline": "timeline_log",
+    "Timeline": "timeline",
     "Watch": "windows",
     "WatchReport": "report",
-    "Window": "windows",
+    "Window": "window",
     "WindowLayout": "layout",
-    "load_timeline": "timeline_log",
+    "load_timeline": "timeline",
     "record_timeline": "recording",
     "watch": "windows",
     "write_timeline_page": "page",

@@ -7,6 +7,8 @@ from fractions import Fraction
 # Timestamps that run back by less are out of order, as those of AVI are around B-frames; by more,
 # the stream has begun to count anew.
 DISORDER_SECONDS = 1.0
+# In formats made for streams, timestamps that run ahead by more have begun anew as well.
+LEAP_SECONDS = 60.0
 
 
 class Clock:
@@ -18,6 +20,8 @@ class Clock:
     Args:
         time_base: Seconds of one tick.
         period: Seconds from one frame to the next, usually.
+        may_leap: Whether the format lets timestamps leap ahead, as MPEG-TS does. In others a leap
+            is a picture that stands still for so long.
 
     Example:
 
@@ -26,12 +30,15 @@ class Clock:
     [0.0, 0.04, 0.08, 0.12, 0.12]
     """
 
-    def __init__(self, time_base: Fraction, period: float) -> None:
+    def __init__(self, time_base: Fraction, period: float, may_leap: bool = False) -> None:
         self._time_base = Fraction(time_base)
         self._period = period
+        self._may_leap = may_leap
         self._origin: int | None = None
         self._shift = 0.0
         self.now: float | None = None
+        # Whether timestamps began anew with the latest frame.
+        self.began_anew = False
 
     def tick(self, pts: int | None) -> float:
         """Seconds since the first frame, for the next one.
@@ -39,6 +46,7 @@ class Clock:
         Args:
             pts: Its timestamp in ticks, if it has one.
         """
+        self.began_anew = False
         following = 0.0 if self.now is None else self.now + self._period
         if pts is None:
             self.now = following
@@ -48,11 +56,13 @@ class Clock:
         # As one division of integers, which is rounded once.
         ticks = (pts - self._origin) * self._time_base.numerator
         time = self._shift + ticks / self._time_base.denominator
-        if self.now is not None and time < self.now:
-            if time < self.now - DISORDER_SECONDS:
+        if self.now is not None:
+            step = time - self.now
+            if step < -DISORDER_SECONDS or (self._may_leap and step > LEAP_SECONDS):
+                self.began_anew = True
                 self._shift += following - time
                 time = following
             else:
-                time = self.now
+                time = max(time, self.now)
         self.now = time
         return time

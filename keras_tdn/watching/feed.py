@@ -49,7 +49,9 @@ class SegmentFeed:
     def close(self) -> None:
         """Stops reading; what waits is dropped."""
         self._stopped.set()
-        self._thread.join(JOIN_SECONDS)
+        # Of an iterator that was dropped, the garbage collector does this, perhaps in that thread.
+        if threading.current_thread() is not self._thread:
+            self._thread.join(JOIN_SECONDS)
 
     def _has_room(self) -> bool:
         return not self._queue.full()

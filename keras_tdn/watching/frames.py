@@ -9,14 +9,14 @@ from fractions import Fraction
 from typing import Any
 
 from keras_tdn.watching.clock import Clock
+from keras_tdn.watching.damage import Damage
 from keras_tdn.watching.opening import silence
 
 DEFAULT_RATE = Fraction(25)
-# Frames behind damage are built on what is missing, up to the next one that stands for itself.
-# Streams that have none refresh their pictures bit by bit, within this time.
-RECOVERY_SECONDS = 10.0
 # Longer, nothing can be said about what happened between two frames.
 SILENCE_SECONDS = 60.0
+# FFmpeg's AVFMT_TS_DISCONT.
+TIMESTAMPS_MAY_LEAP = 0x200
 # So many packets in a row that cannot be read are the end.
 MAX_ERRORS = 20
 # How long to wait for a camera that has no picture yet.
@@ -48,6 +48,7 @@ class StreamFacts:
         duration: Seconds that its header states, if it does.
         num_frames: Frames read.
         seconds: When the last of them is on screen.
+        num_segments: Segments that they make, those left out included.
         ending: Why it ended before its end; empty if it did not.
         tolerance: Seconds by which times are rounded.
     """
@@ -55,6 +56,7 @@ class StreamFacts:
     duration: float | None = None
     num_frames: int = 0
     seconds: float = 0.0
+    num_segments: int = 0
     ending: str = ""
     tolerance: float = 0.0
 
@@ -76,14 +78,15 @@ def timed_frames(
         An iterator of `TimedFrame`.
     """
     rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
-    steps = stream.time_base or 1 / DEFAULT_RATE, float(1 / Fraction(rate))
+    may_leap = bool(container.format.flags & TIMESTAMPS_MAY_LEAP)
+    steps = stream.time_base or 1 / DEFAULT_RATE, float(1 / Fraction(rate)), may_leap
     clock = Clock(*steps)
     ticks = float(stream.time_base or 0)
     # Matroska rounds times to milliseconds, which must not push a frame past its moment. Where
     # ticks are whole frames nothing is rounded.
     facts.tolerance = min(ticks / 2, 0.0005)
     facts.duration = _duration(container, stream)
-    damage = _Damage(stream.codec_context.codec.intra_only)
+    damage = Damage(stream.codec_context.codec.intra_only)
     for packet, error in _packets(container, stream, facts, timeout_seconds):
         if error:
             damage.happen(error, facts.seconds)
@@ -106,6 +109,8 @@ def timed_frames(
                     # Time begins with the first frame that is whole, and nothing was lost before.
                     clock, reason, before = Clock(*steps), "", None
                     now = clock.tick(picture.pts)
+                if clock.began_anew and not reason:
+                    reason = "the timestamps began anew"
                 if not reason and before is not None and now - before > SILENCE_SECONDS:
                     reason = f"no frame for {now - before:.0f} seconds"
                 facts.seconds = now
@@ -113,44 +118,6 @@ def timed_frames(
                 facts.num_frames += 1
     if damage.reason and facts.num_frames and not facts.ending:
         facts.ending = f"its last frames do not decode: {damage.reason}"
-
-
-class _Damage:
-    """Whether frames are spoilt by damage that came before them."""
-
-    def __init__(self, intra_only: bool) -> None:
-        self.reason = ""
-        self._intra_only = intra_only
-        self._since = 0.0
-        self._key_fed = False
-        self._key_pts: int | None = None
-
-    def happen(self, reason: str, now: float) -> None:
-        if not self.reason:
-            self.reason, self._since = reason, now
-        self._key_fed, self._key_pts = False, None
-
-    def key_packet(self, pts: int | None) -> None:
-        if self.reason and not self._key_fed:
-            self._key_fed, self._key_pts = True, pts
-
-    def is_over(self, picture: Any, now: float) -> bool:
-        if not self.reason:
-            return True
-        if picture.is_corrupt:
-            return False
-        if self._intra_only or now - self._since > RECOVERY_SECONDS:
-            return True
-        # The decoder may still hold frames from before, a key frame among them.
-        if not self._key_fed:
-            return False
-        if self._key_pts is None or picture.pts is None:
-            return bool(picture.key_frame)
-        return picture.pts >= self._key_pts
-
-    def end(self) -> str:
-        reason, self.reason = self.reason, ""
-        return reason
 
 
 def _packets(

@@ -14,7 +14,7 @@ from keras_tdn.pretrained.output import written_beside
 from keras_tdn.watching.layout import WindowLayout
 from keras_tdn.watching.report import WatchReport
 from keras_tdn.watching.spans import Span, SpanMerger
-from keras_tdn.watching.timeline_log import Timeline, load_timeline
+from keras_tdn.watching.timeline import Timeline, load_timeline
 
 # Curves have no more points than the drawing has room for, and tables no more rows than are read.
 MAX_POINTS = 400

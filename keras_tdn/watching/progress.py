@@ -6,7 +6,8 @@ import time
 from types import TracebackType
 from typing import Any
 
-from keras_tdn.watching.windows import Watch, Window
+from keras_tdn.watching.window import Window
+from keras_tdn.watching.windows import Watch
 
 UPDATE_SECONDS = 0.2
 WITH_END = "{l_bar}{bar}| {n:.0f} of {total:.0f} s [{elapsed}{postfix}]"

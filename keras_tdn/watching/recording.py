@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import keras
 
 from keras_tdn.data.decoding.interface import VideoSource
-from keras_tdn.evaluation.scoring import model_sha256
 from keras_tdn.labels import load_labels
 from keras_tdn.models import TDNResNet
 from keras_tdn.prediction import Labels
-from keras_tdn.watching.opening import Source, StreamOptions
+from keras_tdn.watching.opening import StreamOptions
 from keras_tdn.watching.page import write_timeline_page
 from keras_tdn.watching.progress import WatchProgress
 from keras_tdn.watching.report import WatchReport
-from keras_tdn.watching.timeline_log import TIMELINE_NAME, TimelineLog, load_timeline
+from keras_tdn.watching.run_identity import run_identity
+from keras_tdn.watching.timeline import TIMELINE_NAME, load_timeline
+from keras_tdn.watching.timeline_log import TimelineLog
 from keras_tdn.watching.windows import Watch
 from keras_tdn.watching.writers import CSVWriter, SubtitleWriter, TimelineWriter
 
 OUTPUTS = ("csv", "srt", "vtt", "page")
 NAMES = {name: f"timeline.{'html' if name == 'page' else name}" for name in OUTPUTS}
-# Enough of a file to tell it from another, without reading hours of video.
-SAMPLE_BYTES = 2**20
-NUM_SAMPLES = 8
 STOPPED = "stopped"
 
 
@@ -94,7 +88,7 @@ def record_timeline(
                 "stopped. Leave out resume=True (on the command line --resume)."
             )
         classes = _names(model, labels)
-        identity = _identity(model, watch, classes)
+        identity = run_identity(model, watch, classes)
         log = stack.enter_context(
             TimelineLog(folder / TIMELINE_NAME, identity, len(classes), resume)
         )
@@ -203,32 +197,3 @@ def _names(model: TDNResNet, labels: Labels | None) -> tuple[str, ...]:
             f"`labels` has {len(names)} names. Pass the labels that the model was trained with."
         )
     return names
-
-
-def _identity(model: TDNResNet, watch: Watch, labels: Sequence[str]) -> Mapping[str, Any]:
-    """What the scores follow from. Others are not gone on with."""
-    return {
-        "weights": model_sha256(model),
-        "video": _video_identity(watch.source),
-        "window_seconds": watch.layout.window_seconds,
-        "stride": watch.layout.stride,
-        "clip": model.clip_spec.to_config(),
-        "backend": keras.backend.backend(),
-        "labels": list(labels),
-    }
-
-
-def _video_identity(source: Source) -> Mapping[str, Any]:
-    if not source.is_file:
-        return {"name": source.name}
-    digest = hashlib.sha256()
-    with contextlib.ExitStack() as stack:
-        file = source.opened
-        if isinstance(file, str):
-            file = stack.enter_context(open(file.removeprefix("file:"), "rb"))
-        size = file.seek(0, os.SEEK_END)
-        for part in range(NUM_SAMPLES):
-            file.seek(max(0, size - SAMPLE_BYTES) * part // (NUM_SAMPLES - 1))
-            digest.update(file.read(SAMPLE_BYTES))
-        file.seek(0)
-    return {"bytes": size, "sha256_of_samples": digest.hexdigest()}

@@ -114,6 +114,7 @@ def segments_of(
             elif has_room():
                 yield make([held[place] for place in range(size)])
             index += 1
+            facts.num_segments = index
     if held and none_lost and index < layout.num_segments and first_segment == 0:
         while index < layout.num_segments:
             moment = layout.segment_time(index) + facts.tolerance
@@ -122,6 +123,7 @@ def segments_of(
             last = len(held) - 1
             yield make([held[min(place, last)] for place in range(size)])
             index += 1
+            facts.num_segments = index
 
 
 def stream_segments(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from keras_tdn.watching.layout import WindowLayout
-from keras_tdn.watching.windows import Window
+from keras_tdn.watching.window import Window
 
 
 @dataclasses.dataclass(frozen=True)

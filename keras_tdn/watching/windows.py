@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_tdn.data.decoding.interface import VideoSource
-from keras_tdn.evaluation.scoring import model_inputs
 from keras_tdn.models import TDNResNet
 from keras_tdn.watching.feed import SegmentFeed
 from keras_tdn.watching.frames import StreamFacts
 from keras_tdn.watching.layout import make_layout
-from keras_tdn.watching.network_parts import network_parts
 from keras_tdn.watching.opening import StreamOptions, find_source
 from keras_tdn.watching.report import LossList, WatchReport
 from keras_tdn.watching.segments import Segment, stream_segments
+from keras_tdn.watching.window import Window
+from keras_tdn.watching.window_scorer import WindowScorer
 
 TOO_SLOW = "the model was slower than the video"
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Window:
-    """A stretch of a video and its scores.
-
-    Args:
-        index: How many windows come before it, lost ones included.
-        start: Its begin, in seconds since the first frame.
-        end: Its end.
-        scores: One for each class, float32; probabilities where the model gives those or logits.
-    """
-
-    index: int
-    start: float
-    end: float
-    scores: np.ndarray
 
 
 def watch(
@@ -122,10 +103,9 @@ class Watch:
         first_window: int = 0,
         how: StreamOptions | None = None,
     ) -> None:
-        self._segment_part, self._shared_part = network_parts(model)
+        self._scorer = WindowScorer(model)
         self.model = model
         self.layout = make_layout(model, window_seconds, stride)
-        _check_size(model)
         if isinstance(first_window, bool) or not isinstance(first_window, int) or first_window < 0:
             raise ValueError(
                 "`first_window` is the index of the first window to score, an integer of at least "
@@ -134,12 +114,10 @@ class Watch:
         self._first_window = first_window
         self._how = StreamOptions() if how is None else how
         self.source = find_source(video, self._how)
-        self._softmax = _gives_logits(model)
         self._facts = StreamFacts()
         self._losses = LossList(self.layout.spacing)
         self._num_windows = self._num_lost = 0
         self._finished = False
-        self._feed: SegmentFeed | None = None
         self._windows = self._iterate()
 
     def __iter__(self) -> Iterator[Window]:
@@ -185,84 +163,53 @@ class Watch:
         layout = self.layout
         if self.source.live:
             # Compiling takes seconds, in which a live video would run away.
-            spec = self.model.clip_spec
-            clip = np.zeros((spec.frames_per_segment, spec.height, spec.width, 3), np.uint8)
-            self._score([self._maps_of(clip)] * layout.num_segments)
+            self._scorer.compile()
+
+        # Without a reference to this object: the thread would keep alive what nobody iterates.
+        source, how, spec, facts = self.source, self._how, self.model.clip_spec, self._facts
+        first = layout.first_segment(self._first_window)
 
         def make_segments(has_room: Callable[[], bool]) -> Iterator[Segment]:
-            return stream_segments(
-                self.source,
-                self._how,
-                layout,
-                self.model.clip_spec,
-                self._facts,
-                layout.first_segment(self._first_window),
-                has_room if self.source.live else lambda: True,
-            )
+            room = has_room if source.live else lambda: True
+            return stream_segments(source, how, layout, spec, facts, first, room)
 
         # Maps of the latest segments; the reason where they are lost, `None` where not wanted.
         ring: collections.deque[Any] = collections.deque(maxlen=layout.num_segments)
         latest: tuple[Any, Any] = (None, None)
         feed = SegmentFeed(make_segments, layout.num_segments)
         try:
-            expected = 0
-            for given in feed:
-                skipped = [Segment(at, None, TOO_SLOW) for at in range(expected, given.index)]
-                expected = given.index + 1
-                for segment in (*skipped, given):
-                    item: Any = segment.loss or None
-                    if segment.loss:
-                        self._losses.add(segment.index, segment.loss)
-                    elif segment.clip is not None:
-                        if latest[0] is not segment.clip:
-                            latest = segment.clip, self._maps_of(segment.clip)
-                        item = latest[1]
-                    ring.append(item)
-                    window = layout.window_ending_with(segment.index)
-                    if window is None:
-                        continue
-                    if any(isinstance(item, str) for item in ring):
-                        self._num_lost += 1
-                    elif window >= self._first_window:
-                        yield self._window(window, self._score(ring))
+            for segment in self._with_skipped(feed):
+                item: Any = segment.loss or None
+                if segment.loss:
+                    self._losses.add(segment.index, segment.loss)
+                elif segment.clip is not None:
+                    if latest[0] is not segment.clip:
+                        latest = segment.clip, self._scorer.maps_of(segment.clip)
+                    item = latest[1]
+                ring.append(item)
+                window = layout.window_ending_with(segment.index)
+                if window is None:
+                    continue
+                if any(isinstance(item, str) for item in ring):
+                    self._num_lost += 1
+                elif window >= self._first_window:
+                    yield self._window(window, self._scorer.score(ring))
             self._finished = True
         finally:
             feed.close()
+
+    def _with_skipped(self, segments: Iterable[Segment]) -> Iterator[Segment]:
+        """Puts in the segments that there was no room for."""
+        expected = 0
+        for segment in segments:
+            for index in range(expected, segment.index):
+                yield Segment(index, None, TOO_SLOW)
+            yield segment
+            expected = segment.index + 1
+        for index in range(expected, self._facts.num_segments):
+            yield Segment(index, None, TOO_SLOW)
 
     def _window(self, index: int, scores: np.ndarray) -> Window:
         self._num_windows += 1
         layout = self.layout
         return Window(index, layout.window_start(index), layout.window_end(index), scores)
-
-    def _maps_of(self, clip: np.ndarray) -> list[np.ndarray]:
-        inputs = model_inputs(self.model, clip[np.newaxis], self.model.clip_spec)
-        return self._segment_part.predict_on_batch(inputs)
-
-    def _score(self, maps: Any) -> np.ndarray:
-        stacked = [np.concatenate(kind) for kind in zip(*maps, strict=True)]
-        scores = np.asarray(self._shared_part.predict_on_batch(stacked)[0], np.float32)
-        if not np.isfinite(scores).all():
-            raise ValueError(
-                f"The model {self.model.name!r} gives scores that are not finite. Check its "
-                "weights."
-            )
-        if self._softmax:
-            exponentials = np.exp(scores - scores.max())
-            scores = exponentials / exponentials.sum()
-        return scores
-
-
-def _gives_logits(model: TDNResNet) -> bool:
-    activation = keras.activations.get(model.classifier_activation)
-    return activation is keras.activations.linear
-
-
-def _check_size(model: TDNResNet) -> None:
-    spec = model.clip_spec
-    expected = model.input_shape[1:]
-    shape = (spec.num_frames, spec.height, spec.width, 3)
-    if any(size not in (None, given) for size, given in zip(expected, shape, strict=True)):
-        raise ValueError(
-            f"The model takes clips of shape {expected}, but its clip_spec makes clips of shape "
-            f"{shape}. Set a `model.clip_spec` that fits."
-        )

@@ -11,7 +11,7 @@ from typing import IO, Protocol
 from keras_tdn.html.text import UNPRINTABLE
 from keras_tdn.watching.layout import WindowLayout
 from keras_tdn.watching.spans import Span, SpanMerger
-from keras_tdn.watching.windows import Window
+from keras_tdn.watching.window import Window
 
 
 class TimelineWriter(Protocol):

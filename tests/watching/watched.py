@@ -5,6 +5,7 @@ import numpy as np
 import keras_tdn
 from keras_tdn.data.frame_transforms import resize_and_center_crop
 from keras_tdn.evaluation.scoring import model_inputs
+from keras_tdn.watching.network_parts import network_parts
 
 NUM_SEGMENTS = 4
 LABELS = ("fall", "get on", "roll")
@@ -33,6 +34,14 @@ def small_model(**arguments):
         values = 0.02 * rng.normal(size=kernel.shape)
         # What all features have in common tells no class from another.
         kernel.assign(values - values.mean(axis=0))
+    return model
+
+
+def uncompiled(model):
+    """The same model, whose parts run layer by layer: compiling takes seconds."""
+    for part in network_parts(model):
+        part.run_eagerly = True
+    model.run_eagerly = True
     return model
 
 

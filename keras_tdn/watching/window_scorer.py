@@ -1,0 +1,81 @@
+"""From segments to maps, and from the maps of a window to its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from keras_tdn.evaluation.scoring import model_inputs
+from keras_tdn.models import TDNResNet
+from keras_tdn.watching.network_parts import network_parts
+
+
+class WindowScorer:
+    """Scores windows, each segment of which goes through its part of the network once.
+
+    Segments and windows are batches of their own, so that each has the same bits whatever comes
+    before and behind it.
+
+    Args:
+        model: A `TDNResNet` with its classifier.
+
+    Raises:
+        ValueError: if it is something else, or takes no clips of its `clip_spec`.
+
+    Example:
+
+    >>> scorer = WindowScorer(model)
+    >>> scores = scorer.score([scorer.maps_of(segment) for segment in segments])
+    """
+
+    def __init__(self, model: TDNResNet) -> None:
+        self._segments, self._shared = network_parts(model)
+        self._model = model
+        spec = model.clip_spec
+        expected = model.input_shape[1:]
+        shape = (spec.num_frames, spec.height, spec.width, 3)
+        if any(size not in (None, given) for size, given in zip(expected, shape, strict=True)):
+            raise ValueError(
+                f"The model takes clips of shape {expected}, but its clip_spec makes clips of "
+                f"shape {shape}. Set a `model.clip_spec` that fits."
+            )
+        activation = keras.activations.get(model.classifier_activation)
+        self._gives_logits = activation is keras.activations.linear
+
+    def compile(self) -> None:
+        """Takes the seconds now that the first window would take."""
+        spec = self._model.clip_spec
+        clip = np.zeros((spec.frames_per_segment, spec.height, spec.width, 3), np.uint8)
+        self.score([self.maps_of(clip)] * spec.num_segments)
+
+    def maps_of(self, clip: np.ndarray) -> list[np.ndarray]:
+        """What a segment has for itself.
+
+        Args:
+            clip: Its frames, uint8 of shape `(frames, height, width, 3)`.
+        """
+        inputs = model_inputs(self._model, clip[np.newaxis], self._model.clip_spec)
+        return self._segments.predict_on_batch(inputs)
+
+    def score(self, maps: Iterable[list[np.ndarray]]) -> np.ndarray:
+        """Scores of a window, float32; probabilities where the model gives those or logits.
+
+        Args:
+            maps: Those of all its segments, in order.
+
+        Raises:
+            ValueError: if a score is not finite.
+        """
+        stacked = [np.concatenate(kind) for kind in zip(*maps, strict=True)]
+        scores = np.asarray(self._shared.predict_on_batch(stacked)[0], np.float32)
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"The model {self._model.name!r} gives scores that are not finite. Check its "
+                "weights."
+            )
+        if self._gives_logits:
+            exponentials = np.exp(scores - scores.max())
+            scores = exponentials / exponentials.sum()
+        return scores
