@@ -1,6 +1,5 @@
 """A small model, and uploads good and bad."""
 
-import av
 import pytest
 from synthetic_videos import encode_audio, encode_video
 from watched import LABELS, small_model
@@ -32,8 +31,6 @@ def model():
 @pytest.fixture(scope="session")
 def uploads(tmp_path_factory):
     """The folder they are in, `video.mp4` of four seconds among them."""
-    # Only FFmpeg's own log would tell of what is wrong on purpose.
-    av.logging.set_level(None)
     folder = tmp_path_factory.mktemp("uploads")
     (folder / "video.mp4").write_bytes(encode_video(100))
     for name, (content, _) in BAD.items():
