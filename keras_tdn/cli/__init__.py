@@ -25,6 +25,7 @@ from keras_tdn.cli import (
     profile,
     train,
     watch,
+    web,
 )
 
 # Each is a module with `add_parser(subparsers)`, which sets the default `run`, and with
@@ -33,6 +34,7 @@ COMMANDS = (
     demo,
     predict,
     watch,
+    web,
     train,
     evaluate,
     ensemble,

@@ -68,11 +68,11 @@ def page(explanation: Explanation, video: str) -> str:
     body = "".join(
         (
             _numbers(explanation),
-            _overview(explanation),
+            overview(explanation),
             _time(explanation),
-            _animation(explanation),
-            _differences(explanation),
-            _gates(explanation),
+            in_motion(explanation),
+            short_term_maps(explanation),
+            gate_maps(explanation),
             _how_to_read(explanation),
         )
     )
@@ -102,7 +102,8 @@ def _numbers(explanation: Explanation) -> str:
     return tiles(items) + missing + bar_chart(bars)
 
 
-def _overview(explanation: Explanation) -> str:
+def overview(explanation: Explanation) -> str:
+    """Frames, differences, gates and Grad-CAM, a row each, as a section."""
     rows = [frame_row(explanation)]
     if explanation.differences is not None:
         rows.append(energy_row(explanation))
@@ -168,7 +169,8 @@ def _bars(values: np.ndarray, unit: str, description: str) -> str:
     return plot.svg(f"{description} by segment")
 
 
-def _animation(explanation: Explanation) -> str:
+def in_motion(explanation: Explanation) -> str:
+    """The animation, as a section."""
     pictures = draw_animation(explanation)
     height, width, _ = pictures[0].shape
     data = base64.b64encode(encode_mp4(pictures)).decode()
@@ -182,7 +184,8 @@ def _animation(explanation: Explanation) -> str:
     )
 
 
-def _differences(explanation: Explanation) -> str:
+def short_term_maps(explanation: Explanation) -> str:
+    """Differences of neighbouring frames, as a section; empty without a short-term TDM."""
     if explanation.differences is None:
         return ""
     pairs = range(explanation.differences.shape[1])
@@ -194,7 +197,8 @@ def _differences(explanation: Explanation) -> str:
     )
 
 
-def _gates(explanation: Explanation) -> str:
+def gate_maps(explanation: Explanation) -> str:
+    """Gates by stage and direction, as a section; empty without a long-term TDM."""
     if not explanation.stages:
         return ""
     rows = [

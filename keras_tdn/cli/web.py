@@ -1,0 +1,95 @@
+"""`keras-tdn web`: a page on this machine to try a model."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from keras_tdn.cli import loading
+from keras_tdn.labels import load_labels
+
+DEFAULT_WEIGHTS = "motion"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds this command to the parser of `keras-tdn`."""
+    parser = subparsers.add_parser(
+        "web",
+        help="try a model on a page in the browser",
+        description="Serves a page to this machine's browser: drop a video, see what happens in "
+        "it, when, and what the model looks at. Videos stay on this machine. Needs the extra "
+        "keras-tdn[demo].",
+    )
+    parser.add_argument(
+        "--weights",
+        default=DEFAULT_WEIGHTS,
+        metavar="PRESET_OR_FILE",
+        help=f"{loading.WEIGHTS_HELP} (default: the one that comes with the package)",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="NAME_OR_FILE",
+        help="class names: a data set's name or a text file with one per line "
+        "(default: those that come with the weights)",
+    )
+    parser.add_argument(
+        "--window",
+        type=float,
+        metavar="SECONDS",
+        help="length of the timeline's windows (default: that of the videos of the data set whose "
+        "labels the model has)",
+    )
+    server = parser.add_argument_group("server")
+    server.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen on (default: 127.0.0.1, which only this machine reaches)",
+    )
+    server.add_argument(
+        "--port", type=int, default=7860, metavar="N", help="0 for a free one (default: 7860)"
+    )
+    server.add_argument("--open", action="store_true", help="open the page in the browser")
+    server.add_argument(
+        "--max-megabytes", type=int, default=200, metavar="N", help="largest file (default: 200)"
+    )
+    server.add_argument(
+        "--max-seconds",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="how much of a longer video the timeline covers (default: 600)",
+    )
+    loading.add_bare_weights_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serves until it is interrupted."""
+    from keras_tdn.web import UploadLimits, serve
+    from keras_tdn.web.gradio_import import import_gradio
+
+    # Reported before the time that loading takes is spent.
+    import_gradio()
+    limits = UploadLimits(args.max_megabytes, args.max_seconds)
+    labels = None if args.labels is None else load_labels(args.labels)
+    model = loading.load_model(args, labels)
+    serve(
+        model,
+        name=os.path.basename(os.path.normpath(args.weights)),
+        host=args.host,
+        port=args.port,
+        limits=limits,
+        labels=labels,
+        window_seconds=args.window,
+        open_browser=args.open,
+        tell=_tell,
+    )
+    return 0
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

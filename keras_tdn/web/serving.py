@@ -1,0 +1,159 @@
+"""Serving the page from this machine, to this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import socket
+import webbrowser
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from keras_tdn.models import TDNResNet
+from keras_tdn.watching.layout import make_layout
+from keras_tdn.web.examples import example_maker, write_example
+from keras_tdn.web.folder import upload_folder
+from keras_tdn.web.gradio_import import import_gradio
+from keras_tdn.web.page import build_page
+from keras_tdn.web.protection import Protection, is_loopback
+from keras_tdn.web.showing import about_text, class_names, show_video
+from keras_tdn.web.style import head
+from keras_tdn.web.uploads import UploadLimits
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7860
+# How long a browser that is still connected is waited for at the end.
+GRACE_SECONDS = 2
+
+
+def serve(
+    model: TDNResNet,
+    *,
+    name: str = "",
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    limits: UploadLimits | None = None,
+    labels: Sequence[str] | None = None,
+    window_seconds: float | None = None,
+    open_browser: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Serves a page on which a model can be tried, until it is interrupted.
+
+    Use it to show a model to somebody. Videos stay on this machine: the page loads nothing from
+    elsewhere, is not shared, and reports nothing; uploads are kept in a folder that only this user
+    can read, for a quarter of an hour, and are gone when this returns.
+
+    Args:
+        model: A `TDNResNet` with its classifier.
+        name: What the page calls it.
+        host: The address to listen on. Others than this machine's own let the network in, which
+            nothing here asks for a password.
+        port: The port; 0 takes a free one.
+        limits: How much of a video is taken. `None` takes `UploadLimits()`.
+        labels: Class names. `None` takes the model's own.
+        window_seconds: Length of the timeline's windows; see `keras_tdn.watching.watch`.
+        open_browser: Whether to open the page.
+        tell: Takes lines of progress, the page's address among them.
+
+    Raises:
+        ImportError: without the extra `keras-tdn[demo]`.
+        ValueError: if the model or an argument does not fit, or the port is taken.
+
+    Example:
+
+    >>> keras_tdn.web.serve(keras_tdn.pretrained.load_preset("motion"), tell=print)
+    """
+    gradio = import_gradio()
+    import uvicorn
+
+    limits = UploadLimits() if limits is None else limits
+    layout = make_layout(model, window_seconds, stride=1)
+    show = functools.partial(
+        show_video, model, limits=limits, labels=labels, window_seconds=window_seconds
+    )
+    about = about_text(name or model.name, class_names(model, labels), limits, layout)
+    with _listening(host, port) as listener, upload_folder() as folder:
+        make_example = example_maker(labels or model.labels, folder)
+        _warm_up(show, folder, tell)
+        app = _application(gradio, build_page(gradio, show, about=about, example=make_example),
+                           limits, host)  # fmt: skip
+        address = _address(host, listener.getsockname()[1])
+        if not is_loopback(host):
+            tell("Whoever reaches this machine can use the page; nothing asks for a password.")
+        tell(f"Page    {address}")
+        tell("Ctrl-C stops it.")
+        if open_browser:
+            webbrowser.open(address)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
+        )
+        with _termination_as_interruption(), contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _application(gradio: Any, page: Any, limits: UploadLimits, host: str) -> Any:
+    import fastapi
+
+    # Without the pages that describe a programming interface.
+    app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    gradio.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        max_file_size=f"{limits.megabytes}mb",
+        show_error=False,
+        ssr_mode=False,
+        footer_links=[],
+        head=head(),
+        theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+    )
+    return Protection(app, only_local=is_loopback(host))
+
+
+def _warm_up(show: Callable[..., Any], folder: str, tell: Callable[[str], None]) -> None:
+    """Compiles what the first visitor would wait for."""
+    tell("Preparing the model.")
+    path = write_example(folder, seed=0)
+    for _ in show(path):
+        pass
+    os.remove(path)
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise ValueError(
+            f"Cannot listen on {host!r}, port {port} ({error}). Pass another `port`, 0 for a free "
+            "one (on the command line --port), or a `host` that is an address of this machine."
+        ) from error
+    with listener:
+        yield listener
+
+
+@contextlib.contextmanager
+def _termination_as_interruption() -> Iterator[None]:
+    """Lets a server that is told to end remove its uploads, as Ctrl-C does."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:
+        # Not the main thread, which gets no signals.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _address(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}/"

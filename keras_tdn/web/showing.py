@@ -1,0 +1,185 @@
+"""From an uploaded video to what the page shows, part by part as it is ready."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from keras_tdn.data.decoding.interface import VideoDecodeError
+from keras_tdn.evaluation import explain
+from keras_tdn.evaluation.explaining import Explanation
+from keras_tdn.evaluation.explaining.page import gate_maps, in_motion, overview, short_term_maps
+from keras_tdn.html import Bar, Tile, bar_chart, escape, percent, tiles
+from keras_tdn.models import TDNResNet
+from keras_tdn.prediction import Prediction, predict_video
+from keras_tdn.watching import WindowLayout, watch
+from keras_tdn.web.timeline import TimelineDrawing, clock_text
+from keras_tdn.web.uploads import UploadLimits, check_upload
+
+TOP = 5
+# Class names that stand for the others.
+EXAMPLES = 4
+# The page is drawn anew no more often than this.
+REDRAW_SECONDS = 0.25
+
+NOTHING = '<p class="note">What the model makes of a video appears here.</p>'
+# One video is looked at at a time.
+WAITING = '<p class="note working" role="status">Waiting for the model\u2026</p>'
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What changed on the page, as HTML; `None` leaves a part as it is, empty clears it.
+
+    Args:
+        state: What is going on, or what is wrong.
+        answer: The highest scores.
+        timeline: Scores over time.
+        maps: What the model sees.
+    """
+
+    state: str | None = None
+    answer: str | None = None
+    timeline: str | None = None
+    maps: str | None = None
+
+
+def show_video(
+    model: TDNResNet,
+    path: str | None,
+    *,
+    limits: UploadLimits | None = None,
+    labels: Sequence[str] | None = None,
+    window_seconds: float | None = None,
+    redraw_seconds: float = REDRAW_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Shown]:
+    """Names what happens in a video, shows why, and then when.
+
+    Use it behind a page; nothing of Gradio is in it. Whatever the file is, nothing is raised: what
+    is wrong becomes a message.
+
+    Args:
+        model: A `TDNResNet` with its classifier.
+        path: Path of a file; `None` clears the page.
+        limits: How much is taken. `None` takes `UploadLimits()`.
+        labels: Class names. `None` takes the model's own.
+        window_seconds: Length of the timeline's windows; see `keras_tdn.watching.watch`.
+        redraw_seconds: The shortest time between two drawings of the timeline.
+        clock: Tells the time in seconds.
+
+    Yields:
+        `Shown`: each is what changed since the one before it.
+
+    Example:
+
+    >>> for shown in show_video(model, "video.mp4"):
+    ...     print(shown.state)
+    """
+    yield Shown(_working("Reading the video") if path else NOTHING, "", "", "")
+    if not path:
+        return
+    limits = UploadLimits() if limits is None else limits
+    try:
+        check_upload(path, limits, model.clip_spec.frames_per_segment)
+        predictions = predict_video(model, path, top=TOP, labels=labels)
+        yield Shown(_working("Drawing the motion maps"), answer_html(predictions))
+        yield Shown(
+            _working("Watching"), maps=maps_html(explain(model, path, top=TOP, labels=labels))
+        )
+        names = class_names(model, labels)
+        yield from _timeline(model, path, limits, names, window_seconds, redraw_seconds, clock)
+    except VideoDecodeError as error:
+        yield Shown(problem_html(_without_path(str(error), path)))
+    except Exception:
+        # The server goes on, and what a bug has to say is for the terminal.
+        logger.exception("The web demo could not show a video")
+        yield Shown(problem_html("Something went wrong here. The terminal tells what; try another "
+                                 "video."))  # fmt: skip
+
+
+def class_names(model: TDNResNet, labels: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The names given, those of the model, or numbers."""
+    return tuple(labels or model.labels or [f"class {at}" for at in range(model.classes)])
+
+
+def about_text(
+    name: str, classes: Sequence[str], limits: UploadLimits, layout: WindowLayout
+) -> str:
+    """What a visitor should know, as Markdown."""
+    # Within code nothing but its end means anything.
+    model, *some = (f"`{text.replace('`', chr(39))}`" for text in (name, *classes[:EXAMPLES]))
+    among = ", such as " if len(classes) > EXAMPLES else ": "
+    return (
+        f"Drop a video of up to {limits.megabytes} MB. The model {model} names what happens in it, "
+        f"says when, in windows of {layout.window_seconds:g} seconds, and shows what it looks at. "
+        f"It knows {len(classes)} classes{among}{', '.join(some)}. Whatever it sees is called by "
+        "one of these. Videos stay on the machine that this page comes from."
+    )
+
+
+def answer_html(predictions: Sequence[Prediction]) -> str:
+    """The first class in large type, and a bar for each."""
+    first = predictions[0]
+    bars = bar_chart(Bar(item.label, item.score) for item in predictions)
+    return tiles([Tile(first.label, "predicted", percent(first.score))]) + bars
+
+
+def maps_html(explanation: Explanation) -> str:
+    """What `keras-tdn explain` draws, its details folded."""
+    missing = "".join(f'<p class="warning">{escape(text)}</p>' for text in explanation.missing)
+    details = short_term_maps(explanation) + gate_maps(explanation)
+    folded = f"<details><summary>Every difference and gate</summary>{details}</details>"
+    return missing + overview(explanation) + in_motion(explanation) + (folded if details else "")
+
+
+def problem_html(message: str) -> str:
+    """A message that something is wrong."""
+    return f'<p class="warning wraps" role="alert">{escape(message)}</p>'
+
+
+def _timeline(
+    model: TDNResNet,
+    path: str,
+    limits: UploadLimits,
+    names: Sequence[str],
+    window_seconds: float | None,
+    redraw_seconds: float,
+    clock: Callable[[], float],
+) -> Iterator[Shown]:
+    with watch(model, path, window_seconds=window_seconds) as windows:
+        drawing: TimelineDrawing | None = None
+        drawn = clock() - redraw_seconds
+        note = ""
+        for window in windows:
+            if window.index and window.end > limits.seconds:
+                note = f"The timeline ends after {clock_text(limits.seconds)}, as long as this "
+                note += "page watches a video."
+                break
+            if drawing is None:
+                length = windows.duration and min(windows.duration, limits.seconds)
+                drawing = TimelineDrawing(windows.layout, names, length)
+            drawing.add(window)
+            if clock() - drawn >= redraw_seconds:
+                drawn = clock()
+                of = f" of {clock_text(windows.duration)}" if windows.duration else ""
+                state = _working(f"Watched {clock_text(drawing.end)}{of}")
+                yield Shown(state, timeline=drawing.html())
+        lines = [*([note] if note else []), *windows.report.lines()]
+    if drawing is not None:
+        drawing.finish()
+    state = "".join(f'<p class="note wraps">{escape(line)}</p>' for line in lines)
+    yield Shown(state or '<p class="note">Done.</p>',
+                timeline=drawing.html() if drawing else "")  # fmt: skip
+
+
+def _working(text: str) -> str:
+    return f'<p class="note working" role="status">{escape(text)}\u2026</p>'
+
+
+def _without_path(message: str, path: str) -> str:
+    return message.replace(repr(path), "the file").replace(path, "the file")

@@ -1,0 +1,84 @@
+import re
+
+import numpy as np
+import pytest
+
+from keras_tdn.watching import Window, WindowLayout
+from keras_tdn.web.timeline import MAX_POINTS, MAX_ROWS, TimelineDrawing, clock_text
+
+LAYOUT = WindowLayout(num_segments=4, frames_per_segment=5, window_seconds=2.0)
+LABELS = tuple(f"class <{number}>" for number in range(6))
+
+
+def window(index, best, score=0.9):
+    scores = np.full(len(LABELS), (1 - score) / (len(LABELS) - 1), np.float32)
+    scores[best] = score
+    return Window(index, LAYOUT.window_start(index), LAYOUT.window_end(index), scores)
+
+
+def drawn(windows, seconds=None):
+    drawing = TimelineDrawing(LAYOUT, LABELS, seconds)
+    for each in windows:
+        drawing.add(each)
+    drawing.finish()
+    return drawing.html()
+
+
+def curves(html):
+    """Points of the curves of the first of both drawings."""
+    first = html.split("</svg>")[0]
+    return [
+        np.array([[float(number) for number in point.split(",")] for point in points.split()])
+        for points in re.findall(r'<polyline points="([^"]*)"', first)
+    ]
+
+
+def test_curves_are_of_the_classes_that_were_ahead():
+    html = drawn([window(0, 3), window(1, 3), window(2, 1, 0.7)], seconds=4.0)
+    # In the order in which they were ahead; names are escaped.
+    names = re.findall(r"\u25cf ([^<]*)</span>", html)
+    assert names == ["class &lt;3&gt;", "class &lt;1&gt;"]
+    three, one = curves(html)
+    assert len(three) == len(one) == 3
+    # SVG counts downwards.
+    assert three[1, 1] < three[2, 1]
+    assert one[1, 1] > one[2, 1]
+    # Windows begin every half second: equal steps, an eighth of the four seconds each.
+    steps = np.diff(three[:, 0])
+    width = 760 - 80 - 26
+    np.testing.assert_allclose(steps, width / 8, atol=0.11)  # Written to a tenth of a pixel.
+    assert "0 s \u2013 1.8 s</td>" in html
+    assert "80.0\u00a0%" not in html
+    assert "90.0\u00a0%</td>" in html
+
+
+def test_a_lost_window_interrupts_the_curve():
+    assert [
+        len(points) for points in curves(drawn([window(0, 0), window(1, 0), window(3, 0)]))
+    ] == [
+        2,
+        1,
+    ]
+
+
+def test_long_videos_are_drawn_with_as_many_points_as_there_is_room_for():
+    num = 5 * MAX_POINTS + 7
+    html = drawn([window(index, index % 2) for index in range(num)])
+    first, second = curves(html)
+    assert len(first) == len(second) == MAX_POINTS
+    assert f"and {num - MAX_ROWS} more" in html
+    assert html.count("<tr>") == 1 + MAX_ROWS
+
+
+def test_nothing_yet():
+    drawing = TimelineDrawing(LAYOUT, LABELS)
+    assert drawing.html() == ""
+    assert drawing.end == 0.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (3.46, "3.5 s"), (59.97, "1:00"), (63.5, "1:03.5"), (3605, "60:05")],
+)
+def test_clock_text(seconds, text):
+    assert clock_text(seconds) == text
