@@ -244,6 +244,9 @@ def line_chart(
         room = max((high - low) * 0.25, 0.02 * max(abs(low), abs(high)), 1e-3)
         y_range = low - room, high + room
     ticks = nice_ticks(*y_range)
+    if y_text is percent:
+        # The room above a share of 1 has the values, but nothing lies there.
+        ticks = [tick for tick in ticks if 0 <= tick <= 1]
     plot = Plot(
         x_range, y_range, xs, ticks, x_name, y_name, y_text=y_text, log_x=log_x,
         width=width, height=height,

@@ -104,6 +104,9 @@ def test_curves():
     assert html.count("<circle") == 3
     assert "75.0\u00a0%" in html
     assert "<svg" in line_chart([Line("a", [(1, 0.5)])], "x", "y", description="d", log_x=True)
+    whole = line_chart([Line("a", [(1, 1.0), (2, 1.0)])], "x", "y", description="d")
+    assert "100.0\u00a0%" in whole
+    assert "102.0" not in whole
 
 
 def test_wrong_arguments_are_told():
