@@ -1,9 +1,19 @@
-"""What every test starts from."""
+"""What every test starts from, and which tests wait to be asked for."""
 
+import os
 import zlib
 
 import keras
 import pytest
+
+SLOW_TOO = bool(os.environ.get("KERAS_TDN_SLOW"))
+
+
+def pytest_collection_modifyitems(items):
+    if not SLOW_TOO:
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="takes long: set KERAS_TDN_SLOW=1"))
 
 
 @pytest.fixture(autouse=True)

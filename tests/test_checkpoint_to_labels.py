@@ -47,6 +47,7 @@ def test_commands_from_checkpoint_to_labels(preset, tmp_path, capsys):
     assert 0 < scores[-1] <= scores[0] <= 1
 
 
+@pytest.mark.slow
 def test_every_real_video(preset):
     videos = sorted((FOLDER / "fixtures").glob("*"))
     if not videos:

@@ -60,6 +60,7 @@ def num_right(train, train_labels, test, test_labels):
 
 
 @pytest.mark.parametrize("place", range(len(MOMENTS)))
+@pytest.mark.slow
 def test_single_frames_do_not_tell_the_class(videos, place):
     (train, train_labels), (test, test_labels) = videos
     right = num_right(

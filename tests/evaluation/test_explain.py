@@ -138,6 +138,7 @@ def test_gradient_of_a_head_that_is_not_linear():
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch", "tensorflow"])
+@pytest.mark.slow
 def test_other_backends_see_the_same(backend, model, explanation, tmp_path):
     if backend == keras.backend.backend():
         pytest.skip("this is the backend that the others are compared with")
@@ -160,6 +161,7 @@ def test_other_backends_see_the_same(backend, model, explanation, tmp_path):
         np.testing.assert_allclose(there[f"gate_{number}"], maps.mean, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_targets(model, video, explanation):
     predicted = explain(model, video, top=1)
     assert len(predicted.predictions) == 1

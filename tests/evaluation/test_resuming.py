@@ -209,6 +209,7 @@ def killed_run(runs, records, folder, batch=None, delay=0.0):
     return runs.run(records=listed, output=str(folder), batch=batch, delay=delay)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_the_same(some_bad, tmp_path):
     """`KERAS_TDN_KILLS=10` kills as many times."""
     rng = np.random.default_rng(7)

@@ -18,8 +18,8 @@ BUILDERS = {"resnet50": keras_tdn.TDNResNet50, "resnet101": keras_tdn.TDNResNet1
     [
         ("resnet50", 8, 35.64),
         ("resnet50", 16, 71.28),
-        ("resnet101", 8, 65.84),
-        ("resnet101", 16, 131.68),
+        pytest.param("resnet101", 8, 65.84, marks=pytest.mark.slow),
+        pytest.param("resnet101", 16, 131.68, marks=pytest.mark.slow),
     ],
 )
 def test_macs_of_one_view(name, segments, giga_macs):

@@ -26,7 +26,7 @@ BOUND = 1e-9
     [
         ("resnet50", keras_tdn.TDNResNet50, 16, (64, 96)),
         # At 112 pixels stage 4 halves and enlarges maps of odd size.
-        ("resnet101", keras_tdn.TDNResNet101, 8, (112, 64)),
+        pytest.param("resnet101", keras_tdn.TDNResNet101, 8, (112, 64), marks=pytest.mark.slow),
     ],
 )
 def test_every_place(name, build, segments, size):

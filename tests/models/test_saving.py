@@ -29,6 +29,7 @@ assert model.labels == ("a", "b", "c", "d", "e", "f"), model.labels
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.slow
 def test_round_trip_to_every_backend(backend, tmp_path):
     if importlib.util.find_spec(BACKENDS[backend]) is None:
         pytest.skip(f"{backend} is not installed")

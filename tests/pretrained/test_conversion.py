@@ -66,7 +66,9 @@ def small_model(state, **changes):
     [
         ("resnet50_16x64", "resnet50", 51, 13, 16, "float32", 1e-4),
         # The golden is float32, and this network amplifies rounding a hundred-thousandfold.
-        ("resnet101_8x64", "resnet101", 101, 17, 8, "float64", 3e-2),
+        pytest.param(
+            *("resnet101_8x64", "resnet101", 101, 17, 8, "float64", 3e-2), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_reference_matches_the_golden(golden, network, classes, seed, num_segments, dtype, bound):
@@ -137,6 +139,7 @@ def test_converts_a_full_checkpoint(tmp_path, zipped, prefix):
     np.testing.assert_allclose(probabilities, shifted / shifted.sum(), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_resnet101_gets_its_name_and_every_block_is_checked(tmp_path):
     state = goldens.state("resnet101")
     checkpoint = official_checkpoints.save(tmp_path / "best.pth.tar", state)

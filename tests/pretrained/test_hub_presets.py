@@ -103,6 +103,7 @@ def test_first_download_then_no_request_then_offline(preset, tmp_path):
     assert "HF_HUB_OFFLINE is set" in line
 
 
+@pytest.mark.slow
 def test_a_branch_that_moves_is_followed_and_a_pinned_revision_is_not(preset, newer, tmp_path):
     with LoopbackHub(preset[0]) as hub:
         assert load(hub.url, tmp_path, SOURCE) == [f"got {preset[1]}"]
@@ -132,6 +133,7 @@ def test_a_wrong_hash_deletes_the_file_and_says_so(preset, tmp_path, name):
         assert load(hub.url, tmp_path, SOURCE) == [f"got {preset[1]}"]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_cut_off_on_the_hub_is_refused(preset, tmp_path):
     name = f"{REPO}/model.weights.h5"
     files = {**preset[0], name: preset[0][name][:-1000]}
@@ -146,6 +148,7 @@ def test_a_file_that_is_cut_off_on_the_hub_is_refused(preset, tmp_path):
 
 
 @pytest.mark.parametrize("name", [*NEEDED_FILES, SUMS_FILE])
+@pytest.mark.slow
 def test_a_missing_file_is_named(preset, tmp_path, name):
     files = {key: value for key, value in preset[0].items() if key != f"{REPO}/{name}"}
     with LoopbackHub(files) as hub:
@@ -162,6 +165,7 @@ def test_what_is_not_there(preset, tmp_path):
         assert "check the name, log in with `hf auth login`" in line
 
 
+@pytest.mark.slow
 def test_private_repositories(preset, tmp_path):
     with LoopbackHub(preset[0], token="hf_right") as hub:
         (line,) = load(hub.url, tmp_path, SOURCE)
@@ -173,6 +177,7 @@ def test_private_repositories(preset, tmp_path):
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 503), ("GET", 500), ("GET", 502)])
+@pytest.mark.slow
 def test_errors_of_the_server_are_retried(preset, tmp_path, method, status):
     with LoopbackHub(preset[0], failures={method: [status] * 2}) as hub:
         assert load(hub.url, tmp_path, SOURCE) == [f"got {preset[1]}"]
@@ -195,6 +200,7 @@ def test_names_that_leave_the_folder_are_refused(preset, tmp_path, name):
     assert line.startswith("ValueError A file's name in a repository or preset is a relative path")
 
 
+@pytest.mark.slow
 def test_files_off_the_list_are_not_fetched(preset, tmp_path):
     files = {**preset[0], f"{REPO}/model.py": b"raise SystemExit"}
     with LoopbackHub(files) as hub:
@@ -245,6 +251,7 @@ def test_malformed_sources(source):
         keras_tdn.pretrained.load_preset(source)
 
 
+@pytest.mark.slow
 def test_four_processes_at_once_share_one_good_cache(preset, tmp_path):
     code = CLIENT.format(sources=[SOURCE])
     with LoopbackHub(preset[0]) as hub:
@@ -306,6 +313,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_names_load_from_the_repository_that_is_set(tmp_path):
     entry = keras_tdn.pretrained.catalog.entry_by_name("tdn_resnet50_8_kinetics400")
     model = keras_tdn.TDNResNet50(labels=keras_tdn.labels.load_labels("kinetics400"))

@@ -108,6 +108,7 @@ def test_evaluation_uses_the_averages_of_the_weights():
 # === Accumulation ===
 
 
+@pytest.mark.slow
 def test_two_half_batches_are_one_batch():
     """With frozen norms, whose statistics would be those of half a batch."""
     clips, labels = batch()
@@ -260,6 +261,7 @@ def assert_mixed(records, recipe, spec, clips, labels):
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="JAX compiles with XLA always, PyTorch never")
+@pytest.mark.slow
 def test_xla_gives_the_same_step():
     clips, labels = batch()
     # Without the short-term module, which has no operation that the rest has not: XLA takes long.

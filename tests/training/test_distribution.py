@@ -102,6 +102,7 @@ def mirrored(tmp_path_factory):
 
 
 @on_tensorflow
+@pytest.mark.slow
 def test_mirrored_strategy_equals_one_device(mirrored):
     one, two = mirrored["1+eager"], mirrored["2+sync"]
     assert two["devices"] == 2
@@ -141,6 +142,7 @@ def test_data_parallel_equals_one_device(data_parallel):
 
 
 @with_jax
+@pytest.mark.slow
 def test_two_processes_equal_one(data_parallel, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -138,6 +138,7 @@ def assert_same(folder, other):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.slow
 def test_a_killed_training_ends_as_one_that_was_not(runs, whole, tmp_path, seed):
     expected, counts = whole
     folder = tmp_path / "run"

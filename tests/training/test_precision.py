@@ -87,6 +87,7 @@ def test_a_step_in_bfloat16_is_nearly_that_in_float32(single):
     assert_nearly(model, single, 0.98)
 
 
+@pytest.mark.slow
 def test_float16_leaves_out_overflow_and_else_is_nearly_float32(single):
     model = compiled("mixed_float16", graph=True)
     inner = model.optimizer.inner_optimizer

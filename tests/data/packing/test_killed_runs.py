@@ -105,6 +105,7 @@ def check_unfinished(folder, expected):
             assert path.read_bytes() == expected[path.name]
 
 
+@pytest.mark.slow
 def test_killed_at_seeded_moments_it_ends_with_the_same_files(runs, records, expected, tmp_path):
     assert runs.run(tmp_path / "whole")["status"] == 0
     # The second run measures: for the first, everything came from the disk.

@@ -22,6 +22,7 @@ LEAST_PSNR, MEDIAN_PSNR = 26, 39
 @pytest.mark.skipif(
     not FIXTURES, reason=f"no real videos in {VIDEOS}; set KERAS_TDN_VIDEOS to their folder"
 )
+@pytest.mark.slow
 def test_packed_clips_are_those_of_the_videos(tmp_path):
     report = pack([(path, 0) for path in FIXTURES], tmp_path, num_processes=1, progress=False)
     assert report.failures == ()

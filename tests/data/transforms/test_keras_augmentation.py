@@ -137,6 +137,7 @@ def test_own_layer_with_its_own_generator(apply, still):
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+@pytest.mark.slow
 def test_backends_agree(backend, tmp_path, still):
     if backend == keras.backend.backend():
         pytest.skip(f"{backend} is the backend that all the other tests run with")
