@@ -8,7 +8,7 @@ from keras_tdn.html.document import STYLE, Tile, document, facts, section, table
 from keras_tdn.html.heat import heat_color, heat_picture, heat_table
 from keras_tdn.html.pictures import encode_png, picture, picture_strip, shrink
 from keras_tdn.html.plot import Line, Plot, line_chart
-from keras_tdn.html.text import escape, percent
+from keras_tdn.html.text import clock_text, escape, percent
 
 __all__ = [
     "STYLE",
@@ -17,6 +17,7 @@ __all__ = [
     "Plot",
     "Tile",
     "bar_chart",
+    "clock_text",
     "document",
     "encode_png",
     "escape",

@@ -40,3 +40,22 @@ def percent(share: float | None, digits: int = 1) -> str:
     '12.5 %'
     """
     return "\u2013" if share is None else f"{100 * share:.{digits}f}\u00a0%"
+
+
+def clock_text(seconds: float) -> str:
+    """Seconds as people write them on a clock: `3.5 s`, `1:03.5`, `1:00:05`.
+
+    Args:
+        seconds: Seconds, not negative. They are rounded to tenths.
+
+    Example:
+
+    >>> clock_text(63.46)
+    '1:03.5'
+    """
+    minutes, rest = divmod(round(seconds, 1), 60)
+    if not minutes:
+        return f"{rest:g} s"
+    hours, minutes = divmod(int(minutes), 60)
+    start = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{start}:{rest:04.1f}".removesuffix(".0")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_tdn.html import Tile, document, escape, facts, percent, section, table, tiles
+from keras_tdn.html import Tile, clock_text, document, escape, facts, percent, section, table, tiles
 from keras_tdn.html.plot import COLORS, Plot, nice_ticks
 from keras_tdn.pretrained.output import written_beside
 from keras_tdn.watching.layout import WindowLayout
@@ -97,7 +97,7 @@ def _page(timeline: Timeline, min_score: float, title: str) -> str:
     parts = [
         tiles(
             [
-                Tile(_duration(last_end), "video", "up to the last window's end"),
+                Tile(clock_text(last_end), "video", "up to the last window's end"),
                 Tile(str(counts.sum()), "windows", f"of {timeline.facts['window_seconds']:g} s"),
                 Tile(labels[shown[0]], "most often ahead", percent(counts.max() / counts.sum())),
             ]
@@ -136,7 +136,7 @@ def _plot(timeline: Timeline, shown: list[int], end: float) -> str:
         numbers[bucket] += 1
     plot = Plot(
         (0, end), (0, 1), nice_ticks(0, end, 10), (0, 0.25, 0.5, 0.75, 1), "time", "score",
-        x_text=_duration, y_text=lambda share: percent(share, 0), width=WIDTH, height=HEIGHT,
+        x_text=clock_text, y_text=lambda share: percent(share, 0), width=WIDTH, height=HEIGHT,
     )  # fmt: skip
     filled = np.flatnonzero(numbers)
     pieces = np.split(filled, np.flatnonzero(breaks[filled]))
@@ -161,7 +161,7 @@ def _legend(labels: tuple[str, ...], shown: list[int]) -> str:
 
 def _span_table(spans: list[Span], num_spans: int, labels: tuple[str, ...]) -> str:
     rows = [
-        (_duration(span.start), _duration(span.end), labels[span.index], percent(span.score))
+        (clock_text(span.start), clock_text(span.end), labels[span.index], percent(span.score))
         for span in spans
     ]
     more = "" if num_spans == len(spans) else f"<p>and {num_spans - len(spans)} more</p>"
@@ -187,11 +187,3 @@ def _facts(timeline: Timeline, report: WatchReport | None) -> list[tuple[str, ob
 
 def _is_long(num_windows: int) -> bool:
     return num_windows > MAX_POINTS
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    if hours:
-        return f"{hours}:{minutes:02}:{round(rest):02}"
-    return f"{minutes}:{rest:04.1f}" if minutes else f"{rest:.1f} s"

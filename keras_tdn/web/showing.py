@@ -11,11 +11,11 @@ from keras_tdn.data.decoding.interface import VideoDecodeError
 from keras_tdn.evaluation import explain
 from keras_tdn.evaluation.explaining import Explanation
 from keras_tdn.evaluation.explaining.page import gate_maps, in_motion, overview, short_term_maps
-from keras_tdn.html import Bar, Tile, bar_chart, escape, percent, tiles
+from keras_tdn.html import Bar, Tile, bar_chart, clock_text, escape, percent, tiles
 from keras_tdn.models import TDNResNet
 from keras_tdn.prediction import Prediction, predict_video
 from keras_tdn.watching import WindowLayout, watch
-from keras_tdn.web.timeline import TimelineDrawing, clock_text
+from keras_tdn.web.timeline import TimelineDrawing
 from keras_tdn.web.uploads import UploadLimits, check_upload
 
 TOP = 5

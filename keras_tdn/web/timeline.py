@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_tdn.html import escape, percent, section, table
+from keras_tdn.html import clock_text, escape, percent, section, table
 from keras_tdn.html.plot import COLORS, Plot, nice_ticks
 from keras_tdn.watching import Span, SpanMerger, Window, WindowLayout
 
@@ -117,9 +117,3 @@ class TimelineDrawing:
         left_out = len(rows) - MAX_ROWS
         more = f'<p class="note">and {left_out} more</p>' if left_out > 0 else ""
         return table(("time", "ahead", "mean score"), rows[:MAX_ROWS]) + more if rows else ""
-
-
-def clock_text(seconds: float) -> str:
-    """Seconds as people write them: `3.5 s`, `1:03.5`."""
-    minutes, rest = divmod(round(seconds, 1), 60)
-    return f"{int(minutes)}:{rest:04.1f}".removesuffix(".0") if minutes else f"{rest:g} s"

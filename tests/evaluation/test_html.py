@@ -12,6 +12,7 @@ from keras_tdn.html import (
     Plot,
     Tile,
     bar_chart,
+    clock_text,
     document,
     encode_png,
     escape,
@@ -128,3 +129,19 @@ def test_pngs_need_nothing_but_the_standard_library(monkeypatch):
     assert "image/png" in picture(PIXELS, "", lossless=True)
     with pytest.raises(ImportError):
         picture(PIXELS, "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (3.46, "3.5 s"),
+        (59.97, "1:00"),
+        (63.5, "1:03.5"),
+        (119.97, "2:00"),
+        (3599.99, "1:00:00"),
+        (3605.25, "1:00:05.2"),
+    ],
+)
+def test_clock_text(seconds, text):
+    assert clock_text(seconds) == text

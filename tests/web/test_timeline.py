@@ -1,10 +1,9 @@
 import re
 
 import numpy as np
-import pytest
 
 from keras_tdn.watching import Window, WindowLayout
-from keras_tdn.web.timeline import MAX_POINTS, MAX_ROWS, TimelineDrawing, clock_text
+from keras_tdn.web.timeline import MAX_POINTS, MAX_ROWS, TimelineDrawing
 
 LAYOUT = WindowLayout(num_segments=4, frames_per_segment=5, window_seconds=2.0)
 LABELS = tuple(f"class <{number}>" for number in range(6))
@@ -74,11 +73,3 @@ def test_nothing_yet():
     drawing = TimelineDrawing(LAYOUT, LABELS)
     assert drawing.html() == ""
     assert drawing.end == 0.0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (3.46, "3.5 s"), (59.97, "1:00"), (63.5, "1:03.5"), (3605, "60:05")],
-)
-def test_clock_text(seconds, text):
-    assert clock_text(seconds) == text
