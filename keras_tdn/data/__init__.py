@@ -3,8 +3,9 @@
 Names are imported when they are first used: some need TensorFlow, one the video decoder.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from keras_tdn.data import decoding, packing, transforms
@@ -34,31 +35,19 @@ __all__ = [
     "transforms",
 ]
 
-_HOMES = {
-    "BatchPositions": "dataset.positions",
-    "Record": "records",
-    "RecordList": "records",
-    "SegmentSampler": "segment_sampling",
-    "VideoDecodeError": "decoding",
-    "flip_map": "flip_maps",
-    "from_service": "service",
-    "load_packed": "packed_records",
-    "load_records": "records",
-    "make_dataset": "dataset",
-    "read_frames": "decoding",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value: Any = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    elif name in __all__:
-        value = importlib.import_module(f"{__name__}.{name}")
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "BatchPositions": "dataset.positions",
+        "Record": "records",
+        "RecordList": "records",
+        "SegmentSampler": "segment_sampling",
+        "VideoDecodeError": "decoding",
+        "flip_map": "flip_maps",
+        "from_service": "service",
+        "load_packed": "packed_records",
+        "load_records": "records",
+        "make_dataset": "dataset",
+        "read_frames": "decoding",
+    },
+)

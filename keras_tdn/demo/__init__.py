@@ -3,8 +3,9 @@
 Names are imported when they are first used: what they do needs TensorFlow and a decoder.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from keras_tdn.demo.result import DemoResult
@@ -13,16 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DemoResult", "DemoSettings", "run_demo"]
 
-_HOMES = {"DemoResult": "result", "DemoSettings": "settings", "run_demo": "run"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: Any = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__, {"DemoResult": "result", "DemoSettings": "settings", "run_demo": "run"}
+)

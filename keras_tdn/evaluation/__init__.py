@@ -4,10 +4,10 @@ Metrics are imported at once, so that Keras finds them by name in saved files; o
 are first used, because they need TensorFlow, and a decoder.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from keras_tdn.evaluation.metrics import ExpectedCalibrationError, MeanClassAccuracy
+from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from keras_tdn.evaluation.comparison import Comparison, compare
@@ -41,33 +41,24 @@ __all__ = [
     "write_page",
 ]
 
-_HOMES = {
-    "Comparison": "comparison",
-    "EvaluationReport": "report",
-    "Explanation": "explaining",
-    "ModelProfile": "profiling",
-    "MultiViewValidation": "validation_callback",
-    "Scores": "scores",
-    "compare": "comparison",
-    "ensemble": "ensembles",
-    "evaluate": "evaluation",
-    "explain": "explaining",
-    "load_report": "report",
-    "load_scores": "scores",
-    "profile_model": "profiling",
-    "report_on": "report",
-    "write_explanation": "explaining",
-    "write_page": "page",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: Any = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Comparison": "comparison",
+        "EvaluationReport": "report",
+        "Explanation": "explaining",
+        "ModelProfile": "profiling",
+        "MultiViewValidation": "validation_callback",
+        "Scores": "scores",
+        "compare": "comparison",
+        "ensemble": "ensembles",
+        "evaluate": "evaluation",
+        "explain": "explaining",
+        "load_report": "report",
+        "load_scores": "scores",
+        "profile_model": "profiling",
+        "report_on": "report",
+        "write_explanation": "explaining",
+        "write_page": "page",
+    },
+)

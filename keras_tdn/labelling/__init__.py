@@ -3,8 +3,9 @@
 Names are imported when they are first used, because they need TensorFlow, a decoder, or Beam.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from keras_tdn.labelling.beam import label_with_beam
@@ -25,25 +26,16 @@ __all__ = [
     "read_labels",
 ]
 
-_HOMES = {
-    "ArchiveCost": "costs",
-    "LabelOptions": "options",
-    "LabelReport": "results",
-    "Labeller": "labeller",
-    "archive_cost": "costs",
-    "label_videos": "run",
-    "label_with_beam": "beam",
-    "read_labels": "results",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: Any = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "ArchiveCost": "costs",
+        "LabelOptions": "options",
+        "LabelReport": "results",
+        "Labeller": "labeller",
+        "archive_cost": "costs",
+        "label_videos": "run",
+        "label_with_beam": "beam",
+        "read_labels": "results",
+    },
+)

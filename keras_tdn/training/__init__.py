@@ -3,9 +3,9 @@
 Names are imported when they are first used: some need TensorFlow.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from keras_tdn.lazy_names import lazy_names
 from keras_tdn.training.optimizer import CoupledSGD
 from keras_tdn.training.schedules import WarmUp
 
@@ -55,36 +55,24 @@ __all__ = [
     "train",
 ]
 
-_HOMES = {
-    "CosineDecay": "schedules",
-    "Devices": "distribution",
-    "ProportionalStepDecay": "schedules",
-    "Recipe": "recipe",
-    "StepDecay": "schedules",
-    "TrainingDivergedError": "callbacks",
-    "TrainingResult": "result",
-    "TrainingState": "callbacks",
-    "device_scope": "distribution",
-    "freeze_batch_norms": "freezing",
-    "freeze_until": "freezing",
-    "join_processes": "distribution",
-    "keep_tensorflow_off_gpus": "distribution",
-    "load_checkpoint": "callbacks",
-    "synchronize_batch_norms": "freezing",
-    "train": "training_run",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value: Any = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    elif name in __all__:
-        value = importlib.import_module(f"{__name__}.{name}")
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "CosineDecay": "schedules",
+        "Devices": "distribution",
+        "ProportionalStepDecay": "schedules",
+        "Recipe": "recipe",
+        "StepDecay": "schedules",
+        "TrainingDivergedError": "callbacks",
+        "TrainingResult": "result",
+        "TrainingState": "callbacks",
+        "device_scope": "distribution",
+        "freeze_batch_norms": "freezing",
+        "freeze_until": "freezing",
+        "join_processes": "distribution",
+        "keep_tensorflow_off_gpus": "distribution",
+        "load_checkpoint": "callbacks",
+        "synchronize_batch_norms": "freezing",
+        "train": "training_run",
+    },
+)

@@ -3,8 +3,9 @@
 Names are imported when they are first used, because most programs do without them.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from keras_tdn.watching.layout import WindowLayout
@@ -33,30 +34,21 @@ __all__ = [
     "write_timeline_page",
 ]
 
-_HOMES = {
-    "Loss": "report",
-    "Span": "spans",
-    "SpanMerger": "spans",
-    "StreamOptions": "opening",
-    "Timeline": "timeline",
-    "Watch": "windows",
-    "WatchReport": "report",
-    "Window": "window",
-    "WindowLayout": "layout",
-    "load_timeline": "timeline",
-    "record_timeline": "recording",
-    "watch": "windows",
-    "write_timeline_page": "page",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: Any = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Loss": "report",
+        "Span": "spans",
+        "SpanMerger": "spans",
+        "StreamOptions": "opening",
+        "Timeline": "timeline",
+        "Watch": "windows",
+        "WatchReport": "report",
+        "Window": "window",
+        "WindowLayout": "layout",
+        "load_timeline": "timeline",
+        "record_timeline": "recording",
+        "watch": "windows",
+        "write_timeline_page": "page",
+    },
+)

@@ -4,8 +4,9 @@ The page is Gradio's, of the extra `keras-tdn[demo]`. What it shows is made by f
 without.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from keras_tdn.web.serving import serve
@@ -14,22 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Shown", "UploadLimits", "check_upload", "serve", "show_video"]
 
-_HOMES = {
-    "Shown": "showing",
-    "UploadLimits": "uploads",
-    "check_upload": "uploads",
-    "serve": "serving",
-    "show_video": "showing",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: Any = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Shown": "showing",
+        "UploadLimits": "uploads",
+        "check_upload": "uploads",
+        "serve": "serving",
+        "show_video": "showing",
+    },
+)
