@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_tdn.data.failures import Failure
+from keras_tdn.data.packing.resumable_folder import FolderKind, ResumableFolder, read_object
 from keras_tdn.data.packing.storage import put_in_place, sha256_of, write_whole
 from keras_tdn.labelling.labeller import Row
 from keras_tdn.labelling.options import LabelOptions
@@ -22,8 +20,13 @@ from keras_tdn.labelling.row_files import write_rows
 INDEX_FILE = "labelling.json"
 FAILURES_FILE = "failures.jsonl"
 WORKPLACE = ".labelling"
-PLAN_FILE = "plan.json"
-TEMPORARY_SUFFIX = ".tmp"
+KIND = FolderKind(
+    INDEX_FILE,
+    WORKPLACE,
+    "write labels into",
+    "labelling",
+    "Label with the same list, model and options",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,21 +70,7 @@ class LabelFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._workplace = path / WORKPLACE
-        self._index = path / INDEX_FILE
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            strange = any(path.iterdir()) and not self._is_labelling()
-        except OSError as error:
-            raise ValueError(
-                f"Cannot write labels into {str(path)!r}: {error.strerror}. Choose a folder that "
-                "can be written."
-            ) from error
-        if strange:
-            raise ValueError(
-                f"Cannot write labels into {str(path)!r}: it has files that are not of a "
-                "labelling. Choose an empty folder, or one that is not there yet."
-            )
+        self._folder = ResumableFolder(path, KIND)
 
     def begin(
         self, plan: LabelPlan, overwrite: bool = False, retry_failures: bool = False
@@ -97,37 +86,21 @@ class LabelFolder:
             ValueError: if it was begun with another list, model or options, unless `overwrite`.
         """
         if overwrite:
-            self._clear()
-        header = plan.header()
-        for begun in (_read(self._index), _read(self._workplace / PLAN_FILE)):
-            found = differences(begun, header) if begun else []
-            if found:
-                raise ValueError(
-                    f"{str(self.path)!r} was begun with {'; '.join(found)}. Label with the same "
-                    "list, model and options to go on, choose another folder, or pass "
-                    "overwrite=True (on the command line --overwrite) to begin anew."
-                )
-        self._workplace.mkdir(exist_ok=True)
-        for leftover in self._workplace.glob(f"*{TEMPORARY_SUFFIX}"):
-            leftover.unlink(missing_ok=True)
-        self._write(self._workplace / PLAN_FILE, header)
+            self._folder.clear([FAILURES_FILE, "labels-*-of-*"])
+        self._folder.prepare(plan.header(), differences)
         whole = self.whole_shards(plan)
         if retry_failures:
             for shard in [shard for shard, made in whole.items() if made.failures]:
                 del whole[shard]
                 self._notes(shard).unlink(missing_ok=True)
-            for log in self._workplace.glob("*.log"):
+            for log in self._folder.workplace.glob("*.log"):
                 log.unlink()
         return whole
 
     def whole_shards(self, plan: LabelPlan) -> dict[int, LabelShard]:
         """The shards that are noted as whole and are what their notes say."""
-        index = _read(self._index) or {}
-        configs: dict[int, Any] = dict(enumerate(index.get("shards", [])))
-        for shard in range(plan.num_shards):
-            configs[shard] = _read(self._notes(shard)) or configs.get(shard)
         whole = {}
-        for shard, config in configs.items():
+        for shard, config in self._folder.noted(plan.num_shards, self._notes).items():
             # Notes that cannot be read are of no use, and the shard is made again.
             with contextlib.suppress(KeyError, TypeError, OSError):
                 made = LabelShard.from_config(config)
@@ -137,7 +110,7 @@ class LabelFolder:
 
     def log_path(self, shard: int) -> Path:
         """Where values of a shard are kept until it is whole."""
-        return self._workplace / f"shard-{shard:06d}.log"
+        return self._folder.workplace / f"shard-{shard:06d}.log"
 
     def write_shard(
         self, shard: int, name: str, rows: Sequence[Row], options: LabelOptions
@@ -145,7 +118,7 @@ class LabelFolder:
         """Writes a shard and its note, each whole or not at all."""
         final = self.path / name
         # Two workers of a pipeline may be at the same shard, and write the same.
-        temporary = self._temporary(final.name)
+        temporary = self._folder.temporary(final.name)
         try:
             write_rows(temporary, rows, options)
             size, sha256 = temporary.stat().st_size, sha256_of(temporary)
@@ -158,7 +131,7 @@ class LabelFolder:
             if row["error"] is not None
         )
         made = LabelShard(final.name, len(rows), size, sha256, failures)
-        self._write(self._notes(shard), made.to_config())
+        self._folder.write(self._notes(shard), made.to_config())
         self.log_path(shard).unlink(missing_ok=True)
         return made
 
@@ -166,41 +139,12 @@ class LabelFolder:
         """Writes index and report of failures, and removes what only an unfinished run needs."""
         failures = [failure for shard in shards for failure in shard.failures]
         lines = [json.dumps(dataclasses.asdict(failure)) + "\n" for failure in failures]
-        self._write_bytes(self.path / FAILURES_FILE, "".join(lines).encode())
-        configs = [shard.to_config() for shard in shards]
-        self._write(self._index, {**plan.header(), "shards": configs})
-        shutil.rmtree(self._workplace, ignore_errors=True)
+        content = "".join(lines).encode()
+        write_whole(self.path / FAILURES_FILE, content, self._folder.temporary(FAILURES_FILE))
+        self._folder.conclude(plan.header(), [shard.to_config() for shard in shards])
 
     def _notes(self, shard: int) -> Path:
-        return self._workplace / f"shard-{shard:06d}.json"
-
-    def _is_labelling(self) -> bool:
-        return self._workplace.is_dir() or bool(_read(self._index))
-
-    def _clear(self) -> None:
-        # The index goes first: there is none of what is half gone.
-        self._index.unlink(missing_ok=True)
-        (self.path / FAILURES_FILE).unlink(missing_ok=True)
-        for shard in self.path.glob("labels-*-of-*"):
-            shard.unlink()
-        shutil.rmtree(self._workplace, ignore_errors=True)
-
-    def _temporary(self, name: str) -> Path:
-        return self._workplace / f"{name}.{os.getpid()}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
-
-    def _write(self, path: Path, content: Mapping[str, Any]) -> None:
-        self._write_bytes(path, json.dumps(content, indent=1).encode())
-
-    def _write_bytes(self, path: Path, content: bytes) -> None:
-        write_whole(path, content, self._temporary(path.name))
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+        return self._folder.workplace / f"shard-{shard:06d}.json"
 
 
 def load_index(folder: Path) -> dict[str, Any]:
@@ -209,7 +153,7 @@ def load_index(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: if there is none.
     """
-    index = _read(folder / INDEX_FILE)
+    index = read_object(folder / INDEX_FILE)
     if index is None:
         begun = (folder / WORKPLACE).is_dir()
         what = "is not finished; label the same list again" if begun else "has no labelling"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from keras_tdn.data.packing.options import PackOptions
@@ -79,7 +80,7 @@ class PackingPlan:
         }
 
 
-def differences(begun: dict[str, Any], asked: dict[str, Any]) -> list[str]:
+def differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """What two headers differ in, for people; empty if they describe the same packing."""
     found = []
     if begun.get("format") != asked["format"]:
