@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import keras
 
 from keras_tdn.data.records import RecordList
+from keras_tdn.data.records.indices import check_indices
 from keras_tdn.specs import ClipSpec, ViewSpec
 
 
@@ -51,13 +50,7 @@ def check_records(records: RecordList, classes: int, model: keras.Model) -> tupl
             f"have none, among them {unlabelled[0]!r}. Leave them out; predict_video names what "
             "happens in a video without a label."
         )
-    index, times = Counter(record.index for record in records).most_common(1)[0]
-    if times > 1:
-        raise ValueError(
-            "Each record needs an `index` of its own, because random clips follow from it. "
-            f"Received {times} records with index {index}. `load_records(records)` numbers them "
-            "afresh."
-        )
+    check_indices(records)
     own = getattr(model, "labels", None)
     own = None if own is None else tuple(own)
     if records.labels is not None and len(records.labels) != classes:

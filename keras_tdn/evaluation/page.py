@@ -14,6 +14,7 @@ from keras_tdn.evaluation.page_classes import (
 )
 from keras_tdn.evaluation.page_mistakes import STYLE, mistakes_section
 from keras_tdn.evaluation.report import EvaluationReport
+from keras_tdn.files.beside import written_beside
 from keras_tdn.html import (
     Line,
     Tile,
@@ -25,7 +26,6 @@ from keras_tdn.html import (
     table,
     tiles,
 )
-from keras_tdn.pretrained.output import written_beside
 
 MAX_FAILURES = 50
 

@@ -14,12 +14,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from keras_tdn.pretrained.output import written_beside
-
-try:
-    import fcntl
-except ImportError:  # Windows; two runs at a time are not noticed there.
-    fcntl = None  # type: ignore[assignment]
+from keras_tdn.files.beside import written_beside
+from keras_tdn.files.locks import lock
 
 TITLE = b"keras_tdn score log 1\n"
 # Number of the first view, views, bytes of failures, checksum of all that follows and of these.
@@ -77,7 +73,7 @@ class ScoreLog:
                 self._begin(self.path)
             self._file = open(self.path, "r+b")
         try:
-            lock_log(self._file, self.path, "evaluating")
+            lock(self._file.fileno(), self.path.parent, "evaluating")
             self._read(self._file)
         except BaseException:
             self._file.close()
@@ -178,31 +174,6 @@ def check_identity(
 
 def _checksum(numbers: tuple[int, int, int], content: bytes) -> int:
     return zlib.crc32(content, zlib.crc32(ENTRY.pack(*numbers, 0)))
-
-
-def lock_log(file: BinaryIO, path: Path, doing: str) -> None:
-    """Keeps other processes from a log that is open.
-
-    Args:
-        file: The open log.
-        path: Its path.
-        doing: What the process that has it is doing, for the error.
-
-    Raises:
-        ValueError: if another process has it.
-    """
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ValueError(
-            f"Another process is {doing} into {str(path.parent)!r}. Wait for it, or choose "
-            "another folder."
-        ) from error
-    except OSError:
-        # Some network drives cannot lock; all works there without.
-        pass
 
 
 @contextlib.contextmanager

@@ -14,8 +14,8 @@ import keras
 from keras_tdn.export.manifest import describe_export, write_manifest
 from keras_tdn.export.quiet_tensorflow import quiet_tensorflow
 from keras_tdn.export.served_model import ServedModel
+from keras_tdn.files.beside import check_free, written_beside
 from keras_tdn.models import TDNResNet
-from keras_tdn.pretrained.output import check_free, written_beside
 
 
 @dataclasses.dataclass(frozen=True)

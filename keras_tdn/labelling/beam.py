@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_tdn.data.packing.storage import locked
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.records.load import RecordSource
+from keras_tdn.files.locks import locked
 from keras_tdn.labelling.labeller import Row
 from keras_tdn.labelling.listing import list_videos
 from keras_tdn.labelling.options import LabelOptions

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from keras_tdn.data.packing.index import INDEX_FILE
 from keras_tdn.data.records import Record, RecordList, load_records
 from keras_tdn.data.records.class_folders import videos_below
+from keras_tdn.data.records.indices import check_indices
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES
 
@@ -35,13 +35,7 @@ def list_videos(source: RecordList | RecordSource, **how: Any) -> RecordList:
     records = source if isinstance(source, RecordList) else _load(source, how)
     if not records:
         raise ValueError("There is nothing to label: the list has no videos.")
-    index, times = Counter(record.index for record in records).most_common(1)[0]
-    if times > 1:
-        raise ValueError(
-            "Each record needs an `index` of its own, because rows and random clips follow from "
-            f"it. Received {times} records with index {index}. `load_records(records)` numbers "
-            "them afresh."
-        )
+    check_indices(records)
     return records
 
 

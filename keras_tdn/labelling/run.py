@@ -12,12 +12,12 @@ import keras
 import numpy as np
 
 from keras_tdn.data.decoding import Decoder
-from keras_tdn.data.packing.storage import locked
 from keras_tdn.data.records import RecordList
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.evaluation.batching import ViewBatch, view_batches
 from keras_tdn.evaluation.frame_reading import FrameReader
 from keras_tdn.evaluation.view_reading import VideoViews, ViewReader
+from keras_tdn.files.locks import locked
 from keras_tdn.labelling.labeller import Labeller
 from keras_tdn.labelling.listing import list_videos
 from keras_tdn.labelling.options import LabelOptions, check_positive

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_tdn.files.beside import check_free, written_beside
 from keras_tdn.labels import load_labels
 from keras_tdn.models import TDNResNet, TDNResNet50, TDNResNet101
 from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
@@ -21,7 +22,6 @@ from keras_tdn.pretrained.official import (
     load_official_state_dict,
     without_prefix,
 )
-from keras_tdn.pretrained.output import check_free, written_beside
 from keras_tdn.pretrained.presets import check_replaceable, save_preset
 from keras_tdn.pretrained.verification import Tap, measure
 

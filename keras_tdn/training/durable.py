@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from keras_tdn.data.packing.storage import put_in_place
+from keras_tdn.files.storage import put_in_place
 
 # Beside what is finished, on the same disk.
 WORKPLACE = ".unfinished"

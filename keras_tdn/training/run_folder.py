@@ -15,8 +15,8 @@ from typing import Any
 
 import keras
 
-from keras_tdn.data.packing.storage import locked
 from keras_tdn.data.records import RecordList
+from keras_tdn.files.locks import locked
 from keras_tdn.training.callbacks import BEST_FILE, LAST_FILE, LOG_FILE
 from keras_tdn.training.callbacks.tensorboard import FOLDER as TENSORBOARD_FOLDER
 from keras_tdn.training.durable import remove_unfinished, written_durably

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_tdn.data.packing.storage import sha256_of
+from keras_tdn.files.storage import sha256_of
 from keras_tdn.training.durable import written_durably
 
 logger = logging.getLogger("keras_tdn")

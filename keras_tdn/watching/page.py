@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_tdn.files.beside import written_beside
 from keras_tdn.html import Tile, clock_text, document, escape, facts, percent, section, table, tiles
 from keras_tdn.html.plot import COLORS, Plot, nice_ticks
-from keras_tdn.pretrained.output import written_beside
 from keras_tdn.watching.layout import WindowLayout
 from keras_tdn.watching.report import WatchReport
 from keras_tdn.watching.spans import Span, SpanMerger

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from keras_tdn.evaluation.score_log import check_identity, explained, lock_log
-from keras_tdn.pretrained.output import written_beside
+from keras_tdn.evaluation.score_log import check_identity, explained
+from keras_tdn.files.beside import written_beside
+from keras_tdn.files.locks import lock
 from keras_tdn.watching.report import WatchReport
 from keras_tdn.watching.timeline_lines import (
     FORMAT,
@@ -68,7 +69,7 @@ class TimelineLog:
                     temporary.write_bytes(make_line(self._identity))
             self._file = open(self.path, "r+b")
         try:
-            lock_log(self._file, self.path, "watching")
+            lock(self._file.fileno(), self.path.parent, "watching")
             end = self._read()
             # What follows the last whole line is half of one, or damage.
             self._file.truncate(end)

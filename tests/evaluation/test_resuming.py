@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from evaluation_toys import NAMES, toy
 from forked_runs import ForkedRuns
+from stopped_runs import StoppedError, Stopping
 
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.evaluation import evaluate, load_scores
@@ -24,10 +25,6 @@ BATCHES = 15
 NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "2"))
 
 
-class StoppedError(Exception):
-    pass
-
-
 def run(model, records, folder, **options):
     return evaluate(model, records, VIEWS, batch_size=4, output=folder, progress=False, **options)
 
@@ -37,24 +34,8 @@ def content(folder):
 
 
 @pytest.fixture
-def stop_after(monkeypatch):
-    """Lets so many batches be scored, then raises; counts those that were."""
-    score = Scorer.score
-    counts = {"scored": 0, "limit": None}
-
-    def counted(self, clips):
-        if counts["scored"] == counts["limit"]:
-            raise StoppedError
-        counts["scored"] += 1
-        return score(self, clips)
-
-    monkeypatch.setattr(Scorer, "score", counted)
-
-    def set_limit(limit):
-        counts["limit"], counts["scored"] = limit, 0
-        return counts
-
-    return set_limit
+def stop(monkeypatch):
+    return Stopping(monkeypatch, Scorer, "score")
 
 
 @pytest.fixture(scope="module")
@@ -64,28 +45,28 @@ def expected(model, some_bad, tmp_path_factory):
     return content(folder)
 
 
-def test_what_is_stopped_goes_on(model, some_bad, expected, stop_after, tmp_path):
+def test_what_is_stopped_goes_on(model, some_bad, expected, stop, tmp_path):
     done = 0
     for limit in (1, 3, 4):
-        counts = stop_after(limit)
+        stop.after(limit)
         with pytest.raises(StoppedError):
             run(model, some_bad, tmp_path, resume=True)
-        done += counts["scored"]
+        done += stop.calls
         assert {path.name for path in tmp_path.iterdir()} == {"scores.log"}
-    counts = stop_after(None)
+    stop.after(None)
     run(model, some_bad, tmp_path, resume=True)
-    assert done + counts["scored"] == BATCHES
+    assert done + stop.calls == BATCHES
     assert content(tmp_path) == expected
     # Once more there is nothing left to do.
-    counts = stop_after(0)
+    stop.after(0)
     run(model, some_bad, tmp_path, resume=True)
     assert content(tmp_path) == expected
 
 
-def test_a_damaged_log_counts_up_to_the_damage(model, some_bad, expected, stop_after, tmp_path):
+def test_a_damaged_log_counts_up_to_the_damage(model, some_bad, expected, stop, tmp_path):
     rng = np.random.default_rng(0)
     log = tmp_path / "scores.log"
-    stop_after(12)
+    stop.after(12)
     with pytest.raises(StoppedError):
         run(model, some_bad, tmp_path)
     whole = log.read_bytes()
@@ -103,16 +84,16 @@ def test_a_damaged_log_counts_up_to_the_damage(model, some_bad, expected, stop_a
                 assert opened.num_done < all_done
             # What remains is the beginning of the log, to the byte.
             assert whole.startswith(log.read_bytes())
-    stop_after(None)
+    stop.after(None)
     run(model, some_bad, tmp_path, resume=True)
     assert content(tmp_path) == expected
 
 
-def test_another_batch_size_may_go_on(model, some_bad, stop_after, tmp_path):
-    stop_after(5)
+def test_another_batch_size_may_go_on(model, some_bad, stop, tmp_path):
+    stop.after(5)
     with pytest.raises(StoppedError):
         run(model, some_bad, tmp_path / "a")
-    stop_after(None)
+    stop.after(None)
     evaluate(
         model, some_bad, VIEWS, batch_size=8, output=tmp_path / "a", resume=True, progress=False
     )
@@ -121,27 +102,25 @@ def test_another_batch_size_may_go_on(model, some_bad, stop_after, tmp_path):
     np.testing.assert_allclose(one.view_scores, other.view_scores, rtol=1e-5)
 
 
-def test_a_video_that_has_become_unreadable_is_left_out_whole(
-    model, some_bad, stop_after, tmp_path
-):
+def test_a_video_that_has_become_unreadable_is_left_out_whole(model, some_bad, stop, tmp_path):
     moved = tmp_path / "moved.mp4"
     moved.write_bytes(Path(some_bad[0].path).read_bytes())
     records = RecordList([Record(str(moved), 0), some_bad[2]], NAMES)
-    stop_after(1)
+    stop.after(1)
     with pytest.raises(StoppedError):
         run(model, records, tmp_path / "results")
     moved.unlink()
-    stop_after(None)
+    stop.after(None)
     report = run(model, records, tmp_path / "results", resume=True)
     assert (report.num_scored, report.num_listed) == (1, 2)
     assert "there is no such file" in report.failures[0].reason
 
 
-def test_another_evaluation_is_not_gone_on_with(model, some_bad, stop_after, tmp_path):
-    stop_after(3)
+def test_another_evaluation_is_not_gone_on_with(model, some_bad, stop, tmp_path):
+    stop.after(3)
     with pytest.raises(StoppedError):
         run(model, some_bad, tmp_path)
-    stop_after(None)
+    stop.after(None)
     other = toy()
     other.get_layer("classifier").bias.assign([0.0, 0.0, 1.0])
     relabelled = RecordList(

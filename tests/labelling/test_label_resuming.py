@@ -10,9 +10,10 @@ import pytest
 from evaluation_toys import toy
 from forked_runs import ForkedRuns
 from labelling_rows import contents
+from stopped_runs import StoppedError, Stopping
 
-from keras_tdn.data.packing.storage import locked
 from keras_tdn.data.records import load_records
+from keras_tdn.files.locks import locked
 from keras_tdn.labelling import Labeller, LabelOptions, label_videos, read_labels
 from keras_tdn.labelling.reading_ahead import read_ahead
 from keras_tdn.labelling.shard_making import ShardMaker
@@ -28,10 +29,6 @@ BATCHES = 6
 NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "2"))
 
 
-class StoppedError(Exception):
-    pass
-
-
 @pytest.fixture
 def label(run, records):
     def label(folder, **how):
@@ -41,24 +38,8 @@ def label(run, records):
 
 
 @pytest.fixture
-def stop_after(monkeypatch):
-    """Lets so many batches be scored, then raises; counts those that were."""
-    values = Labeller.values
-    counts = {"scored": 0, "limit": None}
-
-    def counted(self, clips):
-        if counts["scored"] == counts["limit"]:
-            raise StoppedError
-        counts["scored"] += 1
-        return values(self, clips)
-
-    monkeypatch.setattr(Labeller, "values", counted)
-
-    def set_limit(limit):
-        counts["limit"], counts["scored"] = limit, 0
-        return counts
-
-    return set_limit
+def stop(monkeypatch):
+    return Stopping(monkeypatch, Labeller, "values")
 
 
 @pytest.fixture(scope="module")
@@ -68,51 +49,51 @@ def expected(run, records, tmp_path_factory):
     return contents(folder)
 
 
-def test_what_is_stopped_goes_on(label, expected, stop_after, tmp_path):
+def test_what_is_stopped_goes_on(label, expected, stop, tmp_path):
     done = 0
     for limit in (1, 2, 1):
-        counts = stop_after(limit)
+        stop.after(limit)
         with pytest.raises(StoppedError):
             label(tmp_path)
-        done += counts["scored"]
+        done += stop.calls
         with pytest.raises(ValueError, match="is not finished; label the same list again"):
             read_labels(tmp_path)
-    counts = stop_after(None)
+    stop.after(None)
     report = label(tmp_path, batch_size=BATCH_SIZE, num_workers=1)
-    assert done + counts["scored"] == BATCHES
+    assert done + stop.calls == BATCHES
     assert report.num_kept >= 4
     assert contents(tmp_path) == expected
     # Once more there is nothing left to do.
-    counts = stop_after(0)
+    stop.after(0)
     report = label(tmp_path)
     assert (report.num_kept, report.videos_per_second) == (7, 0)
     assert contents(tmp_path) == expected
 
 
-def test_killed_between_log_and_shard(label, expected, stop_after, monkeypatch, tmp_path):
+def test_killed_between_log_and_shard(label, expected, stop, monkeypatch, tmp_path):
     finish = ShardMaker._finish
     monkeypatch.setattr(ShardMaker, "_finish", lambda *_: (_ for _ in ()).throw(StoppedError))
     with pytest.raises(StoppedError):
         label(tmp_path)
     assert not list(tmp_path.glob("labels-*"))
     monkeypatch.setattr(ShardMaker, "_finish", finish)
-    counts = stop_after(None)
+    stop.after(None)
     assert label(tmp_path).num_kept == 3
-    assert counts["scored"] < BATCHES
+    assert stop.calls < BATCHES
     assert contents(tmp_path) == expected
 
 
-def test_what_is_damaged_is_made_again(label, expected, stop_after, tmp_path):
+def test_what_is_damaged_is_made_again(label, expected, stop, tmp_path):
     label(tmp_path)
     shard = tmp_path / "labels-000001-of-000003.jsonl"
     for damaged in (shard.read_bytes()[:-1], None, shard.read_bytes().replace(b"0", b"1", 1)):
         shard.unlink()
         if damaged is not None:
             shard.write_bytes(damaged)
-        counts = stop_after(None)
+        stop.after(None)
         assert label(tmp_path).num_kept == 4
         # Twelve views, of two videos that can be read.
-        assert counts["scored"] in (2, 3)
+        assert stop.calls in (2, 3)
         assert contents(tmp_path) == expected
     (tmp_path / "labelling.json").write_text("{")
     (tmp_path / ".labelling").mkdir()
@@ -120,25 +101,25 @@ def test_what_is_damaged_is_made_again(label, expected, stop_after, tmp_path):
     assert contents(tmp_path) == expected
 
 
-def test_a_damaged_log_counts_up_to_the_damage(label, expected, stop_after, tmp_path):
+def test_a_damaged_log_counts_up_to_the_damage(label, expected, stop, tmp_path):
     rng = np.random.default_rng(0)
-    stop_after(2)
+    stop.after(2)
     with pytest.raises(StoppedError):
         label(tmp_path)
     (log,) = tmp_path.glob(".labelling/*.log")
     whole = log.read_bytes()
     place = int(rng.integers(len(whole) - 200, len(whole)))
     log.write_bytes(whole[:place] + bytes(100))
-    stop_after(None)
+    stop.after(None)
     label(tmp_path)
     assert contents(tmp_path) == expected
 
 
-def test_another_labelling_is_not_gone_on_with(run, model, records, label, stop_after, tmp_path):
-    stop_after(3)
+def test_another_labelling_is_not_gone_on_with(run, model, records, label, stop, tmp_path):
+    stop.after(3)
     with pytest.raises(StoppedError):
         label(tmp_path)
-    stop_after(None)
+    stop.after(None)
     other = toy()
     other.labels = model.labels
     other.get_layer("classifier").bias.assign([0.0, 0.0, 1.0])

@@ -15,8 +15,8 @@ import synthetic_videos
 import keras_tdn
 from keras_tdn.data import load_records
 from keras_tdn.data.failures import TooManyFailuresError
-from keras_tdn.data.packing.storage import locked
 from keras_tdn.data.records import Record, RecordList
+from keras_tdn.files.locks import locked
 from keras_tdn.pretrained import load_preset
 from keras_tdn.pretrained.card import PresetCard
 from keras_tdn.pretrained.preset_source import open_preset

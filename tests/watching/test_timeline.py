@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 from forked_runs import ForkedRuns
+from stopped_runs import StoppedError, Stopping
 from streams import damage_packets
 from watched import LABELS, small_model
 
@@ -32,10 +33,6 @@ from keras_tdn.watching.window_scorer import WindowScorer
 NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "1"))
 NAMES = tuple(f"timeline.{kind}" for kind in ("jsonl", "csv", "srt", "vtt", "html"))
 NUM_WINDOWS = 16
-
-
-class StoppedError(Exception):
-    pass
 
 
 def record(model, video, folder, **options):
@@ -63,24 +60,8 @@ def expected(model, damaged, tmp_path_factory):
 
 
 @pytest.fixture
-def stop_after(monkeypatch):
-    """Lets so many windows be scored, then raises; counts those that were."""
-    score = WindowScorer.score
-    counts = {"scored": 0, "limit": None}
-
-    def counted(self, maps):
-        if counts["scored"] == counts["limit"]:
-            raise StoppedError
-        counts["scored"] += 1
-        return score(self, maps)
-
-    monkeypatch.setattr(WindowScorer, "score", counted)
-
-    def set_limit(limit):
-        counts["limit"], counts["scored"] = limit, 0
-        return counts
-
-    return set_limit
+def stop(monkeypatch):
+    return Stopping(monkeypatch, WindowScorer, "score")
 
 
 def test_the_timeline_is_what_the_iterator_gives(model, damaged, expected):
@@ -194,23 +175,23 @@ def test_page_of_a_long_timeline(tmp_path):
     assert "47:59:18" in page
 
 
-def test_what_is_stopped_goes_on(model, damaged, expected, stop_after, tmp_path):
+def test_what_is_stopped_goes_on(model, damaged, expected, stop, tmp_path):
     done = 0
     for limit in (1, 4, 2):
-        counts = stop_after(limit)
+        stop.after(limit)
         with pytest.raises(StoppedError):
             record(model, damaged, tmp_path, resume=True)
-        done += counts["scored"]
+        done += stop.calls
         # What has been scored is on the disk, in every form that grows.
         assert len(list(load_timeline(tmp_path).windows())) == done
         assert len((tmp_path / "timeline.csv").read_text().splitlines()) == done + 1
-    counts = stop_after(None)
+    stop.after(None)
     report = record(model, damaged, tmp_path, resume=True)
     # Each window once, and the report is that of the whole.
-    assert done + counts["scored"] == report.num_windows
+    assert done + stop.calls == report.num_windows
     assert files(tmp_path) == files(expected)
     # Once more there is nothing left to do, but for another form.
-    stop_after(0)
+    stop.after(0)
     (tmp_path / "timeline.vtt").unlink()
     assert record(model, damaged, tmp_path, resume=True) == report
     assert files(tmp_path) == files(expected)
@@ -239,8 +220,8 @@ def test_a_damaged_log_counts_up_to_the_damage(model, damaged, expected, tmp_pat
     assert files(tmp_path) == files(expected)
 
 
-def test_another_run_is_not_gone_on_with(model, damaged, video, stop_after, tmp_path):
-    stop_after(2)
+def test_another_run_is_not_gone_on_with(model, damaged, video, stop, tmp_path):
+    stop.after(2)
     with pytest.raises(StoppedError):
         record(model, damaged, tmp_path)
     other = small_model()

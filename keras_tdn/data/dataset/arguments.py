@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from keras_tdn.data.flip_maps import flip_map
 from keras_tdn.data.records import RecordList
+from keras_tdn.data.records.indices import check_indices
 from keras_tdn.data.segment_sampling import SamplingMode, SegmentSampler
 from keras_tdn.data.transforms.pipelines import test_transforms, train_transforms
 from keras_tdn.specs import ClipSpec
@@ -114,10 +114,4 @@ class DatasetArguments:
                 f"{len(records)} have none, among them {unlabelled[0]!r}. Leave them out, or give "
                 "them any label where only predictions are wanted."
             )
-        index, times = Counter(record.index for record in records).most_common(1)[0]
-        if times > 1:
-            raise ValueError(
-                "Each record needs an `index` of its own, because what is drawn from it depends "
-                f"on that. Received {times} records with index {index}. "
-                "`load_records(records)` numbers them afresh."
-            )
+        check_indices(records)

@@ -12,10 +12,10 @@ from keras_tdn.data.packing.options import PackOptions
 from keras_tdn.data.packing.pack import PackReport, check_failures, check_share, make_report
 from keras_tdn.data.packing.packing_folder import PackingFolder
 from keras_tdn.data.packing.plan import PackingPlan
-from keras_tdn.data.packing.storage import locked
 from keras_tdn.data.packing.workers import Job, Work
 from keras_tdn.data.records import RecordList, load_records
 from keras_tdn.data.records.load import RecordSource
+from keras_tdn.files.locks import locked
 
 KEPT = "kept_shards"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from keras_tdn.data.packing.options import PackOptions
 from keras_tdn.data.records import Record, RecordList
+from keras_tdn.files.storage import sha256_of
 
 INDEX_FILE = "index.json"
 MAX_PROBLEMS_SHOWN = 5
@@ -214,8 +215,6 @@ def load_packed_index(source: str | os.PathLike[str]) -> PackedIndex:
 
 def shard_problem(path: str, shard: PackedShard, hashes: bool) -> str:
     """What is wrong with a shard's file; empty if nothing is."""
-    from keras_tdn.data.packing.storage import sha256_of
-
     try:
         size = os.path.getsize(path)
         if size != shard.num_bytes:

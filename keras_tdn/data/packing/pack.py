@@ -13,10 +13,10 @@ from keras_tdn.data.packing.options import PackOptions
 from keras_tdn.data.packing.packing_folder import PackingFolder
 from keras_tdn.data.packing.plan import PackingPlan
 from keras_tdn.data.packing.progress import Progress
-from keras_tdn.data.packing.storage import locked
 from keras_tdn.data.packing.workers import Work, run_jobs
 from keras_tdn.data.records import RecordList, load_records
 from keras_tdn.data.records.load import RecordSource
+from keras_tdn.files.locks import locked
 
 MAX_FAILURES_SHOWN = 3
 

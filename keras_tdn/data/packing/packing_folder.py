@@ -8,8 +8,8 @@ from pathlib import Path
 
 from keras_tdn.data.packing.index import INDEX_FILE, PackedShard
 from keras_tdn.data.packing.plan import PackingPlan, differences
-from keras_tdn.data.packing.resumable_folder import FolderKind, ResumableFolder
 from keras_tdn.data.packing.shard_writer import WORKPLACE, notes_path
+from keras_tdn.files.resumable_folder import FolderKind, ResumableFolder
 
 KIND = FolderKind(
     INDEX_FILE, WORKPLACE, "pack into", "packing", "Pack with the same list and options"

@@ -11,9 +11,9 @@ from pathlib import Path
 from keras_tdn.data.packing.frames_to_jpeg import encode_frames
 from keras_tdn.data.packing.index import FailedRecord, PackedRecord, PackedShard, shard_problem
 from keras_tdn.data.packing.plan import ShardTask
-from keras_tdn.data.packing.resumable_folder import TEMPORARY_SUFFIX
 from keras_tdn.data.packing.sequence_example import to_sequence_example
-from keras_tdn.data.packing.storage import put_in_place, sha256_of, write_whole
+from keras_tdn.files.resumable_folder import TEMPORARY_SUFFIX
+from keras_tdn.files.storage import put_in_place, sha256_of, write_whole
 
 # Inside the folder of the shards while they are being made: what is finished, what is not yet.
 WORKPLACE = ".packing"

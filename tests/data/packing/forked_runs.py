@@ -14,8 +14,9 @@ import traceback
 
 import tensorflow  # noqa: F401
 
-from keras_tdn.data.packing import frames_to_jpeg, pack, shard_writer, storage, workers
+from keras_tdn.data.packing import frames_to_jpeg, pack, shard_writer, workers
 from keras_tdn.data.records import Record, RecordList
+from keras_tdn.files.locks import locked
 
 SCRATCH = os.open(os.devnull, os.O_WRONLY)
 
@@ -73,7 +74,7 @@ def wait_for_lock(folder):
     """Forked workers, unlike spawned ones, hold their parent's lock until they are dead as well."""
     while os.path.isdir(folder):
         try:
-            with storage.locked(folder):
+            with locked(folder):
                 return
         except ValueError:
             time.sleep(0.001)

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from keras_tdn.data import load_records, read_frames
 from keras_tdn.data.packing import PackOptions, load_packed_index, pack
-from keras_tdn.data.packing.storage import locked
 from keras_tdn.data.records import RecordList
+from keras_tdn.files.locks import locked
 
 SHORT_SIDE = 80
 OPTIONS = {"short_side": SHORT_SIDE, "num_shards": 3, "num_processes": 1, "max_failures": 0.5}

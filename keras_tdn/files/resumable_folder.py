@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.data.packing.storage import write_whole
+from keras_tdn.files.storage import write_whole
 
 PLAN_FILE = "plan.json"
 TEMPORARY_SUFFIX = ".tmp"
