@@ -268,9 +268,13 @@ def test_too_many_bad_videos_are_told(tmp_path, videos):
     records = load_records(broken, labels=LABELS)
     with pytest.raises(TooManyFailuresError, match=r"^8 of the 8 records seen .* cannot be read"):
         run((records, videos[1]), tmp_path / "run")
-    # What there is is the first state: to begin anew, not to go on with other videos.
-    with pytest.raises(ValueError, match="There is a training in"):
-        run(videos, tmp_path / "run")
+    if keras.backend.backend() == "tensorflow":
+        # What there is is the first state: to begin anew, not to go on with other videos.
+        with pytest.raises(ValueError, match="There is a training in"):
+            run(videos, tmp_path / "run")
+    else:
+        # Keras asks for a batch before it begins, so that there is nothing yet to lose.
+        assert run(videos, tmp_path / "run").history
 
 
 # === Refused ===
