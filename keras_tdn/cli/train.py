@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tdn.cli.train_options import add_options
 from keras_tdn.training import Recipe
+from keras_tdn.training.distribution import AUTO
 from keras_tdn.training.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ RECIPE_OPTIONS = {
     "label_smoothing": "label_smoothing",
     "mixup_alpha": "mixup",
     "cutmix_alpha": "cutmix",
-    "ema_momentum": "ema",
-    "gradient_accumulation_steps": "accumulate",
 }
 # From here on, a faster device would wait as well.
 MUCH_WAITING = 0.2
@@ -84,6 +83,8 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
     validation_records = None
     if args.val_list is not None:
         validation_records = _load(args.val_list, args, train_records.labels)
+    if args.ema == AUTO:
+        recipe = recipe.with_averages(recipe.steps_per_epoch(train_records))
     # In front of the model, whose first weights are drawn from it.
     keras.utils.set_random_seed(args.seed)
     # A class may have no video in one of the lists.
@@ -114,15 +115,19 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
 
 def _recipe(args: argparse.Namespace) -> Recipe:
     recipe = RECIPES[args.recipe]
-    if args.batch_size is not None:
-        if args.batch_size < 1:
-            raise ValueError(f"--batch-size is a positive number. Received: {args.batch_size}")
-        recipe = recipe.for_batch_size(args.batch_size)
+    for option in ("batch_size", "accumulate"):
+        number = getattr(args, option)
+        if number is not None and number < 1:
+            name = option.replace("_", "-")
+            raise ValueError(f"--{name} is a positive number. Received: {number}")
+    recipe = recipe.for_batch_size(args.batch_size or recipe.batch_size, args.accumulate)
     changes = {
         field: getattr(args, option)
         for field, option in RECIPE_OPTIONS.items()
         if getattr(args, option) is not None
     }
+    if args.ema not in (None, AUTO):
+        changes["ema_momentum"] = args.ema
     if args.learning_rate is not None:
         changes["learning_rate"] = args.learning_rate
     if args.segments is not None:

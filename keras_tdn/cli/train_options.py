@@ -13,8 +13,6 @@ from keras_tdn.training.recipes import RECIPES
 DEFAULT_RECIPE = "finetune_small"
 STAGES = 4
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
-# Where the default is not worth a thought.
-EMA_MOMENTUM = 0.999
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +81,7 @@ def _add_recipe(group: Any) -> None:
         "--batch-size",
         type=int,
         metavar="N",
-        help="clips in a batch; the learning rate goes in proportion",
+        help="clips in a batch; the learning rate is scaled with it",
     )
     group.add_argument("--learning-rate", type=float, metavar="RATE", help="in spite of that")
     group.add_argument("--freeze-until", choices=PARTS, help="first part that is trained")
@@ -99,14 +97,17 @@ def _add_recipe(group: Any) -> None:
     group.add_argument("--cutmix", type=float, metavar="ALPHA", help="put windows of others in")
     group.add_argument(
         "--ema",
-        type=float,
+        type=_momentum,
         nargs="?",
-        const=EMA_MOMENTUM,
+        const=AUTO,
         metavar="MOMENTUM",
-        help="average the weights (default momentum: %(const)s)",
+        help="average the weights, with this momentum (default: over the last tenth of training)",
     )
     group.add_argument(
-        "--accumulate", type=int, metavar="N", help="batches whose gradients make one step"
+        "--accumulate",
+        type=int,
+        metavar="N",
+        help="batches whose gradients make one step; the learning rate is scaled with it",
     )
     group.add_argument(
         "--early-stopping",
@@ -156,6 +157,10 @@ def _devices(text: str) -> int | str:
     if text != AUTO and not (text.isdecimal() and int(text)):
         raise argparse.ArgumentTypeError(f"{AUTO!r} or a positive number, not {text!r}")
     return text if text == AUTO else int(text)
+
+
+def _momentum(text: str) -> float | str:
+    return text if text == AUTO else float(text)
 
 
 def _depths(text: str) -> tuple[int, ...]:

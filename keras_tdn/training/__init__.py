@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         freeze_batch_norms,
         freeze_until,
         synchronize_batch_norms,
+        unfreeze,
     )
     from keras_tdn.training.recipe import Recipe
     from keras_tdn.training.result import TrainingResult
@@ -53,6 +54,7 @@ __all__ = [
     "recipes",
     "synchronize_batch_norms",
     "train",
+    "unfreeze",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -74,5 +76,6 @@ __getattr__, __dir__ = lazy_names(
         "load_checkpoint": "callbacks",
         "synchronize_batch_norms": "freezing",
         "train": "training_run",
+        "unfreeze": "freezing",
     },
 )

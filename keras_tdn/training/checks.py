@@ -8,12 +8,19 @@ from typing import Any
 
 from keras_tdn.data.records import RecordList
 from keras_tdn.models import TDNResNet
-from keras_tdn.training.distribution import Devices, devices_of_an_array, num_joined_processes
+from keras_tdn.training.distribution import (
+    Devices,
+    devices_of_an_array,
+    num_joined_processes,
+    num_replicas,
+)
 from keras_tdn.training.recipe import Recipe
 
 logger = logging.getLogger("keras_tdn")
 
 MAX_SHOWN = 3
+# Of averaged weights.
+MAX_SHARE_OF_FIRST_WEIGHTS = 0.1
 
 
 def check_training(
@@ -25,7 +32,8 @@ def check_training(
 ) -> None:
     """Checks the arguments of `train` against each other; it documents them.
 
-    Videos in both lists leave a warning, and so do crops of another size than the recipe's.
+    Warnings tell of videos in both lists, of crops of another size than the recipe's, and of
+    averages of weights that take longer than the training.
 
     Raises:
         ValueError: if they do not fit.
@@ -57,9 +65,10 @@ def check_training(
         )
     _warn_of_absent(present, train_records, model)
     # Raises if a batch does not fill, or cannot be divided.
-    recipe.steps_per_epoch(train_records)
-    Devices(devices_of_an_array()).batch_size(recipe.batch_size)
+    steps = recipe.steps_per_epoch(train_records) * recipe.epochs
+    Devices(max(devices_of_an_array(), num_replicas())).batch_size(recipe.batch_size)
     _warn_of_other_crops(model, recipe)
+    _warn_of_slow_averages(recipe, steps)
     if validation_records is None:
         if early_stopping is not None:
             raise ValueError(
@@ -142,8 +151,8 @@ def _warn_of_absent(present: set[int | None], train_records: RecordList, model: 
 
 
 def _warn_of_other_crops(model: TDNResNet, recipe: Recipe) -> None:
-    spec = model.clip_spec
-    if min(spec.height, spec.width) != recipe.crop_size:
+    spec, expected = model.clip_spec, recipe.clip_spec_for(model)
+    if min(spec.height, spec.width) != min(expected.height, expected.width):
         logger.warning(
             "Clips are cut to %dx%d pixels, and the recipe is meant for %d, which decides how long "
             "training takes. For the recipe's size, set model.clip_spec = "
@@ -153,6 +162,19 @@ def _warn_of_other_crops(model: TDNResNet, recipe: Recipe) -> None:
             spec.width,
             recipe.crop_size,
             min(spec.height, spec.width),
+        )
+
+
+def _warn_of_slow_averages(recipe: Recipe, steps: int) -> None:
+    share = 0.0 if recipe.ema_momentum is None else recipe.ema_momentum**steps
+    if share > MAX_SHARE_OF_FIRST_WEIGHTS:
+        logger.warning(
+            "After the %d steps of this training, an average of momentum %g still has %.0f %% of "
+            "the weights that it starts with. Use recipe.with_averages(steps_per_epoch) or a lower "
+            "momentum.",
+            steps,
+            recipe.ema_momentum,
+            100 * share,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from keras_tdn.files.storage import put_in_place
@@ -63,10 +63,16 @@ def written_durably(path: Path, named: Callable[[Path], str] | None = None) -> I
             workplace.rmdir()
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Removes what killed processes left half written in a folder."""
-    for path in folder.iterdir():
-        if path.name == WORKPLACE or (path.name.startswith(".") and path.name.endswith(".tmp")):
+def remove_unfinished(folder: Path, folders: Iterable[str] = ()) -> None:
+    """Removes what killed processes left half written in a folder, and nothing of others.
+
+    Args:
+        folder: Where files were written by `written_durably`.
+        folders: Names of folders that were written beside their places in it.
+    """
+    shutil.rmtree(folder / WORKPLACE, ignore_errors=True)
+    for name in folders:
+        for path in folder.glob(f".{name}.*.tmp"):
             shutil.rmtree(path, ignore_errors=True)
 
 

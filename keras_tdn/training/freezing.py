@@ -21,8 +21,8 @@ _PREFIXES = {
 def freeze_until(model: TDNResNet, part: str) -> None:
     """Freezes everything in front of a part of the model.
 
-    Use it to fine-tune on few videos, before `compile`. Frozen batch norms use their averages. To
-    undo it, set `model.trainable = True`.
+    Use it to fine-tune on few videos, before `compile`. Frozen batch norms use their averages.
+    `unfreeze` undoes it.
 
     Args:
         model: A `TDNResNet`.
@@ -40,14 +40,57 @@ def freeze_until(model: TDNResNet, part: str) -> None:
         raise ValueError(
             f"Parts that training can start with are {', '.join(PARTS)}. Received: {part!r}"
         )
+    for layer in model.layers:
+        if _is_before(layer, part):
+            layer.trainable = False
+
+
+def unfreeze(model: TDNResNet) -> None:
+    """Has all layers trained again, whatever froze them.
+
+    Use it between two phases of training, before the next `compile`. With Keras on TensorFlow,
+    `model.trainable = True` does nothing unless the model as a whole was frozen.
+
+    Args:
+        model: A `TDNResNet`.
+
+    Example:
+
+    >>> head_only.compile(model, steps)
+    >>> model.fit(train, epochs=5, steps_per_epoch=steps)
+    >>> unfreeze(model)
+    >>> recipe.compile(model, steps)
+    """
+    for layer in model._flatten_layers():
+        layer.trainable = True
+
+
+def frozen_layers(model: TDNResNet, part: str) -> list[keras.layers.Layer]:
+    """Layers with weights, from a part of the model on, that are frozen.
+
+    Batch norms do not count, which are frozen for reasons of their own.
+
+    Args:
+        model: A `TDNResNet`.
+        part: As in `freeze_until`.
+    """
+    return [
+        layer
+        for layer in model.layers
+        if layer.weights
+        and not layer.trainable
+        and not isinstance(layer, keras.layers.BatchNormalization)
+        and not _is_before(layer, part)
+    ]
+
+
+def _is_before(layer: keras.layers.Layer, part: str) -> bool:
     prefixes = tuple(
         prefix
         for earlier in PARTS[: PARTS.index(part)]
         for prefix in _PREFIXES.get(earlier, (f"{earlier}_",))
     )
-    for layer in model.layers:
-        if prefixes and layer.name.startswith(prefixes):
-            layer.trainable = False
+    return bool(prefixes) and layer.name.startswith(prefixes)
 
 
 def freeze_batch_norms(model: TDNResNet) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,24 @@ import keras
 from keras_tdn.models import TDNResNet
 from keras_tdn.specs import ClipSpec
 from keras_tdn.training.distribution import num_replicas
-from keras_tdn.training.freezing import PARTS, freeze_batch_norms, freeze_until
+from keras_tdn.training.freezing import (
+    PARTS,
+    freeze_batch_norms,
+    freeze_until,
+    frozen_layers,
+)
 from keras_tdn.training.optimizer import CoupledSGD
 from keras_tdn.training.schedules import Schedule, WarmUp
 
 if TYPE_CHECKING:
     from keras_tdn.data import RecordList
 
+logger = logging.getLogger("keras_tdn")
+
 TOP_K = 5
+# Of `with_averages`.
+AVERAGED_SHARE = 0.1
+MAX_EMA_MOMENTUM = 0.999
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +66,8 @@ class Recipe:
         cutmix_alpha: Puts a window of another clip into each, likewise. With both, each batch
             draws one of the two.
         ema_momentum: Keeps a moving average of the weights, for evaluation and for the result, of
-            this momentum; `None` does not.
+            this momentum; `None` does not. It is multiplied in at each batch, also while gradients
+            are accumulated. See `with_averages`.
         freeze_until: First part of the model that is trained; see `freezing.freeze_until`.
         partial_batch_norm: Whether all batch norms but the first use their averages.
         gradient_accumulation_steps: Batches whose gradients make one step; `None` is one.
@@ -108,13 +120,21 @@ class Recipe:
             raise ValueError(
                 f"A recipe's `learning_rate` is positive. Received: {self.learning_rate!r}"
             )
+        if self.global_clipnorm is not None and not self.global_clipnorm > 0:
+            raise ValueError(
+                "A recipe's `global_clipnorm` is positive, or None to leave gradients as they are. "
+                f"Received: {self.global_clipnorm!r}"
+            )
         for field in ("dropout_rate", "label_smoothing", "momentum", "ema_momentum"):
             value = getattr(self, field)
             if value is not None and not 0 <= value < 1:
                 raise ValueError(
                     f"A recipe's `{field}` is at least 0 and below 1. Received: {field}={value!r}"
                 )
-        for field in ("warmup_epochs", "weight_decay", "mixup_alpha", "cutmix_alpha"):
+        for field in (
+            *("warmup_epochs", "weight_decay", "mixup_alpha", "cutmix_alpha"),
+            *("bias_multiplier", "head_multiplier"),
+        ):
             if not getattr(self, field) >= 0:
                 raise ValueError(
                     f"A recipe's `{field}` is at least 0. Received: {field}={getattr(self, field)}"
@@ -137,10 +157,45 @@ class Recipe:
 
     # === Batches ===
 
-    def for_batch_size(self, batch_size: int) -> Recipe:
-        """The recipe for another batch, with the learning rate in proportion (the linear rule)."""
-        rate = self.learning_rate * batch_size / self.batch_size
-        return dataclasses.replace(self, batch_size=batch_size, learning_rate=rate)
+    def for_batch_size(
+        self, batch_size: int, gradient_accumulation_steps: int | None = None
+    ) -> Recipe:
+        """The recipe for another batch, with the learning rate in proportion (the linear rule).
+
+        Counted are the clips that make one step of the optimizer: eight batches of 8 clips whose
+        gradients are accumulated have the learning rate of a batch of 64.
+
+        Args:
+            batch_size: Clips in a batch, of all devices together.
+            gradient_accumulation_steps: Batches whose gradients make one step; `None` leaves the
+                recipe's.
+
+        Example:
+
+        >>> recipes.something_something.for_batch_size(8, gradient_accumulation_steps=8)
+        """
+        before = self.gradient_accumulation_steps or 1
+        steps = gradient_accumulation_steps or before
+        rate = self.learning_rate * (batch_size * steps) / (self.batch_size * before)
+        return dataclasses.replace(
+            self,
+            batch_size=batch_size,
+            learning_rate=rate,
+            gradient_accumulation_steps=None if steps == 1 else steps,
+        )
+
+    def with_averages(self, steps_per_epoch: int) -> Recipe:
+        """The recipe with a moving average of the weights, over about the last tenth of training.
+
+        Use it where training may be short: a momentum of 0.999 averages a thousand steps, so that
+        after two hundred the average is still mostly of the weights that training started with. It
+        is the momentum at most.
+
+        Args:
+            steps_per_epoch: Batches in an epoch; see the method of that name.
+        """
+        averaged = max(2.0, AVERAGED_SHARE * steps_per_epoch * self.epochs)
+        return dataclasses.replace(self, ema_momentum=min(MAX_EMA_MOMENTUM, 1 - 1 / averaged))
 
     def steps_per_epoch(self, records: RecordList) -> int:
         """Whole batches in the records, at least one.
@@ -243,6 +298,9 @@ class Recipe:
     def compile(self, model: TDNResNet, steps_per_epoch: int, **arguments: Any) -> None:
         """Freezes what the recipe freezes, and compiles the model.
 
+        What was frozen before stays so, with a warning; `unfreeze` is for a model that was trained
+        with another recipe.
+
         Metrics are `top1` and, with more than five classes, `top5`.
 
         Args:
@@ -262,6 +320,7 @@ class Recipe:
                 f"include_top={model.include_top}, "
                 f"classifier_activation={model.classifier_activation!r}"
             )
+        _tell_of_frozen_layers(model, self.freeze_until)
         freeze_until(model, self.freeze_until)
         if self.partial_batch_norm:
             freeze_batch_norms(model)
@@ -313,3 +372,14 @@ class Recipe:
                 f"A recipe's `{field}` is an integer of at least {least}. "
                 f"Received: {field}={value!r}"
             )
+
+
+def _tell_of_frozen_layers(model: TDNResNet, part: str) -> None:
+    frozen = [layer.name for layer in frozen_layers(model, part)]
+    if frozen:
+        logger.warning(
+            "%d layers are frozen that the recipe would train (%s ...), and stay so. If that is "
+            "not meant, call keras_tdn.training.unfreeze(model) before `compile`.",
+            len(frozen),
+            ", ".join(frozen[:3]),
+        )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_tdn.data.records import RecordList
 from keras_tdn.files.locks import locked
@@ -119,7 +120,7 @@ def run_folder(
 
 
 def _begin(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
-    remove_unfinished(folder)
+    remove_unfinished(folder, OWN_NAMES)
     state = folder / STATE_FOLDER
     if state.is_dir():
         remove_unfinished(state)
@@ -145,6 +146,12 @@ def _begin(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
             "the training was begun with. Start anew in another folder."
         ) from error
     _check_same(folder, begun, run)
+    # A kill may have left the folder for TensorBoard and no state yet.
+    if trained != [TENSORBOARD_FOLDER] and not {STATE_FOLDER, RESULT_FILE} & {*trained}:
+        raise ValueError(
+            f"The training in {str(folder)!r} cannot be resumed: its folder {STATE_FOLDER!r} is "
+            f"gone. Start anew in another folder, if you like with {LAST_FILE} as the weights."
+        )
 
 
 def _check_untrained(folder: Path) -> None:
@@ -205,6 +212,8 @@ def _describe_records(records: RecordList) -> dict[str, Any]:
 
 
 def _as_json(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         # The class tells schedules apart whose fields are alike.
         return {"class": type(value).__name__, **vars(value)}

@@ -144,6 +144,8 @@ def train(
         )
         common: dict[str, Any] = {
             "seed": seed,
+            # A list without videos of the last classes would make narrower one-hot labels.
+            "num_classes": model.classes,
             "failure_report": folder / FAILURES_FILE,
             **({"drop_remainder": True} if whole_batches() else {}),
             **(dataset_arguments or {}),

@@ -76,14 +76,42 @@ def assign_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray], *, metri
             variable.assign(arrays[name])
 
 
-def first_not_finite(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> str | None:
-    """The path of a weight that is NaN or infinite, or `None`."""
+def first_not_finite(
+    model: keras.Model, arrays: Mapping[str, np.ndarray] | None = None
+) -> str | None:
+    """The path of a weight that is NaN or infinite, or `None`.
+
+    Args:
+        model: The model.
+        arrays: What `arrays_of` gave, if it is at hand.
+    """
     for index, variable in enumerate(model.variables):
-        array = arrays[f"{MODEL}/{index:05d}"]
+        array = (
+            keras.ops.convert_to_numpy(variable)
+            if arrays is None
+            else arrays[f"{MODEL}/{index:05d}"]
+        )
         # NumPy's own functions do not take bfloat16.
         if array.dtype.kind in "fV" and not np.all(np.isfinite(array.astype(np.float32))):
             return variable.path
     return None
+
+
+def average_replicas(model: keras.Model) -> None:
+    """Gives all replicas on TensorFlow the mean of the moving averages that each keeps for itself.
+
+    Batch norms that are not synchronised have as many of them as there are replicas, and only the
+    first replica's are saved. Training does not depend on them, and a mean now is a mean later,
+    so that it does not matter when and how often this is done.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    for variable in model.non_trainable_variables:
+        copies: Any = getattr(variable.value, "values", ())
+        if len(copies) > 1 and copies[0].dtype.is_floating:
+            variable.assign(tf.add_n([copy.value() for copy in copies]) / len(copies))
 
 
 def averages_weights(model: keras.Model) -> bool:

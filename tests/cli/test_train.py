@@ -130,8 +130,8 @@ def test_every_option(capsys, folder, called, monkeypatch):
         *("--weights", "random", "--segments", 4, "--size", 64, "--dtype", "mixed_bfloat16"),
         *("--no-short-term", "--no-long-term", "--no-shift"),
         *("--recipe", "kinetics400", "--epochs", 7, "--batch-size", 32, "--freeze-until", "stage2"),
-        *("--dropout", 0.3, "--label-smoothing", 0.1, "--mixup", 0.2, "--cutmix", 1.0, "--ema"),
-        *("--accumulate", 2, "--early-stopping", 3, "--class-weight", "balanced"),
+        *("--dropout", 0.3, "--label-smoothing", 0.1, "--mixup", 0.2, "--cutmix", 1.0),
+        *("--ema", 0.99, "--accumulate", 2, "--early-stopping", 3, "--class-weight", "balanced"),
         *("--seed", 5, "--save-every", 9, "--tensorboard", "--deterministic", "--xla"),
         "--partial-batch-norm",
         lists=False,
@@ -140,9 +140,9 @@ def test_every_option(capsys, folder, called, monkeypatch):
     assert out.splitlines()[0] == "epochs   4; the preset is of epoch 3"
     assert out.splitlines()[1] == "input    waited for during 0% of the training steps' time"
     assert len(out.splitlines()) == 3
-    # The learning rate goes with the batch.
+    # The learning rate goes with the clips of a step.
     assert called.recipe == dataclasses.replace(
-        recipes.kinetics400.for_batch_size(32),
+        recipes.kinetics400.for_batch_size(32, gradient_accumulation_steps=2),
         epochs=7,
         num_segments=4,
         crop_size=64,
@@ -152,10 +152,10 @@ def test_every_option(capsys, folder, called, monkeypatch):
         label_smoothing=0.1,
         mixup_alpha=0.2,
         cutmix_alpha=1.0,
-        ema_momentum=0.999,
-        gradient_accumulation_steps=2,
+        ema_momentum=0.99,
     )
-    assert called.recipe.learning_rate == pytest.approx(0.005)
+    assert called.recipe.gradient_accumulation_steps == 2
+    assert called.recipe.learning_rate == pytest.approx(0.01)
     model = called.model
     assert (model.stage_depths, model.width, model.num_segments) == ((1, 2, 1, 1), 8, 4)
     assert (model.short_term, model.long_term, model.temporal_shift) == (False,) * 3
@@ -178,6 +178,13 @@ def test_every_option(capsys, folder, called, monkeypatch):
     assert (called.recipe.learning_rate, called.recipe.batch_size) == (0.3, 5)
     assert called.recipe.ema_momentum == 0.5
     assert called.options["compile_arguments"] == {"jit_compile": False}
+    # Three steps an epoch, of which the last tenth is averaged.
+    assert run(capsys, folder, *COMPACT, "--batch-size", 1, "--epochs", 20, "--ema")[0] == 0
+    assert called.recipe.ema_momentum == pytest.approx(1 - 1 / 6)
+    for option in ("--batch-size", "--accumulate"):
+        status, _, err = run(capsys, folder, *COMPACT, option, 0)
+        assert status == 2
+        assert f"{option} is a positive number. Received: 0" in err
 
 
 def test_the_seed_decides_the_first_weights(capsys, folder, called):

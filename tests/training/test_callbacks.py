@@ -260,6 +260,24 @@ def test_a_loss_that_is_no_number_ends_training(tmp_path):
         fit(small_model(), [figures, StopOnDivergence()], epochs=3)
 
 
+def test_a_weight_that_the_last_step_spoils_replaces_nothing(tmp_path):
+    class Spoil(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                kernel = self.model.layers[-1].kernel
+                kernel.assign(keras.ops.full(kernel.shape, math.nan))
+
+    model = small_model()
+    fit(model, [Checkpoints(tmp_path)], epochs=1)
+    before = (tmp_path / "last.weights.h5").read_bytes()
+    callbacks = [Spoil(), StopOnDivergence(), Checkpoints(tmp_path)]
+    with pytest.raises(
+        TrainingDivergedError, match=r"weight .*kernel' is NaN.* epoch 1, at its end"
+    ):
+        model.fit(CLIPS, LABELS, batch_size=2, epochs=1, callbacks=callbacks, verbose=0)
+    assert (tmp_path / "last.weights.h5").read_bytes() == before
+
+
 def test_the_step_is_told():
     guard = StopOnDivergence()
     guard.on_epoch_begin(2)
@@ -347,10 +365,11 @@ def test_order(tmp_path):
     state = TrainingState(tmp_path / "state", epochs=5, steps_per_epoch=4)
     callbacks = recipes.finetune_small.callbacks(tmp_path / "new", state=state, early_stopping=2)
     names = [type(callback).__name__ for callback in callbacks]
-    # A loss that is NaN is noticed first, a state is saved when all others know of the epoch.
+    # A loss that is NaN is noticed before anything is written; a state is saved when all others
+    # know of the epoch.
     assert names == [
-        *("StopOnDivergence", "InputTiming", "EpochLog", "Checkpoints", "StopEarly", "Progress"),
-        "TrainingState",
+        *("AverageReplicas", "StopOnDivergence", "InputTiming", "EpochLog", "Checkpoints"),
+        *("StopEarly", "Progress", "TrainingState"),
     ]
     members = [type(member).__name__ for member in state.members]
     assert members == ["InputTiming", "EpochLog", "Checkpoints", "StopEarly"]

@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from keras_tdn import TDNResNet
-from keras_tdn.training import freeze_batch_norms, freeze_until, synchronize_batch_norms
+from keras_tdn.training import (
+    freeze_batch_norms,
+    freeze_until,
+    synchronize_batch_norms,
+    unfreeze,
+)
 from keras_tdn.training.freezing import PARTS, batch_norms
 
 SMALL = {"stage_depths": (1, 1, 1, 1), "width": 16, "classes": 3, "num_segments": 4}
@@ -56,6 +61,16 @@ def test_partial_batch_norm_keeps_the_first():
     inside = [norm for norm in batch_norms(model) if "long_term_tdm" in norm.gamma.path]
     assert inside
     assert not any(norm.trainable for norm in inside)
+
+
+def test_all_is_trained_again():
+    model = TDNResNet(**SMALL)
+    everything = {variable.path for variable in model.trainable_variables}
+    freeze_until(model, "stage3")
+    freeze_batch_norms(model)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    unfreeze(model)
+    assert {variable.path for variable in model.trainable_variables} == everything
 
 
 def test_unknown_part():

@@ -9,7 +9,7 @@ from synthetic_videos import encode_video
 
 from keras_tdn import Normalization, TDNResNet
 from keras_tdn.data import load_records
-from keras_tdn.training import CosineDecay, CoupledSGD, recipes
+from keras_tdn.training import CosineDecay, CoupledSGD, recipes, unfreeze
 
 SMALL = {"stage_depths": (1, 1, 1, 1), "width": 16, "num_segments": 2}
 ALL = list(recipes.RECIPES.values())
@@ -138,6 +138,41 @@ def test_clips_are_cut_in_the_recipe_s_crops():
     assert recipe.clip_spec_for(fixed) == fixed.clip_spec
 
 
+def test_the_linear_rule_counts_the_clips_of_a_step():
+    recipe = recipes.something_something.for_batch_size(8, gradient_accumulation_steps=8)
+    assert (recipe.batch_size, recipe.gradient_accumulation_steps) == (8, 8)
+    assert recipe.learning_rate == pytest.approx(0.01)
+    # As many clips in fewer batches, and half as many in all.
+    assert recipe.for_batch_size(16, 4).learning_rate == pytest.approx(0.01)
+    assert recipe.for_batch_size(4).learning_rate == pytest.approx(0.005)
+    assert recipe.for_batch_size(64, 1) == recipes.something_something
+
+
+def test_averages_are_over_the_last_tenth_of_training():
+    recipe = dataclasses.replace(recipes.finetune_small, epochs=15)
+    assert recipe.with_averages(16).ema_momentum == pytest.approx(1 - 1 / 24)
+    assert recipe.with_averages(1).ema_momentum == pytest.approx(0.5)
+    assert recipe.with_averages(10**6).ema_momentum == 0.999
+
+
+def test_layers_that_stay_frozen_are_told(caplog):
+    model = TDNResNet(**SMALL, classes=3)
+    head_only = dataclasses.replace(recipes.finetune_small, freeze_until="classifier")
+    head_only.compile(model, 10)
+    head_only.compile(model, 10)
+    partial = dataclasses.replace(head_only, partial_batch_norm=True)
+    partial.compile(model, 10)
+    assert caplog.text == ""
+    recipes.finetune_small.compile(model, 10)
+    assert "layers are frozen that the recipe would train (stem_conv" in caplog.text
+    assert len(model.trainable_variables) == 2
+    caplog.clear()
+    unfreeze(model)
+    recipes.finetune_small.compile(model, 10)
+    assert caplog.text == ""
+    assert len(model.trainable_variables) > 50
+
+
 def test_steps_per_epoch(records):
     assert recipes.finetune_small.for_batch_size(2).steps_per_epoch(records) == 2
     with pytest.raises(ValueError, match=r"batch of 10 clips.*Received: 5.*for_batch_size\(5\)"):
@@ -166,6 +201,8 @@ def test_models_that_are_not_classifiers_are_refused():
         ("freeze_until", "layer3", "stage4, classifier"),
         ("gradient_accumulation_steps", 1, "at least 2"),
         ("schedule", "cosine", "StepDecay"),
+        ("global_clipnorm", -1.0, "positive, or None"),
+        ("bias_multiplier", -3.0, "at least 0"),
     ],
 )
 def test_bad_fields(field, value, message):

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import resource
+import shutil
 import signal
 
 import keras
@@ -29,6 +30,7 @@ from keras_tdn.training.callbacks import (
 )
 from keras_tdn.training.class_weights import class_weights
 from keras_tdn.training.determinism import make_deterministic
+from keras_tdn.training.run_folder import run_folder
 
 LABELS = ("jump", "run", "wave")
 RECIPE = dataclasses.replace(
@@ -382,6 +384,48 @@ def test_crops_of_another_size_leave_a_warning(videos, caplog):
     assert caplog.text == ""
 
 
+def test_averages_that_take_longer_than_training_leave_a_warning(videos, caplog):
+    slow = dataclasses.replace(RECIPE, ema_momentum=0.999)
+    training_run.check_training(build(), *videos, slow, None)
+    assert "After the 4 steps" in caplog.text
+    assert "momentum 0.999 still has 100 % of the weights that it starts with" in caplog.text
+    caplog.clear()
+    training_run.check_training(build(), *videos, RECIPE.with_averages(2), None)
+    assert caplog.text == ""
+
+
+def test_one_hot_labels_are_as_wide_as_the_model(videos, tmp_path):
+    """Both lists lack the last classes of the model, and not the same ones."""
+    training = RecordList([record for record in videos[0] if record.label < 2])
+    validation = RecordList([record for record in videos[1] if record.label < 1])
+    assert (training.num_classes, validation.num_classes) == (2, 1)
+    recipe = dataclasses.replace(RECIPE, label_smoothing=0.1, epochs=1)
+    result = run((training, validation), tmp_path / "run", recipe)
+    assert len(result.history) == 1
+
+
+def test_a_training_without_its_state_is_not_begun_anew(videos, finished, tmp_path):
+    model, recipe, result = finished
+    folder = tmp_path / "run"
+    shutil.copytree(result.output, folder)
+    for name in ("state", "preset"):
+        shutil.rmtree(folder / name)
+    (folder / "result.json").unlink()
+    best = (folder / "best.weights.h5").read_bytes()
+    with pytest.raises(ValueError, match=r"cannot be resumed: its folder 'state' is gone"):
+        run(videos, folder, recipe, model, class_weight="balanced", resume=True)
+    assert (folder / "best.weights.h5").read_bytes() == best
+
+
+def test_hidden_folders_of_others_stay(tmp_path):
+    for name in (".cache.tmp", ".preset.abc.tmp", ".unfinished"):
+        (tmp_path / name).mkdir()
+    with run_folder(tmp_path, {}, False):
+        names = [path.name for path in tmp_path.iterdir()]
+        assert ".cache.tmp" in names
+        assert not {".preset.abc.tmp", ".unfinished"} & {*names}
+
+
 def test_several_processes_and_devices_are_checked(videos, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checks, "num_joined_processes", lambda: 2)
@@ -394,6 +438,12 @@ def test_several_processes_and_devices_are_checked(videos, tmp_path, monkeypatch
         monkeypatch.setattr(checks, "devices_of_an_array", lambda devices=devices: devices)
         with pytest.raises(ValueError, match=message):
             run(videos, tmp_path / "run")
+    monkeypatch.undo()
+    # Replicas of TensorFlow's.
+    monkeypatch.setattr(checks, "num_replicas", lambda: 3)
+    with pytest.raises(ValueError, match="divided among 3 devices"):
+        run(videos, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_class_weights():

@@ -28,6 +28,7 @@ class DatasetArguments:
     shard: tuple[int, int]
     num_parallel_calls: int | None
     one_hot: bool
+    num_classes: int | None = None
     start: int | None = None
 
     def __post_init__(self) -> None:
@@ -59,11 +60,24 @@ class DatasetArguments:
                 "make_dataset's `shard` is (index, count): which part of how many, with at least "
                 f"a record in each of the {len(self.records)}. Received: shard={shard!r}"
             )
-        if self.one_hot and not self.records.num_classes:
+        if self.num_classes is not None:
+            self._check_integer("num_classes", 1)
+        if self.one_hot and not self.width:
             raise ValueError(
                 "`one_hot` needs the number of classes, which the records do not tell. Pass "
-                "`labels` or `num_classes` to load_records."
+                "`num_classes`, or `labels` or `num_classes` to load_records."
             )
+        largest = max(record.label or 0 for record in self.records)
+        if self.one_hot and largest >= self.width:
+            raise ValueError(
+                f"One-hot labels of {self.width} classes have no place for label {largest}. Pass "
+                f"`num_classes` of at least {largest + 1}. Received: num_classes={self.num_classes}"
+            )
+
+    @property
+    def width(self) -> int:
+        """Classes of one-hot labels."""
+        return self.records.num_classes if self.num_classes is None else self.num_classes
 
     @property
     def sampler(self) -> SegmentSampler:

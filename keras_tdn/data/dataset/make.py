@@ -33,6 +33,7 @@ def make_dataset(
     transforms: Any = None,
     batch_transforms: Any = None,
     one_hot: bool = False,
+    num_classes: int | None = None,
     seed: int = 0,
     shuffle: bool | None = None,
     epoch: int = 0,
@@ -96,6 +97,8 @@ def make_dataset(
         batch_transforms: Called with `((clips, labels), seed)` of a batch, as `MixUp` is; mixing
             needs `one_hot=True`.
         one_hot: Whether labels are weights per class, float32, instead of class indices.
+        num_classes: Classes of one-hot labels, those of the model; by default those of the records,
+            of which a short list may have fewer.
         seed: Start of all that is random.
         shuffle: Whether the order is random; by default when training.
         epoch: Number of the first epoch.
@@ -131,7 +134,17 @@ def make_dataset(
     (TensorShape([4, 40, 224, 224, 3]), TensorShape([4]))
     """
     arguments = DatasetArguments(
-        records, spec, training, batch_size, seed, epoch, shard, num_parallel_calls, one_hot, start
+        records,
+        spec,
+        training,
+        batch_size,
+        seed,
+        epoch,
+        shard,
+        num_parallel_calls,
+        one_hot,
+        num_classes,
+        start,
     )
     sampler = arguments.sampler if sampler is None else arguments.checked_sampler(sampler)
     transforms = arguments.transforms if transforms is None else transforms
@@ -160,7 +173,7 @@ def make_dataset(
         draw = record_seed(seed, place.epoch, tf.gather(record_indices, place.row))
         clip, label, reason = source.read(record, tf.gather(record_labels, place.row), draw)
         if one_hot and label.shape.rank == 0:
-            label = tf.one_hot(label, records.num_classes)
+            label = tf.one_hot(label, arguments.width)
         return clip, label, draw, count, reason, place.row, place.num_seen
 
     def is_good(

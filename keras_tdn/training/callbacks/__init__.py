@@ -20,6 +20,7 @@ from keras_tdn.training.callbacks.early_stopping import StopEarly
 from keras_tdn.training.callbacks.epoch_log import EpochLog
 from keras_tdn.training.callbacks.input_timing import InputTiming
 from keras_tdn.training.callbacks.progress import Progress
+from keras_tdn.training.callbacks.replicas import AverageReplicas
 from keras_tdn.training.callbacks.tensorboard import tensorboard_callback
 from keras_tdn.training.callbacks.training_state import TrainingState
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BEST_FILE",
     "LAST_FILE",
+    "AverageReplicas",
     "Checkpoints",
     "EpochLog",
     "EvaluateAverages",
@@ -89,7 +91,7 @@ def training_callbacks(
         raise ValueError(
             f"The output folder {str(folder)!r} cannot be made: {error.strerror}."
         ) from error
-    callbacks: list[keras.callbacks.Callback] = [StopOnDivergence()]
+    callbacks: list[keras.callbacks.Callback] = [AverageReplicas(), StopOnDivergence()]
     if state is not None:
         callbacks.append(InputTiming(state.positions))
     if recipe.ema_momentum is not None:

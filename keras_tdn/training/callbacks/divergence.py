@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import keras
 
+from keras_tdn.training.variables import first_not_finite
+
 ADVICE = (
     "What was trained before is kept. Try a lower learning rate or a longer warm-up; with float16, "
     "try bfloat16 or float32; and look at the data with `keras-tdn browse`."
@@ -60,6 +62,10 @@ class StopOnDivergence(keras.callbacks.Callback):
                 raise TrainingDivergedError(
                     f"The {name} is {value} at the end of epoch {epoch + 1}. {ADVICE}"
                 )
+        # The last step's update is in no loss yet.
+        broken = first_not_finite(self.model)
+        if broken is not None:
+            raise not_finite(epoch, broken)
 
     def _raise_if_found(self) -> None:
         if self._found is not None:
@@ -69,9 +75,9 @@ class StopOnDivergence(keras.callbacks.Callback):
             )
 
 
-def not_finite(epoch: int, step: int, variable: str) -> TrainingDivergedError:
+def not_finite(epoch: int, variable: str, step: int | None = None) -> TrainingDivergedError:
     """The error for a weight that is NaN although the loss was not."""
+    when = "at its end" if step is None else f"after step {step}"
     return TrainingDivergedError(
-        f"The weight {variable!r} is NaN or infinite in epoch {epoch + 1}, after step {step}. "
-        f"{ADVICE}"
+        f"The weight {variable!r} is NaN or infinite in epoch {epoch + 1}, {when}. {ADVICE}"
     )

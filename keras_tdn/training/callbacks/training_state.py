@@ -19,6 +19,7 @@ from keras_tdn.training.state_files import State, read_newest_state, write_state
 from keras_tdn.training.variables import (
     arrays_of,
     assign_arrays,
+    average_replicas,
     build_metrics,
     build_optimizer,
     first_not_finite,
@@ -94,6 +95,8 @@ class TrainingState(keras.callbacks.Callback):
         self.save_seconds = save_seconds
         self._place = TrainingPlace()
         self._saved_at = 0.0
+        # Batches of the whole training when it was last asked whether to save.
+        self._asked_at = 0
         # Batches of this call of `fit` before the present epoch, and of the epoch before the call.
         self._batches = 0
         self._offset = 0
@@ -139,6 +142,7 @@ class TrainingState(keras.callbacks.Callback):
         build_optimizer(self.model)
         state = self._read_place()
         self._batches, self._offset = 0, self._place.step
+        self._asked_at = self._place.epoch * self.steps_per_epoch + self._place.step
         self._saved_at = time.monotonic()
         if state is None:
             self._random = random_arrays()
@@ -189,7 +193,9 @@ class TrainingState(keras.callbacks.Callback):
 
     def _is_due(self, step: int) -> bool:
         if self.save_every is not None:
-            return (self._place.epoch * self.steps_per_epoch + step) % self.save_every == 0
+            # Several steps may be one execution, and pass by a multiple.
+            before, self._asked_at = self._asked_at, self._place.epoch * self.steps_per_epoch + step
+            return self._asked_at // self.save_every > before // self.save_every
         return time.monotonic() - self._saved_at >= self.save_seconds
 
     def _read_place(self) -> State | None:
@@ -210,13 +216,12 @@ class TrainingState(keras.callbacks.Callback):
             member.restore(state.meta["members"][name])
 
     def _save(self, place: TrainingPlace) -> None:
+        average_replicas(self.model)
         arrays = arrays_of(self.model, metrics=place.step > 0)
         broken = first_not_finite(self.model, arrays)
         if broken is not None:
             ended = place.epoch > self._place.epoch
-            raise not_finite(
-                self._place.epoch, self.steps_per_epoch if ended else place.step, broken
-            )
+            raise not_finite(self._place.epoch, broken, None if ended else place.step)
         meta = {
             "place": dataclasses.asdict(place),
             "members": {type(member).__name__: member.state() for member in self.members},
