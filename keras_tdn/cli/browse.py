@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from keras_tdn.cli.check import add_list_arguments, load_list
+from keras_tdn.cli.lists import add_list_arguments, load_list
 from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
 
 PAGE_SUFFIXES = (".html", ".htm")

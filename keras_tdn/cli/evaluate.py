@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_tdn.cli import loading
-from keras_tdn.cli.check import add_list_arguments, load_list
+from keras_tdn.cli.lists import add_list_arguments, load_list
 from keras_tdn.cli.views import add_view_arguments, views_of
 from keras_tdn.data.packing.index import INDEX_FILE
 from keras_tdn.data.records import RecordList

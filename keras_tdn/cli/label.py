@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.cli import loading
-from keras_tdn.cli.check import add_list_arguments
+from keras_tdn.cli.lists import add_list_arguments
 from keras_tdn.cli.views import add_view_arguments, views_of
 from keras_tdn.labels import load_labels
 

@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import Any
 
+from keras_tdn.cli.lists import add_list_arguments, load_list
 from keras_tdn.data.packing import PackReport, pack
-from keras_tdn.data.records import FORMATS, load_records
 
 MAX_FAILURES_SHOWN = 10
 MEGABYTE = 1e6
@@ -22,15 +22,9 @@ def add_parser(subparsers: Any) -> None:
         "in parallel. A run that was stopped, however it was, goes on when the same command is "
         "given again.",
     )
-    parser.add_argument("list", metavar="LIST", help="list, annotation file, or folder of classes")
+    add_list_arguments(parser)
     parser.add_argument("output", metavar="OUT", help="folder to pack into")
-    records = parser.add_argument_group("records")
-    records.add_argument("--format", choices=FORMATS, help="of LIST (default: detected)")
-    records.add_argument("--root", metavar="DIR", help="where relative paths start")
-    records.add_argument("--labels", metavar="NAMES", help="file or data set with class names")
-    records.add_argument("--split", choices=("train", "val", "test", "all"), help="part to pack")
-    records.add_argument("--fold", type=int, metavar="N", help="number of the split of HMDB51")
-    records.add_argument(
+    parser.add_argument(
         "--skip-missing", action="store_true", help="leave out videos that are not there"
     )
     stored = parser.add_argument_group("what is stored")
@@ -78,15 +72,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Packs `args.list` into `args.output` and prints what was done."""
-    records = load_records(
-        args.list,
-        format=args.format,
-        root=args.root,
-        labels=args.labels,
-        split=args.split,
-        fold=args.fold,
-        skip_missing=args.skip_missing,
-    )
+    records = load_list(args, skip_missing=args.skip_missing)
     stored = {
         "short_side": args.short_side,
         "quality": args.quality,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from keras_tdn.cli.lists import SPLIT_HELP, add_reading_options
 from keras_tdn.cli.loading import MODELS
 from keras_tdn.training.distribution import AUTO
 from keras_tdn.training.freezing import PARTS
@@ -36,9 +37,17 @@ def _add_data(group: Any) -> None:
     )
     group.add_argument("--val-list", metavar="LIST", help="the same, to measure accuracy on")
     group.add_argument("--no-validation", action="store_true", help="train without such a list")
-    group.add_argument("--labels", metavar="NAMES", help="file or data set with class names")
-    group.add_argument("--root", metavar="DIR", help="where relative paths start")
-    group.add_argument("--format", metavar="FORMAT", help="of the lists (default: detected)")
+    group.add_argument(
+        "--train-split",
+        metavar="NAME",
+        help=f"part of --train-list to train on: {SPLIT_HELP}",
+    )
+    group.add_argument(
+        "--val-split",
+        metavar="NAME",
+        help="the same for --val-list, which may be the list that is trained on",
+    )
+    add_reading_options(group)
     group.add_argument(
         "--skip-missing", action="store_true", help="leave out videos that are not there"
     )
