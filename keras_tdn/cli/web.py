@@ -20,7 +20,7 @@ def add_parser(subparsers: Any) -> None:
         help="try a model on a page in the browser",
         description="Serves a page to this machine's browser: drop a video, see what happens in "
         "it, when, and what the model looks at. Videos stay on this machine. Needs the extra "
-        "keras-tdn[demo].",
+        "keras-tdn[web].",
     )
     parser.add_argument(
         "--weights",
