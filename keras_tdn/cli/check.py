@@ -27,17 +27,17 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--full",
         action="store_true",
-        help="decode every video from start to end, and count damage that playing glosses over",
+        help="decode every video from start to end, and count damage that players hide",
     )
     parser.add_argument(
-        "--processes", type=int, metavar="N", help="files side by side (default: one per processor)"
+        "--processes", type=int, metavar="N", help="number of processes (default: one per core)"
     )
     parser.add_argument(
         "--time-limit",
         type=float,
         default=TIME_LIMIT,
         metavar="SECONDS",
-        help=f"that one file may take (default: {TIME_LIMIT:g})",
+        help=f"time that one file may take (default: {TIME_LIMIT:g})",
     )
     parser.add_argument("--report", metavar="FILE", help="write the bad files as JSON lines")
     parser.add_argument(

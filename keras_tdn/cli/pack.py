@@ -19,52 +19,59 @@ def add_parser(subparsers: Any) -> None:
         "pack",
         help="pack videos into TFRecords that are read fast",
         description="Decodes every video once and writes its frames as JPEG to sharded TFRecords, "
-        "in parallel. A run that was stopped, however it was, goes on when the same command is "
+        "in parallel. A run that was stopped for any reason continues when the same command is "
         "given again.",
     )
     add_list_arguments(parser)
     parser.add_argument("output", metavar="OUT", help="folder to pack into")
     parser.add_argument(
-        "--skip-missing", action="store_true", help="leave out videos that are not there"
+        "--skip-missing", action="store_true", help="leave out videos whose files are missing"
     )
-    stored = parser.add_argument_group("what is stored")
+    stored = parser.add_argument_group("stored frames")
     stored.add_argument(
         "--short-side",
         type=int,
         default=256,
         metavar="PIXELS",
-        help="shrink larger frames to this (default: %(default)s)",
+        help="shrink frames to this short side if theirs is longer (default: %(default)s)",
     )
     stored.add_argument(
-        "--quality", type=int, default=90, metavar="N", help="of JPEG (default: %(default)s)"
+        "--quality",
+        type=int,
+        default=90,
+        metavar="N",
+        help="JPEG quality, 1 to 100 (default: %(default)s)",
     )
     stored.add_argument(
-        "--shards", type=int, metavar="N", help="files (default: one per 64 videos, at least 16)"
+        "--shards",
+        type=int,
+        metavar="N",
+        help="number of files (default: one per 64 videos, at least 16)",
     )
     stored.add_argument(
-        "--name", default="videos", help="what file names begin with (default: %(default)s)"
+        "--name", default="videos", help="start of the file names (default: %(default)s)"
     )
     parser.add_argument(
-        "--processes", type=int, metavar="N", help="at once (default: one per core)"
+        "--processes", type=int, metavar="N", help="number of processes (default: one per core)"
     )
     parser.add_argument(
-        "--max-failures",
+        "--max-failure-share",
         type=float,
         default=0.1,
         metavar="SHARE",
-        help="stop when more videos than this share cannot be read (default: %(default)s)",
+        help="stop if a larger share of the videos cannot be read (default: %(default)s)",
     )
     parser.add_argument(
-        "--retry-failures", action="store_true", help="try videos again that failed before"
+        "--retry-failures", action="store_true", help="try again the videos that failed before"
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="begin anew in a folder begun otherwise"
+        "--overwrite", action="store_true", help="start over in a folder that other options began"
     )
     parser.add_argument(
         "--beam",
         nargs=argparse.REMAINDER,
         metavar="OPTION",
-        help="run as an Apache Beam pipeline with these options, the last of all: --beam "
+        help="run as an Apache Beam pipeline with these options; must come last: --beam "
         "--runner=FlinkRunner ... (needs the extra [beam])",
     )
     parser.set_defaults(run=run)
@@ -78,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         "quality": args.quality,
         "num_shards": args.shards,
         "name": args.name,
-        "max_failures": args.max_failures,
+        "max_failures": args.max_failure_share,
         "retry_failures": args.retry_failures,
         "overwrite": args.overwrite,
     }

@@ -41,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
         "train",
         help="train a model on your own videos",
         description="Trains a model by a recipe and writes it as a preset, OUT/preset, for all "
-        "other commands. A training that was stopped, however it was, goes on with --resume.",
+        "other commands. A training that was stopped for any reason continues with --resume.",
     )
     add_options(parser)
     parser.set_defaults(run=run)

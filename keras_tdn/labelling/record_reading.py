@@ -59,6 +59,6 @@ def check_not_packed(records: RecordList) -> None:
     if isinstance(records, PackedRecordList):
         raise ValueError(
             "Packed records are read by threads of this process alone, which takes no decoder. "
-            "Leave out `in_processes` (on the command line --processes) and Beam, or label the "
+            "Leave out `in_processes` (on the command line --in-processes) and Beam, or label the "
             "videos themselves."
         )
