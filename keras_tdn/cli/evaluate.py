@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
         description="Scores views of every video of a list, averages them, and reports: accuracy, "
         "confusion, calibration, what fewer views give, and the most confident mistakes.",
     )
-    add_list_arguments(parser)
+    add_list_arguments(parser, packed=True)
     parser.add_argument(
         "--weights",
         required=True,

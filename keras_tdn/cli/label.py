@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
         "for, its features; or why it cannot be read. A run that was stopped for any reason "
         "continues when the same command is given again.",
     )
-    add_list_arguments(parser)
+    add_list_arguments(parser, packed=True)
     parser.add_argument("output", metavar="OUT", help="folder for the rows")
     parser.add_argument(
         "--weights", required=True, metavar="PRESET_OR_FILE", help=loading.WEIGHTS_HELP

@@ -8,12 +8,18 @@ from typing import Any
 from keras_tdn.data.records import FORMATS, RecordList, load_records
 
 LIST_HELP = "list, annotation file or folder of videos"
+PACKED_HELP = f"{LIST_HELP}, or folder that `keras-tdn pack` wrote"
 SPLIT_HELP = "train, val, test or all, where it has several"
 
 
-def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what names one list of records."""
-    parser.add_argument("list", metavar="LIST", help=LIST_HELP)
+def add_list_arguments(parser: argparse.ArgumentParser, packed: bool = False) -> None:
+    """Adds what names one list of records.
+
+    Args:
+        parser: The command's.
+        packed: Whether the command takes packed videos too.
+    """
+    parser.add_argument("list", metavar="LIST", help=PACKED_HELP if packed else LIST_HELP)
     group = parser.add_argument_group("list of videos")
     add_reading_options(group)
     group.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from keras_tdn.cli.lists import SPLIT_HELP, add_reading_options
+from keras_tdn.cli.lists import PACKED_HELP, SPLIT_HELP, add_reading_options
 from keras_tdn.cli.loading import MODELS
 from keras_tdn.training.distribution import AUTO
 from keras_tdn.training.freezing import PARTS
@@ -35,7 +35,7 @@ def _add_data(group: Any) -> None:
         "--train-list",
         required=True,
         metavar="LIST",
-        help="list, annotation file, folder of classes, or folder that `keras-tdn pack` wrote",
+        help=PACKED_HELP,
     )
     group.add_argument(
         "--val-list", metavar="LIST", help="the same, for the videos to measure accuracy on"
