@@ -20,8 +20,7 @@ def main(train_list: str, val_list: str, weights: str, output: str) -> None:
     recipe = recipes.finetune_small
     keras.utils.set_random_seed(0)
     model = keras_tdn.TDNResNet50(weights=weights, classes=records.num_classes)
-    size = recipe.crop_size
-    model.clip_spec = spec = keras_tdn.ClipSpec.for_crop(model.num_segments, 5, size, size)
+    model.clip_spec = spec = recipe.clip_spec_for(model)
     steps = recipe.steps_per_epoch(records)
     recipe.compile(model, steps)
     state = TrainingState(f"{output}/state", epochs=recipe.epochs, steps_per_epoch=steps)

@@ -31,7 +31,7 @@ def main(train_list: str, val_list: str, weights: str, output: str) -> None:
         recipe.compile(model, steps)
         # Every process reads every other record (of two), and their batches make one.
         part = {"shard": devices.shard, "batch_size": devices.batch_size(recipe.batch_size)}
-        spec = model.clip_spec
+        model.clip_spec = spec = recipe.clip_spec_for(model)
         clips = recipe.make_dataset(records, spec, training=True, **part)
         # As many whole batches in each process; if one had fewer, the others would wait for ever.
         endless = {"repeat": True, "drop_remainder": True}

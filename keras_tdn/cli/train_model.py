@@ -12,7 +12,6 @@ from keras_tdn.cli.loading import DEFAULT_MODEL, MODELS
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained.transfer import ARCHITECTURE
 from keras_tdn.pretrained.weights import IMAGENET
-from keras_tdn.specs import ClipSpec
 from keras_tdn.training import Recipe
 
 logger = logging.getLogger("keras_tdn")
@@ -74,7 +73,7 @@ def build_model(
         if model.labels is not None and labels != model.labels:
             _renew_classifier(model)
         model.labels = labels
-    model.clip_spec = ClipSpec.for_crop(segments, frames, recipe.crop_size, recipe.crop_size)
+    model.clip_spec = recipe.clip_spec_for(model)
     return model
 
 

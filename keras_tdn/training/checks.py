@@ -25,7 +25,7 @@ def check_training(
 ) -> None:
     """Checks the arguments of `train` against each other; it documents them.
 
-    Videos in both lists leave a warning.
+    Videos in both lists leave a warning, and so do crops of another size than the recipe's.
 
     Raises:
         ValueError: if they do not fit.
@@ -59,6 +59,7 @@ def check_training(
     # Raises if a batch does not fill, or cannot be divided.
     recipe.steps_per_epoch(train_records)
     Devices(devices_of_an_array()).batch_size(recipe.batch_size)
+    _warn_of_other_crops(model, recipe)
     if validation_records is None:
         if early_stopping is not None:
             raise ValueError(
@@ -138,6 +139,21 @@ def _warn_of_absent(present: set[int | None], train_records: RecordList, model: 
         ", ".join(shown[:MAX_SHOWN]),
         more,
     )
+
+
+def _warn_of_other_crops(model: TDNResNet, recipe: Recipe) -> None:
+    spec = model.clip_spec
+    if min(spec.height, spec.width) != recipe.crop_size:
+        logger.warning(
+            "Clips are cut to %dx%d pixels, and the recipe is meant for %d, which decides how long "
+            "training takes. For the recipe's size, set model.clip_spec = "
+            "recipe.clip_spec_for(model); to keep this one, say so with "
+            "dataclasses.replace(recipe, crop_size=%d).",
+            spec.height,
+            spec.width,
+            recipe.crop_size,
+            min(spec.height, spec.width),
+        )
 
 
 def _warn_of_shared(train_records: RecordList, validation_records: RecordList) -> None:

@@ -45,7 +45,8 @@ class Recipe:
         head_multiplier: Factor of the learning rate for the classifier.
         global_clipnorm: Norm that the gradients together are clipped to; `None` leaves them.
         num_segments: Segments of the model that the recipe is meant for.
-        crop_size: Height and width of its crops in pixels.
+        crop_size: Height and width in pixels of the crops that it is meant for; `clip_spec_for` has
+            a model use them.
         dropout_rate: Its dropout.
         flip: Whether clips are mirrored. Labels that differ by left and right are swapped where
             the class names say so.
@@ -66,6 +67,7 @@ class Recipe:
 
     >>> recipe = dataclasses.replace(recipes.finetune_small, epochs=5).for_batch_size(4)
     >>> model = keras_tdn.TDNResNet50(weights="imagenet", classes=records.num_classes)
+    >>> model.clip_spec = recipe.clip_spec_for(model)
     >>> steps = recipe.steps_per_epoch(records)
     >>> recipe.compile(model, steps)
     >>> train = recipe.make_dataset(records, model.clip_spec, training=True)
@@ -153,6 +155,26 @@ class Recipe:
                 "fewer."
             )
         return len(records) // self.batch_size
+
+    def clip_spec_for(self, model: TDNResNet) -> ClipSpec:
+        """How clips are cut for a model that this recipe trains: in crops of `crop_size` pixels.
+
+        Use it on a model that takes frames of any size, which would otherwise be given crops of 224
+        pixels. A size that the model was built for stays.
+
+        Args:
+            model: The model; segments, frames and normalization are its own.
+
+        Returns:
+            The `ClipSpec`.
+
+        Example:
+
+        >>> model.clip_spec = recipe.clip_spec_for(model)
+        """
+        height, width = (size or self.crop_size for size in model.input_shape[2:4])
+        spec = ClipSpec.for_crop(model.num_segments, model.frames_per_segment, height, width)
+        return dataclasses.replace(spec, normalization=model.clip_spec.normalization)
 
     @property
     def one_hot(self) -> bool:

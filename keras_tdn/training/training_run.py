@@ -64,7 +64,8 @@ def train(
         train_records: Videos with labels.
         validation_records: Videos that accuracy is measured on after each epoch, with one clip
             and one crop of each; `None` for none.
-        recipe: How to train. It says all but the model and the data.
+        recipe: How to train. Segments and crop size are those of the model's `clip_spec`, which
+            `recipe.clip_spec_for(model)` sets to the recipe's crops.
         output: Folder that is written to.
         seed: Where the order of the videos and all that is drawn from them starts. Weights and
             dropout have the seed of `keras.utils.set_random_seed` when the model is built.
@@ -94,6 +95,7 @@ def train(
     Example:
 
     >>> model = keras_tdn.TDNResNet50(weights="imagenet", classes=records.num_classes)
+    >>> model.clip_spec = recipes.finetune_small.clip_spec_for(model)
     >>> result = train(model, records, validation, recipes.finetune_small, "run")
     >>> result.preset
     PosixPath('run/preset')

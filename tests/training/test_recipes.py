@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from synthetic_videos import encode_video
 
-from keras_tdn import TDNResNet
+from keras_tdn import Normalization, TDNResNet
 from keras_tdn.data import load_records
 from keras_tdn.training import CosineDecay, CoupledSGD, recipes
 
@@ -121,6 +121,21 @@ def test_without_flips_classes_of_left_and_right_stay(records):
         counts = {tuple(np.bincount(labels, minlength=3)) for _, labels in data.take(6)}
         # A mirrored "push left" is a "push right": with flips the counts of an epoch change.
         assert (counts == {(2, 2, 1)}) == (not flip)
+
+
+def test_clips_are_cut_in_the_recipe_s_crops():
+    recipe = recipes.finetune_small
+    model = TDNResNet(**{**SMALL, "input_shape": (10, None, None, 3)}, classes=3)
+    assert model.clip_spec.height == 224
+    statistics = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    model.clip_spec = dataclasses.replace(model.clip_spec, normalization=statistics)
+    spec = recipe.clip_spec_for(model)
+    assert (spec.num_segments, spec.frames_per_segment) == (2, 5)
+    assert (spec.height, spec.width, spec.short_side) == (112, 112, 128)
+    assert spec.normalization == statistics
+    # A size that the model was built for stays.
+    fixed = TDNResNet(**{**SMALL, "input_shape": (10, 32, 48, 3)}, classes=3)
+    assert recipe.clip_spec_for(fixed) == fixed.clip_spec
 
 
 def test_steps_per_epoch(records):

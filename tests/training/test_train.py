@@ -32,7 +32,12 @@ from keras_tdn.training.determinism import make_deterministic
 
 LABELS = ("jump", "run", "wave")
 RECIPE = dataclasses.replace(
-    recipes.finetune_small, batch_size=4, learning_rate=0.002, epochs=2, warmup_epochs=0.0
+    recipes.finetune_small,
+    batch_size=4,
+    learning_rate=0.002,
+    epochs=2,
+    warmup_epochs=0.0,
+    crop_size=32,
 )
 TINY = {"stage_depths": (1, 1, 1, 1), "width": 8, "num_segments": 2, "classes": 3}
 # A network of its appearance path takes a third of the time to trace.
@@ -364,6 +369,16 @@ def test_classes_without_a_video_leave_a_warning(videos, caplog):
     assert "3, 4, 5 and 394 more" in caplog.text
     caplog.clear()
     training_run.check_training(build(), training, validation, RECIPE, None)
+    assert caplog.text == ""
+
+
+def test_crops_of_another_size_leave_a_warning(videos, caplog):
+    model = build(input_shape=(10, None, None, 3))
+    training_run.check_training(model, *videos, RECIPE, None)
+    assert "cut to 224x224 pixels, and the recipe is meant for 32" in caplog.text
+    caplog.clear()
+    model.clip_spec = RECIPE.clip_spec_for(model)
+    training_run.check_training(model, *videos, RECIPE, None)
     assert caplog.text == ""
 
 
