@@ -7,6 +7,7 @@ with quiet_start():
     from keras_tdn import (
         data,
         datasets,
+        demo,
         evaluation,
         export,
         labelling,
@@ -15,6 +16,7 @@ with quiet_start():
         pretrained,
         training,
         watching,
+        web,
     )
     from keras_tdn.models import TDNResNet, TDNResNet50, TDNResNet101
     from keras_tdn.prediction import Prediction, decode_predictions, predict_video
@@ -33,6 +35,7 @@ __all__ = [
     "data",
     "datasets",
     "decode_predictions",
+    "demo",
     "evaluation",
     "export",
     "labelling",
@@ -42,4 +45,5 @@ __all__ = [
     "pretrained",
     "training",
     "watching",
+    "web",
 ]

@@ -14,7 +14,13 @@ import numpy as np
 from keras_tdn.data.frame_transforms import check_frames, resize_and_center_crop
 from keras_tdn.data.segment_sampling import center_indices
 from keras_tdn.labels import load_labels
-from keras_tdn.specs import ClipSpec, Normalization
+from keras_tdn.models.clips import (
+    check_gives_scores,
+    check_takes_clips,
+    clip_spec_of,
+    model_inputs,
+)
+from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
     from keras_tdn.data.decoding import VideoSource
@@ -131,8 +137,9 @@ def predict_video(
     """
     # Wrong arguments are reported before the time that decoding and the model take is spent.
     _check_top(top)
-    spec = _clip_spec_of(model) if clip_spec is None else clip_spec
-    _check_model(model, spec)
+    spec = clip_spec_of(model, clip_spec)
+    check_gives_scores(model)
+    check_takes_clips(model, spec, "Pass a `clip_spec` that fits the model.")
     labels = getattr(model, "labels", None) if labels is None else labels
     names = None if labels is None else load_labels(labels)
 
@@ -147,9 +154,7 @@ def predict_video(
         from keras_tdn.data.decoding import read_frames
 
         frames = read_frames(source, choose)
-    clip = resize_and_center_crop(frames, spec)
-    if not getattr(model, "include_preprocessing", True):
-        clip = _normalize(clip, spec.normalization)
+    clip = model_inputs(model, resize_and_center_crop(frames, spec), spec)
     # Compiled once per model and kept, where calling the model would run it step by step and, on
     # PyTorch, record gradients.
     scores = _check_scores(model.predict_on_batch(clip[np.newaxis]))
@@ -158,47 +163,10 @@ def predict_video(
     return decode_predictions(scores, top, names)[0]
 
 
-def _clip_spec_of(model: keras.Model) -> ClipSpec:
-    spec = getattr(model, "clip_spec", None)
-    if spec is None:
-        raise ValueError(
-            f"The model {getattr(model, 'name', model)!r} does not say how its clips are cut: it "
-            "has no `clip_spec`. Pass `clip_spec=keras_tdn.ClipSpec(...)`, or use a TDN model."
-        )
-    return spec
-
-
-def _check_model(model: keras.Model, spec: ClipSpec) -> None:
-    if getattr(model, "include_top", True) is False:
-        raise ValueError(
-            "A model without its classifier gives features, not scores. Build it with "
-            "`include_top=True`."
-        )
-    expected = getattr(model, "input_shape", None)
-    shape = (spec.num_frames, spec.height, spec.width, 3)
-    if isinstance(expected, tuple) and (
-        len(expected) != 5
-        or any(
-            size is not None and size != given
-            for size, given in zip(expected[1:], shape, strict=True)
-        )
-    ):
-        raise ValueError(
-            f"The model takes clips of shape {expected[1:]}, but the clip_spec makes clips of "
-            f"shape {shape}. Pass a `clip_spec` that fits the model."
-        )
-
-
 def _gives_logits(model: keras.Model) -> bool:
     # A model without the attribute is not one of ours; its scores are left as they are.
     activation = getattr(model, "classifier_activation", "unknown")
     return activation is None or activation in ("linear", keras.activations.linear)
-
-
-def _normalize(clip: np.ndarray, normalization: Normalization) -> np.ndarray:
-    mean = np.asarray(normalization.mean, np.float32)
-    std = np.asarray(normalization.std, np.float32)
-    return (clip.astype(np.float32) / np.float32(255) - mean) / std
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -1,22 +1,18 @@
 """From a full-size checkpoint in the authors' format to labels for real videos, by the commands."""
 
 import json
-import os
-import pathlib
 
 import goldens
 import numpy as np
 import official_checkpoints
 import pytest
+from real_videos import FIXTURES, NO_VIDEOS
 from synthetic_videos import encode_video
 
 import keras_tdn
 from keras_tdn.cli import main
 from keras_tdn.labels import load_labels
 
-FOLDER = pathlib.Path(
-    os.environ.get("KERAS_TDN_VIDEOS", pathlib.Path(__file__).parents[2] / "shared" / "videos")
-)
 LABELS = "something_something_v1"
 
 
@@ -49,15 +45,14 @@ def test_commands_from_checkpoint_to_labels(preset, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_every_real_video(preset):
-    videos = sorted((FOLDER / "fixtures").glob("*"))
-    if not videos:
-        pytest.skip(f"there are no videos at {FOLDER / 'fixtures'}; KERAS_TDN_VIDEOS names others")
+    if not FIXTURES:
+        pytest.skip(NO_VIDEOS)
     model = keras_tdn.pretrained.load_preset(preset)
     first_scores = set()
-    for video in videos:
+    for video in FIXTURES:
         predictions = keras_tdn.predict_video(model, video, top=174)
         assert {item.label for item in predictions} == set(load_labels(LABELS))
         assert sum(item.score for item in predictions) == pytest.approx(1, abs=1e-4)
         first_scores.add(round(predictions[0].score, 6))
     # Different videos, different scores: the pixels arrive.
-    assert len(first_scores) > 0.9 * len(videos)
+    assert len(first_scores) > 0.9 * len(FIXTURES)

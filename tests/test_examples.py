@@ -61,6 +61,26 @@ def test_finetune(tmp_path, monkeypatch):
     assert keras_tdn.pretrained.load_preset(output / "preset").labels == ("jump", "run")
 
 
+def test_finetune_frozen(tmp_path, monkeypatch):
+    for number in range(8):
+        content = encode_video(10 + number, size=(32, 48))
+        (tmp_path / f"{number}.mp4").write_bytes(content)
+    lines = [f"{number}.mp4 {('jump', 'run')[number % 2]}\n" for number in range(8)]
+    (tmp_path / "list.txt").write_text("".join(lines))
+    model = keras_tdn.TDNResNet((1, 1, 1, 1), width=8, classes=2, num_segments=2)
+    before = {weight.path: weight.numpy() for weight in model.weights}
+    monkeypatch.setattr(keras_tdn, "TDNResNet50", lambda **_: model)
+    monkeypatch.chdir(tmp_path)
+    main = runpy.run_path(str(EXAMPLES / "finetune_frozen.py"))["main"]
+    main("list.txt", "imagenet")
+    changed = {
+        weight.path for weight in model.weights if (before[weight.path] != weight.numpy()).any()
+    }
+    assert {path.split("/")[-2] for path in changed} == {"classifier"}
+    # Predictions say "run", and not "class 1".
+    assert keras_tdn.pretrained.load_preset("my_model").labels == ("jump", "run")
+
+
 def interrupted(self, epoch, logs=None, original=Checkpoints.on_epoch_end):
     original(self, epoch, logs)
     if epoch == 1:

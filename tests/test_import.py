@@ -24,6 +24,7 @@ print(*sorted({name.split(".")[0] for name in set(sys.modules) - before}))
     ours = set(run(code))
     assert "keras_tdn" in ours
     assert not ours & {"av", "huggingface_hub", "safetensors", "tensorflow", "jax", "torch"}
+    assert not ours & {"gradio", "fastapi", "uvicorn"}
 
 
 @pytest.mark.parametrize("name", keras_tdn.__all__)

@@ -52,6 +52,7 @@ COMMANDS = (
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+INDENT = "  "
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,9 +74,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_ERROR
     except (ValueError, OSError, ImportError) as error:
-        message = " ".join(str(error).split())
-        sys.stderr.write(f"keras-tdn: error: {message}\n")
+        sys.stderr.write(_error_text(error))
         return EXIT_ERROR
+
+
+def _error_text(error: Exception) -> str:
+    """What is wrong. Further lines, such as commands to run, keep to lines of their own."""
+    first, *more = str(error).strip().splitlines() or [type(error).__name__]
+    lines = [f"keras-tdn: error: {first}", *(f"{INDENT}{line}" for line in more)]
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def _parser() -> argparse.ArgumentParser:

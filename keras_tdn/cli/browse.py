@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from keras_tdn.cli.check import add_list_arguments, load_list
+from keras_tdn.cli.lists import add_list_arguments, load_list
 from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
 
 PAGE_SUFFIXES = (".html", ".htm")
@@ -23,25 +23,35 @@ def add_parser(subparsers: Any) -> None:
     )
     add_list_arguments(parser)
     parser.add_argument(
-        "--out",
+        "--output",
         required=True,
         metavar="PAGE.html_OR_DIR",
-        help="one HTML file that needs no other, or a folder for a PNG file per video",
+        help="a self-contained HTML file, or a folder for one PNG file per video",
     )
-    parser.add_argument("--count", type=int, default=8, metavar="N", help="videos (default: 8)")
+    parser.add_argument(
+        "--count", type=int, default=8, metavar="N", help="number of videos to show (default: 8)"
+    )
     parser.add_argument(
         "--validation", action="store_true", help="show validation clips instead of training clips"
     )
-    parser.add_argument("--segments", type=int, default=8, metavar="N", help="(default: 8)")
+    parser.add_argument(
+        "--segments", type=int, default=8, metavar="N", help="segments per video (default: 8)"
+    )
     parser.add_argument(
         "--size",
         type=int,
         default=DEFAULT_CROP_SIZE,
         metavar="PIXELS",
-        help=f"side of the crop (default: {DEFAULT_CROP_SIZE})",
+        help=f"height and width of the crop (default: {DEFAULT_CROP_SIZE})",
     )
-    parser.add_argument("--epoch", type=int, default=0, metavar="N", help="(default: 0)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    parser.add_argument(
+        "--epoch",
+        type=int,
+        default=0,
+        metavar="N",
+        help="epoch whose training clips are shown (default: 0)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
     parser.set_defaults(run=run)
 
 
@@ -62,13 +72,13 @@ def run(args: argparse.Namespace) -> int:
         epoch=args.epoch,
         seed=args.seed,
     )
-    if args.out.lower().endswith(PAGE_SUFFIXES):
+    if args.output.lower().endswith(PAGE_SUFFIXES):
         kind = "Validation" if args.validation else "Training"
         title = f"{kind} clips of {os.path.basename(os.path.abspath(args.list))}"
-        write_page(clips, args.out, records.labels, title)
+        write_page(clips, args.output, records.labels, title)
     else:
-        write_sheets(clips, args.out)
+        write_sheets(clips, args.output)
     unreadable = sum(bool(clip.reason) for clip in clips)
     bad = f", {unreadable} of them unreadable" if unreadable else ""
-    sys.stdout.write(f"{len(clips)} of {len(records)} videos{bad}: {args.out}\n")
+    sys.stdout.write(f"{len(clips)} of {len(records)} videos{bad}: {args.output}\n")
     return 0

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from keras_tdn.cli.lists import add_list_arguments, load_list
 from keras_tdn.data.checking import TIME_LIMIT, CheckReport, FileCheck, check_records
-from keras_tdn.data.records import RecordList, load_records
 
 MAX_SHOWN = 20
 EXIT_BAD_FILES = 1
@@ -27,52 +27,23 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--full",
         action="store_true",
-        help="decode every video from start to end, and count damage that playing glosses over",
+        help="decode every video from start to end, and count damage that players hide",
     )
     parser.add_argument(
-        "--processes", type=int, metavar="N", help="files side by side (default: one per processor)"
+        "--processes", type=int, metavar="N", help="number of processes (default: one per core)"
     )
     parser.add_argument(
         "--time-limit",
         type=float,
         default=TIME_LIMIT,
         metavar="SECONDS",
-        help=f"that one file may take (default: {TIME_LIMIT:g})",
+        help=f"time that one file may take (default: {TIME_LIMIT:g})",
     )
     parser.add_argument("--report", metavar="FILE", help="write the bad files as JSON lines")
     parser.add_argument(
         "--write-good", metavar="FILE.csv", help="write the list of the good files as a table"
     )
     parser.set_defaults(run=run)
-
-
-def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what names a list of records."""
-    parser.add_argument("list", metavar="LIST", help="list, annotation file or folder of videos")
-    parser.add_argument("--format", metavar="NAME", help="format of the list (default: detected)")
-    parser.add_argument(
-        "--root", metavar="DIR", help="where paths start (default: at the list's folder)"
-    )
-    parser.add_argument(
-        "--labels",
-        metavar="NAME_OR_FILE",
-        help="class names: a data set's name or a text file with one per line",
-    )
-    parser.add_argument("--split", metavar="NAME", help="part of the data set, such as train")
-    parser.add_argument("--fold", type=int, metavar="N", help="number of the split of HMDB51")
-
-
-def load_list(args: argparse.Namespace, **options: Any) -> RecordList:
-    """The records that the arguments name."""
-    return load_records(
-        args.list,
-        format=args.format,
-        root=args.root,
-        labels=args.labels,
-        split=args.split,
-        fold=args.fold,
-        **options,
-    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,13 +17,19 @@ def add_parser(subparsers: Any) -> None:
         description="Compares two reports that `keras-tdn evaluate` wrote for the same videos: "
         "McNemar's exact test, and a paired bootstrap of the differences.",
     )
-    parser.add_argument("first", metavar="A.json", help="report.json, or the folder it lies in")
-    parser.add_argument("second", metavar="B.json", help="another one")
     parser.add_argument(
-        "--resamples", type=int, default=10_000, metavar="N", help="(default: 10000)"
+        "first", metavar="REPORT", help="a report.json, or the folder that holds it"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("second", metavar="REPORT", help="the one to compare it with")
+    parser.add_argument(
+        "--resamples",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="samples of the bootstrap (default: 10000)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
+    parser.add_argument("--json", action="store_true", help="print the comparison as a JSON object")
     parser.set_defaults(run=run)
 
 

@@ -27,11 +27,13 @@ def add_parser(subparsers: Any) -> None:
     """Adds this command to the parser of `keras-tdn`."""
     parser = subparsers.add_parser(
         "convert",
-        help="convert a checkpoint of the authors' code",
-        description="Converts a checkpoint of the authors' PyTorch code, measures the result "
-        "against PyTorch, and writes it. Needs PyTorch. Nothing in the checkpoint is run.",
+        help="convert a PyTorch checkpoint of the paper's authors",
+        description="Converts a checkpoint of the paper's PyTorch code, compares the result with "
+        "PyTorch, and writes it. Needs PyTorch. No code in the checkpoint is run.",
     )
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="for example best.pth.tar")
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help="the file, for example best.pth.tar"
+    )
     parser.add_argument(
         "output",
         metavar="OUT",
@@ -41,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
         "--segments",
         type=int,
         metavar="N",
-        help="segments that the checkpoint was trained with, which nothing in it tells "
+        help="segments that the checkpoint was trained with, which the file does not say "
         f"(default: {DEFAULT_SEGMENTS})",
     )
     parser.add_argument(
@@ -57,7 +59,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace what is at OUT")
     parser.add_argument(
-        "--no-verify", action="store_true", help="do not measure the result against PyTorch"
+        "--no-verify", action="store_true", help="do not compare the result with PyTorch"
     )
     parser.set_defaults(run=run)
 

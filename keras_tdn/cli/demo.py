@@ -17,25 +17,23 @@ def add_parser(subparsers: Any) -> None:
         description="Renders videos whose classes differ by motion alone, trains a compact TDN and "
         "the same network of single frames on them, measures both on other videos, exports the "
         "TDN, has the export label a fresh video, and writes a page of what happened. Downloads "
-        "nothing. Two processor cores take less than three minutes; 100 MB of disk.",
+        "nothing. Takes less than three minutes on two processor cores, and 100 MB of disk.",
     )
     parser.add_argument(
         "--output",
         default=DEFAULT_OUTPUT,
         metavar="DIR",
-        help="folder to write, empty or not there yet (default: %(default)s)",
+        help="folder to write to, new or empty (default: %(default)s)",
     )
     parser.add_argument(
         "--epochs",
         type=int,
         default=DEFAULT_EPOCHS,
         metavar="N",
-        help="times that each video is learned from (default: %(default)s); fewer are faster, and "
-        "less right",
+        help="passes over the training videos (default: %(default)s); fewer are faster and less "
+        "accurate",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: 0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
     parser.set_defaults(run=run)
 
 

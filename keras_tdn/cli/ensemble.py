@@ -20,16 +20,22 @@ def add_parser(subparsers: Any) -> None:
         "list, such as those of 8 and 16 segments, and reports on them as on one model.",
     )
     parser.add_argument(
-        "scores", nargs="+", metavar="SCORES", help="scores.npz files, or the folders they lie in"
+        "scores",
+        nargs="+",
+        metavar="SCORES",
+        help="scores.npz files, or the folders that hold them",
     )
     parser.add_argument(
         "--method",
         choices=ENSEMBLES,
         default="softmax",
-        help="mean of probabilities, or the authors' sum of logits clipped at zero "
+        help="how scores are joined: mean of probabilities, or the paper authors' sum of logits "
+        "clipped at zero "
         "(default: softmax)",
     )
-    parser.add_argument("--output", metavar="DIR", help="write report and page there")
+    parser.add_argument(
+        "--output", metavar="DIR", help="folder to write the report and its page to"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
     parser.set_defaults(run=run)
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_tdn.cli import loading
-from keras_tdn.cli.check import add_list_arguments, load_list
+from keras_tdn.cli.lists import add_list_arguments, load_list
 from keras_tdn.cli.views import add_view_arguments, views_of
 from keras_tdn.data.packing.index import INDEX_FILE
 from keras_tdn.data.records import RecordList
@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
         description="Scores views of every video of a list, averages them, and reports: accuracy, "
         "confusion, calibration, what fewer views give, and the most confident mistakes.",
     )
-    add_list_arguments(parser)
+    add_list_arguments(parser, packed=True)
     parser.add_argument(
         "--weights",
         required=True,
@@ -40,31 +40,39 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--ensemble",
         choices=ENSEMBLES,
-        help="how several models are joined: mean of probabilities, or the authors' sum of logits "
-        "clipped at zero (default: softmax)",
+        help="how several models are joined: mean of probabilities, or the paper authors' sum of "
+        "logits clipped at zero (default: softmax)",
     )
-    parser.add_argument("--output", metavar="DIR", help="write scores, report and page there")
+    parser.add_argument(
+        "--output", metavar="DIR", help="folder to write the scores, the report and its page to"
+    )
     again = parser.add_mutually_exclusive_group()
     again.add_argument(
-        "--resume", action="store_true", help="go on with what is in DIR, if there is anything"
+        "--resume",
+        action="store_true",
+        help="continue an evaluation that was stopped, from what is in DIR",
     )
     again.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
-    parser.add_argument("--batch-size", type=int, default=8, metavar="N", help="(default: 8)")
+    parser.add_argument(
+        "--batch-size", type=int, default=8, metavar="N", help="views scored at once (default: 8)"
+    )
     parser.add_argument(
         "--workers",
         type=int,
         metavar="N",
         help="videos read side by side (default: one per processor, at most 8)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
     parser.add_argument(
         "--max-failure-share",
         type=float,
         default=0.1,
         metavar="SHARE",
-        help="share of bad videos that is an error (default: 0.1)",
+        help="stop if a larger share of the videos cannot be read (default: 0.1)",
     )
-    parser.add_argument("--skip-missing", action="store_true", help="leave out missing files")
+    parser.add_argument(
+        "--skip-missing", action="store_true", help="leave out videos whose files are missing"
+    )
     loading.add_bare_weights_arguments(parser)
     parser.set_defaults(run=run)
 

@@ -30,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
         "--format",
         default=DEFAULT_FORMATS,
         metavar="NAME,NAME,...",
-        help=f"of strip, gif, mp4 and page (default: {DEFAULT_FORMATS})",
+        help=f"what to write: some of strip, gif, mp4 and page (default: {DEFAULT_FORMATS})",
     )
     parser.add_argument(
         "--class",
@@ -53,7 +53,7 @@ def add_parser(subparsers: Any) -> None:
         help="class names: a data set's name or a text file with one per line "
         "(default: those that come with the weights)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     loading.add_bare_weights_arguments(parser)
     parser.set_defaults(run=run)
 

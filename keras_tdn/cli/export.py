@@ -36,14 +36,17 @@ def add_parser(subparsers: Any) -> None:
         help=loading.WEIGHTS_HELP,
     )
     parser.add_argument(
-        "--format", choices=FORMATS, default=FORMATS[0], help="(default: %(default)s)"
+        "--format",
+        choices=FORMATS,
+        default=FORMATS[0],
+        help="format to write (default: %(default)s)",
     )
     parser.add_argument(
         "--output",
         required=True,
         metavar="DIR/VERSION",
-        help="folder to write; of a SavedModel named by a version number, as TensorFlow Serving "
-        "wants it: exported/tdn/1",
+        help="folder to write; for a SavedModel, its name is a version number, as TensorFlow "
+        "Serving expects: exported/tdn/1",
     )
     parser.add_argument(
         "--labels",
@@ -56,21 +59,21 @@ def add_parser(subparsers: Any) -> None:
         type=int,
         default=DEFAULT_TOP,
         metavar="N",
-        help="classes that an answer names (default: %(default)s)",
+        help="classes to name in an answer (default: %(default)s)",
     )
     parser.add_argument(
         "--dtype",
         choices=ALL_DTYPES,
         default=DTYPES[0],
-        help="precision of a SavedModel's network, float32 or bfloat16, which takes about half of "
-        "the time where the processor has instructions for it; of an OpenVINO model's stored "
-        "weights, float32 or float16; of a LiteRT model's, also int8 (default: %(default)s)",
+        help="precision. SavedModel: float32 or bfloat16, which takes about half the time where "
+        "the processor has instructions for it. OpenVINO: stored weights in float32 or float16. "
+        "LiteRT: the same, or int8 (default: %(default)s)",
     )
     parser.add_argument(
         "--warm-up",
         action=argparse.BooleanOptionalAction,
-        help="write requests that a server warms up with (default: if tensorflow-serving-api is "
-        "installed: pip install 'keras-tdn[serving]')",
+        help="include requests that a server warms up with (default: if the extra "
+        "keras-tdn[serving] is installed)",
     )
     loading.add_bare_weights_arguments(parser)
     parser.set_defaults(run=run)

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.cli import loading
-from keras_tdn.cli.check import add_list_arguments
+from keras_tdn.cli.lists import add_list_arguments
 from keras_tdn.cli.views import add_view_arguments, views_of
 from keras_tdn.labels import load_labels
 
@@ -28,10 +28,10 @@ def add_parser(subparsers: Any) -> None:
         "label",
         help="label all videos of a list or a folder",
         description="Writes a row for every video: its top classes, their scores and, if asked "
-        "for, its features; or why it cannot be read. A run that was stopped, however it was, goes "
-        "on when the same command is given again.",
+        "for, its features; or why it cannot be read. A run that was stopped for any reason "
+        "continues when the same command is given again.",
     )
-    add_list_arguments(parser)
+    add_list_arguments(parser, packed=True)
     parser.add_argument("output", metavar="OUT", help="folder for the rows")
     parser.add_argument(
         "--weights", required=True, metavar="PRESET_OR_FILE", help=loading.WEIGHTS_HELP
@@ -46,18 +46,22 @@ def add_parser(subparsers: Any) -> None:
     rows.add_argument(
         "--top", type=int, default=5, metavar="N", help="classes to name (default: 5)"
     )
-    rows.add_argument("--features", action="store_true", help="write the pooled features too")
+    rows.add_argument("--features", action="store_true", help="also write the pooled features")
     rows.add_argument(
-        "--videos-per-file", type=int, default=1000, metavar="N", help="(default: 1000)"
+        "--videos-per-file",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="rows in each file of OUT (default: 1000)",
     )
     add_view_arguments(parser)
     parser.add_argument(
         "--graph-dtype",
         choices=("float32", "bfloat16"),
-        help="run the inference graph of `keras-tdn export` in that precision, which is faster on "
-        "processors (default: the Keras model as it is)",
+        help="run the inference graph of `keras-tdn export` in this precision, which is faster on "
+        "CPUs (default: the Keras model as it is)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
     parser.add_argument(
         "--batch-size", type=int, default=8, metavar="N", help="views scored at once (default: 8)"
     )
@@ -68,29 +72,29 @@ def add_parser(subparsers: Any) -> None:
         help="videos read side by side (default: one per processor, at most 8)",
     )
     parser.add_argument(
-        "--processes",
+        "--in-processes",
         action="store_true",
-        help="read each in a process of its own, which a bad file may crash or hang",
+        help="read videos in processes of their own, so that a bad file crashes or hangs only one",
     )
     parser.add_argument(
         "--time-limit",
         type=float,
         metavar="SECONDS",
-        help="that one video may take with --processes (default: 300)",
+        help="time that one video may take with --in-processes (default: 300)",
     )
-    again = parser.add_argument_group("what is there already")
+    again = parser.add_argument_group("earlier results")
     again.add_argument(
-        "--retry-failures", action="store_true", help="try videos again that failed before"
+        "--retry-failures", action="store_true", help="try again the videos that failed before"
     )
     again.add_argument(
-        "--overwrite", action="store_true", help="begin anew in a folder begun otherwise"
+        "--overwrite", action="store_true", help="start over in a folder that other options began"
     )
     loading.add_bare_weights_arguments(parser)
     parser.add_argument(
         "--beam",
         nargs=argparse.REMAINDER,
         metavar="OPTION",
-        help="run as an Apache Beam pipeline with these options, the last of all: --beam "
+        help="run as an Apache Beam pipeline with these options; must come last: --beam "
         "--runner=FlinkRunner ... (needs the extra [beam])",
     )
     parser.set_defaults(run=run)
@@ -99,8 +103,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Labels `args.list` into `args.output` and prints what was done."""
     views = views_of(args)
-    if args.time_limit is not None and not args.processes:
-        raise ValueError("--time-limit is for --processes: a thread cannot be ended. Pass both.")
+    if args.time_limit is not None and not args.in_processes:
+        raise ValueError("--time-limit is for --in-processes: a thread cannot be ended. Pass both.")
     # They compute with TensorFlow, which other commands do without.
     from keras_tdn.labelling import LabelOptions
     from keras_tdn.labelling.listing import list_videos
@@ -152,7 +156,7 @@ def _label_here(
         args.output,
         options,
         num_workers=args.workers,
-        in_processes=args.processes,
+        in_processes=args.in_processes,
         **how,
     )
 
@@ -162,9 +166,9 @@ def _label_with_beam(
 ) -> LabelReport:
     from keras_tdn.labelling import label_with_beam
 
-    if args.workers is not None or args.processes:
+    if args.workers is not None or args.in_processes:
         raise ValueError(
-            "--workers and --processes are for labelling without --beam, whose options say it."
+            "--workers and --in-processes are for labelling without --beam, whose options say it."
         )
     arguments = {name: getattr(args, name) for name in MODEL_ARGUMENTS}
     if os.path.exists(args.weights):

@@ -28,11 +28,23 @@ def add_bare_weights_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what a file of weights alone, or a data set's name, leaves open."""
     bare = parser.add_argument_group(
         f"for a {WEIGHTS_SUFFIX} file or a data set's name",
-        "which do not say what model they are for",
+        "neither of which says what model it is for",
     )
-    bare.add_argument("--model", choices=sorted(MODELS), help=f"(default: {DEFAULT_MODEL})")
-    bare.add_argument("--segments", type=int, metavar="N", help=f"(default: {DEFAULT_SEGMENTS})")
-    bare.add_argument("--classes", type=int, metavar="N", help="(default: as many as labels)")
+    bare.add_argument(
+        "--model", choices=sorted(MODELS), help=f"architecture (default: {DEFAULT_MODEL})"
+    )
+    bare.add_argument(
+        "--segments",
+        type=int,
+        metavar="N",
+        help=f"segments per video (default: {DEFAULT_SEGMENTS})",
+    )
+    bare.add_argument(
+        "--classes",
+        type=int,
+        metavar="N",
+        help="number of classes (default: as many as there are labels)",
+    )
 
 
 def load_model(

@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import Any
 
+from keras_tdn.cli.lists import add_list_arguments, load_list
 from keras_tdn.data.packing import PackReport, pack
-from keras_tdn.data.records import FORMATS, load_records
 
 MAX_FAILURES_SHOWN = 10
 MEGABYTE = 1e6
@@ -19,58 +19,59 @@ def add_parser(subparsers: Any) -> None:
         "pack",
         help="pack videos into TFRecords that are read fast",
         description="Decodes every video once and writes its frames as JPEG to sharded TFRecords, "
-        "in parallel. A run that was stopped, however it was, goes on when the same command is "
+        "in parallel. A run that was stopped for any reason continues when the same command is "
         "given again.",
     )
-    parser.add_argument("list", metavar="LIST", help="list, annotation file, or folder of classes")
+    add_list_arguments(parser)
     parser.add_argument("output", metavar="OUT", help="folder to pack into")
-    records = parser.add_argument_group("records")
-    records.add_argument("--format", choices=FORMATS, help="of LIST (default: detected)")
-    records.add_argument("--root", metavar="DIR", help="where relative paths start")
-    records.add_argument("--labels", metavar="NAMES", help="file or data set with class names")
-    records.add_argument("--split", choices=("train", "val", "test", "all"), help="part to pack")
-    records.add_argument("--fold", type=int, metavar="N", help="number of the split of HMDB51")
-    records.add_argument(
-        "--skip-missing", action="store_true", help="leave out videos that are not there"
+    parser.add_argument(
+        "--skip-missing", action="store_true", help="leave out videos whose files are missing"
     )
-    stored = parser.add_argument_group("what is stored")
+    stored = parser.add_argument_group("stored frames")
     stored.add_argument(
         "--short-side",
         type=int,
         default=256,
         metavar="PIXELS",
-        help="shrink larger frames to this (default: %(default)s)",
+        help="shrink frames to this short side if theirs is longer (default: %(default)s)",
     )
     stored.add_argument(
-        "--quality", type=int, default=90, metavar="N", help="of JPEG (default: %(default)s)"
+        "--quality",
+        type=int,
+        default=90,
+        metavar="N",
+        help="JPEG quality, 1 to 100 (default: %(default)s)",
     )
     stored.add_argument(
-        "--shards", type=int, metavar="N", help="files (default: one per 64 videos, at least 16)"
+        "--shards",
+        type=int,
+        metavar="N",
+        help="number of files (default: one per 64 videos, at least 16)",
     )
     stored.add_argument(
-        "--name", default="videos", help="what file names begin with (default: %(default)s)"
+        "--name", default="videos", help="start of the file names (default: %(default)s)"
     )
     parser.add_argument(
-        "--processes", type=int, metavar="N", help="at once (default: one per core)"
+        "--processes", type=int, metavar="N", help="number of processes (default: one per core)"
     )
     parser.add_argument(
-        "--max-failures",
+        "--max-failure-share",
         type=float,
         default=0.1,
         metavar="SHARE",
-        help="stop when more videos than this share cannot be read (default: %(default)s)",
+        help="stop if a larger share of the videos cannot be read (default: %(default)s)",
     )
     parser.add_argument(
-        "--retry-failures", action="store_true", help="try videos again that failed before"
+        "--retry-failures", action="store_true", help="try again the videos that failed before"
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="begin anew in a folder begun otherwise"
+        "--overwrite", action="store_true", help="start over in a folder that other options began"
     )
     parser.add_argument(
         "--beam",
         nargs=argparse.REMAINDER,
         metavar="OPTION",
-        help="run as an Apache Beam pipeline with these options, the last of all: --beam "
+        help="run as an Apache Beam pipeline with these options; must come last: --beam "
         "--runner=FlinkRunner ... (needs the extra [beam])",
     )
     parser.set_defaults(run=run)
@@ -78,21 +79,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Packs `args.list` into `args.output` and prints what was done."""
-    records = load_records(
-        args.list,
-        format=args.format,
-        root=args.root,
-        labels=args.labels,
-        split=args.split,
-        fold=args.fold,
-        skip_missing=args.skip_missing,
-    )
+    records = load_list(args, skip_missing=args.skip_missing)
     stored = {
         "short_side": args.short_side,
         "quality": args.quality,
         "num_shards": args.shards,
         "name": args.name,
-        "max_failures": args.max_failures,
+        "max_failures": args.max_failure_share,
         "retry_failures": args.retry_failures,
         "overwrite": args.overwrite,
     }

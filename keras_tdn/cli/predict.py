@@ -17,7 +17,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "predict",
         help="name what happens in a video",
-        description="Names what happens in a video: one clip, one centre crop.",
+        description="Names what happens in a video, from one clip and one centre crop of it.",
     )
     parser.add_argument("video", metavar="VIDEO", help="path of a video file")
     parser.add_argument(
@@ -35,7 +35,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--top", type=int, default=5, metavar="N", help="classes to name (default: 5)"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--json", action="store_true", help="print the predictions as a JSON object"
+    )
     loading.add_bare_weights_arguments(parser)
     parser.set_defaults(run=run)
 

@@ -34,15 +34,15 @@ def add_parser(subparsers: Any) -> None:
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
-    action = actions.add_parser("list", help="the published models and where they load from")
+    action = actions.add_parser("list", help="list the published models and where they load from")
     action.set_defaults(run=run_list)
 
-    action = actions.add_parser("show", help="what a preset says about itself")
+    action = actions.add_parser("show", help="show what a preset says about itself")
     action.add_argument("preset", metavar="PRESET", help=SOURCE_HELP)
     action.set_defaults(run=run_show)
 
     action = actions.add_parser(
-        "verify", help="check hashes, labels, and the scores that this machine computes"
+        "verify", help="check hashes, labels, and the scores computed on this machine"
     )
     action.add_argument("preset", metavar="PRESET", help=SOURCE_HELP)
     action.set_defaults(run=run_verify)
@@ -50,15 +50,19 @@ def add_parser(subparsers: Any) -> None:
     action = actions.add_parser(
         "push",
         help="publish a preset folder on the Hugging Face Hub",
-        description="Verifies a preset folder and tells what would go to the Hub. With --yes it "
-        "goes. Token and endpoint are those of `hf auth login`, HF_TOKEN and HF_ENDPOINT.",
+        description="Verifies a preset folder and shows what would be uploaded; --yes uploads it. "
+        "Token and endpoint come from `hf auth login`, HF_TOKEN and HF_ENDPOINT.",
     )
-    action.add_argument("folder", metavar="FOLDER", help="what `keras-tdn convert` wrote")
-    action.add_argument("repo", metavar="ORG/NAME", help="repository, made if it is not there")
-    action.add_argument("--yes", action="store_true", help="send it, instead of only telling")
+    action.add_argument(
+        "folder", metavar="FOLDER", help="preset folder, such as `keras-tdn convert` writes"
+    )
+    action.add_argument("repo", metavar="ORG/NAME", help="repository, created if it does not exist")
+    action.add_argument(
+        "--yes", action="store_true", help="upload, instead of only showing what would be"
+    )
     action.add_argument("--private", action="store_true", help="make a new repository private")
     action.add_argument("--revision", metavar="BRANCH", help="branch to push to (default: main)")
-    action.add_argument("--message", metavar="TEXT", help="message of the commit")
+    action.add_argument("--message", metavar="TEXT", help="commit message")
     action.set_defaults(run=run_push)
 
 

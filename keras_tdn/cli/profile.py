@@ -27,35 +27,39 @@ def add_parser(subparsers: Any) -> None:
     """Adds this command to the parser of `keras-tdn`."""
     parser = subparsers.add_parser(
         "profile",
-        help="tell what a model costs",
+        help="measure what a model costs to run",
         description="Counts multiply-accumulates, parameters and activations by stage and by kind "
         "of module, and measures latency and throughput on this machine.",
     )
-    parser.add_argument("--model", choices=sorted(loading.MODELS), help="(default: tdn_resnet50)")
-    parser.add_argument("--segments", type=int, metavar="N", help="(default: 8)")
-    parser.add_argument("--frames-per-segment", type=int, metavar="N", help="(default: 5)")
-    parser.add_argument("--classes", type=int, metavar="N", help="(default: 400)")
+    parser.add_argument(
+        "--model", choices=sorted(loading.MODELS), help="architecture (default: tdn_resnet50)"
+    )
+    parser.add_argument("--segments", type=int, metavar="N", help="segments per video (default: 8)")
+    parser.add_argument(
+        "--frames-per-segment", type=int, metavar="N", help="frames in a segment (default: 5)"
+    )
+    parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: 400)")
     parser.add_argument(
         "--size",
         metavar="PIXELS_OR_HxW",
-        help=f"of a frame (default: {DEFAULT_SIZE}, or as the weights' clips are cut)",
+        help=f"size of a frame (default: {DEFAULT_SIZE}, or that of the weights' clips)",
     )
     parser.add_argument("--weights", metavar="PRESET_OR_FILE", help=loading.WEIGHTS_HELP)
     parser.add_argument(
         "--batch-sizes",
         default="1,2,4",
         metavar="N,N,...",
-        help="clips in the batches to be timed (default: 1,2,4)",
+        help="batch sizes to time (default: 1,2,4)",
     )
     parser.add_argument(
         "--repeats",
         type=int,
         default=10,
         metavar="N",
-        help="batches to time of each size (default: 10)",
+        help="batches to time for each size (default: 10)",
     )
-    parser.add_argument("--no-latency", action="store_true", help="count only, time nothing")
-    parser.add_argument("--json", metavar="FILE", help="write all numbers there as well")
+    parser.add_argument("--no-latency", action="store_true", help="only count, without timing")
+    parser.add_argument("--report", metavar="FILE", help="also write all numbers as JSON")
     parser.set_defaults(run=run)
 
 
@@ -63,14 +67,14 @@ def run(args: argparse.Namespace) -> int:
     """Prints the tables."""
     size = _size(args.size)
     batch_sizes = () if args.no_latency else _batch_sizes(args.batch_sizes)
-    if args.json is not None and os.path.isdir(args.json):
-        raise ValueError(f"--json names a file to write, and {args.json!r} is a folder.")
+    if args.report is not None and os.path.isdir(args.report):
+        raise ValueError(f"--report names a file to write, and {args.report!r} is a folder.")
     model = _model(args, size)
     from keras_tdn.evaluation.profiling import profile_model
 
     profile = profile_model(model, size, batch_sizes=batch_sizes, repeats=args.repeats)
-    if args.json is not None:
-        profile.save(args.json)
+    if args.report is not None:
+        profile.save(args.report)
     sys.stdout.write(profile.summary())
     return 0
 

@@ -40,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
         "train",
         help="train a model on your own videos",
         description="Trains a model by a recipe and writes it as a preset, OUT/preset, for all "
-        "other commands. A training that was stopped, however it was, goes on with --resume.",
+        "other commands. A training that was stopped for any reason continues with --resume.",
     )
     add_options(parser)
     parser.set_defaults(run=run)
@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
             "Pass --val-list with videos to measure accuracy on, or --no-validation to go without: "
             "then the last weights are kept, whether or not they are the best."
         )
+    if args.val_split is not None and args.val_list is None:
+        raise ValueError("--val-split is for --val-list. Pass both, or leave both out.")
     recipe = _recipe(args)
     # In front of all that takes time: videos that are looked for, weights that are downloaded.
     check_output(args.output, args.resume)
@@ -79,10 +81,10 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
     # Raises if it cannot be divided.
     devices.batch_size(recipe.batch_size)
     labels = None if args.labels is None else load_labels(args.labels)
-    train_records = _load(args.train_list, args, labels)
+    train_records = _load(args, "train", labels)
     validation_records = None
     if args.val_list is not None:
-        validation_records = _load(args.val_list, args, train_records.labels)
+        validation_records = _load(args, "val", train_records.labels)
     if args.ema == AUTO:
         recipe = recipe.with_averages(recipe.steps_per_epoch(train_records))
     # In front of the model, whose first weights are drawn from it.
@@ -135,17 +137,26 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     return dataclasses.replace(recipe, **changes)
 
 
-def _load(source: str, args: argparse.Namespace, labels: tuple[str, ...] | None) -> RecordList:
+def _load(args: argparse.Namespace, part: str, labels: tuple[str, ...] | None) -> RecordList:
+    """The records of `--train-list` or `--val-list`."""
     from keras_tdn.data import load_packed, load_records
     from keras_tdn.data.packing.index import INDEX_FILE
 
+    source, split = getattr(args, f"{part}_list"), getattr(args, f"{part}_split")
     if os.path.isfile(os.path.join(source, INDEX_FILE)):
+        if split is not None:
+            raise ValueError(
+                f"{source!r} is a packed folder, which is one split. Leave --{part}-split out; "
+                "`keras-tdn pack --split` chooses what is packed."
+            )
         return load_packed(source)
     return load_records(
         source,
         format=args.format,
         root=args.root,
         labels=labels,
+        split=split,
+        fold=args.fold,
         skip_missing=args.skip_missing,
     )
 

@@ -17,22 +17,26 @@ def add_view_arguments(parser: argparse.ArgumentParser) -> None:
         "--views",
         default="1x1",
         metavar="CLIPSxCROPS",
-        help="clips of each video times crops of each clip, 1, 3 or 10 (default: 1x1, the centre; "
-        "the paper's thirty views are 10x3)",
+        help="clips of each video times crops of each clip (1, 3 or 10 crops). Default: 1x1, the "
+        "centre; the paper's thirty views are 10x3",
     )
     parser.add_argument(
-        "--clip-mode", choices=CLIP_MODES, default="uniform", help="(default: uniform)"
+        "--clip-mode",
+        choices=CLIP_MODES,
+        default="uniform",
+        help="how several clips are placed in the video (default: uniform)",
     )
     parser.add_argument(
         "--always-across",
         action="store_true",
-        help="take three crops side by side in portrait videos too, as the authors do, where they "
-        "coincide",
+        help="place three crops side by side in portrait videos too, where they coincide, as the "
+        "paper's authors do",
     )
     parser.add_argument(
         "--crop-size",
         metavar="PIXELS_OR_HxW",
-        help="(default: as published: the clip's own, and of three crops the short side)",
+        help="size of the crops (default: that of the model's clips; for three crops, the short "
+        "side)",
     )
     parser.add_argument(
         "--average",

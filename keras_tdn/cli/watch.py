@@ -18,10 +18,10 @@ def add_parser(subparsers: Any) -> None:
     """Adds this command to the parser of `keras-tdn`."""
     parser = subparsers.add_parser(
         "watch",
-        help="say what happens when in a long video, or before a camera",
+        help="tell what happens when, in a long video or in front of a camera",
         description="Scores a video of any length, or a camera, in windows that slide over it, and "
-        "writes the timeline as it comes: to the terminal, or with --output as JSON lines, a "
-        "table, subtitles and a plot. A run into a folder can be killed and go on.",
+        "writes the timeline as it grows: to the terminal, or with --output as JSON lines, a "
+        "table, subtitles and a plot. A run into a folder can be killed and resumed.",
     )
     parser.add_argument(
         "video",
@@ -37,14 +37,14 @@ def add_parser(subparsers: Any) -> None:
         type=float,
         metavar="SECONDS",
         help="length of a window, about as long as the videos that the model was trained on "
-        "(default: that of its data set, where the labels tell)",
+        "(default: that of its data set, which the labels name)",
     )
     parser.add_argument(
         "--stride",
         type=int,
         default=1,
         metavar="SEGMENTS",
-        help="from one window to the next; a window has as many segments as the model (default: 1)",
+        help="segments from one window to the next; a window has as many as the model (default: 1)",
     )
     parser.add_argument(
         "--labels",
@@ -53,7 +53,11 @@ def add_parser(subparsers: Any) -> None:
         "(default: those that come with the weights)",
     )
     parser.add_argument(
-        "--top", type=int, default=1, metavar="N", help="classes to name on the terminal"
+        "--top",
+        type=int,
+        default=1,
+        metavar="N",
+        help="classes to name on the terminal (default: 1)",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object for each window")
     _add_output_arguments(parser)
@@ -116,24 +120,26 @@ def run(args: argparse.Namespace) -> int:
 def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("files")
     files.add_argument(
-        "--output", metavar="DIR", help="write timeline.jsonl there, and what --outputs asks for"
+        "--output",
+        metavar="DIR",
+        help="folder to write timeline.jsonl to, and what --outputs asks for",
     )
     files.add_argument(
         "--outputs",
         default=DEFAULT_OUTPUTS,
         metavar="NAME,NAME,...",
-        help=f"of csv, srt, vtt and page (default: {DEFAULT_OUTPUTS})",
+        help=f"what to write: some of csv, srt, vtt and page (default: {DEFAULT_OUTPUTS})",
     )
     files.add_argument(
         "--min-score",
         type=float,
         default=0.0,
         metavar="SCORE",
-        help="no subtitle below it (default: 0)",
+        help="leave out subtitles with a lower score (default: 0)",
     )
     again = files.add_mutually_exclusive_group()
     again.add_argument(
-        "--resume", action="store_true", help="go on with what is in DIR, if there is anything"
+        "--resume", action="store_true", help="continue a run that was stopped, from what is in DIR"
     )
     again.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
 
@@ -143,7 +149,7 @@ def _add_input_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--input-format",
         metavar="NAME",
-        help="container or device in FFmpeg's words, for example v4l2 (default: found out)",
+        help="FFmpeg's name of the container or device, for example v4l2 (default: detected)",
     )
     source.add_argument(
         "--input-option",
@@ -166,7 +172,11 @@ def _add_input_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long to wait for a sender (default: 20)",
     )
     source.add_argument(
-        "--decode-threads", type=int, default=1, metavar="N", help="threads for decoding"
+        "--decode-threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="threads for decoding (default: 1)",
     )
 
 

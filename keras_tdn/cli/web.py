@@ -20,7 +20,7 @@ def add_parser(subparsers: Any) -> None:
         help="try a model on a page in the browser",
         description="Serves a page to this machine's browser: drop a video, see what happens in "
         "it, when, and what the model looks at. Videos stay on this machine. Needs the extra "
-        "keras-tdn[demo].",
+        "keras-tdn[web].",
     )
     parser.add_argument(
         "--weights",
@@ -38,8 +38,8 @@ def add_parser(subparsers: Any) -> None:
         "--window",
         type=float,
         metavar="SECONDS",
-        help="length of the timeline's windows (default: that of the videos of the data set whose "
-        "labels the model has)",
+        help="length of the timeline's windows (default: that of the model's data set, which the "
+        "labels name)",
     )
     server = parser.add_argument_group("server")
     server.add_argument(
@@ -49,18 +49,26 @@ def add_parser(subparsers: Any) -> None:
         help="address to listen on (default: 127.0.0.1, which only this machine reaches)",
     )
     server.add_argument(
-        "--port", type=int, default=7860, metavar="N", help="0 for a free one (default: 7860)"
+        "--port",
+        type=int,
+        default=7860,
+        metavar="N",
+        help="port to listen on, 0 for any that is free (default: 7860)",
     )
     server.add_argument("--open", action="store_true", help="open the page in the browser")
     server.add_argument(
-        "--max-megabytes", type=int, default=200, metavar="N", help="largest file (default: 200)"
+        "--max-megabytes",
+        type=int,
+        default=200,
+        metavar="N",
+        help="largest file that is taken (default: 200)",
     )
     server.add_argument(
         "--max-seconds",
         type=float,
         default=600.0,
         metavar="SECONDS",
-        help="how much of a longer video the timeline covers (default: 600)",
+        help="how much of a long video the timeline covers (default: 600)",
     )
     loading.add_bare_weights_arguments(parser)
     parser.set_defaults(run=run)

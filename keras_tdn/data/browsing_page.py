@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,26 +9,19 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from keras_tdn import html
 from keras_tdn.data import browsing_pictures
 from keras_tdn.data.browsing import BrowsedClip
 
-JPEG_QUALITY = 85
-
+# What the common style leaves open: two columns of wide pictures.
 STYLE = """
-:root { color-scheme: light; }
-body { font: 15px/1.45 system-ui, sans-serif; color: #1d1d1f; background: #fff;
-       max-width: 1420px; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0 0 .3rem; }
-h2 { font-size: 1.15rem; margin: 0; }
-header p, .facts { color: #5a5a60; margin: .1rem 0 .6rem; overflow-wrap: anywhere; }
-section { border-top: 1px solid #d8d8dc; padding: 1.1rem 0 1.4rem; }
+body { max-width: 1420px; }
+p { max-width: none; overflow-wrap: anywhere; }
 .segments { display: grid; grid-template-columns: repeat(auto-fill, minmax(576px, 1fr));
             gap: 1rem 1.4rem; }
-figure { margin: 0 0 .8rem; }
+figure { margin: 0 0 .8rem; } figure img { display: block; }
 figcaption { font-variant-numeric: tabular-nums; margin-bottom: .2rem; }
-img { max-width: 100%; display: block; }
-.bad { color: #b00020; }
-.changed { color: #8a5a00; }
+.bad { color: var(--bad); }
 """
 
 LEGEND = (
@@ -58,13 +49,9 @@ def write_page(
 
     >>> write_page(browse_clips(records, ClipSpec()), "page.html", records.labels)
     """
-    sections = "\n".join(_section(clip, labels) for clip in clips)
-    text = (
-        f'<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n"
-        f"<header><h1>{html.escape(title)}</h1><p>{LEGEND}</p></header>\n{sections}\n</html>\n"
-    )
-    Path(path).write_text(text, encoding="utf-8", errors="replace")
+    body = "\n".join(_section(clip, labels) for clip in clips)
+    page = html.document(title, body, lead=LEGEND, style=STYLE)
+    Path(path).write_text(page, encoding="utf-8")
 
 
 def write_sheets(clips: Sequence[BrowsedClip], folder: str | os.PathLike[str]) -> list[str]:
@@ -95,20 +82,15 @@ def write_sheets(clips: Sequence[BrowsedClip], folder: str | os.PathLike[str]) -
 
 def _section(clip: BrowsedClip, labels: Sequence[str] | None) -> str:
     record = clip.record
-    heading = html.escape(_label(record.label, labels))
+    heading = _label(record.label, labels)
     if clip.label != record.label:
-        heading += (
-            f' <span class="changed">becomes {html.escape(_label(clip.label, labels))}</span>'
-        )
-    path = html.escape(record.path)
+        heading += f", becomes {_label(clip.label, labels)}"
     if clip.reason:
-        return (
-            f'<section><h2>{heading}</h2><p class="facts">{path}</p>'
-            f'<p class="bad">{html.escape(clip.reason)}</p></section>'
-        )
+        reason = f'<p class="bad">{html.escape(clip.reason)}</p>'
+        return html.section(heading, reason, note=record.path)
     height, width = clip.frames.shape[1:3]
     facts = [
-        path,
+        record.path,
         f"record {record.index}, epoch {clip.epoch}",
         f"{clip.num_frames} frames of {width}x{height} pixels",
     ]
@@ -118,14 +100,12 @@ def _section(clip: BrowsedClip, labels: Sequence[str] | None) -> str:
     facts.append(f"clip of {len(clip.clip)} frames, {clip.clip.shape[2]}x{clip.clip.shape[1]}")
     figures = "\n".join(
         f"<figure><figcaption>segment {number + 1}: frames {_frame_range(indices)}</figcaption>"
-        f"{_image(browsing_pictures.segment(clip, number), f'segment {number + 1}')}</figure>"
+        f"{html.picture(browsing_pictures.segment(clip, number), f'segment {number + 1}')}</figure>"
         for number, indices in enumerate(clip.indices)
     )
-    whole = _image(browsing_pictures.overview(clip), "centre frame of each segment")
-    return (
-        f'<section><h2>{heading}</h2><p class="facts">{"; ".join(facts)}</p>\n'
-        f'<figure>{whole}</figure>\n<div class="segments">{figures}</div></section>'
-    )
+    whole = html.picture(browsing_pictures.overview(clip), "centre frame of each segment")
+    body = f'<figure>{whole}</figure>\n<div class="segments">{figures}</div>'
+    return html.section(heading, body, note="; ".join(facts))
 
 
 def _label(label: int | None, labels: Sequence[str] | None) -> str:
@@ -139,13 +119,3 @@ def _frame_range(indices: np.ndarray) -> str:
     if last - first == len(indices) - 1:
         return f"{first}\u2013{last}"
     return ", ".join(str(int(index)) for index in indices)
-
-
-def _image(picture: np.ndarray, description: str) -> str:
-    content = tf.io.encode_jpeg(picture, quality=JPEG_QUALITY).numpy()
-    data = base64.b64encode(content).decode()
-    height, width = picture.shape[:2]
-    return (
-        f'<img alt="{description}" width="{width}" height="{height}" '
-        f'src="data:image/jpeg;base64,{data}">'
-    )

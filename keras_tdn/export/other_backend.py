@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,13 +44,23 @@ def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:
             errors="replace",
         )
     if result.returncode:
-        lines = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
-        reason = lines[-1].removeprefix(ERROR_PREFIX)
+        reason = _reason(result.stderr) or f"exit status {result.returncode}"
         raise ValueError(
             f"Keras runs on {keras.backend.backend()} here, and exports are written by "
             f"TensorFlow, in a process that was started with KERAS_BACKEND=tensorflow. It failed: "
             f"{reason}"
         )
+
+
+def _reason(stderr: str) -> str:
+    """The message of the command's error, or else the last line."""
+    stderr = stderr.strip()
+    _, told, message = stderr.rpartition(ERROR_PREFIX)
+    if not told:
+        return stderr.rpartition("\n")[2]
+    first, newline, more = message.partition("\n")
+    # The command indents what follows.
+    return first + newline + textwrap.dedent(more)
 
 
 def _environment() -> dict[str, str]:

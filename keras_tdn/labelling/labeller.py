@@ -17,6 +17,7 @@ from keras_tdn.evaluation.view_reading import VideoViews
 from keras_tdn.labelling.options import LabelOptions
 from keras_tdn.labelling.value_scoring import value_scorer
 from keras_tdn.labels import load_labels
+from keras_tdn.models.clips import clip_spec_of
 from keras_tdn.prediction import Labels, decode_predictions
 from keras_tdn.specs import ClipSpec
 
@@ -49,13 +50,7 @@ class Labeller:
         clip_spec: ClipSpec | None = None,
         from_logits: bool | None = None,
     ) -> None:
-        spec = clip_spec or getattr(model, "clip_spec", None)
-        if not isinstance(spec, ClipSpec):
-            raise ValueError(
-                f"The model {getattr(model, 'name', model)!r} does not say how its clips are cut: "
-                "it has no `clip_spec`. Pass `clip_spec=keras_tdn.ClipSpec(...)`, or use a TDN "
-                "model."
-            )
+        spec = clip_spec_of(model, clip_spec)
         self.options = options
         self.spec = spec
         size = options.views.crop_size_of(spec)

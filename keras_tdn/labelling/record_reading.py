@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import cast
 
 from keras_tdn.data.decoding import Decoder
@@ -11,8 +10,6 @@ from keras_tdn.data.records import Record, RecordList
 from keras_tdn.evaluation.frame_reading import FrameReader
 from keras_tdn.evaluation.view_reading import VideoViews, ViewReader
 from keras_tdn.specs import ClipSpec, ViewSpec
-
-ReadRecord = Callable[[Record], VideoViews]
 
 
 class RecordReader:
@@ -59,6 +56,6 @@ def check_not_packed(records: RecordList) -> None:
     if isinstance(records, PackedRecordList):
         raise ValueError(
             "Packed records are read by threads of this process alone, which takes no decoder. "
-            "Leave out `in_processes` (on the command line --processes) and Beam, or label the "
+            "Leave out `in_processes` (on the command line --in-processes) and Beam, or label the "
             "videos themselves."
         )

@@ -18,7 +18,6 @@ CHUNK_BYTES = 1 << 20
 # The client repeats what breaks off, and a first question that fails; an error of the server's in
 # the middle of a download it passes on.
 SERVER_ERROR_WAITS = (1.0, 2.0, 4.0)
-REPO_NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_tdn.models import TDNResNet
+from keras_tdn.models.clips import check_gives_scores
 
 # The first block whose temporal modules look at neighbouring segments.
 FIRST_SHARED = "stage2_block0"
@@ -142,11 +143,7 @@ def network_parts(model: TDNResNet) -> tuple[SegmentPart, SharedPart]:
             "Watching reuses what a TDN model computes for each segment, so it takes a TDNResNet, "
             f"such as keras_tdn.TDNResNet50. Received: {type(model).__name__}"
         )
-    if not model.include_top:
-        raise ValueError(
-            "A model without its classifier gives features, not scores. Build it with "
-            "`include_top=True`."
-        )
+    check_gives_scores(model)
     if model not in _PARTS:
         layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
         _PARTS[model] = (

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
-from keras_tdn.evaluation.scoring import model_inputs
 from keras_tdn.models import TDNResNet
+from keras_tdn.models.clips import check_takes_clips, model_inputs
 from keras_tdn.watching.network_parts import network_parts
 
 
@@ -33,14 +33,7 @@ class WindowScorer:
     def __init__(self, model: TDNResNet) -> None:
         self._segments, self._shared = network_parts(model)
         self._model = model
-        spec = model.clip_spec
-        expected = model.input_shape[1:]
-        shape = (spec.num_frames, spec.height, spec.width, 3)
-        if any(size not in (None, given) for size, given in zip(expected, shape, strict=True)):
-            raise ValueError(
-                f"The model takes clips of shape {expected}, but its clip_spec makes clips of "
-                f"shape {shape}. Set a `model.clip_spec` that fits."
-            )
+        check_takes_clips(model, model.clip_spec, "Set a `model.clip_spec` that fits.")
         activation = keras.activations.get(model.classifier_activation)
         self._gives_logits = activation is keras.activations.linear
 

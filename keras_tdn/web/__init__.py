@@ -1,6 +1,6 @@
 """A page on this machine to try a model: drop a video, see what happens in it, when, and why.
 
-The page is Gradio's, of the extra `keras-tdn[demo]`. What it shows is made by functions that do
+The page is Gradio's, of the extra `keras-tdn[web]`. What it shows is made by functions that do
 without.
 """
 

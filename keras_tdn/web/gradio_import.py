@@ -27,6 +27,6 @@ def import_gradio() -> Any:
         import gradio
     except ImportError as error:
         raise ImportError(
-            f"The web demo needs Gradio ({error}): pip install 'keras-tdn[demo]'"
+            f"The web demo needs Gradio ({error}): pip install 'keras-tdn[web]'"
         ) from error
     return gradio

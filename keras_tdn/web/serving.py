@@ -58,7 +58,7 @@ def serve(
         tell: Takes lines of progress, the page's address among them.
 
     Raises:
-        ImportError: without the extra `keras-tdn[demo]`.
+        ImportError: without the extra `keras-tdn[web]`.
         ValueError: if the model or an argument does not fit, or the port is taken.
 
     Example:

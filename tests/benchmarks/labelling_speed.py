@@ -6,8 +6,8 @@
 The model is TDNResNet50 with 8 segments of 224 pixels and one centre view, with random weights,
 which take the same time. On a processor it runs in float32; `--gpu` asks for one, takes larger
 batches of mixed bfloat16, and refuses to measure without. The videos are those of
-`KERAS_TDN_VIDEOS` or `../shared/videos` (bedfall: 304x168, 4 s) or, without them or with
-`--rendered`, rendered as Kinetics' are (340x256, 10 s).
+`real_videos` (bedfall: 304x168, 4 s) or, without them or with `--rendered`, rendered as Kinetics'
+are (340x256, 10 s).
 
 In each round all three take a turn, so that what else the machine does falls on all of them. Told
 are videos per second of the clock and, where the model runs on the processors too, per second of
@@ -28,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "benchmarks")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "benchmarks")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 SEGMENTS, SIZE, CLASSES = 8, 224, 400
@@ -38,11 +38,12 @@ NEARLY = 0.85
 
 def find_videos(args, folder):
     """Paths of real videos, or of rendered ones."""
-    root = Path(os.environ.get("KERAS_TDN_VIDEOS", ROOT.parent / "shared" / "videos"))
+    from real_videos import BEDFALL
+
     if args.videos:
         found = Path(args.videos)
-    elif (root / "bedfall").is_dir() and not args.rendered:
-        found = root / "bedfall" / "validate"
+    elif BEDFALL.is_dir() and not args.rendered:
+        found = BEDFALL / "validate"
     else:
         import kinetics_like
 

@@ -14,11 +14,11 @@ Rendered videos, and, where they are at hand, four of Kinetics.
 import functools
 import os
 import time
-from pathlib import Path
 
 import kinetics_like
 import numpy as np
 import pytest
+from real_videos import NO_VIDEOS, VIDEOS
 
 pytest.importorskip("pytest_benchmark", reason="benchmarks need pytest-benchmark")
 decord = pytest.importorskip("decord", reason="the peer needs decord 0.6.0")
@@ -30,8 +30,6 @@ from keras_tdn.data.decoding import get_decoder, pyav_container, pyav_indexed  #
 from keras_tdn.data.decoding.frame_collector import FrameCollector  # noqa: E402
 from keras_tdn.data.transforms.multi_scale_crop import MultiScaleCrop  # noqa: E402
 
-REPOSITORY = Path(__file__).parents[2]
-VIDEOS = Path(os.environ.get("KERAS_TDN_VIDEOS", REPOSITORY.parent / "shared" / "videos"))
 FIXTURES = VIDEOS / "fixtures"
 KINETICS = (
     "mmaction2_demo.mp4",
@@ -62,7 +60,7 @@ def one_core():
 def video(request, tmp_path_factory):
     if request.param in KINETICS:
         if not (FIXTURES / request.param).exists():
-            pytest.skip(f"no real videos in {FIXTURES}; set KERAS_TDN_VIDEOS to their folder")
+            pytest.skip(NO_VIDEOS)
         return str(FIXTURES / request.param)
     path = tmp_path_factory.mktemp("videos") / f"{request.param}.mp4"
     kinetics_like.render(path, kinetics_like.KINDS[request.param])

@@ -21,7 +21,7 @@ def folder(tmp_path):
 
 def arguments(folder, out, *options):
     small = ["--segments", "2", "--size", "48"]
-    return ["browse", str(folder / "list.txt"), "--out", str(folder / out), *small, *options]
+    return ["browse", str(folder / "list.txt"), "--output", str(folder / out), *small, *options]
 
 
 def test_page(folder, capsys):
@@ -44,5 +44,5 @@ def test_sheets(folder):
 def test_errors(folder, capsys):
     assert cli.main(arguments(folder, "page.html", "--count", "0")) == 2
     assert "`count` is a positive integer" in capsys.readouterr().err
-    assert cli.main(["browse", str(folder / "nowhere"), "--out", "page.html"]) == 2
+    assert cli.main(["browse", str(folder / "nowhere"), "--output", "page.html"]) == 2
     assert "nowhere" in capsys.readouterr().err

@@ -95,10 +95,10 @@ def test_a_folder(folder, tmp_path, capsys):
     ("options", "message"),
     [
         (("--views", "three"), "--views is CLIPSxCROPS"),
-        (("--time-limit", "3"), "--time-limit is for --processes"),
+        (("--time-limit", "3"), "--time-limit is for --in-processes"),
         (("--top", "0"), "positive integer for `top`"),
         (("--batch-size", "0"), "positive integer for `batch_size`"),
-        (("--workers", "2", "--beam"), "--workers and --processes are for labelling without"),
+        (("--workers", "2", "--beam"), "--workers and --in-processes are for labelling without"),
     ],
 )
 def test_errors(folder, tmp_path, capsys, options, message):
@@ -111,7 +111,7 @@ def test_errors(folder, tmp_path, capsys, options, message):
     ("options", "name", "expected"),
     [
         (
-            ("--processes", "--time-limit", "9", "--graph-dtype", "bfloat16"),
+            ("--in-processes", "--time-limit", "9", "--graph-dtype", "bfloat16"),
             "label_videos",
             {"in_processes": True, "time_limit": 9.0, "num_workers": None, "batch_size": 8},
         ),

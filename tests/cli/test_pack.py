@@ -31,7 +31,7 @@ def run(capsys, *arguments):
 
 
 def test_packs_and_reports(capsys, listed, tmp_path):
-    options = ["--processes", 1, "--max-failures", 0.5]
+    options = ["--processes", 1, "--max-failure-share", 0.5]
     status, out, err = run(capsys, listed, tmp_path / "out", *options)
     assert (status, err) == (0, "")
     assert "videos  3 of 4\nframes  18\n" in out
@@ -53,7 +53,7 @@ def test_every_option(capsys, listed, tmp_path):
         *[listed, tmp_path / "out", "--format", "list", "--root", tmp_path],
         *["--labels", tmp_path / "names.txt", "--skip-missing", "--short-side", 48],
         *["--quality", 70, "--shards", 2, "--name", "train", "--processes", 1],
-        *["--max-failures", 1, "--retry-failures", "--overwrite"],
+        *["--max-failure-share", 1, "--retry-failures", "--overwrite"],
     )
     assert status == 0
     assert "Not there, and left out: 1 videos" in out
@@ -72,13 +72,14 @@ def test_every_option(capsys, listed, tmp_path):
         (["LIST", "OUT", "--processes", 1, "--beam"], "--processes is for packing without --beam"),
     ],
 )
-def test_errors_are_one_line(capsys, listed, tmp_path, arguments, message):
+def test_errors(capsys, listed, tmp_path, arguments, message):
     places = {"LIST": listed, "OUT": tmp_path / "out"}
     status, out, err = run(capsys, *(places.get(word, word) for word in arguments))
     assert (status, out) == (2, "")
     assert message in err
     assert err.startswith("keras-tdn: error: ")
-    assert err.count("\n") == 1
+    # Whatever the message brings along is indented below its first line.
+    assert all(line.startswith("  ") for line in err.splitlines()[1:])
 
 
 def test_without_beam_the_extra_is_named(capsys, listed, tmp_path, monkeypatch):
@@ -90,7 +91,7 @@ def test_without_beam_the_extra_is_named(capsys, listed, tmp_path, monkeypatch):
 
 def test_with_beam(capsys, listed, tmp_path):
     pytest.importorskip("apache_beam", reason="needs the extra keras-tdn[beam]")
-    options = ["--max-failures", 0.5, "--beam", "--runner=DirectRunner"]
+    options = ["--max-failure-share", 0.5, "--beam", "--runner=DirectRunner"]
     status, out, _ = run(capsys, listed, tmp_path / "out", *options)
     assert status == 0
     assert "videos  3 of 4" in out

@@ -29,7 +29,7 @@ def test_tables_and_json(tmp_path, capsys):
     file = tmp_path / "profile.json"
     options = ["--segments", "2", "--size", "64x32", "--frames-per-segment", "3", "--classes", "4"]
     timing = ["--batch-sizes", "1,2", "--repeats", "1"]
-    assert main(["profile", *options, *timing, "--json", str(file)]) == 0
+    assert main(["profile", *options, *timing, "--report", str(file)]) == 0
     captured = capsys.readouterr()
     assert "one clip of 6 frames of 32x64 pixels" in captured.out
     assert "long-term TDM" in captured.out
@@ -62,7 +62,7 @@ def test_weights_bring_their_model_and_size(preset, capsys):
         (["--weights", "PRESET", "--model", "tdn_resnet101"], "has stage_depths=(1, 1, 1, 1)"),
         (["--weights", "PRESET", "--size", "16"], "at least 32 pixels"),
         (["--weights", "none/at/all"], "none/at/all"),
-        (["--json", "FOLDER"], "is a folder"),
+        (["--report", "FOLDER"], "is a folder"),
     ],
 )
 def test_errors_are_one_line(options, message, preset, tmp_path, capsys):

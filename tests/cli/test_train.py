@@ -236,6 +236,55 @@ def test_packed_videos(capsys, folder, called, tmp_path):
     assert isinstance(called.records[0], PackedRecordList)
 
 
+@pytest.fixture
+def hmdb51(folder, tmp_path):
+    for name, lines in {
+        "walk_test_split1.txt": "0.mp4 1\n1.mp4 2\n",
+        "walk_test_split2.txt": "0.mp4 2\n1.mp4 1\n",
+        "jump_test_split1.txt": "2.mp4 1\n3.mp4 2\n",
+        "jump_test_split2.txt": "2.mp4 1\n3.mp4 2\n",
+    }.items():
+        (tmp_path / name).write_text(lines)
+    return tmp_path
+
+
+def names(records):
+    return sorted(Path(record.path).name for record in records)
+
+
+def test_one_list_for_both_splits(capsys, folder, called, hmdb51):
+    lists = ("--train-list", hmdb51, "--val-list", hmdb51, "--root", folder)
+    splits = ("--train-split", "train", "--val-split", "test")
+    for fold, trained, measured in (
+        ((), ["0.mp4", "2.mp4"], ["1.mp4", "3.mp4"]),
+        (("--fold", 2), ["1.mp4", "2.mp4"], ["0.mp4", "3.mp4"]),
+    ):
+        assert run(capsys, folder, *lists, *splits, *fold, *COMPACT, lists=False)[0] == 0
+        assert [names(records) for records in called.records] == [trained, measured]
+    status, _, err = run(capsys, folder, *lists, *COMPACT, lists=False)
+    assert status == 2
+    assert "on the command line --split, or --train-split and --val-split" in err
+
+
+def test_a_table_with_a_split_column(capsys, folder, called):
+    table = folder / "all.csv"
+    table.write_text("path,label,split\n0.mp4,walk,train\n1.mp4,run,val\n2.mp4,run,train\n")
+    lists = ("--train-list", table, "--train-split", "train")
+    assert run(capsys, folder, *lists, "--no-validation", *COMPACT, lists=False)[0] == 0
+    assert names(called.records[0]) == ["0.mp4", "2.mp4"]
+    with_validation = (*lists, "--val-list", table, "--val-split", "val")
+    assert run(capsys, folder, *with_validation, *COMPACT, lists=False)[0] == 0
+    assert names(called.records[1]) == ["1.mp4"]
+
+
+def test_a_packed_folder_is_one_split(capsys, folder, called, tmp_path):
+    pack(load_records(folder / "train.txt"), tmp_path, num_processes=1, progress=False)
+    lists = ("--train-list", tmp_path, "--train-split", "train", "--no-validation")
+    status, _, err = run(capsys, folder, *lists, *COMPACT, lists=False)
+    assert status == 2
+    assert "Leave --train-split out" in err
+
+
 def test_several_devices(capsys, folder, called, monkeypatch):
     several = Devices(num_devices=2)
     asked = []
@@ -271,6 +320,8 @@ def test_where_to_go_on_is_told(capsys, folder, called, monkeypatch):
     [
         (["--train-list", "TRAIN"], "Pass --val-list .* or --no-validation"),
         (["--train-list", "TRAIN", "--val-list", "VAL", "--no-validation"], "Pass --val-list"),
+        (["--train-list", "TRAIN", "--no-validation", "--val-split", "val"],
+         "--val-split is for --val-list"),
         (["--train-list", "none.txt", "--no-validation"], "none.txt"),
         (["--train-list", "TRAIN", "--no-validation", "--model", "tdn_resnet50", "--width", 8],
          "--model names a published architecture"),
@@ -287,7 +338,7 @@ def test_where_to_go_on_is_told(capsys, folder, called, monkeypatch):
         (["--train-list", "TRAIN", "--no-validation", "--devices", 99], "not so many devices"),
     ],
 )  # fmt: skip
-def test_errors_are_one_line(capsys, folder, called, arguments, message):
+def test_errors(capsys, folder, called, arguments, message):
     places = {
         "TRAIN": folder / "train.txt",
         "VAL": folder / "validate.txt",
@@ -306,7 +357,8 @@ def test_errors_are_one_line(capsys, folder, called, arguments, message):
     )
     assert (status, out) == (2, "")
     assert err.startswith("keras-tdn: error: ")
-    assert err.count("\n") == 1
+    # Whatever the message brings along is indented below its first line.
+    assert all(line.startswith("  ") for line in err.splitlines()[1:])
     assert re.search(message, err)
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from corruption import DAMAGES, damaged_videos
+from real_videos import FIXTURES
 from synthetic_videos import encode_video
 
 REPOSITORY = Path(__file__).parents[2]
-VIDEOS = Path(os.environ.get("KERAS_TDN_VIDEOS", REPOSITORY.parent / "shared" / "videos"))
 COUNT = int(os.environ.get("KERAS_TDN_CORRUPT_VIDEOS", "60"))
 # Large fixtures take long to decode, damaged or not.
 MAX_FIXTURE_BYTES = 1_000_000 if COUNT > 100 else 400_000
@@ -61,7 +61,7 @@ for path in sys.argv[3:]:
 
 def sound_videos():
     videos = [(suffix, encode_video(60, **options)) for suffix, options in SYNTHETIC]
-    for path in sorted((VIDEOS / "fixtures").glob("*")):
+    for path in FIXTURES:
         if path.stat().st_size < MAX_FIXTURE_BYTES:
             videos.append((path.suffix, path.read_bytes()))
     return videos

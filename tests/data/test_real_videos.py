@@ -1,21 +1,15 @@
 """Every fixture against a plain sequential decode. Skips where the videos are not at hand."""
 
-import os
-from pathlib import Path
-
 import av
 import numpy as np
 import pytest
+from real_videos import FIXTURES, NO_VIDEOS, VIDEOS
 
 import keras_tdn
 from keras_tdn.data.decoding import get_decoder, read_frames
 from keras_tdn.data.decoding.pyav_decoder import why_sequential
 from keras_tdn.data.segment_sampling import center_indices
 from keras_tdn.prediction import predict_video
-
-REPOSITORY = Path(__file__).parents[2]
-VIDEOS = Path(os.environ.get("KERAS_TDN_VIDEOS", REPOSITORY.parent / "shared" / "videos"))
-FIXTURES = sorted(path for path in (VIDEOS / "fixtures").glob("*") if path.is_file())
 
 # What a player shows. `decord_unordered.mov` stores its four frames as 0, 3, 1, 2. The two clips
 # of HMDB51 (`torchvision_S...`, `torchvision_T...`) have a placeholder packet after each pair of
@@ -31,9 +25,7 @@ NUM_FRAMES = {
     "torchcodec_nasa_13013.mp4": 325,
 }
 
-needs_videos = pytest.mark.skipif(
-    not FIXTURES, reason=f"no real videos in {VIDEOS}; set KERAS_TDN_VIDEOS to their folder"
-)
+needs_videos = pytest.mark.skipif(not FIXTURES, reason=NO_VIDEOS)
 
 
 def plain_decode(path, wanted):

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from real_videos import FIXTURES, NO_VIDEOS
 from synthetic_videos import HEIGHT, WIDTH, encode_video, is_upright, read_numbers
 
 from keras_tdn.data.decoding import VideoDecodeError, get_decoder, read_frames
 
 REPOSITORY = Path(__file__).parents[2]
-VIDEOS = Path(os.environ.get("KERAS_TDN_VIDEOS", REPOSITORY.parent / "shared" / "videos"))
-FIXTURES = sorted(path for path in (VIDEOS / "fixtures").glob("*") if path.is_file())
 
 IS_INSTALLED = importlib.util.find_spec("tensorflow_io") is not None
 needs_tfio = pytest.mark.skipif(
@@ -68,7 +67,7 @@ def test_synthetic_frames_are_the_same(kind):
 
 
 @needs_tfio
-@pytest.mark.skipif(not FIXTURES, reason=f"no real videos in {VIDEOS}; set KERAS_TDN_VIDEOS")
+@pytest.mark.skipif(not FIXTURES, reason=NO_VIDEOS)
 @pytest.mark.parametrize(
     "path",
     [path for path in FIXTURES if path.name not in TOO_LARGE],

@@ -1,11 +1,9 @@
 """A small trained-looking model, its preset and its export, and clips of videos."""
 
-import os
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
+from real_videos import BEDFALL
 from synthetic_videos import encode_video
 
 import keras_tdn
@@ -13,9 +11,6 @@ from keras_tdn.data.decoding import read_frames
 from keras_tdn.data.frame_transforms import resize_and_center_crop
 from keras_tdn.data.segment_sampling import center_indices
 from keras_tdn.export import export_saved_model
-
-REPOSITORY = Path(__file__).parents[2]
-VIDEOS = Path(os.environ.get("KERAS_TDN_VIDEOS", REPOSITORY.parent / "shared" / "videos"))
 
 # One has a letter outside of ASCII.
 LABELS = ("fall", "geton", "roll over", "s\u00e9rie", "still")
@@ -62,7 +57,7 @@ def exported(tmp_path_factory):
 def video_clips(exported):
     """Three clips of real videos where there are some, else of rendered ones, all encoded."""
     spec = exported[0].clip_spec
-    videos = sorted((VIDEOS / "bedfall").rglob("*.mp4"))[:3] or [
+    videos = sorted(BEDFALL.rglob("*.mp4"))[:3] or [
         encode_video(number, size=(120, 96)) for number in (30, 40, 50)
     ]
 

@@ -59,6 +59,22 @@ def test_the_reason_of_a_failure_comes_back(build_model, tmp_path, other, monkey
     assert [path.name for path in tmp_path.iterdir()] == []
 
 
+@pytest.mark.parametrize(
+    ("stderr", "reason"),
+    [
+        ("a warning\nkeras-tdn: error: No space left\n", "No space left"),
+        (
+            "keras-tdn: error: It needs more. Run\n    pip install more\n  and try again.\n",
+            "It needs more. Run\n  pip install more\nand try again.",
+        ),
+        ("Traceback:\n  here\nKilled\n", "Killed"),
+        ("", ""),
+    ],
+)
+def test_all_of_the_reason(stderr, reason):
+    assert other_backend._reason(stderr) == reason
+
+
 def test_that_process_finds_this_package_and_no_gpu(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     environment = other_backend._environment()

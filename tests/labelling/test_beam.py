@@ -1,12 +1,11 @@
 import importlib.util
-import os
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from labelling_rows import contents, needs_pyarrow, same_rows
+from real_videos import BEDFALL, NO_VIDEOS
 
 import keras_tdn
 from keras_tdn.data.packing import pack
@@ -15,7 +14,6 @@ from keras_tdn.evaluation.view_reading import VideoViews
 from keras_tdn.labelling import Labeller, LabelOptions, label_videos, label_with_beam, read_labels
 from keras_tdn.specs import ViewSpec
 
-VIDEOS = Path(os.environ.get("KERAS_TDN_VIDEOS", Path(__file__).parents[3] / "shared" / "videos"))
 RUNNER = ["--runner=DirectRunner"]
 
 
@@ -187,14 +185,11 @@ class TestWithBeam:
         with pytest.raises(ValueError, match=r"1 of 1 shards are not in .* share"):
             label_with_beam(str(preset), records, tmp_path)
 
-    @pytest.mark.skipif(
-        not (VIDEOS / "bedfall").is_dir(),
-        reason=f"there is no folder bedfall in {VIDEOS}; KERAS_TDN_VIDEOS names others",
-    )
+    @pytest.mark.skipif(not BEDFALL.is_dir(), reason=NO_VIDEOS)
     def test_real_videos(self, tmp_path):
         """The 56 validation videos of a real list, with the model that comes with the package."""
         options = LabelOptions(videos_per_shard=20)
-        records = load_records(VIDEOS / "bedfall" / "validate.txt")
+        records = load_records(BEDFALL / "validate.txt")
         model = keras_tdn.pretrained.load_preset("motion")
         label_videos(model, records, tmp_path / "here", options, progress=False)
         report = label_with_beam("motion", records, tmp_path / "beam", options)
@@ -206,10 +201,10 @@ class TestWithBeam:
 
 def test_bedfall_has_a_row_for_each(tmp_path):
     """Without Beam: a few real videos, whose first scores are those of `predict_video`."""
-    if not (VIDEOS / "bedfall").is_dir():
-        pytest.skip(f"there is no folder bedfall in {VIDEOS}; KERAS_TDN_VIDEOS names others")
+    if not BEDFALL.is_dir():
+        pytest.skip(NO_VIDEOS)
     model = keras_tdn.pretrained.load_preset("motion")
-    records = load_records(VIDEOS / "bedfall" / "validate.txt")[:6]
+    records = load_records(BEDFALL / "validate.txt")[:6]
     report = label_videos(model, records, tmp_path, progress=False)
     assert report.failures == ()
     for record, row in zip(records, read_labels(tmp_path), strict=True):

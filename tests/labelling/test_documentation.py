@@ -80,4 +80,4 @@ def test_every_option_of_the_command_exists(capsys):
     named = set(re.findall(r"`(--[a-z-]+)", PAGE.read_text()))
     # Beam's own, and the benchmark's.
     assert named - known <= {"--gpu"}
-    assert "--processes" in named
+    assert "--in-processes" in named

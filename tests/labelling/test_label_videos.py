@@ -304,7 +304,7 @@ class TestArguments:
             ({"batch_size": 0}, "positive integer for `batch_size`"),
             ({"num_workers": 1.5}, "positive integer for `num_workers`"),
             ({"labels": ["one"]}, "one label for each class"),
-            ({"clip_spec": 3}, "no `clip_spec`"),
+            ({"clip_spec": 3}, r"Pass `clip_spec=keras_tdn.ClipSpec\(\.\.\.\)`. Received: 3"),
             ({"in_processes": True, "time_limit": 0}, "`time_limit` is in seconds, above 0"),
             ({"in_processes": True, "decoder": object()}, "Pass the name of a decoder"),
             ({"decoder": "none"}, "none"),

@@ -1,5 +1,6 @@
 import os
 import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -12,9 +13,9 @@ import keras_tdn
 from keras_tdn.labels import load_labels
 from keras_tdn.pretrained import convert_official_checkpoint, load_preset, save_preset
 from keras_tdn.pretrained.catalog import CATALOG, CLASSES, entry_by_name, presets_folder
-from keras_tdn.pretrained.models_table import BEGIN, END, format_models_table, replace_table
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
+SCRIPT = REPOSITORY / "weights" / "write_models_table.py"
 DATASETS = ("something_something_v1", "something_something_v2", "kinetics400")
 
 
@@ -124,13 +125,17 @@ def test_the_folder_of_presets(monkeypatch, tmp_path):
     assert presets_folder() == tmp_path / "keras_tdn" / "presets"
 
 
-def test_the_table_of_models_is_current():
-    script = REPOSITORY / "weights" / "write_models_table.py"
+@pytest.fixture
+def table():
+    return runpy.run_path(str(SCRIPT))
+
+
+def test_the_table_of_models_is_current(table):
     files = [REPOSITORY / "weights" / "models.md", REPOSITORY / "README.md"]
-    files = [str(path) for path in files if BEGIN in path.read_text()]
+    files = [str(path) for path in files if table["BEGIN"] in path.read_text()]
     assert files
     result = subprocess.run(
-        [sys.executable, str(script), "--check", *files],
+        [sys.executable, str(SCRIPT), "--check", *files],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
@@ -138,16 +143,17 @@ def test_the_table_of_models_is_current():
     assert result.returncode == 0, result.stderr
 
 
-def test_the_table_is_written_between_its_markers():
-    text = replace_table(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert text == f"before\n{BEGIN}\n{format_models_table()}{END}\nafter\n"
+def test_the_table_is_written_between_its_markers(table):
+    begin, end, replace_table = table["BEGIN"], table["END"], table["replace_table"]
+    text = replace_table(f"before\n{begin}\nold\n{end}\nafter\n")
+    assert text == f"before\n{begin}\n{table['format_models_table']()}{end}\nafter\n"
     assert replace_table(text) == text
-    for broken in ("", BEGIN, f"{END}{BEGIN}", f"{BEGIN}{BEGIN}{END}"):
+    for broken in ("", begin, f"{end}{begin}", f"{begin}{begin}{end}"):
         with pytest.raises(ValueError, match="is written between one"):
             replace_table(broken)
 
 
-def test_the_table_has_every_published_number():
-    rows = format_models_table().splitlines()[2:]
+def test_the_table_has_every_published_number(table):
+    rows = table["format_models_table"]().splitlines()[2:]
     assert len(rows) == sum(len(entry.published) for entry in CATALOG) == 12
     assert "| `TDNResNet101` | Kinetics-400 | 16x3x10 | 78.5 / 93.9 | not yet |" in rows[-1]

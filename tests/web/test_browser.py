@@ -20,7 +20,7 @@ from keras_tdn.datasets.motion.encoding import encode_mp4
 
 pytestmark = [
     pytest.mark.skipif(
-        importlib.util.find_spec("gradio") is None, reason="needs keras-tdn[demo]: gradio"
+        importlib.util.find_spec("gradio") is None, reason="needs keras-tdn[web]: gradio"
     ),
     pytest.mark.skipif(find_chromium() is None, reason="needs Chromium"),
 ]

@@ -20,7 +20,7 @@ def test_without_gradio_the_extra_is_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert cli.main(["web"]) == 2
     error = capsys.readouterr().err
-    assert "pip install 'keras-tdn[demo]'" in error
+    assert "pip install 'keras-tdn[web]'" in error
     assert error.count("\n") == 1
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from keras_tdn.data.packing.options import PackOptions
-from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.storage import sha256_of
 
 INDEX_FILE = "index.json"
@@ -131,14 +130,6 @@ class PackedIndex:
     def paths(self) -> list[str]:
         """Paths of the shards, in order."""
         return [os.path.join(self.folder, shard.name) for shard in self.shards]
-
-    def record_list(self) -> RecordList:
-        """The packed records as the list they came from, with the number of frames they have."""
-        records = [
-            Record(record.path, record.label, record.num_frames, record.index)
-            for record in self.records
-        ]
-        return RecordList(records, self.labels, self.num_classes)
 
     def check(self, hashes: bool = False) -> None:
         """Compares the files with the index.

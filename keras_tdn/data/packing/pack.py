@@ -169,7 +169,8 @@ def check_failures(shards: Iterable[PackedShard], num_records: int, max_failures
     raise ValueError(
         f"{len(failures)} of {num_records} videos cannot be packed, more than the share of "
         f"{max_failures:g} that may fail (max_failures). The first: {shown} Mend them and pass "
-        "retry_failures=True (on the command line --retry-failures), or allow more."
+        "retry_failures=True (on the command line --retry-failures), or allow more (there "
+        "--max-failure-share)."
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keras_tdn.data.records.label_names import read_names
 from keras_tdn.data.records.rows import Listing, Problems, Row, numbered_lines, read_text
-from keras_tdn.data.records.tables import ALL_SPLITS, normal_split
+from keras_tdn.data.records.tables import ALL_SPLITS, SPLIT_OPTIONS, normal_split
 
 UCF101_FILE = re.compile(r"(?:train|test)list\d+\.txt", re.IGNORECASE)
 UCF101_LINE = re.compile(r"([^/\\]+)[/\\](\S.*?)(?:\s+(\d+))?")
@@ -65,8 +65,8 @@ def read_hmdb51(path: Path, problems: Problems, split: str | None, fold: int | N
     wanted = None if split is None else normal_split(split)
     if wanted not in (*HMDB51_FLAGS, ALL_SPLITS):
         raise ValueError(
-            "HMDB51's split files list both parts. Pass split='train' or split='test'. "
-            f"Received: split={split!r}"
+            "HMDB51's split files list both parts. Pass split='train' or split='test' "
+            f"(on the command line {SPLIT_OPTIONS}). Received: split={split!r}"
         )
     found: dict[int, dict[str, Path]] = {}
     for file in hmdb51_files(path):

@@ -53,6 +53,8 @@ SPLIT_NAMES = {
     "validation": "val",
 }
 ALL_SPLITS = "all"
+# For messages: what the argument `split` is called there.
+SPLIT_OPTIONS = "--split, or --train-split and --val-split"
 
 
 def header_of(text: str) -> tuple[str, ...]:
@@ -174,7 +176,7 @@ def _chosen(
     if wanted is None and len(found) > 1:
         raise ValueError(
             f"{str(path)!r} lists the splits {found} together. Pass `split` to choose one, or "
-            f"split={ALL_SPLITS!r} to have them all."
+            f"split={ALL_SPLITS!r} to have them all (on the command line {SPLIT_OPTIONS})."
         )
     if wanted not in (None, ALL_SPLITS, *found):
         raise ValueError(f"{str(path)!r} lists the splits {found}. Received: split={split!r}")

@@ -132,9 +132,8 @@ def test_the_index_tells_where_everything_is(packed, records):
         for record in shard.records:
             length = int.from_bytes(content[record.offset : record.offset + 8], "little")
             assert length + 16 == record.num_bytes
-    records_of_index = index.record_list()
-    assert [record.num_frames for record in records_of_index] == [30, 20, 25, 12, 1, 8, 9]
-    assert records_of_index.labels == records.labels
+    assert [record.num_frames for record in index.records] == [30, 20, 25, 12, 1, 8, 9]
+    assert index.labels == records.labels
 
 
 def test_videos_that_fail_are_listed_with_the_reason(packed, records):

@@ -1,27 +1,20 @@
 """Every fixture, packed and read back. Skips where the videos are not at hand."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from real_videos import FIXTURES, NO_VIDEOS
 
 from keras_tdn.data import SegmentSampler, read_frames
 from keras_tdn.data.packed_records import load_packed, read_packed
 from keras_tdn.data.packing import pack
 
-REPOSITORY = Path(__file__).parents[3]
-VIDEOS = Path(os.environ.get("KERAS_TDN_VIDEOS", REPOSITORY.parent / "shared" / "videos"))
-FIXTURES = sorted(path for path in (VIDEOS / "fixtures").glob("*") if path.is_file())
 SAMPLER = SegmentSampler(num_segments=8)
 
 # Test patterns with saturated edges have 26 to 30 dB, scenes about 40.
 LEAST_PSNR, MEDIAN_PSNR = 26, 39
 
 
-@pytest.mark.skipif(
-    not FIXTURES, reason=f"no real videos in {VIDEOS}; set KERAS_TDN_VIDEOS to their folder"
-)
+@pytest.mark.skipif(not FIXTURES, reason=NO_VIDEOS)
 @pytest.mark.slow
 def test_packed_clips_are_those_of_the_videos(tmp_path):
     report = pack([(path, 0) for path in FIXTURES], tmp_path, num_processes=1, progress=False)

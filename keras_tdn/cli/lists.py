@@ -1,0 +1,63 @@
+"""The lists of videos that commands read, and the options that say how."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from keras_tdn.data.records import FORMATS, RecordList, load_records
+
+LIST_HELP = "list, annotation file or folder of videos"
+PACKED_HELP = f"{LIST_HELP}, or folder that `keras-tdn pack` wrote"
+SPLIT_HELP = "train, val, test or all, where it has several"
+
+
+def add_list_arguments(parser: argparse.ArgumentParser, packed: bool = False) -> None:
+    """Adds what names one list of records.
+
+    Args:
+        parser: The command's.
+        packed: Whether the command takes packed videos too.
+    """
+    parser.add_argument("list", metavar="LIST", help=PACKED_HELP if packed else LIST_HELP)
+    group = parser.add_argument_group("list of videos")
+    add_reading_options(group)
+    group.add_argument(
+        "--split", metavar="NAME", help=f"part of the data set that LIST describes: {SPLIT_HELP}"
+    )
+
+
+def add_reading_options(group: Any) -> None:
+    """Adds what lists have in common that one command reads."""
+    group.add_argument(
+        "--format",
+        choices=FORMATS,
+        metavar="FORMAT",
+        help=f"format of the list: {', '.join(FORMATS)} (default: detected)",
+    )
+    group.add_argument(
+        "--root",
+        metavar="DIR",
+        help="folder that relative paths start from (default: the list's own)",
+    )
+    group.add_argument(
+        "--labels",
+        metavar="NAME_OR_FILE",
+        help="class names: a data set's name or a text file with one per line",
+    )
+    group.add_argument(
+        "--fold", type=int, metavar="N", help="number of the HMDB51 split to use (default: 1)"
+    )
+
+
+def load_list(args: argparse.Namespace, **options: Any) -> RecordList:
+    """The records that the arguments name."""
+    return load_records(
+        args.list,
+        format=args.format,
+        root=args.root,
+        labels=args.labels,
+        split=args.split,
+        fold=args.fold,
+        **options,
+    )

@@ -1,0 +1,68 @@
+"""What everything that feeds a model clips of videos asks of the model first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_tdn.specs import ClipSpec
+
+
+def clip_spec_of(model: keras.Model, clip_spec: ClipSpec | None = None) -> ClipSpec:
+    """How clips are cut: as the caller says, or else as the model does.
+
+    Raises:
+        ValueError: if neither does, or the caller passes something else.
+    """
+    if clip_spec is not None:
+        if not isinstance(clip_spec, ClipSpec):
+            raise ValueError(f"Pass `clip_spec=keras_tdn.ClipSpec(...)`. Received: {clip_spec!r}")
+        return clip_spec
+    spec = getattr(model, "clip_spec", None)
+    if not isinstance(spec, ClipSpec):
+        raise ValueError(
+            f"The model {getattr(model, 'name', model)!r} does not say how its clips are cut: it "
+            "has no `clip_spec`. Pass `clip_spec=keras_tdn.ClipSpec(...)`, or use a TDN model."
+        )
+    return spec
+
+
+def check_gives_scores(model: keras.Model) -> None:
+    """Raises a `ValueError` for a model without its classifier."""
+    if getattr(model, "include_top", True) is False:
+        raise ValueError(
+            "A model without its classifier gives features, not scores. Build it with "
+            "`include_top=True`."
+        )
+
+
+def check_takes_clips(model: keras.Model, spec: ClipSpec, mend: str) -> None:
+    """Raises a `ValueError` if the model takes clips of another shape.
+
+    Args:
+        model: The model. One that does not tell its input shape passes.
+        spec: How clips are cut.
+        mend: The end of the message: what to do about it.
+    """
+    expected = getattr(model, "input_shape", None)
+    shape = (spec.num_frames, spec.height, spec.width, 3)
+    if not isinstance(expected, tuple):
+        return
+    if len(expected) != 5 or any(
+        size not in (None, given) for size, given in zip(expected[1:], shape, strict=True)
+    ):
+        raise ValueError(
+            f"The model takes clips of shape {expected[1:]}, but the clip_spec makes clips of "
+            f"shape {shape}. {mend}"
+        )
+
+
+def model_inputs(model: keras.Model, clips: np.ndarray, spec: ClipSpec) -> Any:
+    """Pixels as the model takes them: normalised, if it does not do that itself."""
+    if getattr(model, "include_preprocessing", True):
+        return clips
+    mean = np.asarray(spec.normalization.mean, np.float32)
+    std = np.asarray(spec.normalization.std, np.float32)
+    return (clips.astype(np.float32) / np.float32(255) - mean) / std
