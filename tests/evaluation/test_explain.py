@@ -257,6 +257,18 @@ def test_files_of_a_model_without_motion(tsn, tmp_path):
     assert "What the short-term TDM sees" not in text
 
 
+@pytest.mark.parametrize("num_frames", [1, NUM_FRAMES])
+def test_a_video_without_motion_is_drawn_too(model, num_frames, tmp_path):
+    still = explain(model, np.repeat(moving_square(1)[0], num_frames, axis=0))
+    assert not still.differences.any()
+    paths = write_explanation(still, tmp_path, ["page", "strip", "gif"])
+    text = paths[0].read_text(encoding="utf-8")
+    assert "segment 1: 0 levels of 255" in text
+    assert len(decoded(paths[1].read_bytes())) == 1
+    # Equal pictures may be stored once.
+    assert decoded(paths[2].read_bytes())
+
+
 def test_outputs_that_are_refused(explanation, tmp_path):
     write_explanation(explanation, tmp_path, ["strip"])
     with pytest.raises(ValueError, match=r"strip.png' exists"):
