@@ -20,12 +20,13 @@ from keras_tdn.evaluation.averaging import Average, average_views
 from keras_tdn.evaluation.batching import view_batches
 from keras_tdn.evaluation.checks import check_records, describe_views
 from keras_tdn.evaluation.frame_reading import FrameReader
+from keras_tdn.evaluation.model_hash import model_sha256
 from keras_tdn.evaluation.outputs import OutputFolder
 from keras_tdn.evaluation.progress import EvaluationProgress
 from keras_tdn.evaluation.report import EvaluationReport, report_on
 from keras_tdn.evaluation.score_log import ScoreLog
 from keras_tdn.evaluation.scores import Scores
-from keras_tdn.evaluation.scoring import Scorer, model_sha256
+from keras_tdn.evaluation.scoring import Scorer
 from keras_tdn.evaluation.view_reading import ViewReader
 from keras_tdn.specs import ClipSpec, ViewSpec
 
@@ -68,7 +69,7 @@ def evaluate(
     **Resumable.** With `output`, scores are on the disk as soon as they are computed, in
     `scores.log`. A call with `resume=True` and the same arguments goes on after the last batch that
     was written whole, and ends with the same report as one that was never stopped. It refuses to
-    go on if weights, records, views, clip, seed, decoder or backend are others. At the end the
+    go on if the model, records, class names, views, clip, seed, decoder or backend are others. At the end the
     folder has `scores.npz` (scores of every view), `report.json` and `report.html`, and the log is
     gone.
 
@@ -210,6 +211,7 @@ class Evaluation:
         identity = {
             "weights": model_sha256(self.scorer.model),
             "records": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
+            "class_names": self.class_names,
             "views": self.views.to_config(),
             "clip": self.spec.to_config(),
             "seed": self.seed,

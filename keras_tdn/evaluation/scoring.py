@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import weakref
 from typing import Any, Literal
 
@@ -95,29 +93,6 @@ def model_inputs(model: keras.Model, clips: np.ndarray, spec: ClipSpec) -> Any:
     mean = np.asarray(spec.normalization.mean, np.float32)
     std = np.asarray(spec.normalization.std, np.float32)
     return (clips.astype(np.float32) / np.float32(255) - mean) / std
-
-
-def model_sha256(model: keras.Model) -> str:
-    """Hexadecimal SHA-256 of a model's weights and, of a TDN model, of its arguments.
-
-    Args:
-        model: The model.
-
-    Returns:
-        A text of 64 digits: equal in every process, and for equal weights alone.
-    """
-    digest = hashlib.sha256(type(model).__name__.encode())
-    if hasattr(model, "stage_depths"):
-        config = {key: value for key, value in model.get_config().items() if key != "name"}
-        # Whether layers are frozen changes no score; training and loading differ in it.
-        for key in ("trainable", "frozen_layers"):
-            config.pop(key, None)
-        digest.update(json.dumps(config, sort_keys=True, default=str).encode())
-    for variable in model.weights:
-        values = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
-        digest.update(f"{values.dtype}{values.shape}".encode())
-        digest.update(values.tobytes())
-    return digest.hexdigest()
 
 
 def _check_input(model: keras.Model, spec: ClipSpec, crop_size: tuple[int, int]) -> None:

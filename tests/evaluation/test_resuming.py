@@ -131,6 +131,8 @@ def test_another_evaluation_is_not_gone_on_with(model, some_bad, stop, tmp_path)
         ((other, some_bad, VIEWS), {}, "weights"),
         ((model, relabelled, VIEWS), {}, "records"),
         ((model, some_bad[:7], VIEWS), {}, "records"),
+        ((model, RecordList(some_bad, NAMES[::-1]), VIEWS), {}, "class_names"),
+        ((toy(None), some_bad, VIEWS), {}, "weights"),
         ((model, some_bad, ViewSpec(num_clips=9)), {}, "views"),
         ((model, some_bad, VIEWS), {"clip_spec": spec}, "clip"),
         ((model, some_bad, VIEWS), {"seed": 1}, "seed"),
@@ -143,6 +145,8 @@ def test_another_evaluation_is_not_gone_on_with(model, some_bad, stop, tmp_path)
     run(model, some_bad, tmp_path, overwrite=True)
     with pytest.raises(ValueError, match="of another evaluation: weights differ"):
         run(other, some_bad, tmp_path, resume=True)
+    with pytest.raises(ValueError, match="of another evaluation: class_names differ"):
+        run(model, RecordList(some_bad, NAMES[::-1]), tmp_path, resume=True)
     with pytest.raises(ValueError, match=r"scores\.npz, report\.json, report\.html"):
         run(model, some_bad, tmp_path)
     (tmp_path / "scores.log").write_bytes(b"something else")
