@@ -69,9 +69,9 @@ def evaluate(
     **Resumable.** With `output`, scores are on the disk as soon as they are computed, in
     `scores.log`. A call with `resume=True` and the same arguments goes on after the last batch that
     was written whole, and ends with the same report as one that was never stopped. It refuses to
-    go on if the model, records, class names, views, clip, seed, decoder or backend are others. At the end the
-    folder has `scores.npz` (scores of every view), `report.json` and `report.html`, and the log is
-    gone.
+    go on if model, records, class names, views, clip, seed, decoder or backend are others. At the
+    end the folder has `scores.npz` (scores of every view), `report.json` and `report.html`, and the
+    log is gone.
 
     **Bad videos** are listed in the report and excluded from every number; the report states how
     many videos were scored of how many listed.
