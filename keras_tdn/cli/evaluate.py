@@ -119,7 +119,7 @@ def _run_ensemble(
     from keras_tdn.evaluation.ensembles import ensemble
     from keras_tdn.evaluation.evaluation import evaluate
     from keras_tdn.evaluation.frame_reading import FrameReader
-    from keras_tdn.evaluation.outputs import OutputFolder
+    from keras_tdn.evaluation.outputs import PART_NAME, OutputFolder
     from keras_tdn.evaluation.scores import load_scores
 
     if not args.output:
@@ -127,12 +127,12 @@ def _run_ensemble(
             "An ensemble is made of scores on the disk. Pass --output DIR; each model's results "
             "go into a folder of their own in it."
         )
-    folder = OutputFolder(Path(args.output), args.resume, args.overwrite)
+    folder = OutputFolder(Path(args.output), args.resume, args.overwrite, of_ensemble=True)
     parts = []
     for number, weights in enumerate(args.weights, start=1):
         model = loading.load_model(args, names, weights)
         records = _load_records(args, model)
-        part = folder.path / f"model_{number}"
+        part = folder.path / f"{PART_NAME}{number}"
         report = evaluate(
             model,
             records,

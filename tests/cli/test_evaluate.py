@@ -91,6 +91,13 @@ def test_several_models_are_an_ensemble(folder, tmp_path, capsys):
     assert main(["ensemble", *parts]) == 0
     assert "calibration error" in capsys.readouterr().out
     assert main(["compare", *parts]) == 0
+    # Of the same models it goes on; one model does not go on with what several made.
+    assert main(arguments(folder, *options, "--resume", weights=weights)) == 0
+    assert load_report(tmp_path / "both") == report
+    capsys.readouterr()
+    assert main(arguments(folder, "--output", str(tmp_path / "both"), "--resume")) == 2
+    assert "and no scores, such as those of an ensemble" in capsys.readouterr().err
+    assert main(["compare", *parts]) == 0
     assert "McNemar" in capsys.readouterr().out
 
 

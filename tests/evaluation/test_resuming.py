@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation_toys import NAMES, toy
+from evaluation_toys import NAMES, make_scores, toy
 from forked_runs import ForkedRuns
 from stopped_runs import StoppedError, Stopping
 
 from keras_tdn.data.records import Record, RecordList
-from keras_tdn.evaluation import evaluate, load_scores
+from keras_tdn.evaluation import evaluate, load_scores, report_on
 from keras_tdn.evaluation.evaluation import Evaluation
+from keras_tdn.evaluation.outputs import OutputFolder
 from keras_tdn.evaluation.score_log import TITLE, ScoreLog
 from keras_tdn.evaluation.scoring import Scorer
 from keras_tdn.specs import ClipSpec, ViewSpec
@@ -161,6 +162,54 @@ def test_one_process_at_a_time(tmp_path):
         ScoreLog(tmp_path / "scores.log", {}, 3, 2, resume=True),
     ):
         pass
+
+
+def test_a_running_evaluation_is_not_overwritten(model, some_bad, tmp_path):
+    log = tmp_path / "scores.log"
+    (tmp_path / "report.json").write_text("{}")
+    with ScoreLog(log, {}, 3, 2) as running:
+        running.append(np.ones((2, 2), np.float32), {})
+        before = log.read_bytes()
+        with pytest.raises(ValueError, match="Another process is evaluating into"):
+            run(model, some_bad, tmp_path, overwrite=True)
+        assert log.read_bytes() == before
+        assert (tmp_path / "report.json").exists()
+        # Nor are results written over its log by a run that ended meanwhile.
+        folder = OutputFolder(tmp_path / "new")
+        folder.log = log
+        with pytest.raises(ValueError, match="Another process is evaluating into"):
+            folder.write(None, report_on(make_scores(0)))
+    run(model, some_bad, tmp_path, overwrite=True)
+    assert not log.exists()
+
+
+def test_what_a_kill_left_beside_the_results_is_removed(model, some_bad, expected, tmp_path):
+    for options in ({"resume": True}, {"overwrite": True}):
+        for name in ("scores.log", *OUTPUTS):
+            leftover = tmp_path / f".{name}.x1y2z3.tmp"
+            leftover.mkdir()
+            (leftover / "new").write_bytes(b"half")
+        (tmp_path / ".other.npz.tmp").write_bytes(b"of someone else")
+        run(model, some_bad, tmp_path, **options)
+        assert {path.name for path in tmp_path.iterdir()} == {*OUTPUTS, ".other.npz.tmp"}
+        assert content(tmp_path) == expected
+
+
+def test_results_of_something_else_are_not_gone_on_with(model, some_bad, tmp_path):
+    run(model, some_bad, tmp_path / "one")
+    joined = OutputFolder(tmp_path / "joined")
+    joined.write(None, report_on(load_scores(tmp_path / "one")))
+    before = (tmp_path / "joined" / "report.json").read_bytes()
+    with pytest.raises(ValueError, match=r"report\.json, report\.html and no scores"):
+        run(model, some_bad, tmp_path / "joined", resume=True)
+    with pytest.raises(ValueError, match="and no folders of its models"):
+        OutputFolder(tmp_path / "joined", resume=True, of_ensemble=True)
+    with pytest.raises(ValueError, match=r"scores\.npz, .* which are those of one model"):
+        OutputFolder(tmp_path / "one", resume=True, of_ensemble=True)
+    assert (tmp_path / "joined" / "report.json").read_bytes() == before
+    (tmp_path / "joined" / "model_1").mkdir()
+    OutputFolder(tmp_path / "joined", resume=True, of_ensemble=True)
+    run(model, some_bad, tmp_path / "joined", overwrite=True)
 
 
 @contextlib.contextmanager
