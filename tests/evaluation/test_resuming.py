@@ -1,16 +1,20 @@
 import contextlib
+import errno
 import json
 import os
 import resource
 import signal
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+import tensorflow as tf
 from evaluation_toys import NAMES, make_scores, toy
 from forked_runs import ForkedRuns
 from stopped_runs import StoppedError, Stopping
 
+from keras_tdn.data.decoding import VideoDecodeError, get_decoder
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.evaluation import evaluate, load_scores, report_on
 from keras_tdn.evaluation.evaluation import Evaluation
@@ -115,6 +119,74 @@ def test_a_video_that_has_become_unreadable_is_left_out_whole(model, some_bad, s
     report = run(model, records, tmp_path / "results", resume=True)
     assert (report.num_scored, report.num_listed) == (1, 2)
     assert "there is no such file" in report.failures[0].reason
+
+
+class FailingDecoder:
+    """PyAV, until it is told what to raise for one of the videos."""
+
+    def __init__(self):
+        self._decoder = get_decoder("pyav", num_threads=1)
+        self.error = None
+
+    def read_frames(self, source, choose_indices, size=None):
+        if self.error is not None and "3.mp4" in str(source):
+            raise self.error
+        return self._decoder.read_frames(source, choose_indices, size)
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+PASSING = {
+    "memory": MemoryError("no more"),
+    "disk": OSError(errno.EIO, "Input/output error"),
+    "files": OSError(errno.EMFILE, "Too many open files"),
+    "listing": caused(ValueError("Cannot list"), OSError(errno.ENOMEM, "no more")),
+    "decoder": caused(VideoDecodeError("Cannot read"), av.error.OSError(errno.EMFILE, "many")),
+    "tensorflow": tf.errors.ResourceExhaustedError(None, None, "no more"),
+}
+OF_THE_VIDEO = {
+    "gone": OSError(errno.ENOENT, "No such file"),
+    "rights": PermissionError(errno.EACCES, "Permission denied"),
+    "damage": caused(VideoDecodeError("Cannot read"), av.error.OSError(errno.EIO, "damaged")),
+    "header": caused(VideoDecodeError("Cannot read"), av.error.MemoryError(errno.ENOMEM, "much")),
+    "bug": RuntimeError("whatever"),
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_what_is_not_the_videos_fault_ends_the_run(model, videos, name, tmp_path):
+    decoder = FailingDecoder()
+    decoder.error = PASSING[name]
+    with pytest.raises(type(decoder.error)):
+        run(model, videos, tmp_path, decoder=decoder)
+    decoder.error = None
+    report = run(model, videos, tmp_path, decoder=decoder, resume=True)
+    assert report.failures == ()
+
+
+@pytest.mark.parametrize("name", OF_THE_VIDEO)
+def test_what_is_the_videos_fault_does_not(model, videos, name):
+    decoder = FailingDecoder()
+    decoder.error = OF_THE_VIDEO[name]
+    report = evaluate(model, videos, decoder=decoder, progress=False)
+    assert [failure.index for failure in report.failures] == [3]
+
+
+def test_another_version_may_go_on(model, some_bad, stop, tmp_path, monkeypatch):
+    stop.after(3)
+    with pytest.raises(StoppedError):
+        run(model, some_bad, tmp_path)
+    stop.after(None)
+    told = {"keras_tdn": "99.1", "keras": "3.99"}
+    monkeypatch.setattr("keras_tdn.evaluation.evaluation.versions", lambda: told)
+    assert run(model, some_bad, tmp_path, resume=True).facts["versions"] == told
+    monkeypatch.undo()
+    # A finished run keeps those that it was computed with.
+    assert run(model, some_bad, tmp_path, resume=True).facts["versions"] == told
+    assert "keras_tdn 99.1, keras 3.99" in (tmp_path / "report.html").read_text()
 
 
 def test_another_evaluation_is_not_gone_on_with(model, some_bad, stop, tmp_path):
