@@ -46,9 +46,11 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what names a list of records."""
-    parser.add_argument("list", metavar="LIST", help="list, annotation file or folder of videos")
+def add_list_arguments(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    """Adds what names a list of records; `nargs` is for a command that finds the list itself."""
+    parser.add_argument(
+        "list", metavar="LIST", nargs=nargs, help="list, annotation file or folder of videos"
+    )
     parser.add_argument("--format", metavar="NAME", help="format of the list (default: detected)")
     parser.add_argument(
         "--root", metavar="DIR", help="where paths start (default: at the list's folder)"

@@ -28,13 +28,15 @@ def add_parser(subparsers: Any) -> None:
         description="Scores views of every video of a list, averages them, and reports: accuracy, "
         "confusion, calibration, what fewer views give, and the most confident mistakes.",
     )
-    add_list_arguments(parser)
+    # A list that comes right behind --weights is taken for one of them, and found there.
+    add_list_arguments(parser, nargs="?")
     parser.add_argument(
         "--weights",
         required=True,
+        action="append",
         nargs="+",
         metavar="PRESET_OR_FILE",
-        help=f"{loading.WEIGHTS_HELP}; several make an ensemble",
+        help=f"{loading.WEIGHTS_HELP}; several make an ensemble, behind one --weights or one each",
     )
     add_view_arguments(parser)
     parser.add_argument(
@@ -71,6 +73,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the main numbers and where the rest is."""
+    args = _with_list(args)
     views = views_of(args)
     if args.ensemble and len(args.weights) == 1:
         raise ValueError(
@@ -106,6 +109,26 @@ def run(args: argparse.Namespace) -> int:
     if args.output:
         sys.stdout.write(f"{os.path.join(args.output, 'report.html')}\n")
     return 0
+
+
+def _with_list(args: argparse.Namespace) -> argparse.Namespace:
+    """The arguments with the list and the weights told apart.
+
+    Raises:
+        ValueError: if there is no list.
+    """
+    groups = [list(group) for group in args.weights]
+    listed = args.list
+    if listed is None:
+        longer = [group for group in groups if len(group) > 1]
+        if not longer:
+            raise ValueError(
+                "There is no list of videos. Name one: keras-tdn evaluate LIST --weights "
+                f"{groups[0][0]}"
+            )
+        listed = longer[-1].pop()
+    weights = [name for group in groups for name in group]
+    return argparse.Namespace(**{**vars(args), "list": listed, "weights": weights})
 
 
 def _run_ensemble(

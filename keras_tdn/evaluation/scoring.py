@@ -154,7 +154,9 @@ def with_logits(model: keras.Model, from_logits: bool | None) -> tuple[ScoreKind
         return "logits", model
     raise ValueError(
         f"The last layer of the model {model.name!r} does not tell whether its scores are logits "
-        "or a softmax of them. Pass `from_logits=True` or `from_logits=False`."
+        "or a softmax of them. End it in `keras.layers.Activation('linear')` for logits, or in "
+        "`keras.layers.Activation('softmax')`; `evaluate` and `MultiViewValidation` also take "
+        "`from_logits=True` or `from_logits=False`."
     )
 
 
