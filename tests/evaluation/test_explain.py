@@ -1,10 +1,13 @@
 """What a model sees in a video, and its drawings."""
 
+import gc
 import importlib.util
 import io
 import os
+import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import av
@@ -178,6 +181,38 @@ def test_another_layer(model, video):
     assert earlier.cam.shape == (SEGMENTS, 4, 3)
 
 
+def test_layers_that_are_named_can_be_explained(model, video):
+    with pytest.raises(ValueError, match="Layers that can be named are") as error:
+        explain(model, video, layer="stage4_block0_conv3")
+    names = re.findall("'([^']*)'", str(error.value))[1:]
+    assert len(names) > 3
+    for name in (names[0], names[-1]):
+        assert explain(model, video, layer=name).cam_layer == name
+
+
+def test_models_are_made_once_and_see_new_weights(video):
+    model = make_model()
+    first = explain(model, video, target=0)
+    calls = [len(layer._inbound_nodes) for layer in model.layers]
+    again = explain(model, video, target=0)
+    assert [len(layer._inbound_nodes) for layer in model.layers] == calls
+    np.testing.assert_array_equal(again.cam, first.cam)
+    for layer in (model.get_layer("classifier"), model.get_layer("stage3_block0_conv1")):
+        layer.kernel.assign(layer.kernel * 2)
+    fresh = make_model()
+    fresh.set_weights(model.get_weights())
+    changed = explain(model, video, target=0)
+    expected = explain(fresh, video, target=0)
+    assert np.abs(changed.contributions - first.contributions).max() > 1e-3
+    np.testing.assert_allclose(changed.contributions, expected.contributions, atol=1e-5)
+    np.testing.assert_allclose(changed.cam, expected.cam, atol=1e-5)
+    # They go when the model goes.
+    kept = weakref.ref(model)
+    del model, layer
+    gc.collect()
+    assert kept() is None
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -186,7 +221,11 @@ def test_another_layer(model, video):
         ({"target": -1}, "no class -1"),
         ({"target": True}, "no class True"),
         ({"layer": "stage9"}, "no layer 'stage9' with maps"),
-        ({"layer": "pool"}, "no layer 'pool' with maps"),
+        ({"layer": "pool"}, "no layer 'pool' with maps.*'stage4_block0_add', 'stage4_block0_out'"),
+        (
+            {"layer": "stage4_block0_conv3"},
+            "do not follow from the layer 'stage4_block0_conv3' alone.*'stage4_block0_out'",
+        ),
         ({"top": 0}, "`top` must be an integer of at least 1"),
     ],
 )
