@@ -27,7 +27,7 @@ VIEWS = ViewSpec(num_clips=3, num_crops=3)
 OUTPUTS = ("scores.npz", "report.json", "report.html")
 # 8 videos of 9 views in 18 batches of 4, three of which have views of bad videos alone.
 BATCHES = 15
-NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "2"))
+NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "10"))
 
 
 def run(model, records, folder, **options):
@@ -315,18 +315,23 @@ def killed_run(runs, records, folder, batch=None, delay=0.0):
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_the_same(some_bad, tmp_path):
-    """`KERAS_TDN_KILLS=10` kills as many times."""
+    """`KERAS_TDN_KILLS=100` kills as many times: three of ten while results are written."""
     rng = np.random.default_rng(7)
     with ForkedRuns(Path(__file__).with_name("killed_runs.py")) as runs:
         assert killed_run(runs, some_bad, tmp_path / "whole") == 0
         expected = content(tmp_path / "whole")
         for number in range(NUM_KILLS):
             folder = tmp_path / str(number)
-            # 30 batches, six of which have views of bad videos alone and are not scored.
-            batch, delay = int(rng.integers(1, 25)), rng.uniform(0.001, 0.06)
+            if number % 10 < 7:
+                # 30 batches, six of which have views of bad videos alone and are not scored.
+                batch, delay = int(rng.integers(1, 25)), rng.uniform(0.001, 0.06)
+            else:
+                batch, delay = "writing", rng.uniform(0.001, 0.17)
             assert killed_run(runs, some_bad, folder, batch, delay) == signal.SIGALRM
+            assert (folder / "scores.log").exists()
             assert killed_run(runs, some_bad, folder) == 0
             assert content(folder) == expected
+            assert {path.name for path in folder.iterdir()} == set(OUTPUTS)
     assert json.loads(expected["report.json"])["num_scored"] == 6
 
 
