@@ -28,13 +28,15 @@ def add_parser(subparsers: Any) -> None:
         description="Scores views of every video of a list, averages them, and reports: accuracy, "
         "confusion, calibration, what fewer views give, and the most confident mistakes.",
     )
-    add_list_arguments(parser, packed=True)
+    # A list that comes right after --weights is taken for one of them, and found there.
+    add_list_arguments(parser, packed=True, nargs="?")
     parser.add_argument(
         "--weights",
         required=True,
+        action="append",
         nargs="+",
         metavar="PRESET_OR_FILE",
-        help=f"{loading.WEIGHTS_HELP}; several make an ensemble",
+        help=f"{loading.WEIGHTS_HELP}; several make an ensemble, behind one --weights or one each",
     )
     add_view_arguments(parser)
     parser.add_argument(
@@ -79,6 +81,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the main numbers and where the rest is."""
+    args = _with_list(args)
     views = views_of(args)
     if args.ensemble and len(args.weights) == 1:
         raise ValueError(
@@ -116,6 +119,26 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _with_list(args: argparse.Namespace) -> argparse.Namespace:
+    """The arguments with the list and the weights told apart.
+
+    Raises:
+        ValueError: if there is no list.
+    """
+    groups = [list(group) for group in args.weights]
+    listed = args.list
+    if listed is None:
+        longer = [group for group in groups if len(group) > 1]
+        if not longer:
+            raise ValueError(
+                "There is no list of videos. Name one: keras-tdn evaluate LIST --weights "
+                f"{groups[0][0]}"
+            )
+        listed = longer[-1].pop()
+    weights = [name for group in groups for name in group]
+    return argparse.Namespace(**{**vars(args), "list": listed, "weights": weights})
+
+
 def _run_ensemble(
     args: argparse.Namespace,
     names: tuple[str, ...] | None,
@@ -127,7 +150,7 @@ def _run_ensemble(
     from keras_tdn.evaluation.ensembles import ensemble
     from keras_tdn.evaluation.evaluation import evaluate
     from keras_tdn.evaluation.frame_reading import FrameReader
-    from keras_tdn.evaluation.outputs import OutputFolder
+    from keras_tdn.evaluation.outputs import PART_NAME, OutputFolder
     from keras_tdn.evaluation.scores import load_scores
 
     if not args.output:
@@ -135,12 +158,12 @@ def _run_ensemble(
             "An ensemble is made of scores on the disk. Pass --output DIR; each model's results "
             "go into a folder of their own in it."
         )
-    folder = OutputFolder(Path(args.output), args.resume, args.overwrite)
+    folder = OutputFolder(Path(args.output), args.resume, args.overwrite, of_ensemble=True)
     parts = []
     for number, weights in enumerate(args.weights, start=1):
         model = loading.load_model(args, names, weights)
         records = _load_records(args, model)
-        part = folder.path / f"model_{number}"
+        part = folder.path / f"{PART_NAME}{number}"
         report = evaluate(
             model,
             records,

@@ -12,14 +12,19 @@ PACKED_HELP = f"{LIST_HELP}, or folder that `keras-tdn pack` wrote"
 SPLIT_HELP = "train, val, test or all, where it has several"
 
 
-def add_list_arguments(parser: argparse.ArgumentParser, packed: bool = False) -> None:
+def add_list_arguments(
+    parser: argparse.ArgumentParser, packed: bool = False, nargs: str | None = None
+) -> None:
     """Adds what names one list of records.
 
     Args:
         parser: The command's.
         packed: Whether the command takes packed videos too.
+        nargs: For a command that finds the list itself.
     """
-    parser.add_argument("list", metavar="LIST", help=PACKED_HELP if packed else LIST_HELP)
+    parser.add_argument(
+        "list", metavar="LIST", nargs=nargs, help=PACKED_HELP if packed else LIST_HELP
+    )
     group = parser.add_argument_group("list of videos")
     add_reading_options(group)
     group.add_argument(

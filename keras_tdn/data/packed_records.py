@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_tdn.data.packing.index import PackedIndex, PackedRecord, load_packed_index
 from keras_tdn.data.records import Record, RecordList
+from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -221,6 +222,7 @@ def read_packed(
     from keras_tdn.data.dataset.order import RecordOrder, record_seed
     from keras_tdn.data.packing.sequence_example import NO_LABEL
 
+    leave_gpus_to_backend()
     records = source if isinstance(source, PackedRecordList) else load_packed(source)
     _check_readable(records, shard)
     order = RecordOrder(

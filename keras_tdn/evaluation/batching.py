@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import errno
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
+import tensorflow as tf
 
 from keras_tdn.evaluation.view_reading import VideoViews
 
 Read = Callable[[int], VideoViews]
+
+# What the system says when it, a disk or a network has a problem that no other file would be
+# without. Not every system has all of them.
+PASSING_ERRORS = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EAGAIN", "EDQUOT", "EHOSTDOWN", "EHOSTUNREACH", "EIO", "EMFILE", "ENETDOWN",
+        "ENETUNREACH", "ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC", "ENOTCONN", "ESTALE", "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+)  # fmt: skip
+AMBIGUOUS = frozenset({errno.EAGAIN, errno.EIO, errno.ENOMEM})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,6 +74,10 @@ def view_batches(
 
     Yields:
         Every view from `first_view` on, once.
+
+    Raises:
+        MemoryError: if there is no memory left to read a record with.
+        OSError: likewise, of files that may be open, or of a disk or network that fails.
     """
     known = dict(failures or {})
     total = num_records * num_views
@@ -75,6 +93,9 @@ def view_batches(
             return read(row)
         except Exception as error:
             # One bad video must not end an evaluation, whatever it is; the reason says what it was.
+            # But what would fail for any video is nothing to remember of this one.
+            if is_passing(error):
+                raise
             return reason_of(error)
 
     def next_video() -> VideoViews | str:
@@ -104,6 +125,26 @@ def view_batches(
             yield ViewBatch(clips, present, bad)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """Whether the machine failed, rather than the video: read again, it may be fine.
+
+    Args:
+        error: What was raised. What it was raised from counts too.
+    """
+    while error is not None:
+        is_of_python = type(error).__module__ == "builtins"
+        # Decoders report damaged files by some of the same numbers.
+        numbers = PASSING_ERRORS if is_of_python else PASSING_ERRORS - AMBIGUOUS
+        if (
+            isinstance(error, tf.errors.ResourceExhaustedError)
+            or (isinstance(error, MemoryError) and is_of_python)
+            or (isinstance(error, OSError) and error.errno in numbers)
+        ):
+            return True
+        error = error.__cause__
+    return False
 
 
 def reason_of(error: Exception) -> str:

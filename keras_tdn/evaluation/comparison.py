@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 
 import numpy as np
@@ -44,7 +46,7 @@ class Comparison:
     Args:
         names: What the models are called.
         num_videos: Videos that both scored; everything is of these.
-        num_left_out: Videos that only one of them scored.
+        num_left_out: Videos without a counterpart in the other report.
         only_first: Videos that only the first model has right.
         only_second: Videos that only the second has right.
         p_value: McNemar's exact test: how often two equally good models would differ so much, or
@@ -72,7 +74,7 @@ class Comparison:
     def summary(self) -> str:
         """The comparison in a few lines of text."""
         rows = [f"A is {self.names[0]}", f"B is {self.names[1]}"]
-        left_out = f", {self.num_left_out} left out that only one scored"
+        left_out = f", {self.num_left_out} left out that are not in both reports"
         rows.append(f"{self.num_videos} videos{left_out if self.num_left_out else ''}")
         rows.append("")
         rows.append(f"{'':<22}{'A':>9}{'B':>9}{'B - A':>10}   95 %")
@@ -110,6 +112,8 @@ def compare(
     Use it before calling one of two models the better. Videos are paired: those that both get
     right, or both wrong, say nothing. McNemar's exact test asks how often a fair coin would divide
     the others as unevenly; a paired bootstrap over videos gives intervals of the differences.
+    Videos are paired by path, in whatever order they are listed; where a path is listed more than
+    once, by its place in the list too. Paths may begin otherwise, and be relative.
 
     Args:
         first: An `EvaluationReport`, the path of a `report.json` or of its folder.
@@ -144,7 +148,7 @@ def compare(
             f"{list(reports[0].class_names[:3])}... and {list(reports[1].class_names[:3])}... "
             "Evaluate both models with the same labels."
         )
-    pairs = _paired(reports[0].videos, reports[1].videos)
+    pairs, left_out = _paired(reports[0].videos, reports[1].videos)
     labels = np.array([pair[0].label for pair in pairs])
     ranks = np.array([[video.rank for video in pair] for pair in pairs])
     right = ranks == 0
@@ -153,11 +157,10 @@ def compare(
     rng = np.random.default_rng(seed)
     top1, mean_class = _bootstrap(right, labels, resamples, rng)
     top5, _ = _bootstrap(ranks < 5, labels, resamples, rng)
-    listed = len(reports[0].videos) + len(reports[1].videos)
     return Comparison(
         names=names,
         num_videos=len(pairs),
-        num_left_out=listed - 2 * len(pairs),
+        num_left_out=len(left_out),
         only_first=only_first,
         only_second=only_second,
         p_value=mcnemar_exact(only_first, only_second),
@@ -203,7 +206,6 @@ def _bootstrap(
     counts = np.bincount(kinds, minlength=4 * len(classes))
     total = counts.sum()
     seen = counts.reshape(1, -1, 2, 2)
-    # Rounding must not make the shares sum to more than 1, which NumPy refuses.
     drawn = rng.multinomial(total, counts / total, size=resamples).reshape(-1, len(classes), 2, 2)
     differences = {"all": [], "classes": []}  # type: dict[str, list[np.ndarray]]
     observed = {}
@@ -230,34 +232,78 @@ def _bootstrap(
 
 def _paired(
     first: tuple[VideoResult, ...], second: tuple[VideoResult, ...]
-) -> list[tuple[VideoResult, VideoResult]]:
-    """Videos that are in both, by their place in the list and their path or, if the lists lie
-    elsewhere, the end of it."""
-    for key in (_whole_path, _end_of_path):
-        others = {key(video): video for video in second}
-        pairs = [(video, others[key(video)]) for video in first if key(video) in others]
-        if pairs:
-            break
-    else:
+) -> tuple[list[tuple[VideoResult, VideoResult]], set[str]]:
+    """Videos that are in both, in the first one's order, and the paths of all others.
+
+    Lists may be ordered otherwise, and lie elsewhere: what has no equal path is paired by the end
+    of the path.
+    """
+    partners: dict[int, int] = {}
+    for key in (_whole_path, _end_of_path, _bare_name):
+        partners |= _partners(first, second, key, partners)
+    if not partners:
         raise ValueError(
             "The reports have no video in common. Evaluate both models on the same list. "
             f"Received: {_first_path(first)!r} and so on, and {_first_path(second)!r} and so on"
         )
+    pairs = [(first[row], second[partners[row]]) for row in sorted(partners)]
     for one, other in pairs:
         if one.label != other.label:
             raise ValueError(
                 f"The reports differ in labels: {one.path!r} is of class {one.label} in one and "
                 f"{other.label} in the other. Evaluate both models on the same list."
             )
-    return pairs
+    taken = set(partners.values())
+    left_out = {video.path for row, video in enumerate(first) if row not in partners}
+    left_out |= {video.path for row, video in enumerate(second) if row not in taken}
+    return pairs, left_out
 
 
-def _whole_path(video: VideoResult) -> tuple[str, int]:
-    return video.path, video.index
+def _partners(
+    first: tuple[VideoResult, ...],
+    second: tuple[VideoResult, ...],
+    key: Callable[[str], str],
+    known: Mapping[int, int],
+) -> dict[int, int]:
+    """Rows of the second list by rows of the first, of videos that have no partner yet.
+
+    What is listed more than once, as several actions in one video are, is told apart by its place
+    in the list.
+    """
+    keys = [[key(video.path) for video in videos] for videos in (first, second)]
+    counts = [collections.Counter(of_list) for of_list in keys]
+
+    def identity(name: str, video: VideoResult) -> tuple[str, int | None]:
+        is_unique = all(count[name] <= 1 for count in counts)
+        return name, None if is_unique else video.index
+
+    taken = set(known.values())
+    others = {
+        identity(name, video): row
+        for row, (name, video) in enumerate(zip(keys[1], second, strict=True))
+        if row not in taken
+    }
+    found = {}
+    for row, (name, video) in enumerate(zip(keys[0], first, strict=True)):
+        other = others.get(identity(name, video))
+        if row in known or other is None:
+            continue
+        # A name alone says little, unless there is no more of a path than that.
+        if key is not _bare_name or name in (video.path, second[other].path):
+            found[row] = other
+    return found
 
 
-def _end_of_path(video: VideoResult) -> tuple[str, int]:
-    return "/".join(PurePath(video.path).parts[-2:]), video.index
+def _whole_path(path: str) -> str:
+    return path
+
+
+def _end_of_path(path: str) -> str:
+    return "/".join(PurePath(path).parts[-2:])
+
+
+def _bare_name(path: str) -> str:
+    return PurePath(path).name
 
 
 def _first_path(videos: tuple[VideoResult, ...]) -> str:

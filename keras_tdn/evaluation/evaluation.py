@@ -20,12 +20,14 @@ from keras_tdn.evaluation.averaging import Average, average_views
 from keras_tdn.evaluation.batching import view_batches
 from keras_tdn.evaluation.checks import check_records, describe_views
 from keras_tdn.evaluation.frame_reading import FrameReader
+from keras_tdn.evaluation.model_hash import model_sha256
 from keras_tdn.evaluation.outputs import OutputFolder
 from keras_tdn.evaluation.progress import EvaluationProgress
 from keras_tdn.evaluation.report import EvaluationReport, report_on
 from keras_tdn.evaluation.score_log import ScoreLog
 from keras_tdn.evaluation.scores import Scores
-from keras_tdn.evaluation.scoring import Scorer, model_sha256
+from keras_tdn.evaluation.scoring import Scorer
+from keras_tdn.evaluation.versions import versions
 from keras_tdn.evaluation.view_reading import ViewReader
 from keras_tdn.specs import ClipSpec, ViewSpec
 
@@ -61,16 +63,15 @@ def evaluate(
 
     **Reproducible.** The same call gives the same numbers whatever the number of workers. Batches
     are filled up, so that all have one shape: a view's scores then depend on nothing else in the
-    batch. On TensorFlow and PyTorch on a CPU they do not depend on `batch_size` either, to the
-    bit; JAX compiles other sums for other shapes, so that very small batches differ in the last
-    digits of the logits.
+    batch. Another `batch_size`, or another place in the list, may change the last digits of the
+    logits: processors sum in another order for other shapes and rows.
 
     **Resumable.** With `output`, scores are on the disk as soon as they are computed, in
     `scores.log`. A call with `resume=True` and the same arguments goes on after the last batch that
     was written whole, and ends with the same report as one that was never stopped. It refuses to
-    go on if weights, records, views, clip, seed, decoder or backend are others. At the end the
-    folder has `scores.npz` (scores of every view), `report.json` and `report.html`, and the log is
-    gone.
+    go on if model, records, class names, views, clip, seed, decoder or backend are others. At the
+    end the folder has `scores.npz` (scores of every view), `report.json` and `report.html`, and the
+    log is gone.
 
     **Bad videos** are listed in the report and excluded from every number; the report states how
     many videos were scored of how many listed.
@@ -86,7 +87,8 @@ def evaluate(
         average: `"softmax"`: the mean of the views' probabilities, as the authors take it;
             `"logits"`: the softmax of the mean of their logits.
         from_logits: Whether the model's scores are logits; by default its last layer tells.
-        batch_size: Views scored at once. Memory and speed follow from it, numbers do not.
+        batch_size: Views scored at once. Memory and speed follow from it, and no more than the last
+            digits of the scores.
         seed: What random clips are drawn from, together with a record's `index`.
         num_workers: Videos read side by side; by default one per processor, at most 8. With thirty
             views each takes up to 0.4 GB, of videos of 340 x 256 pixels.
@@ -104,7 +106,9 @@ def evaluate(
     Raises:
         ValueError: if the records do not fit the model, or lack labels; if too many videos are bad
             (a `TooManyFailuresError`); or if the folder has results, or those of something else.
-        OSError: if results cannot be written; `resume=True` goes on.
+        OSError: if results cannot be written, or videos not be read for a reason that is not
+            theirs, such as a disk that fails; `resume=True` goes on.
+        MemoryError: if there is no memory left to read videos with; `resume=True` goes on.
 
     Example:
 
@@ -210,6 +214,7 @@ class Evaluation:
         identity = {
             "weights": model_sha256(self.scorer.model),
             "records": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
+            "class_names": self.class_names,
             "views": self.views.to_config(),
             "clip": self.spec.to_config(),
             "seed": self.seed,
@@ -292,6 +297,7 @@ class Evaluation:
             "parameters": model.count_params(),
             "views_text": describe_views(self.views, self.spec),
             "crop_size": [height, width],
+            "versions": versions(),
         }
         return Scores(
             view_scores=view_scores if len(good) == len(view_scores) else view_scores[good],

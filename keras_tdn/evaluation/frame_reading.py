@@ -15,6 +15,7 @@ from keras_tdn.data.frame_folders import scan_frame_folder
 from keras_tdn.data.jpeg_frames import decode_frame_files
 from keras_tdn.data.packed_records import PackedRecordList, decode_packed_frames
 from keras_tdn.data.records import RecordList
+from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
 
 ChooseIndices = Callable[[int], np.ndarray]
 
@@ -42,6 +43,7 @@ class FrameReader:
         decoder: str | Decoder = "pyav",
         max_bytes: int = MAX_CLIP_BYTES,
     ) -> None:
+        leave_gpus_to_backend()
         self._records = records
         self.max_bytes = max_bytes
         self._columns = records.columns() if isinstance(records, PackedRecordList) else None

@@ -10,13 +10,17 @@ from typing import Any
 from keras_tdn.evaluation.frame_reading import FrameReader
 from keras_tdn.evaluation.page import write_page
 from keras_tdn.evaluation.report import EvaluationReport
-from keras_tdn.evaluation.score_log import check_identity
+from keras_tdn.evaluation.score_log import DOING, check_identity
 from keras_tdn.evaluation.scores import Scores, load_scores
+from keras_tdn.files.beside import remove_leftovers
+from keras_tdn.files.locks import locked_file
 
 LOG_NAME = "scores.log"
 SCORES_NAME = "scores.npz"
 REPORT_NAME = "report.json"
 PAGE_NAME = "report.html"
+# Folders of an ensemble's models have this and a number.
+PART_NAME = "model_"
 NAMES = (LOG_NAME, SCORES_NAME, REPORT_NAME, PAGE_NAME)
 
 
@@ -27,12 +31,22 @@ class OutputFolder:
         path: The folder; it is made if need be. Other files in it are left alone.
         resume: Whether to go on with what is there.
         overwrite: Whether to remove it.
+        of_ensemble: Whether the results are those of an ensemble, which has no scores of its own;
+            those of its models are in folders in this one.
 
     Raises:
-        ValueError: if there is something and neither is asked for, or both are.
+        ValueError: if there is something and neither is asked for, or both are; if what is there
+            is not what could be gone on with; or if another process is at it.
     """
 
-    def __init__(self, path: Path, resume: bool = False, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        resume: bool = False,
+        overwrite: bool = False,
+        *,
+        of_ensemble: bool = False,
+    ) -> None:
         if resume and overwrite:
             raise ValueError(
                 "Resuming goes on with the results in the folder and overwriting removes them. "
@@ -51,9 +65,15 @@ class OutputFolder:
                 "on with them by resume=True (on the command line --resume), or replace them by "
                 "overwrite=True (--overwrite)."
             )
+        if resume:
+            _check_resumable(path, there, of_ensemble)
         path.mkdir(parents=True, exist_ok=True)
-        for name in there if overwrite else ():
-            (path / name).unlink()
+        if resume or overwrite:
+            with locked_file(self.log, DOING):
+                for name in NAMES:
+                    remove_leftovers(path / name)
+                for name in there if overwrite else ():
+                    (path / name).unlink()
 
     def finished_scores(self, identity: Mapping[str, Any]) -> Scores | None:
         """The scores of a run that came to its end, if there are any."""
@@ -79,9 +99,36 @@ class OutputFolder:
             frames: Reads frames of the videos, for pictures of the mistakes.
             rows: Rows of the videos in that reader, by path.
         """
-        if scores is not None:
-            scores.save(self.path / SCORES_NAME)
-        report.save(self.path / REPORT_NAME)
-        write_page(report, self.path / PAGE_NAME, frames, rows)
-        with contextlib.suppress(FileNotFoundError):
-            self.log.unlink()
+        # Whoever overwrites meanwhile would lose the log of the new run.
+        with locked_file(self.log, DOING):
+            if scores is not None:
+                scores.save(self.path / SCORES_NAME)
+            report.save(self.path / REPORT_NAME)
+            write_page(report, self.path / PAGE_NAME, frames, rows)
+            with contextlib.suppress(FileNotFoundError):
+                self.log.unlink()
+
+
+def _check_resumable(path: Path, there: list[str], of_ensemble: bool) -> None:
+    """Raises a `ValueError` if what is there is the result of something else."""
+    has_scores = LOG_NAME in there or SCORES_NAME in there
+    if not of_ensemble and there and not has_scores:
+        problem = (
+            f"{', '.join(there)} and no scores, such as those of an ensemble, which one model "
+            "does not go on with"
+        )
+    elif of_ensemble and has_scores:
+        problem = (
+            f"{', '.join(there)}, which are those of one model; an ensemble of several has the "
+            "scores of each in a folder of its own"
+        )
+    elif of_ensemble and there and not any(path.glob(f"{PART_NAME}*")):
+        problem = (
+            f"{', '.join(there)} and no folders of its models, such as `keras-tdn ensemble` writes"
+        )
+    else:
+        return
+    raise ValueError(
+        f"{str(path)!r} has results of something else: {problem}. Choose another folder, or "
+        "replace them by overwrite=True (on the command line --overwrite)."
+    )

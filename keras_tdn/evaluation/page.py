@@ -105,6 +105,9 @@ def _numbers(report: EvaluationReport) -> str:
     if identity:
         rows.append(("Weights", f"SHA-256 {identity['weights']}"))
         rows.append(("Run", f"seed {identity['seed']}, {identity['backend']} backend"))
+    if told.get("versions"):
+        named = [f"{name} {version}" for name, version in told["versions"].items()]
+        rows.append(("Versions", ", ".join(named)))
     return tiles(items) + warning + facts(rows)
 
 

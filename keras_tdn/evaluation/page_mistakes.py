@@ -75,8 +75,9 @@ def _strip(frames: FrameReader, row: int, description: str) -> str:
 
     try:
         pictures = frames.read(row, choose)
-    except (ValueError, OSError):
-        # It was read before; a page without a picture is better than none.
+    except Exception:
+        # It was read before; a page without a picture is better than none, whatever it is that the
+        # decoder says.
         return '<p class="muted">The video can no longer be read.</p>'
     return picture_strip(
         [pictures[place] for place in dict.fromkeys(places.ravel().tolist())],

@@ -21,6 +21,7 @@ TITLE = b"keras_tdn score log 1\n"
 # Number of the first view, views, bytes of failures, checksum of all that follows and of these.
 ENTRY = struct.Struct("<QIII")
 SCORE_BYTES = 4
+DOING = "evaluating"
 GO_ON = "go on with resume=True (on the command line --resume)"
 
 
@@ -73,7 +74,7 @@ class ScoreLog:
                 self._begin(self.path)
             self._file = open(self.path, "r+b")
         try:
-            lock(self._file.fileno(), self.path.parent, "evaluating")
+            lock(self._file.fileno(), self.path.parent, DOING)
             self._read(self._file)
         except BaseException:
             self._file.close()

@@ -36,8 +36,8 @@ class Scores:
         failures: Videos that could not be read; none of the above are of them.
         class_names: Names of the classes, if they are known.
         views: Which views they are.
-        facts: What else there is to know of the run: the model's name and the SHA-256 of its
-            weights, the clip, the seed, the backend.
+        facts: What else there is to know of the run: the model's name and SHA-256, the clip, the
+            seed, the backend, the versions of libraries.
 
     Example:
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import weakref
 from typing import Any, Literal
 
@@ -97,29 +95,6 @@ def model_inputs(model: keras.Model, clips: np.ndarray, spec: ClipSpec) -> Any:
     return (clips.astype(np.float32) / np.float32(255) - mean) / std
 
 
-def model_sha256(model: keras.Model) -> str:
-    """Hexadecimal SHA-256 of a model's weights and, of a TDN model, of its arguments.
-
-    Args:
-        model: The model.
-
-    Returns:
-        A text of 64 digits: equal in every process, and for equal weights alone.
-    """
-    digest = hashlib.sha256(type(model).__name__.encode())
-    if hasattr(model, "stage_depths"):
-        config = {key: value for key, value in model.get_config().items() if key != "name"}
-        # Whether layers are frozen changes no score; training and loading differ in it.
-        for key in ("trainable", "frozen_layers"):
-            config.pop(key, None)
-        digest.update(json.dumps(config, sort_keys=True, default=str).encode())
-    for variable in model.weights:
-        values = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
-        digest.update(f"{values.dtype}{values.shape}".encode())
-        digest.update(values.tobytes())
-    return digest.hexdigest()
-
-
 def _check_input(model: keras.Model, spec: ClipSpec, crop_size: tuple[int, int]) -> None:
     if getattr(model, "include_top", True) is False:
         raise ValueError(
@@ -179,7 +154,9 @@ def with_logits(model: keras.Model, from_logits: bool | None) -> tuple[ScoreKind
         return "logits", model
     raise ValueError(
         f"The last layer of the model {model.name!r} does not tell whether its scores are logits "
-        "or a softmax of them. Pass `from_logits=True` or `from_logits=False`."
+        "or a softmax of them. End it in `keras.layers.Activation('linear')` for logits, or in "
+        "`keras.layers.Activation('softmax')`; `evaluate` and `MultiViewValidation` also take "
+        "`from_logits=True` or `from_logits=False`."
     )
 
 

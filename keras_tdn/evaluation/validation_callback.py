@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.records import RecordList
 from keras_tdn.evaluation.averaging import Average
 from keras_tdn.evaluation.evaluation import DEFAULT_BATCH_SIZE, Evaluation
@@ -32,6 +33,7 @@ class MultiViewValidation(keras.callbacks.Callback):
         batch_size: Views scored at once.
         seed: What random clips are drawn from; they are the same in each epoch.
         num_workers: Videos read side by side.
+        decoder: Name of the decoder of video files, or the decoder itself.
         max_failure_share: Share of bad videos that is an error.
         prefix: What the names in the logs begin with.
         progress: Whether to show a bar.
@@ -62,6 +64,7 @@ class MultiViewValidation(keras.callbacks.Callback):
         batch_size: int = DEFAULT_BATCH_SIZE,
         seed: int = 0,
         num_workers: int | None = None,
+        decoder: str | Decoder = "pyav",
         max_failure_share: float | None = 0.1,
         prefix: str = "multiview_",
         progress: bool = False,
@@ -85,6 +88,7 @@ class MultiViewValidation(keras.callbacks.Callback):
             "batch_size": batch_size,
             "seed": seed,
             "num_workers": num_workers,
+            "decoder": decoder,
             "max_failure_share": max_failure_share,
         }
 

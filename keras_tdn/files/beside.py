@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+TEMPORARY_SUFFIX = ".tmp"
 
 
 def check_free(path: Path, overwrite: bool) -> None:
@@ -17,6 +20,12 @@ def check_free(path: Path, overwrite: bool) -> None:
             f"{str(path)!r} exists. Choose another place, or pass overwrite=True (on the command "
             "line --overwrite) to replace it."
         )
+
+
+def remove_leftovers(path: Path) -> None:
+    """Removes what `written_beside` left next to `path` when the process was killed."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -30,7 +39,9 @@ def written_beside(path: Path, suffix: str = "") -> Iterator[Path]:
         suffix: Ending that the file's writer insists on.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    workplace = Path(
+        tempfile.mkdtemp(prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX, dir=path.parent)
+    )
     try:
         result = workplace / f"new{suffix}"
         yield result

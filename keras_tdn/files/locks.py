@@ -39,6 +39,26 @@ def lock(handle: int, folder: Path, doing: str) -> None:
 
 
 @contextlib.contextmanager
+def locked_file(path: Path, doing: str) -> Iterator[None]:
+    """Holds the folder of a file, if the file is there, while the block runs.
+
+    Args:
+        path: The file, which whoever works in the folder has locked.
+        doing: What is done to the folder, for the error.
+
+    Raises:
+        ValueError: if another process holds it.
+    """
+    # Windows cannot remove a file that is open.
+    if fcntl is None or not path.exists():
+        yield
+        return
+    with open(path, "r+b") as file:
+        lock(file.fileno(), path.parent, doing)
+        yield
+
+
+@contextlib.contextmanager
 def locked(folder: Path, doing: str = "packing") -> Iterator[None]:
     """Holds a folder for one process while the block runs.
 

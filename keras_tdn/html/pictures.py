@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_tdn.html.text import escape
+from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
 
 JPEG_QUALITY = 82
 # The filter of a PNG row that holds differences to the pixel on the left.
@@ -165,6 +166,7 @@ def encode_png(pixels: np.ndarray) -> bytes:
 def _encode_jpeg(pixels: np.ndarray) -> bytes:
     import tensorflow as tf
 
+    leave_gpus_to_backend()
     return tf.io.encode_jpeg(pixels, quality=JPEG_QUALITY).numpy()
 
 

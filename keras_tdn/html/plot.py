@@ -276,11 +276,32 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     >>> nice_ticks(0.0, 1.0)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     """
+    if low == high:
+        return [low]
     rough = (high - low) / count
     scale = 10.0 ** math.floor(math.log10(rough))
     step = min((1, 2, 5, 10), key=lambda factor: abs(factor * scale - rough)) * scale
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def bar_range(values: Iterable[float]) -> tuple[float, float]:
+    """The y range for bars that stand on zero, with some room beyond the longest of them.
+
+    Args:
+        values: Heights of the bars. Where all of them are zero, the range is `(0.0, 1.0)`.
+
+    Example:
+
+    >>> bar_range([0.0, 50.0])
+    (0.0, 54.0)
+    """
+    heights = [0.0, *values]
+    low, high = min(heights), max(heights)
+    if low == high:
+        return 0.0, 1.0
+    room = 0.08 * (high - low)
+    return (low - room if low < 0 else 0.0), (high + room if high > 0 else 0.0)
 
 
 def _roomy(low: float, high: float, log: bool) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from apache_beam.ml.inference.base import ModelHandler
 
-from keras_tdn.evaluation.scoring import model_sha256
+from keras_tdn.evaluation.model_hash import model_sha256
 from keras_tdn.evaluation.view_reading import VideoViews
 from keras_tdn.labelling.labeller import Labeller, Row
 from keras_tdn.labelling.options import LabelOptions, check_positive

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_tdn.data.records import Record
 from keras_tdn.evaluation.averaging import average_views
-from keras_tdn.evaluation.scoring import model_sha256
+from keras_tdn.evaluation.model_hash import model_sha256
 from keras_tdn.evaluation.view_reading import VideoViews
 from keras_tdn.labelling.options import LabelOptions
 from keras_tdn.labelling.value_scoring import value_scorer

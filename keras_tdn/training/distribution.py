@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import importlib.util
 import os
 from collections.abc import Iterator
 from typing import Any
 
 import keras
+
+from keras_tdn.tensorflow_gpus import keep_tensorflow_off_gpus as keep_tensorflow_off_gpus
+from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
 
 AUTO = "auto"
 # Keras' own variable; its others are KERAS_DISTRIBUTION_JOB_ADDRESSES and _PROCESS_ID.
@@ -119,8 +121,7 @@ def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
             f'`devices` is "{AUTO}" or a positive number of devices. Received: {devices!r}'
         )
     backend = keras.backend.backend()
-    if backend != "tensorflow":
-        keep_tensorflow_off_gpus()
+    leave_gpus_to_backend()
     if backend not in ("tensorflow", "jax"):
         if devices not in (AUTO, 1):
             raise ValueError(
@@ -182,21 +183,6 @@ def join_processes(
             f"This process could not be joined to the others: {error} {HOW_PROCESSES_ARE_NAMED} "
             "That comes first in the program, before a model is built or a seed is drawn."
         ) from error
-
-
-def keep_tensorflow_off_gpus() -> None:
-    """Has TensorFlow make the clips on CPUs, and leave the GPUs to another backend.
-
-    TensorFlow takes all of their memory for itself when it first computes anything, which in
-    training with JAX or PyTorch is input alone. `device_scope` does this. It is too late, and does
-    nothing, when TensorFlow has computed something already.
-    """
-    if importlib.util.find_spec("tensorflow") is None:
-        return
-    import tensorflow as tf
-
-    with contextlib.suppress(RuntimeError):
-        tf.config.set_visible_devices([], "GPU")
 
 
 def num_replicas() -> int:

@@ -33,7 +33,8 @@ class ParameterGroup:
 class CoupledSGD(keras.optimizers.SGD):
     """SGD with momentum, L2 coupled to the gradient, and a learning rate per kind of parameter.
 
-    Use it to train as the authors' code means to. It differs from `keras.optimizers.SGD` in four points:
+    Use it to train as the authors' code means to. It differs from `keras.optimizers.SGD` in four
+    points:
 
     - The decay is added to the gradient, behind the clipping, and so goes through the momentum.
       Keras' `weight_decay` is decoupled: it shrinks the variable by itself.

@@ -74,6 +74,39 @@ def test_one_model(folder, tmp_path, capsys):
     assert load_report(output).facts["identity"]["seed"] == 3
 
 
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("LIST --weights A", ["A"]),
+        ("--weights A LIST", ["A"]),
+        ("--weights A LIST --seed 0", ["A"]),
+        ("--weights A --seed 0 LIST", ["A"]),
+        ("LIST --weights A B", ["A", "B"]),
+        ("--weights A B LIST", ["A", "B"]),
+        ("LIST --weights A --weights B", ["A", "B"]),
+        ("--weights A --weights B LIST", ["A", "B"]),
+        ("--weights A LIST --weights B", ["A", "B"]),
+        ("--weights A --seed 0 LIST --weights B", ["A", "B"]),
+    ],
+)
+def test_the_list_may_stand_anywhere(order, expected, monkeypatch, tmp_path):
+    seen = []
+
+    def load_model(args, labels, weights):
+        seen.append((args.list, args.weights))
+        raise ValueError("enough")
+
+    monkeypatch.setattr(loading, "load_model", load_model)
+    assert main(["evaluate", *order.split(), "--output", str(tmp_path)]) == 2
+    assert seen == [("LIST", expected)]
+
+
+def test_a_list_is_needed(capsys):
+    assert main(["evaluate", "--weights", "motion"]) == 2
+    error = capsys.readouterr().err
+    assert "no list of videos. Name one: keras-tdn evaluate LIST --weights motion" in error
+
+
 def test_several_models_are_an_ensemble(folder, tmp_path, capsys):
     weights = ("preset_0", "preset_1")
     options = ("--output", str(tmp_path / "both"), "--ensemble", "clipped_logits")
@@ -90,6 +123,13 @@ def test_several_models_are_an_ensemble(folder, tmp_path, capsys):
     assert main([*joined, "--overwrite"]) == 0
     assert main(["ensemble", *parts]) == 0
     assert "calibration error" in capsys.readouterr().out
+    assert main(["compare", *parts]) == 0
+    # Of the same models it goes on; one model does not go on with what several made.
+    assert main(arguments(folder, *options, "--resume", weights=weights)) == 0
+    assert load_report(tmp_path / "both") == report
+    capsys.readouterr()
+    assert main(arguments(folder, "--output", str(tmp_path / "both"), "--resume")) == 2
+    assert "and no scores, such as those of an ensemble" in capsys.readouterr().err
     assert main(["compare", *parts]) == 0
     assert "McNemar" in capsys.readouterr().out
 

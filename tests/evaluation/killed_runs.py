@@ -1,5 +1,7 @@
-"""Evaluations that are killed so many seconds after they have begun a batch, if told to be."""
+"""Evaluations that are killed so many seconds after they have begun a batch, if told to be, or
+after they have begun to write their results."""
 
+import os
 import time
 
 import keras
@@ -9,14 +11,19 @@ from forked_runs import die_after, serve
 
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.evaluation.evaluation import evaluate
+from keras_tdn.evaluation.outputs import OutputFolder
 from keras_tdn.evaluation.scoring import Scorer
 from keras_tdn.specs import ViewSpec
 
 # As a real model, the toy takes most of the time of a run.
 SECONDS_PER_BATCH = 0.05
+# Before a file gets its name and after it, so that all of writing takes at least six times as long.
+SECONDS_PER_NAME = 0.03
 
 
 def child(records, output, batch, delay):
+    if batch == "writing":
+        write_slowly(delay)
     score = Scorer.score
     count = 0
 
@@ -43,6 +50,22 @@ def child(records, output, batch, delay):
         batch_size=8,
         num_workers=2,
     )
+
+
+def write_slowly(delay):
+    write, replace = OutputFolder.write, os.replace
+
+    def renamed(source, target):
+        time.sleep(SECONDS_PER_NAME)
+        replace(source, target)
+        time.sleep(SECONDS_PER_NAME)
+
+    def begun(*arguments):
+        die_after(delay)
+        os.replace = renamed
+        write(*arguments)
+
+    OutputFolder.write = begun
 
 
 if __name__ == "__main__":

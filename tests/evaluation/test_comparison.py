@@ -73,30 +73,80 @@ def test_equal_models_do_not_differ():
     assert compare(report, report, seed=1) == comparison
 
 
-def test_videos_are_paired_wherever_they_lie(tmp_path):
-    whole = report_with([True] * 6 + [False] * 6)
-    part = dataclasses.replace(whole, videos=whole.videos[::-1][:7])
-    moved = dataclasses.replace(
-        part,
+def with_videos(report, rows, path=lambda path, place: path):
+    """Videos in these rows as a list of its own, in which indices are places."""
+    videos = tuple(
+        dataclasses.replace(
+            report.videos[row], index=place, path=path(report.videos[row].path, place)
+        )
+        for place, row in enumerate(rows)
+    )
+    return dataclasses.replace(report, videos=videos)
+
+
+def relative(path, place):
+    return path.removeprefix("/videos/")
+
+
+PATHS = {
+    "equal": lambda path, place: path,
+    "moved": lambda path, place: path.replace("/videos", "/mnt/videos"),
+    "relative": lambda path, place: path.removeprefix("/"),
+    "names": relative,
+    "mixed": lambda path, place: path if place % 2 else relative(path, place),
+}
+
+
+@pytest.mark.parametrize("paths", PATHS)
+def test_videos_are_paired_wherever_they_lie(paths, tmp_path):
+    right = [True] * 6 + [False] * 6
+    whole = report_with(right)
+    reordered = with_videos(whole, range(11, -1, -1), PATHS[paths])
+    subset = with_videos(whole, range(1, 12, 2), PATHS[paths])
+    for other, count in ((reordered, 12), (subset, 6)):
+        for pair in ((whole, other), (other, whole)):
+            comparison = compare(*pair)
+            assert (comparison.num_videos, comparison.num_left_out) == (count, 12 - count)
+            # Each video is paired with itself.
+            assert (comparison.only_first, comparison.only_second) == (0, 0)
+    assert compare(whole, reordered).top1.difference == 0
+    assert "6 videos, 6 left out that are not in both reports" in compare(whole, subset).summary()
+    reordered.save(tmp_path / "report.json")
+    assert load_report(tmp_path).videos == reordered.videos
+    assert compare(whole, tmp_path).num_videos == 12
+
+
+def test_a_video_that_is_listed_twice_is_told_apart_by_its_place():
+    report = report_with([True, False, True, False])
+    twice = dataclasses.replace(
+        report,
         videos=tuple(
-            dataclasses.replace(video, path=video.path.replace("/videos", "/mnt/videos"))
-            for video in part.videos
+            dataclasses.replace(video, path="/videos/long.mp4" if video.index < 2 else video.path)
+            for video in report.videos
         ),
     )
-    for other in (part, moved):
-        comparison = compare(whole, other)
-        assert (comparison.num_videos, comparison.num_left_out) == (7, 5)
-        assert comparison.top1.difference == 0
-    moved.save(tmp_path / "report.json")
-    assert load_report(tmp_path).videos == moved.videos
-    assert compare(whole, tmp_path).num_videos == 7
+    comparison = compare(twice, twice)
+    assert (comparison.num_videos, comparison.only_first) == (4, 0)
+    # Of the same path twice in one list and once in the other, the place tells which it is.
+    once = dataclasses.replace(twice, videos=twice.videos[:0:-1])
+    comparison = compare(twice, once)
+    assert (comparison.num_videos, comparison.num_left_out) == (3, 1)
+    assert (comparison.only_first, comparison.only_second) == (0, 0)
+
+
+def test_equal_names_in_other_folders_are_other_videos():
+    report = report_with([True, False])
+    other = with_videos(report, range(2), lambda path, place: path.replace("videos", "other"))
+    with pytest.raises(ValueError, match="no video in common"):
+        compare(report, other)
+    both = dataclasses.replace(report, videos=(*report.videos, *other.videos))
+    comparison = compare(report, both)
+    assert (comparison.num_videos, comparison.num_left_out) == (2, 2)
 
 
 def test_wrong_reports_are_told(tmp_path):
     report = report_with([True, False])
-    elsewhere = dataclasses.replace(
-        report, videos=tuple(dataclasses.replace(v, index=v.index + 5) for v in report.videos)
-    )
+    elsewhere = with_videos(report, range(2), lambda path, place: path.replace("mp4", "avi"))
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "other.json").write_text('{"format": "x"}')
     (tmp_path / "list.json").write_text("[]")

@@ -19,6 +19,8 @@ from keras_tdn.evaluation.score_log import ScoreLog
 from keras_tdn.specs import ClipSpec, Normalization, ViewSpec
 
 THIRTY = ViewSpec(num_clips=10, num_crops=3)
+# Processors sum in another order for another size of the batch, and for another row of it.
+ROUNDING = 1e-5
 
 
 def run(model, records, views=THIRTY, **options):
@@ -76,11 +78,10 @@ def test_scores_do_not_depend_on_batches_and_workers(model, some_bad):
         scores = run(model, some_bad, batch_size=batch_size, num_workers=num_workers)
         assert scores.paths == expected.paths
         assert scores.failures == expected.failures
-        if keras.backend.backend() == "jax":
-            # XLA sums in another order for other shapes.
-            np.testing.assert_allclose(scores.view_scores, expected.view_scores, rtol=1e-5)
-        else:
+        if batch_size == 8:
             np.testing.assert_array_equal(scores.view_scores, expected.view_scores)
+        else:
+            np.testing.assert_allclose(scores.view_scores, expected.view_scores, rtol=ROUNDING)
 
 
 def test_seeds_draw_random_clips(model, videos):
@@ -89,7 +90,7 @@ def test_seeds_draw_random_clips(model, videos):
     np.testing.assert_array_equal(first.view_scores, again.view_scores)
     assert (first.view_scores != other.view_scores).any()
     reordered = run(model, RecordList(reversed(videos), NAMES), views, seed=1)
-    np.testing.assert_array_equal(reordered.view_scores[::-1], first.view_scores)
+    np.testing.assert_allclose(reordered.view_scores[::-1], first.view_scores, rtol=ROUNDING)
 
 
 def test_bad_videos_are_listed_and_left_out(model, some_bad):
@@ -101,7 +102,10 @@ def test_bad_videos_are_listed_and_left_out(model, some_bad):
     assert [video.index for video in report.videos] == [0, 2, 3, 5, 6, 7]
     assert report.top1 == sum(video.rank == 0 for video in report.videos) / 6
     good = RecordList([some_bad[row] for row in (0, 2, 3, 5, 6, 7)], NAMES)
-    assert evaluate(model, good, THIRTY, progress=False).videos == report.videos
+    of_good = evaluate(model, good, THIRTY, progress=False)
+    for one, other in zip(of_good.videos, report.videos, strict=True):
+        assert (one.path, one.index, one.predicted) == (other.path, other.index, other.predicted)
+        assert one.confidence == pytest.approx(other.confidence, rel=ROUNDING)
     assert "6 scored of 8 listed" in report.summary()
     assert "2, excluded from all numbers" in report.summary()
 
@@ -195,6 +199,9 @@ def test_results_are_read_back(model, some_bad, tmp_path):
     names = {path.name for path in (tmp_path / "results").iterdir()}
     assert names == {"scores.npz", "report.json", "report.html"}
     assert load_report(tmp_path / "results") == report
+    versions = report.facts["versions"]
+    assert {"keras_tdn", "keras", keras.backend.backend(), "av"} <= set(versions)
+    assert versions["keras"] == keras.__version__
     scores = load_scores(tmp_path / "results")
     assert scores.view_scores.shape == (6, 30, 3)
     assert report_on(scores) == report
@@ -238,7 +245,8 @@ def rubbish(model, videos, folder):
         "shape": ((toy(size=(24, 32)), videos, THIRTY), {},
                   r"takes clips of shape \(6, 24, 32, 3\), and the views have the shape \(6, 32"),
         "spec": ((without_spec, videos), {}, "does not say how its clips are cut"),
-        "unknown": ((custom, videos), {}, "does not tell whether its scores are logits"),
+        "unknown": ((custom, videos), {},
+                    r"does not tell whether its scores are logits.*Activation\('softmax'\)"),
         "sigmoid": ((toy("sigmoid"), videos), {"from_logits": False}, "are no probabilities"),
         "views": ((model, videos, "10x3"), {}, "The views are a ViewSpec.*'10x3'"),
         "batch": ((model, videos), {"batch_size": 0}, "positive integer for `batch_size`"),

@@ -1,10 +1,13 @@
 """What a model sees in a video, and its drawings."""
 
+import gc
 import importlib.util
 import io
 import os
+import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import av
@@ -178,6 +181,38 @@ def test_another_layer(model, video):
     assert earlier.cam.shape == (SEGMENTS, 4, 3)
 
 
+def test_layers_that_are_named_can_be_explained(model, video):
+    with pytest.raises(ValueError, match="Layers that can be named are") as error:
+        explain(model, video, layer="stage4_block0_conv3")
+    names = re.findall("'([^']*)'", str(error.value))[1:]
+    assert len(names) > 3
+    for name in (names[0], names[-1]):
+        assert explain(model, video, layer=name).cam_layer == name
+
+
+def test_models_are_made_once_and_see_new_weights(video):
+    model = make_model()
+    first = explain(model, video, target=0)
+    calls = [len(layer._inbound_nodes) for layer in model.layers]
+    again = explain(model, video, target=0)
+    assert [len(layer._inbound_nodes) for layer in model.layers] == calls
+    np.testing.assert_array_equal(again.cam, first.cam)
+    for layer in (model.get_layer("classifier"), model.get_layer("stage3_block0_conv1")):
+        layer.kernel.assign(layer.kernel * 2)
+    fresh = make_model()
+    fresh.set_weights(model.get_weights())
+    changed = explain(model, video, target=0)
+    expected = explain(fresh, video, target=0)
+    assert np.abs(changed.contributions - first.contributions).max() > 1e-3
+    np.testing.assert_allclose(changed.contributions, expected.contributions, atol=1e-5)
+    np.testing.assert_allclose(changed.cam, expected.cam, atol=1e-5)
+    # They go when the model goes.
+    kept = weakref.ref(model)
+    del model, layer
+    gc.collect()
+    assert kept() is None
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -186,7 +221,11 @@ def test_another_layer(model, video):
         ({"target": -1}, "no class -1"),
         ({"target": True}, "no class True"),
         ({"layer": "stage9"}, "no layer 'stage9' with maps"),
-        ({"layer": "pool"}, "no layer 'pool' with maps"),
+        ({"layer": "pool"}, "no layer 'pool' with maps.*'stage4_block0_add', 'stage4_block0_out'"),
+        (
+            {"layer": "stage4_block0_conv3"},
+            "do not follow from the layer 'stage4_block0_conv3' alone.*'stage4_block0_out'",
+        ),
         ({"top": 0}, "`top` must be an integer of at least 1"),
     ],
 )
@@ -255,6 +294,18 @@ def test_files_of_a_model_without_motion(tsn, tmp_path):
     assert "no short-term TDM" in text
     assert "no long-term TDM" in text
     assert "What the short-term TDM sees" not in text
+
+
+@pytest.mark.parametrize("num_frames", [1, NUM_FRAMES])
+def test_a_video_without_motion_is_drawn_too(model, num_frames, tmp_path):
+    still = explain(model, np.repeat(moving_square(1)[0], num_frames, axis=0))
+    assert not still.differences.any()
+    paths = write_explanation(still, tmp_path, ["page", "strip", "gif"])
+    text = paths[0].read_text(encoding="utf-8")
+    assert "segment 1: 0 levels of 255" in text
+    assert len(decoded(paths[1].read_bytes())) == 1
+    # Equal pictures may be stored once.
+    assert decoded(paths[2].read_bytes())
 
 
 def test_outputs_that_are_refused(explanation, tmp_path):

@@ -29,7 +29,7 @@ from keras_tdn.html import (
     table,
     tiles,
 )
-from keras_tdn.html.plot import nice_ticks
+from keras_tdn.html.plot import bar_range, nice_ticks
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (7, 5, 3)).astype(np.uint8)
 
@@ -93,9 +93,17 @@ def test_heat():
     assert 'width="90" height="90"' in heat_picture(np.eye(30, dtype=int), "x", side=100)
 
 
+def test_bars_of_nothing_have_an_axis_too():
+    assert bar_range([0.0, 0.0]) == (0.0, 1.0)
+    assert bar_range([0.0, 50.0]) == (0.0, 54.0)
+    assert bar_range([-50.0]) == (-54.0, 0.0)
+    assert bar_range([-25.0, 25.0]) == (-29.0, 29.0)
+
+
 def test_curves():
     assert nice_ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
     assert nice_ticks(0.69, 0.742) == [0.69, 0.7, 0.71, 0.72, 0.73, 0.74]
+    assert nice_ticks(0.5, 0.5) == [0.5]
     plot = Plot((1, 100), (0, 1), [1, 10], [0, 1], "x", "y", log_x=True, width=326, height=160)
     assert (plot.x(1), plot.x(10), plot.x(100)) == (80, pytest.approx(190), 300)
     assert (plot.y(0), plot.y(0.5), plot.y(1)) == (114, 64, 14)

@@ -115,6 +115,18 @@ def test_texts_are_escaped_and_mistakes_may_be_gone(tmp_path):
     assert "The video can no longer be read." in text
 
 
+def test_no_decoder_can_fail_a_page(tmp_path):
+    class Broken:
+        def read_frames(self, source, choose_indices, size=None):
+            raise RuntimeError("internal error")
+
+    scores = make_scores(0)
+    records = RecordList([Record(path, 0, index=n) for n, path in enumerate(scores.paths)])
+    rows = {record.path: row for row, record in enumerate(records)}
+    write_page(report_on(scores), tmp_path / "page.html", FrameReader(records, Broken()), rows)
+    assert "The video can no longer be read." in (tmp_path / "page.html").read_text()
+
+
 def test_a_page_of_what_has_no_probabilities_or_no_mistakes(tmp_path):
     models = [make_scores(0), make_scores(1)]
     write_page(ensemble(models, "clipped_logits"), tmp_path / "page.html")

@@ -1,19 +1,24 @@
 import contextlib
+import errno
 import json
 import os
 import resource
 import signal
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
-from evaluation_toys import NAMES, toy
+import tensorflow as tf
+from evaluation_toys import NAMES, make_scores, toy
 from forked_runs import ForkedRuns
 from stopped_runs import StoppedError, Stopping
 
+from keras_tdn.data.decoding import VideoDecodeError, get_decoder
 from keras_tdn.data.records import Record, RecordList
-from keras_tdn.evaluation import evaluate, load_scores
+from keras_tdn.evaluation import evaluate, load_scores, report_on
 from keras_tdn.evaluation.evaluation import Evaluation
+from keras_tdn.evaluation.outputs import OutputFolder
 from keras_tdn.evaluation.score_log import TITLE, ScoreLog
 from keras_tdn.evaluation.scoring import Scorer
 from keras_tdn.specs import ClipSpec, ViewSpec
@@ -22,7 +27,7 @@ VIEWS = ViewSpec(num_clips=3, num_crops=3)
 OUTPUTS = ("scores.npz", "report.json", "report.html")
 # 8 videos of 9 views in 18 batches of 4, three of which have views of bad videos alone.
 BATCHES = 15
-NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "2"))
+NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "10"))
 
 
 def run(model, records, folder, **options):
@@ -116,6 +121,74 @@ def test_a_video_that_has_become_unreadable_is_left_out_whole(model, some_bad, s
     assert "there is no such file" in report.failures[0].reason
 
 
+class FailingDecoder:
+    """PyAV, until it is told what to raise for one of the videos."""
+
+    def __init__(self):
+        self._decoder = get_decoder("pyav", num_threads=1)
+        self.error = None
+
+    def read_frames(self, source, choose_indices, size=None):
+        if self.error is not None and "3.mp4" in str(source):
+            raise self.error
+        return self._decoder.read_frames(source, choose_indices, size)
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+PASSING = {
+    "memory": MemoryError("no more"),
+    "disk": OSError(errno.EIO, "Input/output error"),
+    "files": OSError(errno.EMFILE, "Too many open files"),
+    "listing": caused(ValueError("Cannot list"), OSError(errno.ENOMEM, "no more")),
+    "decoder": caused(VideoDecodeError("Cannot read"), av.error.OSError(errno.EMFILE, "many")),
+    "tensorflow": tf.errors.ResourceExhaustedError(None, None, "no more"),
+}
+OF_THE_VIDEO = {
+    "gone": OSError(errno.ENOENT, "No such file"),
+    "rights": PermissionError(errno.EACCES, "Permission denied"),
+    "damage": caused(VideoDecodeError("Cannot read"), av.error.OSError(errno.EIO, "damaged")),
+    "header": caused(VideoDecodeError("Cannot read"), av.error.MemoryError(errno.ENOMEM, "much")),
+    "bug": RuntimeError("whatever"),
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_what_is_not_the_videos_fault_ends_the_run(model, videos, name, tmp_path):
+    decoder = FailingDecoder()
+    decoder.error = PASSING[name]
+    with pytest.raises(type(decoder.error)):
+        run(model, videos, tmp_path, decoder=decoder)
+    decoder.error = None
+    report = run(model, videos, tmp_path, decoder=decoder, resume=True)
+    assert report.failures == ()
+
+
+@pytest.mark.parametrize("name", OF_THE_VIDEO)
+def test_what_is_the_videos_fault_does_not(model, videos, name):
+    decoder = FailingDecoder()
+    decoder.error = OF_THE_VIDEO[name]
+    report = evaluate(model, videos, decoder=decoder, progress=False)
+    assert [failure.index for failure in report.failures] == [3]
+
+
+def test_another_version_may_go_on(model, some_bad, stop, tmp_path, monkeypatch):
+    stop.after(3)
+    with pytest.raises(StoppedError):
+        run(model, some_bad, tmp_path)
+    stop.after(None)
+    told = {"keras_tdn": "99.1", "keras": "3.99"}
+    monkeypatch.setattr("keras_tdn.evaluation.evaluation.versions", lambda: told)
+    assert run(model, some_bad, tmp_path, resume=True).facts["versions"] == told
+    monkeypatch.undo()
+    # A finished run keeps those that it was computed with.
+    assert run(model, some_bad, tmp_path, resume=True).facts["versions"] == told
+    assert "keras_tdn 99.1, keras 3.99" in (tmp_path / "report.html").read_text()
+
+
 def test_another_evaluation_is_not_gone_on_with(model, some_bad, stop, tmp_path):
     stop.after(3)
     with pytest.raises(StoppedError):
@@ -131,6 +204,8 @@ def test_another_evaluation_is_not_gone_on_with(model, some_bad, stop, tmp_path)
         ((other, some_bad, VIEWS), {}, "weights"),
         ((model, relabelled, VIEWS), {}, "records"),
         ((model, some_bad[:7], VIEWS), {}, "records"),
+        ((model, RecordList(some_bad, NAMES[::-1]), VIEWS), {}, "class_names"),
+        ((toy(None), some_bad, VIEWS), {}, "weights"),
         ((model, some_bad, ViewSpec(num_clips=9)), {}, "views"),
         ((model, some_bad, VIEWS), {"clip_spec": spec}, "clip"),
         ((model, some_bad, VIEWS), {"seed": 1}, "seed"),
@@ -143,6 +218,8 @@ def test_another_evaluation_is_not_gone_on_with(model, some_bad, stop, tmp_path)
     run(model, some_bad, tmp_path, overwrite=True)
     with pytest.raises(ValueError, match="of another evaluation: weights differ"):
         run(other, some_bad, tmp_path, resume=True)
+    with pytest.raises(ValueError, match="of another evaluation: class_names differ"):
+        run(model, RecordList(some_bad, NAMES[::-1]), tmp_path, resume=True)
     with pytest.raises(ValueError, match=r"scores\.npz, report\.json, report\.html"):
         run(model, some_bad, tmp_path)
     (tmp_path / "scores.log").write_bytes(b"something else")
@@ -157,6 +234,54 @@ def test_one_process_at_a_time(tmp_path):
         ScoreLog(tmp_path / "scores.log", {}, 3, 2, resume=True),
     ):
         pass
+
+
+def test_a_running_evaluation_is_not_overwritten(model, some_bad, tmp_path):
+    log = tmp_path / "scores.log"
+    (tmp_path / "report.json").write_text("{}")
+    with ScoreLog(log, {}, 3, 2) as running:
+        running.append(np.ones((2, 2), np.float32), {})
+        before = log.read_bytes()
+        with pytest.raises(ValueError, match="Another process is evaluating into"):
+            run(model, some_bad, tmp_path, overwrite=True)
+        assert log.read_bytes() == before
+        assert (tmp_path / "report.json").exists()
+        # Nor are results written over its log by a run that ended meanwhile.
+        folder = OutputFolder(tmp_path / "new")
+        folder.log = log
+        with pytest.raises(ValueError, match="Another process is evaluating into"):
+            folder.write(None, report_on(make_scores(0)))
+    run(model, some_bad, tmp_path, overwrite=True)
+    assert not log.exists()
+
+
+def test_what_a_kill_left_beside_the_results_is_removed(model, some_bad, expected, tmp_path):
+    for options in ({"resume": True}, {"overwrite": True}):
+        for name in ("scores.log", *OUTPUTS):
+            leftover = tmp_path / f".{name}.x1y2z3.tmp"
+            leftover.mkdir()
+            (leftover / "new").write_bytes(b"half")
+        (tmp_path / ".other.npz.tmp").write_bytes(b"of someone else")
+        run(model, some_bad, tmp_path, **options)
+        assert {path.name for path in tmp_path.iterdir()} == {*OUTPUTS, ".other.npz.tmp"}
+        assert content(tmp_path) == expected
+
+
+def test_results_of_something_else_are_not_gone_on_with(model, some_bad, tmp_path):
+    run(model, some_bad, tmp_path / "one")
+    joined = OutputFolder(tmp_path / "joined")
+    joined.write(None, report_on(load_scores(tmp_path / "one")))
+    before = (tmp_path / "joined" / "report.json").read_bytes()
+    with pytest.raises(ValueError, match=r"report\.json, report\.html and no scores"):
+        run(model, some_bad, tmp_path / "joined", resume=True)
+    with pytest.raises(ValueError, match="and no folders of its models"):
+        OutputFolder(tmp_path / "joined", resume=True, of_ensemble=True)
+    with pytest.raises(ValueError, match=r"scores\.npz, .* which are those of one model"):
+        OutputFolder(tmp_path / "one", resume=True, of_ensemble=True)
+    assert (tmp_path / "joined" / "report.json").read_bytes() == before
+    (tmp_path / "joined" / "model_1").mkdir()
+    OutputFolder(tmp_path / "joined", resume=True, of_ensemble=True)
+    run(model, some_bad, tmp_path / "joined", overwrite=True)
 
 
 @contextlib.contextmanager
@@ -190,18 +315,23 @@ def killed_run(runs, records, folder, batch=None, delay=0.0):
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_the_same(some_bad, tmp_path):
-    """`KERAS_TDN_KILLS=10` kills as many times."""
+    """`KERAS_TDN_KILLS=100` kills as many times: three of ten while results are written."""
     rng = np.random.default_rng(7)
     with ForkedRuns(Path(__file__).with_name("killed_runs.py")) as runs:
         assert killed_run(runs, some_bad, tmp_path / "whole") == 0
         expected = content(tmp_path / "whole")
         for number in range(NUM_KILLS):
             folder = tmp_path / str(number)
-            # 30 batches, six of which have views of bad videos alone and are not scored.
-            batch, delay = int(rng.integers(1, 25)), rng.uniform(0.001, 0.06)
+            if number % 10 < 7:
+                # 30 batches, six of which have views of bad videos alone and are not scored.
+                batch, delay = int(rng.integers(1, 25)), rng.uniform(0.001, 0.06)
+            else:
+                batch, delay = "writing", rng.uniform(0.001, 0.17)
             assert killed_run(runs, some_bad, folder, batch, delay) == signal.SIGALRM
+            assert (folder / "scores.log").exists()
             assert killed_run(runs, some_bad, folder) == 0
             assert content(folder) == expected
+            assert {path.name for path in folder.iterdir()} == set(OUTPUTS)
     assert json.loads(expected["report.json"])["num_scored"] == 6
 
 

@@ -47,6 +47,16 @@ def test_epochs_are_validated_on_several_views(some_bad, tmp_path):
     assert (tmp_path / "best.keras").exists()
 
 
+def test_a_decoder_may_be_named(videos):
+    model = toy()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    clips = np.zeros((1, SPEC.num_frames, 24, 32, 3), np.float32)
+    with pytest.raises(ValueError, match="A decoder's name is one of"):
+        model.fit(
+            clips, np.zeros(1), verbose=0, callbacks=[MultiViewValidation(videos, decoder="?")]
+        )
+
+
 def test_wrong_arguments_are_told_before_the_first_epoch(videos):
     with pytest.raises(ValueError, match=r"`every` so many epochs.*every=0"):
         MultiViewValidation(videos, every=0)

@@ -17,6 +17,7 @@ from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.failures import Failure, FailureLog
 from keras_tdn.data.records import RecordList
 from keras_tdn.specs import ClipSpec
+from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
 
 # Batches that are ready while the model works on one. More would only take memory: a batch of 8
 # clips of 40 frames of 224 x 224 pixels takes 48 MB.
@@ -133,6 +134,7 @@ def make_dataset(
     >>> clips.shape, labels.shape
     (TensorShape([4, 40, 224, 224, 3]), TensorShape([4]))
     """
+    leave_gpus_to_backend()
     arguments = DatasetArguments(
         records,
         spec,

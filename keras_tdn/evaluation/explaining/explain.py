@@ -118,7 +118,8 @@ def explain(
     `predict_video` looks at. It tells, by segment, the differences that the short-term TDM sees
     (section 3.2 of the paper), the gates of the long-term TDMs (section 3.3), and Grad-CAM, which
     weighs the last feature maps by the gradient of the class' logit. Works on any backend; models
-    without one of the modules give the rest, and say what is missing.
+    without one of the modules give the rest, and say what is missing. The first call for a model
+    and a layer takes longest.
 
     Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
     CVPR 2021; arXiv:2012.10071. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks
@@ -132,14 +133,15 @@ def explain(
         top: How many predictions to name.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
         clip_spec: How to cut the clip. `None` takes the model's own.
-        layer: Name of the layer whose feature maps Grad-CAM weighs. `None` takes the last.
+        layer: Name of the layer whose feature maps Grad-CAM weighs, one that all scores come
+            through, such as the end of a residual block. `None` takes the last.
 
     Returns:
         An `Explanation`.
 
     Raises:
-        ValueError: if it is no video (a `VideoDecodeError`), there is no such class, or the model
-            has no classifier.
+        ValueError: if it is no video (a `VideoDecodeError`), there is no such class or layer, or
+            the model has no classifier.
 
     Example:
 

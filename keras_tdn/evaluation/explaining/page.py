@@ -32,7 +32,7 @@ from keras_tdn.html import (
     section,
     tiles,
 )
-from keras_tdn.html.plot import nice_ticks
+from keras_tdn.html.plot import bar_range, nice_ticks
 
 LEGEND_WIDTH = 180
 
@@ -152,9 +152,7 @@ def _time(explanation: Explanation) -> str:
 
 
 def _bars(values: np.ndarray, unit: str, description: str) -> str:
-    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-    room = 0.08 * (high - low) or 1.0
-    bounds = (low - room if low < 0 else 0.0, high + room if high > 0 else 0.0)
+    bounds = bar_range(values.tolist())
     numbers = range(1, len(values) + 1)
     plot = Plot(
         (0.4, len(values) + 0.6), bounds, numbers, nice_ticks(*bounds, count=4), "segment", unit,

@@ -8,8 +8,9 @@ import re
 import keras
 import numpy as np
 
+from keras_tdn.evaluation.explaining.cuts import cut_at
 from keras_tdn.evaluation.explaining.gradients import score_gradient
-from keras_tdn.evaluation.scoring import ScoreKind, model_inputs, with_logits
+from keras_tdn.evaluation.scoring import ScoreKind, model_inputs
 from keras_tdn.layers import LongTermTDM, ShortTermTDM
 from keras_tdn.specs import ClipSpec
 
@@ -80,57 +81,31 @@ def tap(
         layer: The layer whose maps are weighed; `None` takes the last that has maps.
 
     Raises:
-        ValueError: if there is no such layer, or its maps are not those of segments.
+        ValueError: if there is no such layer, its maps are not those of segments, or scores follow
+            from other layers too.
     """
-    kind, scoring = with_logits(model, None)
-    maps = _map_layer(model, layer)
-    modules = [part for part in model.layers if isinstance(part, LongTermTDM)]
-    tapped = keras.Model(model.input, [maps.output, *(part.input for part in modules)])
-    values = tapped.predict_on_batch(model_inputs(model, clip[np.newaxis], spec))
+    cut = cut_at(model, layer)
+    values = cut.tapped.predict_on_batch(model_inputs(model, clip[np.newaxis], spec))
     # Of a single output Keras makes no list.
     values = values if isinstance(values, list | tuple) else [values]
     features, *inputs = [np.asarray(value, np.float32) for value in values]
     if len(features) != spec.num_segments:
         raise ValueError(
-            f"The layer {maps.name!r} has {len(features)} maps for a clip of {spec.num_segments} "
+            f"The layer {cut.layer!r} has {len(features)} maps for a clip of {spec.num_segments} "
             "segments. Name a layer whose batch axis holds the segments."
         )
-    head = keras.Model(maps.output, scoring.output)
-    scores, gradient = score_gradient(head, features, target)
+    scores, gradient = score_gradient(cut.head, features, target)
     weights = gradient.mean(axis=(1, 2), keepdims=True)
     return Taps(
         scores=scores[0],
-        kind=kind,
+        kind=cut.kind,
         target=int(scores[0].argmax()) if target is None else target,
         differences=_differences(model, clip, spec),
-        gates=tuple(_gates(part, x) for part, x in zip(modules, inputs, strict=True)),
+        gates=tuple(_gates(part, x) for part, x in zip(cut.modules, inputs, strict=True)),
         contributions=(gradient * features).sum(axis=-1),
         cam=np.maximum((weights * features).sum(axis=-1), 0.0),
-        layer=maps.name,
+        layer=cut.layer,
     )
-
-
-def _map_layer(model: keras.Model, name: str | None) -> keras.layers.Layer:
-    if name is not None:
-        layer = next((part for part in model.layers if part.name == name), None)
-        if layer is None or not _has_maps(layer):
-            raise ValueError(
-                f"The model has no layer {name!r} with maps of shape (segments, height, width, "
-                "channels). Names are such as 'stage4_block2_out'."
-            )
-        return layer
-    for layer in reversed(model.layers):
-        if _has_maps(layer):
-            return layer
-    raise ValueError(
-        "The model has no layer with maps of shape (segments, height, width, channels), which "
-        "Grad-CAM weighs."
-    )
-
-
-def _has_maps(layer: keras.layers.Layer) -> bool:
-    # A layer that is called more than once has no output of its own.
-    return len(getattr(getattr(layer, "output", None), "shape", ())) == 4
 
 
 def _differences(model: keras.Model, clip: np.ndarray, spec: ClipSpec) -> np.ndarray | None:

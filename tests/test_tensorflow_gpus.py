@@ -1,0 +1,71 @@
+"""TensorFlow reads videos for every backend, and leaves the GPUs to those that compute on them."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from synthetic_videos import encode_video
+
+from keras_tdn.data import load_packed, load_records, make_dataset
+from keras_tdn.data.packed_records import read_packed
+from keras_tdn.data.packing import pack
+from keras_tdn.data.segment_sampling import SegmentSampler
+from keras_tdn.evaluation.frame_reading import FrameReader
+from keras_tdn.html import picture
+from keras_tdn.specs import ClipSpec
+from keras_tdn.training import device_scope, keep_tensorflow_off_gpus
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    path = tmp_path_factory.mktemp("gpus") / "video.mp4"
+    path.write_bytes(encode_video(9))
+    return load_records([(str(path), 0)])
+
+
+@pytest.fixture
+def visible(monkeypatch):
+    """What TensorFlow is told to see."""
+    calls = []
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *call: calls.append(call))
+    return calls
+
+
+USES = {
+    "frames": lambda records: FrameReader(records),
+    "dataset": lambda records: make_dataset(
+        records, ClipSpec(2, 1, 16, 16, 16), training=False, batch_size=1
+    ),
+    "pictures": lambda records: picture(np.zeros((4, 4, 3), np.uint8), "black"),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_only_tensorflow_as_the_backend_takes_gpus(backend, use, records, visible, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    USES[use](records)
+    # More than once does no harm.
+    assert set(map(str, visible)) == (set() if backend == "tensorflow" else {"([], 'GPU')"})
+
+
+def test_packed_records_too(records, tmp_path, visible, monkeypatch):
+    pack(records, tmp_path, num_shards=1, num_processes=1, progress=False)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    visible.clear()
+    read_packed(load_packed(tmp_path), SegmentSampler(2))
+    assert visible
+
+
+def test_training_does_it_in_its_scope(visible, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with device_scope(1):
+        assert visible == [([], "GPU")]
+
+
+def test_it_may_be_too_late(monkeypatch):
+    def initialized(*call):
+        raise RuntimeError("Visible devices cannot be modified after being initialized")
+
+    monkeypatch.setattr(tf.config, "set_visible_devices", initialized)
+    keep_tensorflow_off_gpus()
