@@ -133,10 +133,11 @@ class FailureLog:
         if failed < self.num_records and failed <= self.max_share * seen:
             return
         where = f" All are listed in {self.report!r}." if self.report else ""
+        reason = latest.reason.rstrip(".")
         self._error = TooManyFailuresError(
             f"{failed} of the {max(self._num_seen, failed)} records seen so far cannot be read, "
             f"and the limit is a share of {self.max_share:g}. The latest: {latest.path!r}: "
-            f"{latest.reason}.{where} `keras-tdn check` finds all bad files beforehand; "
+            f"{reason}.{where} `keras-tdn check` finds all bad files beforehand; "
             "`max_failure_share` raises the limit."
         )
         raise self._error

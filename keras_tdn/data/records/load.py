@@ -53,7 +53,7 @@ def load_records(
     - `"folders"`: a folder per class.
 
     A video without its suffix is found by trying the usual ones. A path may also be a directory of
-    frames in JPEG or PNG.
+    frames in JPEG.
 
     Args:
         source: Path of a list, an annotation file or a folder. Or records, paths and tuples

@@ -25,7 +25,7 @@ VIDEO_SUFFIXES = (
     ".3gp",
     ".ts",
 )
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
