@@ -125,7 +125,7 @@ def label_videos(
         stack.enter_context(locked(folder.path, FOLDER_VERB))
         whole = folder.begin(plan, overwrite, retry_failures)
         shards = [shard for shard in range(plan.num_shards) if shard not in whole]
-        maker = ShardMaker(folder, plan, shards, labeller, whole.__setitem__)
+        maker = ShardMaker(folder, plan, shards, labeller, whole.__setitem__, retry_failures)
         stack.enter_context(maker)
         num_kept = len(records) - maker.num_left
         if maker.num_left:
