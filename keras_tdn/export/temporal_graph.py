@@ -56,7 +56,8 @@ class LongTermGraph:
 
     def _gates(self, differences: tf.Tensor) -> tf.Tensor:
         height, width = differences.shape[1:3]
-        half = resize_nearest(convolve(halve(differences), self._half), height, width)
+        half = convolve(halve(differences), self._half)
+        half = resize_nearest(half, height, width, self._portable)
         pyramid = add(convolve(differences, self._full), half)
         return tf.tanh(convolve(pyramid, self._expand))
 
