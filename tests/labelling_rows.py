@@ -28,8 +28,8 @@ def same_rows(one, other):
 def assert_like(folder, other):
     """Files of the same names with the same rows, whose numbers may differ in their last digits.
 
-    Videos that share a batch are not the same in each pipeline, and on some processors libraries
-    round by a row's place in its batch.
+    Which videos share a batch depends on its size and on the pipeline, and on some processors
+    libraries round by a row's place in its batch.
     """
     names = [sorted(path.name for path in place.iterdir()) for place in (folder, other)]
     assert names[0] == names[1]
