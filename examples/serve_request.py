@@ -1,14 +1,19 @@
-"""Label a video with a server: python serve_request.py video.mp4 grpc://localhost:8500 [model]"""
+"""Label a video with a server.
+
+    python serve_request.py video.mp4 grpc://localhost:8500 [model [quality]]
+
+Frames are sent without loss, or as JPEG files of that quality, 1 to 100.
+"""
 
 import sys
 
 from keras_tdn.export.client import ServingError, connect
 
 
-def main(video, url, model="tdn"):
+def main(video, url, model="tdn", quality=None):
     with connect(url, model, deadline=30) as client:
         try:
-            predictions = client.label_video(video)
+            predictions = client.label_video(video, None if quality is None else int(quality))
         except ServingError as error:
             sys.exit(f"{type(error).__name__}: {error}")
     for prediction in predictions:

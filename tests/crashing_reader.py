@@ -27,3 +27,17 @@ def serve(options, connection):
             continue
         connection.send((SHAPE, np.zeros((1, 2), np.int64)))
         connection.send_bytes(np.arange(np.prod(SHAPE), dtype=np.uint8).data)
+
+
+def serve_but_crash(options, connection):
+    """The real one, but for what stands for a decoder that crashes: a path with "bad" in it."""
+    from keras_tdn.labelling import reading_processes
+
+    class Reader(reading_processes.RecordReader):
+        def __call__(self, record):
+            if "bad" in record.path:
+                os._exit(11)
+            return super().__call__(record)
+
+    reading_processes.RecordReader = Reader
+    reading_processes._serve(options, connection)

@@ -134,8 +134,10 @@ def run(args: argparse.Namespace) -> int:
         {
             "labels": names,
             "batch_size": args.batch_size,
+            "in_processes": args.in_processes,
             "overwrite": args.overwrite,
             "retry_failures": args.retry_failures,
+            **({} if args.time_limit is None else {"time_limit": args.time_limit}),
         },
     )
     sys.stdout.write("\n".join(_report_lines(report)) + "\n")
@@ -147,18 +149,8 @@ def _label_here(
 ) -> LabelReport:
     from keras_tdn.labelling import label_videos
 
-    if args.time_limit is not None:
-        how["time_limit"] = args.time_limit
     model = loading.load_model(args, names)
-    return label_videos(
-        model,
-        videos,
-        args.output,
-        options,
-        num_workers=args.workers,
-        in_processes=args.in_processes,
-        **how,
-    )
+    return label_videos(model, videos, args.output, options, num_workers=args.workers, **how)
 
 
 def _label_with_beam(
@@ -166,10 +158,8 @@ def _label_with_beam(
 ) -> LabelReport:
     from keras_tdn.labelling import label_with_beam
 
-    if args.workers is not None or args.in_processes:
-        raise ValueError(
-            "--workers and --in-processes are for labelling without --beam, whose options say it."
-        )
+    if args.workers is not None:
+        raise ValueError("--workers is for labelling without --beam, whose options say it.")
     arguments = {name: getattr(args, name) for name in MODEL_ARGUMENTS}
     if os.path.exists(args.weights):
         arguments["weights"] = os.path.abspath(args.weights)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_tdn.export.layer_weights import as_float64
+
 
 @dataclasses.dataclass(frozen=True)
 class FoldedConv:
@@ -55,10 +57,6 @@ def fold_norm(conv: Any, norm: Any) -> FoldedConv:
         conv: The Keras layer.
         norm: The Keras layer.
     """
-    gain = _float64(norm.gamma) / np.sqrt(_float64(norm.moving_variance) + norm.epsilon)
-    bias = _float64(norm.beta) - _float64(norm.moving_mean) * gain
-    return FoldedConv(_float64(conv.kernel) * gain, bias)
-
-
-def _float64(variable: Any) -> np.ndarray:
-    return np.asarray(variable.value.numpy(), np.float64)
+    gain = as_float64(norm.gamma) / np.sqrt(as_float64(norm.moving_variance) + norm.epsilon)
+    bias = as_float64(norm.beta) - as_float64(norm.moving_mean) * gain
+    return FoldedConv(as_float64(conv.kernel) * gain, bias)

@@ -49,9 +49,21 @@ def halve(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.avg_pool2d(x, window, window, "VALID")
 
 
-def resize_nearest(x: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Nearest neighbour with source index `floor(i * in / out)`."""
+def resize_nearest(x: tf.Tensor, height: int, width: int, portable: bool = False) -> tf.Tensor:
+    """Nearest neighbour with source index `floor(i * in / out)`.
+
+    Args:
+        x: Maps.
+        height: To what size.
+        width: To what size.
+        portable: Whether it is for other formats. ONNX has a factor where TensorFlow has a size, as
+            float32, and 3 times that of 3 to 7 is 6.9999998: such a model does not load.
+    """
     if x.shape[1:3] == (height, width):
+        return x
+    if portable and (height % x.shape[1] or width % x.shape[2]):
+        for axis, size in ((1, height), (2, width)):
+            x = tf.gather(x, np.arange(size) * x.shape[axis] // size, axis=axis)
         return x
     return tf.raw_ops.ResizeNearestNeighbor(images=x, size=(height, width))
 

@@ -96,5 +96,6 @@ class InferenceGraph:
         if self._weights != FOLDED:
             appearance, motion = appearance * self._weights[0], motion * self._weights[1]
         if self._portable:
-            return add(appearance, resize_nearest(motion, *appearance.shape[1:3]))
+            height, width = appearance.shape[1:3]
+            return add(appearance, resize_nearest(motion, height, width, portable=True))
         return add_upsampled(appearance, motion)

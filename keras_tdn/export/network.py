@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_tdn.export.dtypes import FLOAT32
 from keras_tdn.export.inference_graph import InferenceGraph
+from keras_tdn.export.layer_weights import check_not_quantized, classifier_weights
 from keras_tdn.models import TDNResNet
 
 
@@ -22,18 +22,19 @@ class ServedNetwork:
         dtype: Precision of the network, one of `DTYPES`. Differences of frames, pooled features and
             scores are float32 in any case.
         portable: Whether it is for runtimes that do not keep channels last.
+
+    Raises:
+        ValueError: if the model has been quantized.
     """
 
     def __init__(self, model: TDNResNet, dtype: str = FLOAT32, portable: bool = False) -> None:
+        check_not_quantized(model)
         graph = InferenceGraph(model, dtype, portable)
         spec = model.clip_spec
         clips = tf.TensorSpec((None, spec.num_frames, spec.height, spec.width, 3), tf.uint8)
         self._pooled = tf.function(graph, input_signature=[clips], autograph=False)
         self._num_segments = model.num_segments
-        classifier = model.get_layer("classifier")
-        self._kernel, self._bias = (
-            np.asarray(weight, np.float32) for weight in classifier.get_weights()
-        )
+        self._kernel, self._bias = classifier_weights(model)
         activation = keras.activations.get(model.classifier_activation)
         are_logits = activation is keras.activations.linear
         self._activation = tf.nn.softmax if are_logits else activation

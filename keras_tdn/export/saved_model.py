@@ -40,7 +40,7 @@ def export_saved_model(
       `(batch, num_frames, height, width, 3)`, and gives `scores` `(batch, classes)`, `labels`
       `(batch, top)`, strings, and `top_scores` `(batch, top)`, highest first. Scores are
       probabilities, also of a model that gives logits.
-    - `encoded_frames` takes `encoded_frames`, JPEG files of any size as strings `(batch,
+    - `encoded_frames` takes `encoded_frames`, JPEG or PNG files of any size as strings `(batch,
       num_frames)`, and gives the same. Frames are resized and cropped as in validation; tags that
       turn a picture are not read.
     - `features` takes `clips`, and gives `features`, one vector for each.
@@ -50,7 +50,8 @@ def export_saved_model(
     A clip's frames are those of `SegmentSampler(mode="center")`. In the folder `assets`,
     `keras_tdn.json` tells the clip specification, the labels, the hash of the weights and the
     preset's card, and `labels.txt` has the labels, one a line. With `keras-tdn[serving]` installed,
-    `assets.extra` has requests that a server warms up with, one clip for each signature.
+    `assets.extra` has requests that a server warms up with: one, two and four clips for each
+    signature, the sizes that `examples/serving` lets the server make batches of.
 
     With Keras on JAX or PyTorch the model is handed as a preset to a process of its own, which runs
     on TensorFlow: a model that no preset can hold is refused.

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from keras_tdn.export.layer_weights import check_not_quantized
 from keras_tdn.models import TDNResNet
 from keras_tdn.specs import ClipSpec
 
@@ -65,6 +66,7 @@ class ServedModel:
                 "A model without its classifier has no scores to answer with. Build it with "
                 "include_top=True; the export has a signature for features as well."
             )
+        check_not_quantized(model)
         names = model.labels if labels is None else labels
         if names is None:
             raise ValueError(

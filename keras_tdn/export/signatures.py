@@ -21,7 +21,7 @@ def signatures(
 
     `serving_default` takes `clips`, pixels that are cut as the clip specification says, and gives
     `scores` of all classes, and `labels` and `top_scores` of the best, highest first.
-    `encoded_frames` takes the frames of clips as JPEG files of any size, and gives the same.
+    `encoded_frames` takes the frames of clips as JPEG or PNG files of any size, and gives the same.
     `features` takes `clips`, and gives `features`, a vector for each. `describe` takes `request`,
     any string for each row, and gives `manifest`: a server has no other way to tell a client what
     is in the assets.

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_tdn.export.folding import FoldedConv, fold_norm
 from keras_tdn.export.graph_ops import add, constant, convolve, halve, resize_nearest
+from keras_tdn.export.layer_weights import as_float64
 
 
 class LongTermGraph:
@@ -34,7 +35,7 @@ class LongTermGraph:
     def __init__(self, layer: Any, portable: bool = False) -> None:
         self._num_segments, self._portable = layer.num_segments, portable
         self._squeeze = fold_norm(layer.squeeze_conv, layer.squeeze_norm)
-        self._smooth = np.asarray(layer.smooth_conv.kernel.value.numpy(), np.float64)
+        self._smooth = as_float64(layer.smooth_conv.kernel)
         self._half = fold_norm(layer.half_scale_conv, layer.half_scale_norm)
         self._full = fold_norm(layer.full_scale_conv, layer.full_scale_norm).plus_identity()
         expand = fold_norm(layer.expand_conv, layer.expand_norm)
@@ -55,7 +56,8 @@ class LongTermGraph:
 
     def _gates(self, differences: tf.Tensor) -> tf.Tensor:
         height, width = differences.shape[1:3]
-        half = resize_nearest(convolve(halve(differences), self._half), height, width)
+        half = convolve(halve(differences), self._half)
+        half = resize_nearest(half, height, width, self._portable)
         pyramid = add(convolve(differences, self._full), half)
         return tf.tanh(convolve(pyramid, self._expand))
 
@@ -85,7 +87,7 @@ class TemporalShiftGraph:
 
     def __init__(self, layer: Any, gain: float = 1.0, portable: bool = False) -> None:
         self._num_segments, self._portable = layer.num_segments, portable
-        self._kernel = np.asarray(layer.kernel.value.numpy(), np.float64) / gain
+        self._kernel = as_float64(layer.kernel) / gain
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         if self._portable:

@@ -17,10 +17,13 @@ from keras_tdn.specs import ClipSpec
 FOLDER = "assets.extra"
 FILE = "tf_serving_warmup_requests"
 GREY = 128
+# Those that examples/serving/batching.config pads batches to: a size that was not warmed up would
+# make its first callers wait.
+BATCH_SIZES = (1, 2, 4)
 
 
 def write_warm_up(clip_spec: ClipSpec, model: str, folder: Path) -> Path:
-    """Writes one request of one grey clip for each signature that runs the network.
+    """Writes requests of grey clips, one of each size for each signature that runs the network.
 
     Args:
         clip_spec: Of the model.
@@ -44,23 +47,24 @@ def _prediction_logs(spec: ClipSpec, model: str) -> list[Any]:
     import tensorflow as tf
 
     apis = import_serving_api("Writing warm-up requests")
-    # One value stands for all, which keeps a clip of 6 MB to some bytes.
-    shape = (1, spec.num_frames, spec.height, spec.width, 3)
-    clips = tf.make_tensor_proto(GREY, tf.uint8, shape)
     # As large as frames are after the resize.
     pixels = tf.fill((spec.short_side, spec.short_side * 4 // 3, 3), tf.constant(GREY, tf.uint8))
     frame = tf.io.encode_jpeg(pixels).numpy()
-    files = tf.make_tensor_proto([[frame] * spec.num_frames])
     logs = []
-    for signature, name, value in (
-        (SERVING_DEFAULT, "clips", clips),
-        (ENCODED_FRAMES, ENCODED_FRAMES, files),
-        (FEATURES, "clips", clips),
-    ):
-        log = apis.prediction_log.PredictionLog()
-        request = log.predict_log.request
-        request.model_spec.name = model
-        request.model_spec.signature_name = signature
-        request.inputs[name].CopyFrom(value)
-        logs.append(log)
+    for size in BATCH_SIZES:
+        # One value stands for all, which keeps a clip of 6 MB to some bytes.
+        shape = (size, spec.num_frames, spec.height, spec.width, 3)
+        clips = tf.make_tensor_proto(GREY, tf.uint8, shape)
+        files = tf.make_tensor_proto([[frame] * spec.num_frames] * size)
+        for signature, name, value in (
+            (SERVING_DEFAULT, "clips", clips),
+            (ENCODED_FRAMES, ENCODED_FRAMES, files),
+            (FEATURES, "clips", clips),
+        ):
+            log = apis.prediction_log.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name = model
+            request.model_spec.signature_name = signature
+            request.inputs[name].CopyFrom(value)
+            logs.append(log)
     return logs

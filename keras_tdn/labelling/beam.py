@@ -18,6 +18,7 @@ from keras_tdn.labelling.listing import list_videos
 from keras_tdn.labelling.options import LabelOptions
 from keras_tdn.labelling.output_folder import LabelFolder
 from keras_tdn.labelling.plan import LabelPlan
+from keras_tdn.labelling.reading_processes import TIME_LIMIT
 from keras_tdn.labelling.record_reading import check_not_packed
 from keras_tdn.labelling.results import LabelReport, make_report
 from keras_tdn.labelling.row_files import check_format
@@ -49,6 +50,8 @@ def label_with_beam(
     from_logits: bool | None = None,
     batch_size: int = 8,
     decoder: str = "pyav",
+    in_processes: bool = False,
+    time_limit: float = TIME_LIMIT,
     overwrite: bool = False,
     retry_failures: bool = False,
 ) -> LabelReport:
@@ -75,6 +78,9 @@ def label_with_beam(
         from_logits: Whether the model's scores are logits.
         batch_size: Views scored at once.
         decoder: Name of the decoder.
+        in_processes: Whether each worker reads in a process of its own, which a bad file may crash
+            or hang. Otherwise such a file takes the worker with it.
+        time_limit: Seconds that one video may take there.
         overwrite: Whether to begin anew in a folder that was begun otherwise.
         retry_failures: Whether to label shards again in which videos could not be read.
 
@@ -110,6 +116,8 @@ def label_with_beam(
         from_logits=from_logits,
         batch_size=batch_size,
         decoder=decoder,
+        in_processes=in_processes,
+        time_limit=time_limit,
     )
     plan = LabelPlan(records, options, {**label.identity, "decoder": decoder})
     folder = LabelFolder(Path(output).absolute())

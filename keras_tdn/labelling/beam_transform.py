@@ -16,9 +16,15 @@ from keras_tdn.evaluation.batching import reason_of
 from keras_tdn.labelling.beam_handler import ModelSource, TDNModelHandler, loader_of
 from keras_tdn.labelling.labeller import Labeller, Row, complete_row
 from keras_tdn.labelling.options import LabelOptions
+from keras_tdn.labelling.reading_processes import (
+    TIME_LIMIT,
+    ReadingOptions,
+    ReadingProcesses,
+    check_time_limit,
+)
 from keras_tdn.labelling.record_reading import RecordReader
 from keras_tdn.prediction import Labels
-from keras_tdn.specs import ClipSpec, ViewSpec
+from keras_tdn.specs import ClipSpec
 
 BAD = "bad"
 
@@ -41,6 +47,10 @@ class LabelVideos(beam.PTransform):
         from_logits: Whether the model's scores are logits.
         batch_size: Views scored at once.
         decoder: Name of the decoder.
+        in_processes: Whether each worker reads in a process of its own. A file that crashes the
+            decoder otherwise takes the worker with it, and once the runner has tried that often
+            enough, the pipeline.
+        time_limit: Seconds that one video may take there.
         **kwargs: Other arguments of Beam's `ModelHandler`.
 
     Example:
@@ -65,9 +75,12 @@ class LabelVideos(beam.PTransform):
         from_logits: bool | None = None,
         batch_size: int = 8,
         decoder: str = "pyav",
+        in_processes: bool = False,
+        time_limit: float = TIME_LIMIT,
         **kwargs: Any,
     ) -> None:
         super().__init__()
+        check_time_limit(time_limit)
         load = loader_of(model)
         how: dict[str, Any] = {
             "labels": labels,
@@ -84,7 +97,8 @@ class LabelVideos(beam.PTransform):
             **how,
             **kwargs,
         )
-        self._read = _ReadViews(options.views, labeller.spec, options.seed, decoder)
+        reading = ReadingOptions(options.views, labeller.spec, options.seed, decoder)
+        self._read = _ReadViews(reading, time_limit if in_processes else None)
 
     def expand(self, records: Any) -> Any:
         read = records | "Read views" >> beam.ParDo(self._read).with_outputs(BAD, main="views")
@@ -97,11 +111,25 @@ class LabelVideos(beam.PTransform):
 
 
 class _ReadViews(beam.DoFn):
-    def __init__(self, views: ViewSpec, clip_spec: ClipSpec, seed: int, decoder: str) -> None:
-        self._arguments = views, clip_spec, seed, decoder
+    """Reads records one by one, in a process of its own where that may take a limited time."""
+
+    def __init__(self, options: ReadingOptions, time_limit: float | None) -> None:
+        self._options, self._time_limit = options, time_limit
+        self._processes: ReadingProcesses | None = None
 
     def setup(self) -> None:
-        self._read = RecordReader(*self._arguments)
+        how = self._options
+        if self._time_limit is None:
+            self._read: Callable[[Record], Any] = RecordReader(
+                how.views, how.clip_spec, how.seed, how.decoder
+            )
+        else:
+            self._processes = ReadingProcesses(how, 1, self._time_limit)
+            self._read = self._processes
+
+    def teardown(self) -> None:
+        if self._processes is not None:
+            self._processes.close()
 
     def process(self, element: tuple[Any, Record]) -> Iterator[Any]:
         key, record = element

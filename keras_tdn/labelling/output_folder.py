@@ -93,8 +93,6 @@ class LabelFolder:
             for shard in [shard for shard, made in whole.items() if made.failures]:
                 del whole[shard]
                 self._notes(shard).unlink(missing_ok=True)
-            for log in self._folder.workplace.glob("*.log"):
-                log.unlink()
         return whole
 
     def whole_shards(self, plan: LabelPlan) -> dict[int, LabelShard]:

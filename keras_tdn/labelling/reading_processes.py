@@ -19,6 +19,8 @@ from keras_tdn.specs import ClipSpec, ViewSpec
 
 # A process that runs TensorFlow must not be forked.
 START_METHOD = "spawn"
+# Seconds that one video may take unless another limit is asked for.
+TIME_LIMIT = 300.0
 # Loading TensorFlow on a busy machine takes long.
 START_SECONDS = 180.0
 # A process may be ended for want of memory; that it was the video's fault, the second one tells.
@@ -36,6 +38,15 @@ class ReadingOptions:
     clip_spec: ClipSpec
     seed: int = 0
     decoder: str = "pyav"
+
+
+def check_time_limit(time_limit: float) -> None:
+    """Raises a `ValueError` unless it is a time that a video may take."""
+    is_number = isinstance(time_limit, int | float) and not isinstance(time_limit, bool)
+    if not is_number or not time_limit > 0:
+        raise ValueError(
+            f"`time_limit` is in seconds, above 0. Received: time_limit={time_limit!r}"
+        )
 
 
 class ReadingProcesses:
@@ -58,11 +69,7 @@ class ReadingProcesses:
     """
 
     def __init__(self, options: ReadingOptions, num_processes: int, time_limit: float) -> None:
-        is_number = isinstance(time_limit, int | float) and not isinstance(time_limit, bool)
-        if not is_number or not time_limit > 0:
-            raise ValueError(
-                f"`time_limit` is in seconds, above 0. Received: time_limit={time_limit!r}"
-            )
+        check_time_limit(time_limit)
         self._time_limit = time_limit
         self._closed = False
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()

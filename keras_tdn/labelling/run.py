@@ -25,7 +25,11 @@ from keras_tdn.labelling.output_folder import LabelFolder
 from keras_tdn.labelling.plan import LabelPlan
 from keras_tdn.labelling.progress import LabelProgress
 from keras_tdn.labelling.reading_ahead import read_ahead
-from keras_tdn.labelling.reading_processes import ReadingOptions, ReadingProcesses
+from keras_tdn.labelling.reading_processes import (
+    TIME_LIMIT,
+    ReadingOptions,
+    ReadingProcesses,
+)
 from keras_tdn.labelling.record_reading import check_not_packed
 from keras_tdn.labelling.results import LabelReport, make_report
 from keras_tdn.labelling.row_files import check_format
@@ -36,7 +40,6 @@ from keras_tdn.specs import ClipSpec
 DEFAULT_BATCH_SIZE = 8
 # Each holds the frames of a video; more than this rarely helps, and can be asked for.
 MAX_DEFAULT_WORKERS = 8
-TIME_LIMIT = 300.0
 # One in the making while one waits and one is with the model.
 BATCHES_AHEAD = 1
 FOLDER_VERB = "writing labels"
@@ -125,7 +128,7 @@ def label_videos(
         stack.enter_context(locked(folder.path, FOLDER_VERB))
         whole = folder.begin(plan, overwrite, retry_failures)
         shards = [shard for shard in range(plan.num_shards) if shard not in whole]
-        maker = ShardMaker(folder, plan, shards, labeller, whole.__setitem__)
+        maker = ShardMaker(folder, plan, shards, labeller, whole.__setitem__, retry_failures)
         stack.enter_context(maker)
         num_kept = len(records) - maker.num_left
         if maker.num_left:

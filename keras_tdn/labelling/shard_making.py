@@ -28,6 +28,8 @@ class ShardMaker:
         shards: The shards to make, in order.
         labeller: Makes rows of values.
         on_shard: Called with each shard's number when it is whole.
+        retry_failures: Whether to begin a shard anew in whose log there is a video that could not
+            be read.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class ShardMaker:
         shards: Sequence[int],
         labeller: Labeller,
         on_shard: Callable[[int, LabelShard], None],
+        retry_failures: bool = False,
     ) -> None:
         self._folder = folder
         self._plan = plan
         self._shards = list(shards)
         self._labeller = labeller
         self._on_shard = on_shard
+        self._retry_failures = retry_failures
         self._header = plan.header()
         self._num_views = plan.options.views.num_views
         self._stack = contextlib.ExitStack()
@@ -112,6 +116,10 @@ class ShardMaker:
             go_on=GO_ON,
         )
         self._log = self._stack.enter_context(log)
+        if self._retry_failures and log.failures:
+            self._stack.close()
+            self._folder.log_path(shard).unlink()
+            return self._open()
         return self._log
 
     def _finish(self, log: ScoreLog) -> None:

@@ -124,14 +124,12 @@ class GraphScorer(Scorer):
                 f"{spec.width}, and gives logits. Received: crops of {crop_size[0]}x"
                 f"{crop_size[1]}, scores that are {self.kind}. {leave_out}"
             )
+        from keras_tdn.export.layer_weights import classifier_weights
         from keras_tdn.export.network import ServedNetwork
 
         self._network = ServedNetwork(model, options.graph_dtype or "")
         self._features = options.features
-        classifier = model.get_layer("classifier")
-        self._kernel, self._bias = (
-            np.asarray(weight, np.float32) for weight in classifier.get_weights()
-        )
+        self._kernel, self._bias = classifier_weights(model)
         if options.features:
             self.num_features = len(self._kernel)
 

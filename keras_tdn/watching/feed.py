@@ -18,7 +18,7 @@ class SegmentFeed:
     """Segments from a thread that reads ahead as far as there is room.
 
     Args:
-        make_segments: Called with a function that tells whether there is room, gives the segments.
+        make_segments: Called with a function that tells how many segments wait, gives the segments.
         room: The most segments that wait at a time.
 
     Example:
@@ -29,7 +29,7 @@ class SegmentFeed:
     """
 
     def __init__(
-        self, make_segments: Callable[[Callable[[], bool]], Iterator[Segment]], room: int
+        self, make_segments: Callable[[Callable[[], int]], Iterator[Segment]], room: int
     ) -> None:
         self._queue: queue.Queue[Segment | BaseException | None] = queue.Queue(room)
         self._make_segments = make_segments
@@ -53,12 +53,9 @@ class SegmentFeed:
         if threading.current_thread() is not self._thread:
             self._thread.join(JOIN_SECONDS)
 
-    def _has_room(self) -> bool:
-        return not self._queue.full()
-
     def _run(self) -> None:
         end: BaseException | None = None
-        segments = self._make_segments(self._has_room)
+        segments = self._make_segments(self._queue.qsize)
         try:
             for segment in segments:
                 if not self._put(segment):

@@ -87,6 +87,14 @@ class WindowLayout:
         first = segment - self.num_segments + 1
         return first // self.stride if first >= 0 and first % self.stride == 0 else None
 
+    def is_first(self, segment: int) -> bool:
+        """Whether a window begins with that segment."""
+        return segment % self.stride == 0
+
+    def latest_start(self, segment: int) -> int:
+        """The latest segment, up to that one, that a window begins with."""
+        return segment - segment % self.stride
+
     def is_used(self, segment: int) -> bool:
         """Whether some window has that segment; with wide strides there are others."""
         return segment % self.stride < self.num_segments

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from keras_tdn.data.decoding.interface import VideoSource
+from keras_tdn.files.locks import locked
 from keras_tdn.labels import load_labels
 from keras_tdn.models import TDNResNet
 from keras_tdn.prediction import Labels
@@ -18,7 +20,8 @@ from keras_tdn.watching.progress import WatchProgress
 from keras_tdn.watching.report import WatchReport
 from keras_tdn.watching.run_identity import run_identity
 from keras_tdn.watching.timeline import TIMELINE_NAME, load_timeline
-from keras_tdn.watching.timeline_log import TimelineLog
+from keras_tdn.watching.timeline_log import FOLDER_VERB, TimelineLog
+from keras_tdn.watching.window import Window
 from keras_tdn.watching.windows import Watch
 from keras_tdn.watching.writers import CSVWriter, SubtitleWriter, TimelineWriter
 
@@ -61,7 +64,8 @@ def record_timeline(
         how: How to open the video.
         resume: Whether to go on with a timeline that is there, if one is. One of a live video
             cannot be gone on with.
-        overwrite: Whether to begin anew where results are.
+        overwrite: Whether to begin anew where results are. They are removed once the first window
+            of the new ones has been scored.
         progress: Whether to show a line on a terminal: how far, and how fast against real time.
 
     Returns:
@@ -79,9 +83,13 @@ def record_timeline(
     """
     folder = Path(output)
     names = _check_outputs(outputs)
+    if resume and overwrite:
+        raise ValueError(
+            "Resuming goes on with the results in the folder and overwriting removes them. Pass "
+            "one of `resume` and `overwrite`."
+        )
     with contextlib.ExitStack() as stack:
         watch = stack.enter_context(Watch(model, video, window_seconds, stride, 0, how))
-        _check_folder(folder, resume, overwrite)
         if resume and not watch.source.is_file:
             raise ValueError(
                 f"{watch.source.name} is no file, so that a run cannot go on where another one "
@@ -89,6 +97,15 @@ def record_timeline(
             )
         classes = _names(model, labels)
         identity = run_identity(model, watch, classes)
+        _make_folder(folder)
+        stack.enter_context(locked(folder, FOLDER_VERB))
+        there = _check_results(folder, resume, overwrite)
+        first: list[Window] = []
+        if there and overwrite:
+            # What cannot be watched must not cost the results of what could be.
+            first = list(itertools.islice(watch, 1))
+            for name in there:
+                (folder / name).unlink()
         log = stack.enter_context(
             TimelineLog(folder / TIMELINE_NAME, identity, len(classes), resume)
         )
@@ -104,7 +121,7 @@ def record_timeline(
                 watch = stack.enter_context(
                     Watch(model, video, window_seconds, stride, log.next_window, how)
                 )
-            _run(watch, log, writers, classes, progress)
+            _run(watch, itertools.chain(first, watch), log, writers, classes, progress)
     report = log.report
     if "page" in names and log.num_windows:
         title = f"Timeline of {watch.source.name}"
@@ -122,6 +139,7 @@ def output_paths(output: str | os.PathLike[str], outputs: Sequence[str]) -> list
 
 def _run(
     watch: Watch,
+    windows: Iterable[Window],
     log: TimelineLog,
     writers: Sequence[TimelineWriter],
     labels: Sequence[str],
@@ -130,7 +148,7 @@ def _run(
     ending = ""
     with WatchProgress(watch, watch.layout.window_start(log.next_window), shown) as progress:
         try:
-            for window in watch:
+            for window in windows:
                 log.append(window)
                 for writer in writers:
                     writer.add(window)
@@ -163,16 +181,16 @@ def _check_outputs(outputs: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
-    if resume and overwrite:
-        raise ValueError(
-            "Resuming goes on with the results in the folder and overwriting removes them. Pass "
-            "one of `resume` and `overwrite`."
-        )
+def _make_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(
             f"{str(folder)!r} is a file. Results go into a folder; choose another place."
         )
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _check_results(folder: Path, resume: bool, overwrite: bool) -> list[str]:
+    """Names of the results that are there, if there may be any."""
     there = [name for name in (TIMELINE_NAME, *NAMES.values()) if (folder / name).exists()]
     if there and not (resume or overwrite):
         raise ValueError(
@@ -180,9 +198,7 @@ def _check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
             "on with them by resume=True (on the command line --resume), or replace them by "
             "overwrite=True (--overwrite)."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in there if overwrite else ():
-        (folder / name).unlink()
+    return there
 
 
 def _names(model: TDNResNet, labels: Labels | None) -> tuple[str, ...]:

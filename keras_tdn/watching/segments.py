@@ -22,8 +22,9 @@ class Segment:
     Args:
         index: How many segments come before it.
         clip: Its frames as the model sees them, uint8 of shape `(frames, height, width, 3)`.
-            `None` where no window has the segment or it is lost. Of a picture that stands still
-            neighbouring segments may be the same frames, and then are the same array.
+            `None` where it is lost or of no use, because no window has it, or none that is whole.
+            Of a picture that stands still neighbouring segments may be the same frames, and then
+            are the same array.
         loss: Why it is lost; empty if it is not.
     """
 
@@ -67,7 +68,7 @@ def segments_of(
     facts: StreamFacts,
     crop: Callable[[Iterable[TimedFrame]], np.ndarray],
     first_segment: int = 0,
-    has_room: Callable[[], bool] = lambda: True,
+    admits: Callable[[int], bool] = lambda _: True,
 ) -> Iterator[Segment]:
     """Cuts segments out of frames as they come, with no more frames in memory than a segment has.
 
@@ -77,7 +78,7 @@ def segments_of(
         facts: What is known of the stream.
         crop: Gives the pixels of frames.
         first_segment: The first whose pixels are wanted.
-        has_room: Whether the next segment would be taken. Those that would not are left out.
+        admits: Whether the segment with that index is taken. Those that are not are left out.
 
     Returns:
         An iterator of `Segment`, in order. A video that ends before the first window does is filled
@@ -86,12 +87,15 @@ def segments_of(
     size = layout.frames_per_segment
     held: collections.deque[TimedFrame] = collections.deque()
     index = 0
-    none_lost = True
+    latest_lost = -1
+    none_damaged = True
     latest: tuple[int, np.ndarray] | None = None
 
     def make(chosen: list[TimedFrame]) -> Segment:
         nonlocal latest
-        if index < first_segment or not layout.is_used(index):
+        # With wide strides, what follows a loss is of no use up to the next window's begin.
+        is_useful = layout.is_used(index) and layout.latest_start(index) > latest_lost
+        if index < first_segment or not is_useful:
             return Segment(index, None)
         if latest is None or latest[0] != chosen[0].number:
             latest = chosen[0].number, crop(chosen)
@@ -109,13 +113,16 @@ def segments_of(
             hole = next((held[place].damage for place in range(1, max(size, 2))
                          if held[place].damage), "")  # fmt: skip
             if hole:
-                none_lost = False
+                none_damaged = False
+                latest_lost = index
                 yield Segment(index, None, hole)
-            elif has_room():
+            elif admits(index):
                 yield make([held[place] for place in range(size)])
+            else:
+                latest_lost = index
             index += 1
             facts.num_segments = index
-    if held and none_lost and index < layout.num_segments and first_segment == 0:
+    if held and none_damaged and index < layout.num_segments and first_segment == 0:
         while index < layout.num_segments:
             moment = layout.segment_time(index) + facts.tolerance
             while len(held) > 1 and held[1].time <= moment:
@@ -133,7 +140,7 @@ def stream_segments(
     clip_spec: ClipSpec,
     facts: StreamFacts,
     first_segment: int = 0,
-    has_room: Callable[[], bool] = lambda: True,
+    admits: Callable[[int], bool] = lambda _: True,
 ) -> Iterator[Segment]:
     """Opens a stream and cuts segments out of it.
 
@@ -144,7 +151,7 @@ def stream_segments(
         clip_spec: The clip that the model takes.
         facts: Filled in along the way.
         first_segment: The first whose pixels are wanted.
-        has_room: Whether the next segment would be taken.
+        admits: Whether the segment with that index is taken.
 
     Returns:
         An iterator of `Segment`, in order.
@@ -159,7 +166,7 @@ def stream_segments(
     with open_stream(source, how) as (container, stream):
         frames = timed_frames(container, stream, facts, how.timeout_seconds)
         cropper = FrameCropper(clip_spec)
-        yield from segments_of(frames, layout, facts, cropper.crop, first_segment, has_room)
+        yield from segments_of(frames, layout, facts, cropper.crop, first_segment, admits)
     if facts.num_frames == 0:
         why = f" ({facts.ending})" if facts.ending else ""
         raise VideoDecodeError(

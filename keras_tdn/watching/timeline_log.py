@@ -27,6 +27,7 @@ from keras_tdn.watching.window import Window
 
 # Whoever kills the process loses nothing that was written; a power cut loses less than this.
 SYNC_SECONDS = 1.0
+FOLDER_VERB = "watching"
 
 
 class TimelineLog:
@@ -69,7 +70,7 @@ class TimelineLog:
                     temporary.write_bytes(make_line(self._identity))
             self._file = open(self.path, "r+b")
         try:
-            lock(self._file.fileno(), self.path.parent, "watching")
+            lock(self._file.fileno(), self.path.parent, FOLDER_VERB)
             end = self._read()
             # What follows the last whole line is half of one, or damage.
             self._file.truncate(end)

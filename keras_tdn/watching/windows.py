@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_tdn.data.decoding.interface import VideoSource
 from keras_tdn.models import TDNResNet
+from keras_tdn.watching.admission import WindowAdmission
 from keras_tdn.watching.feed import SegmentFeed
 from keras_tdn.watching.frames import StreamFacts
 from keras_tdn.watching.layout import make_layout
@@ -60,7 +61,8 @@ def watch(
             comes before is decoded and no more.
         format: See `StreamOptions`; here and below.
         options: Options of FFmpeg.
-        live: Whether to leave out segments when the model is slower than the video.
+        live: Whether to leave out segments when the model is slower than the video, in runs, so
+            that the others make whole windows.
         timeout_seconds: How long to wait for a sender or a camera, in seconds.
         num_threads: Threads for decoding.
 
@@ -169,14 +171,17 @@ class Watch:
         source, how, spec, facts = self.source, self._how, self.model.clip_spec, self._facts
         first = layout.first_segment(self._first_window)
 
-        def make_segments(has_room: Callable[[], bool]) -> Iterator[Segment]:
-            room = has_room if source.live else lambda: True
-            return stream_segments(source, how, layout, spec, facts, first, room)
+        def make_segments(waiting: Callable[[], int]) -> Iterator[Segment]:
+            if not source.live:
+                return stream_segments(source, how, layout, spec, facts, first)
+            admits = WindowAdmission(layout, waiting)
+            return stream_segments(source, how, layout, spec, facts, first, admits)
 
         # Maps of the latest segments; the reason where they are lost, `None` where not wanted.
         ring: collections.deque[Any] = collections.deque(maxlen=layout.num_segments)
         latest: tuple[Any, Any] = (None, None)
-        feed = SegmentFeed(make_segments, layout.num_segments)
+        room = WindowAdmission.capacity(layout) if source.live else layout.num_segments
+        feed = SegmentFeed(make_segments, room)
         try:
             for segment in self._with_skipped(feed):
                 item: Any = segment.loss or None
@@ -199,15 +204,18 @@ class Watch:
             feed.close()
 
     def _with_skipped(self, segments: Iterable[Segment]) -> Iterator[Segment]:
-        """Puts in the segments that there was no room for."""
+        """Puts in the segments that were left out."""
         expected = 0
         for segment in segments:
-            for index in range(expected, segment.index):
-                yield Segment(index, None, TOO_SLOW)
+            yield from self._skipped(expected, segment.index)
             yield segment
             expected = segment.index + 1
-        for index in range(expected, self._facts.num_segments):
-            yield Segment(index, None, TOO_SLOW)
+        yield from self._skipped(expected, self._facts.num_segments)
+
+    def _skipped(self, start: int, stop: int) -> Iterator[Segment]:
+        for index in range(start, stop):
+            # What no window has is no loss.
+            yield Segment(index, None, TOO_SLOW if self.layout.is_used(index) else "")
 
     def _window(self, index: int, scores: np.ndarray) -> Window:
         self._num_windows += 1

@@ -98,7 +98,7 @@ def test_a_folder(folder, tmp_path, capsys):
         (("--time-limit", "3"), "--time-limit is for --in-processes"),
         (("--top", "0"), "positive integer for `top`"),
         (("--batch-size", "0"), "positive integer for `batch_size`"),
-        (("--workers", "2", "--beam"), "--workers and --in-processes are for labelling without"),
+        (("--workers", "2", "--beam"), "--workers is for labelling without"),
     ],
 )
 def test_errors(folder, tmp_path, capsys, options, message):

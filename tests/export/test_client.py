@@ -1,17 +1,26 @@
 """The client against a server that speaks TensorFlow Serving's protocols."""
 
+import contextlib
 import http.server
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
+from concurrent import futures
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from real_videos import ARID6, BEDFALL, NO_VIDEOS
 from synthetic_videos import encode_video
 
 from keras_tdn import predict_video
 from keras_tdn.export import client as serving
+from keras_tdn.export import export_saved_model
+from keras_tdn.pretrained import load_preset
 from keras_tdn.specs import ClipSpec
 
 tf = pytest.importorskip("tensorflow")
@@ -22,6 +31,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 MODEL = "tdn"
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +56,56 @@ def test_a_video_is_labelled_as_by_predict_video(exported, url, video):
     expected = predict_video(exported[0], video, top=3)
     with serving.connect(url, MODEL) as client:
         predictions = client.label_video(video)
+        with_jpeg = client.label_video(video, quality=95)
         assert client.clip_spec == exported[0].clip_spec
         assert tuple(client.manifest["labels"]) == exported[0].labels
-    assert [(p.index, p.label) for p in predictions] == [(p.index, p.label) for p in expected]
-    # JPEG's error: frames are stored with quality 95.
-    np.testing.assert_allclose(
-        [p.score for p in predictions], [p.score for p in expected], atol=0.02
-    )
+    # Frames of these sizes are resized here, so that the pixels are those of `predict_video`.
+    assert named(predictions) == named(expected)
+    np.testing.assert_allclose(scores_of(predictions), scores_of(expected), atol=1e-5)
+    assert named(with_jpeg) == named(expected)
+    assert 1e-5 < np.abs(np.subtract(scores_of(with_jpeg), scores_of(expected))).max() < 0.02
+
+
+@pytest.fixture(scope="module")
+def motion(tmp_path_factory):
+    """The preset that comes with the package, and its addresses."""
+    from stand_in import stand_in
+
+    model = load_preset("motion")
+    folder = export_saved_model(model, tmp_path_factory.mktemp("motion") / "1", warm_up=False)
+    with stand_in(folder, MODEL) as (grpc_url, rest_url):
+        yield model, {"grpc": grpc_url, "rest": rest_url}
+
+
+def real_videos():
+    """Every tenth of all there are, in two folders of different sizes and rates."""
+    found = [sorted(folder.rglob("*.mp4")) for folder in (BEDFALL, ARID6)]
+    return [video for videos in found for video in videos[::10]]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+@pytest.mark.parametrize("kind", ["real", "rendered"])
+def test_a_trained_model_answers_as_predict_video_does(motion, kind, protocol, video):
+    """Train/serve parity, by the client and its defaults: same top five, scores within 1e-3."""
+    model, addresses = motion
+    # Larger than the model's frames, as large, and smaller: the last the server enlarges.
+    rendered = [video] + [encode_video(40, size=size, first=9) for size in ((64, 96), (48, 40))]
+    videos = real_videos() if kind == "real" else rendered
+    if not videos:
+        pytest.skip(NO_VIDEOS)
+    with serving.connect(addresses[protocol], MODEL) as client:
+        for one in videos if protocol == "grpc" else videos[::3]:
+            expected, predictions = predict_video(model, one, top=5), client.label_video(one)
+            assert named(predictions) == named(expected)
+            np.testing.assert_allclose(scores_of(predictions), scores_of(expected), atol=1e-3)
+
+
+def named(predictions):
+    return [(prediction.index, prediction.label) for prediction in predictions]
+
+
+def scores_of(predictions):
+    return [prediction.score for prediction in predictions]
 
 
 def test_clips_and_features(exported, url):
@@ -89,8 +142,11 @@ def test_models_that_are_not_there(url, arguments, error, message):
 def test_requests_that_are_refused(exported, url):
     client = serving.connect(url, MODEL)
     frames = exported[0].clip_spec.num_frames
-    with pytest.raises(serving.RequestRefusedError, match=r"JPEG|image"):
+    # At once, and not for want of time.
+    told = r"(refused to answer|HTTP 400).*(JPEG|image)"
+    with pytest.raises(serving.RequestRefusedError, match=told) as error:
         client.label_frames([[b"no picture"] * frames])
+    assert "within" not in str(error.value)
     with pytest.raises(serving.RequestRefusedError, match="shape"):
         client.label_frames([[b""] * 3])
     with pytest.raises(serving.RequestRefusedError, match="not found"):
@@ -100,6 +156,19 @@ def test_requests_that_are_refused(exported, url):
 def test_clips_of_unequal_length(url):
     with pytest.raises(ValueError, match=r"clips of \[2, 3\] frames"):
         serving.connect(url, MODEL).label_frames([[b""] * 2, [b""] * 3])
+
+
+def test_a_request_about_nothing(exported, url):
+    """Over REST an empty array has lost its sizes; both say so before they ask."""
+    client = serving.connect(url, MODEL)
+    clips = np.zeros((0, *exported[0].input_shape[1:]), np.uint8)
+    for ask, argument in (
+        (client.label_clips, clips),
+        (client.features, clips),
+        (client.label_frames, []),
+    ):
+        with pytest.raises(ValueError, match="at least one clip"):
+            ask(argument)
 
 
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
@@ -185,7 +254,122 @@ def test_a_server_that_answers_bit_by_bit():
             client.label_frames([[b""]])
 
 
-@pytest.mark.parametrize("url", ["localhost:8500", "grpc://", "ftp://host", ""])
+@contextlib.contextmanager
+def trickling(content, pause, context=None):
+    """A server that answers with those bytes, one at a time."""
+
+    def serve():
+        with contextlib.suppress(OSError), listener.accept()[0] as plain:
+            secure = context and context.wrap_socket(plain, server_side=True)
+            connection = secure or plain
+            connection.recv(1 << 16)
+            for byte in content:
+                connection.sendall(bytes([byte]))
+                time.sleep(pause)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+HEADERS = b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100 + b"\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def test_headers_that_come_bit_by_bit():
+    """Each read is answered in time, and all of them together are not."""
+    with trickling(HEADERS, 0.1) as port:
+        client = serving.connect(f"http://127.0.0.1:{port}", MODEL, deadline=0.7)
+        start = time.monotonic()
+        with pytest.raises(serving.DeadlineExceededError, match=r"within 0\.7 s"):
+            client.signatures()
+        assert time.monotonic() - start < 2
+
+
+def test_a_server_that_does_not_read():
+    """The request is larger than what the system holds for a server."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = serving.connect(url, MODEL, deadline=0.7)
+        start = time.monotonic()
+        with pytest.raises(serving.DeadlineExceededError, match=r"within 0\.7 s"):
+            client.label_frames([[bytes(20_000_000)]])
+        # Of which writing twenty megabytes as JSON takes a part.
+        assert time.monotonic() - start < 10
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """One that this machine has signed itself, and its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    files = folder / "certificate.pem", folder / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    places = ["-out", str(files[0]), "-keyout", str(files[1])]
+    subprocess.run([*command, *names, *places], check=True, capture_output=True)
+    return files
+
+
+def test_over_tls(exported, certificate, monkeypatch):
+    import grpc
+    from stand_in import Served, Services
+    from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+    served = Served(exported[2], MODEL)
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Services(served), server)
+    pair = certificate[1].read_bytes(), certificate[0].read_bytes()
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    server.start()
+    # Where both look for certificates that are not the system's.
+    monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(certificate[0]))
+    with serving.connect(f"grpcs://127.0.0.1:{port}", MODEL) as client:
+        assert "describe" in client.signatures()
+    with (
+        serving.connect(f"grpc://127.0.0.1:{port}", MODEL, deadline=5) as client,
+        pytest.raises(serving.ServingError),
+    ):
+        client.signatures()
+    server.stop(0).wait()
+    served.session.close()
+
+
+def test_headers_that_come_bit_by_bit_over_tls(certificate, monkeypatch):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with trickling(HEADERS, 0.1, context) as port:
+        client = serving.connect(f"https://localhost:{port}", MODEL, deadline=0.7)
+        with pytest.raises(serving.DeadlineExceededError, match=r"within 0\.7 s"):
+            client.signatures()
+    with trickling(HEADERS, 0.0, context) as port:
+        client = serving.connect(f"https://localhost:{port}", MODEL, deadline=10)
+        with pytest.raises(serving.MalformedAnswerError, match="no signatures"):
+            client.signatures()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8500",
+        "grpc://",
+        "ftp://host",
+        "",
+        "http://localhost:port",
+        "grpc://localhost:port",
+        "http://localhost:99999",
+        "http://[::1",
+        "http://:8501",
+        "http://user:secret@localhost:8501",
+        "http://local host:8501",
+        "http://localhost:8501\n",
+        b"http://localhost:8501",
+        object(),
+        None,
+    ],
+)
 def test_addresses(url):
     with pytest.raises(ValueError, match="A server's address is grpc://host:8500"):
         serving.connect(url)
@@ -212,13 +396,15 @@ def test_without_the_serving_api(monkeypatch):
 def test_frames_are_sent_no_larger_than_the_server_makes_them(size, sent):
     spec = ClipSpec(num_segments=2, height=48, width=48, short_side=56)
     frames = np.random.default_rng(0).integers(0, 256, (12, *size, 3), np.uint8)
-    files = serving.encode_clip(frames, spec)
-    assert len(files) == 10
-    assert tf.io.decode_jpeg(files[0]).shape == (*sent, 3)
+    for quality, start in ((None, b"\x89PNG"), (90, b"\xff\xd8")):
+        files = serving.encode_clip(frames, spec, quality)
+        assert len(files) == 10
+        assert all(file.startswith(start) for file in files)
+        assert tf.io.decode_image(files[0]).shape == (*sent, 3)
 
 
 @pytest.mark.parametrize("quality", [0, 101, 9.5, True])
 def test_qualities(quality):
     frames = np.zeros((12, 60, 60, 3), np.uint8)
-    with pytest.raises(ValueError, match="from 1 to 100"):
+    with pytest.raises(ValueError, match="from 1 to 100 for JPEG files, or None for PNG"):
         serving.encode_clip(frames, ClipSpec(num_segments=2), quality)

@@ -113,3 +113,41 @@ def test_every_convolution_takes_its_bias_and_its_sum_along(build_model):
     transposes = [kind for kind in kinds if "Transpose" in kind]
     # That of the frame differences, to channels.
     assert len(transposes) == 1
+
+
+def test_lora_is_part_of_the_weights(build_model, tmp_path):
+    """Of the classifier, as fine-tuning has it, and of a convolution in front of a batch norm."""
+    from keras_tdn.export import export_saved_model
+
+    model = build_model()
+    rng = np.random.default_rng(4)
+    for name in ("classifier", "stage2_block0_conv2"):
+        layer = model.get_layer(name)
+        layer.enable_lora(2)
+        for weight in (layer.lora_kernel_a, layer.lora_kernel_b):
+            weight.assign(rng.normal(0, 0.2, weight.shape))
+    clips = clips_of(model, 2)
+    expected = model(clips.astype("float32"), training=False).numpy()
+    folder = export_saved_model(model, tmp_path / "1", warm_up=False)
+    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    assert relative_error(serve(clips=tf.constant(clips))["scores"].numpy(), expected) < 1e-5
+    plain = build_model()(clips.astype("float32"), training=False).numpy()
+    assert relative_error(plain, expected) > 1e-2
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("mode", ["int8", "float8"])
+def test_quantized_models_are_refused(build_model, tmp_path, mode):
+    from keras_tdn.export import export_portable, export_saved_model
+    from keras_tdn.export.network import ServedNetwork
+
+    model = build_model()
+    model.quantize(mode)
+    told = rf"'classifier' has been quantized to '{mode}'.*before `model.quantize`"
+    with pytest.raises(ValueError, match=told):
+        export_saved_model(model, tmp_path / "1")
+    with pytest.raises(ValueError, match=told):
+        export_portable(model, tmp_path / "onnx", "onnx")
+    with pytest.raises(ValueError, match=told):
+        ServedNetwork(model)
+    assert list(tmp_path.iterdir()) == []

@@ -1,15 +1,18 @@
 """Warm-up requests, and the export through TensorFlow's own command."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 from keras_tdn.export import export_saved_model, serving_api
+from keras_tdn.export.warm_up import BATCH_SIZES
 
 tf = pytest.importorskip("tensorflow")
 
@@ -30,7 +33,7 @@ def test_warm_up_requests_replay(exported):
     logs = read_logs(exported[2])
     requests = [log.predict_log.request for log in logs]
     asked = [request.model_spec.signature_name for request in requests]
-    assert asked == ["serving_default", "encoded_frames", "features"]
+    assert asked == 3 * ["serving_default", "encoded_frames", "features"]
     assert {request.model_spec.name for request in requests} == {"served"}
     # A server reads them into memory.
     assert sum(log.ByteSize() for log in logs) < 1_000_000
@@ -39,10 +42,18 @@ def test_warm_up_requests_replay(exported):
     for request in requests:
         inputs = {name: tf.constant(tf.make_ndarray(p)) for name, p in request.inputs.items()}
         answers.append(loaded.signatures[request.model_spec.signature_name](**inputs))
-    assert answers[0]["scores"].shape == (1, 5)
-    # All of a clip is grey, whichever way it comes.
-    np.testing.assert_allclose(answers[0]["scores"], answers[1]["scores"], atol=1e-5)
-    assert answers[2]["features"].shape[0] == 1
+    for place, size in enumerate(BATCH_SIZES):
+        pixels, files, features = answers[3 * place : 3 * place + 3]
+        assert pixels["scores"].shape == (size, 5)
+        # All of a clip is grey, whichever way it comes.
+        np.testing.assert_allclose(pixels["scores"], files["scores"], atol=1e-5)
+        assert features["features"].shape[0] == size
+
+
+def test_every_size_that_a_server_pads_batches_to_is_warmed_up():
+    config = Path(__file__).parents[2] / "examples" / "serving" / "batching.config"
+    sizes = re.findall(r"^allowed_batch_sizes: (\d+)", config.read_text(), re.MULTILINE)
+    assert tuple(map(int, sizes)) == BATCH_SIZES
 
 
 def test_without_their_package(exported, tmp_path, monkeypatch):

@@ -1,20 +1,33 @@
 import importlib.util
+import os
+import signal
 import sys
+from pathlib import Path
 
+import crashing_reader
 import keras
 import numpy as np
 import pytest
-from labelling_rows import contents, needs_pyarrow, same_rows
+from forked_runs import ForkedRuns
+from labelling_rows import assert_like, needs_pyarrow
 from real_videos import BEDFALL, NO_VIDEOS
 
 import keras_tdn
 from keras_tdn.data.packing import pack
 from keras_tdn.data.records import Record, load_records
 from keras_tdn.evaluation.view_reading import VideoViews
-from keras_tdn.labelling import Labeller, LabelOptions, label_videos, label_with_beam, read_labels
+from keras_tdn.labelling import (
+    Labeller,
+    LabelOptions,
+    label_videos,
+    label_with_beam,
+    read_labels,
+    reading_processes,
+)
 from keras_tdn.specs import ViewSpec
 
 RUNNER = ["--runner=DirectRunner"]
+NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "2"))
 
 
 def test_the_extra_is_named(records, tmp_path, monkeypatch):
@@ -57,7 +70,7 @@ def expected(preset, records, options, tmp_path_factory):
     folder = tmp_path_factory.mktemp("expected")
     model = keras_tdn.pretrained.load_preset(str(preset))
     label_videos(model, records, folder, options, batch_size=4, progress=False)
-    return contents(folder)
+    return folder
 
 
 @pytest.mark.skipif(
@@ -71,7 +84,7 @@ class TestWithBeam:
         report = label_with_beam(str(preset), records, tmp_path, options, **how)
         assert (report.num_videos, report.num_kept, report.num_shards) == (7, 0, 3)
         assert [failure.index for failure in report.failures] == [1, 4]
-        assert contents(tmp_path) == expected
+        assert_like(tmp_path, expected)
         # It finishes what is there, and so does labelling without it.
         for again in (
             lambda: label_with_beam(str(preset), records, tmp_path, options, **how),
@@ -86,10 +99,10 @@ class TestWithBeam:
         ):
             (tmp_path / "labels-000001-of-000003.jsonl").unlink()
             assert again().num_kept == 4
-            assert contents(tmp_path) == expected
+            assert_like(tmp_path, expected)
         monkeypatch.setattr("apache_beam.Pipeline", None)
         assert label_with_beam(str(preset), records, tmp_path, options, **how).num_kept == 7
-        assert contents(tmp_path) == expected
+        assert_like(tmp_path, expected)
 
     def test_it_finishes_a_run_that_was_killed(
         self, preset, records, options, expected, tmp_path, monkeypatch
@@ -105,7 +118,52 @@ class TestWithBeam:
         assert list(tmp_path.glob(".labelling/*.log"))
         monkeypatch.setattr(Labeller, "values", values)
         label_with_beam(str(preset), records, tmp_path, options, batch_size=4)
-        assert contents(tmp_path) == expected
+        assert_like(tmp_path, expected)
+
+    @pytest.mark.slow
+    def test_killed_at_any_moment_it_ends_the_same(self, preset, paths, records, tmp_path):
+        """While videos are labelled or files written; `KERAS_TDN_KILLS` says how often."""
+        arguments = {"top": 2, "videos_per_shard": 1}
+        options = LabelOptions(**arguments)
+        model = keras_tdn.pretrained.load_preset(str(preset))
+        label_videos(model, records, tmp_path / "whole", options, batch_size=2, progress=False)
+        rng = np.random.default_rng(3)
+        num_kept = []
+        with ForkedRuns(Path(__file__).with_name("killed_beam.py")) as runs:
+            for number in range(NUM_KILLS):
+                output = tmp_path / str(number)
+                run = {"preset": str(preset), "paths": paths, "output": str(output)}
+                run["options"] = arguments
+                moment = ("file", "model")[number % 2]
+                # Three batches of the five videos that can be read, seven files.
+                nth = int(rng.integers(1, {"file": 8, "model": 4}[moment]))
+                delay = rng.uniform(0, 0.02)
+                killed = runs.run(**run, moment=moment, number=nth, delay=delay)
+                assert killed == signal.SIGKILL
+                assert not (output / "labelling.json").exists()
+                num_kept.append(len(list(output.glob("labels-*"))))
+                # One of them goes on to its end in a process of its own, too.
+                if number == 0:
+                    assert runs.run(**run) == 0
+                else:
+                    label_with_beam(str(preset), records, output, options, batch_size=2)
+                assert_like(output, tmp_path / "whole")
+        assert max(num_kept) > 0
+
+    def test_a_file_that_crashes_the_decoder_costs_itself_alone(
+        self, preset, records, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(reading_processes, "_serve", crashing_reader.serve_but_crash)
+        how = {"pipeline_options": RUNNER, "in_processes": True}
+        report = label_with_beam(str(preset), records[:3], tmp_path / "beam", **how)
+        (failure,) = report.failures
+        assert failure.index == 1
+        assert "crashes the decoder: 2 processes ended with exit code 11" in failure.reason
+        monkeypatch.undo()
+        label_with_beam(str(preset), records[:3], tmp_path / "here")
+        rows = [list(read_labels(tmp_path / name)) for name in ("beam", "here")]
+        for one, other in zip(*rows, strict=True):
+            assert one["index"] == 1 or one["labels"] == other["labels"]
 
     def test_a_transform_for_pipelines_of_ones_own(
         self, preset, records, options, expected, tmp_path
@@ -114,9 +172,6 @@ class TestWithBeam:
 
         from keras_tdn.labelling.beam_transform import LabelVideos
 
-        (tmp_path / "expected").mkdir()
-        for name, content in expected.items():
-            (tmp_path / "expected" / name).write_bytes(content)
         with beam.Pipeline(options=beam.options.pipeline_options.PipelineOptions(RUNNER)) as run:
             _ = (
                 run
@@ -127,7 +182,7 @@ class TestWithBeam:
                 | beam.io.WriteToText(str(tmp_path / "rows"))
             )
         lines = "".join(path.read_text() for path in sorted(tmp_path.glob("rows*"))).splitlines()
-        rows = list(read_labels(tmp_path / "expected"))
+        rows = list(read_labels(expected))
         told = [(row["index"], row["index"], row["path"], row["error"]) for row in rows]
         assert sorted(lines) == sorted(map(repr, told))
 
@@ -137,13 +192,13 @@ class TestWithBeam:
         label_with_beam(str(preset), records, tmp_path / "beam", options)
         model = keras_tdn.pretrained.load_preset(str(preset))
         label_videos(model, records, tmp_path / "here", options, progress=False)
-        assert same_rows(read_labels(tmp_path / "beam"), read_labels(tmp_path / "here"))
+        assert_like(tmp_path / "beam", tmp_path / "here")
 
     def test_the_model_from_a_function_or_a_file(self, tdn, records, tmp_path):
         tdn.save(tmp_path / "tdn.keras")
         for number, model in enumerate((str(tmp_path / "tdn.keras"), lambda: tdn)):
             label_with_beam(model, records[:1], tmp_path / str(number), clip_spec=tdn.clip_spec)
-        assert contents(tmp_path / "0") == contents(tmp_path / "1")
+        assert_like(tmp_path / "0", tmp_path / "1")
 
     def test_on_the_command_line(self, preset, video_folder, tmp_path, capsys):
         from keras_tdn.cli import main
@@ -153,12 +208,14 @@ class TestWithBeam:
         assert main([*command, str(tmp_path / "beam"), *weights, "--beam", *RUNNER]) == 0
         assert "videos  7\n" in capsys.readouterr().out
         assert main([*command, str(tmp_path / "here"), *weights]) == 0
-        assert contents(tmp_path / "beam") == contents(tmp_path / "here")
+        assert_like(tmp_path / "beam", tmp_path / "here")
 
     def test_what_cannot_be_sent(self, tdn, preset, records, tmp_path):
         for model in (tdn, 3):
             with pytest.raises(ValueError, match="Workers load the model themselves"):
                 label_with_beam(model, records, tmp_path)
+        with pytest.raises(ValueError, match="`time_limit` is in seconds, above 0"):
+            label_with_beam(str(preset), records, tmp_path / "out", time_limit=0)
         pack([record.path for record in records[2:3]], tmp_path / "packed", num_processes=1)
         with pytest.raises(ValueError, match="Packed records are read by threads"):
             label_with_beam(str(preset), tmp_path / "packed", tmp_path / "out")
@@ -187,14 +244,15 @@ class TestWithBeam:
 
     @pytest.mark.skipif(not BEDFALL.is_dir(), reason=NO_VIDEOS)
     def test_real_videos(self, tmp_path):
-        """The 56 validation videos of a real list, with the model that comes with the package."""
-        options = LabelOptions(videos_per_shard=20)
-        records = load_records(BEDFALL / "validate.txt")
+        """All 170 videos of two real lists, with the model that comes with the package."""
+        options = LabelOptions(videos_per_shard=60)
+        lists = [load_records(BEDFALL / f"{name}.txt") for name in ("train", "validate")]
+        records = load_records([(record.path, record.label) for part in lists for record in part])
         model = keras_tdn.pretrained.load_preset("motion")
         label_videos(model, records, tmp_path / "here", options, progress=False)
         report = label_with_beam("motion", records, tmp_path / "beam", options)
-        assert report.failures == ()
-        assert contents(tmp_path / "beam") == contents(tmp_path / "here")
+        assert (report.num_videos, report.failures) == (170, ())
+        assert_like(tmp_path / "beam", tmp_path / "here")
         first = next(read_labels(tmp_path / "here"))
         assert first["path"] == records[0].path
 

@@ -158,6 +158,27 @@ def test_bad_videos_can_be_tried_again(run, paths, tmp_path):
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
 
 
+def test_trying_again_keeps_what_had_no_failure(run, paths, stop, tmp_path):
+    """Of a run that has not come to its end: half a shard is kept, or begun anew for a failure."""
+    # Three in each shard; in the second the file is not there yet.
+    moved = tmp_path / "moved.mp4"
+    listed = [paths[0], paths[2], paths[3], str(moved), paths[5], paths[6]]
+    how = {"options": OPTIONS, "batch_size": 4}
+    # Stopped in the first shard, and behind the failure in the second.
+    for limit, kept in ((2, 2), (4, 3)):
+        folder = tmp_path / str(limit)
+        stop.after(limit)
+        with pytest.raises(StoppedError):
+            run(listed, folder, **how)
+        moved.write_bytes(Path(paths[5]).read_bytes())
+        stop.after(None)
+        assert run(listed, folder, retry_failures=True, **how).failures == ()
+        # Six videos of four views, a video in each batch.
+        assert stop.calls == 6 - kept
+        assert [row["error"] for row in read_labels(folder)] == [None] * 6
+        moved.unlink()
+
+
 @contextlib.contextmanager
 def disk_of(num_bytes):
     """No file may become larger: the system cuts the write short and refuses the rest."""

@@ -3,7 +3,9 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -255,6 +257,72 @@ def test_one_process_at_a_time(tmp_path):
         TimelineLog(tmp_path / "timeline.jsonl", {}, 3, resume=True),
     ):
         pass
+
+
+def test_results_are_overwritten_by_what_can_be_watched(model, video, expected, tmp_path):
+    """Whatever is wrong with the new run, the old results stay until it has a window."""
+    folder = tmp_path / "out"
+    shutil.copytree(expected, folder)
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(damage_packets(video.read_bytes(), range(100)))
+    (tmp_path / "bad.mp4").write_bytes(b"no video" * 50)
+    how = StreamOptions(format="lavfi")
+    for source, options, told in (
+        (tmp_path / "bad.mp4", {}, "does not open as a video"),
+        (damaged, {}, "not one of its frames decodes"),
+        (tmp_path / "none.mp4", {}, "no such|There is no"),
+        ("nonsense=1", {"how": how}, "Cannot watch"),
+        (video, {"labels": ["a"]}, "has 1 names"),
+        (video, {"window_seconds": 0.0}, "`window_seconds` is a number"),
+        (video, {"outputs": ("pdf",)}, "`outputs` are some of"),
+        (video, {"resume": True}, "one of `resume` and `overwrite`"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            record(model, source, folder, **{"overwrite": True, **options})
+        assert files(folder) == files(expected)
+    record(model, video, folder, overwrite=True)
+    record(model, video, tmp_path / "fresh")
+    assert files(folder) == files(tmp_path / "fresh")
+    assert files(folder) != files(expected)
+
+
+def test_a_folder_in_use_is_not_overwritten(model, video, expected, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(expected, folder)
+    held = "import sys; from keras_tdn.files.locks import locked\n"
+    held += "with locked(sys.argv[1], 'watching'): print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", held, str(folder)]
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
+    with subprocess.Popen(
+        command,
+        env=os.environ | {"PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        other.stdout.readline()
+        for options in ({"overwrite": True}, {"resume": True}):
+            with pytest.raises(ValueError, match="Another process is watching into"):
+                record(model, video, folder, **options)
+        other.stdin.close()
+    assert files(folder) == files(expected)
+    record(model, video, folder, overwrite=True)
+    assert load_timeline(folder).report.num_lost_windows == 0
+
+
+def test_a_run_holds_its_folder(model, video, tmp_path, monkeypatch):
+    score = WindowScorer.score
+    refused = []
+
+    def second_run(self, maps):
+        monkeypatch.setattr(WindowScorer, "score", score)
+        with pytest.raises(ValueError, match="Another process is watching into") as error:
+            record(model, video, tmp_path, overwrite=True)
+        refused.append(error)
+        return score(self, maps)
+
+    monkeypatch.setattr(WindowScorer, "score", second_run)
+    assert record(model, video, tmp_path).num_windows == NUM_WINDOWS
+    assert len(refused) == 1
 
 
 def test_wrong_arguments(model, damaged, tmp_path):

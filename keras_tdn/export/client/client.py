@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import re
 import urllib.parse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_tdn.export.client.answers import read_features, read_predictions
-from keras_tdn.export.client.encoding import QUALITY, encode_clip
+from keras_tdn.export.client.encoding import encode_clip
 from keras_tdn.export.client.errors import MalformedAnswerError
 from keras_tdn.export.client.grpc_transport import GrpcTransport
 from keras_tdn.export.client.rest_transport import RestTransport
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
     from keras_tdn.data.decoding import VideoSource
 
 DEADLINE = 30.0
-GRPC = "grpc"
+# By scheme, whether over TLS.
+GRPC = {"grpc": False, "grpcs": True}
 REST = ("http", "https")
+UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
 
 class ServingClient:
@@ -95,13 +99,13 @@ class ServingClient:
         return sorted(self._transport.signatures(self._deadline))
 
     def label_video(
-        self, source: VideoSource | np.ndarray, quality: int = QUALITY
+        self, source: VideoSource | np.ndarray, quality: int | None = None
     ) -> list[Prediction]:
         """Names what happens in one video, as `keras_tdn.predict_video` does here.
 
         Args:
             source: As in `encode_clip`.
-            quality: Of the JPEG files that are sent.
+            quality: `None` sends what `predict_video` sees, 1 to 100 JPEG files: see `encode_clip`.
 
         Returns:
             `Prediction(index, label, score)`, highest score first; as many as the export names.
@@ -113,7 +117,8 @@ class ServingClient:
         return self.label_frames([encode_clip(source, self.clip_spec, quality)])[0]
 
     def label_frames(self, clips: Sequence[Sequence[bytes]]) -> list[list[Prediction]]:
-        """Names what happens in clips of JPEG frames, such as `encode_clip` makes."""
+        """Names what happens in clips of PNG or JPEG frames, such as `encode_clip` makes."""
+        _check_batch(clips)
         files = np.empty((len(clips), max(map(len, clips), default=0)), object)
         for row, clip in zip(files, clips, strict=True):
             if len(clip) != len(row):
@@ -127,11 +132,13 @@ class ServingClient:
 
     def label_clips(self, clips: np.ndarray) -> list[list[Prediction]]:
         """Names what happens in uint8 clips that are cut as `clip_spec` says."""
+        _check_batch(clips)
         outputs = self._transport.predict(SERVING_DEFAULT, {"clips": clips}, self._deadline)
         return read_predictions(outputs, len(clips))
 
     def features(self, clips: np.ndarray) -> np.ndarray:
         """One vector for each of such clips."""
+        _check_batch(clips)
         outputs = self._transport.predict(FEATURES, {"clips": clips}, self._deadline)
         return read_features(outputs, len(clips))
 
@@ -149,11 +156,12 @@ def connect(
     Nothing is sent before something is asked.
 
     Args:
-        url: `grpc://host:8500`, or `http://host:8501` for REST. gRPC needs `keras-tdn[serving]` and
-            is the one for raw clips, which are ten times larger as JSON.
+        url: `grpc://host:8500`, or `http://host:8501` for REST; `grpcs://` and `https://` over TLS.
+            gRPC needs `keras-tdn[serving]` and is the one for raw clips, which are ten times larger
+            as JSON.
         model: Name that the server has the model under.
         version: Of the model; `None` takes the newest.
-        deadline: Seconds that an answer may take.
+        deadline: Seconds that an answer may take, from the first byte sent to the last received.
         clip_spec: How clips are cut. `None` asks the server.
 
     Returns:
@@ -169,14 +177,31 @@ def connect(
     ...     for prediction in client.label_video("video.mp4"):
     ...         print(prediction.label, prediction.score)
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme == GRPC and parts.netloc:
-        transport: Transport = GrpcTransport(parts.netloc, model, version)
-    elif parts.scheme in REST and parts.netloc:
-        transport = RestTransport(url, model, version)
+    parts = _split(url)
+    if parts.scheme in GRPC:
+        secure = GRPC[parts.scheme]
+        transport: Transport = GrpcTransport(parts.netloc, model, version, secure)
     else:
-        raise ValueError(
-            "A server's address is grpc://host:8500, or http://host:8501 for REST. "
-            f"Received: url={url!r}"
-        )
+        transport = RestTransport(url, model, version)
     return ServingClient(transport, deadline, clip_spec)
+
+
+def _split(url: Any) -> urllib.parse.SplitResult:
+    """The parts of an address that a client can be made for."""
+    if isinstance(url, str) and not UNPRINTABLE.search(url):
+        # Of brackets and ports that are none.
+        with contextlib.suppress(ValueError):
+            parts = urllib.parse.urlsplit(url)
+            known = parts.scheme in GRPC or parts.scheme in REST
+            if known and parts.hostname and parts.port != 0 and "@" not in parts.netloc:
+                return parts
+    raise ValueError(
+        "A server's address is grpc://host:8500, or http://host:8501 for REST; grpcs and https are "
+        f"the same over TLS. Received: url={url!r}"
+    )
+
+
+def _check_batch(clips: Sequence[Any] | np.ndarray) -> None:
+    # JSON loses the other sizes of an empty array, so that REST and gRPC would differ.
+    if len(clips) == 0:
+        raise ValueError("A request asks about at least one clip. Received: none")

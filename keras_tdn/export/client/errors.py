@@ -20,7 +20,11 @@ class ModelNotFoundError(ServingError):
 
 
 class RequestRefusedError(ServingError):
-    """The server cannot take such a request: asking again does not help."""
+    """The server cannot take such a request.
+
+    Asking again does not help, but for one case: a server that puts requests of several callers
+    into one batch gives all of them the error that one has made. With batching on, ask once more.
+    """
 
 
 class MalformedAnswerError(ServingError):

@@ -32,17 +32,22 @@ class GrpcTransport:
         address: `host:port`.
         model: Name of the model on the server.
         version: Of the model; `None` takes the newest.
+        secure: Whether over TLS.
 
     Raises:
         ImportError: without the packages of `keras-tdn[serving]`.
     """
 
-    def __init__(self, address: str, model: str, version: int | None) -> None:
+    def __init__(self, address: str, model: str, version: int | None, secure: bool = False) -> None:
         self._apis = import_serving_api("Asking over gRPC")
         import grpc
 
         self._address, self._model, self._version = address, model, version
-        self._channel = grpc.insecure_channel(address, options=OPTIONS)
+        if secure:
+            credentials = grpc.ssl_channel_credentials()
+            self._channel = grpc.secure_channel(address, credentials, options=OPTIONS)
+        else:
+            self._channel = grpc.insecure_channel(address, options=OPTIONS)
         self._stub = self._apis.prediction_service.PredictionServiceStub(self._channel)
 
     def predict(
@@ -91,7 +96,13 @@ class GrpcTransport:
         except grpc.RpcError as error:
             code = error.code().name
             kind = _KINDS.get(code, errors.ServingError)
+            if kind is errors.DeadlineExceededError:
+                happened = f"did not answer within {deadline:g} s"
+            elif kind is errors.ServerUnavailableError:
+                happened = "takes no requests"
+            else:
+                happened = "refused to answer"
             raise kind(
-                f"The server at {self._address} gave no answer for model {self._model!r} within "
-                f"{deadline:g} s: {code}: {error.details()}"
+                f"The server at {self._address} {happened} for model {self._model!r}: {code}: "
+                f"{error.details()}"
             ) from error

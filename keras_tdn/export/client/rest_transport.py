@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import time
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_tdn.export.client import errors
-
-CHUNK = 1 << 16
+from keras_tdn.export.client.deadline_http import CHUNK, Deadline, open_http
 
 _KINDS = {
     400: errors.RequestRefusedError,
@@ -40,10 +38,11 @@ class RestTransport:
     def __init__(self, url: str, model: str, version: int | None) -> None:
         parts = urllib.parse.urlsplit(url)
         self._url, self._model = url, model
-        self._secure, self._host = parts.scheme == "https", parts.netloc
+        self._server = parts.hostname or "", parts.port, parts.scheme == "https"
         version_path = "" if version is None else f"/versions/{version}"
         name = urllib.parse.quote(model, safe="")
-        self._path = f"{parts.path.rstrip('/')}/v1/models/{name}{version_path}"
+        base = urllib.parse.quote(parts.path.rstrip("/"), safe="/%")
+        self._path = f"{base}/v1/models/{name}{version_path}"
 
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
@@ -72,18 +71,13 @@ class RestTransport:
         """See `Transport`."""
 
     def _ask(self, method: str, path: str, body: bytes | None, deadline: float) -> dict[str, Any]:
-        end = time.monotonic() + deadline
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, timeout=deadline)
+        connection = open_http(*self._server, Deadline(deadline))
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"})
             response = connection.getresponse()
             content = b""
-            # The connection's own limit is for each read, and a slow server may send bit by bit.
             while chunk := response.read1(CHUNK):
                 content += chunk
-                if time.monotonic() > end:
-                    raise TimeoutError
         except TimeoutError as error:
             raise errors.DeadlineExceededError(
                 f"The server at {self._url} did not answer within {deadline:g} s."
