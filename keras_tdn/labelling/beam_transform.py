@@ -5,7 +5,7 @@ This module needs the extra `keras-tdn[beam]`; nothing else in the package impor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
