@@ -1,4 +1,7 @@
-"""A demo of two batches from end to end; `KERAS_TDN_DEMO=1` runs the real one."""
+"""A demo of two batches from end to end; `KERAS_TDN_DEMO=1` runs the real one.
+
+`KERAS_TDN_DEMO=timed` also holds it to its three minutes, on a machine that does nothing else.
+"""
 
 import html.parser
 import json
@@ -26,6 +29,7 @@ pytest.importorskip("tensorflow")
 
 ROOT = pathlib.Path(__file__).parents[2]
 REAL = "KERAS_TDN_DEMO"
+TIMED = "timed"
 CLASSES = len(MOTION_LABELS)
 SETTINGS = DemoSettings(epochs=1, seed=3, num_train=2 * CLASSES, num_validation=CLASSES)
 
@@ -197,7 +201,7 @@ def test_the_fresh_video_is_in_no_list(result):
 @pytest.mark.skipif(not os.environ.get(REAL), reason=f"takes minutes: set {REAL}=1")
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its budget is TensorFlow's")
 def test_the_real_demo(tmp_path):
-    """From the start of the command, on two cores, without a terminal."""
+    """From the start of the command, without a terminal, in three minutes of two idle cores."""
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [sys.executable, "-m", "keras_tdn", "demo", "--output", str(tmp_path / "demo")]
     finished = subprocess.run(
@@ -211,9 +215,9 @@ def test_the_real_demo(tmp_path):
     # Of some 200 videos, a network that guesses labels 9 % right, and hardly ever more than 15 %.
     assert content["top1"] > 0.95
     assert content["baseline_top1"] < 0.16
-    # Three minutes on two cores, with room for steps that use one alone.
-    assert used < 220, f"{used:.0f} s of processor time, {seconds:.0f} s in all"
+    if os.environ[REAL] == TIMED:
+        assert seconds < 180, f"{used:.0f} s of CPU time, {seconds:.0f} s in all"
     sys.stderr.write(
-        f"\n{used:.0f} s of processor time, {seconds:.0f} s in all; "
+        f"\n{used:.0f} s of CPU time, {seconds:.0f} s in all; "
         f"TDN {content['top1']:.3f}, TSN {content['baseline_top1']:.3f}\n"
     )
