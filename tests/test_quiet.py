@@ -44,6 +44,26 @@ def test_library_silences_nothing(argv):
     assert standard_error(argv) == "noise said"
 
 
+@pytest.mark.parametrize(
+    ("argv", "given", "expected"),
+    [
+        (["keras-tdn", "predict"], None, "1"),
+        (["keras-tdn", "predict"], "0", "0"),
+        (["train.py"], None, None),
+    ],
+)
+def test_the_command_turns_onednn_on(monkeypatch, argv, given, expected):
+    monkeypatch.setattr(sys, "argv", argv)
+    monkeypatch.setattr(sys, "orig_argv", ["python", *argv])
+    monkeypatch.setenv(quiet.LOG_LEVEL, "3")
+    monkeypatch.delenv(quiet.ONEDNN, raising=False)
+    if given is not None:
+        monkeypatch.setenv(quiet.ONEDNN, given)
+    with quiet.quiet_start():
+        assert os.environ.get(quiet.ONEDNN) == expected
+    monkeypatch.delenv(quiet.ONEDNN, raising=False)
+
+
 def test_errors_while_starting_are_raised():
     with pytest.raises(ZeroDivisionError), quiet.quiet_start():
         _ = 1 / 0
