@@ -104,8 +104,8 @@ def export_portable(
             f"export_saved_model. Received: format={format!r}"
         )
     kind = PORTABLE_FORMATS[format]
-    kind.check(dtype)
     served = ServedModel.of(model, labels, top=1)
+    kind.check(dtype)
     path = Path(path)
     check_free(path, overwrite=False)
     if keras.backend.backend() != "tensorflow":
