@@ -10,8 +10,7 @@ from keras_tdn.training import Recipe
 from keras_tdn.training.recipes import motion
 
 DEFAULT_OUTPUT = "keras_tdn_demo"
-# One less than the recipe's: enough for all but a few videos, within three minutes on slow cores.
-DEFAULT_EPOCHS = motion.epochs - 1
+DEFAULT_EPOCHS = motion.epochs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,12 +39,12 @@ finetune_small = Recipe(
     crop_size=112,
 )
 
-# The compact model of `keras_tdn.datasets.motion`, from scratch in about a minute on two cores.
+# The compact model of `keras_tdn.datasets.motion`, from scratch in one to two minutes on two cores.
 motion = Recipe(
     name="motion",
     learning_rate=0.05,
     batch_size=16,
-    epochs=8,
+    epochs=7,
     schedule=CosineDecay(),
     warmup_epochs=1,
     bias_multiplier=1.0,
