@@ -33,8 +33,8 @@ LOSS_TOLERANCE = 1e-6
 # The model computes in float64, so that only the loss's roundings remain, as they reach gradients.
 MIRRORED_TOLERANCE = 1e-7
 # All in float32: sums over a batch are added up in another order, and some averages of variances
-# are of order ten.
-JAX_TOLERANCE = 1e-5
+# are of order ten. Seen: 2e-5 on a CPU without AVX-512, less with it.
+JAX_TOLERANCE = 5e-5
 
 on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="MirroredStrategy is TensorFlow")
 with_jax = pytest.mark.skipif(
