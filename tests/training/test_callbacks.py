@@ -28,6 +28,7 @@ from keras_tdn.training.callbacks import (
     progress,
     training_callbacks,
 )
+from keras_tdn.training.variables import sync
 
 CLIPS = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
 LABELS = np.arange(8) % 2
@@ -195,6 +196,7 @@ def test_evaluates_averages_and_gives_the_weights_back(tmp_path):
         """The average by its definition."""
 
         def on_train_batch_end(self, batch, logs=None):
+            sync(model)
             weights = [keras.ops.convert_to_numpy(w).copy() for w in model.trainable_weights]
             old = kept or weights
             kept[:] = [0.75 * a + 0.25 * w for a, w in zip(old, weights, strict=True)]
