@@ -29,6 +29,7 @@ from keras_tdn.evaluation.scores import Scores
 from keras_tdn.evaluation.scoring import Scorer
 from keras_tdn.evaluation.versions import versions
 from keras_tdn.evaluation.view_reading import ViewReader
+from keras_tdn.models.clips import clip_spec_of
 from keras_tdn.specs import ClipSpec, ViewSpec
 
 DEFAULT_BATCH_SIZE = 8
@@ -182,13 +183,7 @@ class Evaluation:
                 )
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise ValueError(f"Evaluation's `seed` is an integer. Received: seed={seed!r}")
-        spec = clip_spec or getattr(model, "clip_spec", None)
-        if not isinstance(spec, ClipSpec):
-            raise ValueError(
-                f"The model {getattr(model, 'name', model)!r} does not say how its clips are cut: "
-                "it has no `clip_spec`. Pass `clip_spec=keras_tdn.ClipSpec(...)`, or use a TDN "
-                "model."
-            )
+        spec = clip_spec_of(model, clip_spec)
         self.records = records
         self.views = views
         self.spec = spec

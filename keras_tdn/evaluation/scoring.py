@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 import numpy as np
 
+from keras_tdn.models.clips import check_gives_scores, check_takes_clips, model_inputs
 from keras_tdn.specs import ClipSpec
 
 ScoreKind = Literal["logits", "probabilities"]
 
 # Sums of probabilities in half precision differ from 1 by less.
 SUM_TOLERANCE = 0.02
+OTHER_SIZES = (
+    "Pass a `clip_spec` that fits the model or, of a model for one size only, "
+    "`ViewSpec(crop_size=(height, width))` (on the command line --crop-size HxW)."
+)
 # Kept as long as the models themselves, because each is compiled when it is first used.
 _LOGIT_MODELS: weakref.WeakKeyDictionary[keras.Model, keras.Model] = weakref.WeakKeyDictionary()
 
@@ -49,7 +54,8 @@ class Scorer:
     ) -> None:
         self.model = model
         self.clip_spec = clip_spec
-        _check_input(model, clip_spec, crop_size)
+        check_gives_scores(model)
+        check_takes_clips(model, clip_spec, OTHER_SIZES, crop_size)
         self.classes = _num_classes(model)
         self.kind, self._scoring_model = with_logits(model, from_logits)
 
@@ -84,37 +90,6 @@ class Scorer:
                 "are logits; evaluation knows no others."
             )
         return scores
-
-
-def model_inputs(model: keras.Model, clips: np.ndarray, spec: ClipSpec) -> Any:
-    """Pixels as the model takes them: normalised, if it does not do that itself."""
-    if getattr(model, "include_preprocessing", True):
-        return clips
-    mean = np.asarray(spec.normalization.mean, np.float32)
-    std = np.asarray(spec.normalization.std, np.float32)
-    return (clips.astype(np.float32) / np.float32(255) - mean) / std
-
-
-def _check_input(model: keras.Model, spec: ClipSpec, crop_size: tuple[int, int]) -> None:
-    if getattr(model, "include_top", True) is False:
-        raise ValueError(
-            "A model without its classifier gives features, not scores. Build it with "
-            "`include_top=True`."
-        )
-    expected = getattr(model, "input_shape", None)
-    shape = (spec.num_frames, *crop_size, 3)
-    if isinstance(expected, tuple) and (
-        len(expected) != 5
-        or any(
-            size is not None and size != given
-            for size, given in zip(expected[1:], shape, strict=True)
-        )
-    ):
-        raise ValueError(
-            f"The model takes clips of shape {expected[1:]}, and the views have the shape {shape}. "
-            "Pass a `clip_spec` that fits the model or, of a model for one size only, "
-            "`ViewSpec(crop_size=(height, width))` (on the command line --crop-size HxW)."
-        )
 
 
 def _num_classes(model: keras.Model) -> int:

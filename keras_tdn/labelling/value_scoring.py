@@ -7,9 +7,10 @@ import weakref
 import keras
 import numpy as np
 
-from keras_tdn.evaluation.scoring import Scorer, model_inputs
+from keras_tdn.evaluation.scoring import Scorer
 from keras_tdn.labelling.options import LabelOptions
 from keras_tdn.layers import SegmentConsensus
+from keras_tdn.models.clips import model_inputs
 from keras_tdn.specs import ClipSpec
 
 # Kept as long as the models themselves, because each is compiled when it is first used.

@@ -38,23 +38,27 @@ def check_gives_scores(model: keras.Model) -> None:
         )
 
 
-def check_takes_clips(model: keras.Model, spec: ClipSpec, mend: str) -> None:
+def check_takes_clips(
+    model: keras.Model, spec: ClipSpec, mend: str, crop_size: tuple[int, int] | None = None
+) -> None:
     """Raises a `ValueError` if the model takes clips of another shape.
 
     Args:
         model: The model. One that does not tell its input shape passes.
         spec: How clips are cut.
         mend: The end of the message: what to do about it.
+        crop_size: Height and width of views whose crops are of another size than the clip's.
     """
     expected = getattr(model, "input_shape", None)
-    shape = (spec.num_frames, spec.height, spec.width, 3)
+    shape = (spec.num_frames, *(crop_size or (spec.height, spec.width)), 3)
     if not isinstance(expected, tuple):
         return
     if len(expected) != 5 or any(
         size not in (None, given) for size, given in zip(expected[1:], shape, strict=True)
     ):
         raise ValueError(
-            f"The model takes clips of shape {expected[1:]}, but the clip_spec makes clips of "
+            f"The model takes clips of shape {expected[1:]}, and "
+            f"{'the clip_spec makes clips of' if crop_size is None else 'the views have the'} "
             f"shape {shape}. {mend}"
         )
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from keras_tdn.files.beside import remove_leftovers
 from keras_tdn.files.storage import put_in_place
 
 # Beside what is finished, on the same disk.
@@ -72,8 +73,7 @@ def remove_unfinished(folder: Path, folders: Iterable[str] = ()) -> None:
     """
     shutil.rmtree(folder / WORKPLACE, ignore_errors=True)
     for name in folders:
-        for path in folder.glob(f".{name}.*.tmp"):
-            shutil.rmtree(path, ignore_errors=True)
+        remove_leftovers(folder / name)
 
 
 def _reason(error: Exception) -> str:

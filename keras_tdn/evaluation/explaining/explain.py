@@ -15,6 +15,7 @@ from keras_tdn.evaluation.explaining.clip import read_center_clip
 from keras_tdn.evaluation.explaining.taps import GateMaps, tap
 from keras_tdn.evaluation.scoring import ScoreKind, Scorer
 from keras_tdn.labels import load_labels
+from keras_tdn.models.clips import clip_spec_of
 from keras_tdn.prediction import Labels, Prediction, decode_predictions
 from keras_tdn.specs import ClipSpec
 
@@ -150,12 +151,7 @@ def explain(
     >>> explanation.target.label, explanation.contributions.round(1)
     ('Jump', array([0.2, 1.1, 1.9, 0.4], dtype=float32))
     """
-    spec = getattr(model, "clip_spec", None) if clip_spec is None else clip_spec
-    if not isinstance(spec, ClipSpec):
-        raise ValueError(
-            f"The model {getattr(model, 'name', model)!r} does not say how its clips are cut: it "
-            "has no `clip_spec`. Pass `clip_spec=keras_tdn.ClipSpec(...)`, or use a TDN model."
-        )
+    spec = clip_spec_of(model, clip_spec)
     # Wrong arguments are reported before the time that decoding and the model take is spent.
     classes = Scorer(model, spec, (spec.height, spec.width)).classes
     own = getattr(model, "labels", None) if labels is None else labels
