@@ -56,12 +56,13 @@ def test_the_command_turns_onednn_on(monkeypatch, argv, given, expected):
     monkeypatch.setattr(sys, "argv", argv)
     monkeypatch.setattr(sys, "orig_argv", ["python", *argv])
     monkeypatch.setenv(quiet.LOG_LEVEL, "3")
-    monkeypatch.delenv(quiet.ONEDNN, raising=False)
-    if given is not None:
-        monkeypatch.setenv(quiet.ONEDNN, given)
+    # Set first, so that monkeypatch knows to remove what the start sets: other tests' processes
+    # would inherit it, and round otherwise than their parent.
+    monkeypatch.setenv(quiet.ONEDNN, given or "")
+    if given is None:
+        monkeypatch.delenv(quiet.ONEDNN)
     with quiet.quiet_start():
         assert os.environ.get(quiet.ONEDNN) == expected
-    monkeypatch.delenv(quiet.ONEDNN, raising=False)
 
 
 def test_errors_while_starting_are_raised():
