@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from keras_tdn.data.dataset.order import record_seed
 from keras_tdn.data.decoding import VideoDecodeError
 from keras_tdn.data.records import Record
 from keras_tdn.data.segment_sampling import SamplingMode, SegmentSampler
+from keras_tdn.data.transforms.array_crops import crops_of_array
 from keras_tdn.data.transforms.crop_sets import CropSet, OneCrop, TenCrops, ThreeCrops
 from keras_tdn.evaluation.frame_reading import FrameReader
 from keras_tdn.specs import ClipSpec, ViewSpec
@@ -30,13 +30,13 @@ class VideoViews:
     asked for: thirty views of 40 frames of 256 x 256 pixels would take 236 MB.
 
     Args:
-        crops: Crops of every frame that a clip needs, uint8 of shape
-            `(num_crops, distinct frames, height, width, 3)`.
+        crops: For each crop the frames that the clips need, uint8 of shape
+            `(distinct frames, height, width, 3)`. They may share memory.
         positions: Where each clip's frames lie among them, of shape `(num_clips, frames of a
             clip)`.
     """
 
-    crops: np.ndarray
+    crops: Sequence[np.ndarray]
     positions: np.ndarray
 
     def __len__(self) -> int:
@@ -45,7 +45,7 @@ class VideoViews:
     def view(self, number: int) -> np.ndarray:
         """One view, uint8 of shape `(frames, height, width, 3)`."""
         clip, crop = divmod(number, len(self.crops))
-        return self.crops[crop, self.positions[clip]]
+        return self.crops[crop][self.positions[clip]]
 
 
 class ViewReader:
@@ -82,7 +82,7 @@ class ViewReader:
         self._seed = seed
         mode: SamplingMode = "dense" if views.clip_mode == "dense" else "center"
         self._sampler = SegmentSampler(clip_spec.num_segments, clip_spec.frames_per_segment, mode)
-        self._crop = _compiled(crop_set_of(views, clip_spec))
+        self._crop_set = crop_set_of(views, clip_spec)
 
     def read(self, row: int) -> VideoViews:
         """The views of the record in that row of the list.
@@ -97,9 +97,9 @@ class ViewReader:
             if len(clips) == 1:
                 raise
         parts = [self._read_clips(row, part) for part in clips]
-        starts = np.cumsum([0, *(part.crops.shape[1] for part in parts[:-1])])
+        starts = np.cumsum([0, *(len(part.crops[0]) for part in parts[:-1])])
         return VideoViews(
-            np.concatenate([part.crops for part in parts], axis=1),
+            [np.concatenate(crops) for crops in zip(*(part.crops for part in parts), strict=True)],
             np.concatenate(
                 [part.positions + start for part, start in zip(parts, starts, strict=True)]
             ),
@@ -128,7 +128,7 @@ class ViewReader:
         frames = self._frames.read(row, choose)
         # Elsewhere the accelerator would be given work, and memory, that the model needs.
         with tf.device("CPU:0"):
-            crops = self._crop(frames).numpy()
+            crops = crops_of_array(self._crop_set, frames)
         return VideoViews(crops, positions)
 
     def _clips_by_part(self, row: int) -> list[list[int]]:
@@ -158,12 +158,3 @@ def crop_set_of(views: ViewSpec, clip_spec: ClipSpec) -> CropSet:
         return ThreeCrops(height, width, short_side, views.always_across)
     kind: Callable[..., CropSet] = OneCrop if views.num_crops == 1 else TenCrops
     return kind(height, width, short_side)
-
-
-@functools.lru_cache(maxsize=8)
-def _compiled(crop_set: CropSet) -> Callable[[np.ndarray], Any]:
-    """The crops as a graph for frames of any size; kept, because making one takes a while."""
-    return tf.function(
-        lambda frames: crop_set.transform_clip(frames, None),
-        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
-    )

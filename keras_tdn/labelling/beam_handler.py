@@ -92,7 +92,7 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
 
     def get_num_bytes(self, batch: Sequence[VideoViews]) -> int:
         """Bytes of pixels."""
-        return sum(video.crops.nbytes for video in batch)
+        return sum(crop.nbytes for video in batch for crop in video.crops)
 
     def get_metrics_namespace(self) -> str:
         """Where Beam's metrics of inference are found."""

@@ -137,7 +137,7 @@ class _Process:
         shape, positions = answer
         # As raw bytes: pickling would copy them once more.
         crops = np.frombuffer(self._connection.recv_bytes(), np.uint8).reshape(shape)
-        return VideoViews(crops, positions)
+        return VideoViews(list(crops), positions)
 
     def wait_until_ready(self) -> None:
         with contextlib.suppress(EOFError, ConnectionError):
@@ -197,5 +197,7 @@ def _serve(options: ReadingOptions, connection: Connection) -> None:
             except Exception as error:
                 connection.send(reason_of(error))
                 continue
-            connection.send((video.crops.shape, video.positions))
-            connection.send_bytes(np.ascontiguousarray(video.crops).data.cast("B"))
+            # A single crop, the usual case, is not copied.
+            crops = np.stack(video.crops) if len(video.crops) > 1 else video.crops[0][np.newaxis]
+            connection.send((crops.shape, video.positions))
+            connection.send_bytes(np.ascontiguousarray(crops).data.cast("B"))

@@ -41,7 +41,7 @@ def test_views_of_several_videos_share_batches(model):
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (2, 6, 24, 32, 3), np.uint8)
     videos = [
-        VideoViews(crops[:count], np.tile(np.arange(6), (clips, 1)))
+        VideoViews(list(crops[:count]), np.tile(np.arange(6), (clips, 1)))
         for count, clips in ((1, 1), (2, 2), (1, 1))
     ]
     values = labeller.values_of_videos(videos, 4)

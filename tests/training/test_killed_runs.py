@@ -1,7 +1,7 @@
 """Trainings that are killed at seeded moments and end as if they had not been.
 
-By default one training is killed twice. `KERAS_TDN_KILLS=10` takes ten trainings of the full
-network, each killed once or twice, by itself or from outside.
+One training is killed twice. With `KERAS_TDN_KILLS=10`, beside `KERAS_TDN_SLOW=1`, ten trainings of
+the full network are killed once or twice each, by themselves or from outside.
 """
 
 import json

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -37,6 +38,8 @@ class CropSet(ClipTransform):
     height: int = DEFAULT_CROP_SIZE
     width: int = DEFAULT_CROP_SIZE
     short_side: int = 256
+    # Whether each crop is followed by its mirror image.
+    mirrored: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_positive_integers(self, "height", "width", "short_side")
@@ -69,6 +72,14 @@ class CropSet(ClipTransform):
         same = tf.ones_like(tops)
         return tf.stack([tops, lefts, self.height * same, self.width * same], axis=1)
 
+    def resizes_first(self, resized: tuple, count: int) -> Any:
+        """Whether frames are resized whole and then cut, rather than resized for each window.
+
+        Of very long frames most pixels are in no crop; they must not cost time and memory.
+        """
+        pixels = tf.cast(resized[0], tf.int64) * tf.cast(resized[1], tf.int64)
+        return pixels <= count * self.height * self.width
+
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         resized = resized_size(*frame_size(clip), self.short_side, self.height, self.width)
         tops, lefts = self.offsets(*resized)
@@ -89,10 +100,11 @@ class CropSet(ClipTransform):
             ]
             return tf.stack(windows)
 
-        # Of very long frames most pixels are in no crop; they must not cost time and memory.
-        pixels = tf.cast(resized[0], tf.int64) * tf.cast(resized[1], tf.int64)
-        crops = tf.cond(pixels <= count * size[0] * size[1], resize_first, resize_each)
-        return tf.ensure_shape(crops, (count, clip.shape[0], *size, 3))
+        crops = tf.cond(self.resizes_first(resized, count), resize_first, resize_each)
+        if self.mirrored:
+            pairs = tf.stack([crops, tf.reverse(crops, [3])], axis=1)
+            crops = tf.reshape(pairs, tf.concat([[2 * count], tf.shape(crops)[1:]], axis=0))
+        return tf.ensure_shape(crops, (self.num_crops, clip.shape[0], *size, 3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,6 +232,8 @@ class TenCrops(CropSet):
     TensorShape([10, 8, 224, 224, 3])
     """
 
+    mirrored: ClassVar[bool] = True
+
     @classmethod
     def from_spec(cls, clip_spec: ClipSpec) -> TenCrops:
         """Crops of the size that a model takes."""
@@ -231,8 +245,3 @@ class TenCrops(CropSet):
 
     def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return offsets_at(CORNERS_AND_CENTER, height, width, self.height, self.width)
-
-    def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        crops = super().transform_clip(clip, seed)
-        pairs = tf.stack([crops, tf.reverse(crops, [3])], axis=1)
-        return tf.reshape(pairs, tf.concat([[10], tf.shape(crops)[1:]], axis=0))
