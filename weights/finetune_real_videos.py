@@ -36,11 +36,11 @@ SETS = {
 # Segments and epochs. Four segments where there is no reference to reach: they halve the time.
 SETTINGS = {
     ("arid6_mixed", "resnet50"): (8, 10),
-    ("arid6_mixed", "compact"): (4, 10),
+    ("arid6_mixed", "compact"): (4, 6),
     ("bedfall", "resnet50"): (8, 6),
     ("bedfall", "compact"): (4, 6),
-    ("arid6", "resnet50"): (4, 8),
-    ("arid6", "compact"): (4, 10),
+    ("arid6", "resnet50"): (4, 4),
+    ("arid6", "compact"): (4, 8),
 }
 RECIPE = recipes.finetune_small
 RESULT = "result.json"
