@@ -26,6 +26,7 @@ from keras_tdn.cli import (
     watch,
     web,
 )
+from keras_tdn.cli.completion import add_completion_option
 from keras_tdn.quiet import start_backends_quietly
 from keras_tdn.version import __version__
 
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="keras-tdn", description="Temporal Difference Networks for video action recognition."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    add_completion_option(parser)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)
