@@ -5,6 +5,7 @@ import os
 import random
 import sys
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,32 @@ def pytest_configure(config):
         from cpu_times import CpuTimes
 
         config.pluginmanager.register(CpuTimes(path))
+    if path := os.environ.get("KERAS_TDN_PASSED"):
+        config.pluginmanager.register(PassedTests(Path(path), config))
+
+
+class PassedTests:
+    """Leaves out what has passed before, so that a further run adds what the first one skipped.
+
+    Tests are skipped that take long, and where something is not installed: .ci/run installs it,
+    sets what is needed, and runs the rest. The file has one test a line.
+    """
+
+    def __init__(self, path, config):
+        self._path = path
+        self._passed = set(path.read_text().splitlines()) if path.exists() else set()
+        self._is_worker = hasattr(config, "workerinput")
+
+    def pytest_collection_modifyitems(self, config, items):
+        passed = [item for item in items if item.nodeid in self._passed]
+        config.hook.pytest_deselected(items=passed)
+        items[:] = [item for item in items if item.nodeid not in self._passed]
+
+    def pytest_runtest_logreport(self, report):
+        # Those of the workers come to the process that started them, too.
+        if report.when == "call" and report.passed and not self._is_worker:
+            with self._path.open("a") as file:
+                file.write(f"{report.nodeid}\n")
 
 
 def pytest_collection_modifyitems(items):

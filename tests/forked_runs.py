@@ -22,6 +22,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 TESTS = Path(__file__).parent
 # Whatever takes time to import; keras_tdn itself may import its parts when they are used.
 IMPORTED = (
@@ -29,6 +31,11 @@ IMPORTED = (
     "keras",
     *(f"keras_tdn.{name}" for name in ("training", "evaluation", "labelling", "watching", "web")),
 )
+
+# How often a test kills its runs: once by default, and `KERAS_TDN_KILLS` times where tests may
+# take long.
+MANY_KILLS = pytest.param(int(os.environ.get("KERAS_TDN_KILLS", "10")), marks=pytest.mark.slow)
+once_and_often = pytest.mark.parametrize("num_kills", [1, MANY_KILLS])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,6 @@
 import contextlib
 import errno
 import json
-import os
 import resource
 import signal
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from evaluation_toys import NAMES, make_scores, toy
+from forked_runs import MANY_KILLS
 from stopped_runs import StoppedError, Stopping
 
 from keras_tdn.data.decoding import VideoDecodeError, get_decoder
@@ -27,7 +27,6 @@ KILLED_RUNS = Path(__file__).with_name("killed_runs.py")
 OUTPUTS = ("scores.npz", "report.json", "report.html")
 # 8 videos of 9 views in 18 batches of 4, three of which have views of bad videos alone.
 BATCHES = 15
-NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "10"))
 
 
 def run(model, records, folder, **options):
@@ -314,13 +313,13 @@ def killed_run(runs, records, folder, batch=None, delay=0.0):
     return runs.run(KILLED_RUNS, **run).status
 
 
-@pytest.mark.slow
-def test_killed_at_any_moment_it_ends_the_same(forked_runs, some_bad, tmp_path):
-    """`KERAS_TDN_KILLS=100` kills as many times: three of ten while results are written."""
+@pytest.mark.parametrize("num_kills", [MANY_KILLS])
+def test_killed_at_any_moment_it_ends_the_same(forked_runs, some_bad, tmp_path, num_kills):
+    """Three of ten times while results are written."""
     rng = np.random.default_rng(7)
     assert killed_run(forked_runs, some_bad, tmp_path / "whole") == 0
     expected = content(tmp_path / "whole")
-    for number in range(NUM_KILLS):
+    for number in range(num_kills):
         folder = tmp_path / str(number)
         if number % 10 < 7:
             # 30 batches, six of which have views of bad videos alone and are not scored.
