@@ -24,6 +24,8 @@ from keras_tdn.evaluation.explaining.gradients import score_gradient
 from keras_tdn.evaluation.explaining.strip import draw_strip
 from keras_tdn.layers import LongTermTDM, SegmentConsensus
 
+# The networks are cut in many ways, and each part would be compiled.
+pytestmark = pytest.mark.usefixtures("eager_models")
 NUM_FRAMES = 40
 
 
