@@ -14,6 +14,7 @@ from keras_tdn.cli import (
     compare,
     convert,
     demo,
+    doctor,
     ensemble,
     evaluate,
     explain,
@@ -48,6 +49,7 @@ COMMANDS = (
     check,
     browse,
     pack,
+    doctor,
 )
 
 EXIT_ERROR = 2
