@@ -13,6 +13,7 @@ from keras_tdn.cli import (
     compare,
     convert,
     demo,
+    doctor,
     ensemble,
     evaluate,
     explain,
@@ -50,6 +51,7 @@ COMMANDS = (
     check,
     browse,
     pack,
+    doctor,
 )
 
 EXIT_ERROR = 2
