@@ -150,12 +150,17 @@ def _load(args: argparse.Namespace, part: str, labels: tuple[str, ...] | None) -
                 f"{source!r} is a packed folder, which is one split. Leave --{part}-split out; "
                 "`keras-tdn pack --split` chooses what is packed."
             )
+        if args.classes is not None:
+            raise ValueError(
+                f"{source!r} is a packed folder, which knows its classes. Leave --classes out."
+            )
         return load_packed(source)
     return load_records(
         source,
         format=args.format,
         root=args.root,
         labels=labels,
+        num_classes=args.classes,
         split=split,
         fold=args.fold,
         skip_missing=args.skip_missing,
