@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_tdn.data.records import FORMATS, RecordList, load_records
+from keras_tdn.choices import RECORD_FORMATS
+
+if TYPE_CHECKING:
+    from keras_tdn.data.records import RecordList
 
 LIST_HELP = "list, annotation file or folder of videos"
 PACKED_HELP = f"{LIST_HELP}, or folder that `keras-tdn pack` wrote"
@@ -36,9 +39,9 @@ def add_reading_options(group: Any) -> None:
     """Adds what lists have in common that one command reads."""
     group.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=RECORD_FORMATS,
         metavar="FORMAT",
-        help=f"format of the list: {', '.join(FORMATS)} (default: detected)",
+        help=f"format of the list: {', '.join(RECORD_FORMATS)} (default: detected)",
     )
     group.add_argument(
         "--root",
@@ -57,6 +60,8 @@ def add_reading_options(group: Any) -> None:
 
 def load_list(args: argparse.Namespace, **options: Any) -> RecordList:
     """The records that the arguments name."""
+    from keras_tdn.data.records import load_records
+
     return load_records(
         args.list,
         format=args.format,

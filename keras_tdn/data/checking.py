@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from keras_tdn.choices import CHECK_TIME_LIMIT as TIME_LIMIT
 from keras_tdn.data.checking_worker import CheckingWorker
 from keras_tdn.data.records import RecordList
-
-TIME_LIMIT = 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

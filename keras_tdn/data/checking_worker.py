@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import select
+import queue
 import signal
 import subprocess
 import sys
-from typing import Any
+import threading
+from typing import IO, Any
 
 MODULE = "keras_tdn.data.checking_file"
 # Starting up takes a second or two; on a busy machine, or from a network disk, much longer.
@@ -29,6 +31,7 @@ class CheckingWorker:
         self._time_limit = time_limit
         self._full = full
         self._process: subprocess.Popen[bytes] | None = None
+        self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def ask(self, path: str) -> dict[str, Any]:
         """What `checking_file.look_at` answers, or the reason why it does not."""
@@ -38,10 +41,11 @@ class CheckingWorker:
         try:
             process.stdin.write(question + b"\n")  # type: ignore[union-attr]
             process.stdin.flush()  # type: ignore[union-attr]
-            answer = _read_line(process, self._time_limit)
-        except BrokenPipeError:
+            answer = self._answers.get(timeout=self._time_limit)
+        except OSError:
+            # It has ended; Windows does not call that a broken pipe.
             answer = b""
-        except TimeoutError:
+        except queue.Empty:
             self.stop()
             return {
                 "reason": f"Reading {path!r} takes longer than {self._time_limit:g} seconds, or "
@@ -56,7 +60,10 @@ class CheckingWorker:
         """Ends the process, wherever it is."""
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            # Closing flushes what an ended process has not read.
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()  # type: ignore[union-attr]
+            self._process.wait()
             self._process = None
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -72,10 +79,13 @@ class CheckingWorker:
             stderr=subprocess.DEVNULL,
             env=environment,
         )
+        self._answers = queue.SimpleQueue()
+        # Windows can wait for a pipe in no other way.
+        threading.Thread(target=_read, args=(process.stdout, self._answers), daemon=True).start()
         # What goes wrong before the first file is not the file's fault.
         try:
-            ready = _read_line(process, START_SECONDS)
-        except TimeoutError:
+            ready = self._answers.get(timeout=START_SECONDS)
+        except queue.Empty:
             ready = b""
         if not ready:
             self.stop()
@@ -86,12 +96,12 @@ class CheckingWorker:
         return process
 
 
-def _read_line(process: subprocess.Popen[bytes], limit: float) -> bytes:
-    output: Any = process.stdout
-    # An answer is written in one piece, so that its beginning announces all of it.
-    if not select.select([output], [], [], limit)[0]:
-        raise TimeoutError
-    return output.readline()
+def _read(output: IO[bytes], answers: queue.SimpleQueue[bytes]) -> None:
+    """Hands on each line, and an empty one at the end."""
+    with output:
+        for line in output:
+            answers.put(line)
+    answers.put(b"")
 
 
 def _ending(process: subprocess.Popen[bytes]) -> str:

@@ -7,7 +7,6 @@ from synthetic_videos import encode_audio, encode_video
 import keras_tdn
 import keras_tdn.models
 from keras_tdn.cli import loading, main
-from keras_tdn.cli import predict as predict_command
 
 LABELS = ("fall", "geton", "roll over")
 
@@ -156,7 +155,7 @@ def test_interrupt_is_quiet(folder, capsys, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predict_command, "predict_video", interrupt)
+    monkeypatch.setattr(keras_tdn.prediction, "predict_video", interrupt)
     assert main(paths(folder, "model.keras")) == 130
     assert capsys.readouterr() == ("", "")
 

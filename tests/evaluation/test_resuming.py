@@ -247,7 +247,7 @@ def test_a_running_evaluation_is_not_overwritten(model, some_bad, tmp_path):
         assert (tmp_path / "report.json").exists()
         # Nor are results written over its log by a run that ended meanwhile.
         folder = OutputFolder(tmp_path / "new")
-        folder.log = log
+        folder.path = tmp_path
         with pytest.raises(ValueError, match="Another process is evaluating into"):
             folder.write(None, report_on(make_scores(0)))
     run(model, some_bad, tmp_path, overwrite=True)

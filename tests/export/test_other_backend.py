@@ -1,7 +1,7 @@
 """Exports while Keras runs on JAX or PyTorch: one process asks another.
 
-With TensorFlow as Keras backend this process says that it runs on PyTorch, which the extra `test`
-brings; that only decides who writes. The real thing is
+With TensorFlow as Keras backend this process says that it runs on PyTorch; that only
+decides who writes. The real thing is
 
     KERAS_BACKEND=torch pytest tests/export/test_other_backend.py
 """

@@ -250,15 +250,6 @@ def test_another_run_is_not_gone_on_with(model, damaged, video, stop, tmp_path):
         load_timeline(tmp_path / "nowhere")
 
 
-def test_one_process_at_a_time(tmp_path):
-    with (
-        TimelineLog(tmp_path / "timeline.jsonl", {}, 3),
-        pytest.raises(ValueError, match="Another process is watching into"),
-        TimelineLog(tmp_path / "timeline.jsonl", {}, 3, resume=True),
-    ):
-        pass
-
-
 def test_results_are_overwritten_by_what_can_be_watched(model, video, expected, tmp_path):
     """Whatever is wrong with the new run, the old results stay until it has a window."""
     folder = tmp_path / "out"
