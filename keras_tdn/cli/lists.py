@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_tdn.data.records import FORMATS, RecordList
-from keras_tdn.data.records.load import load_listed
+from keras_tdn.choices import RECORD_FORMATS
+
+if TYPE_CHECKING:
+    from keras_tdn.data.records import RecordList
 
 LIST_HELP = "list, annotation file or folder of videos"
 PACKED_HELP = f"{LIST_HELP}, or folder that `keras-tdn pack` wrote"
@@ -40,9 +42,9 @@ def add_reading_options(group: Any) -> None:
     """Adds what lists have in common that one command reads."""
     group.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=RECORD_FORMATS,
         metavar="FORMAT",
-        help=f"format of the list: {', '.join(FORMATS)} (default: detected)",
+        help=f"format of the list: {', '.join(RECORD_FORMATS)} (default: detected)",
     )
     group.add_argument(
         "--root",
@@ -72,6 +74,8 @@ def add_classes_option(group: Any) -> None:
 
 def load_list(args: argparse.Namespace, **options: Any) -> RecordList:
     """The records that the arguments name; `options` are those of `load_listed`."""
+    from keras_tdn.data.records.load import load_listed
+
     return load_listed(
         args.list,
         format=args.format,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from keras_tdn.choices import AUTO, PARTS, RECIPES
 from keras_tdn.cli.lists import (
     PACKED_HELP,
     SPLIT_HELP,
@@ -12,9 +13,6 @@ from keras_tdn.cli.lists import (
     add_reading_options,
 )
 from keras_tdn.cli.loading import MODELS
-from keras_tdn.training.distribution import AUTO
-from keras_tdn.training.freezing import PARTS
-from keras_tdn.training.recipes import RECIPES
 
 DEFAULT_RECIPE = "finetune_small"
 STAGES = 4

@@ -12,14 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from keras_tdn.choices import CHECK_TIME_LIMIT as TIME_LIMIT
 from keras_tdn.data.checking_worker import CheckingWorker
 from keras_tdn.data.failures import Failure, failure_line
 from keras_tdn.data.records import RecordList
 from keras_tdn.data.records.record import believable_classes
 from keras_tdn.data.records.tables import format_table
 from keras_tdn.files.beside import written_beside
-
-TIME_LIMIT = 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

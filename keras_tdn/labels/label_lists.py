@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -45,6 +44,8 @@ def load_labels(source: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ..
     'bee keeping'
     """
     if isinstance(source, str) and source in DATASETS:
+        import importlib.resources
+
         resource = importlib.resources.files("keras_tdn.labels").joinpath(f"{source}.txt")
         return _parse(resource.read_text("utf-8"), f"the labels of {source}")
     if isinstance(source, (str, os.PathLike)):

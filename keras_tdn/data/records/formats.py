@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from keras_tdn.choices import RECORD_FORMATS as FORMATS
 from keras_tdn.data.records.class_folders import read_class_folders
 from keras_tdn.data.records.rows import Listing, Problems
 from keras_tdn.data.records.something_json import read_something_v2
@@ -27,7 +28,6 @@ TEXT_FORMATS = {
     "ucf101": read_ucf101,
 }
 TABLE_FORMATS = {"csv": read_csv, "kinetics": read_kinetics}
-FORMATS = (*TEXT_FORMATS, *TABLE_FORMATS, "hmdb51", "folders")
 
 
 def read_source(
