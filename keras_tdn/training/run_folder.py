@@ -140,7 +140,7 @@ def _begin(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
         return
     try:
         begun = json.loads((folder / RUN_FILE).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{str(folder / RUN_FILE)!r} cannot be read ({error}), so that it is not known what "
             "the training was begun with. Start anew in another folder."
