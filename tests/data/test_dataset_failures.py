@@ -4,6 +4,7 @@ import tensorflow as tf
 from synthetic_videos import encode_video
 
 import keras_tdn
+from keras_tdn.data.browsing import browse_clips
 from keras_tdn.data.dataset import make_dataset
 from keras_tdn.data.decoding.pyav_decoder import PyAVDecoder
 from keras_tdn.data.failures import read_failures
@@ -94,6 +95,21 @@ def test_bad_folders_are_skipped_and_reported(folders, tmp_path, transforms):
     assert [failure.index for failure in failures] == list(BAD)
     assert "has no JPEG files" in failures[0].reason
     assert "not a JPEG picture" in failures[1].reason
+
+
+def test_frames_that_take_too_much_are_not_decoded(folders, tmp_path, monkeypatch):
+    """Of folders and packed records, whose frames have 36x64 pixels."""
+    pack(folders[3:4], tmp_path / "packed", num_shards=1, num_processes=1, progress=False)
+    # Room for the largest square of ten frames, which is all that training decodes.
+    monkeypatch.setenv("KERAS_TDN_MAX_CLIP_GIB", str(10 * 36 * 36 * 3 / 2**30))
+    for records in (folders[3:4], load_packed(tmp_path / "packed")):
+        (clip,) = browse_clips(records, SPEC)
+        assert clip.reason == (
+            "10 frames of 36x64 pixels would take more memory than one clip may. To allow it, "
+            "raise the environment variable KERAS_TDN_MAX_CLIP_GIB."
+        )
+        dataset = make_dataset(records, SPEC, training=True, batch_size=1, repeat=False)
+        assert [clips.shape for clips, _ in dataset] == [(1, 10, 32, 32, 3)]
 
 
 def test_nothing_is_counted_on_request(folders, capfd):
