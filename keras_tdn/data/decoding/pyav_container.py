@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
@@ -153,6 +154,10 @@ def prepare_codec(stream: av.VideoStream, num_threads: int | None, strict: bool 
     codec = stream.codec_context
     codec.options = {"max_pixels": str(MAX_PIXELS), **({"err_detect": "explode"} if strict else {})}
     codec.thread_type = "AUTO"
+    # Each thread holds a frame. Of huge ones, as many as there are processors would be gigabytes.
+    most = max(1, MAX_PIXELS // max(1, codec.width * codec.height))
+    if most < (num_threads or os.cpu_count() or 1):
+        num_threads = most
     # libav takes 0 for as many as there are processors.
     codec.thread_count = num_threads or 0
 
