@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import stat
 from typing import Any
 
 from keras_tdn.data.decoding.interface import VideoDecodeError
@@ -71,9 +72,12 @@ def check_upload(path: str, limits: UploadLimits, min_frames: int) -> None:
     )
 
     try:
-        size = os.path.getsize(path)
-    except OSError as error:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
         raise VideoDecodeError("The file is not here any more. Drop it again.") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise VideoDecodeError("This is no file, but a folder or a device. Drop a video.")
+    size = status.st_size
     if size == 0:
         raise VideoDecodeError("The file is empty. Drop a video.")
     if size > limits.megabytes * MEGABYTE:
