@@ -7,7 +7,6 @@ for threads at the end: a reader that is blocked would hold up both.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import socket
@@ -16,6 +15,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
+
+from keras_tdn.processes import kill_children
 
 # Within which files are closed and children ended, if nothing is blocked.
 PATIENCE_SECONDS = 1.5
@@ -114,6 +115,5 @@ def _watch(signals: socket.socket) -> None:
 
 
 def _end_process(status: int) -> NoReturn:
-    for child in multiprocessing.active_children():
-        child.kill()
+    kill_children()
     os._exit(status)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from keras_tdn.demo.settings import DEFAULT_EPOCHS, DEFAULT_OUTPUT, DemoSettings
+from keras_tdn.choices import DEMO_EPOCHS, DEMO_OUTPUT
 
 
 def add_parser(subparsers: Any) -> None:
@@ -21,14 +21,14 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--output",
-        default=DEFAULT_OUTPUT,
+        default=DEMO_OUTPUT,
         metavar="DIR",
         help="folder to write to, new or empty (default: %(default)s)",
     )
     parser.add_argument(
         "--epochs",
         type=int,
-        default=DEFAULT_EPOCHS,
+        default=DEMO_EPOCHS,
         metavar="N",
         help="passes over the training videos (default: %(default)s); fewer are faster and less "
         "accurate",
@@ -39,8 +39,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the demo and prints where its page is."""
-    # They compute with TensorFlow, which other commands do without.
-    from keras_tdn.demo import run_demo
+    from keras_tdn.demo import DemoSettings, run_demo
     from keras_tdn.demo.page import next_commands
 
     settings = DemoSettings(epochs=args.epochs, seed=args.seed)

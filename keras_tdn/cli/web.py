@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 from keras_tdn.cli import loading
-from keras_tdn.labels import load_labels
 
 DEFAULT_WEIGHTS = "motion"
 
@@ -84,6 +83,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serves until it is interrupted."""
+    from keras_tdn.labels import load_labels
     from keras_tdn.web import UploadLimits, serve
     from keras_tdn.web.gradio_import import import_gradio
 

@@ -79,7 +79,7 @@ def timed_frames(
     """
     rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
     may_leap = bool(container.format.flags & TIMESTAMPS_MAY_LEAP)
-    steps = stream.time_base or 1 / DEFAULT_RATE, float(1 / Fraction(rate)), may_leap
+    steps = Fraction(stream.time_base or 1 / DEFAULT_RATE), float(1 / Fraction(rate)), may_leap
     clock = Clock(*steps)
     ticks = float(stream.time_base or 0)
     # Matroska rounds times to milliseconds, which must not push a frame past its moment. Where

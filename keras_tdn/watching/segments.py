@@ -37,27 +37,32 @@ class FrameCropper:
     """Turns decoded frames into what the model sees, the same pixels as in `predict_video`.
 
     Args:
+        name: How errors call the video.
+        stream: The video stream that the frames come from.
         clip_spec: The clip that the model takes.
     """
 
-    def __init__(self, clip_spec: ClipSpec) -> None:
+    def __init__(self, name: str, stream: Any, clip_spec: ClipSpec) -> None:
         from keras_tdn.data.decoding.frame_conversion import FrameConverter
 
+        self._stream = stream
         self._clip_spec = clip_spec
         # The model has more use for the other processors.
-        self._converter = FrameConverter(num_threads=1)
-        self._shape: tuple[int, int] | None = None
+        self._converter = FrameConverter(name, num_threads=1)
+        self._stored_size: tuple[int, int] | None = None
 
     def crop(self, frames: Iterable[TimedFrame]) -> np.ndarray:
         """uint8 pixels of shape `(number of frames, height, width, 3)`."""
-        from keras_tdn.data.decoding.frame_conversion import upright_size
+        from keras_tdn.data.decoding.frame_conversion import square_size
 
         crops = []
         for frame in frames:
             picture = frame.picture
-            # Frames whose size changes along the way are scaled to the size of the first.
-            self._shape = self._shape or (picture.height, picture.width)
-            pixels = self._converter.convert(picture, *upright_size(picture, *self._shape))
+            if self._stored_size is None:
+                # Frames whose size changes along the way are scaled to the size of the first.
+                self._stored_size = square_size(self._stream, picture.height, picture.width)
+            size = self._converter.upright_size(picture, *self._stored_size)
+            pixels = self._converter.convert(picture, *size)
             crops.append(resize_and_center_crop(pixels[np.newaxis], self._clip_spec)[0])
         return np.stack(crops)
 
@@ -165,7 +170,7 @@ def stream_segments(
 
     with open_stream(source, how) as (container, stream):
         frames = timed_frames(container, stream, facts, how.timeout_seconds)
-        cropper = FrameCropper(clip_spec)
+        cropper = FrameCropper(source.name, stream, clip_spec)
         yield from segments_of(frames, layout, facts, cropper.crop, first_segment, admits)
     if facts.num_frames == 0:
         why = f" ({facts.ending})" if facts.ending else ""

@@ -135,17 +135,23 @@ def _run(app: Any, listener: socket.socket) -> None:
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(
-        target=server.run, args=([listener],), name="keras_tdn server", daemon=True
-    )
-    thread.start()
+    # An interrupted `Thread.join` takes the thread for ended.
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            server.run([listener])
+        finally:
+            ended.set()
+
+    threading.Thread(target=run, name="keras_tdn server", daemon=True).start()
     try:
-        while thread.is_alive():
-            # In turns, for systems that do not interrupt a wait.
-            thread.join(0.5)
+        # In turns, for systems that do not interrupt a wait.
+        while not ended.wait(0.5):
+            pass
     finally:
         server.should_exit = True
-        thread.join(END_SECONDS)
+        ended.wait(END_SECONDS)
 
 
 def _shared(

@@ -197,7 +197,7 @@ def source_in(tmp_path, name, content):
         (
             "text.txt",
             lambda: b"1 Walk\n" * 500,
-            "text.txt': it has no video that PyAV can decode, only text",
+            "text.txt': it is not a video of a format that is read here",
         ),
         ("ansi.ans", lambda: b"\x1b[31mred\x1b[0m\n" * 500, "ansi.ans': it"),
         ("list.m3u8", lambda: b"#EXTM3U\n#EXTINF:9,\nhttp://0.0.0.0/a.ts\n", "list.m3u8': it"),

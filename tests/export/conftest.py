@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from real_videos import BEDFALL
+from small_model import build
 from synthetic_videos import encode_video
 
 import keras_tdn
@@ -11,31 +12,6 @@ from keras_tdn.data.decoding import read_frames
 from keras_tdn.data.frame_transforms import resize_and_center_crop
 from keras_tdn.data.segment_sampling import center_indices
 from keras_tdn.export import export_saved_model
-
-# One has a letter outside of ASCII.
-LABELS = ("fall", "geton", "roll over", "s\u00e9rie", "still")
-SEGMENTS, HEIGHT, WIDTH = 2, 48, 64
-
-
-def build(**arguments):
-    """Scores that differ from class to class: a new model's are all but equal."""
-    defaults = {
-        "stage_depths": (1, 1, 1, 1),
-        "num_segments": SEGMENTS,
-        "input_shape": (5 * SEGMENTS, HEIGHT, WIDTH, 3),
-        "classes": len(LABELS),
-        "labels": LABELS,
-    }
-    model = keras_tdn.TDNResNet(width=16, **{**defaults, **arguments})
-    rng = np.random.default_rng(5)
-    for weight in model.weights:
-        if "moving_variance" in weight.path or "gamma" in weight.path:
-            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
-        elif "beta" in weight.path or "moving_mean" in weight.path or "bias" in weight.path:
-            weight.assign(rng.normal(0, 0.2, weight.shape))
-        elif "classifier" in weight.path:
-            weight.assign(rng.normal(0, 0.05, weight.shape))
-    return model
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import io
 import os
 import socket
 import threading
+import types
 import weakref
 from fractions import Fraction
 
@@ -13,7 +14,7 @@ import pytest
 from corruption import damaged_videos
 from rtsp_server import RTSPServer
 from streams import Sender, damage_packets, encode_at, free_port
-from synthetic_videos import encode_video, read_numbers
+from synthetic_videos import encode_video, read_numbers, with_display_matrix
 
 from keras_tdn.data.decoding import VideoDecodeError, read_frames
 from keras_tdn.specs import ClipSpec
@@ -143,13 +144,15 @@ def test_threads_for_decoding_change_nothing_where_nothing_is_damaged(model, con
     np.testing.assert_array_equal(one, [window.scores for window in two])
 
 
-def test_frames_that_change_size_and_lie_on_their_side(tmp_path):
-    content = encode_video(20, rotation=-90, turns=1)
+@pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (-2, 0, 0, 1)], ids=["turned", "mirrored"])
+def test_frames_are_shown_as_read_frames_shows_them(matrix):
+    """On a side; and mirrored, of pixels that are twice as wide as high."""
+    content = with_display_matrix(encode_video(20), matrix)
     how, layout = StreamOptions(), WindowLayout(4, 5, 0.4)
     facts = StreamFacts()
     segments = list(stream_segments(find_source(content, how), how, layout, SPEC, facts))
-    assert read_numbers(segments[0].clip) == [1, 2, 3, 4, 5]
     expected = read_frames(content, lambda _: [1, 2, 3, 4, 5])
+    assert expected.shape[1:3] == ((160, 96) if matrix[1] else (96, 320))
     from keras_tdn.data.frame_transforms import resize_and_center_crop
 
     np.testing.assert_array_equal(segments[0].clip, resize_and_center_crop(expected, SPEC))
@@ -211,7 +214,7 @@ def test_the_sizes_of_the_first_frame_hold(content):
     for size in ((96, 160), (48, 80)):
         with av.open(io.BytesIO(encode_video(3, size=size))) as file:
             frames += [TimedFrame(0, 0.0, frame) for frame in file.decode(video=0)]
-    cropper = FrameCropper(SPEC)
+    cropper = FrameCropper("frames", types.SimpleNamespace(sample_aspect_ratio=None), SPEC)
     assert read_numbers(cropper.crop(frames)) == [0, 1, 2, 0, 1, 2]
 
 
