@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from keras_tdn.processes import kill_children
-
 # Within which files are closed and children ended, if nothing is blocked.
 PATIENCE_SECONDS = 1.5
 LOOK_SECONDS = 0.05
 # What a shell makes of a signal's number.
 SIGNALLED = 128
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Of no signal.
+OVER = b"\0"
 
 _at_work: list[Callable[[], bool]] = []
 
@@ -43,37 +43,38 @@ def run_until_told(run: Callable[[], int]) -> int:
     """
     if threading.current_thread() is not threading.main_thread():
         return run()
-    told: list[int] = []
-
-    def interrupt(number: int, frame: Any) -> None:
-        told.append(number)
-        raise KeyboardInterrupt
-
-    # Written to as soon as a signal comes, also while the main thread is in foreign code.
+    # Written to as soon as a signal comes, also while the main thread is in foreign code, and
+    # whoever handles the signal.
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    threading.Thread(target=_watch, args=(ours,), name="keras_tdn end", daemon=True).start()
+    told: list[int] = []
+    is_over = threading.Event()
+    threading.Thread(
+        target=_watch, args=(ours, told, is_over), name="keras_tdn end", daemon=True
+    ).start()
     pipe = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    handlers = [signal.signal(number, interrupt) for number in SIGNALS]
+    handlers = [signal.signal(number, _interrupt) for number in SIGNALS]
     try:
         status = run()
     except KeyboardInterrupt:
-        told = told or [signal.SIGINT]
-        status = SIGNALLED + told[0]
+        status = None
     finally:
+        theirs.send(OVER)
+        is_over.wait()
         if not told:
             for number, handler in zip(SIGNALS, handlers, strict=True):
                 signal.signal(number, handler)
             signal.set_wakeup_fd(pipe)
-            # Ends the thread.
             theirs.close()
-    if told:
-        for stream in (sys.stdout, sys.stderr):
-            # May be closed, or nobody reads it any more.
-            with contextlib.suppress(Exception):
-                stream.flush()
-        _end_process(status)
-    return status
+            ours.close()
+    if not told and status is not None:
+        return status
+    for stream in (sys.stdout, sys.stderr):
+        # May be closed, or nobody reads it any more.
+        with contextlib.suppress(Exception):
+            stream.flush()
+    number = told[0] if told else signal.SIGINT
+    _end_process(SIGNALLED + number if status is None else status)
 
 
 @contextlib.contextmanager
@@ -94,26 +95,34 @@ def finishing(is_at_work: Callable[[], bool]) -> Iterator[None]:
             _at_work.remove(is_at_work)
 
 
-def _watch(signals: socket.socket) -> None:
-    numbers: list[int] = []
+def _watch(signals: socket.socket, told: list[int], is_over: threading.Event) -> None:
     deadline = 0.0
     while True:
-        signals.settimeout(LOOK_SECONDS if numbers else None)
+        signals.settimeout(LOOK_SECONDS if told else None)
         with contextlib.suppress(TimeoutError):
             received = signals.recv(1)
-            if not received:
-                return
+            if received == OVER:
+                is_over.set()
+                if not told:
+                    return
             if received[0] in SIGNALS:
-                numbers.append(received[0])
+                told.append(received[0])
                 deadline = time.monotonic() + PATIENCE_SECONDS
-        if not numbers:
+        if not told:
             continue
-        if len(numbers) == 1 and any(is_at_work() for is_at_work in list(_at_work)):
+        if len(told) == 1 and any(is_at_work() for is_at_work in list(_at_work)):
             deadline = time.monotonic() + PATIENCE_SECONDS
         if time.monotonic() > deadline:
-            _end_process(SIGNALLED + numbers[0])
+            _end_process(SIGNALLED + told[0])
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def _end_process(status: int) -> NoReturn:
-    kill_children()
+    # Imported by what has any.
+    processes = sys.modules.get("keras_tdn.processes")
+    if processes is not None:
+        processes.kill_children()
     os._exit(status)

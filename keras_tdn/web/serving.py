@@ -27,8 +27,8 @@ from keras_tdn.web.visitors import Visitors
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7860
 # How long a browser that is still connected is waited for at the end, and how long all that is left.
-GRACE_SECONDS = 0.5
-END_SECONDS = 1.2
+GRACE_SECONDS = 0.3
+END_SECONDS = 0.7
 
 
 def serve(

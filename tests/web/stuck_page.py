@@ -3,6 +3,7 @@
 import sys
 from types import SimpleNamespace
 
+from keras_tdn.ending import run_until_told
 from keras_tdn.web import serving
 from keras_tdn.web.showing import Shown
 
@@ -19,4 +20,10 @@ if __name__ == "__main__":
     serving.class_names = serving.about_text = lambda *arguments: ""
     serving._warm_up = lambda *arguments: None
     model = SimpleNamespace(name="stuck", labels=None)
-    serving.serve(model, port=0, tell=lambda line: print(line, flush=True))
+
+    def run():
+        serving.serve(model, port=0, tell=lambda line: print(line, flush=True))
+        return 0
+
+    # As the command does.
+    sys.exit(run_until_told(run))
