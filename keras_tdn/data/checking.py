@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import math
 import os
 import queue
 from collections import Counter
@@ -150,8 +151,10 @@ def check_records(
         raise ValueError(
             f"`num_processes` is a positive integer. Received: num_processes={num_processes!r}"
         )
-    if isinstance(time_limit, bool) or not time_limit > 0:
-        raise ValueError(f"`time_limit` is in seconds, above 0. Received: {time_limit!r}")
+    if isinstance(time_limit, bool) or not 0 < time_limit < math.inf:
+        raise ValueError(
+            f"`time_limit` is in seconds, above 0. Received: time_limit={time_limit!r}"
+        )
     checks = _ask_all(records, num_processes, time_limit, full, on_progress)
     for number, path in enumerate(records.missing):
         reason = f"Cannot read {path!r}: there is no such file."
