@@ -179,10 +179,9 @@ def _system() -> Iterator[Finding]:
     python = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
     yield Finding("Python", OK, python)
     cores = os.cpu_count() or 1
-    usable = cores
     # Not on Windows and macOS.
-    if hasattr(os, "sched_getaffinity"):
-        usable = len(os.sched_getaffinity(0))
+    affinity = getattr(os, "sched_getaffinity", None)
+    usable = len(affinity(0)) if affinity else cores
     known = _instruction_sets()
     told = f"{usable} of {cores} cores" + (f", {' '.join(sorted(known))}" if known else "")
     if known and platform.machine().lower() in ("x86_64", "amd64") and "avx" not in known:
@@ -200,7 +199,7 @@ def _system() -> Iterator[Finding]:
 def _instruction_sets() -> set[str]:
     """Those that matter here, as Linux names them; nothing elsewhere."""
     with contextlib.suppress(OSError):
-        text = Path("/proc/cpuinfo").read_text(errors="replace")
+        text = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
         flags = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
         return {*INSTRUCTION_SETS} & {*flags[1].split()} if flags else set()
     return set()
@@ -250,7 +249,7 @@ def _configured_backend() -> str:
     if chosen:
         return chosen
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        config = json.loads((_keras_home() / "keras.json").read_text())
+        config = json.loads((_keras_home() / "keras.json").read_text("utf-8"))
         return str(config.get("backend", "tensorflow"))
     return "tensorflow"
 

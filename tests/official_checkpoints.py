@@ -2,11 +2,12 @@
 
 import goldens
 import numpy as np
-import torch
+from backends import import_or_skip
 
 
 def save(path, tensors, prefix="module.", zipped=False, bare=False, best_prec1=64.5):
     """Saves `tensors`, name to array, with everything that the authors' training script adds."""
+    torch = import_or_skip("torch")
     state = {f"{prefix}{name}": torch.from_numpy(array) for name, array in tensors.items()}
     momentum = {0: {"momentum_buffer": torch.ones(3)}}
     content = {

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-import keras_tdn
 from keras_tdn.cli import (
     browse,
     check,
@@ -28,6 +27,10 @@ from keras_tdn.cli import (
     watch,
     web,
 )
+from keras_tdn.cli.completion import add_completion_option
+from keras_tdn.ending import run_until_told
+from keras_tdn.quiet import start_backends_quietly
+from keras_tdn.version import __version__
 
 # Each is a module with `add_parser(subparsers)`, which sets the default `run`, and with
 # `run(args) -> int`.
@@ -64,13 +67,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name. `None` takes those of the process.
 
     Returns:
-        Exit status: 0, or 2 after an error that is the user's to mend, or 130 after Ctrl-C.
+        Exit status: 0, or 2 after an error that is the user's to mend, or 130 after Ctrl-C and 143
+        after SIGTERM.
     """
+    if argv is None:
+        start_backends_quietly()
     args = _parser().parse_args(argv)
+    if argv is None:
+        return run_until_told(lambda: _run(args))
     try:
-        return args.run(args)
+        return _run(args)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        return args.run(args)
     except BrokenPipeError:
         # The reader has left, as `head` does. Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,7 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="keras-tdn", description="Temporal Difference Networks for video action recognition."
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {keras_tdn.__version__}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    add_completion_option(parser)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import zipfile
+from typing import TYPE_CHECKING
 
-import keras
-
-import keras_tdn.models
-from keras_tdn.pretrained import load_preset
-from keras_tdn.pretrained.weights import DATASETS
+if TYPE_CHECKING:
+    import keras
 
 # By the names of the functions that build them, as the command line spells them.
 MODELS = {"tdn_resnet50": "TDNResNet50", "tdn_resnet101": "TDNResNet101"}
@@ -60,6 +57,9 @@ def load_model(
     Raises:
         ValueError: if there is no such model, or options are left over or missing.
     """
+    from keras_tdn.pretrained import load_preset
+    from keras_tdn.pretrained.weights import DATASETS
+
     weights = args.weights if weights is None else weights
     if weights.endswith(WEIGHTS_SUFFIX):
         return _build_and_load(args, labels, weights)
@@ -83,6 +83,10 @@ def load_model_file(path: str) -> keras.Model:
     """The model in a `.keras` file."""
     if not os.path.isfile(path):
         raise ValueError(f"There is no file {path!r}. Check the path given as --weights.")
+    import zipfile
+
+    import keras
+
     try:
         return keras.saving.load_model(path, compile=False)
     except (zipfile.BadZipFile, KeyError) as error:
@@ -92,6 +96,8 @@ def load_model_file(path: str) -> keras.Model:
 def _build_and_load(
     args: argparse.Namespace, labels: tuple[str, ...] | None, weights: str
 ) -> keras.Model:
+    import keras_tdn.models
+
     classes = args.classes
     if classes is None:
         if labels is None:

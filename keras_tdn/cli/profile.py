@@ -6,16 +6,13 @@ import argparse
 import os
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
-
-import keras_tdn.models
 from keras_tdn.cli import loading
-from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
-from keras_tdn.pretrained.weights import DATASETS
 
-DEPTHS = {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}
+if TYPE_CHECKING:
+    import keras
+
 DEFAULT_SIZE = "224"
 DEFAULT_FRAMES = 5
 DEFAULT_CLASSES = 400
@@ -80,6 +77,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model(args: argparse.Namespace, size: tuple[int, int] | None) -> keras.Model:
+    import keras_tdn.models
+    from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
+    from keras_tdn.pretrained.weights import DATASETS
+
     if args.weights is None:
         build = getattr(keras_tdn.models, loading.MODELS[args.model or loading.DEFAULT_MODEL])
         segments = loading.DEFAULT_SEGMENTS if args.segments is None else args.segments
@@ -98,8 +99,9 @@ def _model(args: argparse.Namespace, size: tuple[int, int] | None) -> keras.Mode
         if args.weights in DATASETS:
             bare.model, bare.segments = args.model, args.segments
         model = loading.load_model(bare, None)
+    depths = {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}
     asked = {
-        "--model": (args.model and DEPTHS[args.model], "stage_depths"),
+        "--model": (args.model and depths[args.model], "stage_depths"),
         "--segments": (args.segments, "num_segments"),
         "--frames-per-segment": (args.frames_per_segment, "frames_per_segment"),
         "--classes": (args.classes, "classes"),

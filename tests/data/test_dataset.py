@@ -267,6 +267,7 @@ def test_errors_of_records(videos, folders):
             make(records)
     with pytest.raises(ValueError, match="takes a ClipSpec"):
         make_dataset(videos, 8, training=True, batch_size=1)
-    unknown = RecordList([Record("a.mp4", 0)], num_classes=0)
-    with pytest.raises(ValueError, match="needs the number of classes"):
-        make(unknown, one_hot=True)
+    few = RecordList([Record("a.mp4", 0), Record("b.mp4", 7, index=1)])
+    for one_hot in (True, False):
+        with pytest.raises(ValueError, match=r"have no place for label 7, which 'b.mp4' has"):
+            make(few, one_hot=one_hot, num_classes=7)

@@ -1,7 +1,7 @@
 """Exports while Keras runs on JAX or PyTorch: one process asks another.
 
-With TensorFlow as Keras backend this process says that it runs on PyTorch, which the extra `test`
-brings; that only decides who writes. The real thing is
+With TensorFlow as Keras backend this process says that it runs on PyTorch; that only
+decides who writes. The real thing is
 
     KERAS_BACKEND=torch pytest tests/export/test_other_backend.py
 """
@@ -47,12 +47,13 @@ def test_another_process_writes_it(preset_model, tmp_path, other, monkeypatch):
 
 
 def test_the_reason_of_a_failure_comes_back(preset_model, tmp_path, other, monkeypatch):
-    def fail(command, **_):
-        assert command[1:4] == ["-m", "keras_tdn", "export"]
+    def fail(arguments, **environment):
+        assert arguments[:2] == ["export", "--weights"]
+        assert environment == {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
         error = "a warning\nkeras-tdn: error: No space left on device\n"
-        return subprocess.CompletedProcess(command, 2, "", error)
+        return subprocess.CompletedProcess(arguments, 2, "", error)
 
-    monkeypatch.setattr(subprocess, "run", fail)
+    monkeypatch.setattr(other_backend, "run_command", fail)
     with pytest.raises(ValueError, match=r"KERAS_BACKEND=tensorflow\. It failed: No space left"):
         export_saved_model(preset_model[0], tmp_path / "1")
     assert [path.name for path in tmp_path.iterdir()] == []
@@ -72,11 +73,3 @@ def test_the_reason_of_a_failure_comes_back(preset_model, tmp_path, other, monke
 )
 def test_all_of_the_reason(stderr, reason):
     assert other_backend._reason(stderr) == reason
-
-
-def test_that_process_finds_this_package_and_no_gpu(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", "elsewhere")
-    environment = other_backend._environment()
-    assert environment["KERAS_BACKEND"] == "tensorflow"
-    assert environment["CUDA_VISIBLE_DEVICES"] == "-1"
-    assert environment["PYTHONPATH"].endswith("elsewhere")

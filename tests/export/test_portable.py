@@ -153,7 +153,7 @@ def test_what_is_refused(preset_model, tmp_path, format, dtype, message):
 def test_without_its_package(preset_model, tmp_path, monkeypatch, format, module):
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        portable.importlib.util, "find_spec", lambda name: None if name == module else find(name)
+        "importlib.util.find_spec", lambda name: None if name == module else find(name)
     )
     with pytest.raises(ImportError, match=rf"{module}.*: pip install 'keras-tdn\[{format}\]'"):
         export_portable(preset_model[0], tmp_path / "model", format)
