@@ -31,6 +31,9 @@ _SERVE = "import keras_tdn.processes\nkeras_tdn.processes._serve({handle})\n"
 _COMMAND = "import keras_tdn.cli\nsys.exit(keras_tdn.cli.main())\n"
 
 
+_running: weakref.WeakSet[ChildProcess] = weakref.WeakSet()
+
+
 class ChildProcess:
     """A process that answers over a connection, and may crash or hang at what it is asked.
 
@@ -69,6 +72,7 @@ class ChildProcess:
                 **_inheriting(theirs.fileno()),
             )
         self._finalizer = weakref.finalize(self, _end, self._process)
+        _running.add(self)
         # Whether it is there to read them, the first answer tells.
         with contextlib.suppress(OSError):
             self.connection.send((serve, arguments))
@@ -110,6 +114,12 @@ class ChildProcess:
             self.join(grace)
         self.kill()
         return self.join()
+
+
+def kill_children() -> None:
+    """Ends every `ChildProcess`, for a process that ends without its own last steps."""
+    for child in list(_running):
+        child.kill()
 
 
 def run_command(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:

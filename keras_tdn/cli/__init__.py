@@ -28,6 +28,7 @@ from keras_tdn.cli import (
     web,
 )
 from keras_tdn.cli.completion import add_completion_option
+from keras_tdn.ending import run_until_told
 from keras_tdn.quiet import start_backends_quietly
 from keras_tdn.version import __version__
 
@@ -66,15 +67,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name. `None` takes those of the process.
 
     Returns:
-        Exit status: 0, or 2 after an error that is the user's to mend, or 130 after Ctrl-C.
+        Exit status: 0, or 2 after an error that is the user's to mend, or 130 after Ctrl-C and 143
+        after SIGTERM.
     """
     if argv is None:
         start_backends_quietly()
     args = _parser().parse_args(argv)
+    if argv is None:
+        return run_until_told(lambda: _run(args))
     try:
-        return args.run(args)
+        return _run(args)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        return args.run(args)
     except BrokenPipeError:
         # The reader has left, as `head` does. Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

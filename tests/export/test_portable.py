@@ -93,11 +93,11 @@ def relative_error(actual, expected):
         ("litert", "int8", 5e-2, 0.25),
     ],
 )
-def test_scores_in_its_own_runtime(exported, video_clips, tmp_path, format, dtype, bound, size):
+def test_scores_in_its_own_runtime(preset_model, video_clips, tmp_path, format, dtype, bound, size):
     needed = (*portable.PORTABLE_FORMATS[format].modules, PACKAGES[format])
     if any(importlib.util.find_spec(name) is None for name in needed):
         pytest.skip(f"needs keras-tdn[{format}]")
-    model = exported[0]
+    model = preset_model[0]
     folder = export_portable(model, tmp_path / "model", format, dtype=dtype)
     expected = model(video_clips.astype("float32"), training=False).numpy()
     one, every = ask(format, folder, video_clips, tmp_path)
@@ -114,9 +114,17 @@ def test_scores_in_its_own_runtime(exported, video_clips, tmp_path, format, dtyp
     assert tuple((folder / "labels.txt").read_text("utf-8").splitlines()) == model.labels
 
 
+@pytest.fixture(scope="module")
+def odd_sizes(build_model):
+    """A model whose maps have odd sizes, clips, and their scores."""
+    model = build_model(input_shape=(10, 112, 146, 3))
+    clips = np.random.default_rng(1).integers(0, 256, (3, *model.input_shape[1:]), np.uint8)
+    return model, clips, model(clips.astype("float32"), training=False).numpy()
+
+
 @tensorflow_only
 @pytest.mark.parametrize("format", ["onnx", "openvino", "litert"])
-def test_maps_of_odd_sizes(build_model, tmp_path, format):
+def test_maps_of_odd_sizes(odd_sizes, tmp_path, format):
     """Halved, they are enlarged by 7/3, 9/4 and 13/6, as the last stage of 224 pixels is.
 
     ONNX has factors in place of sizes, and with float32's the rows did not come out.
@@ -124,10 +132,8 @@ def test_maps_of_odd_sizes(build_model, tmp_path, format):
     needed = (*portable.PORTABLE_FORMATS[format].modules, PACKAGES[format])
     if any(importlib.util.find_spec(name) is None for name in needed):
         pytest.skip(f"needs keras-tdn[{format}]")
-    model = build_model(input_shape=(10, 112, 146, 3))
-    clips = np.random.default_rng(1).integers(0, 256, (3, *model.input_shape[1:]), np.uint8)
+    model, clips, expected = odd_sizes
     folder = export_portable(model, tmp_path / "model", format)
-    expected = model(clips.astype("float32"), training=False).numpy()
     one, every = ask(format, folder, clips, tmp_path)
     assert relative_error(one, expected[:1]) < 1e-4
     assert relative_error(every, expected) < 1e-4
@@ -142,33 +148,33 @@ def test_maps_of_odd_sizes(build_model, tmp_path, format):
         ("litert", "bfloat16", "Received: dtype='bfloat16'"),
     ],
 )
-def test_what_is_refused(exported, tmp_path, format, dtype, message):
+def test_what_is_refused(preset_model, tmp_path, format, dtype, message):
     with pytest.raises(ValueError, match=message):
-        export_portable(exported[0], tmp_path / "model", format, dtype=dtype)
+        export_portable(preset_model[0], tmp_path / "model", format, dtype=dtype)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("format", "module"), [("onnx", "tf2onnx"), ("openvino", "openvino")])
-def test_without_its_package(exported, tmp_path, monkeypatch, format, module):
+def test_without_its_package(preset_model, tmp_path, monkeypatch, format, module):
     find = importlib.util.find_spec
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == module else find(name)
     )
     with pytest.raises(ImportError, match=rf"{module}.*: pip install 'keras-tdn\[{format}\]'"):
-        export_portable(exported[0], tmp_path / "model", format)
+        export_portable(preset_model[0], tmp_path / "model", format)
 
 
-def test_what_is_there_stays(exported, tmp_path):
+def test_what_is_there_stays(preset_model, tmp_path):
     with pytest.raises(ValueError, match="exists"):
-        export_portable(exported[0], tmp_path, "litert")
+        export_portable(preset_model[0], tmp_path, "litert")
 
 
 @tensorflow_only
-def test_a_failure_leaves_nothing(exported, tmp_path, monkeypatch):
+def test_a_failure_leaves_nothing(preset_model, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(keras.Model, "export", fail)
     with pytest.raises(OSError, match="No space left"):
-        export_portable(exported[0], tmp_path / "model", "litert")
+        export_portable(preset_model[0], tmp_path / "model", "litert")
     assert list(tmp_path.iterdir()) == []
