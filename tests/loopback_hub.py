@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 
+from backends import QUICKEST
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NEWER_COMMIT = COMMIT[::-1]
 
@@ -190,7 +192,7 @@ class LoopbackHub:
         handler.end_headers()
 
 
-def client_environment(endpoint, cache, offline=False, backend="torch", **variables):
+def client_environment(endpoint, cache, offline=False, backend=QUICKEST, **variables):
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -211,7 +213,7 @@ def client_environment(endpoint, cache, offline=False, backend="torch", **variab
     }
 
 
-def run_client(code, endpoint, cache, offline=False, backend="torch", **variables):
+def run_client(code, endpoint, cache, offline=False, backend=QUICKEST, **variables):
     """Runs Python code in a fresh process, because the client reads its environment once."""
     environment = client_environment(endpoint, cache, offline, backend, **variables)
     return subprocess.run(

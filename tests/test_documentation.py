@@ -21,6 +21,7 @@ BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 
 pytestmark = [
+    pytest.mark.usefixtures("eager_models"),
     pytest.mark.slow,
     pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="once is enough"),
 ]

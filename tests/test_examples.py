@@ -13,6 +13,7 @@ import keras_tdn
 from keras_tdn.training import recipes
 from keras_tdn.training.callbacks import Checkpoints
 
+pytestmark = pytest.mark.usefixtures("eager_models")
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 
 

@@ -13,6 +13,7 @@ from keras_tdn.cli import (
     compare,
     convert,
     demo,
+    doctor,
     ensemble,
     evaluate,
     explain,
@@ -29,6 +30,7 @@ from keras_tdn.cli import (
 from keras_tdn.cli.completion import add_completion_option
 from keras_tdn.cli.parser import EXIT_ERROR, PROGRAM, CommandParser
 from keras_tdn.cli.streams import drop_what_cannot_be_written, prepare_streams, reader_has_left
+from keras_tdn.ending import run_until_told
 from keras_tdn.quiet import start_backends_quietly
 from keras_tdn.version import __version__
 
@@ -52,9 +54,12 @@ COMMANDS = (
     check,
     browse,
     pack,
+    doctor,
 )
 
 EXIT_INTERRUPTED = 130
+# What is the user's to mend; anything else is ours, and has a traceback.
+ERRORS = (ValueError, OSError, ImportError, MemoryError)
 INDENT = "  "
 
 
@@ -65,29 +70,45 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name. `None` takes those of the process.
 
     Returns:
-        Exit status: 0, or 2 after an error that is the user's to mend, or 130 after Ctrl-C.
+        Exit status: 0, or 2 after an error that is the user's to mend, or 130 after Ctrl-C and 143
+        after SIGTERM.
     """
     try:
         if argv is None:
+            # Before anything opens a file.
             prepare_streams()
             start_backends_quietly()
         try:
             args = _parser().parse_args(argv)
-            status = args.run(args)
         except SystemExit:
             # After a help text.
             sys.stdout.flush()
             raise
-        sys.stdout.flush()
-        return status
+    except ERRORS as error:
+        return _report(error)
+    if argv is None:
+        return run_until_told(lambda: _run(args))
+    try:
+        return _run(args)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except (ValueError, OSError, ImportError, MemoryError) as error:
-        if not reader_has_left(error):
-            with contextlib.suppress(OSError):
-                sys.stderr.write(_error_text(error))
-        drop_what_cannot_be_written()
-        return EXIT_ERROR
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
+    except ERRORS as error:
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    if not reader_has_left(error):
+        with contextlib.suppress(OSError):
+            sys.stderr.write(_error_text(error))
+    drop_what_cannot_be_written()
+    return EXIT_ERROR
 
 
 def _error_text(error: Exception) -> str:

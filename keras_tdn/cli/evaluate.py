@@ -191,4 +191,5 @@ def _load_records(args: argparse.Namespace, model: keras.Model) -> RecordList:
         return load_packed(args.list)
     if args.labels is None and getattr(model, "labels", None) is not None:
         args = argparse.Namespace(**{**vars(args), "labels": list(model.labels)})
-    return load_list(args, skip_missing=args.skip_missing)
+    # Labels are compared with the model's classes, however few of them occur.
+    return load_list(args, skip_missing=args.skip_missing, believe_labels=True)

@@ -138,8 +138,8 @@ def _count(learned: LearnedModel) -> int:
 
 
 def _cores() -> str:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} processor cores"
+    # From Python 3.13, those that this process may use.
+    return f"{getattr(os, 'process_cpu_count', os.cpu_count)()} processor cores"
 
 
 def _duration(seconds: float) -> str:

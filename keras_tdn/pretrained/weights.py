@@ -133,7 +133,7 @@ def _check_beside(path: str) -> None:
     sums = Path(path).parent / "SHA256SUMS"
     if not sums.is_file():
         return
-    lines = sums.read_text(errors="replace").splitlines()
+    lines = sums.read_text("utf-8", errors="replace").splitlines()
     expected = [line.split()[0] for line in lines if line[66:] == Path(path).name]
     if not expected:
         return

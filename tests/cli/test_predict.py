@@ -1,8 +1,7 @@
 import json
-import subprocess
-import sys
 
 import pytest
+from commands import run_in_fresh_process
 from synthetic_videos import encode_audio, encode_video
 
 import keras_tdn
@@ -177,22 +176,23 @@ def test_help_and_version(capsys):
     assert keras_tdn.__version__ in capsys.readouterr().out
 
 
-def run_module(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "keras_tdn", *arguments], capture_output=True, text=True
-    )
+def test_module_in_a_fresh_process(folder, capsys):
+    """The model is compiled there, as users' models are."""
+    result = run_in_fresh_process(*paths(folder, "model.keras", "--json"))
+    assert result.status == 0
+    assert "Traceback" not in result.err
+    found = json.loads(result.out)["predictions"]
+    assert main(paths(folder, "model.keras", "--json")) == 0
+    expected = json.loads(capsys.readouterr().out)["predictions"]
+    assert [item["label"] for item in found] == [item["label"] for item in expected]
+    for item, other in zip(found, expected, strict=True):
+        assert item["score"] == pytest.approx(other["score"], abs=1e-5)
 
 
-def test_module_in_a_fresh_process(folder):
-    result = run_module(*paths(folder, "model.keras", "--json"))
-    assert result.returncode == 0
-    assert len(json.loads(result.stdout)["predictions"]) == 3
-    assert "Traceback" not in result.stderr
-
-
-def test_error_in_a_fresh_process(folder):
-    result = run_module("predict", "nowhere.mp4", "--weights", str(folder / "model.keras"))
-    assert result.returncode == 2
-    assert result.stdout == ""
-    assert result.stderr.splitlines()[-1].startswith("keras-tdn: error: Cannot read 'nowhere.mp4'")
-    assert "Traceback" not in result.stderr
+def test_error_in_a_fresh_process():
+    # One that is told before a backend is loaded.
+    result = run_in_fresh_process("demo", "--epochs", "0")
+    assert result.status == 2
+    assert result.out == ""
+    assert result.err.splitlines()[-1].startswith("keras-tdn: error: ")
+    assert "Traceback" not in result.err

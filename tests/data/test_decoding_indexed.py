@@ -13,7 +13,7 @@ from h264_videos import INDEXED, SEQUENTIAL
 from keras_tdn.data.decoding import VideoDecodeError, get_decoder, read_frames
 from keras_tdn.data.decoding.h264_headers import UnsupportedStream
 from keras_tdn.data.decoding.h264_index import PictureIndexer
-from keras_tdn.data.decoding.pyav_decoder import PyAVDecoder, why_sequential
+from keras_tdn.data.decoding.pyav_decoder import why_sequential
 from keras_tdn.data.decoding.pyav_indexed import IndexedVideo
 
 NUM_CHOICES = 25
@@ -189,11 +189,11 @@ def test_error_size(size):
 
 
 @pytest.mark.parametrize("kind", ["one_keyframe", "avi"])
-def test_error_too_many_bytes(kind):
-    decoder = PyAVDecoder(max_bytes=2 * 72 * 104 * 3)
-    assert len(decoder.read_frames(video_of(kind), lambda num_frames: [0, 9])) == 2
-    with pytest.raises(VideoDecodeError, match="3 frames of 72x104 pixels would take 67392 bytes"):
-        decoder.read_frames(video_of(kind), lambda num_frames: [0, 9, 9])
+def test_error_too_many_bytes(kind, monkeypatch):
+    monkeypatch.setenv("KERAS_TDN_MAX_CLIP_GIB", str(2 * 72 * 104 * 3 / 2**30))
+    assert len(read_frames(video_of(kind), lambda num_frames: [0, 9])) == 2
+    with pytest.raises(VideoDecodeError, match=r"3 frames of 72x104 pixels would take .*_GIB=1\."):
+        read_frames(video_of(kind), lambda num_frames: [0, 9, 9])
 
 
 def test_error_decoder_name():

@@ -26,6 +26,8 @@ from keras_tdn.pretrained.preset_files import sha256_of
 from keras_tdn.pretrained.presets import ORIGIN_ATTRIBUTE
 
 pytest.importorskip("tensorflow")
+# The real one compiles its networks.
+pytestmark = pytest.mark.usefixtures("eager_models")
 
 ROOT = pathlib.Path(__file__).parents[2]
 REAL = "KERAS_TDN_DEMO"

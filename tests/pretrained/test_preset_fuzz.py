@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 import safetensors.numpy
+from backends import QUICKEST
 
 import keras_tdn
 from keras_tdn.pretrained import save_preset
@@ -56,7 +57,7 @@ def fuzz(kind, folder, work):
         timeout=60 + 6 * MUTATIONS,
         env={
             **os.environ,
-            "KERAS_BACKEND": "torch",
+            "KERAS_BACKEND": QUICKEST,
             "PYTHONPATH": str(REPOSITORY),
             "PYTHONFAULTHANDLER": "1",
         },

@@ -1,7 +1,6 @@
 """What `verify_preset` catches, and `push_preset` refuses."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import pathlib
@@ -11,6 +10,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from backends import skip_without
 
 import keras_tdn
 from keras_tdn.labels import load_labels
@@ -156,8 +156,7 @@ def test_the_clip_never_changes():
     "backend", sorted({"tensorflow", "torch", "jax"} - {keras.config.backend()})
 )
 def test_a_preset_passes_on_every_other_backend(preset, backend):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
+    skip_without(backend)
     code = f"""
 import keras_tdn
 report = keras_tdn.pretrained.verify_preset({str(preset)!r})

@@ -202,8 +202,8 @@ def test_wrong_models(model, video, monkeypatch):
     [
         ("nowhere.mp4", None, "there is no such file"),
         ("empty.mp4", b"", "the file is empty"),
-        ("text.mp4", b"1 Walk\n" * 99, "does not open as a video"),
-        ("noise.mkv", bytes(range(256)) * 50, "does not open as a video"),
+        ("text.mp4", b"1 Walk\n" * 99, "it is not a video"),
+        ("noise.mkv", bytes(range(256)) * 50, "it is not a video"),
         ("folder", "folder", "it is a directory"),
     ],
 )
