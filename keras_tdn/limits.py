@@ -1,0 +1,100 @@
+"""How much memory one input may take, whatever its file or server says.
+
+A file of a few kilobytes can ask for gigabytes: huge frames, compressed tensors, invented shapes.
+What exceeds a limit is refused before it is allocated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+
+GIB = 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class _Limit:
+    """A default in bytes, and who may take them."""
+
+    num_bytes: int
+    holder: str
+
+
+_LIMITS = {
+    # 40 frames of 4K video take 0.93 GiB.
+    "clip": _Limit(GIB, "one clip"),
+    # The largest published model takes 0.17 GiB; a training keeps a few copies of that.
+    "model": _Limit(2 * GIB, "one model"),
+    # The scores of 10,000 videos in 400 classes take 0.08 GiB as JSON.
+    "answer": _Limit(GIB // 4, "one answer of a server"),
+}
+
+
+def max_bytes(kind: str) -> int:
+    """Returns how many bytes may be taken by a `"clip"`, a `"model"` or an `"answer"`.
+
+    The environment variable `KERAS_TDN_MAX_CLIP_GIB` (or `_MODEL_`, `_ANSWER_`) replaces the
+    default, in units of 2**30 bytes. It is read at each call.
+
+    Args:
+        kind: `"clip"`, the decoded frames of one clip; `"model"`, all tensors of one weights file
+            or model; or `"answer"`, what a server sends for one request.
+
+    Raises:
+        ValueError: if the environment variable is not a positive number.
+    """
+    name = variable(kind)
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return _LIMITS[kind].num_bytes
+    try:
+        gib = float(text)
+    except ValueError:
+        gib = math.nan
+    if not 0 < gib * GIB < math.inf:
+        raise ValueError(
+            f"The environment variable {name} is a positive number, in GiB. Received: {text!r}"
+        )
+    return int(gib * GIB)
+
+
+def check_bytes(num_bytes: int, kind: str, what: str) -> None:
+    """Refuses what would take more memory than its kind may.
+
+    Call it before the memory is allocated.
+
+    Args:
+        num_bytes: Bytes that would be taken.
+        kind: See `max_bytes`.
+        what: What would take them, as the beginning of a sentence: `"40 frames of 8192x8192"`.
+
+    Raises:
+        ValueError: if that is more than `max_bytes(kind)`, with both numbers and how to raise the
+            limit.
+
+    Example:
+
+    >>> check_bytes(40 * 8192 * 8192 * 3, "clip", "40 frames of 8192x8192 pixels")
+    Traceback (most recent call last):
+    ValueError: 40 frames of 8192x8192 pixels would take 7.5 GiB, more than the 1 GiB that one clip
+    may take. To allow it, set the environment variable KERAS_TDN_MAX_CLIP_GIB=8.
+    """
+    limit = max_bytes(kind)
+    if num_bytes <= limit:
+        return
+    raise ValueError(
+        f"{what} would take {_in_gib(num_bytes)} GiB, more than the {_in_gib(limit)} GiB that "
+        f"{_LIMITS[kind].holder} may take. To allow it, set the environment variable "
+        f"{variable(kind)}={-(-num_bytes // GIB)}."
+    )
+
+
+def variable(kind: str) -> str:
+    """Returns the name of the environment variable that replaces a limit."""
+    return f"KERAS_TDN_MAX_{kind.upper()}_GIB"
+
+
+def _in_gib(num_bytes: int) -> str:
+    # Integers first: invented shapes can be larger than a float.
+    return f"{num_bytes * 100 // GIB / 100:.6g}" if num_bytes < 2**100 else "over 2**70"
