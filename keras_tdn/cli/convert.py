@@ -134,8 +134,4 @@ def _tap_lines(report: ConversionReport) -> list[str]:
 
 def _next_lines(args: argparse.Namespace, report: ConversionReport) -> list[str]:
     command = f"keras-tdn predict VIDEO --weights {args.output}"
-    if str(report.output).endswith(WEIGHTS_SUFFIX):
-        # Such a file holds nothing but weights.
-        command += f" --model {report.model.name} --segments {report.num_segments}"
-        command += f" --labels {args.labels}" if args.labels else f" --classes {report.classes}"
     return ["", f"Wrote {report.output}", f"Next: {command}"]

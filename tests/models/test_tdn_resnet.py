@@ -275,6 +275,7 @@ NON_DEFAULT = {
     "appearance_weight": 0.6,
     "motion_weight": 0.4,
     "labels": ("a", "b", "c"),
+    "clip_spec": ClipSpec(4, 3, 64, 48, 50, Normalization((0.5,) * 3, (0.5,) * 3)),
     "name": "mine",
 }
 
@@ -289,7 +290,7 @@ def test_config_keeps_every_argument():
         assert parameters[argument].default != value
     config = TDNResNet(**NON_DEFAULT, dtype="mixed_bfloat16").get_config()
     for argument, value in NON_DEFAULT.items():
-        assert config[argument] == value
+        assert config[argument] == (value.to_config() if argument == "clip_spec" else value)
     revived = TDNResNet.from_config(config)
     assert revived.get_config() == config
     assert revived.dtype_policy.name == "mixed_bfloat16"

@@ -57,7 +57,7 @@ def fuzz(kind, folder, work):
         env={
             **os.environ,
             "KERAS_BACKEND": "torch",
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")]),
             "PYTHONFAULTHANDLER": "1",
         },
     )
