@@ -33,6 +33,8 @@ WEIGHTS_HELP = (
     "preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
     f"{MODEL_SUFFIX} file or {WEIGHTS_SUFFIX} file"
 )
+# What is warned of where weights do not tell.
+ASSUMED_CLIPS = ".*does not say how its clips are cut"
 SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 
 
@@ -92,7 +94,7 @@ def load_model(
     with warnings.catch_warnings():
         if size is not None or short_side is not None:
             # Nothing has to be assumed.
-            warnings.filterwarnings("ignore", message=".*does not say how its clips are cut")
+            warnings.filterwarnings("ignore", message=ASSUMED_CLIPS)
         model = _load_model(args, labels, weights)
     if size is not None or short_side is not None:
         model.clip_spec = _clip_spec(clip_spec_of(model), size, short_side)

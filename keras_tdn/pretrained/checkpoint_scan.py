@@ -198,6 +198,9 @@ def _call(stack: _Stack) -> None:
         raise ScanError("it calls something without a name")
     if function.text not in FUNCTIONS and not function.text.startswith(HARMLESS_MODULES):
         raise RefusedNameError(function.text)
+    if function.text == "collections.OrderedDict" and arguments:
+        # Python 3 writes the entries as those of any dict.
+        raise ScanError("it makes an OrderedDict of something else than its entries")
     stack.append(_MADE)
 
 

@@ -226,10 +226,11 @@ def _clip_notes(model: TDNResNet, source: Source) -> Iterator[str]:
             f"trained with crops of {spec.height}x{spec.width} pixels, the model takes "
             f"{model.input_shape[2]}x{model.input_shape[3]}."
         )
-    elif _has_clip_spec(model):
-        theirs = dataclasses.replace(spec, num_segments=model.num_segments)
-        if theirs != model.clip_spec:
-            yield f"trained with {spec}, the model was given {model.clip_spec}."
+    elif _has_clip_spec(model) and model.clip_spec.normalization != spec.normalization:
+        yield (
+            f"trained with {spec.normalization}, the model was given "
+            f"{model.clip_spec.normalization}."
+        )
 
 
 def _take_labels(model: TDNResNet, labels: Any) -> None:

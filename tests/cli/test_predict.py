@@ -179,6 +179,7 @@ def error_of(capsys, arguments):
         ("model.keras", ["--segments", "8"], "--segments is for a .weights.h5 file"),
         ("nowhere.keras", [], "There is no file"),
         ("nowhere.weights.h5", ["--classes", "3", "--segments", "4"], "There is no file"),
+        ("nowhere", [], "There is no preset"),
         ("bare.weights.h5", [], "Pass --classes or --labels"),
         (
             "bare.weights.h5",

@@ -147,7 +147,7 @@ ODD = {
         ),
         "of truths": (tensors(**{"bn1.bias": np.ones(8, bool)}), "no real numbers .*bn1.bias of"),
         "a scalar for a kernel": (
-            tensors(**{"conv1.weight": np.float32(1).reshape(())}),
+            tensors(**{"conv1.weight": np.zeros((), np.float32)}),
             "holds no ResNet: expected kernels",
         ),
         "numbers for names": (
@@ -300,7 +300,7 @@ def checkpoint(path, content, legacy=False):
         (lambda: torch.zeros(1).expand(2_000_000_000), "stores 4 bytes for 'a', whose shape"),
         (lambda: torch.zeros(100).as_strided((10, 100), (0, 1)), "needs 4000. Save it again"),
         (lambda: Asks(torch.FloatTensor, 9), "refused.*asks for torch.*Tensor"),
-        (lambda: Asks(bytearray, 9), r"refused.*asks for .*builtins.*\.bytearray"),
+        (lambda: Asks(bytearray, 9), "refused.*asks for .*bytearray"),
     ],
     ids=["expanded", "repeated", "invented", "bytes"],
 )
@@ -337,6 +337,12 @@ def test_a_name_that_takes_for_ever(tmp_path):
     pairs = b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(60))
     path = archive_of(tmp_path / "a.pth", b"})" + pairs + b"K\x01s")
     with pytest.raises(ValueError, match="entries that are not called by a text or a number"):
+        read_official_checkpoint(path)
+
+
+def test_an_ordered_dict_of_a_list_is_not_made(tmp_path):
+    path = archive_of(tmp_path / "a.pth", b"ccollections\nOrderedDict\n]\x85R")
+    with pytest.raises(ValueError, match="makes an OrderedDict of something else"):
         read_official_checkpoint(path)
 
 
