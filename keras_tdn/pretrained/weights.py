@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.pretrained.catalog import (
     CATALOG,
     CLASSES,
@@ -27,8 +28,7 @@ from keras_tdn.pretrained.transfer import (
 )
 
 if TYPE_CHECKING:
-    from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
-from keras_tdn.models import TDNResNet
+    from keras_tdn.models import TDNResNet
     from keras_tdn.pretrained.preset_files import PresetFiles
 
 IMAGENET = "imagenet"
