@@ -73,8 +73,8 @@ def run_until_told(run: Callable[[], int]) -> int:
         # May be closed, or nobody reads it any more.
         with contextlib.suppress(Exception):
             stream.flush()
-    number = told[0] if told else signal.SIGINT
-    _end_process(SIGNALLED + number if status is None else status)
+    ended_by = told[0] if told else signal.SIGINT
+    _end_process(SIGNALLED + ended_by if status is None else status)
 
 
 @contextlib.contextmanager

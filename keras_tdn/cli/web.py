@@ -77,7 +77,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="SECONDS",
         help="how much of a long video the timeline covers (default: 600)",
     )
-    loading.add_bare_weights_arguments(parser)
+    loading.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("keras_tdn")
 
-# Of the weights that training starts with, in their average at its end: with a warning, and at most.
+# Share of the starting weights in their average at the end: with a warning, and at most.
 NOTED_SHARE = 0.1
 MAX_SHARE = 0.5
 # Of the batches, at the end, whose gradients are never applied.

@@ -134,6 +134,9 @@ def train(
         dataset_arguments=dict(dataset_arguments or {}),
         compile_arguments=dict(compile_arguments or {}),
     )
+    if model.labels is None and train_records.num_classes == model.classes:
+        # Whoever has the model, or a file of its weights, knows the names.
+        model.labels = train_records.labels
     if deterministic:
         make_deterministic(seed)
     with run_folder(output, run, resume) as folder:

@@ -84,9 +84,7 @@ def _values(headers: Headers, name: bytes) -> list[str]:
 
 def _forwarded(headers: Headers) -> list[str]:
     return [
-        host.strip()
-        for value in _values(headers, b"x-forwarded-host")
-        for host in value.split(",")
+        host.strip() for value in _values(headers, b"x-forwarded-host") for host in value.split(",")
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import http
 import http.cookies
 import json
@@ -112,7 +111,7 @@ class Protection:
         elif scope["type"] == "http":
             try:
                 await self._answer(scope, receive, send)
-            except _Refusal as refusal:
+            except _RefusedError as refusal:
                 await refusal.send(send)
         else:
             await send({"type": "websocket.close", "code": 1008})
@@ -138,7 +137,7 @@ class Protection:
 
         scope = {**scope, "query_string": query, "headers": _without(scope["headers"])}
         if path.startswith(FILE) and not self._visitors.may_use(visitor, path[len(FILE) :]):
-            raise _Refusal(403, "This file is not among your uploads, or not any more.")
+            raise _RefusedError(403, "This file is not among your uploads, or not any more.")
         self._check_session(visitor, _session_of(path, query))
         if (method, path) == ("POST", UPLOAD):
             await self._upload(visitor, scope, receive, with_headers)
@@ -150,26 +149,26 @@ class Protection:
 
     def _check_origin(self, headers: Any, *, is_visit: bool) -> None:
         if not self._hosts.are_allowed(headers):
-            raise _Refusal(
+            raise _RefusedError(
                 421,
                 "This page is for the machine that it runs on, or it is not called by a name that "
                 "it knows. If the name is right, pass it with --allow-host (`allowed_hosts`).",
             )
         if not self._hosts.is_own_page(headers, is_visit=is_visit):
-            raise _Refusal(403, "This page takes no requests from pages of other sites.")
+            raise _RefusedError(403, "This page takes no requests from pages of other sites.")
 
     def _check_session(self, visitor: str, session: Any) -> None:
         if session is None:
             return
         if not isinstance(session, str) or not SESSION.fullmatch(session):
-            raise _Refusal(422, "The session has no name.")
+            raise _RefusedError(422, "The session has no name.")
         if not self._visitors.may_follow(visitor, session):
-            raise _Refusal(403, "This session is not yours. Load the page again.")
+            raise _RefusedError(403, "This session is not yours. Load the page again.")
 
     def _checked(self, visitor: str, path: str, body: Any) -> dict[str, Any]:
         """A request's body, of nothing but what has been looked at."""
         if not isinstance(body, dict):
-            raise _Refusal(422, "A JSON object was expected.")
+            raise _RefusedError(422, "A JSON object was expected.")
         self._check_session(visitor, body.get("session_hash"))
         clean = {
             name: body[name]
@@ -184,7 +183,7 @@ class Protection:
             return clean
         data = body.get("data")
         if not isinstance(data, list) or len(data) > (path == JOIN):
-            raise _Refusal(422, "One video was expected, in the queue.")
+            raise _RefusedError(422, "One video was expected, in the queue.")
         return clean | {"data": [self._checked_file(visitor, value) for value in data]}
 
     def _checked_file(self, visitor: str, value: Any) -> dict[str, Any] | None:
@@ -192,7 +191,7 @@ class Protection:
             return None
         path = value.get("path") if isinstance(value, dict) else None
         if not isinstance(path, str) or not self._visitors.may_use(visitor, path):
-            raise _Refusal(
+            raise _RefusedError(
                 403, "This video is not among your uploads, or not any more. Drop it again."
             )
         return {"path": path, "meta": {"_type": "gradio.FileData"}}
@@ -206,20 +205,18 @@ class Protection:
                 # An answer that comes before the file is at its end would not be seen.
                 while await reading.more():
                     pass
-                raise _Refusal(
+                raise _RefusedError(
                     503, "As many videos are stored as there is room for. Try again in a while."
                 )
             answer = _Answer()
             # As it is, to be read here.
-            scope["headers"] = [
-                item for item in scope["headers"] if item[0] != b"accept-encoding"
-            ]
+            scope["headers"] = [item for item in scope["headers"] if item[0] != b"accept-encoding"]
             try:
                 await self._app(scope, reading, answer)
             except Exception as error:
                 if reading.refusal is None:
                     logger.warning("An upload failed: %s: %s", type(error).__name__, error)
-                    raise _Refusal(
+                    raise _RefusedError(
                         500, "The video could not be stored. The terminal tells why."
                     ) from error
             if reading.refusal is not None:
@@ -231,15 +228,15 @@ class Protection:
     def _remember(self, visitor: str, body: bytes) -> None:
         paths = json.loads(body)
         if len(paths) != 1:
-            raise _Refusal(422, "One video at a time was expected.")
+            raise _RefusedError(422, "One video at a time was expected.")
         try:
             self._visitors.add_files(visitor, paths)
         except ValueError as error:
             logger.warning("An upload was not stored: %s", error)
-            raise _Refusal(422, "The video was not stored. Give it a shorter name.") from error
+            raise _RefusedError(422, "The video was not stored. Give it a shorter name.") from error
 
 
-class _Refusal(Exception):
+class _RefusedError(Exception):
     """A request that is not let through, and why."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -263,17 +260,17 @@ class _LimitedBody:
     def __init__(self, receive: Receive, max_bytes: int) -> None:
         self._receive = receive
         self._left = max_bytes
-        self.refusal: _Refusal | None = None
+        self.refusal: _RefusedError | None = None
 
     async def __call__(self) -> Message:
         try:
             message = await asyncio.wait_for(self._receive(), PATIENCE_SECONDS)
         except TimeoutError:
-            self.refusal = _Refusal(408, "The upload has stopped. Drop the video again.")
+            self.refusal = _RefusedError(408, "The upload has stopped. Drop the video again.")
             raise self.refusal from None
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            self.refusal = _Refusal(413, "The request is larger than this page takes.")
+            self.refusal = _RefusedError(413, "The request is larger than this page takes.")
             raise self.refusal
         return message
 
@@ -308,16 +305,16 @@ def _open_query(method: str, path: str, query: bytes) -> bytes:
     """What is left of a request's parameters.
 
     Raises:
-        _Refusal: if the page does not ask for such.
+        _RefusedError: if the page does not ask for such.
     """
     names: tuple[str, ...] = OPEN.get((method, path), ())
     is_below = path.startswith(OPEN_BELOW) and not _leads_nowhere(path)
     if (method, path) not in OPEN and not (method == "GET" and (is_below or path.startswith(FILE))):
-        raise _Refusal(404, "There is no such page here.")
+        raise _RefusedError(404, "There is no such page here.")
     try:
         pairs = urllib.parse.parse_qsl(query.decode("latin-1"), max_num_fields=MAX_PARAMETERS)
     except ValueError as error:
-        raise _Refusal(400, "The request has too many parameters.") from error
+        raise _RefusedError(400, "The request has too many parameters.") from error
     return urllib.parse.urlencode([pair for pair in pairs if pair[0] in names]).encode()
 
 
@@ -356,13 +353,13 @@ async def _read_json(scope: Scope, receive: Receive) -> Any:
     while more:
         message = await limited()
         if message["type"] == "http.disconnect":
-            raise _Refusal(400, "The request has no end.")
+            raise _RefusedError(400, "The request has no end.")
         body += message.get("body", b"")
         more = message.get("more_body", False)
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise _Refusal(400, "The request is not JSON.") from error
+        raise _RefusedError(400, "The request is not JSON.") from error
 
 
 def _with_body(scope: Scope, receive: Receive, body: bytes) -> tuple[Scope, Receive]:

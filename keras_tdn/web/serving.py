@@ -26,7 +26,7 @@ from keras_tdn.web.uploads import UploadLimits
 from keras_tdn.web.visitors import Visitors
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7860
-# How long a browser that is still connected is waited for at the end, and how long all that is left.
+# How long the end waits for browsers that are still connected, and for all that is left.
 GRACE_SECONDS = 0.3
 END_SECONDS = 0.7
 
@@ -154,9 +154,7 @@ def _run(app: Any, listener: socket.socket) -> None:
         ended.wait(END_SECONDS)
 
 
-def _shared(
-    make_example: Callable[[], str] | None, visitors: Visitors
-) -> Callable[[], str] | None:
+def _shared(make_example: Callable[[], str] | None, visitors: Visitors) -> Callable[[], str] | None:
     if make_example is None:
         return None
 

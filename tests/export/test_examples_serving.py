@@ -58,18 +58,14 @@ def test_the_image_is_the_newest_server_that_exports_were_tried_in():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="exports on TensorFlow")
-@pytest.mark.parametrize("protocol", [0, 1], ids=["gRPC", "REST"])
-def test_serve_request(exported, tmp_path, capsys, monkeypatch, protocol):
-    pytest.importorskip("tensorflow_serving", reason="needs keras-tdn[serving]")
-    from stand_in import stand_in
-
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_serve_request(exported, addresses, tmp_path, capsys, protocol):
     video = tmp_path / "video.mp4"
     video.write_bytes(encode_video(30))
     main = runpy.run_path(str(EXAMPLES / "serve_request.py"))["main"]
-    with stand_in(exported[2], "tdn") as addresses:
-        main(str(video), addresses[protocol])
-        printed = capsys.readouterr().out.splitlines()
-        with pytest.raises(SystemExit, match=r"ModelNotFoundError: .*'other'"):
-            main(str(video), addresses[protocol], "other")
+    main(str(video), addresses[protocol])
+    printed = capsys.readouterr().out.splitlines()
+    with pytest.raises(SystemExit, match=r"ModelNotFoundError: .*'other'"):
+        main(str(video), addresses[protocol], "other")
     assert {line.split("%  ")[1] for line in printed} <= set(exported[0].labels)
     assert len(printed) == 3

@@ -2,7 +2,6 @@
 
 import importlib.util
 import math
-import resource
 import sys
 from types import SimpleNamespace
 
@@ -10,6 +9,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from full_disk import disk_of
 
 from keras_tdn.data.dataset.positions import BatchPositions
 from keras_tdn.pretrained.weights_writer import write_weights_file
@@ -170,14 +170,9 @@ def test_a_full_disk_leaves_the_file_before(tmp_path, share):
     fit(model, [Checkpoints(tmp_path)], epochs=1)
     before = (tmp_path / "last.weights.h5").read_bytes()
     names = sorted(path.name for path in tmp_path.iterdir())
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # The system refuses to write beyond it, as it does on a disk that is full.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * len(before)), limits[1]))
-    try:
-        with pytest.raises(OSError, match=r"last.weights.h5' could not be written .*--resume"):
-            fit(model, [Checkpoints(tmp_path)], epochs=1)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    message = r"last.weights.h5' could not be written .*--resume"
+    with disk_of(int(share * len(before))), pytest.raises(OSError, match=message):
+        fit(model, [Checkpoints(tmp_path)], epochs=1)
     assert (tmp_path / "last.weights.h5").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     fit(model, [Checkpoints(tmp_path)], epochs=1)

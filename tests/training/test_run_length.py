@@ -17,8 +17,11 @@ RECIPE = dataclasses.replace(recipes.motion, epochs=EPOCHS, warmup_epochs=0)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"gradient_accumulation_steps": 50}, "gradients of 50 batches make one step, and a training "
-         "of 3 epochs of 6 batches has 18: it would change no weight"),
+        (
+            {"gradient_accumulation_steps": 50},
+            "gradients of 50 batches make one step, and a training of 3 epochs of 6 batches has "
+            "18: it would change no weight",
+        ),
         ({"gradient_accumulation_steps": 19}, "gradient_accumulation_steps=18"),
         ({"ema_momentum": 0.999}, "After the 18 batches of this training, an average of momentum "
          "0.999 still has 98 % of the weights that it starts with"),

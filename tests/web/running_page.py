@@ -100,7 +100,10 @@ class Visitor:
             body, sent = json.dumps(body).encode(), {"Content-Type": "application/json"} | sent
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-            for name, value in {"Host": self.place.netloc if host is None else host, **sent}.items():
+            for name, value in {
+                "Host": self.place.netloc if host is None else host,
+                **sent,
+            }.items():
                 connection.putheader(name, value.encode("latin-1", "replace"))
             if body is not None:
                 connection.putheader("Content-Length", str(len(body)))
@@ -112,9 +115,7 @@ class Visitor:
 
     def upload(self, content, name="video.mp4", headers=()):
         body, kind = form(content, name)
-        return self.ask(
-            "POST", "/gradio_api/upload", body, {"Content-Type": kind, **dict(headers)}
-        )
+        return self.ask("POST", "/gradio_api/upload", body, {"Content-Type": kind, **dict(headers)})
 
     def join(self, value, session="s", index=1):
         body = {"data": [value], "fn_index": index, "session_hash": session}

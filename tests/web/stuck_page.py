@@ -21,8 +21,12 @@ if __name__ == "__main__":
     serving._warm_up = lambda *arguments: None
     model = SimpleNamespace(name="stuck", labels=None)
 
+    def tell(line):
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
     def run():
-        serving.serve(model, port=0, tell=lambda line: print(line, flush=True))
+        serving.serve(model, port=0, tell=tell)
         return 0
 
     # As the command does.

@@ -147,7 +147,8 @@ def paths(server, private, listening):
         f"{own}%00.mp4", os.path.relpath(secret), f"/{secret}", f"//{secret}", f"/.{secret}",
         f"{secret}\0", f" {secret}", secret.upper(), urllib.parse.quote(secret, safe=""),
         f"..%2f..%2f..%2f..%2f..%2f..{secret}", f"..\\..\\..{secret}", "C:\\Windows\\win.ini",
-        f"\\\\{listener}\\share\\a.mp4", f"//{listener}/a.mp4", f"file://{secret}", f"file:{secret}",
+        f"\\\\{listener}\\share\\a.mp4", f"//{listener}/a.mp4", f"file://{secret}",
+        f"file:{secret}",
         f"http://{listener}/a.mp4", f"HTTP://{listener}/a.mp4", f"https://{listener}/a.mp4",
         f"http://[::ffff:127.0.0.1]:{listener.split(':')[1]}/", f"ftp://{listener}/a.mp4",
         f"tcp://{listener}", f"rtsp://{listener}/a", f"hls+http://{listener}/a.m3u8",
@@ -268,16 +269,20 @@ def test_one_visitor_does_not_see_another_nor_follow(server, paths):
 
 
 HOSTS = [
-    "", " ", "evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}", "localhost.evil",
+    "", " ", "evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}",
+    "localhost.evil",
     "evil.example:80@127.0.0.1", "127.0.0.1:{port}@evil.example", "localhost:{port}.evil.example",
     "127.0.0.1:evil", "127.0.0.1:{port}:1", "127.0.0.1 evil.example", "127.0.0.1/evil.example",
     "127.0.0.1,evil.example", "evil.example,127.0.0.1", "127.0.0.1#evil", "127.0.0.1?evil",
     "http://127.0.0.1:{port}", "//127.0.0.1", "192.168.0.1", "10.0.0.1:{port}", "0.0.0.0:{port}",
-    "169.254.169.254", "8.8.8.8", "[::]", "[fe80::1]", "[::1", "::1]", "[::1]evil", "[evil.example]",
-    "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "127.0.0.1.", "localhost..", "lоcalhost",
+    "169.254.169.254", "8.8.8.8", "[::]", "[fe80::1]", "[::1", "::1]", "[::1]evil",
+    "[evil.example]",
+    "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "127.0.0.1.", "localhost..",
+    "l\u043ecalhost",
     "xn--localhost", "localhost\\evil", "localhost%00.evil.example", "localhost%2eevil.example",
     "*", "null", "undefined", "local host", "localhost;evil", "'localhost'", '"localhost"',
-    "127.0.0.1\tevil", "loopback", "ip6-localhost", "localtest.me", "127.0.0.1.nip.io", "kubernetes",
+    "127.0.0.1\tevil", "loopback", "ip6-localhost", "localtest.me", "127.0.0.1.nip.io",
+    "kubernetes",
     "{}", "[[::1]]", "127.0.0.256", "[::ffff:8.8.8.8]:{port}", "1.0.0.127", "localhost:{port}x",
     "a" * 4000,
 ]  # fmt: skip
@@ -301,7 +306,8 @@ ORIGINS = [
     "http://www.127.0.0.1:{port}", "http://127.0.0.1:{port}.", "x" * 4000,
 ]  # fmt: skip
 ASKED = [
-    ("GET", "/"), ("GET", "/config"), ("GET", "/theme.css"), ("GET", "/gradio_api/file=/etc/passwd"),
+    ("GET", "/"), ("GET", "/config"), ("GET", "/theme.css"),
+    ("GET", "/gradio_api/file=/etc/passwd"),
     ("GET", "/gradio_api/queue/data?session_hash=s"), ("POST", "/gradio_api/queue/join"),
     ("POST", "/gradio_api/run/predict"), ("POST", "/gradio_api/upload"),
     ("POST", "/gradio_api/cancel"), ("OPTIONS", "/gradio_api/upload"),

@@ -332,7 +332,11 @@ def test_visitors_remember_no_more_than_they_need(tmp_path, monkeypatch):
         (tmp_path / name).touch()
         visitors.add_files(name, [path])
         assert visitors.may_follow(name, name)
-    assert [visitors.may_use(*each) for each in zip("abc", paths, strict=True)] == [False, True, True]
+    assert [visitors.may_use(*each) for each in zip("abc", paths, strict=True)] == [
+        False,
+        True,
+        True,
+    ]
     assert visitors.may_follow("b", "a")
     visitors.share(paths[0])
     assert visitors.may_use("anybody", paths[0])
@@ -369,7 +373,7 @@ def test_large_uploads_at_once_wait_for_their_turn(tmp_path):
 
 
 def test_small_uploads_count_too(tmp_path):
-    app, page = protected(tmp_path)
+    _, page = protected(tmp_path)
     statuses = [asyncio.run(ask(page, "POST", "/gradio_api/upload", b"a"))[0] for _ in range(120)]
     assert 90 < statuses.index(503) < 110
 

@@ -62,11 +62,6 @@ class DatasetArguments:
             )
         if self.num_classes is not None:
             self._check_integer("num_classes", 1)
-        if self.one_hot and not self.width:
-            raise ValueError(
-                "`one_hot` needs the number of classes, which the records do not tell. Pass "
-                "`num_classes`, or `labels` or `num_classes` to load_records."
-            )
         if self.num_classes is not None:
             largest, path = max((record.label or 0, record.path) for record in self.records)
             if largest >= self.num_classes:

@@ -36,8 +36,9 @@ def load_records(
     """Loads the records of a data set: which videos there are and what they show.
 
     Use it before `make_dataset`, evaluation or packing. Everything that is wrong with the source is
-    told at once, with line numbers: lines that cannot be read, labels that are no class, files
-    that are not there, and videos listed twice with different labels.
+    told at once, with line numbers: lines that cannot be read, columns that do not fit, labels
+    that are no class or out of proportion to the list, files that are not there, and videos listed
+    twice with different labels.
 
     The format is detected, or named:
 
@@ -45,7 +46,8 @@ def load_records(
       or commas (in a `.csv`) in between. Paths may have blanks. Labels may if the line names a file
       with its suffix, or is separated by tabs or commas.
     - `"csv"`: a table with a header that has a column for the path (`path`, `file_name`, `video`,
-      ...) and maybe columns for `label`, `num_frames` and `split`.
+      ...) and maybe columns for `label`, `num_frames` and `split`. With the columns `class_name`
+      and `class_index`, classes have the indices that are stated.
     - `"kinetics"`: Kinetics' annotations, `label,youtube_id,time_start,time_end,split`; the files
       are called `{youtube_id}_{start:06d}_{end:06d}.mp4`.
     - `"something_something_v2"`: the JSON of `id` and `template`; the files are `{id}.webm`, or
@@ -53,7 +55,8 @@ def load_records(
     - `"something_something_v1"`: `id;label` without a header, as Jester too.
     - `"ucf101"`: `trainlist01.txt` or `testlist01.txt`.
     - `"hmdb51"`: the folder of `{class}_test_split1.txt` files, with `split` and `fold`.
-    - `"folders"`: a folder per class.
+    - `"folders"`: a folder per class. Folders of the system, hidden ones and those without a video
+      are no classes; a warning names what is skipped.
 
     A video without its suffix is found by trying the usual ones. A path may also be a directory of
     frames in JPEG.
