@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from keras_tdn.imports import around_import
 
-# TensorFlow's own setting; whoever sets it wants to read what it lets through.
+# TensorFlow's own setting; whoever sets another wants to read what it lets through.
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 NO_LOGS = "3"
 # TensorFlow's own setting. It turns oneDNN on by itself only where there is AVX-512; on other
@@ -31,11 +31,17 @@ _START_UP_LINE = re.compile(
 def start_backends_quietly() -> None:
     """Keeps TensorFlow's start-up messages off this process's terminal, and makes it fast.
 
-    Only the process of the command calls it, before anything imports TensorFlow.
+    Only the process of the command calls it, before anything imports TensorFlow. Processes that it
+    starts inherit both.
     """
     os.environ.setdefault(ONEDNN, "1")
-    if LOG_LEVEL not in os.environ:
-        os.environ[LOG_LEVEL] = NO_LOGS
+    os.environ.setdefault(LOG_LEVEL, NO_LOGS)
+    be_quiet_if_asked()
+
+
+def be_quiet_if_asked() -> None:
+    """Keeps TensorFlow's start-up messages off the terminal where its logs are switched off."""
+    if os.environ.get(LOG_LEVEL) == NO_LOGS:
         around_import("tensorflow", without_start_up_lines)
 
 

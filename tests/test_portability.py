@@ -58,7 +58,8 @@ def without_encoding(tree):
         if name in TEXT_METHODS:
             if "encoding" not in given and len(node.args) <= TEXT_METHODS[name]:
                 yield node.lineno
-        elif name in ("open", "fdopen", "NamedTemporaryFile", "TemporaryFile"):
+        # Temporary files are binary unless they are told otherwise, and `open` is text.
+        elif name in ("open", "fdopen") or (name.endswith("TemporaryFile") and "mode" in given):
             owner = getattr(getattr(function, "value", None), "id", None)
             if owner in ("av", "os", "webbrowser", "Image", "zipfile") and name == "open":
                 continue

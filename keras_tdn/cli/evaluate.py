@@ -75,7 +75,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--skip-missing", action="store_true", help="leave out videos whose files are missing"
     )
-    loading.add_bare_weights_arguments(parser)
+    loading.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -191,4 +191,5 @@ def _load_records(args: argparse.Namespace, model: keras.Model) -> RecordList:
         return load_packed(args.list)
     if args.labels is None and getattr(model, "labels", None) is not None:
         args = argparse.Namespace(**{**vars(args), "labels": list(model.labels)})
-    return load_list(args, skip_missing=args.skip_missing)
+    # Labels are compared with the model's classes, however few of them occur.
+    return load_list(args, skip_missing=args.skip_missing, believe_labels=True)

@@ -30,6 +30,9 @@ def add_list_arguments(
     )
     group = parser.add_argument_group("list of videos")
     add_reading_options(group)
+    if not packed:
+        # Commands that take packed videos have a model, which knows.
+        add_classes_option(group)
     group.add_argument(
         "--split", metavar="NAME", help=f"part of the data set that LIST describes: {SPLIT_HELP}"
     )
@@ -58,15 +61,27 @@ def add_reading_options(group: Any) -> None:
     )
 
 
-def load_list(args: argparse.Namespace, **options: Any) -> RecordList:
-    """The records that the arguments name."""
-    from keras_tdn.data.records import load_records
+def add_classes_option(group: Any) -> None:
+    """Adds what a list leaves open whose labels are numbers."""
+    group.add_argument(
+        "--classes",
+        type=int,
+        metavar="N",
+        help="number of classes of a list whose labels are numbers without names (default: as the "
+        "largest label tells)",
+    )
 
-    return load_records(
+
+def load_list(args: argparse.Namespace, **options: Any) -> RecordList:
+    """The records that the arguments name; `options` are those of `load_listed`."""
+    from keras_tdn.data.records.load import load_listed
+
+    return load_listed(
         args.list,
         format=args.format,
         root=args.root,
         labels=args.labels,
+        num_classes=args.classes,
         split=args.split,
         fold=args.fold,
         **options,

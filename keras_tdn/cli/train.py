@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Recipe's field: the option that sets it.
 RECIPE_OPTIONS = {
     "epochs": "epochs",
+    "warmup_epochs": "warmup",
     "crop_size": "size",
     "dropout_rate": "dropout",
     "freeze_until": "freeze_until",
@@ -150,12 +151,17 @@ def _load(args: argparse.Namespace, part: str, labels: tuple[str, ...] | None) -
                 f"{source!r} is a packed folder, which is one split. Leave --{part}-split out; "
                 "`keras-tdn pack --split` chooses what is packed."
             )
+        if args.classes is not None:
+            raise ValueError(
+                f"{source!r} is a packed folder, which knows its classes. Leave --classes out."
+            )
         return load_packed(source)
     return load_records(
         source,
         format=args.format,
         root=args.root,
         labels=labels,
+        num_classes=args.classes,
         split=split,
         fold=args.fold,
         skip_missing=args.skip_missing,

@@ -48,6 +48,12 @@ class DemoSettings:
                     f"{least} for `{field}`. Received: {field}={value!r}"
                 )
 
+    @classmethod
+    def short(cls, seed: int = 0) -> DemoSettings:
+        """As few videos as there may be, and one epoch: shows that everything works, no more."""
+        classes = len(MOTION_LABELS)
+        return cls(epochs=1, seed=seed, num_train=2 * classes, num_validation=classes)
+
     @property
     def recipe(self) -> Recipe:
         """How both models are trained."""

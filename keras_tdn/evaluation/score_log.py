@@ -127,7 +127,7 @@ class ScoreLog:
             )
         try:
             identity = json.loads(file.readline())
-        except ValueError:
+        except (ValueError, RecursionError):
             identity = {}
         check_identity(identity, self._identity, str(self.path))
         end = file.tell()

@@ -41,7 +41,7 @@ PORTABLE_FORMATS = {
     format.name: format
     for format in (
         PortableFormat("onnx", "model.onnx", ("float32",), ("tf2onnx", "onnx")),
-        PortableFormat("openvino", "model.xml", ("float32", "float16"), ("openvino",)),
+        PortableFormat("openvino", "model.xml", ("float32", "float16"), ("openvino", "scipy")),
         # TensorFlow has its converter.
         PortableFormat("litert", "model.tflite", ("float32", "float16", "int8"), ()),
     )

@@ -29,9 +29,9 @@ def export_portable(
 
     Use it where TensorFlow is not wanted. The network is that of `export_saved_model`: it takes
     `clips`, uint8 pixels `(batch, num_frames, height, width, 3)`, and gives scores `(batch,
-    classes)`, float32 probabilities. Batches may have any size; LiteRT wants the input resized
-    first. It is written by Keras' `model.export`. Beside it lie `keras_tdn.json` and `labels.txt`,
-    as in a SavedModel's assets: sampling, resizing and naming are the caller's.
+    classes)`, float32 probabilities. Batches may have any size from one clip; LiteRT wants the
+    input resized first. It is written by Keras' `model.export`. Beside it lie `keras_tdn.json` and
+    `labels.txt`, as in a SavedModel's assets: sampling, resizing and naming are the caller's.
 
     Args:
         model: A `TDNResNet` with its classifier.

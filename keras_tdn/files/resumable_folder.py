@@ -139,6 +139,6 @@ def read_object(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file, or `None` if there is none that can be read."""
     try:
         content = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

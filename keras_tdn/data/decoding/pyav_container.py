@@ -121,12 +121,12 @@ def why_not_opened(error: Exception) -> str:
 
 
 def video_stream(name: str, container: av.container.InputContainer) -> av.VideoStream:
-    """The first stream of moving pictures.
+    """The first stream of moving pictures; of a still one where there are none.
 
     Raises:
-        VideoDecodeError: if there is none, naming what there is.
+        VideoDecodeError: if there is neither, naming what there is.
     """
-    found = []
+    found, stills = [], []
     for stream in container.streams:
         kind = stream.type
         if kind == "video":
@@ -134,9 +134,14 @@ def video_stream(name: str, container: av.container.InputContainer) -> av.VideoS
                 kind = "a cover picture"
             elif stream.codec_context is None:
                 kind = "video in an unknown format"
+            elif stream.frames == 1 and stream.duration is None:
+                # An animated AVIF begins with its first frame as a picture of its own.
+                stills.append(stream)
             else:
                 return stream
         found.append(kind)
+    if stills:
+        return stills[0]
     raise VideoDecodeError(
         f"Cannot read {name}: it has no video that PyAV can decode, only "
         f"{', '.join(found) or 'a header'}. Pass a file with moving pictures."

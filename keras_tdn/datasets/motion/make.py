@@ -151,7 +151,7 @@ def _claim(root: Path, seed: int, config: MotionConfig) -> None:
         return
     try:
         theirs = json.loads(path.read_text("utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         theirs = None
     if theirs != ours:
         raise ValueError(

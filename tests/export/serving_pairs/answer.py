@@ -22,8 +22,12 @@ BOUNDS = {"float32": 1e-5, "bfloat16": 2e-2}
 
 
 def answers_of(folder):
+    with Served(folder / "1", folder.name) as served:
+        return ask(folder, served)
+
+
+def ask(folder, served):
     version = folder / "1"
-    served = Served(version, folder.name)
     loaded = tf.saved_model.load(str(version)).signatures
     results = {}
 
@@ -46,7 +50,6 @@ def answers_of(folder):
         inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
         signature = request.model_spec.signature_name
         keep(f"warm-up/{number} {signature}", served.run(signature, inputs))
-    served.session.close()
     return results
 
 
