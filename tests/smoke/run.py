@@ -4,10 +4,11 @@
     python tests/smoke/run.py 3.12 3.13:newest 3.11:lowest --jobs 2
 
 A case is a version of Python and which releases of the dependencies: the `newest`, those to come
-(`prerelease`), or the `lowest` that pyproject.toml admits. Each gets an empty environment with the package's wheel, in which the
-short demo runs to its end, a video is labelled by the command and by every backend that is
-installed, and the tests of reading videos pass. At the end, the labels and scores that the cases
-give to real videos are compared, where there are some (tests/real_videos.py says which).
+(`prerelease`), or the `lowest` that pyproject.toml admits. Each gets an empty environment with the
+package's wheel, in which the short demo runs to its end, a video is labelled by the command and by
+every backend that is installed, and the tests of reading videos pass. At the end, the labels and
+scores that the cases give to real videos are compared, where there are some (tests/real_videos.py
+says which).
 
 It needs uv, and nothing else that Python does not have. PyTorch is left out unless the environment
 brings it (`--with torch`): for Linux its wheel on PyPI is gigabytes.
