@@ -57,7 +57,9 @@ def test_tag_and_address_agree_too():
     assert problems(*facts(), os.environ["GITHUB_REF_NAME"], repository) == []
 
 
-CHANGELOG = "# Changelog\n\n## Unreleased\n\n## 0.2.0 (2026-12-01)\n\n- More.\n\n## 0.1.0\n- All.\n"
+CHANGELOG = (
+    "# Changelog\n\n## Unreleased\n\n## 0.2.0 (2026-12-01)\n\n- More.\n\n## 0.1.0\n\n- All.\n"
+)
 URLS = {"Source": "https://git.example/us/keras-tdn"}
 
 

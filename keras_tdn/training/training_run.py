@@ -104,7 +104,15 @@ def train(
     >>> result.preset
     PosixPath('run/preset')
     """
-    check_training(model, train_records, validation_records, recipe, early_stopping)
+    check_training(
+        model,
+        train_records,
+        validation_records,
+        recipe,
+        early_stopping,
+        # In place of the recipe's.
+        optimizer=(compile_arguments or {}).get("optimizer"),
+    )
     weights = class_weights(train_records, class_weight, model.classes)
     if weights is not None and (recipe.mixup_alpha or recipe.cutmix_alpha):
         raise ValueError(

@@ -17,7 +17,7 @@ def only_convert(monkeypatch):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return official_checkpoints.small(tmp_path_factory.mktemp("small") / "best.pth.tar")
+    return official_checkpoints.small(tmp_path_factory.mktemp("small") / "best.pth.tar", width=8)
 
 
 def run(capsys, *arguments):
@@ -29,7 +29,7 @@ def run(capsys, *arguments):
 def test_converts_and_reports(capsys, checkpoint, tmp_path):
     status, out, _ = run(capsys, checkpoint, tmp_path / "preset")
     assert status == 0
-    assert "stages of (1, 1, 1, 1) blocks, width 64" in out
+    assert "stages of (1, 1, 1, 1) blocks, width 8" in out
     assert "classes   10" in out
     assert "segments  8 (ASSUMED)" in out
     assert "WARNING: no checkpoint tells its segments; 8 is a\n" in out
@@ -43,7 +43,7 @@ def test_converts_and_reports(capsys, checkpoint, tmp_path):
 
 
 def test_data_sets_are_not_guessed(capsys, tmp_path):
-    path = official_checkpoints.save(tmp_path / "a.pth", goldens.state("depth1111", 174))
+    path = official_checkpoints.save(tmp_path / "a.pth", goldens.state("depth1111", 174, width=8))
     status, out, _ = run(capsys, path, tmp_path / "preset", "--no-verify")
     assert status == 0
     assert "--labels something_something_v1 or" in out

@@ -259,7 +259,7 @@ def test_results_are_overwritten_by_what_can_be_watched(model, video, expected, 
     (tmp_path / "bad.mp4").write_bytes(b"no video" * 50)
     how = StreamOptions(format="lavfi")
     for source, options, told in (
-        (tmp_path / "bad.mp4", {}, "does not open as a video"),
+        (tmp_path / "bad.mp4", {}, "it is not a video"),
         (damaged, {}, "not one of its frames decodes"),
         (tmp_path / "none.mp4", {}, "no such|There is no"),
         ("nonsense=1", {"how": how}, "Cannot watch"),

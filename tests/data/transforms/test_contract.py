@@ -48,8 +48,7 @@ def name(transform):
 
 @pytest.mark.parametrize("transform", RANDOM + FIXED, ids=name)
 def test_same_eagerly_and_in_graphs(transform, apply, clip):
-    for seed in [(0, 1), (2**31 - 1, -5), (7, 7), (0, 0)]:
-        result = apply(transform, clip, seed)
+    for result in apply(transform, clip, (0, 1), (2**31 - 1, -5), (7, 7), (0, 0)):
         assert result.dtype == np.uint8
         assert result.shape[-1] == 3
         assert result.shape[-4] == len(clip)
