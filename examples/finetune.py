@@ -19,7 +19,9 @@ def main(train_list: str, val_list: str, weights: str, output: str) -> None:
     val_records = load_records(val_list, labels=records.labels, num_classes=records.num_classes)
     recipe = recipes.finetune_small
     keras.utils.set_random_seed(0)
-    model = keras_tdn.TDNResNet50(weights=weights, classes=records.num_classes)
+    model = keras_tdn.TDNResNet50(
+        weights=weights, classes=records.num_classes, labels=records.labels
+    )
     model.clip_spec = spec = recipe.clip_spec_for(model)
     steps = recipe.steps_per_epoch(records)
     recipe.compile(model, steps)
@@ -32,7 +34,7 @@ def main(train_list: str, val_list: str, weights: str, output: str) -> None:
         fit = {"callbacks": callbacks, "shuffle": False, "verbose": 0, **span.fit_arguments}
         model.fit(clips, validation_data=validation, **fit)
     load_checkpoint(model, f"{output}/best.weights.h5")
-    keras_tdn.pretrained.save_preset(model, f"{output}/preset", labels=records.labels)
+    keras_tdn.pretrained.save_preset(model, f"{output}/preset")
 
 
 if __name__ == "__main__":

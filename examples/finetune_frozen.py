@@ -16,12 +16,14 @@ BATCH_SIZE = 8
 
 def main(video_list: str, weights: str) -> None:
     records = load_records(video_list)
-    model = keras_tdn.TDNResNet50(weights=weights, classes=records.num_classes)
+    model = keras_tdn.TDNResNet50(
+        weights=weights, classes=records.num_classes, labels=records.labels
+    )
     keras_tdn.training.freeze_until(model, "classifier")
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy")
     clips = make_dataset(records, model.clip_spec, training=True, batch_size=BATCH_SIZE)
     model.fit(clips, epochs=2, steps_per_epoch=max(1, len(records) // BATCH_SIZE))
-    keras_tdn.pretrained.save_preset(model, "my_model", labels=records.labels)
+    keras_tdn.pretrained.save_preset(model, "my_model")
 
 
 if __name__ == "__main__":

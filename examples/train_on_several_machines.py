@@ -27,7 +27,9 @@ def main(train_list: str, val_list: str, weights: str, output: str) -> None:
     # It joins the processes, so it comes before the seed and the model, which are alike in all.
     with device_scope() as devices:
         keras.utils.set_random_seed(0)
-        model = keras_tdn.TDNResNet50(weights=weights, classes=records.num_classes)
+        model = keras_tdn.TDNResNet50(
+            weights=weights, classes=records.num_classes, labels=records.labels
+        )
         recipe.compile(model, steps)
         # Every process reads every other record (of two), and their batches make one.
         part = {"shard": devices.shard, "batch_size": devices.batch_size(recipe.batch_size)}
@@ -50,7 +52,7 @@ def main(train_list: str, val_list: str, weights: str, output: str) -> None:
         )
         # In all processes too: a model that lies on several machines waits for each of them.
         load_checkpoint(model, f"{folder}/best.weights.h5")
-        keras_tdn.pretrained.save_preset(model, f"{folder}/preset", labels=records.labels)
+        keras_tdn.pretrained.save_preset(model, f"{folder}/preset")
 
 
 if __name__ == "__main__":

@@ -27,3 +27,7 @@ AUTO = "auto"
 # Of `keras-tdn demo`, those of the recipe `motion`.
 DEMO_EPOCHS = 7
 DEMO_OUTPUT = "keras_tdn_demo"
+
+# What a file is by its name: a whole model, or the weights of one.
+MODEL_SUFFIX = ".keras"
+WEIGHTS_SUFFIX = ".weights.h5"

@@ -1,7 +1,7 @@
 """What this installation can do, and what to do about what it cannot: `keras-tdn doctor`.
 
 It is asked when something is broken, so it imports nothing that could be: what may crash or hang is
-looked at by `keras_tdn.doctor_probe` in processes of its own.
+looked at by `keras_tdn.doctor_probe`, in processes of its own.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ import os
 import platform
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from keras_tdn import doctor_probe
 from keras_tdn.doctor_probe import PROBES, Facts
 from keras_tdn.nvidia_gpus import (
     BACKEND_NAMES,
@@ -31,6 +29,7 @@ from keras_tdn.nvidia_gpus import (
     nvidia_gpu_names,
     unseen_gpu_advice,
 )
+from keras_tdn.processes import ChildProcess, exit_reason
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
 DISTRIBUTION = "keras-tdn"
@@ -133,46 +132,25 @@ def as_json(findings: list[Finding]) -> str:
 
 
 def _run_probe(name: str) -> Facts:
-    here = str(Path(__file__).parents[1])
-    path = os.environ.get("PYTHONPATH")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([path, here] if path else [here]),
-        # A GPU's memory is left to others.
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-    }
+    # A GPU's memory is left to others.
+    environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     if name != "backend":
         environment["CUDA_VISIBLE_DEVICES"] = "-1"
-    # `-P`: nothing is imported from the current folder.
-    command = [sys.executable, "-P", "-m", "keras_tdn.doctor_probe", name]
     try:
-        result = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=SECONDS[name],
-        )
-    except subprocess.TimeoutExpired:
-        return {"error": f"no answer within {SECONDS[name]:g} s"}
+        process = ChildProcess(doctor_probe.serve, name, silent=True, environment=environment)
     except OSError as error:
         return {"error": f"no process could be started: {error}"}
-    with contextlib.suppress(ValueError):
-        facts = json.loads(result.stdout.strip().rpartition("\n")[2])
-        if isinstance(facts, dict):
-            return facts
-    return {"error": _ending(result.returncode, result.stderr), "killed": result.returncode < 0}
-
-
-def _ending(status: int, stderr: str) -> str:
-    """How a process ended that has not answered."""
-    with contextlib.suppress(ValueError):
-        return f"the process was ended by {signal.Signals(-status).name}"
-    last = stderr.strip().rpartition("\n")[2]
-    return f"the process ended with status {status}" + (f": {last}" if last else "")
+    try:
+        if process.connection.poll(SECONDS[name]):
+            return process.connection.recv()
+        return {"error": f"no answer within {SECONDS[name]:g} s"}
+    # Of a connection that its other end has left.
+    except (EOFError, OSError):
+        code = process.end(grace=5.0)
+        killed = code is not None and code < 0
+        return {"error": f"the process ended with {exit_reason(code)}", "killed": killed}
+    finally:
+        process.end()
 
 
 def _system() -> Iterator[Finding]:

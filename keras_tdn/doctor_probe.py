@@ -1,15 +1,12 @@
 """Questions about this installation that may crash or hang a process, each asked in one of its own.
 
-`python -m keras_tdn.doctor_probe NAME` prints what it found as one line of JSON. What goes wrong on
-the way is its entry `error`; what ends the process is seen by `keras_tdn.doctor`, which starts it.
+`keras_tdn.doctor` starts those processes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
-import sys
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
@@ -112,15 +109,16 @@ def _decodes(name: str) -> bool:
     return False
 
 
-def main(name: str) -> None:
-    """Prints the facts of one probe."""
+def ask(name: str) -> Facts:
+    """What one probe finds; what goes wrong on the way is the entry `error`."""
     facts: Facts = {}
     try:
         PROBES[name](facts)
     except Exception as error:
         facts["error"] = f"{type(error).__name__}: {error}"
-    sys.stdout.write(f"\n{json.dumps(facts)}\n")
+    return facts
 
 
-if __name__ == "__main__":
-    main(sys.argv[1])
+def serve(name: str, connection: Any) -> None:
+    """Sends the facts of one probe."""
+    connection.send(ask(name))

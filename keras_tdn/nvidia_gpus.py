@@ -10,9 +10,10 @@ import glob
 import importlib.metadata
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
+
+from keras_tdn.processes import output_of
 
 # A container on a machine with a GPU sees the driver's folder, but the device only if it was given.
 DEVICE_FILES = "/dev/nvidia[0-9]*"
@@ -61,21 +62,12 @@ def has_nvidia_gpu() -> bool:
 
 def nvidia_gpu_names() -> list[str]:
     """What nvidia-smi calls the GPUs; none where there is no nvidia-smi, or it finds none."""
-    command = shutil.which(NVIDIA_SMI)
-    if command is None:
+    program = shutil.which(NVIDIA_SMI)
+    if program is None:
         return []
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        listing = subprocess.run(
-            [command, "--query-gpu=name", "--format=csv,noheader"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=NVIDIA_SMI_SECONDS,
-        )
-        if listing.returncode == 0:
-            return [line.strip() for line in listing.stdout.splitlines() if line.strip()]
-    return []
+    query = "--query-gpu=name", "--format=csv,noheader"
+    names = output_of(program, *query, timeout=NVIDIA_SMI_SECONDS) or ""
+    return [line.strip() for line in names.splitlines() if line.strip()]
 
 
 def gpus_are_hidden(backend: str, environment: Mapping[str, str] | None = None) -> str | None:

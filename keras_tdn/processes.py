@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ _SERVE = "import keras_tdn.processes\nkeras_tdn.processes._serve({handle})\n"
 _COMMAND = "import keras_tdn.cli\nsys.exit(keras_tdn.cli.main())\n"
 
 
+_running: weakref.WeakSet[ChildProcess] = weakref.WeakSet()
+
+
 class ChildProcess:
     """A process that answers over a connection, and may crash or hang at what it is asked.
 
@@ -43,6 +46,7 @@ class ChildProcess:
             connection. The process ends when it returns, as it should when the connection ends.
         *arguments: Sent there by pickle, which imports the modules that they need.
         silent: Whether what libraries write to the process's standard error is dropped.
+        environment: Variables that differ there. `None` has Keras run on TensorFlow.
 
     Attributes:
         connection: This end of the connection. With the process, it ends.
@@ -54,7 +58,16 @@ class ChildProcess:
     >>> answer = process.connection.recv()
     """
 
-    def __init__(self, serve: Callable[..., None], *arguments: Any, silent: bool = False) -> None:
+    def __init__(
+        self,
+        serve: Callable[..., None],
+        *arguments: Any,
+        silent: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        if environment is None:
+            # Where TensorFlow is imported, it imports Keras, which would import its backend.
+            environment = {"KERAS_BACKEND": "tensorflow"}
         self.connection, theirs = connection.Pipe()
         # Only with the process's end in the process alone does its death end the connection.
         with theirs:
@@ -64,11 +77,11 @@ class ChildProcess:
                 # What libraries print must not get among what this process writes.
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL if silent else None,
-                # Where TensorFlow is imported, it imports Keras, which would import its backend.
-                env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+                env={**os.environ, **environment},
                 **_inheriting(theirs.fileno()),
             )
         self._finalizer = weakref.finalize(self, _end, self._process)
+        _running.add(self)
         # Whether it is there to read them, the first answer tells.
         with contextlib.suppress(OSError):
             self.connection.send((serve, arguments))
@@ -112,6 +125,12 @@ class ChildProcess:
         return self.join()
 
 
+def kill_children() -> None:
+    """Ends every `ChildProcess`, for a process that ends without its own last steps."""
+    for child in list(_running):
+        child.kill()
+
+
 def run_command(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs `keras-tdn` in a process of its own, to its end.
 
@@ -130,6 +149,27 @@ def run_command(arguments: list[str], **environment: str) -> subprocess.Complete
         text=True,
         errors="replace",
     )
+
+
+def output_of(program: str, *arguments: str, timeout: float) -> str | None:
+    """What another program writes, or `None` if it fails or takes longer.
+
+    Args:
+        program: Its path; see `shutil.which`.
+        *arguments: Its arguments.
+        timeout: Seconds after which it is killed.
+    """
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        result = subprocess.run(
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+        )
+        return None if result.returncode else result.stdout
+    return None
 
 
 def exit_reason(code: int | None) -> str:

@@ -90,9 +90,14 @@ class ClipSpec:
 
     @classmethod
     def for_crop(
-        cls, num_segments: int, frames_per_segment: int, height: int, width: int
+        cls,
+        num_segments: int,
+        frames_per_segment: int,
+        height: int | None = None,
+        width: int | None = None,
     ) -> ClipSpec:
-        """The published resize-to-crop ratio, applied to another crop size."""
+        """The published resize-to-crop ratio, applied to another crop; `None` is 224 pixels."""
+        height, width = height or DEFAULT_CROP_SIZE, width or DEFAULT_CROP_SIZE
         short_side = round(min(height, width) * SHORT_SIDE_PER_CROP)
         return cls(num_segments, frames_per_segment, height, width, short_side)
 
@@ -108,9 +113,9 @@ class ClipSpec:
             ValueError: if an entry is unknown, missing or of the wrong kind.
         """
         fields = {field.name for field in dataclasses.fields(cls)}
-        if set(config) != fields:
+        if not isinstance(config, Mapping) or set(config) != fields:
             raise ValueError(
-                f"A ClipSpec config has the entries {sorted(fields)}. Received: {sorted(config)}"
+                f"A ClipSpec config has the entries {sorted(fields)}. Received: {str(config)[:200]}"
             )
         normalization = config["normalization"]
         if not isinstance(normalization, Mapping) or set(normalization) != {"mean", "std"}:
@@ -118,7 +123,13 @@ class ClipSpec:
                 "A ClipSpec config's `normalization` has the entries ['mean', 'std']. "
                 f"Received: {normalization!r}"
             )
-        return cls(**{**config, "normalization": Normalization(**normalization)})
+        try:
+            return cls(**{**config, "normalization": Normalization(**normalization)})
+        except TypeError as error:
+            raise ValueError(
+                "A ClipSpec config's `normalization` has another kind of value; expected three "
+                f"numbers for each entry. Received: {str(normalization)[:200]}"
+            ) from error
 
 
 # The crop sets that evaluation knows.

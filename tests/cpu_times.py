@@ -8,6 +8,7 @@ prints sums by file, or by folder with a smaller depth.
 import collections
 import functools
 import json
+import operator
 import os
 import pathlib
 import sys
@@ -16,6 +17,11 @@ import time
 import pytest
 
 COUNTED_EVENTS = {"subprocess.Popen": "processes", "os.fork": "forks"}
+# Module, attribute of it, function, and what its calls are counted as.
+COUNTED_CALLS = (
+    ("keras_tdn.models.tdn_resnet", "TDNResNet", "__init__", "networks"),
+    ("tensorflow.python.framework", "func_graph", "func_graph_from_py_func", "traces"),
+)
 
 
 class CpuTimes:
@@ -25,13 +31,12 @@ class CpuTimes:
         self._path = path
         self._counts = collections.Counter()
         self._inside = False
-        self._patched = False
+        self._patched = set()
         sys.addaudithook(self._count_event)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item):
-        if not self._patched and "keras_tdn.models" in sys.modules:
-            self._patch()
+        self._patch()
         counts, before = self._counts.copy(), os.times()
         try:
             return (yield)
@@ -65,16 +70,12 @@ class CpuTimes:
             self._counts[COUNTED_EVENTS[event]] += 1
 
     def _patch(self):
-        """Counts networks that are built, and what TensorFlow traces."""
-        self._patched = True
-        from keras_tdn.models import TDNResNet
-
-        TDNResNet.__init__ = self._counted(TDNResNet.__init__, "networks")
-        if "tensorflow" in sys.modules:
-            from tensorflow.python.framework import func_graph
-
-            trace = self._counted(func_graph.func_graph_from_py_func, "traces")
-            func_graph.func_graph_from_py_func = trace
+        """Counts calls of what has been imported by now."""
+        for module, owner, name, counted in COUNTED_CALLS:
+            if module in sys.modules and counted not in self._patched:
+                self._patched.add(counted)
+                owner = operator.attrgetter(owner)(sys.modules[module])
+                setattr(owner, name, self._counted(getattr(owner, name), counted))
 
     def _counted(self, function, name):
         # Keras looks at the signature of what builds a model.

@@ -8,11 +8,9 @@ import json
 import os
 import pathlib
 import re
-import subprocess
-import sys
 import threading
 
-from backends import QUICKEST
+from forked_python import run_python
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NEWER_COMMIT = COMMIT[::-1]
@@ -192,7 +190,7 @@ class LoopbackHub:
         handler.end_headers()
 
 
-def client_environment(endpoint, cache, offline=False, backend=QUICKEST, **variables):
+def client_environment(endpoint, cache, offline=False, **variables):
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -206,16 +204,13 @@ def client_environment(endpoint, cache, offline=False, backend=QUICKEST, **varia
         "HF_HUB_DISABLE_TELEMETRY": "1",
         # Xet is another protocol, to other servers.
         "HF_HUB_DISABLE_XET": "1",
-        "KERAS_BACKEND": backend,
+        "KERAS_BACKEND": "tensorflow",
         "KERAS_TDN_PRESETS": str(pathlib.Path(cache) / "presets"),
         "PYTHONPATH": str(pathlib.Path(__file__).parents[1]),
         **variables,
     }
 
 
-def run_client(code, endpoint, cache, offline=False, backend=QUICKEST, **variables):
-    """Runs Python code in a fresh process, because the client reads its environment once."""
-    environment = client_environment(endpoint, cache, offline, backend, **variables)
-    return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300
-    )
+def run_client(code, endpoint, cache, offline=False, **variables):
+    """Runs Python code in a process of its own, because the client reads its environment once."""
+    return run_python(code, environment=client_environment(endpoint, cache, offline, **variables))

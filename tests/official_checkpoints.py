@@ -22,9 +22,9 @@ def save(path, tensors, prefix="module.", zipped=False, bare=False, best_prec1=6
     return path
 
 
-def small(path, **changes):
+def small(path, width=goldens.WIDTH, **changes):
     """A network with one block in each stage and 10 classes; `None` takes a tensor out."""
-    tensors = goldens.state("depth1111") | changes
+    tensors = goldens.state("depth1111", classes=10, width=width) | changes
     return save(path, {name: array for name, array in tensors.items() if array is not None})
 
 

@@ -1,8 +1,9 @@
-"""Pages of the documentation run as they are written, one block after the other.
+"""Pages of the documentation and the README run as they are written, one block after the other.
 
 Pages on training and labelling have tests of their own, beside those of what they document.
 """
 
+import dataclasses
 import re
 import shlex
 import shutil
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import keras
 import pytest
+from synthetic_videos import encode_video
 
 import keras_tdn
 from keras_tdn.cli import main
 from keras_tdn.datasets.motion import MOTION_LABELS, make_motion_dataset
+from keras_tdn.training import recipes
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -22,7 +25,6 @@ PRINTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 
 pytestmark = [
     pytest.mark.usefixtures("eager_models"),
-    pytest.mark.slow,
     pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="once is enough"),
 ]
 
@@ -45,13 +47,15 @@ def videos(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def place(videos, tmp_path, monkeypatch):
     folder = tmp_path / "here"
     shutil.copytree(videos, folder)
     monkeypatch.chdir(folder)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize(
     ("page", "commands"),
     [
@@ -80,6 +84,8 @@ def test_page(page, commands, capsys):
     assert run >= len(commands)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("place")
 def test_watching(capsys):
     page = (DOCS / "watching.md").read_text()
     (block,) = (code for language, code in BLOCK.findall(page) if language == "python")
@@ -87,3 +93,43 @@ def test_watching(capsys):
     block = block.replace("window_seconds=4.0", "window_seconds=0.5")
     exec(compile(block, "watching.md", "exec"), {"keras_tdn": keras_tdn})
     assert len(capsys.readouterr().out.splitlines()) >= 2
+
+
+def small_network(weights, classes, labels):
+    assert weights == "imagenet"
+    off = {"short_term": False, "long_term": False, "temporal_shift": False}
+    return keras_tdn.TDNResNet(
+        (1, 1, 1, 1), width=8, num_segments=2, classes=classes, labels=labels, **off
+    )
+
+
+def test_the_fine_tuned_model_of_the_readme_knows_its_classes(tmp_path, monkeypatch, capsys):
+    text = (DOCS.parent / "README.md").read_text()
+    block = next(code for _, code in BLOCK.findall(text) if "model.fit(" in code)
+    for number in range(4):
+        (tmp_path / f"{number}.mp4").write_bytes(encode_video(12, size=(32, 48)))
+    lines = [f"{number}.mp4 {('jump', 'run')[number % 2]}\n" for number in range(4)]
+    (tmp_path / "train.txt").write_text("".join(lines))
+    shutil.copy(tmp_path / "0.mp4", tmp_path / "video.mp4")
+    monkeypatch.chdir(tmp_path)
+    # A network and a recipe that take seconds instead of hours, and no tracing for one step.
+    monkeypatch.setattr(keras_tdn, "TDNResNet50", small_network)
+    recipe = dataclasses.replace(recipes.finetune_small, batch_size=4, epochs=1, crop_size=40)
+    monkeypatch.setattr(recipes, "finetune_small", recipe)
+    compile_as_asked = keras.Model.compile
+    monkeypatch.setattr(
+        keras.Model,
+        "compile",
+        lambda self, *arguments, **options: compile_as_asked(
+            self, *arguments, **options, run_eagerly=True
+        ),
+    )
+    names = {"keras_tdn": keras_tdn}
+    exec(compile(block, "README.md", "exec"), names)
+    printed = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in printed if line.endswith(tuple("0123456789"))} >= {
+        "jump",
+        "run",
+    }
+    assert names["model"].labels == ("jump", "run")
+    assert (names["model"].clip_spec.height, names["model"].clip_spec.short_side) == (40, 46)

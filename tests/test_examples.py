@@ -10,6 +10,7 @@ import pytest
 from synthetic_videos import encode_video
 
 import keras_tdn
+from keras_tdn.pretrained.weights_file import load_described_weights
 from keras_tdn.training import recipes
 from keras_tdn.training.callbacks import Checkpoints
 
@@ -38,11 +39,11 @@ def test_finetune(tmp_path, monkeypatch):
         lines = [f"{number}.mp4 {('jump', 'run')[number % 2]}\n" for number in numbers]
         (tmp_path / f"{name}.txt").write_text("".join(lines))
 
-    def small_network(weights, classes):
+    def small_network(weights, classes, labels):
         assert weights == "imagenet"
         return keras_tdn.TDNResNet(
             (1, 1, 1, 1), width=8, classes=classes, num_segments=2, long_term=False,
-            short_term=False, temporal_shift=False,
+            short_term=False, temporal_shift=False, labels=labels,
         )  # fmt: skip
 
     recipe = dataclasses.replace(recipes.finetune_small, batch_size=3, epochs=2, crop_size=32)
@@ -60,6 +61,8 @@ def test_finetune(tmp_path, monkeypatch):
     main(*arguments)
     assert [line[:2] for line in (output / "log.csv").read_text().splitlines()[1:]] == ["1,", "2,"]
     assert keras_tdn.pretrained.load_preset(output / "preset").labels == ("jump", "run")
+    best = load_described_weights(str(output / "best.weights.h5"))
+    assert (best.labels, best.clip_spec.height) == (("jump", "run"), 32)
 
 
 def test_finetune_frozen(tmp_path, monkeypatch):
@@ -70,7 +73,12 @@ def test_finetune_frozen(tmp_path, monkeypatch):
     (tmp_path / "list.txt").write_text("".join(lines))
     model = keras_tdn.TDNResNet((1, 1, 1, 1), width=8, classes=2, num_segments=2)
     before = {weight.path: weight.numpy() for weight in model.weights}
-    monkeypatch.setattr(keras_tdn, "TDNResNet50", lambda **_: model)
+
+    def small_network(weights, classes, labels):
+        model.labels = labels
+        return model
+
+    monkeypatch.setattr(keras_tdn, "TDNResNet50", small_network)
     monkeypatch.chdir(tmp_path)
     main = runpy.run_path(str(EXAMPLES / "finetune_frozen.py"))["main"]
     main("list.txt", "imagenet")

@@ -7,14 +7,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from keras_tdn.cli.parser import FILES, FOLDERS
+
 SHELLS = ("bash", "zsh", "fish", "tcsh")
-# By their names in the help texts: arguments that are files, and arguments that are folders. Where
-# both are possible it says files, because shells offer folders among them.
-FILES = (
-    *("CHECKPOINT", "FILE", "FILE.csv", "LIST", "NAME_OR_FILE", "OUT", "PAGE.html_OR_DIR"),
-    *("PRESET", "PRESET_OR_FILE", "REPORT", "SCORES", "VIDEO", "VIDEO_OR_CAMERA", "WEIGHTS"),
-)
-FOLDERS = ("DIR", "DIR/VERSION", "FOLDER")
 
 
 def add_completion_option(parser: argparse.ArgumentParser) -> None:

@@ -6,12 +6,13 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from keras_tdn.choices import WEIGHTS_SUFFIX
+
 if TYPE_CHECKING:
     from keras_tdn.pretrained import ConversionReport
 
 DEFAULT_SEGMENTS = 8
 MIN_SIZE = 32
-WEIGHTS_SUFFIX = ".weights.h5"
 FRAMES_PER_SEGMENT = 5
 
 # Which data sets have a number of classes: a reminder, and no more, because numbers do not tell.
@@ -138,8 +139,4 @@ def _tap_lines(report: ConversionReport) -> list[str]:
 
 def _next_lines(args: argparse.Namespace, report: ConversionReport) -> list[str]:
     command = f"keras-tdn predict VIDEO --weights {args.output}"
-    if str(report.output).endswith(WEIGHTS_SUFFIX):
-        # Such a file holds nothing but weights.
-        command += f" --model {report.model.name} --segments {report.num_segments}"
-        command += f" --labels {args.labels}" if args.labels else f" --classes {report.classes}"
     return ["", f"Wrote {report.output}", f"Next: {command}"]

@@ -75,7 +75,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--skip-missing", action="store_true", help="leave out videos whose files are missing"
     )
-    loading.add_bare_weights_arguments(parser)
+    loading.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 

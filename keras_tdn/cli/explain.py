@@ -53,7 +53,7 @@ def add_parser(subparsers: Any) -> None:
         "(default: those that come with the weights)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
-    loading.add_bare_weights_arguments(parser)
+    loading.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 

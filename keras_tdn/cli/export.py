@@ -73,7 +73,7 @@ def add_parser(subparsers: Any) -> None:
         help="include requests that a server warms up with (default: if the extra "
         "keras-tdn[serving] is installed)",
     )
-    loading.add_bare_weights_arguments(parser)
+    loading.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("jsonl", "parquet")
 MAX_FAILURES_SHOWN = 10
-# What `loading.load_model` looks at.
-MODEL_ARGUMENTS = ("weights", "model", "segments", "classes")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -87,7 +85,7 @@ def add_parser(subparsers: Any) -> None:
     again.add_argument(
         "--overwrite", action="store_true", help="start over in a folder that other options began"
     )
-    loading.add_bare_weights_arguments(parser)
+    loading.add_model_arguments(parser)
     parser.add_argument(
         "--beam",
         nargs=argparse.REMAINDER,
@@ -160,7 +158,7 @@ def _label_with_beam(
 
     if args.workers is not None:
         raise ValueError("--workers is for labelling without --beam, whose options say it.")
-    arguments = {name: getattr(args, name) for name in MODEL_ARGUMENTS}
+    arguments = {name: getattr(args, name) for name in ("weights", *loading.MODEL_ARGUMENTS)}
     if os.path.exists(args.weights):
         arguments["weights"] = os.path.abspath(args.weights)
     load = functools.partial(loading.load_model, argparse.Namespace(**arguments), names)

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
-from typing import TYPE_CHECKING
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 
 if TYPE_CHECKING:
     import keras
+
+    from keras_tdn.specs import ClipSpec
 
 # By the names of the functions that build them, as the command line spells them.
 MODELS = {"tdn_resnet50": "TDNResNet50", "tdn_resnet101": "TDNResNet101"}
 DEFAULT_MODEL = "tdn_resnet50"
 DEFAULT_SEGMENTS = 8
-WEIGHTS_SUFFIX = ".weights.h5"
-MODEL_SUFFIX = ".keras"
+# What `load_model` looks at besides the weights.
+CLIP_ARGUMENTS = ("clip_size", "short_side")
+MODEL_ARGUMENTS = ("model", "segments", "classes", *CLIP_ARGUMENTS)
 WEIGHTS_HELP = (
     "preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
     f"{MODEL_SUFFIX} file or {WEIGHTS_SUFFIX} file"
 )
+# What is warned of where weights do not tell.
+ASSUMED_CLIPS = ".*does not say how its clips are cut"
+SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 
 
-def add_bare_weights_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what a file of weights alone, or a data set's name, leaves open."""
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what weights may leave open: the model that they are for, and how its clips are cut."""
     bare = parser.add_argument_group(
-        f"for a {WEIGHTS_SUFFIX} file or a data set's name",
+        f"for a {WEIGHTS_SUFFIX} file of another program, or a data set's name",
         "neither of which says what model it is for",
     )
     bare.add_argument(
@@ -42,6 +53,20 @@ def add_bare_weights_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="number of classes (default: as many as there are labels)",
     )
+    clips = parser.add_argument_group("clips, if they are not cut as the weights say")
+    clips.add_argument(
+        "--size",
+        dest="clip_size",
+        metavar="PIXELS_OR_HxW",
+        help="size of a clip's frames: a side, or height and width, such as 112 or 96x128",
+    )
+    clips.add_argument(
+        "--short-side",
+        type=int,
+        metavar="PIXELS",
+        help="size that a video's short side is resized to before the clip is cut out (default "
+        "with --size: 256 for 224, other sizes in proportion)",
+    )
 
 
 def load_model(
@@ -50,17 +75,35 @@ def load_model(
     """The model that the options name.
 
     Args:
-        args: Has `model`, `segments` and `classes`, and `weights` unless they are passed.
+        args: Has `model`, `segments` and `classes`, and `weights` unless they are passed; may have
+            `clip_size` and `short_side`.
         labels: Class names given by the user; as many as a file of weights has classes.
         weights: One of several that the user named. `None` takes `args.weights`.
 
     Raises:
         ValueError: if there is no such model, or options are left over or missing.
     """
-    from keras_tdn.pretrained import load_preset
-    from keras_tdn.pretrained.weights import DATASETS
+    from keras_tdn.models.clips import clip_spec_of
 
     weights = args.weights if weights is None else weights
+    size, short_side = (getattr(args, name, None) for name in CLIP_ARGUMENTS)
+    with warnings.catch_warnings():
+        if size is not None or short_side is not None:
+            # Nothing has to be assumed.
+            warnings.filterwarnings("ignore", message=ASSUMED_CLIPS)
+        model = _load_model(args, labels, weights)
+    if size is not None or short_side is not None:
+        model.clip_spec = _clip_spec(clip_spec_of(model), size, short_side)
+    return model
+
+
+def _load_model(
+    args: argparse.Namespace, labels: tuple[str, ...] | None, weights: str
+) -> keras.Model:
+    from keras_tdn.pretrained import load_preset
+    from keras_tdn.pretrained.model_file import load_model_file
+    from keras_tdn.pretrained.weights import DATASETS
+
     if weights.endswith(WEIGHTS_SUFFIX):
         return _build_and_load(args, labels, weights)
     if weights in DATASETS and args.classes is None:
@@ -79,33 +122,72 @@ def load_model(
     return load_preset(weights)
 
 
-def load_model_file(path: str) -> keras.Model:
-    """The model in a `.keras` file."""
-    if not os.path.isfile(path):
-        raise ValueError(f"There is no file {path!r}. Check the path given as --weights.")
-    import zipfile
-
-    import keras
-
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(f"{path!r} is not a Keras model file ({error}).") from error
-
-
 def _build_and_load(
     args: argparse.Namespace, labels: tuple[str, ...] | None, weights: str
 ) -> keras.Model:
     import keras_tdn.models
+    from keras_tdn.pretrained.weights_file import load_described_weights
 
+    if not os.path.isfile(weights):
+        raise ValueError(f"There is no file {weights!r}. Check the path given as --weights.")
+    described = load_described_weights(weights)
+    if described is not None:
+        _check_options(args, described, weights)
+        return described
     classes = args.classes
     if classes is None:
         if labels is None:
             raise ValueError(
-                f"A {WEIGHTS_SUFFIX} file does not say how many classes its model has. "
-                "Pass --classes or --labels."
+                f"The file {weights!r} does not say how many classes its model has. Pass --classes "
+                "or --labels."
             )
         classes = len(labels)
     build = getattr(keras_tdn.models, MODELS[args.model or DEFAULT_MODEL])
     segments = DEFAULT_SEGMENTS if args.segments is None else args.segments
     return build(weights=weights, classes=classes, num_segments=segments)
+
+
+def _check_options(args: argparse.Namespace, model: Any, weights: str) -> None:
+    """Raises if options say otherwise than the file itself."""
+    for option, given, own in (
+        ("model", args.model and depths_of(args.model), model.stage_depths),
+        ("segments", args.segments, model.num_segments),
+        ("classes", args.classes, model.classes),
+    ):
+        if given not in (None, own):
+            raise ValueError(
+                f"--{option} {getattr(args, option)} does not fit the weights {weights!r}, which "
+                f"say that theirs is {own}. Leave it out."
+            )
+
+
+def _clip_spec(spec: ClipSpec, size: str | None, short_side: int | None) -> ClipSpec:
+    """How clips are cut if `--size` and `--short-side` say otherwise."""
+    from keras_tdn.specs import ClipSpec
+
+    if size is not None:
+        height, width = parse_size("--size", size)
+        in_proportion = ClipSpec.for_crop(1, 1, height, width).short_side
+        spec = dataclasses.replace(spec, height=height, width=width, short_side=in_proportion)
+    return spec if short_side is None else dataclasses.replace(spec, short_side=short_side)
+
+
+def depths_of(model: str) -> tuple[int, ...]:
+    """Blocks in each stage of one of `MODELS`."""
+    from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
+
+    return {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}[model]
+
+
+def parse_size(option: str, text: str) -> tuple[int, int]:
+    """Height and width of `112` or `96x128`.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    sides = SIZE.fullmatch(text)
+    if sides is None:
+        raise ValueError(
+            f"{option} is a number of pixels, or HEIGHTxWIDTH such as 256x256. Received: {text!r}"
+        )
+    return int(sides[1]), int(sides[2] or sides[1])

@@ -39,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print the predictions as a JSON object"
     )
-    loading.add_bare_weights_arguments(parser)
+    loading.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 

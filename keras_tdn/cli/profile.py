@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 DEFAULT_SIZE = "224"
 DEFAULT_FRAMES = 5
 DEFAULT_CLASSES = 400
-SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 BATCH_SIZES = re.compile(r"\d+(,\d+)*")
 
 
@@ -62,7 +61,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the tables."""
-    size = _size(args.size)
+    size = None if args.size is None else loading.parse_size("--size", args.size)
     batch_sizes = () if args.no_latency else _batch_sizes(args.batch_sizes)
     if args.report is not None and os.path.isdir(args.report):
         raise ValueError(f"--report names a file to write, and {args.report!r} is a folder.")
@@ -78,7 +77,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _model(args: argparse.Namespace, size: tuple[int, int] | None) -> keras.Model:
     import keras_tdn.models
-    from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
     from keras_tdn.pretrained.weights import DATASETS
 
     if args.weights is None:
@@ -99,9 +97,8 @@ def _model(args: argparse.Namespace, size: tuple[int, int] | None) -> keras.Mode
         if args.weights in DATASETS:
             bare.model, bare.segments = args.model, args.segments
         model = loading.load_model(bare, None)
-    depths = {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}
     asked = {
-        "--model": (args.model and depths[args.model], "stage_depths"),
+        "--model": (args.model and loading.depths_of(args.model), "stage_depths"),
         "--segments": (args.segments, "num_segments"),
         "--frames-per-segment": (args.frames_per_segment, "frames_per_segment"),
         "--classes": (args.classes, "classes"),
@@ -115,17 +112,6 @@ def _model(args: argparse.Namespace, size: tuple[int, int] | None) -> keras.Mode
                 "leave --weights out to profile another architecture."
             )
     return model
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    sides = SIZE.fullmatch(text)
-    if sides is None:
-        raise ValueError(
-            f"--size is a number of pixels, or HEIGHTxWIDTH such as 224x224. Received: {text!r}"
-        )
-    return int(sides[1]), int(sides[2] or sides[1])
 
 
 def _batch_sizes(text: str) -> tuple[int, ...]:

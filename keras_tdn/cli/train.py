@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Recipe's field: the option that sets it.
 RECIPE_OPTIONS = {
     "epochs": "epochs",
+    "warmup_epochs": "warmup",
     "crop_size": "size",
     "dropout_rate": "dropout",
     "freeze_until": "freeze_until",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import warnings
 from typing import Any
 
 import keras_tdn.models
-from keras_tdn.cli.loading import DEFAULT_MODEL, MODELS
+from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
+from keras_tdn.cli.loading import ASSUMED_CLIPS, DEFAULT_MODEL, MODELS
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained.transfer import ARCHITECTURE
 from keras_tdn.pretrained.weights import IMAGENET
@@ -58,17 +60,20 @@ def build_model(
         build = getattr(keras_tdn.models, MODELS[args.model or DEFAULT_MODEL])
     else:
         arguments["name"] = COMPACT if compact else preset["name"]
-    model = build(
-        **arguments,
-        weights=None if weights == RANDOM else weights,
-        input_shape=(segments * frames, None, None, 3),
-        classes=classes,
-        num_segments=segments,
-        dropout_rate=recipe.dropout_rate,
-        # Said behind the weights, which would warn of other names and keep their classifier.
-        labels=None,
-        dtype=args.dtype,
-    )
+    with warnings.catch_warnings():
+        # They will be cut as the recipe says.
+        warnings.filterwarnings("ignore", message=ASSUMED_CLIPS)
+        model = build(
+            **arguments,
+            weights=None if weights == RANDOM else weights,
+            input_shape=(segments * frames, None, None, 3),
+            classes=classes,
+            num_segments=segments,
+            dropout_rate=recipe.dropout_rate,
+            # Said behind the weights, which would warn of other names and keep their classifier.
+            labels=None,
+            dtype=args.dtype,
+        )
     if labels is not None:
         if model.labels is not None and labels != model.labels:
             _renew_classifier(model)
@@ -89,10 +94,21 @@ def _renew_classifier(model: TDNResNet) -> None:
 
 
 def _preset_arguments(weights: str | None) -> dict[str, Any]:
-    """The arguments of a preset's model; nothing if the weights are no preset."""
-    if weights is None or not (weights.startswith("hf://") or os.path.isdir(weights)):
-        return {}
+    """The arguments of the model that the weights come with; nothing if they do not say so."""
+    from keras_tdn.pretrained.model_file import read_model_file
+    from keras_tdn.pretrained.preset_config import PresetConfig
     from keras_tdn.pretrained.preset_source import open_preset
     from keras_tdn.pretrained.presets import read_preset
+    from keras_tdn.pretrained.weights_file import read_description
 
-    return dict(read_preset(open_preset(weights))[0].arguments)
+    config: PresetConfig | None = None
+    if weights is None:
+        return {}
+    if weights.startswith("hf://") or os.path.isdir(weights):
+        config = read_preset(open_preset(weights))[0]
+    elif os.path.isfile(weights) and weights.endswith(WEIGHTS_SUFFIX):
+        config = read_description(weights, repr(weights))
+    elif os.path.isfile(weights) and weights.endswith(MODEL_SUFFIX):
+        file = read_model_file(weights)
+        config = PresetConfig.of_keras(file.config) if file.is_tdn else None
+    return {} if config is None else dict(config.arguments)

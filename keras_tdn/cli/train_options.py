@@ -126,6 +126,12 @@ def _add_recipe(group: Any) -> None:
         help="learning rate (default: the recipe's, scaled to the batch size)",
     )
     group.add_argument(
+        "--warmup",
+        type=float,
+        metavar="EPOCHS",
+        help="epochs in which the learning rate rises from nearly nothing (default: the recipe's)",
+    )
+    group.add_argument(
         "--freeze-until", choices=PARTS, help="first part to train; earlier ones are frozen"
     )
     group.add_argument(

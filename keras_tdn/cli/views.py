@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 
+from keras_tdn.cli.loading import parse_size
 from keras_tdn.specs import CLIP_MODES, ViewSpec
 
 VIEWS = re.compile(r"(\d+)x(\d+)")
-SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 
 
 def add_view_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,13 +59,7 @@ def views_of(args: argparse.Namespace) -> ViewSpec:
         )
     size = None
     if args.crop_size is not None:
-        sides = SIZE.fullmatch(args.crop_size)
-        if sides is None:
-            raise ValueError(
-                "--crop-size is a number of pixels, or HEIGHTxWIDTH such as 256x256. "
-                f"Received: {args.crop_size!r}"
-            )
-        size = int(sides[1]), int(sides[2] or sides[1])
+        size = parse_size("--crop-size", args.crop_size)
     return ViewSpec(
         num_clips=int(match[1]),
         num_crops=int(match[2]),

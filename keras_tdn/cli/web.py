@@ -54,6 +54,14 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="port to listen on, 0 for any that is free (default: 7860)",
     )
+    server.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name by which the page may be called beside this machine's own, such as a reverse "
+        "proxy's; may be given more than once",
+    )
     server.add_argument("--open", action="store_true", help="open the page in the browser")
     server.add_argument(
         "--max-megabytes",
@@ -69,7 +77,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="SECONDS",
         help="how much of a long video the timeline covers (default: 600)",
     )
-    loading.add_bare_weights_arguments(parser)
+    loading.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -89,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
         name=os.path.basename(os.path.normpath(args.weights)),
         host=args.host,
         port=args.port,
+        allowed_hosts=args.allow_host,
         limits=limits,
         labels=labels,
         window_seconds=args.window,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import os
 import queue
 from collections import Counter
@@ -153,8 +154,10 @@ def check_records(
         raise ValueError(
             f"`num_processes` is a positive integer. Received: num_processes={num_processes!r}"
         )
-    if isinstance(time_limit, bool) or not time_limit > 0:
-        raise ValueError(f"`time_limit` is in seconds, above 0. Received: {time_limit!r}")
+    if isinstance(time_limit, bool) or not 0 < time_limit < math.inf:
+        raise ValueError(
+            f"`time_limit` is in seconds, above 0. Received: time_limit={time_limit!r}"
+        )
     checks = _ask_all(records, num_processes, time_limit, full, on_progress)
     # What was left out are the numbers that are not there, in the same order.
     there = {record.index for record in records}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import hashlib
 import json
 import marshal
@@ -15,9 +16,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_tdn.specs import Normalization
+
 # Whether layers are frozen changes no score, and training and loading differ in it. The shapes that
 # layers were built with follow from the weights, or from the batch that came first.
 IRRELEVANT = ("trainable", "frozen_layers", "build_config", "build_input_shape")
+PUBLISHED_NORMALIZATION = dataclasses.asdict(Normalization())
 # Python writes it after the names of functions and of objects that do not describe themselves.
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -67,6 +71,11 @@ def _anonymous(value: Any, places: Mapping[str, int]) -> Any:
     for key, item in value.items():
         if key in IRRELEVANT or (key == "name" and _is_of_layer(value)):
             continue
+        if key == "clip_spec":
+            # How clips are cut is told besides the model, which is handed any.
+            item = item.get("normalization") if isinstance(item, Mapping) else None
+            if item in (None, PUBLISHED_NORMALIZATION):
+                continue
         if key in ("keras_history", "input_layers", "output_layers"):
             kept[key] = _numbered(item, places)
         else:

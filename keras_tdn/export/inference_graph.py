@@ -17,7 +17,6 @@ from keras_tdn.export.graph_ops import add, add_upsampled, convolve, max_pool, r
 from keras_tdn.export.motion_graph import MotionGraph
 from keras_tdn.export.residual_graph import StageGraph
 from keras_tdn.models import TDNResNet
-from keras_tdn.specs import Normalization
 
 MAX_PIXEL = 255.0
 # Appearance and motion, once they are inside the layers.
@@ -41,9 +40,7 @@ class InferenceGraph:
         layers = {layer.name: layer for layer in model.layers}.get
         self._dtype = tf.as_dtype(dtype)
         self._frames_per_segment = model.frames_per_segment
-        normalization = (
-            Normalization() if model.include_preprocessing else model.clip_spec.normalization
-        )
+        normalization = model.clip_spec.normalization
         self._mean = MAX_PIXEL * np.asarray(normalization.mean)
         scale = 1 / (MAX_PIXEL * np.asarray(normalization.std))
         self._stem = fold_norm(layers("stem_conv"), layers("stem_norm")).scaled_input(scale)

@@ -21,7 +21,6 @@ from keras_tdn.specs import ClipSpec
 
 ModelSource = str | os.PathLike[str] | Callable[[], keras.Model]
 
-MODEL_SUFFIX = ".keras"
 METRICS = "keras_tdn"
 
 
@@ -106,10 +105,12 @@ class _Load:
         self._source = source
 
     def __call__(self) -> keras.Model:
+        from keras_tdn.choices import MODEL_SUFFIX
         from keras_tdn.pretrained import load_preset
+        from keras_tdn.pretrained.model_file import load_model_file
 
         if self._source.endswith(MODEL_SUFFIX):
-            return keras.saving.load_model(self._source, compile=False)
+            return load_model_file(self._source)
         return load_preset(self._source)
 
 

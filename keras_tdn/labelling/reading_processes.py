@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import queue
 from multiprocessing.connection import Connection
 
@@ -40,7 +41,7 @@ class ReadingOptions:
 def check_time_limit(time_limit: float) -> None:
     """Raises a `ValueError` unless it is a time that a video may take."""
     is_number = isinstance(time_limit, int | float) and not isinstance(time_limit, bool)
-    if not is_number or not time_limit > 0:
+    if not is_number or not 0 < time_limit < math.inf:
         raise ValueError(
             f"`time_limit` is in seconds, above 0. Received: time_limit={time_limit!r}"
         )

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keras_tdn.layers.validation import check_positive_int
+from keras_tdn.limits import check_bytes
+from keras_tdn.specs import ClipSpec
 
 NUM_STAGES = 4
 MIN_SIZE = 32
 POOLINGS = (None, "avg", "max")
 CHANNELS = 3
+# A file must not make a model that takes hours to build.
+MAX_BLOCKS = 1000
+# Channels that leave a bottleneck, in units of those inside.
+EXPANSION = 4
+FLOAT_BYTES = 4
 
 
 def check_stage_depths(stage_depths: Sequence[int]) -> tuple[int, ...]:
@@ -19,7 +26,30 @@ def check_stage_depths(stage_depths: Sequence[int]) -> tuple[int, ...]:
             f"`stage_depths` needs {NUM_STAGES} integers, the bottlenecks of each stage, for "
             f"example (3, 4, 6, 3). Received: stage_depths={stage_depths!r}"
         )
-    return tuple(check_positive_int("TDNResNet", "stage_depths", depth) for depth in stage_depths)
+    depths = [check_positive_int("TDNResNet", "stage_depths", depth) for depth in stage_depths]
+    if sum(depths) > MAX_BLOCKS:
+        raise ValueError(
+            f"`stage_depths` may have at most {MAX_BLOCKS} bottlenecks in all, far more than any "
+            f"published ResNet. Received: stage_depths={stage_depths!r}"
+        )
+    return tuple(depths)
+
+
+def check_size(stage_depths: Sequence[int], width: int, classes: int | None) -> None:
+    """Raises if the weights would take more memory than a model may.
+
+    Args:
+        stage_depths: Bottlenecks of each stage.
+        width: Channels of the stem.
+        classes: Of the classifier; `None` without one.
+    """
+    features = EXPANSION * 2 ** (NUM_STAGES - 1) * width
+    numbers = 0 if classes is None else features * classes
+    for stage, depth in enumerate(stage_depths):
+        inner = width * 2**stage
+        numbers += depth * (2 * EXPANSION + 9) * inner**2
+    shown = f"stage_depths={tuple(stage_depths)}, width={width}, classes={classes}"
+    check_bytes(FLOAT_BYTES * numbers, "model", f"The weights of a TDNResNet with {shown}")
 
 
 def check_clip_shape(
@@ -44,6 +74,31 @@ def check_clip_shape(
                 f"size. Received: input_shape={input_shape}"
             )
     return (frames, *shape[1:])
+
+
+def check_clip_spec(
+    spec: ClipSpec,
+    num_segments: int,
+    frames_per_segment: int,
+    clip_shape: Sequence[int | None],
+) -> None:
+    """Raises unless clips that are cut so fit the model."""
+    if not isinstance(spec, ClipSpec):
+        raise ValueError(f"`clip_spec` is a keras_tdn.ClipSpec. Received: clip_spec={spec!r}")
+    if (spec.num_segments, spec.frames_per_segment) != (num_segments, frames_per_segment):
+        raise ValueError(
+            f"The model takes {num_segments} segments of {frames_per_segment} frames. "
+            f"Received: clip_spec={spec}"
+        )
+    if any(
+        size not in (None, given)
+        for size, given in zip(clip_shape[1:3], (spec.height, spec.width), strict=True)
+    ):
+        raise ValueError(
+            f"The model takes clips of {clip_shape[1]}x{clip_shape[2]} pixels alone, and the "
+            f"clip_spec makes crops of {spec.height}x{spec.width}. Build the model without an "
+            "`input_shape` to have it take any size."
+        )
 
 
 def check_head(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -27,6 +28,25 @@ def clip_spec_of(model: keras.Model, clip_spec: ClipSpec | None = None) -> ClipS
             "has no `clip_spec`. Pass `clip_spec=keras_tdn.ClipSpec(...)`, or use a TDN model."
         )
     return spec
+
+
+def warn_of_assumed_clips(model: keras.Model, what: str) -> None:
+    """Says how clips are cut for a model whose file does not tell, where several ways are open.
+
+    Args:
+        model: A `TDNResNet`.
+        what: What does not tell, as the beginning of a sentence.
+    """
+    if None not in model.input_shape[2:4]:
+        return
+    spec = model.clip_spec
+    warnings.warn(
+        f"{what} does not say how its clips are cut: crops of {spec.height}x{spec.width} pixels "
+        f"from frames with a short side of {spec.short_side} are assumed. If it was trained on "
+        "others, set `model.clip_spec` (on the command line --size and --short-side) and save it "
+        "again.",
+        stacklevel=3,
+    )
 
 
 def check_gives_scores(model: keras.Model) -> None:

@@ -11,18 +11,26 @@ from keras_tdn.layers.common import DATA_FORMAT, at_least_float32
 from keras_tdn.specs import Normalization
 
 CLASSIFIER_STD = 0.001
+NORMALIZATION = "normalization"
 
 
 def apply_normalization(clips: Any, normalization: Normalization, dtype: str) -> Any:
     """`(pixel / 255 - mean) / std` of pixels in [0, 255]."""
-    return keras.layers.Rescaling(
-        scale=[1 / (255 * std) for std in normalization.std],
-        offset=[
-            -mean / std for mean, std in zip(normalization.mean, normalization.std, strict=True)
-        ],
-        name="normalization",
-        dtype=dtype,
-    )(clips)
+    scale, offset = _scale_and_offset(normalization)
+    return keras.layers.Rescaling(scale, offset, name=NORMALIZATION, dtype=dtype)(clips)
+
+
+def set_normalization(layer: Any, normalization: Normalization) -> None:
+    """Gives a layer of `apply_normalization` other statistics."""
+    layer.scale, layer.offset = _scale_and_offset(normalization)
+
+
+def _scale_and_offset(normalization: Normalization) -> tuple[list[float], list[float]]:
+    means_and_stds = zip(normalization.mean, normalization.std, strict=True)
+    return (
+        [1 / (255 * std) for std in normalization.std],
+        [-mean / std for mean, std in means_and_stds],
+    )
 
 
 def apply_classifier(

@@ -12,13 +12,22 @@ from keras_tdn.layers.common import SERIALIZATION_PACKAGE, at_least_float32
 from keras_tdn.layers.validation import check_positive_int
 from keras_tdn.models.arguments import (
     check_clip_shape,
+    check_clip_spec,
     check_fraction,
     check_head,
+    check_size,
     check_stage_depths,
 )
-from keras_tdn.models.ends import apply_classifier, apply_feature_end, apply_normalization
+from keras_tdn.models.clips import warn_of_assumed_clips
+from keras_tdn.models.ends import (
+    NORMALIZATION,
+    apply_classifier,
+    apply_feature_end,
+    apply_normalization,
+    set_normalization,
+)
 from keras_tdn.models.resnet_blocks import TemporalModules, apply_pool, apply_stage, apply_stem
-from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec, Normalization
+from keras_tdn.specs import ClipSpec, Normalization
 
 # The published 8-segment models weigh both paths alike, all others favour appearance.
 EQUAL_WEIGHT_SEGMENTS = 8
@@ -74,6 +83,9 @@ class TDNResNet(keras.Model):
             published 0.5 with 8 segments and 0.75 otherwise.
         motion_weight: Factor of the motion path. `None` is 0.5 with 8 segments and 0.25 otherwise.
         labels: Class names in the order of the scores, kept with the model.
+        clip_spec: How clips are cut out of a video, kept with the model. Its normalization is the
+            one that the model applies. `None` takes it from the weights, or else follows from the
+            other arguments: crops of 224 pixels where the model takes any size.
         dtype: Dtype or dtype policy of every layer, for example `"mixed_bfloat16"`. Pixels and
             scores are computed in float32 at least.
         name: Name of the model.
@@ -116,6 +128,7 @@ class TDNResNet(keras.Model):
         appearance_weight: float | None = None,
         motion_weight: float | None = None,
         labels: Sequence[str] | None = None,
+        clip_spec: ClipSpec | None = None,
         dtype: Any = None,
         name: str = "tdn_resnet",
         **kwargs: Any,
@@ -129,7 +142,11 @@ class TDNResNet(keras.Model):
         )
         clip_shape = check_clip_shape(input_shape, num_segments, frames_per_segment)
         labels = check_head(include_top, pooling, classes, labels)
+        check_size(stage_depths, width, classes if include_top else None)
         dropout_rate = check_fraction("dropout_rate", dropout_rate)
+        if clip_spec is not None:
+            check_clip_spec(clip_spec, num_segments, frames_per_segment, clip_shape)
+        normalization = Normalization() if clip_spec is None else clip_spec.normalization
         policy = keras.dtype_policies.get(dtype)
         fusion_weights = _fusion_weights(num_segments, appearance_weight, motion_weight)
 
@@ -139,7 +156,7 @@ class TDNResNet(keras.Model):
         inputs = keras.Input(clip_shape, name="clips", dtype=precise)
         clips = inputs
         if include_preprocessing:
-            clips = apply_normalization(inputs, Normalization(), precise)
+            clips = apply_normalization(inputs, normalization, precise)
         x = CenterFrame(frames_per_segment, name="center_frame", dtype=precise)(clips)
         x = apply_stem(x, width, policy)
         if short_term:
@@ -181,7 +198,7 @@ class TDNResNet(keras.Model):
         self.appearance_weight = appearance_weight
         self.motion_weight = motion_weight
         self.labels = labels
-        self._clip_spec: ClipSpec | None = None
+        self._clip_spec = clip_spec
 
         if weights is not None:
             # Imported here because `pretrained` knows the models, and because nothing that can
@@ -194,23 +211,57 @@ class TDNResNet(keras.Model):
     def clip_spec(self) -> ClipSpec:
         """How clips for this model are cut out of a video.
 
-        A preset sets it; otherwise it follows from the model's arguments, with crops of 224 pixels
-        where the model takes any size.
+        It is saved with the model. Unless it was given or came with weights, it follows from the
+        model's arguments, with crops of 224 pixels where the model takes any size. Setting it also
+        sets the normalization that the model applies.
         """
         if self._clip_spec is not None:
             return self._clip_spec
-        height, width = (size or DEFAULT_CROP_SIZE for size in self.input_shape[2:4])
-        return ClipSpec.for_crop(self.num_segments, self.frames_per_segment, height, width)
+        return ClipSpec.for_crop(self.num_segments, self.frames_per_segment, *self.input_shape[2:4])
 
     @clip_spec.setter
     def clip_spec(self, spec: ClipSpec) -> None:
-        expected = (self.num_segments, self.frames_per_segment)
-        if (spec.num_segments, spec.frames_per_segment) != expected:
-            raise ValueError(
-                f"The model takes {expected[0]} segments of {expected[1]} frames. "
-                f"Received: clip_spec={spec}"
-            )
+        check_clip_spec(spec, self.num_segments, self.frames_per_segment, self.input_shape[1:])
+        if self.include_preprocessing and spec.normalization != self.clip_spec.normalization:
+            set_normalization(self.get_layer(NORMALIZATION), spec.normalization)
+            # What is compiled has the former statistics in it.
+            self.train_function = self.test_function = self.predict_function = None
         self._clip_spec = spec
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves all weights, as in Keras.
+
+        The attributes of a `.weights.h5` file also get the model's arguments, labels and
+        `clip_spec`, so that the file says what it is for.
+
+        Args:
+            filepath: Where to write.
+            overwrite: Whether to replace a file without asking.
+            **kwargs: Further arguments of `keras.Model.save_weights`.
+        """
+        from keras_tdn.pretrained.weights_writer import describing
+
+        with describing(self, filepath):
+            super().save_weights(filepath, overwrite=overwrite, **kwargs)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Loads weights, as in Keras.
+
+        From a `.weights.h5` file that says what it is for, labels and `clip_spec` are taken as
+        well, unless the model has its own.
+
+        Args:
+            filepath: What to read.
+            skip_mismatch: Whether to pass over layers of another shape.
+            **kwargs: Further arguments of `keras.Model.load_weights`.
+
+        Raises:
+            ValueError: if the file does not fit the model, is damaged, or leads to other files.
+        """
+        from keras_tdn.pretrained.transfer import adopting
+
+        with adopting(self, filepath):
+            super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, without `weights`: a config never loads anything."""
@@ -220,6 +271,7 @@ class TDNResNet(keras.Model):
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             "input_shape": self.input_shape[1:],
             **{argument: getattr(self, argument) for argument in _STORED_ARGUMENTS},
+            "clip_spec": None if self._clip_spec is None else self._clip_spec.to_config(),
         }
         # Rebuilding from arguments would thaw what the user froze.
         frozen = [layer.name for layer in self.layers if layer.weights and not layer.trainable]
@@ -233,7 +285,12 @@ class TDNResNet(keras.Model):
         frozen = config.pop("frozen_layers", ())
         if isinstance(config.get("dtype"), dict):
             config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
+        if isinstance(config.get("clip_spec"), dict):
+            config["clip_spec"] = ClipSpec.from_config(config["clip_spec"])
+        is_known = "clip_spec" in config
         model = cls(**config)
+        if not is_known:
+            warn_of_assumed_clips(model, "The config of this model")
         for name in frozen:
             model.get_layer(name).trainable = False
         return model

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 MAX_LISTED = 20
+WHAT = "The weights"
 
 
 class Layout(enum.Enum):
@@ -91,20 +92,76 @@ def assign_all(
             for name in binding.names
             if name in arrays and tuple(arrays[name].shape) != binding.shape
         ],
+        "no real numbers": [
+            f"{name} of type {arrays[name].dtype}"
+            for name in names
+            if name in arrays and not is_real(arrays[name].dtype)
+        ],
         "not finite": [
-            name for name in names if name in arrays and not np.all(np.isfinite(arrays[name]))
+            name
+            for name in names
+            if name in arrays
+            and is_real(arrays[name].dtype)
+            and not np.all(np.isfinite(arrays[name]))
         ],
     }
+    check_problems(WHAT, problems)
+    assign_checked(WHAT, ((b.variable, b.name, b.value(arrays)) for b in bindings))
+
+
+def assign_checked(what: str, values: Iterable[tuple[Any, str, np.ndarray]]) -> None:
+    """Assigns arrays to variables, after checking that each is finite in the variable's precision.
+
+    Args:
+        what: What is assigned, as the beginning of a sentence.
+        values: Variables, what to call their arrays in the message, and the arrays.
+
+    Raises:
+        ValueError: listing every array that is not finite. No variable has been changed then.
+    """
+    ready: list[tuple[Any, np.ndarray]] = []
+    broken: list[str] = []
+    for variable, name, array in values:
+        value = _cast(array, variable.dtype)
+        if not np.all(np.isfinite(value)):
+            finite = np.all(np.isfinite(array))
+            broken.append(f"{name} (too large for {variable.dtype})" if finite else name)
+        ready.append((variable, value))
+    check_problems(what, {"not finite": broken})
+    for variable, value in ready:
+        variable.assign(value)
+
+
+def check_problems(what: str, problems: Mapping[str, list[str]], fix: str = "") -> None:
+    """Raises a `ValueError` that lists all problems, if there are any.
+
+    Args:
+        what: What does not fit the model, as the beginning of a sentence.
+        problems: Kinds of problems and the names that have them.
+        fix: What to do about it.
+    """
     lines = [_listed(title, entries) for title, entries in problems.items() if entries]
     if lines:
-        raise ValueError(
-            "The weights do not fit the model, and no variable was changed.\n" + "\n".join(lines)
-        )
-    for binding in bindings:
-        binding.variable.assign(binding.value(arrays))
+        first = f"{what} do not fit the model, and no variable was changed."
+        raise ValueError("\n".join([first, *lines, *([fix] if fix else [])]))
+
+
+def is_real(dtype: np.dtype) -> bool:
+    """Whether numbers of a type are weights: floats of at least 16 bits."""
+    # NumPy itself does not know bfloat16.
+    return dtype.kind == "f" or dtype.name == "bfloat16"
 
 
 def _listed(title: str, entries: list[str]) -> str:
-    shown = entries[:MAX_LISTED]
-    more = len(entries) - len(shown)
-    return f"  {title} ({len(entries)}): " + ", ".join(shown) + (f", and {more} more" * (more > 0))
+    more = len(entries) - MAX_LISTED
+    listed = ", ".join(entries[:MAX_LISTED]) + (f", and {more} more" if more > 0 else "")
+    return f"  {title} ({len(entries)}): {listed}"
+
+
+def _cast(array: np.ndarray, dtype: str) -> np.ndarray:
+    import ml_dtypes
+
+    target = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    # Infinity is what is looked for.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(array).astype(target, copy=False)

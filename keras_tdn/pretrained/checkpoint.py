@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_tdn.pretrained.checkpoint_scan import RefusedNameError, ScanError, scan_checkpoint
+
 STATE_DICT = "state_dict"
 
 DOWNLOAD_HINT = (
@@ -20,6 +22,9 @@ DOWNLOAD_HINT = (
 # under two names, of NumPy 2 and of the NumPy that the published files were written with.
 SCALAR_NAMES = ("numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar")
 SCALAR_TYPES = (np.float16, np.float32, np.float64, np.int32, np.int64)
+
+# Tensors may be parts of one storage, some of them of the same part.
+MAX_SHARING = 4
 
 # What PyTorch says of a file that asks for an object off its list.
 REFUSAL_SIGNS = ("GLOBAL", "Can only build", "Trying to call")
@@ -54,7 +59,14 @@ def read_official_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarr
             f"The checkpoint {str(path)!r} holds no tensors by name: expected a dict of tensors, "
             f"or a dict with such a one under {STATE_DICT!r}. Received: {_summary(content)}"
         )
-    return {_name(name, path): _array(name, tensor, path) for name, tensor in state.items()}
+    for name, tensor in state.items():
+        _check(name, tensor, path)
+    total = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    if total > MAX_SHARING * path.stat().st_size:
+        raise ValueError(
+            _damage(path, f"its tensors would take {total} bytes, far more than the file has")
+        )
+    return {name: _array(tensor) for name, tensor in state.items()}
 
 
 def import_torch() -> Any:
@@ -71,6 +83,12 @@ def import_torch() -> Any:
 
 def _load(path: Path) -> Any:
     torch = import_torch()
+    try:
+        scan_checkpoint(path)
+    except RefusedNameError as error:
+        raise ValueError(_refusal(path, f"It asks for {error}.")) from None
+    except ScanError as error:
+        raise ValueError(_damage(path, str(error))) from error
     scalar = np.float64(0).__reduce__()[0]
     harmless: list[Any] = [(scalar, name) for name in SCALAR_NAMES]
     harmless += [np.dtype, *(type(np.dtype(kind)) for kind in SCALAR_TYPES)]
@@ -84,23 +102,26 @@ def _load(path: Path) -> Any:
     except Exception as error:
         if any(sign in str(error) for sign in REFUSAL_SIGNS):
             # Without the original, which advises to switch the protection off.
-            raise ValueError(
-                f"The checkpoint {str(path)!r} is refused: it holds more than tensors and numbers, "
-                f"and rebuilding that would run code from the file. {_reason(error)} "
-                "If you trust where it comes from, save it there again as "
-                "torch.save({'state_dict': model.state_dict()}, path)."
-            ) from None
-        raise ValueError(_damage(path, error)) from error
+            raise ValueError(_refusal(path, _reason(error))) from None
+        raise ValueError(_damage(path, f"{type(error).__name__}: {_reason(error)}")) from error
 
 
-def _damage(path: Path, error: Exception) -> str:
+def _refusal(path: Path, reason: str) -> str:
+    return (
+        f"The checkpoint {str(path)!r} is refused: it holds more than tensors and numbers, and "
+        f"rebuilding that would run code from the file. {reason} If you trust where it comes from, "
+        "save it there again as torch.save({'state_dict': model.state_dict()}, path)."
+    )
+
+
+def _damage(path: Path, reason: str) -> str:
     with path.open("rb") as file:
         start = file.read(256).lstrip()
     if start.startswith(b"<"):
         return f"The checkpoint {str(path)!r} is a web page, not a file of PyTorch. {DOWNLOAD_HINT}"
     return (
         f"The checkpoint {str(path)!r} is damaged or was not written by torch.save: "
-        f"{type(error).__name__}: {_reason(error)} {DOWNLOAD_HINT}"
+        f"{reason.rstrip('.')[:200]}. {DOWNLOAD_HINT}"
     )
 
 
@@ -113,16 +134,13 @@ def _reason(error: Exception) -> str:
     return f"{reason[:160].strip().rstrip('.') or 'no details'}."
 
 
-def _name(name: object, path: Path) -> str:
+def _check(name: object, tensor: Any, path: Path) -> None:
+    """Raises unless a tensor is a plain one, with a name and no more numbers than it stores."""
+    torch = import_torch()
     if not isinstance(name, str):
         raise ValueError(
             f"The checkpoint {str(path)!r} has an entry that is not called by a string: {name!r}."
         )
-    return name
-
-
-def _array(name: str, tensor: Any, path: Path) -> np.ndarray:
-    torch = import_torch()
     if not isinstance(tensor, torch.Tensor):
         raise ValueError(
             f"The checkpoint {str(path)!r} has more than tensors among its weights: {name!r} is of "
@@ -133,6 +151,17 @@ def _array(name: str, tensor: Any, path: Path) -> np.ndarray:
             f"The checkpoint {str(path)!r} holds {name!r} as a sparse, quantized or complex "
             f"tensor ({tensor.layout}, {tensor.dtype}). Expected plain floating-point tensors."
         )
+    stored = tensor.untyped_storage().nbytes()
+    if tensor.numel() * tensor.element_size() > stored:
+        raise ValueError(
+            f"The checkpoint {str(path)!r} stores {stored} bytes for {name!r}, whose shape "
+            f"{tuple(tensor.shape)} needs {tensor.numel() * tensor.element_size()}. Save it again "
+            "with its tensors made contiguous."
+        )
+
+
+def _array(tensor: Any) -> np.ndarray:
+    torch = import_torch()
     tensor = tensor.detach()
     if tensor.is_floating_point() and tensor.dtype not in (torch.float32, torch.float64):
         tensor = tensor.to(torch.float32)

@@ -24,6 +24,7 @@ from keras_tdn.pretrained.official import (
 )
 from keras_tdn.pretrained.presets import check_replaceable, save_preset
 from keras_tdn.pretrained.verification import Tap, measure
+from keras_tdn.pretrained.weights_writer import write_weights_file
 
 DEFAULT_SEGMENTS = 8
 
@@ -242,4 +243,4 @@ def _write(
         if suffix == ".keras":
             model.save(new)
         else:
-            model.save_weights(new)
+            write_weights_file(model, new, described=True)

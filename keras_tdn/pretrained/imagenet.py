@@ -15,6 +15,7 @@ import safetensors
 from safetensors.numpy import load_file
 
 from keras_tdn.layers import LongTermTDM, ShortTermTDM, TemporalShift
+from keras_tdn.limits import check_bytes
 from keras_tdn.pretrained.binding import Binding, Layout, assign_all
 from keras_tdn.pretrained.hub import HubFile, fetch_file
 from keras_tdn.pretrained.imagenet_keras import read_keras_resnet
@@ -38,6 +39,11 @@ KERAS_SUFFIXES = (".h5", ".hdf5")
 CLASSIFIER = "fc."
 BLOCK = r"layer([1-4])\.(\d+)\."
 BATCH_COUNTER = ".num_batches_tracked"
+KERNEL_RANK = 4
+
+# A ResNet's takes twenty kilobytes.
+MAX_DESCRIPTION_BYTES = 16 << 20
+_ARRAY_ERRORS = (TypeError, KeyError, ValueError, AttributeError, OverflowError)
 
 MOTION_STAGE = "motion_stage1_"
 APPEARANCE_STAGE = "stage1_"
@@ -118,18 +124,29 @@ def _read(path: pathlib.Path, epsilon: float | None) -> dict[str, np.ndarray]:
             "`epsilon` is for Keras weights files; torchvision's batch norms have this model's. "
             f"Received: epsilon={epsilon} with '{path}'"
         )
+    return {
+        name: array
+        for name, array in _read_safetensors(path).items()
+        if not name.startswith(CLASSIFIER) and not name.endswith(BATCH_COUNTER)
+    }
+
+
+def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+    size = path.stat().st_size
+    # The arrays are the file's bytes, and the description in front of them becomes objects.
+    check_bytes(size, "model", f"The weights in '{path}'")
     try:
-        arrays = load_file(path)
-    except (safetensors.SafetensorError, TypeError, KeyError) as error:
+        with path.open("rb") as file:
+            described = int.from_bytes(file.read(8), "little")
+        if described > MAX_DESCRIPTION_BYTES:
+            raise ValueError(f"its description has {described} bytes")
+        return load_file(path)
+    # What it says of tensors of eight bits depends on its release.
+    except (safetensors.SafetensorError, OSError, *_ARRAY_ERRORS) as error:
         raise ValueError(
             f"'{path}' is not a safetensors file that NumPy can hold ({error}): download it again, "
             "or store its tensors as float32."
         ) from error
-    return {
-        name: array
-        for name, array in arrays.items()
-        if not name.startswith(CLASSIFIER) and not name.endswith(BATCH_COUNTER)
-    }
 
 
 def _fits(model: Any, depths: tuple[int, ...]) -> bool:
@@ -142,13 +159,14 @@ def _first_blocks(
     """The file's tensors that a model of this depth has, or an error if it has others."""
     blocks = {match.groups() for name in arrays if (match := re.match(BLOCK, name))}
     depths = tuple(sum(stage == number for number, _ in blocks) for stage in "1234")
-    if "conv1.weight" not in arrays or not all(depths):
+    stem = arrays.get("conv1.weight")
+    if stem is None or stem.ndim != KERNEL_RANK or not all(depths):
         raise ValueError(
-            f"'{path}' holds no ResNet: expected names such as 'conv1.weight' and "
+            f"'{path}' holds no ResNet: expected kernels such as 'conv1.weight' and "
             f"'layer1.0.conv1.weight'. Received {len(arrays)} names: "
             f"{', '.join(sorted(arrays)[:5])}"
         )
-    width = arrays["conv1.weight"].shape[0]
+    width = stem.shape[0]
     if width != model.width or not _fits(model, depths):
         raise ValueError(
             f"'{path}' holds a ResNet with stage depths {depths} and width {width}, the model has "

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import pathlib
 import re
-from collections.abc import Iterator
-from typing import Any
 
-import h5py
 import numpy as np
 
 from keras_tdn.layers.common import NORM_EPSILON
+from keras_tdn.limits import check_bytes
 from keras_tdn.pretrained.binding import Layout
+from keras_tdn.pretrained.hdf5 import Hdf5Content, Hdf5Error, open_hdf5
 from keras_tdn.specs import Normalization
 
 # What a batch norm of keras.applications adds: 1.001e-5 in the module that names its layers
@@ -35,8 +34,8 @@ OLDER_PARTS = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
 CLASSIFIERS = ("predictions", "fc1000")
 
 STEM_CONV = "conv1"
-# Beyond any ResNet's largest kernel; a damaged file must not ask for all memory.
-MAX_TENSOR_BYTES = 1 << 30
+# Of a file that holds a whole model.
+WHOLE_MODEL = "model_weights"
 
 
 def read_keras_resnet(path: pathlib.Path, epsilon: float | None = None) -> dict[str, np.ndarray]:
@@ -168,42 +167,51 @@ def _norm(
 def _read_layers(path: pathlib.Path) -> dict[str, list[np.ndarray]]:
     """Every layer's arrays in Keras' order, under the layer's name."""
     try:
-        with h5py.File(path, "r") as file:
-            root = file.get("model_weights", file)
-            listed = _keras3_layers(root) if "layers" in root else _legacy_layers(root)
+        with open_hdf5(path) as content:
+            root = f"{WHOLE_MODEL}/" if WHOLE_MODEL in content.groups else ""
+            is_keras3 = f"{root}layers" in content.groups
+            layers = (_keras3_layers if is_keras3 else _legacy_layers)(content, root)
+            paths = [array for arrays in layers.values() for array in arrays]
+            for array in paths:
+                if content.dtype(array).kind != "f":
+                    raise Hdf5Error(f"something else than an array of real numbers at '{array}'")
+            total = sum(map(content.num_bytes, paths))
+            check_bytes(total, "model", f"The weights in '{path}'")
             return {
-                layer: [_array(file, data) for data in arrays] for layer, arrays in listed if arrays
+                layer: [content.read(array) for array in arrays]
+                for layer, arrays in layers.items()
+                if arrays
             }
-    except (OSError, KeyError) as error:
-        raise ValueError(f"'{path}' is no HDF5 file of weights, or damaged: {error}") from error
-
-
-def _legacy_layers(root: Any) -> Iterator[tuple[str, list[Any]]]:
-    for layer, group in root.items():
-        names = group.attrs.get("weight_names", ())
-        yield layer, [group[name.decode() if isinstance(name, bytes) else name] for name in names]
-
-
-def _keras3_layers(root: Any) -> Iterator[tuple[str, list[Any]]]:
-    for number, group in root["layers"].items():
-        arrays = group.get("vars", {})
-        # The layer's own name is an attribute; the groups are numbered by kind of layer.
-        name = arrays.attrs.get("name", number) if arrays else number
-        yield name, [arrays[str(index)] for index in range(len(arrays))]
-
-
-def _array(file: Any, data: Any) -> np.ndarray:
-    # HDF5 can point into other files, which weights have no reason to do.
-    if (
-        not isinstance(data, h5py.Dataset)
-        or data.file.filename != file.filename
-        or data.external
-        or data.is_virtual
-        or data.dtype.kind != "f"
-        or data.nbytes > MAX_TENSOR_BYTES
-    ):
+    except Hdf5Error as error:
         raise ValueError(
-            f"'{file.filename}' has something else than an array of real numbers at "
-            f"'{data.name}': store the weights in the file itself, as floats."
-        )
-    return data[()]
+            f"'{path}' is no HDF5 file of weights, or damaged: {error}. Download it again, or "
+            "store the weights in the file itself, as floats."
+        ) from error
+
+
+def _legacy_layers(content: Hdf5Content, root: str) -> dict[str, list[str]]:
+    layers = {}
+    for group in content.groups:
+        layer = group.removeprefix(root)
+        if not group.startswith(root) or not layer or "/" in layer:
+            continue
+        layers[layer] = [f"{group}/{name}" for name in content.texts(group, "weight_names")]
+        missing = [array for array in layers[layer] if array not in content.arrays]
+        if missing:
+            raise Hdf5Error(f"the layer '{layer}' lists '{missing[0]}', which is not there")
+    return layers
+
+
+def _keras3_layers(content: Hdf5Content, root: str) -> dict[str, list[str]]:
+    layers = {}
+    for group in content.groups:
+        number, _, kind = group.removeprefix(f"{root}layers/").rpartition("/")
+        if not group.startswith(f"{root}layers/") or kind != "vars" or "/" in number:
+            continue
+        arrays = [array for array in content.arrays if array.startswith(f"{group}/")]
+        # The layer's own name is an attribute; the groups are numbered by kind of layer.
+        layer = content.text(group, "name") or number
+        layers[layer] = [f"{group}/{index}" for index in range(len(arrays))]
+        if sorted(layers[layer]) != sorted(arrays):
+            raise Hdf5Error(f"the arrays of '{group}' are not numbered")
+    return layers

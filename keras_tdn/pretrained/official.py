@@ -92,7 +92,12 @@ def architecture_of(state_dict: Mapping[str, Any]) -> dict[str, Any]:
         for stage in (f"base_model.layer{index}_bak" for index in range(1, 5))
     ]
     heads = [name for name in HEAD_NAMES if f"{name}.weight" in arrays]
-    if f"{STEM}.weight" not in arrays or not all(depths) or len(heads) != 1:
+    ranks = {f"{STEM}.weight": 4, **{f"{name}.weight": 2 for name in heads}}
+    if (
+        not all(depths)
+        or len(heads) != 1
+        or any(np.ndim(arrays.get(name, 0)) != rank for name, rank in ranks.items())
+    ):
         raise ValueError(
             "These are not the tensors of a TDN model: expected names such as "
             f"'{STEM}.weight', 'base_model.layer1_bak.0.conv1.weight' and '{HEAD_NAMES[0]}.weight',"

@@ -71,6 +71,8 @@ ENTRIES = ("format_version", "model", "clip_spec", "card", "labels")
 # Kernels of a bottleneck, in units of its inner width squared: 4 and 9 and 4; and of two bytes.
 KERNEL_UNITS = 17
 LEAST_BYTES = 2
+# What a file has besides numbers: headers of at least fifteen arrays.
+LEAST_BYTES_PER_BLOCK = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,12 +130,27 @@ class PresetConfig:
             "dtype": policy.name,
             "labels": model.labels if labels is None else labels,
         }
-        config.setdefault("frozen_layers", [])
-        plain = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in config.items()
-        }
-        return cls(plain, model.clip_spec, NO_CARD if card is None else card)
+        return cls(_plain(config), model.clip_spec, NO_CARD if card is None else card)
+
+    @classmethod
+    def of_keras(cls, config: Mapping[str, Any]) -> PresetConfig | None:
+        """The same of the config that Keras keeps of a `TDNResNet`.
+
+        Returns:
+            `None` for a model that a preset does not hold, such as a quantized one.
+
+        Raises:
+            ValueError: if the config is damaged.
+        """
+        policy = config.get("dtype")
+        if isinstance(policy, Mapping):
+            if policy.get("class_name") != "DTypePolicy":
+                return None
+            policy = policy.get("config", {}).get("name")
+        if not isinstance(config.get("classifier_activation"), str | None):
+            return None
+        spec = clip_spec_in(config) or clip_spec_in({**config, "clip_spec": None})
+        return cls(_plain({**config, "dtype": policy}), spec or ClipSpec())
 
     @classmethod
     def from_json(cls, content: bytes) -> PresetConfig:
@@ -203,21 +220,54 @@ class PresetConfig:
         least = KERNEL_UNITS * units * width**2
         if self.arguments["include_top"]:
             least += 32 * width * self.arguments["classes"]
-        if least * LEAST_BYTES > weights_bytes or max(depths, default=0) > weights_bytes:
+        if (
+            least * LEAST_BYTES > weights_bytes
+            or sum(map(abs, depths)) * LEAST_BYTES_PER_BLOCK > weights_bytes
+        ):
             raise ValueError(
-                f"A preset's config asks for a model of at least {least} numbers, and its weights "
-                f"file has {weights_bytes} bytes: they are from different presets, or damaged."
+                f"The config asks for {sum(depths)} bottlenecks and at least {least} numbers, and "
+                f"the file of the weights has {weights_bytes} bytes: they are from different "
+                "models, or damaged."
             )
         arguments = dict(self.arguments)
         frozen = arguments.pop("frozen_layers")
         try:
-            model = TDNResNet(**arguments)
+            model = TDNResNet(**arguments, clip_spec=self.clip_spec)
             for name in frozen:
                 model.get_layer(name).trainable = False
-            model.clip_spec = self.clip_spec
         except TypeError as error:
             raise ValueError(f"A preset's config does not make a model: {error}") from error
         return model
+
+
+def clip_spec_in(config: Mapping[str, Any]) -> ClipSpec | None:
+    """The clip specification in the config that Keras keeps of a `TDNResNet`.
+
+    Returns:
+        `None` if the config is from a version that did not store it.
+
+    Raises:
+        ValueError: if the config is damaged.
+    """
+    if "clip_spec" not in config:
+        return None
+    if config["clip_spec"] is not None:
+        return ClipSpec.from_config(config["clip_spec"])
+    try:
+        return ClipSpec.for_crop(
+            config["num_segments"], config["frames_per_segment"], *config["input_shape"][1:3]
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"A model's config is damaged: {error!r}") from error
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in config.items()
+        if name != "clip_spec"
+    }
+    return {"frozen_layers": [], **plain}
 
 
 def _check_entries(what: str, entries: Any, expected: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_tdn.limits import check_bytes
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained.precision import full_precision
 
@@ -147,6 +148,11 @@ def make_clip(model: TDNResNet) -> np.ndarray:
     """Noise of several scales that changes from frame to frame, uint8, with a batch axis of 1."""
     _, frames, height, width, _ = model.input_shape
     height, width = height or CLIP_HEIGHT, width or CLIP_WIDTH
+    check_bytes(
+        frames * height * width * CHANNELS,
+        "clip",
+        f"A clip of {frames} frames of {height}x{width} pixels, which the model takes,",
+    )
     rows, columns = np.arange(height), np.arange(width)
     total = np.zeros((frames, height, width, CHANNELS), np.uint32)
     for scale, share in NOISE_SCALES:

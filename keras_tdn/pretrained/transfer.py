@@ -6,18 +6,24 @@ classifier, `include_top=False` none, and everything else is loaded or nothing i
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
-from keras_tdn.models.tdn_resnet import EQUAL_WEIGHT_SEGMENTS, EQUAL_WEIGHTS, OTHER_WEIGHTS
+from keras_tdn.choices import WEIGHTS_SUFFIX
+from keras_tdn.models.clips import warn_of_assumed_clips
+from keras_tdn.models.tdn_resnet import (
+    EQUAL_WEIGHT_SEGMENTS,
+    EQUAL_WEIGHTS,
+    OTHER_WEIGHTS,
+    TDNResNet,
+)
 from keras_tdn.pretrained.card import NO_CARD, PresetCard
-from keras_tdn.pretrained.weights_file import load_weights_file
+from keras_tdn.pretrained.weights_file import load_weights_file, read_description
 from keras_tdn.specs import ClipSpec
-
-if TYPE_CHECKING:
-    from keras_tdn.models import TDNResNet
 
 FUSION_WEIGHTS = ("appearance_weight", "motion_weight")
 FUSIONS = ("stem_fusion", "stage1_fusion")
@@ -88,28 +94,83 @@ def check_source(model: TDNResNet, source: Source) -> None:
         )
 
 
-def fill(model: TDNResNet, source: Source, file: str | BinaryIO) -> None:
+def fill(
+    model: Any,
+    source: Source,
+    file: str | os.PathLike[str] | BinaryIO,
+    *,
+    free_head: bool,
+) -> None:
     """Fills `model` from a Keras weights file, and warns of whatever is not as in `source`.
+
+    Args:
+        model: A built model. One that is no `TDNResNet` takes the weights and nothing else.
+        source: Where the file is from.
+        file: The file.
+        free_head: Whether another number of classes gets a new classifier. Without a classifier of
+            its own, a model takes the rest in any case.
 
     Raises:
         ValueError: if the weights do not fit the model, which is unchanged then.
     """
+    if not isinstance(model, TDNResNet):
+        load_weights_file(model, file, source.origin)
+        return
     check_source(model, source)
-    # Where only the weights are known, another number of classes is more likely a mistake.
-    free_head = source.config is not None or not model.include_top
+    free_head = free_head or not model.include_top
     new_head = load_weights_file(model, file, source.origin, free_head=free_head)
+    adopt(model, source, new_head)
+
+
+def adopt(model: TDNResNet, source: Source, new_head: tuple[str, ...] = ()) -> None:
+    """Takes over what is known besides the weights, and warns of whatever is not as in `source`.
+
+    Labels, clip specification and the factors of the paths are taken unless the model has its own.
+
+    Args:
+        model: A model that has the weights of `source`.
+        source: Where they are from.
+        new_head: Variables of the classifier that they were not loaded into.
+    """
     notes = [*_head_notes(model, source, new_head)]
     if source.config is not None:
         notes += _fusion_notes(model, source)
         notes += _clip_notes(model, source)
     if source.config is not None and not new_head:
         _take_labels(model, source.config.get("labels"))
-    if source.clip_spec is not None:
-        _take_clip_spec(model, source.clip_spec)
+    if not _has_clip_spec(model):
+        if source.clip_spec is None:
+            warn_of_assumed_clips(model, f"The file of weights {source.origin}")
+        else:
+            _take_clip_spec(model, source.clip_spec)
     if notes:
         published = "; ".join(map(str, source.card.published))
         told = f" Published: {published}." if published else ""
         warnings.warn(f"Weights of {source.origin}: {' '.join(notes)}{told}", stacklevel=2)
+
+
+def source_of_weights_file(path: str | os.PathLike[str]) -> Source:
+    """What a `.weights.h5` file says about the model that it was saved from.
+
+    Raises:
+        ValueError: if the file is damaged or is not such a file.
+    """
+    origin = repr(os.fspath(path))
+    config = read_description(path, origin)
+    if config is None:
+        return Source(origin)
+    return Source(origin, config.arguments, config.clip_spec)
+
+
+@contextlib.contextmanager
+def adopting(model: TDNResNet, path: Any) -> Iterator[None]:
+    """Within the block, Keras loads a file; what a `.weights.h5` file says is adopted as well."""
+    if not str(path).endswith(WEIGHTS_SUFFIX) or not os.path.isfile(path):
+        yield
+        return
+    source = source_of_weights_file(path)
+    yield
+    adopt(model, source)
 
 
 def _head_notes(model: TDNResNet, source: Source, new_head: tuple[str, ...]) -> Iterator[str]:
@@ -158,10 +219,17 @@ def _fusion_notes(model: TDNResNet, source: Source) -> Iterator[str]:
 
 def _clip_notes(model: TDNResNet, source: Source) -> Iterator[str]:
     spec = source.clip_spec
-    if spec is not None and not _fits(model, spec):
+    if spec is None:
+        return
+    if not _fits(model, spec):
         yield (
             f"trained with crops of {spec.height}x{spec.width} pixels, the model takes "
             f"{model.input_shape[2]}x{model.input_shape[3]}."
+        )
+    elif _has_clip_spec(model) and model.clip_spec.normalization != spec.normalization:
+        yield (
+            f"trained with {spec.normalization}, the model was given "
+            f"{model.clip_spec.normalization}."
         )
 
 
@@ -175,6 +243,11 @@ def _take_clip_spec(model: TDNResNet, spec: ClipSpec) -> None:
         model.clip_spec = dataclasses.replace(spec, num_segments=model.num_segments)
     else:
         model.clip_spec = dataclasses.replace(model.clip_spec, normalization=spec.normalization)
+
+
+def _has_clip_spec(model: TDNResNet) -> bool:
+    """Whether it was given, and does not follow from the other arguments."""
+    return model.get_config().get("clip_spec") is not None
 
 
 def _fits(model: TDNResNet, spec: ClipSpec) -> bool:

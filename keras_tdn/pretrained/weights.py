@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.pretrained.catalog import (
     CATALOG,
     CLASSES,
@@ -20,7 +17,15 @@ from keras_tdn.pretrained.catalog import (
     not_hosted,
     shipped_preset,
 )
-from keras_tdn.pretrained.transfer import Source, check_source, fill
+from keras_tdn.pretrained.model_file import REGISTERED_NAME, read_model_file
+from keras_tdn.pretrained.preset_config import clip_spec_in
+from keras_tdn.pretrained.preset_files import MAX_TEXT_BYTES
+from keras_tdn.pretrained.transfer import (
+    Source,
+    check_source,
+    fill,
+    source_of_weights_file,
+)
 
 if TYPE_CHECKING:
     from keras_tdn.models import TDNResNet
@@ -28,8 +33,6 @@ if TYPE_CHECKING:
 
 IMAGENET = "imagenet"
 DATASETS = tuple(CLASSES)
-WEIGHTS_SUFFIX = ".weights.h5"
-MODEL_SUFFIX = ".keras"
 IMAGENET_SUFFIXES = (".safetensors", ".h5", ".hdf5")
 FILE_SUFFIXES = (WEIGHTS_SUFFIX, MODEL_SUFFIX, *IMAGENET_SUFFIXES)
 
@@ -38,12 +41,6 @@ ACCEPTED = (
     f"a folder or as 'hf://organisation/name[@revision]'; a {WEIGHTS_SUFFIX} or {MODEL_SUFFIX} "
     "file of this model; a .safetensors or .h5 file of a ResNet trained on ImageNet"
 )
-REGISTERED_NAME = "keras_tdn>TDNResNet"
-KERAS_CONFIG = "config.json"
-KERAS_WEIGHTS = "model.weights.h5"
-# Keras stores without compressing. Beyond this, unpacking is what a file was made for.
-MAX_UNPACKED_RATIO = 16
-
 __all__ = ["DATASETS", "load_weights", "not_hosted"]
 
 
@@ -113,13 +110,14 @@ def _fill_from_preset(model: TDNResNet, files: PresetFiles) -> None:
     source = Source(files.origin, config.arguments, config.clip_spec, config.card)
     # Before the download of what would not fit.
     check_source(model, source)
-    fill(model, source, str(files.path(WEIGHTS_FILE)))
+    fill(model, source, files.path(WEIGHTS_FILE), free_head=True)
 
 
 def _fill_from_file(model: TDNResNet, path: str) -> None:
     _check_beside(path)
     if path.endswith(WEIGHTS_SUFFIX):
-        fill(model, Source(repr(path)), path)
+        # Another number of classes is more likely a mistake here: such a file is a checkpoint.
+        fill(model, source_of_weights_file(path), path, free_head=False)
     elif path.endswith(MODEL_SUFFIX):
         _fill_from_model_file(model, path)
     else:
@@ -133,6 +131,10 @@ def _check_beside(path: str) -> None:
     sums = Path(path).parent / "SHA256SUMS"
     if not sums.is_file():
         return
+    if sums.stat().st_size > MAX_TEXT_BYTES:
+        raise ValueError(
+            f"{str(sums)!r} is no list of hashes: it is larger than 16 MiB. Remove it."
+        )
     lines = sums.read_text("utf-8", errors="replace").splitlines()
     expected = [line.split()[0] for line in lines if line[66:] == Path(path).name]
     if not expected:
@@ -148,31 +150,11 @@ def _check_beside(path: str) -> None:
 
 def _fill_from_model_file(model: TDNResNet, path: str) -> None:
     """Takes the weights out of a `.keras` file, without building the objects that it describes."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(archive.getinfo(n).file_size for n in (KERAS_CONFIG, KERAS_WEIGHTS))
-            if unpacked > MAX_UNPACKED_RATIO * os.path.getsize(path):
-                raise ValueError(f"it unpacks to {unpacked} bytes")
-            description = json.loads(archive.read(KERAS_CONFIG))
-            weights = io.BytesIO(archive.read(KERAS_WEIGHTS))
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        ValueError,
-        OSError,
-        EOFError,
-        RuntimeError,
-        RecursionError,
-        zlib.error,
-    ) as error:
-        raise ValueError(
-            f"{path!r} is damaged or is no Keras model file ({error}). Expected what `model.save` "
-            "writes."
-        ) from error
-    received = description.get("registered_name") if isinstance(description, dict) else None
-    if received != REGISTERED_NAME or not isinstance(description.get("config"), dict):
+    file = read_model_file(path)
+    if not file.is_tdn:
         raise ValueError(
             f"{path!r} holds another model. Expected one of class {REGISTERED_NAME!r}. "
-            f"Received: {received!r}"
+            f"Received: {file.registered_name!r}"
         )
-    fill(model, Source(repr(path), description["config"]), weights)
+    source = Source(repr(path), file.config, clip_spec_in(file.config))
+    fill(model, source, file.weights, free_head=True)

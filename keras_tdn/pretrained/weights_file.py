@@ -6,27 +6,38 @@ excess, so that another depth can go unnoticed. Here layers are found by name.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-import h5py
 import numpy as np
 
-from keras_tdn.pretrained.binding import MAX_LISTED
+from keras_tdn.models import TDNResNet
+from keras_tdn.pretrained.binding import assign_checked, check_problems
+from keras_tdn.pretrained.hdf5 import Hdf5Content, Hdf5Error, open_hdf5
+from keras_tdn.pretrained.preset_config import PresetConfig
+from keras_tdn.pretrained.weights_writer import DESCRIPTION
 
 LAYERS = "layers"
 VARIABLES = "vars"
 BFLOAT16 = "bfloat16"
+BFLOAT16_BYTES = 2
 # Dropout keeps the state of its random numbers, which is none of the model's weights.
 RANDOM_STATE = "seed_generator"
 HEAD = "classifier/"
-DAMAGE_ERRORS = (OSError, KeyError, RuntimeError, TypeError, AttributeError, OverflowError)
 # What Keras writes; a damaged type description would have its numbers read as others.
 FLOATS = tuple(np.dtype(kind) for kind in ("<f2", "<f4", "<f8"))
 
+Shapes = dict[str, tuple[int, ...]]
+
 
 def load_weights_file(
-    model: Any, file: str | BinaryIO, origin: str, *, free_head: bool = False
+    model: Any,
+    file: str | os.PathLike[str] | BinaryIO,
+    origin: str,
+    *,
+    free_head: bool = False,
 ) -> tuple[str, ...]:
     """Fills `model` from a `.weights.h5` file.
 
@@ -44,42 +55,68 @@ def load_weights_file(
         ValueError: if the file is damaged or is not such a file, or if anything is missing, left
             over, of another shape or not finite, all of it listed. The model is unchanged then.
     """
-    try:
-        with h5py.File(file, "r") as content:
-            datasets = dict(_datasets(content))
-            variables = _variables(model)
-            skipped = _take_head_off(variables, datasets) if free_head else ()
-            _check_fit(variables, datasets, origin)
-            values = {key: _read(datasets[key]) for key in variables}
-    # h5py raises any of these for a file that is cut off or is no HDF5 at all.
-    except (*DAMAGE_ERRORS, ValueError) as error:
-        if isinstance(error, _MisfitError):
-            raise ValueError(str(error)) from None
-        raise ValueError(
-            f"{origin} is damaged or is no Keras weights file ({_short(error)}). Expected what "
-            "`model.save_weights` writes. Copy or download it again."
-        ) from error
-    broken = [key for key, value in values.items() if not np.all(np.isfinite(value))]
-    if broken:
-        raise ValueError(_refusal(origin, [_listed("not finite", broken)]))
-    for key, variable in variables.items():
-        variable.assign(values[key])
+    with _words_of(origin), open_hdf5(file) as content:
+        places = _places(content)
+        shapes = {key: content.arrays[path] for key, path in places.items()}
+        variables = _variables(model)
+        skipped = _take_head_off(variables, shapes) if free_head else ()
+        _check_fit(variables, shapes, origin)
+        values = {key: _read(content, places[key]) for key in variables}
+    assign_checked(
+        _what(origin), ((variable, key, values[key]) for key, variable in variables.items())
+    )
     return skipped
 
 
-class _MisfitError(ValueError):
-    """A file that can be read and belongs to another model."""
+def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> PresetConfig | None:
+    """What a `.weights.h5` file says about the model that it is for; `None` if nothing.
+
+    Raises:
+        ValueError: if the file is damaged or is not such a file.
+    """
+    with _words_of(origin), open_hdf5(file) as content:
+        text = content.text("", DESCRIPTION)
+        try:
+            return None if text is None else PresetConfig.from_json(text.encode())
+        except ValueError as error:
+            raise Hdf5Error(f"what it says of its model cannot be read: {error}") from error
 
 
-def _take_head_off(variables: dict[str, Any], datasets: dict[str, Any]) -> tuple[str, ...]:
+def load_described_weights(path: str) -> TDNResNet | None:
+    """The model that a `.weights.h5` file says it is of; `None` if it does not say so.
+
+    Raises:
+        ValueError: if the file is damaged or is not such a file.
+    """
+    origin = repr(path)
+    config = read_description(path, origin)
+    if config is None:
+        return None
+    model = config.build(os.path.getsize(path))
+    load_weights_file(model, path, origin)
+    return model
+
+
+@contextlib.contextmanager
+def _words_of(origin: str) -> Iterator[None]:
+    try:
+        yield
+    except Hdf5Error as error:
+        raise ValueError(
+            f"{origin} is damaged or is no Keras weights file ({error}). Expected what "
+            "`model.save_weights` writes. Copy or download it again."
+        ) from error
+
+
+def _take_head_off(variables: dict[str, Any], shapes: Shapes) -> tuple[str, ...]:
     """Removes a classifier that does not fit from both; what the model's variables are called."""
     ours = {key: tuple(variables[key].shape) for key in variables if key.startswith(HEAD)}
-    theirs = {key: datasets[key].shape for key in datasets if key.startswith(HEAD)}
+    theirs = {key: shapes[key] for key in shapes if key.startswith(HEAD)}
     fits = {key: shape[:-1] for key, shape in ours.items()}
     if ours and (ours == theirs or (theirs and fits != {k: v[:-1] for k, v in theirs.items()})):
         return ()
     for key in theirs:
-        del datasets[key]
+        del shapes[key]
     return tuple(variables.pop(key).path for key in ours)
 
 
@@ -94,82 +131,69 @@ def _variables(model: Any) -> dict[str, Any]:
     return variables
 
 
-def _datasets(content: Any) -> Iterator[tuple[str, Any]]:
-    """The same keys to the file's arrays."""
-    for group in _children(content[LAYERS]):
-        name = group[VARIABLES].attrs["name"]
-        yield from _walk(group, name.decode() if isinstance(name, bytes) else str(name))
+def _places(content: Hdf5Content) -> dict[str, str]:
+    """The same keys to the paths of the file's arrays, which number layers by their kind."""
+    if LAYERS not in content.groups:
+        raise Hdf5Error(f"it has no group {LAYERS!r}")
+    names: dict[str, str] = {}
+    places: dict[str, str] = {}
+    for path in content.arrays:
+        top, _, inner = path.partition("/")
+        layer, _, inner = inner.partition("/")
+        if top != LAYERS or RANDOM_STATE in inner.split("/"):
+            continue
+        if layer not in names:
+            variables = f"{LAYERS}/{layer}/{VARIABLES}"
+            name = content.text(variables, "name") if variables in content.groups else None
+            if name is None:
+                raise Hdf5Error(f"'{LAYERS}/{layer}' does not say which layer it is of")
+            names[layer] = name
+        owner, _, index = inner.rpartition("/")
+        key = "/".join(part for part in (names[layer], *owner.split("/")) if part != VARIABLES)
+        if f"{key}/{index}" in places:
+            raise Hdf5Error(f"two layers are called {names[layer]!r}")
+        places[f"{key}/{index}"] = path
+    return places
 
 
-def _walk(group: Any, owner: str) -> Iterator[tuple[str, Any]]:
-    for child in _children(group):
-        name = child.name.rpartition("/")[2]
-        if name == VARIABLES:
-            for array in _children(child):
-                yield f"{owner}/{array.name.rpartition('/')[2]}", array
-        elif name != RANDOM_STATE:
-            yield from _walk(child, f"{owner}/{name}")
-
-
-def _children(group: Any) -> Iterator[Any]:
-    for name in group:
-        # HDF5 can point to other files, which a weights file has no reason to.
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise TypeError(f"{group.name}/{name} is a link")
-        child = group[name]
-        if isinstance(child, h5py.Dataset) and (child.external or child.is_virtual):
-            raise TypeError(f"{child.name} is stored elsewhere")
-        yield child
-
-
-def _check_fit(variables: dict[str, Any], datasets: dict[str, Any], origin: str) -> None:
-    problems = {
-        "missing from the file": [
-            variable.path for key, variable in variables.items() if key not in datasets
-        ],
-        "left over (the model has no place for them)": sorted(set(datasets) - set(variables)),
-        "of another shape": [
-            f"{variable.path} {datasets[key].shape}, the model needs {tuple(variable.shape)}"
-            for key, variable in variables.items()
-            if key in datasets and datasets[key].shape != tuple(variable.shape)
-        ],
-    }
-    lines = [_listed(title, entries) for title, entries in problems.items() if entries]
-    if not lines:
-        return
-    classifier = datasets.get("classifier/1")
+def _check_fit(variables: dict[str, Any], shapes: Shapes, origin: str) -> None:
     fix = "Build the model with the arguments of the one that the file was saved from."
-    if classifier is not None and "classifier/1" in variables:
-        received, expected = classifier.shape[0], variables["classifier/1"].shape[0]
-        if received != expected:
+    if "classifier/1" in shapes and "classifier/1" in variables:
+        received, expected = shapes["classifier/1"], tuple(variables["classifier/1"].shape)
+        if received != expected and len(received) == 1:
             fix = (
-                f"The file has {received} classes and the model {expected}: build the model "
-                f"with classes={received}."
+                f"The file has {received[0]} classes and the model {expected[0]}: build the model "
+                f"with classes={received[0]}."
             )
-    raise _MisfitError(_refusal(origin, [*lines, fix]))
-
-
-def _read(dataset: Any) -> np.ndarray:
-    if dataset.dtype not in FLOATS and dataset.attrs.get("dtype") != BFLOAT16:
-        raise TypeError(f"{dataset.name} holds {dataset.dtype}")
-    array = dataset[()]
-    if dataset.attrs.get("dtype") == BFLOAT16:
-        # HDF5 has no bfloat16; Keras writes its bits, the upper half of a float32, and a note.
-        return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    return array
-
-
-def _refusal(origin: str, lines: list[str]) -> str:
-    return "\n".join(
-        [f"The weights of {origin} do not fit the model, and no variable was changed.", *lines]
+    check_problems(
+        _what(origin),
+        {
+            "missing from the file": [
+                variable.path for key, variable in variables.items() if key not in shapes
+            ],
+            "left over (the model has no place for them)": sorted(set(shapes) - set(variables)),
+            "of another shape": [
+                f"{variable.path} {shapes[key]}, the model needs {tuple(variable.shape)}"
+                for key, variable in variables.items()
+                if key in shapes and shapes[key] != tuple(variable.shape)
+            ],
+        },
+        fix,
     )
 
 
-def _listed(title: str, entries: list[str]) -> str:
-    more = len(entries) - MAX_LISTED
-    listed = ", ".join(entries[:MAX_LISTED]) + (f", and {more} more" if more > 0 else "")
-    return f"  {title} ({len(entries)}): {listed}"
+def _read(content: Hdf5Content, path: str) -> np.ndarray:
+    dtype = content.dtype(path)
+    if content.text(path, "dtype") == BFLOAT16:
+        # HDF5 has no bfloat16; Keras writes its bits, the upper half of a float32, and a note.
+        if dtype.itemsize != BFLOAT16_BYTES:
+            raise Hdf5Error(f"{path} says that it is {BFLOAT16}, and holds {dtype}")
+        bits = content.read(path).view(np.uint16)
+        return (bits.astype(np.uint32) << 16).view(np.float32)
+    if dtype not in FLOATS:
+        raise Hdf5Error(f"{path} holds {dtype}")
+    return content.read(path)
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]
+def _what(origin: str) -> str:
+    return f"The weights of {origin}"

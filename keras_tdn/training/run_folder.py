@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ BEFORE_TRAINING = (RUN_FILE, FAILURES_FILE)
 # What decides the bits and cannot be passed as an argument: told, not refused.
 VERSIONS = "versions"
 PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch")
+# A training gives a model without names those of its records, which are compared anyway.
+NAMES_GIVEN = re.compile(r"model\.labels was (null and is .*|.* and is null)")
 # Arguments of `make_dataset` that change nothing but the pace, or what is given up.
 NO_MATTER = ("num_parallel_calls", "failure_report", "max_failure_share")
 MAX_SHOWN = 8
@@ -52,9 +55,12 @@ def describe_run(
     """All that a training depends on, as JSON holds it."""
     for name in NO_MATTER:
         arguments.get("dataset_arguments", {}).pop(name, None)
+    config = model.get_config()
+    # The clips that it is given are told whether or not it says so itself.
+    config.pop("clip_spec", None)
     content = {
         "backend": keras.backend.backend(),
-        "model": model.get_config(),
+        "model": config,
         "clip_spec": model.clip_spec.to_config(),
         "train_records": _describe_records(train_records),
         "validation_records": (
@@ -172,7 +178,11 @@ def _trained(folder: Path) -> list[str]:
 def _check_same(folder: Path, begun: Any, run: Mapping[str, Any]) -> None:
     differences = list(_differences("", begun, run))
     versions = [line for line in differences if line.startswith(VERSIONS)]
-    others = [line for line in differences if not line.startswith(VERSIONS)]
+    others = [
+        line
+        for line in differences
+        if not line.startswith(VERSIONS) and not NAMES_GIVEN.fullmatch(line)
+    ]
     if versions:
         logger.warning(
             "The training in %s was begun with other software, so that the last bits may differ "

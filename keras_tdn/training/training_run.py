@@ -104,7 +104,15 @@ def train(
     >>> result.preset
     PosixPath('run/preset')
     """
-    check_training(model, train_records, validation_records, recipe, early_stopping)
+    check_training(
+        model,
+        train_records,
+        validation_records,
+        recipe,
+        early_stopping,
+        # In place of the recipe's.
+        optimizer=(compile_arguments or {}).get("optimizer"),
+    )
     weights = class_weights(train_records, class_weight, model.classes)
     if weights is not None and (recipe.mixup_alpha or recipe.cutmix_alpha):
         raise ValueError(
@@ -126,6 +134,9 @@ def train(
         dataset_arguments=dict(dataset_arguments or {}),
         compile_arguments=dict(compile_arguments or {}),
     )
+    if model.labels is None and train_records.num_classes == model.classes:
+        # Whoever has the model, or a file of its weights, knows the names.
+        model.labels = train_records.labels
     if deterministic:
         make_deterministic(seed)
     with run_folder(output, run, resume) as folder:

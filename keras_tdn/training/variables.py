@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_tdn.pretrained.binding import assign_checked, is_real
+
 MODEL, OPTIMIZER, METRICS = "model", "optimizer", "metrics"
 
 
@@ -61,8 +63,11 @@ def assign_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray], *, metri
     """Gives variables the values that `arrays_of` took.
 
     Raises:
-        ValueError: if they are another model's or optimizer's.
+        ValueError: if they are another model's or optimizer's, or not finite in the precision of
+            this model. Nothing is changed then.
     """
+    values: list[tuple[Any, str, np.ndarray]] = []
+    others: list[tuple[Any, np.ndarray]] = []
     for group, variables in _groups(model, metrics).items():
         names = sorted(name for name in arrays if name.startswith(f"{group}/"))
         shapes = [tuple(arrays[name].shape) for name in names]
@@ -73,7 +78,14 @@ def assign_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray], *, metri
                 "as the training was begun with, or begin anew in another folder."
             )
         for name, variable in zip(names, variables, strict=True):
-            variable.assign(arrays[name])
+            if group == MODEL and is_real(np.dtype(arrays[name].dtype)):
+                values.append((variable, variable.path, arrays[name]))
+            else:
+                others.append((variable, arrays[name]))
+    # Before anything else is changed.
+    assign_checked("The weights of the training state", values)
+    for variable, array in others:
+        variable.assign(array)
 
 
 def first_not_finite(

@@ -26,6 +26,8 @@ NETWORK_PROTOCOLS = (
 NETWORK_FORMATS = frozenset({"dash", "hls", "rtp", "rtp_mpegts", "rtsp", "sap", "sdp"})
 CAMERA = re.compile(r"/dev/video\d+")
 CAMERA_FORMAT = "v4l2"
+# More than FFmpeg's decoders make use of.
+MAX_THREADS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +75,14 @@ class StreamOptions:
                 f"Received: timeout_seconds={self.timeout_seconds!r}"
             )
         number = self.num_threads
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, int)
+            or not 1 <= number <= MAX_THREADS
+        ):
             raise ValueError(
-                f"`num_threads` is a positive integer. Received: num_threads={number!r}"
+                f"`num_threads` is an integer from 1 to {MAX_THREADS}. "
+                f"Received: num_threads={number!r}"
             )
 
 

@@ -67,7 +67,7 @@ def check_upload(path: str, limits: UploadLimits, min_frames: int) -> None:
 
     try:
         found = os.stat(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise VideoDecodeError("The file is not here any more. Drop it again.") from error
     size = found.st_size
     if not stat.S_ISREG(found.st_mode):

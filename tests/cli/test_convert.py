@@ -8,6 +8,7 @@ import pytest
 from keras_tdn import cli
 from keras_tdn.cli import convert
 from keras_tdn.pretrained import load_preset
+from keras_tdn.pretrained.weights_file import load_described_weights
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +18,7 @@ def only_convert(monkeypatch):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return official_checkpoints.small(tmp_path_factory.mktemp("small") / "best.pth.tar")
+    return official_checkpoints.small(tmp_path_factory.mktemp("small") / "best.pth.tar", width=8)
 
 
 def run(capsys, *arguments):
@@ -29,7 +30,7 @@ def run(capsys, *arguments):
 def test_converts_and_reports(capsys, checkpoint, tmp_path):
     status, out, _ = run(capsys, checkpoint, tmp_path / "preset")
     assert status == 0
-    assert "stages of (1, 1, 1, 1) blocks, width 64" in out
+    assert "stages of (1, 1, 1, 1) blocks, width 8" in out
     assert "classes   10" in out
     assert "segments  8 (ASSUMED)" in out
     assert "WARNING: no checkpoint tells its segments; 8 is a\n" in out
@@ -43,7 +44,7 @@ def test_converts_and_reports(capsys, checkpoint, tmp_path):
 
 
 def test_data_sets_are_not_guessed(capsys, tmp_path):
-    path = official_checkpoints.save(tmp_path / "a.pth", goldens.state("depth1111", 174))
+    path = official_checkpoints.save(tmp_path / "a.pth", goldens.state("depth1111", 174, width=8))
     status, out, _ = run(capsys, path, tmp_path / "preset", "--no-verify")
     assert status == 0
     assert "--labels something_something_v1 or" in out
@@ -82,9 +83,12 @@ def test_data_sets_are_offered(classes, told):
     assert told in convert._label_lines(types.SimpleNamespace(labels=None, classes=classes))[1]
 
 
-def test_the_next_command_of_a_bare_weights_file(capsys, checkpoint, tmp_path):
-    out = run(capsys, checkpoint, tmp_path / "a.weights.h5", "--no-verify")[1]
-    assert "a.weights.h5 --model tdn_resnet --segments 8 --classes 10" in out
+def test_a_weights_file_says_what_it_is_for(capsys, checkpoint, tmp_path):
+    path = tmp_path / "a.weights.h5"
+    out = run(capsys, checkpoint, path, "--no-verify")[1]
+    assert out.splitlines()[-1] == f"Next: keras-tdn predict VIDEO --weights {path}"
+    model = load_described_weights(str(path))
+    assert (model.classes, model.num_segments, model.stage_depths) == (10, 8, (1, 1, 1, 1))
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,31 @@
+import dataclasses
 import json
+import types
 
+import keras
 import pytest
 from commands import run_in_fresh_process
 from synthetic_videos import encode_audio, encode_video
 
 import keras_tdn
 import keras_tdn.models
-from keras_tdn.cli import loading, main
+from keras_tdn.cli import _parser, loading, main
+from keras_tdn.training.callbacks import Checkpoints
 
 LABELS = ("fall", "geton", "roll over")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A video, a `.keras` file, a `.weights.h5` file and labels."""
+    """A video, a model in files of every kind, and labels."""
     folder = tmp_path_factory.mktemp("predict")
     (folder / "video.mp4").write_bytes(encode_video(30))
     (folder / "labels.txt").write_text("\n".join(LABELS) + "\n")
     model = small_model(classes=3, num_segments=4, weights=None)
     model.save(folder / "model.keras")
     model.save_weights(folder / "model.weights.h5")
+    # As Keras writes it, without a word on the model.
+    keras.Model.save_weights(model, folder / "bare.weights.h5")
     keras_tdn.pretrained.save_preset(model, folder / "preset", labels=LABELS)
     return folder
 
@@ -62,17 +68,82 @@ def test_json(folder, capsys):
     assert result["predictions"][0]["score"] == pytest.approx(expected[0].score, abs=1e-6)
 
 
-def test_weights_file(folder, capsys, small_resnet50):
-    assert main(paths(folder, "model.keras", "--json")) == 0
-    expected = json.loads(capsys.readouterr().out)["predictions"]
-    options = ["--model", "tdn_resnet50", "--segments", "4", "--json"]
-    assert main(paths(folder, "model.weights.h5", *options, "--classes", "3")) == 0
-    assert json.loads(capsys.readouterr().out)["predictions"] == expected
+def predictions_of(folder, capsys, weights, *options):
+    assert main(paths(folder, weights, "--json", *options)) == 0
+    return json.loads(capsys.readouterr().out)["predictions"]
+
+
+def test_weights_files(folder, capsys, small_resnet50):
+    expected = predictions_of(folder, capsys, "model.keras")
+    options = ["--model", "tdn_resnet50", "--segments", "4"]
     labels = str(folder / "labels.txt")
-    assert main(paths(folder, "model.weights.h5", *options, "--labels", labels)) == 0
-    named = json.loads(capsys.readouterr().out)["predictions"]
+    assert predictions_of(folder, capsys, "bare.weights.h5", *options, "--classes", "3") == expected
+    named = predictions_of(folder, capsys, "bare.weights.h5", *options, "--labels", labels)
     assert [item["score"] for item in named] == [item["score"] for item in expected]
     assert [item["label"] for item in named] == [LABELS[item["index"]] for item in expected]
+    # One that says what it is for needs none of them, and takes those that are right.
+    assert predictions_of(folder, capsys, "model.weights.h5") == expected
+    options = ["--segments", "4", "--labels", labels]
+    assert predictions_of(folder, capsys, "model.weights.h5", *options) == named
+
+
+def test_clips_are_cut_as_in_training(tmp_path, capsys):
+    """What a training leaves gives the scores that it measured, however the weights are named."""
+    spec = keras_tdn.ClipSpec(2, 5, 48, 64, 56)
+    model = keras_tdn.TDNResNet(
+        (1, 1, 1, 1), width=8, classes=3, num_segments=2, labels=LABELS, clip_spec=spec
+    )
+    model.get_layer("classifier").kernel.assign(300 * model.get_layer("classifier").kernel)
+    model.compile(keras.optimizers.SGD())
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.set_model(model)
+    checkpoints.on_epoch_end(0, {"val_top1": 0.5})
+    model.save(tmp_path / "model.keras")
+    (tmp_path / "video.mp4").write_bytes(encode_video(30))
+    expected = keras_tdn.predict_video(model, tmp_path / "video.mp4")
+    for weights in ("best.weights.h5", "last.weights.h5", "model.keras"):
+        predictions = predictions_of(tmp_path, capsys, weights)
+        assert [item["label"] for item in predictions] == [item.label for item in expected]
+        scores = [item["score"] for item in predictions]
+        assert scores == pytest.approx([item.score for item in expected], abs=1e-6)
+    other = predictions_of(tmp_path, capsys, "model.keras", "--size", "32", "--short-side", "40")
+    clip_spec = dataclasses.replace(spec, height=32, width=32, short_side=40)
+    expected = keras_tdn.predict_video(model, tmp_path / "video.mp4", clip_spec=clip_spec)
+    assert other[0]["score"] == pytest.approx(expected[0].score, abs=1e-6)
+    assert other[0]["score"] != pytest.approx(scores[0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], (48, 64, 56)),
+        (["--size", "112"], (112, 112, 128)),
+        (["--size", "96x128"], (96, 128, 110)),
+        (["--short-side", "80"], (48, 64, 80)),
+        (["--size", "96x128", "--short-side", "100"], (96, 128, 100)),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["predict", "video.mp4"],
+        ["evaluate", "list.txt"],
+        ["label", "list.txt", "out"],
+        ["watch", "video.mp4"],
+        ["explain", "video.mp4", "--output", "out"],
+        ["export", "--output", "out"],
+        ["web"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_size_and_short_side(monkeypatch, command, options, expected):
+    loaded = types.SimpleNamespace(clip_spec=keras_tdn.ClipSpec(2, 5, 48, 64, 56))
+    monkeypatch.setattr(loading, "load_preset", lambda _: loaded)
+    arguments = [*command, "--weights", "preset", *options]
+    args = _parser().parse_args(arguments)
+    weights = args.weights if isinstance(args.weights, str) else args.weights[0][0]
+    spec = loading.load_model(args, None, weights).clip_spec
+    assert (spec.height, spec.width, spec.short_side) == expected
 
 
 def test_preset(folder, capsys):
@@ -105,14 +176,20 @@ def error_of(capsys, arguments):
         ("model.keras", ["--classes", "3"], "--classes is for a .weights.h5 file"),
         ("model.keras", ["--segments", "8"], "--segments is for a .weights.h5 file"),
         ("nowhere.keras", [], "There is no file"),
-        ("nowhere.weights.h5", ["--classes", "3", "--segments", "4"], "There are no weights"),
+        ("nowhere.weights.h5", ["--classes", "3", "--segments", "4"], "There is no file"),
         ("nowhere", [], "There is no preset"),
-        ("model.weights.h5", [], "Pass --classes or --labels"),
+        ("bare.weights.h5", [], "Pass --classes or --labels"),
         (
-            "model.weights.h5",
+            "bare.weights.h5",
             ["--classes", "4", "--segments", "4"],
             "build the model with classes=3",
         ),
+        ("model.weights.h5", ["--classes", "4"], "--classes 4 does not fit the weights"),
+        ("model.weights.h5", ["--segments", "8"], "which say that theirs is 4. Leave it out"),
+        ("model.weights.h5", ["--model", "tdn_resnet50"], "that theirs is (1, 1, 1, 1)"),
+        ("preset", ["--size", "small"], "--size is a number of pixels, or HEIGHTxWIDTH"),
+        ("preset", ["--size", "64"], "takes clips of 32x32 pixels alone"),
+        ("preset", ["--short-side", "16"], "`short_side` must be at least the crop's"),
         ("text.keras", [], "text.keras"),
         (
             "text.weights.h5",
@@ -165,7 +242,7 @@ def test_usage_errors(capsys, arguments):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage: keras-tdn" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("keras-tdn: error: ")
 
 
 def test_help_and_version(capsys):

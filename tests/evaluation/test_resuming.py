@@ -1,7 +1,5 @@
-import contextlib
 import errno
 import json
-import resource
 import signal
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 import tensorflow as tf
 from evaluation_toys import NAMES, make_scores, toy
 from forked_runs import MANY_KILLS
+from full_disk import disk_of
 from stopped_runs import StoppedError, Stopping
 
 from keras_tdn.data.decoding import VideoDecodeError, get_decoder
@@ -281,17 +280,6 @@ def test_results_of_something_else_are_not_gone_on_with(model, some_bad, tmp_pat
     (tmp_path / "joined" / "model_1").mkdir()
     OutputFolder(tmp_path / "joined", resume=True, of_ensemble=True)
     run(model, some_bad, tmp_path / "joined", overwrite=True)
-
-
-@contextlib.contextmanager
-def disk_of(num_bytes):
-    """No file may become larger: the system cuts the write short and refuses the rest."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("num_bytes", [10, 1500, 3000])

@@ -84,18 +84,19 @@ def test_saved_model_cli(exported, tmp_path):
     model, _, folder = exported
     clips = np.random.default_rng(2).integers(0, 256, (2, *model.input_shape[1:]), np.uint8)
     np.save(tmp_path / "clips.npy", clips)
-    show = ["show", "--dir", str(folder), "--all"]
-    run = ["run", "--dir", str(folder), "--tag_set", "serve", "--signature_def", "serving_default"]
-    run += ["--inputs", f"clips={tmp_path / 'clips.npy'}", "--outdir", str(tmp_path / "out")]
+    where = ["--dir", str(folder), "--tag_set", "serve"]
+    which = [*where, "--signature_def", "serving_default"]
+    files = ["--inputs", f"clips={tmp_path / 'clips.npy'}", "--outdir", str(tmp_path / "out")]
+    commands = [["show", *where], ["show", *which], ["run", *which, *files]]
     shown = subprocess.run(
-        [sys.executable, "-c", SAVED_MODEL_CLI, "\n".join(show), "\n".join(run)],
+        [sys.executable, "-c", SAVED_MODEL_CLI, *map("\n".join, commands)],
         capture_output=True,
         text=True,
         check=True,
         cwd=tmp_path,
     ).stdout
     for signature in ("serving_default", "encoded_frames", "features", "describe"):
-        assert f"signature_def['{signature}']" in shown
+        assert f'SignatureDef key: "{signature}"' in shown
     assert "shape: (-1, 10, 48, 64, 3)" in shown
     scores = np.load(tmp_path / "out" / "scores.npy")
     expected = model(clips.astype("float32"), training=False).numpy()

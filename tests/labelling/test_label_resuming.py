@@ -1,6 +1,4 @@
-import contextlib
 import functools
-import resource
 import signal
 import threading
 from pathlib import Path
@@ -9,6 +7,7 @@ import numpy as np
 import pytest
 from evaluation_toys import toy
 from forked_runs import once_and_often
+from full_disk import disk_of
 from labelling_rows import contents
 from stopped_runs import StoppedError, Stopping
 
@@ -177,17 +176,6 @@ def test_trying_again_keeps_what_had_no_failure(run, paths, stop, tmp_path):
         assert stop.calls == 6 - kept
         assert [row["error"] for row in read_labels(folder)] == [None] * 6
         moved.unlink()
-
-
-@contextlib.contextmanager
-def disk_of(num_bytes):
-    """No file may become larger: the system cuts the write short and refuses the rest."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_told_and_gone_on_from(label, expected, tmp_path):

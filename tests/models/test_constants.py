@@ -13,6 +13,13 @@ from keras_tdn.pretrained import to_official_state_dict
 BUILDERS = {"resnet50": keras_tdn.TDNResNet50, "resnet101": keras_tdn.TDNResNet101}
 
 
+@pytest.fixture(scope="module", params=["resnet50", "resnet101"])
+def published(request):
+    """A published model, and its tensors under the authors' names."""
+    model = BUILDERS[request.param](classes=174)
+    return request.param, model, to_official_state_dict(model)
+
+
 @pytest.mark.parametrize(
     ("name", "segments", "giga_macs"),
     [
@@ -30,16 +37,15 @@ def test_macs_of_one_view(name, segments, giga_macs):
     assert profile_model(model).total.macs == macs
 
 
-@pytest.mark.parametrize(("name", "millions"), [("resnet50", 24.41), ("resnet101", 43.67)])
-def test_parameters_with_the_authors_biases(name, millions):
-    model = BUILDERS[name](classes=174)
-    state = to_official_state_dict(model)
+def test_parameters_with_the_authors_biases(published):
+    name, model, state = published
     learned = {
         key: value
         for key, value in state.items()
         if not key.endswith(("running_mean", "running_var", "num_batches_tracked"))
         and "conv1_temp" not in key
     }
+    millions = {"resnet50": 24.41, "resnet101": 43.67}[name]
     assert round(sum(value.size for value in learned.values()) / 1e6, 2) == millions
     # Ours has the same parameters less the biases that merge into the norms.
     biases = [
@@ -52,8 +58,7 @@ def test_parameters_with_the_authors_biases(name, millions):
     assert profile_model(model, 32).total.parameters == trainable
 
 
-@pytest.mark.parametrize("name", ["resnet50", "resnet101"])
-def test_same_tensors_as_the_authors(name):
-    shapes = goldens.shapes(name, classes=7)
-    state = to_official_state_dict(BUILDERS[name](classes=7))
+def test_same_tensors_as_the_authors(published):
+    name, _, state = published
+    shapes = goldens.shapes(name, classes=174)
     assert {key: list(value.shape) for key, value in state.items()} == shapes

@@ -3,7 +3,6 @@
 Run as `fuzz_child.py KIND FOLDER WORK MUTATIONS`.
 """
 
-import hashlib
 import json
 import pathlib
 import random
@@ -14,10 +13,11 @@ import sys
 
 import keras
 import numpy as np
+from resealed import reseal, write_sums
 
 import keras_tdn
 from keras_tdn.pretrained import load_preset
-from keras_tdn.pretrained.preset_files import FILES, LOGITS_FILE, SUMS_FILE
+from keras_tdn.pretrained.preset_files import LOGITS_FILE, SUMS_FILE
 from keras_tdn.pretrained.weights import load_weights
 
 SECONDS = 20
@@ -97,24 +97,6 @@ def position(data, rng):
     return rng.randrange(len(data))
 
 
-def seal(folder):
-    """Makes the recorded hashes fit again."""
-    path = folder / LOGITS_FILE
-    record = json.loads(path.read_bytes())
-    record["config_sha256"] = sha256(folder / "config.json")
-    record["weights_sha256"] = sha256(folder / "model.weights.h5")
-    path.write_text(json.dumps(record))
-
-
-def write_sums(folder, names=FILES):
-    lines = [f"{sha256(folder / name)}  {name}\n" for name in names]
-    (folder / SUMS_FILE).write_text("".join(lines))
-
-
-def sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def small_model():
     return keras_tdn.TDNResNet((1, 1, 1, 1), width=8, classes=2, num_segments=2)
 
@@ -153,7 +135,7 @@ class Presets:
             path.write_bytes(content)
         self.path.write_bytes(data)
         if self.hashes == "sealed":
-            seal(self.folder)
+            reseal(self.folder)
         if self.hashes:
             write_sums(self.folder)
         model = load_preset(self.folder)

@@ -1,13 +1,11 @@
-import os
 import pathlib
 import runpy
-import subprocess
-import sys
 
 import goldens
 import numpy as np
 import official_checkpoints
 import pytest
+from forked_python import run_python
 
 import keras_tdn
 from keras_tdn.labels import load_labels
@@ -134,12 +132,10 @@ def test_the_table_of_models_is_current(table):
     files = [REPOSITORY / "weights" / "models.md", REPOSITORY / "README.md"]
     files = [str(path) for path in files if table["BEGIN"] in path.read_text()]
     assert files
-    result = subprocess.run(
-        [sys.executable, str(SCRIPT), "--check", *files],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
+    code = (
+        "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], None, '__main__')"
     )
+    result = run_python(code, SCRIPT, "--check", *files)
     assert result.returncode == 0, result.stderr
 
 

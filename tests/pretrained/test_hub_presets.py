@@ -285,7 +285,7 @@ from keras_tdn.pretrained import push_preset
 print(push_preset({str(folder)!r}, {REPO!r}, dry_run=DRY))
 """
     with LoopbackHub(token="hf_right") as hub:
-        options = {"backend": "tensorflow", "HF_TOKEN": "hf_right"}
+        options = {"HF_TOKEN": "hf_right"}
         dry = run_client(code.replace("DRY", "True"), hub.url, tmp_path, **options)
         assert "To org/net would go, and nothing else:" in dry.stdout, dry.stderr
         assert hub.requests == []

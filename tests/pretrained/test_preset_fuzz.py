@@ -1,27 +1,24 @@
 """Presets and weights files with seeded damage: an error, or equal to the original.
 
-Each case runs in a child process, because a damaged HDF5 file is the C library's to parse: a crash
+Each kind runs in a child process, because a damaged HDF5 file is the C library's to parse: a crash
 or a hang shows as one. `KERAS_TDN_FUZZ` sets the number of mutations of each kind.
 """
 
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import safetensors.numpy
-from backends import QUICKEST
+from forked_python import run_python
 
 import keras_tdn
 from keras_tdn.pretrained import save_preset
 
 MUTATIONS = int(os.environ.get("KERAS_TDN_FUZZ", "20"))
 CHILD = pathlib.Path(__file__).with_name("fuzz_child.py")
-REPOSITORY = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +47,11 @@ def imagenet_arrays(model, rng):
 
 def fuzz(kind, folder, work):
     work.mkdir()
-    result = subprocess.run(
-        [sys.executable, str(CHILD), kind, str(folder), str(work), str(MUTATIONS)],
-        capture_output=True,
-        text=True,
+    result = run_python(
+        "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')",
+        *(CHILD, kind, folder, work, MUTATIONS),
+        environment={**os.environ, "PYTHONFAULTHANDLER": "1"},
         timeout=60 + 6 * MUTATIONS,
-        env={
-            **os.environ,
-            "KERAS_BACKEND": QUICKEST,
-            "PYTHONPATH": str(REPOSITORY),
-            "PYTHONFAULTHANDLER": "1",
-        },
     )
     assert result.returncode == 0, f"{result.stdout[-500:]}\n{result.stderr[-2000:]}"
     counts = json.loads(result.stdout.splitlines()[-1])

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import io
 import json
@@ -13,6 +14,8 @@ import pytest
 import keras_tdn
 from keras_tdn.pretrained import save_preset
 from keras_tdn.pretrained.weights import load_weights
+from keras_tdn.pretrained.weights_writer import write_weights_file
+from keras_tdn.specs import Normalization
 
 DEPTHS = (1, 1, 1, 1)
 
@@ -43,6 +46,8 @@ def source():
 def folder(source, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     source.save_weights(folder / "a.weights.h5")
+    # As Keras writes it, and this package did before the file said what it is for.
+    keras.Model.save_weights(source, folder / "bare.weights.h5")
     source.save(folder / "a.keras")
     save_preset(source, folder / "preset")
     return folder
@@ -58,7 +63,7 @@ def test_every_form_fills_every_variable(source, folder, form, kind):
     assert_equal(values(model), values(source))
 
 
-@pytest.mark.parametrize("form", ["a.keras", "preset"])
+@pytest.mark.parametrize("form", FORMS)
 def test_labels_come_along_unless_given(folder, form):
     assert small_model(weights=folder / form).labels == ("a", "b", "c")
     with pytest.warns(UserWarning, match="labels given are not those"):
@@ -72,17 +77,72 @@ def test_labels_of_another_order_are_said_out_loud(folder):
     assert "in the order of the latter" in str(caught[0].message)
 
 
-def test_the_clip_spec_comes_along_where_it_fits(source, tmp_path):
-    spec = keras_tdn.ClipSpec(2, 5, 96, 128, 100)
-    source.clip_spec = spec
+SPEC = keras_tdn.ClipSpec(2, 5, 96, 128, 100, Normalization((0.4, 0.5, 0.6), (0.2, 0.3, 0.4)))
+
+
+@pytest.fixture(scope="module")
+def told(source, tmp_path_factory):
+    """The same files of a model whose clips are cut in another way."""
+    folder = tmp_path_factory.mktemp("told")
+    source.clip_spec = SPEC
     try:
-        save_preset(source, tmp_path / "preset")
+        source.save_weights(folder / "a.weights.h5")
+        write_weights_file(source, folder / "written.weights.h5", described=True)
+        source.save(folder / "a.keras")
+        save_preset(source, folder / "preset")
     finally:
+        source.clip_spec = dataclasses.replace(SPEC, normalization=Normalization())
         source._clip_spec = None
-    assert small_model(weights=tmp_path / "preset").clip_spec == spec
-    with pytest.warns(UserWarning, match="crops of 96x128 pixels, the model takes 64x64"):
-        fixed = small_model(weights=tmp_path / "preset", input_shape=(10, 64, 64, 3))
-    assert fixed.clip_spec.height == 64
+    return folder
+
+
+@pytest.mark.parametrize("form", [*FORMS, "written.weights.h5"])
+def test_the_clip_spec_comes_along(told, form):
+    model = small_model(weights=told / form)
+    assert model.clip_spec == SPEC
+    assert model.get_layer("normalization").offset[0] == pytest.approx(-0.4 / 0.2)
+    if form != "preset":
+        with pytest.warns(UserWarning, match="crops of 96x128 pixels, the model takes 64x64"):
+            fixed = small_model(weights=told / form, input_shape=(10, 64, 64, 3))
+        assert (fixed.clip_spec.height, fixed.clip_spec.normalization) == (64, SPEC.normalization)
+
+
+@pytest.mark.parametrize("form", ["a.weights.h5", "preset"])
+def test_a_clip_spec_that_is_given_is_kept(told, form):
+    own = keras_tdn.ClipSpec(2, 5, 32, 32, 32)
+    with pytest.warns(UserWarning, match=r"trained with Normalization\(.*was given Normalization"):
+        model = small_model(weights=told / form, clip_spec=own)
+    assert model.clip_spec == own
+
+
+def test_keras_own_way_of_loading_takes_it_too(told):
+    model = small_model()
+    model.load_weights(told / "a.weights.h5")
+    assert (model.clip_spec, model.labels) == (SPEC, ("a", "b", "c"))
+
+
+def test_a_file_that_does_not_say_it_has_it_said(folder, source):
+    assumed = (
+        r"'.*bare.weights.h5' does not say how .*crops of 224x224 .*short side of 256 .*--size"
+    )
+    with pytest.warns(UserWarning, match=assumed):
+        model = small_model(weights=folder / "bare.weights.h5")
+    assert_equal(values(model), values(source))
+    with pytest.warns(UserWarning, match=assumed):
+        small_model().load_weights(folder / "bare.weights.h5")
+    # Nothing has to be assumed.
+    small_model(weights=folder / "bare.weights.h5", clip_spec=SPEC)
+    small_model(weights=folder / "bare.weights.h5", input_shape=(10, 64, 64, 3))
+
+
+def test_a_description_that_is_damaged_is_refused(told, tmp_path):
+    path = tmp_path / "a.weights.h5"
+    path.write_bytes((told / "a.weights.h5").read_bytes())
+    for text, message in (("{", "must be JSON"), (5, "'keras_tdn' of the file is no text")):
+        with h5py.File(path, "r+") as file:
+            file.attrs["keras_tdn"] = text
+        with pytest.raises(ValueError, match=f"a.weights.h5' is damaged .*{message}"):
+            small_model(weights=path)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -128,7 +188,7 @@ def test_bfloat16_files_are_read(tmp_path):
         ({"frames_per_segment": 3}, "frames_per_segment is 5 there", "frames_per_segment=5"),
     ],
 )
-@pytest.mark.parametrize("form", ["a.keras", "preset"])
+@pytest.mark.parametrize("form", FORMS)
 def test_another_architecture_is_refused(folder, form, changes, told, fix):
     model = small_model(**changes)
     before = values(model)
@@ -154,12 +214,12 @@ def test_a_weights_file_of_another_model_is_refused(folder, changes, message):
     model = small_model(**changes)
     before = values(model)
     with pytest.raises(ValueError, match=message):
-        load_weights(model, folder / "a.weights.h5")
+        load_weights(model, folder / "bare.weights.h5")
     assert_equal(values(model), before)
 
 
 def test_a_deeper_file_is_refused(tmp_path):
-    small_model((1, 1, 2, 1)).save_weights(tmp_path / "a.weights.h5")
+    write_weights_file(small_model((1, 1, 2, 1)), tmp_path / "a.weights.h5")
     with pytest.raises(ValueError, match=r"left over .*stage3_block1_conv1/0"):
         small_model(weights=tmp_path / "a.weights.h5")
 

@@ -3,11 +3,12 @@
     python tests/smoke/run.py                               # every interpreter that is found
     python tests/smoke/run.py 3.12 3.13:newest 3.11:lowest --jobs 2
 
-A case is a version of Python and which releases of the dependencies: the `newest`, or the `lowest`
-that pyproject.toml admits. Each gets an empty environment with the package's wheel, in which the
-short demo runs to its end, a video is labelled by the command and by every backend that is
-installed, and the tests of reading videos pass. At the end, the labels and scores that the cases
-give to real videos are compared, where there are some (tests/real_videos.py says which).
+A case is a version of Python and which releases of the dependencies: the `newest`, those to come
+(`prerelease`), or the `lowest` that pyproject.toml admits. Each gets an empty environment with the
+package's wheel, in which the short demo runs to its end, a video is labelled by the command and by
+every backend that is installed, and the tests of reading videos pass. At the end, the labels and
+scores that the cases give to real videos are compared, where there are some (tests/real_videos.py
+says which).
 
 It needs uv, and nothing else that Python does not have. PyTorch is left out unless the environment
 brings it (`--with torch`): for Linux its wheel on PyPI is gigabytes.
@@ -32,7 +33,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CHECKS = Path(__file__).with_name("checks.py")
 VERSIONS = ("3.11", "3.12", "3.13")
-RESOLUTIONS = ("newest", "lowest")
+RELEASES = ("newest", "lowest", "prerelease")
 TESTS = (
     *(f"tests/data/test_{name}.py" for name in ("decoding", "decoding_indexed", "opening")),
     "tests/files/test_locks.py",
@@ -47,22 +48,22 @@ class Case:
 
     Args:
         version: Of Python, such as `"3.12"`.
-        resolution: `"newest"` or `"lowest"`.
+        releases: One of `RELEASES`.
     """
 
     version: str
-    resolution: str
+    releases: str
 
     @classmethod
     def parse(cls, text: str) -> Case:
         """Reads `3.12` or `3.12:lowest`."""
-        version, _, resolution = text.partition(":")
-        if (resolution or "newest") not in RESOLUTIONS:
+        version, _, releases = text.partition(":")
+        if (releases or "newest") not in RELEASES:
             raise argparse.ArgumentTypeError(f"{text!r} is not like 3.12:newest or 3.12:lowest")
-        return cls(version, resolution or "newest")
+        return cls(version, releases or "newest")
 
     def __str__(self) -> str:
-        return f"{self.version}:{self.resolution}"
+        return f"{self.version}:{self.releases}"
 
 
 class FailedError(Exception):
@@ -132,11 +133,12 @@ class Smoke:
         command, interpreter = str(inside / "keras-tdn"), str(inside / "python")
         demo, result = folder / "demo", folder / "result.json"
         uv = [self._uv, "--quiet"]
-        if case.resolution == "lowest":
+        wanted: list[str | Path] = list(self._extras)
+        if case.releases == "lowest":
             # It is said of what is named on the command line.
             wanted = ["--resolution", "lowest-direct", "-r", ROOT / "pyproject.toml"]
-        else:
-            wanted = self._extras
+        elif case.releases == "prerelease":
+            wanted += ["--prerelease", "allow"]
         install = [*uv, "pip", "install", "--python", interpreter]
         steps: dict[str, list[list]] = {
             "installation": [

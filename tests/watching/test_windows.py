@@ -168,7 +168,8 @@ def test_default_length_is_that_of_training():
         ({"window_seconds": 1.0, "options": {"a": 1}}, "`options` maps names"),
         ({"window_seconds": 1.0, "live": 1}, "`live` is True, False or None"),
         ({"window_seconds": 1.0, "timeout_seconds": 0}, "`timeout_seconds` is a positive number"),
-        ({"window_seconds": 1.0, "num_threads": 0}, "`num_threads` is a positive integer"),
+        ({"window_seconds": 1.0, "num_threads": 0}, "`num_threads` is an integer from 1 to 64"),
+        ({"window_seconds": 1.0, "num_threads": 2**31}, "`num_threads` is an integer from 1"),
     ],
 )
 def test_wrong_arguments(model, video, arguments, message):

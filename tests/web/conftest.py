@@ -1,6 +1,9 @@
 """A small model, and uploads good and bad."""
 
+import signal
+
 import pytest
+from running_page import Server
 from synthetic_videos import encode_audio, encode_video
 from watched import LABELS, small_model
 
@@ -40,3 +43,13 @@ def uploads(tmp_path_factory):
     for name, (content, _) in BAD.items():
         (folder / name).write_bytes(content())
     return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One that all tests ask; the browser's are the last, and end it."""
+    server = Server(tmp_path_factory.mktemp("web"))
+    yield server
+    if server.process.poll() is None:
+        server.stop(signal.SIGKILL)
+    server.errors.close()

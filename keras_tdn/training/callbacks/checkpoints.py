@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_tdn.pretrained.weights_file import load_weights_file
+from keras_tdn.pretrained.transfer import fill, source_of_weights_file
 from keras_tdn.pretrained.weights_writer import write_weights_file
 from keras_tdn.training.durable import written_durably
 from keras_tdn.training.variables import averaged_weights
@@ -24,8 +24,9 @@ class Checkpoints(keras.callbacks.Callback):
     """Writes `last.weights.h5` after each epoch, and `best.weights.h5` after the best so far.
 
     Use it to have something to work with at any time. With weights that are averaged, the files
-    hold the averages. Each file is whole at any moment, and equal weights give equal files: what
-    the optimizer remembers is not in there. The first of equally good epochs is the best.
+    hold the averages. Each file is whole at any moment, and equal models give equal files: what
+    the optimizer remembers is not in there. The model's arguments, labels and `clip_spec` are. The
+    first of equally good epochs is the best.
 
     Args:
         folder: Where the files are written.
@@ -73,15 +74,16 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _write(self, name: str) -> None:
         with written_durably(self.folder / name) as new:
-            write_weights_file(self.model, new)
+            write_weights_file(self.model, new, described=True)
 
 
 def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
     """Gives a model the weights of a checkpoint.
 
     Use it after training. `model.load_weights` does so too, but on a compiled model it warns that
-    the file has no state of the optimizer, which nothing needs that is not trained further. Where
-    several processes train one model, each of them has to call it.
+    the file has no state of the optimizer, which nothing needs that is not trained further. Labels
+    and `clip_spec` are taken as well, unless the model has its own. Where several processes train
+    one model, each of them has to call it.
 
     Args:
         model: The `TDNResNet`, or another of the same arguments.
@@ -101,4 +103,4 @@ def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
             f"There is no checkpoint {str(path)!r}. {BEST_FILE} is written where there are "
             f"validation videos, and {LAST_FILE} after each epoch."
         )
-    load_weights_file(model, str(path), repr(str(path)))
+    fill(model, source_of_weights_file(path), path, free_head=False)

@@ -19,11 +19,13 @@ import synthetic_videos
 import keras_tdn
 from keras_tdn.data.packing import load_packed_index, pack
 from keras_tdn.data.records import Record, RecordList
+from keras_tdn.files.locks import LOCK_FILE
 
 FORKED_RUNS = Path(__file__).with_name("forked_runs.py")
 NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "8"))
 # A run of six shards writes to the disk about 45 times.
-EVENTS = (1, 2, 3, 4, 9, 16, 23, 30, 37, 40, 43)
+EVENTS = (2, 9, 23, 43)
+MORE_EVENTS = (1, 3, 4, 16, 30, 37, 40)
 OPTIONS = {"num_shards": 6, "num_processes": 2, "max_failures": 0.5}
 
 
@@ -101,7 +103,7 @@ def contents(folder):
 def check_unfinished(folder, expected):
     """Whatever has its final name is complete."""
     for path in folder.glob("*.*"):
-        if path.is_file():
+        if path.is_file() and path.name != LOCK_FILE:
             assert path.read_bytes() == expected[path.name]
 
 
@@ -137,7 +139,9 @@ def kill_once(runs, folder, seconds):
         seconds *= 0.7
 
 
-@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize(
+    "event", [*EVENTS, *(pytest.param(event, marks=pytest.mark.slow) for event in MORE_EVENTS)]
+)
 def test_killed_between_two_writes(runs, expected, tmp_path, event):
     folder = tmp_path / "out"
     assert runs.run(folder, event=event)["status"] == -signal.SIGKILL

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Exports written here, asked in plain TensorFlow of the releases that are inside TensorFlow Serving:
 #   tests/export/serving_pairs/run.sh [PYTHON WITH keras-tdn[serving]] [FOLDER OF THE ENVIRONMENTS]
-# Environments are made with uv, on the same Python, unless they are there.
+# Environments are made with uv, on the same Python, unless they are there; UV has its path.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 python=${1:-.venv/bin/python}
@@ -12,7 +12,7 @@ here=tests/export/serving_pairs
 # As examples/serving/compose.yaml sets it.
 export TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=1 CUDA_VISIBLE_DEVICES=-1
 
-uv=$(command -v uv || echo "$(dirname "$python")/uv")
+uv=${UV:-$(command -v uv || echo "$(dirname "$python")/uv")}
 [ -x "$uv" ] || "$python" -m pip install --quiet uv
 
 work=$(mktemp -d)

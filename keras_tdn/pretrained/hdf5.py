@@ -1,0 +1,257 @@
+"""HDF5 files, of which nothing is reached but what lies in the file itself.
+
+HDF5 can lead elsewhere: links to other files and places, arrays that are stored in other files or
+put together from them. It can also make gigabytes of a few kilobytes. Weights need none of that,
+and whatever decides them must be in the file that was named and hashed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+
+# What h5py raises for a file that is cut off or is no HDF5 at all.
+_DAMAGE_ERRORS = (
+    OSError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    ValueError,
+    zlib.error,
+)
+# Weights hardly compress. Beyond this, unpacking is what a file was made for.
+MAX_UNPACKED_RATIO = 16
+# Of small files, whose ratio says nothing.
+FREE_BYTES = 1 << 20
+MAX_OBJECTS = 1_000_000
+MAX_DEPTH = 64
+# Of an attribute whose elements may each be as large as the file.
+MAX_ATTRIBUTE_BYTES = 1 << 30
+# Behind a compressed chunk's own bytes there may be a checksum.
+CHECKSUM_BYTES = 64
+_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+_LAYOUTS = {h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED}
+
+
+class Hdf5Error(ValueError):
+    """What is wrong with an HDF5 file, in a few words that fit between brackets."""
+
+
+class Hdf5Content:
+    """The arrays and attributes of an open HDF5 file, by their paths in it.
+
+    Args:
+        root: The open file.
+        num_bytes: Size of the file.
+
+    Attributes:
+        arrays: Paths to shapes, in the order of the file; `"layers/dense/vars/0"`.
+        groups: Paths of the groups; the file itself is `""`.
+
+    Raises:
+        Hdf5Error: if anything leads out of the file, if something is reached in two ways, or if
+            the arrays would take far more memory than the file has bytes.
+    """
+
+    def __init__(self, root: h5py.File, num_bytes: int) -> None:
+        self.arrays: dict[str, tuple[int, ...]] = {}
+        self.groups: list[str] = []
+        self._root = root
+        self._num_bytes = num_bytes
+        self._datasets: dict[str, h5py.h5d.DatasetID] = {}
+        self._addresses: set[int] = set()
+        with _in_words():
+            self._walk(h5py.h5g.open(root.id, b"/"), "", 0)
+            total = sum(map(self.num_bytes, self.arrays))
+            if total > MAX_UNPACKED_RATIO * num_bytes + FREE_BYTES:
+                raise Hdf5Error(f"its {num_bytes} bytes unpack to {total}")
+            for path, dataset in self._datasets.items():
+                _check_chunks(dataset, path, num_bytes)
+
+    def num_bytes(self, path: str) -> int:
+        """Bytes that an array takes in memory."""
+        return math.prod(self.arrays[path]) * self._datasets[path].get_type().get_size()
+
+    def text(self, path: str, name: str) -> str | None:
+        """An attribute of a group or array that is a text; `None` if there is none of the name.
+
+        Raises:
+            Hdf5Error: if it is something else.
+        """
+        value = self._attribute(path, name)
+        if isinstance(value, bytes):
+            with _in_words():
+                value = value.decode()
+        if value is None or isinstance(value, str):
+            return value
+        raise Hdf5Error(f"{_shown(path, name)} is no text")
+
+    def texts(self, path: str, name: str) -> tuple[str, ...]:
+        """An attribute that is an array of texts; none if there is no such attribute.
+
+        Raises:
+            Hdf5Error: if it is something else.
+        """
+        value = self._attribute(path, name)
+        if value is None:
+            return ()
+        if isinstance(value, np.ndarray) and value.ndim == 1:
+            with _in_words():
+                values = [v.decode() if isinstance(v, bytes) else v for v in value.tolist()]
+            if all(isinstance(text, str) for text in values):
+                return tuple(values)
+        raise Hdf5Error(f"{_shown(path, name)} is no list of texts")
+
+    def dtype(self, path: str) -> np.dtype:
+        """Type of an array's numbers."""
+        with _in_words():
+            return h5py.Dataset(self._datasets[path]).dtype
+
+    def read(self, path: str) -> np.ndarray:
+        """An array.
+
+        Raises:
+            Hdf5Error: if it cannot be read.
+        """
+        with _in_words():
+            return np.asarray(h5py.Dataset(self._datasets[path])[()])
+
+    def _walk(self, group: h5py.h5g.GroupID, path: str, depth: int) -> None:
+        self._visit(h5py.h5o.get_info(group), path or "the file")
+        self.groups.append(path)
+        if depth > MAX_DEPTH:
+            raise Hdf5Error(f"'{path}' is nested too deeply")
+        for name in group:
+            shown = f"{path}/{name.decode()}".removeprefix("/")
+            # A name with a slash would be followed like a path, over whatever is on the way.
+            if not name or b"/" in name or name == b".":
+                raise Hdf5Error(f"{shown!r} is no name")
+            if group.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+                raise Hdf5Error(f"{shown} is a link")
+            child = h5py.h5o.open(group, name)
+            if isinstance(child, h5py.h5g.GroupID):
+                self._walk(child, shown, depth + 1)
+            elif isinstance(child, h5py.h5d.DatasetID):
+                self._visit(h5py.h5o.get_info(child), shown)
+                _check_storage(child, shown)
+                self.arrays[shown] = child.shape
+                self._datasets[shown] = child
+
+    def _visit(self, info: Any, shown: str) -> None:
+        # Groups in each other have no end, and few of them have many paths.
+        if info.addr in self._addresses or len(self._addresses) >= MAX_OBJECTS:
+            raise Hdf5Error(f"{shown} is a second link to one object")
+        self._addresses.add(info.addr)
+
+    def _attribute(self, path: str, name: str) -> Any:
+        with _in_words():
+            # The way there was walked, and has hard links alone.
+            owner = self._root[path or "/"]
+            if name not in owner.attrs:
+                return None
+            attribute = owner.attrs.get_id(name)
+            kind, count = attribute.get_type(), math.prod(attribute.shape)
+            # A list of nothing is written as a list of numbers.
+            if not count or attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL:
+                return None
+            if not isinstance(kind, h5py.h5t.TypeStringID):
+                raise Hdf5Error(f"{_shown(path, name)} is no text")
+            # Texts of any length lie elsewhere in the file, and all may be one and the same.
+            largest = self._num_bytes if kind.is_variable_str() else kind.get_size()
+            if count > 1 and count * largest > MAX_ATTRIBUTE_BYTES:
+                raise Hdf5Error(f"{_shown(path, name)} is too large")
+            return owner.attrs[name]
+
+
+@contextlib.contextmanager
+def open_hdf5(file: str | os.PathLike[str] | BinaryIO) -> Iterator[Hdf5Content]:
+    """Opens an HDF5 file for reading, and looks through all of it before anything is read.
+
+    Args:
+        file: Path of a regular file, or an open file.
+
+    Raises:
+        Hdf5Error: if it is no such file, is damaged, or leads elsewhere; see `Hdf5Content`.
+    """
+    with contextlib.ExitStack() as stack:
+        with _in_words():
+            if isinstance(file, str | os.PathLike):
+                state = os.stat(file)
+                # A pipe would be waited for.
+                if not stat.S_ISREG(state.st_mode):
+                    raise Hdf5Error("it is no regular file")
+                num_bytes = state.st_size
+            else:
+                num_bytes = file.seek(0, os.SEEK_END)
+            root = stack.enter_context(h5py.File(file, "r"))
+        yield Hdf5Content(root, num_bytes)
+
+
+def _check_storage(dataset: h5py.h5d.DatasetID, shown: str) -> None:
+    # In this order: the shape of an array that is put together depends on other files.
+    plan = dataset.get_create_plist()
+    if plan.get_layout() not in _LAYOUTS or plan.get_external_count():
+        raise Hdf5Error(f"{shown} is stored elsewhere")
+    if dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
+        raise Hdf5Error(f"{shown} holds nothing")
+    if plan.get_layout() != h5py.h5d.CHUNKED:
+        return
+    filters = [plan.get_filter(index)[0] for index in range(plan.get_nfilters())]
+    if not _FILTERS.issuperset(filters) or len(set(filters)) != len(filters):
+        raise Hdf5Error(f"{shown} is compressed, and not just once by gzip")
+    chunk, whole = math.prod(plan.get_chunk()), math.prod(dataset.shape)
+    if chunk * dataset.get_type().get_size() > FREE_BYTES and chunk > whole:
+        raise Hdf5Error(f"{shown} has chunks of {chunk} numbers, and {whole} in all")
+
+
+def _check_chunks(dataset: h5py.h5d.DatasetID, path: str, num_bytes: int) -> None:
+    """Unpacks what is compressed piece by piece: HDF5 would make room for whatever is in there."""
+    plan = dataset.get_create_plist()
+    if plan.get_layout() != h5py.h5d.CHUNKED:
+        return
+    chunk = math.prod(plan.get_chunk()) * dataset.get_type().get_size()
+    most = chunk + CHECKSUM_BYTES
+    chunks: list[Any] = []
+    # By its number, each would be looked for from the first on.
+    dataset.chunk_iter(chunks.append)
+    for info in chunks:
+        if info.size > num_bytes:
+            raise Hdf5Error(f"a chunk of {path} is larger than the file")
+        if not plan.get_nfilters():
+            continue
+        skipped, stored = dataset.read_direct_chunk(info.chunk_offset)
+        deflated = [
+            plan.get_filter(place)[0] == h5py.h5z.FILTER_DEFLATE and not skipped >> place & 1
+            for place in range(plan.get_nfilters())
+        ]
+        size = len(stored)
+        if any(deflated):
+            size = len(zlib.decompressobj().decompress(stored, most + 1))
+        if size > most:
+            raise Hdf5Error(f"a chunk of {path} unpacks to more than its {chunk} bytes")
+
+
+def _shown(path: str, name: str) -> str:
+    return f"the attribute {name!r} of {repr(path) if path else 'the file'}"
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Within the block, errors of h5py become `Hdf5Error`s."""
+    try:
+        yield
+    except Hdf5Error:
+        raise
+    except _DAMAGE_ERRORS as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise Hdf5Error(reason) from error
