@@ -61,10 +61,10 @@ class _Step:
         import jax
 
         # The model is not kept by what is kept for it.
-        owner = weakref.ref(model)
+        owner: Callable[[], Any] = weakref.ref(model)
 
         def predict(state: Any, inputs: Any) -> Any:
-            return owner().predict_step(state, (inputs,))[0]  # type: ignore[misc]
+            return owner().predict_step(state, (inputs,))[0]
 
         self._predict: Callable[..., Any] = jax.jit(predict)
         self._known: set[Any] = set()
