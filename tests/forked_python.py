@@ -63,9 +63,7 @@ def _child(code, arguments, environment, outputs, timeout):
 
 
 if __name__ == "__main__":
-    # What the children would each import.
-    import httpx  # noqa: F401
-    import yaml  # noqa: F401
+    # What the children would each import, but for what reads its environment.
     from forked_runs import serve
 
     import keras_tdn.pretrained.imagenet
