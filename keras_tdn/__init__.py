@@ -1,9 +1,15 @@
-"""Temporal Difference Networks (TDN) for video action recognition in Keras 3."""
+"""Temporal Difference Networks (TDN) for video action recognition in Keras 3.
 
-from keras_tdn.quiet import quiet_start
+Names are imported when they are first used: most need Keras, which starts its backend.
+"""
 
-# Layers and models are imported at once, so that Keras finds them by name in saved files.
-with quiet_start():
+from typing import TYPE_CHECKING
+
+from keras_tdn.lazy_names import lazy_names
+from keras_tdn.saved_classes import make_classes_known
+from keras_tdn.version import __version__ as __version__
+
+if TYPE_CHECKING:
     from keras_tdn import (
         data,
         datasets,
@@ -21,8 +27,6 @@ with quiet_start():
     from keras_tdn.models import TDNResNet, TDNResNet50, TDNResNet101
     from keras_tdn.prediction import Prediction, decode_predictions, predict_video
     from keras_tdn.specs import ClipSpec, Normalization, ViewSpec
-
-__version__ = "0.1.0.dev0"
 
 __all__ = [
     "ClipSpec",
@@ -47,3 +51,21 @@ __all__ = [
     "watching",
     "web",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "ClipSpec": "specs",
+        "Normalization": "specs",
+        "Prediction": "prediction",
+        "TDNResNet": "models",
+        "TDNResNet50": "models",
+        "TDNResNet101": "models",
+        "ViewSpec": "specs",
+        "decode_predictions": "prediction",
+        "predict_video": "prediction",
+    },
+    modules=("models", "prediction", "specs"),
+)
+
+make_classes_known()

@@ -20,6 +20,7 @@ from keras_tdn.models.clips import (
     clip_spec_of,
     model_inputs,
 )
+from keras_tdn.models.predicting import predict_batch
 from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def predict_video(
     clip = model_inputs(model, resize_and_center_crop(frames, spec), spec)
     # Compiled once per model and kept, where calling the model would run it step by step and, on
     # PyTorch, record gradients.
-    scores = _check_scores(model.predict_on_batch(clip[np.newaxis]))
+    scores = _check_scores(predict_batch(model, clip[np.newaxis]))
     if _gives_logits(model):
         scores = _softmax(scores)
     return decode_predictions(scores, top, names)[0]

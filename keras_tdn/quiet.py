@@ -3,51 +3,83 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
-import pathlib
+import re
 import sys
 from collections.abc import Iterator
 
-COMMAND = "keras-tdn"
-MODULE = "keras_tdn"
-# TensorFlow's own setting; whoever sets it wants to read what it lets through.
+from keras_tdn.imports import around_import
+
+# TensorFlow's own setting; whoever sets another wants to read what it lets through.
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 NO_LOGS = "3"
 # TensorFlow's own setting. It turns oneDNN on by itself only where there is AVX-512; on other
 # processors training takes 30 % less time with it.
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
+# What TensorFlow writes while it is imported, of both of its loggers. The last one continues a
+# message.
+_START_UP_LINE = re.compile(
+    rb"[IWE]\d{4} \d\d:\d\d:"
+    rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "
+    rb"|WARNING: All log messages before absl::InitializeLog"
+    rb"|To enable the following instructions: "
+)
 
-def running_as_command() -> bool:
-    """Whether this process is `keras-tdn ...`, `python -m keras_tdn ...` or a module of ours."""
-    option, module = [*sys.orig_argv[1:3], "", ""][:2]
-    module_run = option == "-m" and module.split(".")[0] == MODULE
-    return module_run or pathlib.Path(sys.argv[0] if sys.argv else "").stem == COMMAND
+
+def start_backends_quietly() -> None:
+    """Keeps TensorFlow's start-up messages off this process's terminal, and makes it fast.
+
+    Only the process of the command calls it, before anything imports TensorFlow. Processes that it
+    starts inherit both.
+    """
+    os.environ.setdefault(ONEDNN, "1")
+    os.environ.setdefault(LOG_LEVEL, NO_LOGS)
+    be_quiet_if_asked()
+
+
+def be_quiet_if_asked() -> None:
+    """Keeps TensorFlow's start-up messages off the terminal where its logs are switched off."""
+    if os.environ.get(LOG_LEVEL) == NO_LOGS:
+        around_import("tensorflow", without_start_up_lines)
 
 
 @contextlib.contextmanager
-def quiet_start() -> Iterator[None]:
-    """Keeps a backend's start-up messages off the terminal of the command, and makes it fast.
+def without_start_up_lines() -> Iterator[None]:
+    """Leaves TensorFlow's start-up messages out of what is written to standard error.
 
-    TensorFlow writes some of them before it reads any setting that would stop it, so standard
-    error is closed meanwhile. Exceptions are reported as ever: Python does so later.
+    TensorFlow writes some of them before it reads any setting that would stop it. Everything else
+    that is written meanwhile appears at the end; all of it appears if there is an exception, and a
+    crash says where it was.
     """
-    if running_as_command():
-        os.environ.setdefault(ONEDNN, "1")
-    if not running_as_command() or LOG_LEVEL in os.environ:
-        yield
-        return
-    os.environ[LOG_LEVEL] = NO_LOGS
     try:
         saved = os.dup(2)
     except OSError:
         # There is no standard error to keep clean.
         yield
         return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+    import tempfile
+
+    with tempfile.TemporaryFile() as written:
+        traced = faulthandler.is_enabled()
+        faulthandler.enable(saved)
+        os.dup2(written.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            if sys.stderr is not None:
+                sys.stderr.flush()
+            os.dup2(saved, 2)
+            faulthandler.disable()
+            if traced and sys.stderr is not None:
+                faulthandler.enable()
+            written.seek(0)
+            # Whoever reads standard error may have left.
+            with contextlib.suppress(OSError):
+                for line in written:
+                    if failed or not _START_UP_LINE.match(line):
+                        os.write(saved, line)
+            os.close(saved)

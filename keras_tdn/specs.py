@@ -29,7 +29,11 @@ class Normalization:
 
     def __post_init__(self) -> None:
         for field in ("mean", "std"):
-            values = tuple(float(value) for value in getattr(self, field))
+            try:
+                values = tuple(float(value) for value in getattr(self, field))
+            except OverflowError:
+                # An integer that no float holds, as JSON may have one.
+                values = ()
             if len(values) != 3 or not all(math.isfinite(value) for value in values):
                 raise ValueError(
                     f"Normalization needs three finite numbers for `{field}` (red, green, blue). "

@@ -9,6 +9,8 @@ import numpy as np
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
 VALUES_PER_TAP = 512
+# Of the networks in the tables of shapes.
+WIDTH = 64
 
 
 def path(name):
@@ -25,17 +27,23 @@ def arrays(name):
     return dict(np.load(path(name)))
 
 
-def shapes(name, classes=None):
-    """Shapes of the authors' state dict, with another number of classes if asked."""
+def shapes(name, classes=None, width=WIDTH):
+    """Shapes of the authors' state dict, with another number of classes or width if asked."""
     table = json.loads(path(f"{name}_state_dict_shapes.json").read_text())
+    if width != WIDTH:
+        # Channels are multiples of the narrowest part's, which has an eighth of the width.
+        table = {
+            key: [size * width // WIDTH if size % 8 == 0 else size for size in shape]
+            for key, shape in table.items()
+        }
     if classes is not None:
         for key in ("new_fc.weight", "new_fc.bias"):
             table[key] = [classes, *table[key][1:]]
     return table
 
 
-def state(name, classes=None):
-    return synthetic.synthetic_state(shapes(name, classes))
+def state(name, classes=None, width=WIDTH):
+    return synthetic.synthetic_state(shapes(name, classes, width))
 
 
 def clip(seed, batch, frames, size, crc32=None):

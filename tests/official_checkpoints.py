@@ -2,11 +2,12 @@
 
 import goldens
 import numpy as np
-import torch
+from backends import import_or_skip
 
 
 def save(path, tensors, prefix="module.", zipped=False, bare=False, best_prec1=64.5):
     """Saves `tensors`, name to array, with everything that the authors' training script adds."""
+    torch = import_or_skip("torch")
     state = {f"{prefix}{name}": torch.from_numpy(array) for name, array in tensors.items()}
     momentum = {0: {"momentum_buffer": torch.ones(3)}}
     content = {
@@ -21,9 +22,9 @@ def save(path, tensors, prefix="module.", zipped=False, bare=False, best_prec1=6
     return path
 
 
-def small(path, **changes):
+def small(path, width=goldens.WIDTH, **changes):
     """A network with one block in each stage and 10 classes; `None` takes a tensor out."""
-    tensors = goldens.state("depth1111") | changes
+    tensors = goldens.state("depth1111", classes=10, width=width) | changes
     return save(path, {name: array for name, array in tensors.items() if array is not None})
 
 

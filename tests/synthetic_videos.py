@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Sequence
 from fractions import Fraction
 
 import av
@@ -91,18 +92,16 @@ def encode_video(
             frame.pts, frame.time_base = index, Fraction(1, 25)
             output.mux(_packets(stream, frame, wrong_timestamps))
         output.mux(_packets(stream, None, wrong_timestamps))
-    return _tag_rotation(file.getvalue(), rotation)
+    cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), -90: (0, -1)}[rotation]
+    video = file.getvalue()
+    return with_display_matrix(video, (cosine, -sine, sine, cosine)) if rotation else video
 
 
-def _tag_rotation(video: bytes, rotation: int) -> bytes:
-    """Writes the matrix into an MP4's track header, because older PyAV cannot."""
-    if rotation == 0:
-        return video
-    cosine, sine = {90: (0, 1), 180: (-1, 0), -90: (0, -1)}[rotation]
-    one = 1 << 16
-    matrix = (cosine * one, -sine * one, 0, sine * one, cosine * one, 0, 0, 0, 1 << 30)
+def with_display_matrix(video: bytes, matrix: Sequence[float]) -> bytes:
+    """Writes `(a, b, c, d)` into an MP4's track header: right leads by (a, b), down by (c, d)."""
+    a, b, c, d = (round(value * 2**16) for value in matrix)
     start = video.index(b"tkhd") + 4 + 40
-    packed = struct.pack(">9i", *matrix)
+    packed = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     return video[:start] + packed + video[start + len(packed) :]
 
 

@@ -23,7 +23,10 @@ BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What an example says that it prints.
 PRINTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="once is enough")
+pytestmark = [
+    pytest.mark.usefixtures("eager_models"),
+    pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="once is enough"),
+]
 
 
 @pytest.fixture(scope="module")

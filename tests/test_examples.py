@@ -14,6 +14,7 @@ from keras_tdn.pretrained.weights_file import load_described_weights
 from keras_tdn.training import recipes
 from keras_tdn.training.callbacks import Checkpoints
 
+pytestmark = pytest.mark.usefixtures("eager_models")
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 
 

@@ -1,42 +1,179 @@
-"""What importing the package costs, and that its surface is complete."""
+"""What importing the package costs, what is found in it, and how Keras finds its classes."""
 
+import ast
+import copy
+import importlib.util
+import os
 import subprocess
 import sys
+from pathlib import Path
 
+import keras
 import pytest
 
 import keras_tdn
+from keras_tdn import saved_classes
+from keras_tdn.saved_classes import CLASSES
+
+ROOT = Path(keras_tdn.__file__).parent
 
 
-def run(code, *arguments):
+def run(code, *arguments, **environment):
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    environment = {**os.environ, **environment}
+    return subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+    ).stdout.split()
 
 
-def test_import_loads_no_decoder_network_or_other_backend():
-    # Keras itself imports h5py and, where installed, huggingface_hub; what it loads is its own.
-    code = """
-import sys, keras
-before = set(sys.modules)
-import keras_tdn
-print(*sorted({name.split(".")[0] for name in set(sys.modules) - before}))
-"""
-    ours = set(run(code))
-    assert "keras_tdn" in ours
-    assert not ours & {"av", "huggingface_hub", "safetensors", "tensorflow", "jax", "torch"}
-    assert not ours & {"gradio", "fastapi", "uvicorn"}
+def test_import_loads_next_to_nothing():
+    code = "import sys, keras_tdn; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    found = set(run(code))
+    assert "keras_tdn" in found
+    assert not found - set(sys.stdlib_module_names) - {"keras_tdn", "_distutils_hack", "__main__"}
 
 
 @pytest.mark.parametrize("name", keras_tdn.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(keras_tdn, name) is not None
+    assert name in dir(keras_tdn)
 
 
-def test_saved_models_load_without_naming_a_class(tmp_path):
-    file = tmp_path / "model.keras"
-    keras_tdn.TDNResNet((1, 1, 1, 1), width=16, classes=3, num_segments=2).save(file)
-    code = (
-        "import sys, keras_tdn, keras; model = keras.saving.load_model(sys.argv[1]);"
-        "print(type(model).__name__, model.num_segments)"
+def test_modules_that_are_not_public_are_reached_as_before():
+    assert keras_tdn.models.TDNResNet is keras_tdn.TDNResNet
+    assert keras_tdn.specs.ClipSpec is keras_tdn.ClipSpec
+    assert {"models", "prediction", "specs"} <= set(dir(keras_tdn))
+
+
+def lazy_packages():
+    for file in sorted(ROOT.rglob("__init__.py")):
+        if "__getattr__, __dir__ = lazy_names(" in file.read_text(encoding="utf-8"):
+            yield file
+
+
+def name_of(file):
+    return ".".join(file.relative_to(ROOT.parent).parent.parts)
+
+
+@pytest.mark.parametrize("file", list(lazy_packages()), ids=name_of)
+def test_editors_and_type_checkers_see_every_name(file):
+    """They read the imports that never run; each must name what is there when the program runs."""
+    for_checkers = [
+        node
+        for statement in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
+        for node in statement.body
+    ]
+    package = importlib.import_module(name_of(file))
+    seen = set()
+    for node in for_checkers:
+        module = importlib.import_module(node.module)
+        for alias in node.names:
+            seen.add(alias.name)
+            assert getattr(package, alias.name) is getattr(module, alias.name)
+    assert seen == set(package.__all__) <= set(dir(package))
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match=r"module 'keras_tdn' has no attribute 'TDNResNet34'"):
+        _ = keras_tdn.TDNResNet34
+
+
+# === Saved files ===
+
+
+def registered_classes():
+    for file in ROOT.rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and any(
+                "register_keras_serializable" in ast.unparse(decorator)
+                for decorator in node.decorator_list
+            ):
+                yield node.name, ".".join(file.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_keras_is_told_of_every_class_that_is_registered():
+    assert dict(registered_classes()) == CLASSES
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A compiled model, with our optimizer and metrics, and a model of layers of ours."""
+    folder = tmp_path_factory.mktemp("saved")
+    model = keras_tdn.TDNResNet((1, 1, 1, 1), width=16, classes=3, num_segments=2)
+    training, evaluation = keras_tdn.training, keras_tdn.evaluation
+    schedule = training.WarmUp(keras.optimizers.schedules.CosineDecay(0.1, 10), 0.1, 5)
+    model.compile(
+        training.CoupledSGD(schedule),
+        "sparse_categorical_crossentropy",
+        [evaluation.MeanClassAccuracy(3), evaluation.ExpectedCalibrationError()],
     )
-    assert run(code, str(file)) == ["TDNResNet", "2"]
+    model.save(folder / "model.keras")
+    frames = keras.Input((8, 8, 16), batch_size=4)
+    outputs = keras_tdn.layers.TemporalShift(2)(keras_tdn.layers.LongTermTDM(2)(frames))
+    keras.Model(frames, outputs).save(folder / "layers.keras")
+    return folder
+
+
+ORDERS = {
+    "ours first": "import keras_tdn, keras; load = keras.saving.load_model",
+    "keras first": "import keras, keras_tdn; load = keras.models.load_model",
+    "a module of keras": "import keras_tdn; from keras.models import load_model as load",
+    "looked for before": "import keras_tdn, importlib.util; importlib.util.find_spec('keras')\n"
+    "from keras.saving import load_model as load",
+    # It is what imports Keras, and is not finished when Keras is.
+    "a module of ours": "import keras_tdn.layers.common, keras; load = keras.saving.load_model",
+}
+
+
+def test_a_compiled_model_loads(files):
+    code = f"""
+import sys
+{ORDERS["ours first"]}
+assert "keras_tdn.models" not in sys.modules
+model = load(sys.argv[1], safe_mode=True)
+print(type(model).__name__, model.num_segments)
+optimizer = model.get_compile_config()["optimizer"]
+print(optimizer["class_name"], optimizer["config"]["learning_rate"]["class_name"])
+"""
+    found = run(code, str(files / "model.keras"), KERAS_BACKEND="tensorflow")
+    assert found == ["TDNResNet", "2", "CoupledSGD", "WarmUp"]
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_our_layers_load_whatever_is_imported_first(files, backend):
+    """Keras' backend is imported once, and what is looked at again and again."""
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    code = f"""
+import sys
+finders = list(sys.meta_path)
+for number, order in enumerate({list(ORDERS.values())}):
+    names = {{}}
+    exec(order, names)
+    model = names["load"](sys.argv[1], safe_mode=True)
+    print(number, *(type(layer).__name__ for layer in model.layers))
+    sys.modules["keras"].saving.get_custom_objects().clear()
+    sys.meta_path[:] = finders
+    for name in list(sys.modules):
+        package, _, module = name.partition(".")
+        if package == "keras_tdn" or (package == "keras" and module.split(".")[0] != "src"):
+            del sys.modules[name]
+"""
+    found = run(code, str(files / "layers.keras"), KERAS_BACKEND=backend)
+    layers = ["InputLayer", "LongTermTDM", "TemporalShift"]
+    assert found == [word for number in range(len(ORDERS)) for word in (str(number), *layers)]
+
+
+def test_every_class_is_found_by_its_name():
+    """A stand-in takes the place of a class until it is imported; here all are."""
+    for name, module in CLASSES.items():
+        stand_in = saved_classes._StandIn(name, module)
+        cls = getattr(importlib.import_module(f"keras_tdn.{module}"), name)
+        assert keras.saving.get_registered_object(f"keras_tdn>{name}") is cls
+        assert keras.saving.get_registered_name(cls) == f"keras_tdn>{name}"
+        assert stand_in.from_config == cls.from_config
+        assert stand_in.__name__ == name
+        assert repr(stand_in) == f"<keras_tdn.{module}.{name}>"
+        assert copy.deepcopy(stand_in).from_config == cls.from_config
+    assert isinstance(stand_in(keras.optimizers.schedules.CosineDecay(0.1, 10), 0.1, 5), cls)

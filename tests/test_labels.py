@@ -105,7 +105,7 @@ def test_sequence():
         (b"a\n\nb\n", "line 2 of .*labels.txt' is empty"),
         (b"a\nb\n\n", "line 3 of .*labels.txt' is empty"),
         (b"", "at least one label, but there is none in .*labels.txt"),
-        (b"caf\xe9\n", "other bytes at position 3. Save it as UTF-8"),
+        (b"caf\xe9\n", "other bytes in line 1. Save it as UTF-8"),
     ],
 )
 def test_error_in_a_file(tmp_path, content, message):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
+import contextlib
 import sys
 from collections.abc import Sequence
 
-import keras_tdn
 from keras_tdn.cli import (
     browse,
     check,
     compare,
     convert,
     demo,
+    doctor,
     ensemble,
     evaluate,
     explain,
@@ -27,6 +27,12 @@ from keras_tdn.cli import (
     watch,
     web,
 )
+from keras_tdn.cli.completion import add_completion_option
+from keras_tdn.cli.parser import EXIT_ERROR, PROGRAM, CommandParser
+from keras_tdn.cli.streams import drop_what_cannot_be_written, prepare_streams, reader_has_left
+from keras_tdn.ending import run_until_told
+from keras_tdn.quiet import start_backends_quietly
+from keras_tdn.version import __version__
 
 # Each is a module with `add_parser(subparsers)`, which sets the default `run`, and with
 # `run(args) -> int`.
@@ -48,10 +54,12 @@ COMMANDS = (
     check,
     browse,
     pack,
+    doctor,
 )
 
-EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+# What is the user's to mend; anything else is ours, and has a traceback.
+ERRORS = (ValueError, OSError, ImportError, MemoryError)
 INDENT = "  "
 
 
@@ -62,34 +70,61 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name. `None` takes those of the process.
 
     Returns:
-        Exit status: 0, or 2 after an error that is the user's to mend, or 130 after Ctrl-C.
+        Exit status: 0, or 2 after an error that is the user's to mend, or 130 after Ctrl-C and 143
+        after SIGTERM.
     """
-    args = _parser().parse_args(argv)
     try:
-        return args.run(args)
+        if argv is None:
+            # Before anything opens a file.
+            prepare_streams()
+            start_backends_quietly()
+        try:
+            args = _parser().parse_args(argv)
+        except SystemExit:
+            # After a help text.
+            sys.stdout.flush()
+            raise
+    except ERRORS as error:
+        return _report(error)
+    if argv is None:
+        return run_until_told(lambda: _run(args))
+    try:
+        return _run(args)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader has left, as `head` does. Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_ERROR
-    except (ValueError, OSError, ImportError) as error:
-        sys.stderr.write(_error_text(error))
-        return EXIT_ERROR
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
+    except ERRORS as error:
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    if not reader_has_left(error):
+        with contextlib.suppress(OSError):
+            sys.stderr.write(_error_text(error))
+    drop_what_cannot_be_written()
+    return EXIT_ERROR
 
 
 def _error_text(error: Exception) -> str:
     """What is wrong. Further lines, such as commands to run, keep to lines of their own."""
-    first, *more = str(error).strip().splitlines() or [type(error).__name__]
-    lines = [f"keras-tdn: error: {first}", *(f"{INDENT}{line}" for line in more)]
+    text = f"There is not enough memory. {error}" if isinstance(error, MemoryError) else str(error)
+    first, *more = text.strip().splitlines() or [type(error).__name__]
+    lines = [f"{PROGRAM}: error: {first}", *(f"{INDENT}{line}" for line in more)]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="keras-tdn", description="Temporal Difference Networks for video action recognition."
+    parser = CommandParser(
+        prog=PROGRAM, description="Temporal Difference Networks for video action recognition."
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {keras_tdn.__version__}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    add_completion_option(parser)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)

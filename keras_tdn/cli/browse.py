@@ -57,7 +57,6 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the page or the sheets, and says where."""
-    # They compute with TensorFlow, which other commands do without.
     from keras_tdn.data.browsing import browse_clips
     from keras_tdn.data.browsing_page import write_page, write_sheets
 

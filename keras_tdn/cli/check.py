@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from keras_tdn.choices import CHECK_TIME_LIMIT
 from keras_tdn.cli.lists import add_list_arguments, load_list
-from keras_tdn.data.checking import TIME_LIMIT, CheckReport, FileCheck, check_records
+
+if TYPE_CHECKING:
+    from keras_tdn.data.checking import CheckReport, FileCheck
 
 MAX_SHOWN = 20
 EXIT_BAD_FILES = 1
@@ -35,9 +37,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--time-limit",
         type=float,
-        default=TIME_LIMIT,
+        default=CHECK_TIME_LIMIT,
         metavar="SECONDS",
-        help=f"time that one file may take (default: {TIME_LIMIT:g})",
+        help=f"time that one file may take (default: {CHECK_TIME_LIMIT:g})",
     )
     parser.add_argument("--report", metavar="FILE", help="write the bad files as JSON lines")
     parser.add_argument(
@@ -48,6 +50,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints what is bad and a summary."""
+    from keras_tdn.data.checking import check_records
+
     records = load_list(args, skip_missing=True)
     progress = _Progress(len(records))
     try:
@@ -95,6 +99,8 @@ def _bad_files(report: CheckReport) -> str:
 
 
 def _summary(report: CheckReport) -> str:
+    import statistics
+
     good = report.good
     rows = [("files", f"{len(report.files)}, of which {len(report.bad)} bad")]
     if good:
@@ -119,6 +125,8 @@ def _summary(report: CheckReport) -> str:
 
 
 def _range(values: Sequence[Any], unit: str, spec: str = ".0f") -> str:
+    import statistics
+
     low, middle, high = min(values), statistics.median(values), max(values)
     if low == high:
         return f"{low:{spec}}{unit} each"

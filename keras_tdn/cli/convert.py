@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_tdn.pretrained import ConversionReport, convert_official_checkpoint
-from keras_tdn.pretrained.conversion import format_taps
+from keras_tdn.choices import WEIGHTS_SUFFIX
+
+if TYPE_CHECKING:
+    from keras_tdn.pretrained import ConversionReport
 
 DEFAULT_SEGMENTS = 8
 MIN_SIZE = 32
-WEIGHTS_SUFFIX = ".weights.h5"
 FRAMES_PER_SEGMENT = 5
 
 # Which data sets have a number of classes: a reminder, and no more, because numbers do not tell.
@@ -71,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
         if value is not None and value < least:
             raise ValueError(f"--{option} must be at least {least}. Received: {value}")
     shape = None if args.size is None else (segments * FRAMES_PER_SEGMENT, args.size, args.size, 3)
+    from keras_tdn.pretrained import convert_official_checkpoint
+
     report = convert_official_checkpoint(
         args.checkpoint,
         args.output,
@@ -124,6 +127,8 @@ def _label_lines(report: ConversionReport) -> list[str]:
 def _tap_lines(report: ConversionReport) -> list[str]:
     if not report.verified:
         return ["", "NOT VERIFIED (--no-verify)"]
+    from keras_tdn.pretrained.conversion import format_taps
+
     return [
         "",
         "Relative errors against PyTorch in float64: each block alone (at most 1e-4), and the",

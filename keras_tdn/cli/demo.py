@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from keras_tdn.demo.settings import DEFAULT_EPOCHS, DEFAULT_OUTPUT, DemoSettings
+from keras_tdn.choices import DEMO_EPOCHS, DEMO_OUTPUT
 
 
 def add_parser(subparsers: Any) -> None:
@@ -21,17 +21,24 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--output",
-        default=DEFAULT_OUTPUT,
+        default=DEMO_OUTPUT,
         metavar="DIR",
         help="folder to write to, new or empty (default: %(default)s)",
     )
-    parser.add_argument(
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
         "--epochs",
         type=int,
-        default=DEFAULT_EPOCHS,
+        default=DEMO_EPOCHS,
         metavar="N",
         help="passes over the training videos (default: %(default)s); fewer are faster and less "
         "accurate",
+    )
+    size.add_argument(
+        "--short",
+        action="store_true",
+        help="a few videos and one epoch: shows within a minute whether everything works on this "
+        "machine, and learns next to nothing",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
     parser.set_defaults(run=run)
@@ -39,11 +46,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the demo and prints where its page is."""
-    # They compute with TensorFlow, which other commands do without.
-    from keras_tdn.demo import run_demo
+    from keras_tdn.demo import DemoSettings, run_demo
     from keras_tdn.demo.page import next_commands
 
-    settings = DemoSettings(epochs=args.epochs, seed=args.seed)
+    if args.short:
+        settings = DemoSettings.short(args.seed)
+    else:
+        settings = DemoSettings(epochs=args.epochs, seed=args.seed)
     try:
         result = run_demo(args.output, settings, tell=_tell)
     except KeyboardInterrupt:

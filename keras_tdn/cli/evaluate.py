@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from keras_tdn.cli import loading
 from keras_tdn.cli.lists import add_list_arguments, load_list
 from keras_tdn.cli.views import add_view_arguments, views_of
-from keras_tdn.data.packing.index import INDEX_FILE
-from keras_tdn.data.records import RecordList
-from keras_tdn.labels import load_labels
-from keras_tdn.specs import ViewSpec
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_tdn.data.records import RecordList
+    from keras_tdn.specs import ViewSpec
 
 ENSEMBLES = ("softmax", "clipped_logits")
 
@@ -89,8 +89,8 @@ def run(args: argparse.Namespace) -> int:
         )
     if (args.resume or args.overwrite) and not args.output:
         raise ValueError("--resume and --overwrite are about --output DIR. Pass it as well.")
-    # They compute with TensorFlow, which other commands do without.
     from keras_tdn.evaluation.evaluation import evaluate
+    from keras_tdn.labels import load_labels
 
     names = None if args.labels is None else load_labels(args.labels)
     options = {
@@ -183,10 +183,13 @@ def _run_ensemble(
 
 def _load_records(args: argparse.Namespace, model: keras.Model) -> RecordList:
     """The list, with the model's classes in the model's order unless others are named."""
+    from keras_tdn.data.packing.index import INDEX_FILE
+
     if os.path.isfile(os.path.join(args.list, INDEX_FILE)):
         from keras_tdn.data import load_packed
 
         return load_packed(args.list)
     if args.labels is None and getattr(model, "labels", None) is not None:
         args = argparse.Namespace(**{**vars(args), "labels": list(model.labels)})
-    return load_list(args, skip_missing=args.skip_missing)
+    # Labels are compared with the model's classes, however few of them occur.
+    return load_list(args, skip_missing=args.skip_missing, believe_labels=True)

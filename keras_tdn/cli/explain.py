@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 from keras_tdn.cli import loading
-from keras_tdn.labels import load_labels
 
 DEFAULT_FORMATS = "strip,gif,page"
 
@@ -62,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints the predictions and where the files are."""
     from keras_tdn.evaluation.explaining import explain, write_explanation
     from keras_tdn.evaluation.explaining.output import check_output
+    from keras_tdn.labels import load_labels
 
     formats = tuple(args.format.split(","))
     check_output(args.output, formats, args.overwrite)

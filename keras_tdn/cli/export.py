@@ -7,10 +7,8 @@ import sys
 from typing import Any
 
 from keras_tdn.cli import loading
-from keras_tdn.export.destination import check_version_folder
 from keras_tdn.export.dtypes import DTYPES, check_dtype
-from keras_tdn.export.portable import PORTABLE_FORMATS
-from keras_tdn.labels import load_labels
+from keras_tdn.export.formats import PORTABLE_FORMATS
 
 SAVED_MODEL = "saved_model"
 FORMATS = (SAVED_MODEL, *PORTABLE_FORMATS)
@@ -81,6 +79,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exports `args.weights` to `args.output` and prints what can be asked of it."""
+    from keras_tdn.export.destination import check_version_folder
+    from keras_tdn.labels import load_labels
+
     if args.format == SAVED_MODEL:
         check_version_folder(args.output)
         check_dtype(args.dtype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from keras_tdn.cli import loading
 from keras_tdn.cli.lists import add_list_arguments
 from keras_tdn.cli.views import add_view_arguments, views_of
-from keras_tdn.labels import load_labels
 
 if TYPE_CHECKING:
     from keras_tdn.labelling import LabelReport
@@ -103,10 +101,10 @@ def run(args: argparse.Namespace) -> int:
     views = views_of(args)
     if args.time_limit is not None and not args.in_processes:
         raise ValueError("--time-limit is for --in-processes: a thread cannot be ended. Pass both.")
-    # They compute with TensorFlow, which other commands do without.
     from keras_tdn.labelling import LabelOptions
     from keras_tdn.labelling.listing import list_videos
     from keras_tdn.labelling.row_files import check_format
+    from keras_tdn.labels import load_labels
 
     options = LabelOptions(
         top=args.top,
@@ -154,6 +152,8 @@ def _label_here(
 def _label_with_beam(
     args: argparse.Namespace, names: Any, videos: Any, options: Any, how: dict[str, Any]
 ) -> LabelReport:
+    import functools
+
     from keras_tdn.labelling import label_with_beam
 
     if args.workers is not None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_tdn.data.records import FORMATS, RecordList, load_records
+from keras_tdn.choices import RECORD_FORMATS
+
+if TYPE_CHECKING:
+    from keras_tdn.data.records import RecordList
 
 LIST_HELP = "list, annotation file or folder of videos"
 PACKED_HELP = f"{LIST_HELP}, or folder that `keras-tdn pack` wrote"
@@ -27,6 +30,9 @@ def add_list_arguments(
     )
     group = parser.add_argument_group("list of videos")
     add_reading_options(group)
+    if not packed:
+        # Commands that take packed videos have a model, which knows.
+        add_classes_option(group)
     group.add_argument(
         "--split", metavar="NAME", help=f"part of the data set that LIST describes: {SPLIT_HELP}"
     )
@@ -36,9 +42,9 @@ def add_reading_options(group: Any) -> None:
     """Adds what lists have in common that one command reads."""
     group.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=RECORD_FORMATS,
         metavar="FORMAT",
-        help=f"format of the list: {', '.join(FORMATS)} (default: detected)",
+        help=f"format of the list: {', '.join(RECORD_FORMATS)} (default: detected)",
     )
     group.add_argument(
         "--root",
@@ -55,13 +61,27 @@ def add_reading_options(group: Any) -> None:
     )
 
 
+def add_classes_option(group: Any) -> None:
+    """Adds what a list leaves open whose labels are numbers."""
+    group.add_argument(
+        "--classes",
+        type=int,
+        metavar="N",
+        help="number of classes of a list whose labels are numbers without names (default: as the "
+        "largest label tells)",
+    )
+
+
 def load_list(args: argparse.Namespace, **options: Any) -> RecordList:
-    """The records that the arguments name."""
-    return load_records(
+    """The records that the arguments name; `options` are those of `load_listed`."""
+    from keras_tdn.data.records.load import load_listed
+
+    return load_listed(
         args.list,
         format=args.format,
         root=args.root,
         labels=args.labels,
+        num_classes=args.classes,
         split=args.split,
         fold=args.fold,
         **options,

@@ -7,23 +7,17 @@ import dataclasses
 import os
 import re
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
+from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 
-import keras_tdn.models
-from keras_tdn.models.clips import clip_spec_of
-from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
-from keras_tdn.pretrained import load_preset
-from keras_tdn.pretrained.model_file import MODEL_SUFFIX, load_model_file
-from keras_tdn.pretrained.weights import DATASETS
-from keras_tdn.pretrained.weights_file import load_described_weights
-from keras_tdn.pretrained.weights_writer import WEIGHTS_SUFFIX
-from keras_tdn.specs import ClipSpec
+if TYPE_CHECKING:
+    import keras
+
+    from keras_tdn.specs import ClipSpec
 
 # By the names of the functions that build them, as the command line spells them.
 MODELS = {"tdn_resnet50": "TDNResNet50", "tdn_resnet101": "TDNResNet101"}
-DEPTHS = {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}
 DEFAULT_MODEL = "tdn_resnet50"
 DEFAULT_SEGMENTS = 8
 # What `load_model` looks at besides the weights.
@@ -89,6 +83,8 @@ def load_model(
     Raises:
         ValueError: if there is no such model, or options are left over or missing.
     """
+    from keras_tdn.models.clips import clip_spec_of
+
     weights = args.weights if weights is None else weights
     size, short_side = (getattr(args, name, None) for name in CLIP_ARGUMENTS)
     with warnings.catch_warnings():
@@ -104,6 +100,10 @@ def load_model(
 def _load_model(
     args: argparse.Namespace, labels: tuple[str, ...] | None, weights: str
 ) -> keras.Model:
+    from keras_tdn.pretrained import load_preset
+    from keras_tdn.pretrained.model_file import load_model_file
+    from keras_tdn.pretrained.weights import DATASETS
+
     if weights.endswith(WEIGHTS_SUFFIX):
         return _build_and_load(args, labels, weights)
     if weights in DATASETS and args.classes is None:
@@ -125,6 +125,9 @@ def _load_model(
 def _build_and_load(
     args: argparse.Namespace, labels: tuple[str, ...] | None, weights: str
 ) -> keras.Model:
+    import keras_tdn.models
+    from keras_tdn.pretrained.weights_file import load_described_weights
+
     if not os.path.isfile(weights):
         raise ValueError(f"There is no file {weights!r}. Check the path given as --weights.")
     described = load_described_weights(weights)
@@ -146,9 +149,8 @@ def _build_and_load(
 
 def _check_options(args: argparse.Namespace, model: Any, weights: str) -> None:
     """Raises if options say otherwise than the file itself."""
-    depths = DEPTHS.get(args.model)
     for option, given, own in (
-        ("model", depths, model.stage_depths),
+        ("model", args.model and depths_of(args.model), model.stage_depths),
         ("segments", args.segments, model.num_segments),
         ("classes", args.classes, model.classes),
     ):
@@ -161,11 +163,20 @@ def _check_options(args: argparse.Namespace, model: Any, weights: str) -> None:
 
 def _clip_spec(spec: ClipSpec, size: str | None, short_side: int | None) -> ClipSpec:
     """How clips are cut if `--size` and `--short-side` say otherwise."""
+    from keras_tdn.specs import ClipSpec
+
     if size is not None:
         height, width = parse_size("--size", size)
         in_proportion = ClipSpec.for_crop(1, 1, height, width).short_side
         spec = dataclasses.replace(spec, height=height, width=width, short_side=in_proportion)
     return spec if short_side is None else dataclasses.replace(spec, short_side=short_side)
+
+
+def depths_of(model: str) -> tuple[int, ...]:
+    """Blocks in each stage of one of `MODELS`."""
+    from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
+
+    return {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}[model]
 
 
 def parse_size(option: str, text: str) -> tuple[int, int]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_tdn.cli.lists import add_list_arguments, load_list
-from keras_tdn.data.packing import PackReport, pack
+
+if TYPE_CHECKING:
+    from keras_tdn.data.packing import PackReport
 
 MAX_FAILURES_SHOWN = 10
 MEGABYTE = 1e6
@@ -79,6 +81,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Packs `args.list` into `args.output` and prints what was done."""
+    from keras_tdn.data.packing import pack
+
     records = load_list(args, skip_missing=args.skip_missing)
     stored = {
         "short_side": args.short_side,

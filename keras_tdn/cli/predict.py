@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_tdn.cli import loading
-from keras_tdn.labels import load_labels
-from keras_tdn.prediction import Prediction, predict_video
+
+if TYPE_CHECKING:
+    from keras_tdn.prediction import Prediction
 
 
 def add_parser(subparsers: Any) -> None:
@@ -44,6 +45,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the predictions for `args.video`."""
+    from keras_tdn.labels import load_labels
+    from keras_tdn.prediction import predict_video
+
     labels = None if args.labels is None else load_labels(args.labels)
     model = loading.load_model(args, labels)
     predictions = predict_video(model, args.video, top=args.top, labels=labels)

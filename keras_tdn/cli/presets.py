@@ -5,19 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_tdn.pretrained.catalog import (
-    CATALOG,
-    SHIPPED,
-    CatalogEntry,
-    convert_command,
-    hub_organisation,
-)
-from keras_tdn.pretrained.preset_source import open_preset
-from keras_tdn.pretrained.preset_verification import verify_preset
-from keras_tdn.pretrained.presets import read_preset
-from keras_tdn.pretrained.push import push_preset
+if TYPE_CHECKING:
+    from keras_tdn.pretrained.catalog import CatalogEntry
 
 EXIT_FAILED = 1
 SOURCE_HELP = "folder, hf://organisation/name[@revision], or a name from `keras-tdn presets list`"
@@ -68,6 +59,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run_list(args: argparse.Namespace) -> int:
     """Prints the shipped presets and the catalog."""
+    from keras_tdn.pretrained.catalog import CATALOG, SHIPPED, convert_command
+    from keras_tdn.pretrained.preset_source import open_preset
+    from keras_tdn.pretrained.presets import read_preset
+
     lines = [f"{'name':<40} {'published top-1 / top-5':<28} loads from"]
     for name in SHIPPED:
         config, _ = read_preset(open_preset(name))
@@ -92,6 +87,9 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_show(args: argparse.Namespace) -> int:
     """Prints what a preset says about itself."""
+    from keras_tdn.pretrained.preset_source import open_preset
+    from keras_tdn.pretrained.presets import read_preset
+
     files = open_preset(args.preset)
     config, _ = read_preset(files)
     sys.stdout.write("\n".join([files.title, *_described(config)]) + "\n")
@@ -100,6 +98,8 @@ def run_show(args: argparse.Namespace) -> int:
 
 def run_verify(args: argparse.Namespace) -> int:
     """Prints a check a line; the exit status is 1 if one failed."""
+    from keras_tdn.pretrained.preset_verification import verify_preset
+
     report = verify_preset(args.preset)
     sys.stdout.write(f"{report}\n{'Passed.' if report.passed else 'FAILED.'}\n")
     return 0 if report.passed else EXIT_FAILED
@@ -107,6 +107,8 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_push(args: argparse.Namespace) -> int:
     """Prints what goes to the Hub, and sends it with `--yes`."""
+    from keras_tdn.pretrained.push import push_preset
+
     report = push_preset(
         args.folder,
         args.repo,
@@ -129,6 +131,8 @@ def run_push(args: argparse.Namespace) -> int:
 
 
 def _origin(entry: CatalogEntry) -> str:
+    from keras_tdn.pretrained.catalog import hub_organisation
+
     organisation = hub_organisation()
     if organisation is not None:
         return f"hf://{organisation}/{entry.name}"

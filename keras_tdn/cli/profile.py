@@ -6,13 +6,12 @@ import argparse
 import os
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
-
-import keras_tdn.models
 from keras_tdn.cli import loading
-from keras_tdn.pretrained.weights import DATASETS
+
+if TYPE_CHECKING:
+    import keras
 
 DEFAULT_SIZE = "224"
 DEFAULT_FRAMES = 5
@@ -77,6 +76,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model(args: argparse.Namespace, size: tuple[int, int] | None) -> keras.Model:
+    import keras_tdn.models
+    from keras_tdn.pretrained.weights import DATASETS
+
     if args.weights is None:
         build = getattr(keras_tdn.models, loading.MODELS[args.model or loading.DEFAULT_MODEL])
         segments = loading.DEFAULT_SEGMENTS if args.segments is None else args.segments
@@ -96,7 +98,7 @@ def _model(args: argparse.Namespace, size: tuple[int, int] | None) -> keras.Mode
             bare.model, bare.segments = args.model, args.segments
         model = loading.load_model(bare, None)
     asked = {
-        "--model": (args.model and loading.DEPTHS[args.model], "stage_depths"),
+        "--model": (args.model and loading.depths_of(args.model), "stage_depths"),
         "--segments": (args.segments, "num_segments"),
         "--frames-per-segment": (args.frames_per_segment, "frames_per_segment"),
         "--classes": (args.classes, "classes"),

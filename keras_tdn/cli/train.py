@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_tdn.choices import AUTO
 from keras_tdn.cli.train_options import add_options
-from keras_tdn.training import Recipe
-from keras_tdn.training.distribution import AUTO
-from keras_tdn.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from keras_tdn.data import RecordList
+    from keras_tdn.training import Recipe
     from keras_tdn.training.distribution import Devices
     from keras_tdn.training.result import TrainingResult
 
 # Recipe's field: the option that sets it.
 RECIPE_OPTIONS = {
     "epochs": "epochs",
+    "warmup_epochs": "warmup",
     "crop_size": "size",
     "dropout_rate": "dropout",
     "freeze_until": "freeze_until",
@@ -116,6 +114,10 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
+    import dataclasses
+
+    from keras_tdn.training.recipes import RECIPES
+
     recipe = RECIPES[args.recipe]
     for option in ("batch_size", "accumulate"):
         number = getattr(args, option)
@@ -149,12 +151,17 @@ def _load(args: argparse.Namespace, part: str, labels: tuple[str, ...] | None) -
                 f"{source!r} is a packed folder, which is one split. Leave --{part}-split out; "
                 "`keras-tdn pack --split` chooses what is packed."
             )
+        if args.classes is not None:
+            raise ValueError(
+                f"{source!r} is a packed folder, which knows its classes. Leave --classes out."
+            )
         return load_packed(source)
     return load_records(
         source,
         format=args.format,
         root=args.root,
         labels=labels,
+        num_classes=args.classes,
         split=split,
         fold=args.fold,
         skip_missing=args.skip_missing,
@@ -162,6 +169,8 @@ def _load(args: argparse.Namespace, part: str, labels: tuple[str, ...] | None) -
 
 
 def _report(result: TrainingResult) -> list[str]:
+    from pathlib import Path
+
     lines = [f"epochs   {result.epochs}; the preset is of epoch {result.epoch}"]
     if result.top1 is not None and result.top5 is not None:
         lines += [

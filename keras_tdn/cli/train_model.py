@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 import keras_tdn.models
+from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.cli.loading import ASSUMED_CLIPS, DEFAULT_MODEL, MODELS
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained.transfer import ARCHITECTURE
@@ -94,12 +95,11 @@ def _renew_classifier(model: TDNResNet) -> None:
 
 def _preset_arguments(weights: str | None) -> dict[str, Any]:
     """The arguments of the model that the weights come with; nothing if they do not say so."""
-    from keras_tdn.pretrained.model_file import MODEL_SUFFIX, read_model_file
+    from keras_tdn.pretrained.model_file import read_model_file
     from keras_tdn.pretrained.preset_config import PresetConfig
     from keras_tdn.pretrained.preset_source import open_preset
     from keras_tdn.pretrained.presets import read_preset
     from keras_tdn.pretrained.weights_file import read_description
-    from keras_tdn.pretrained.weights_writer import WEIGHTS_SUFFIX
 
     config: PresetConfig | None = None
     if weights is None:

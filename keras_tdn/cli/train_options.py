@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from keras_tdn.cli.lists import PACKED_HELP, SPLIT_HELP, add_reading_options
+from keras_tdn.choices import AUTO, PARTS, RECIPES
+from keras_tdn.cli.lists import (
+    PACKED_HELP,
+    SPLIT_HELP,
+    add_classes_option,
+    add_reading_options,
+)
 from keras_tdn.cli.loading import MODELS
-from keras_tdn.training.distribution import AUTO
-from keras_tdn.training.freezing import PARTS
-from keras_tdn.training.recipes import RECIPES
 
 DEFAULT_RECIPE = "finetune_small"
 STAGES = 4
@@ -52,6 +55,7 @@ def _add_data(group: Any) -> None:
         help="the same for --val-list, which may be the list that is trained on",
     )
     add_reading_options(group)
+    add_classes_option(group)
     group.add_argument(
         "--skip-missing", action="store_true", help="leave out videos whose files are missing"
     )
@@ -120,6 +124,12 @@ def _add_recipe(group: Any) -> None:
         type=float,
         metavar="RATE",
         help="learning rate (default: the recipe's, scaled to the batch size)",
+    )
+    group.add_argument(
+        "--warmup",
+        type=float,
+        metavar="EPOCHS",
+        help="epochs in which the learning rate rises from nearly nothing (default: the recipe's)",
     )
     group.add_argument(
         "--freeze-until", choices=PARTS, help="first part to train; earlier ones are frozen"

@@ -8,8 +8,6 @@ import sys
 from typing import Any
 
 from keras_tdn.cli import loading
-from keras_tdn.labels import load_labels
-from keras_tdn.prediction import decode_predictions
 
 DEFAULT_OUTPUTS = "csv,srt,vtt,page"
 
@@ -68,6 +66,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the timeline to the folder, or to the terminal."""
+    from keras_tdn.labels import load_labels
+    from keras_tdn.prediction import decode_predictions
     from keras_tdn.watching import StreamOptions, record_timeline, watch
     from keras_tdn.watching.recording import output_paths
 

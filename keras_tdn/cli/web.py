@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 from keras_tdn.cli import loading
-from keras_tdn.labels import load_labels
 
 DEFAULT_WEIGHTS = "motion"
 
@@ -55,6 +54,14 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="port to listen on, 0 for any that is free (default: 7860)",
     )
+    server.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name by which the page may be called beside this machine's own, such as a reverse "
+        "proxy's; may be given more than once",
+    )
     server.add_argument("--open", action="store_true", help="open the page in the browser")
     server.add_argument(
         "--max-megabytes",
@@ -76,6 +83,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serves until it is interrupted."""
+    from keras_tdn.labels import load_labels
     from keras_tdn.web import UploadLimits, serve
     from keras_tdn.web.gradio_import import import_gradio
 
@@ -89,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
         name=os.path.basename(os.path.normpath(args.weights)),
         host=args.host,
         port=args.port,
+        allowed_hosts=args.allow_host,
         limits=limits,
         labels=labels,
         window_seconds=args.window,

@@ -9,6 +9,8 @@ from keras_tdn.data.browsing import BrowsedClip
 
 FRAME_WIDTH = 168
 CROP_WIDTH = 112
+# Of pictures much taller than wide; there are videos of four pixels by thousands.
+MAX_HEIGHT = 4 * FRAME_WIDTH
 GAP = 4
 BACKGROUND = 255
 # No difference is grey.
@@ -21,10 +23,11 @@ def overview(clip: BrowsedClip) -> np.ndarray:
     num_segments, frames_per_segment = clip.indices.shape
     by_segment = clip.frames.reshape(num_segments, frames_per_segment, *clip.frames.shape[1:])
     frames = by_segment[:, frames_per_segment // 2]
-    scale = FRAME_WIDTH / frames.shape[2]
     pictures = _resize(frames, FRAME_WIDTH)
     if clip.box is not None:
-        _draw_box(pictures, [round(side * scale) for side in clip.box])
+        down, across = (pictures.shape[axis] / frames.shape[axis] for axis in (1, 2))
+        top, left, height, width = clip.box
+        _draw_box(pictures, top * down, left * across, height * down, width * across)
     return side_by_side(pictures)
 
 
@@ -78,16 +81,19 @@ def side_by_side(pictures: np.ndarray, gap: int = GAP) -> np.ndarray:
 
 
 def _resize(pictures: np.ndarray, width: int) -> np.ndarray:
-    height = max(1, round(pictures.shape[1] * width / pictures.shape[2]))
-    resized = tf.image.resize(pictures, (height, width), antialias=True)
+    scale = min(width / pictures.shape[2], MAX_HEIGHT / pictures.shape[1])
+    size = [max(1, round(side * scale)) for side in pictures.shape[1:3]]
+    resized = tf.image.resize(pictures, size, antialias=True)
     return np.clip(np.rint(resized.numpy()), 0, 255).astype(np.uint8)
 
 
-def _draw_box(pictures: np.ndarray, box: list[int]) -> None:
-    top, left, height, width = box
-    bottom, right = top + height, left + width
-    for thick in range(2):
-        upper, lower = top + thick, min(bottom, pictures.shape[1]) - 1 - thick
-        first, last = left + thick, min(right, pictures.shape[2]) - 1 - thick
-        pictures[:, [upper, lower], first : last + 1] = BOX_COLOR
-        pictures[:, upper : lower + 1, [first, last]] = BOX_COLOR
+def _draw_box(pictures: np.ndarray, top: float, left: float, height: float, width: float) -> None:
+    """Two pixels wide, or as wide as there is room."""
+    rows, columns = pictures.shape[1:3]
+    upper, lower = (min(max(round(row), 0), rows) for row in (top, top + height))
+    first, last = (min(max(round(column), 0), columns) for column in (left, left + width))
+    inside = np.s_[upper + 2 : max(lower - 2, upper + 2), first + 2 : max(last - 2, first + 2)]
+    outline = np.zeros((rows, columns), bool)
+    outline[upper:lower, first:last] = True
+    outline[inside] = False
+    pictures[:, outline] = BOX_COLOR

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import json
+import itertools
+import math
 import os
 import queue
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+from keras_tdn.choices import CHECK_TIME_LIMIT as TIME_LIMIT
 from keras_tdn.data.checking_worker import CheckingWorker
+from keras_tdn.data.failures import Failure, failure_line
 from keras_tdn.data.records import RecordList
-
-TIME_LIMIT = 60.0
+from keras_tdn.data.records.record import believable_classes
+from keras_tdn.data.records.tables import format_table
+from keras_tdn.files.beside import written_beside
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class CheckReport:
         files: One check for each record, in the order of the list; then one for each path of
             `records.missing`.
         labels: Class names, if they are known.
+        num_classes: Classes of the list; with `labels` as many as those.
 
     Example:
 
@@ -63,6 +68,7 @@ class CheckReport:
 
     files: tuple[FileCheck, ...]
     labels: tuple[str, ...] | None = None
+    num_classes: int = 0
 
     @property
     def bad(self) -> tuple[FileCheck, ...]:
@@ -80,34 +86,31 @@ class CheckReport:
         counts = Counter(file.label for file in self.good if file.label is not None)
         if self.labels is not None:
             return {name: counts[label] for label, name in enumerate(self.labels)}
-        return {str(label): counts[label] for label in range(max(counts, default=-1) + 1)}
+        largest = max(counts, default=-1)
+        # Where many classes were asked for, those without any are not all listed.
+        listed = range(largest + 1) if largest < believable_classes(len(counts)) else sorted(counts)
+        return {str(label): counts[label] for label in listed}
 
     def write_report(self, path: str | os.PathLike[str]) -> None:
         """Writes the bad files as JSON lines of `path`, `index` and `reason`.
 
         The form is that of `make_dataset`'s report of failures.
         """
-        lines = [
-            json.dumps({"path": file.path, "index": file.index, "reason": file.reason}) + "\n"
-            for file in self.bad
-        ]
-        _replace(path, "".join(lines))
+        lines = (failure_line(Failure(file.path, file.index, file.reason)) for file in self.bad)
+        with written_beside(Path(path)) as new:
+            new.write_bytes(b"".join(lines))
 
     def write_good_list(self, path: str | os.PathLike[str]) -> None:
         """Writes the good files as a table that `load_records` reads.
 
-        Its columns are `path`, `num_frames` and `label`, by name where names are known. Load it
-        with the same `labels` as the whole list, lest a class that lost its last video shifts the
-        others.
+        Its columns are `path`, `num_frames`, `class_name` where names are known, and `class_index`.
+        A class that has lost its last video has a row without a path, so that the classes that are
+        read back are those of the whole list. Whatever a file is called, the path is read back.
         """
-        with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["path", "num_frames", "label"])
-            for check in self.good:
-                label: Any = check.label
-                if self.labels is not None and label is not None:
-                    label = self.labels[label]
-                writer.writerow([check.path, check.num_frames, "" if label is None else label])
+        rows = [(os.path.abspath(file.path), file.num_frames, file.label) for file in self.good]
+        content = format_table(rows, self.labels, self.num_classes)
+        with written_beside(Path(path)) as new:
+            new.write_bytes(content)
 
 
 def check_records(
@@ -151,13 +154,18 @@ def check_records(
         raise ValueError(
             f"`num_processes` is a positive integer. Received: num_processes={num_processes!r}"
         )
-    if isinstance(time_limit, bool) or not time_limit > 0:
-        raise ValueError(f"`time_limit` is in seconds, above 0. Received: {time_limit!r}")
+    if isinstance(time_limit, bool) or not 0 < time_limit < math.inf:
+        raise ValueError(
+            f"`time_limit` is in seconds, above 0. Received: time_limit={time_limit!r}"
+        )
     checks = _ask_all(records, num_processes, time_limit, full, on_progress)
-    for number, path in enumerate(records.missing):
+    # What was left out are the numbers that are not there, in the same order.
+    there = {record.index for record in records}
+    indices = (index for index in itertools.count() if index not in there)
+    for path, index in zip(records.missing, indices, strict=False):
         reason = f"Cannot read {path!r}: there is no such file."
-        checks.append(FileCheck(path, len(records) + number, None, reason))
-    return CheckReport(tuple(checks), records.labels)
+        checks.append(FileCheck(path, index, None, reason))
+    return CheckReport(tuple(checks), records.labels, records.num_classes)
 
 
 def _ask_all(
@@ -194,11 +202,3 @@ def _ask_all(
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.stop()
-
-
-def _replace(path: str | os.PathLike[str], text: str) -> None:
-    """All of the text is there or none of it, whatever happens meanwhile."""
-    partial = f"{os.fspath(path)}.partial"
-    with open(partial, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-    os.replace(partial, path)

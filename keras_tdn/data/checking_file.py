@@ -1,15 +1,9 @@
-"""What is looked at in one file. It runs in a process of its own, which a file may take down.
-
-    python -m keras_tdn.data.checking_file
-
-reads questions from standard input and answers on standard output, a line of JSON each.
-"""
+"""What is looked at in one file. It runs in a process of its own, which a file may take down."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
+from multiprocessing.connection import Connection
 from typing import Any
 
 from keras_tdn.data.decoding import VideoDecodeError, read_frames
@@ -115,17 +109,8 @@ def _decode_strictly(path: str, full: bool) -> tuple[float | None, str]:
     return frame_rate, ""
 
 
-def _serve() -> None:
-    # What libraries print must not get between the answers.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    answers.write("ready\n")
-    answers.flush()
-    for question in sys.stdin:
-        path, full = json.loads(question)
-        answers.write(json.dumps(look_at(path, full)) + "\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    _serve()
+def serve(connection: Connection) -> None:
+    """The life of a process: says that it has started, then answers until the connection ends."""
+    connection.send("ready")
+    while True:
+        connection.send(look_at(*connection.recv()))

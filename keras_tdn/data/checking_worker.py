@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import select
-import signal
-import subprocess
-import sys
 from typing import Any
 
-MODULE = "keras_tdn.data.checking_file"
+from keras_tdn.data.checking_file import serve
+from keras_tdn.processes import ChildProcess, exit_reason
+
 # Starting up takes a second or two; on a busy machine, or from a network disk, much longer.
 START_SECONDS = 120
+# For one that is ending by itself, as all do that crash.
+GRACE_SECONDS = 1.0
 
 
 class CheckingWorker:
@@ -28,74 +26,42 @@ class CheckingWorker:
     def __init__(self, time_limit: float, full: bool) -> None:
         self._time_limit = time_limit
         self._full = full
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
 
     def ask(self, path: str) -> dict[str, Any]:
         """What `checking_file.look_at` answers, or the reason why it does not."""
-        process = self._process or self._start()
-        # Escaped, so that any file name is one line of text.
-        question = json.dumps([path, self._full]).encode()
+        process = self._process = self._process or _start()
         try:
-            process.stdin.write(question + b"\n")  # type: ignore[union-attr]
-            process.stdin.flush()  # type: ignore[union-attr]
-            answer = _read_line(process, self._time_limit)
-        except BrokenPipeError:
-            answer = b""
-        except TimeoutError:
-            self.stop()
-            return {
-                "reason": f"Reading {path!r} takes longer than {self._time_limit:g} seconds, or "
-                "never ends."
-            }
-        if answer.endswith(b"\n"):
-            return json.loads(answer)
-        self.stop()
-        return {"reason": f"Reading {path!r} crashes the decoder ({_ending(process)})."}
+            process.connection.send((path, self._full))
+            if process.connection.poll(self._time_limit):
+                return process.connection.recv()
+        except (EOFError, OSError):
+            code = process.end(GRACE_SECONDS)
+            reason = f"Reading {path!r} crashes the decoder ({exit_reason(code)})."
+        else:
+            process.end()
+            reason = (
+                f"Reading {path!r} takes longer than {self._time_limit:g} seconds, or never ends."
+            )
+        self._process = None
+        return {"reason": reason}
 
     def stop(self) -> None:
         """Ends the process, wherever it is."""
         if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
+            self._process.end()
             self._process = None
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        # Where this package is found here, it must be found there.
-        search = [path or os.getcwd() for path in sys.path]
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(search),
-        }
-        self._process = process = subprocess.Popen(
-            [sys.executable, "-m", MODULE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        )
-        # What goes wrong before the first file is not the file's fault.
-        try:
-            ready = _read_line(process, START_SECONDS)
-        except TimeoutError:
-            ready = b""
-        if not ready:
-            self.stop()
-            raise OSError(
-                f"A process that checks files does not start: {sys.executable} -m {MODULE} gives "
-                f"no answer ({_ending(process)}). Try that command by hand to see why."
-            )
-        return process
 
-
-def _read_line(process: subprocess.Popen[bytes], limit: float) -> bytes:
-    output: Any = process.stdout
-    # An answer is written in one piece, so that its beginning announces all of it.
-    if not select.select([output], [], [], limit)[0]:
-        raise TimeoutError
-    return output.readline()
-
-
-def _ending(process: subprocess.Popen[bytes]) -> str:
-    code = process.returncode
-    if code < 0:
-        return f"signal {signal.Signals(-code).name}"
-    return f"exit status {code}"
+def _start() -> ChildProcess:
+    # FFmpeg writes to standard error about what is bad, which the answers say.
+    process = ChildProcess(serve, silent=True)
+    # What goes wrong before the first file is not the file's fault.
+    try:
+        if process.connection.poll(START_SECONDS):
+            process.connection.recv()
+            return process
+    except (EOFError, OSError):
+        pass
+    code = process.end(GRACE_SECONDS)
+    raise OSError(f"A process that checks files does not start ({exit_reason(code)}).")

@@ -87,7 +87,7 @@ class FailureLog:
         self._reported = set()
         if self.report is not None:
             self._reported = {failure.path for failure in read_failures(self.report)}
-            self._append("")
+            self._append(b"")
 
     @property
     def failures(self) -> tuple[Failure, ...]:
@@ -120,7 +120,7 @@ class FailureLog:
             self._reasons[failure.path] = failure.reason
             if self.report is not None and failure.path not in self._reported:
                 self._reported.add(failure.path)
-                self._append(json.dumps(dataclasses.asdict(failure), ensure_ascii=False))
+                self._append(failure_line(failure))
             if len(self._failures) <= MAX_LOGGED:
                 logger.warning("Skipped a record: %s", failure.reason)
             if len(self._failures) == MAX_LOGGED:
@@ -142,21 +142,28 @@ class FailureLog:
         )
         raise self._error
 
-    def _append(self, line: str) -> None:
+    def _append(self, line: bytes) -> None:
         try:
             with open(self.report or "", "a+b") as file:
                 file.seek(0, os.SEEK_END)
                 if file.tell():
                     file.seek(-1, os.SEEK_END)
                     # What a crash left half written must not swallow this line.
-                    line = line if file.read(1) == b"\n" else "\n" + line
+                    line = line if file.read(1) == b"\n" else b"\n" + line
                 # One write at the end of the file, which other processes' do not get mixed into.
-                file.write((line + "\n" if line else "").encode("utf-8", "surrogateescape"))
+                file.write(line)
         except OSError as error:
             raise ValueError(
                 f"The report of failures cannot be written to {self.report!r}: {error.strerror}. "
                 "Pass a path in a folder that exists and is writable."
             ) from error
+
+
+def failure_line(failure: Failure) -> bytes:
+    """A failure as a line of a report, with its line end."""
+    text = json.dumps(dataclasses.asdict(failure), ensure_ascii=False)
+    # File names may have bytes that are no text. What stands for one becomes an escape of JSON.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def read_failures(report: str | os.PathLike[str]) -> list[Failure]:
@@ -176,7 +183,8 @@ def read_failures(report: str | os.PathLike[str]) -> list[Failure]:
     failures = []
     try:
         with open(report, encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().splitlines()
+            # Not `splitlines`, which also splits at separators that a file name may have.
+            lines = file.read().split("\n")
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -187,6 +195,6 @@ def read_failures(report: str | os.PathLike[str]) -> list[Failure]:
         try:
             entry = json.loads(line)
             failures.append(Failure(entry["path"], entry["index"], entry["reason"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return failures

@@ -111,16 +111,21 @@ def scan_frame_folder(directory: str) -> FrameFolder:
     120
     """
     try:
-        entries = os.listdir(directory)
+        entries = list(os.scandir(directory))
     except OSError as error:
         raise ValueError(
             f"Cannot list the frame folder {directory!r}: {error.strerror}. Check the path."
         ) from error
-    names = [
-        name
-        for name in entries
-        if name.lower().endswith(JPEG_SUFFIXES) and not name.startswith(".")
-    ]
+    names = []
+    for entry in entries:
+        if entry.name.lower().endswith(JPEG_SUFFIXES) and not entry.name.startswith("."):
+            if not entry.is_file():
+                # Reading a pipe would wait for ever.
+                raise ValueError(
+                    f"{entry.name!r} in the frame folder {directory!r} is not a file. Remove it "
+                    "from there."
+                )
+            names.append(entry.name)
     if not names:
         raise ValueError(
             f"The folder {directory!r} has no JPEG files ({', '.join(JPEG_SUFFIXES)}) among its "

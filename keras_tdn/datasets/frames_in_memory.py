@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_tdn.data.decoding import Decoder, FrameSize, VideoSource, get_decoder
+from keras_tdn.data.decoding import (
+    Decoder,
+    FrameSize,
+    VideoDecodeError,
+    VideoSource,
+    get_decoder,
+)
 from keras_tdn.data.decoding.interface import check_indices
 
 DEFAULT_MAX_BYTES = 2**30
@@ -65,7 +71,11 @@ class FramesInMemory:
         if frames is None:
             if key is None or self._bytes >= self.max_bytes:
                 return self.decoder.read_frames(source, choose_indices, size)
-            frames = self.decoder.read_frames(source, np.arange, size)
+            try:
+                frames = self.decoder.read_frames(source, np.arange, size)
+            except VideoDecodeError:
+                # The whole video may be too large where some frames are not.
+                return self.decoder.read_frames(source, choose_indices, size)
             self._keep(key, frames)
         return frames[check_indices(choose_indices(len(frames)), len(frames))]
 

@@ -32,13 +32,21 @@ def demo_folder(output: str | os.PathLike[str]) -> Iterator[Path]:
     folder = Path(os.path.abspath(output))
     _check_free(folder)
     made = _make(folder)
+    moved: list[Path] = []
     try:
         with _workplace(folder) as place:
             yield place
             # The page last: where it is, all is.
             for entry in sorted(place.iterdir(), key=lambda entry: entry.name == PAGE_FILE):
-                os.replace(entry, folder / entry.name)
+                moved.append(folder / entry.name)
+                os.replace(entry, moved[-1])
     except BaseException:
+        # Nothing else was in the folder. A demo that is whole stays.
+        for entry in moved if not (folder / PAGE_FILE).exists() else ():
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
         for each in made:
             with contextlib.suppress(OSError):
                 each.rmdir()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-import keras_tdn
 from keras_tdn.data.records import RecordList
 from keras_tdn.datasets.motion import motion_model
 from keras_tdn.demo.settings import DemoSettings
@@ -17,6 +16,7 @@ from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained import Accuracy, PresetCard
 from keras_tdn.pretrained.card import TDN_CITATION
 from keras_tdn.training import train
+from keras_tdn.version import __version__
 
 if TYPE_CHECKING:
     from keras_tdn.evaluation import EvaluationReport
@@ -89,7 +89,7 @@ def card_of(learned: LearnedModel, settings: DemoSettings) -> PresetCard:
     return PresetCard(
         dataset="motion",
         source=(
-            f"Trained by `keras-tdn demo` (keras_tdn {keras_tdn.__version__}) for "
+            f"Trained by `keras-tdn demo` (keras_tdn {__version__}) for "
             f"{settings.epochs} epochs on {settings.num_train} rendered videos, seed "
             f"{settings.seed}; accuracy measured on {report.num_scored} others."
         ),

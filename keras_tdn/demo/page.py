@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 
-import keras_tdn
 from keras_tdn import html
 from keras_tdn.data.records import RecordList
 from keras_tdn.demo.fresh_video import FreshVideo
@@ -24,6 +23,7 @@ from keras_tdn.demo.page_sections import (
     training_section,
 )
 from keras_tdn.demo.result import VIDEOS, DemoResult
+from keras_tdn.version import __version__
 
 
 def write_page(
@@ -99,7 +99,7 @@ def _next(result: DemoResult) -> str:
         "These videos are rendered, not filmed: they show that temporal differences see motion, "
         "and not how good a network is on videos of yours."
     )
-    version = f'<p class="note">keras_tdn {html.escape(keras_tdn.__version__)}</p>'
+    version = f'<p class="note">keras_tdn {html.escape(__version__)}</p>'
     return html.section("Next", parts + version, note)
 
 
@@ -138,8 +138,8 @@ def _count(learned: LearnedModel) -> int:
 
 
 def _cores() -> str:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} processor cores"
+    # From Python 3.13, those that this process may use.
+    return f"{getattr(os, 'process_cpu_count', os.cpu_count)()} processor cores"
 
 
 def _duration(seconds: float) -> str:

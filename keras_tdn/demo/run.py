@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from keras_tdn.choices import DEMO_OUTPUT
 from keras_tdn.data.records import RecordList
 from keras_tdn.datasets import FramesInMemory
 from keras_tdn.datasets.motion import make_motion_dataset
@@ -15,7 +16,7 @@ from keras_tdn.demo.fresh_video import FreshVideo, ask_export, write_fresh_video
 from keras_tdn.demo.learning import LearnedModel, card_of, learn, measure
 from keras_tdn.demo.page import write_page
 from keras_tdn.demo.result import EXPORT, PRESET, RESULT_FILE, VIDEO, VIDEOS, DemoResult
-from keras_tdn.demo.settings import DEFAULT_OUTPUT, DemoSettings
+from keras_tdn.demo.settings import DemoSettings
 from keras_tdn.demo.stopwatch import Stopwatch
 from keras_tdn.demo.video_bar import VideoBar
 from keras_tdn.export import export_saved_model
@@ -29,7 +30,7 @@ MODELS = (
 
 
 def run_demo(
-    output: str | os.PathLike[str] = DEFAULT_OUTPUT,
+    output: str | os.PathLike[str] = DEMO_OUTPUT,
     settings: DemoSettings = DemoSettings(),  # noqa: B008
     *,
     tell: Callable[[str], None] | None = None,

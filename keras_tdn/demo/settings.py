@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from keras_tdn.choices import DEMO_EPOCHS
 from keras_tdn.datasets.motion import MOTION_LABELS
 from keras_tdn.training import Recipe
 from keras_tdn.training.recipes import motion
-
-DEFAULT_OUTPUT = "keras_tdn_demo"
-DEFAULT_EPOCHS = motion.epochs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +25,7 @@ class DemoSettings:
         ValueError: if a number is out of range.
     """
 
-    epochs: int = DEFAULT_EPOCHS
+    epochs: int = DEMO_EPOCHS
     seed: int = 0
     num_train: int = 80 * len(MOTION_LABELS)
     num_validation: int = 20 * len(MOTION_LABELS)
@@ -49,6 +47,12 @@ class DemoSettings:
                     f"The demo needs a multiple of {classes}, the number of classes, of at least "
                     f"{least} for `{field}`. Received: {field}={value!r}"
                 )
+
+    @classmethod
+    def short(cls, seed: int = 0) -> DemoSettings:
+        """As few videos as there may be, and one epoch: shows that everything works, no more."""
+        classes = len(MOTION_LABELS)
+        return cls(epochs=1, seed=seed, num_train=2 * classes, num_validation=classes)
 
     @property
     def recipe(self) -> Recipe:

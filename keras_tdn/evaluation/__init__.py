@@ -1,12 +1,10 @@
 """Evaluation: one view or thirty of every video, reports, ensembles and comparisons.
 
-Metrics are imported at once, so that Keras finds them by name in saved files; other names when they
-are first used, because they need TensorFlow, and a decoder.
+Names are imported when they are first used: they need Keras, TensorFlow, or a decoder.
 """
 
 from typing import TYPE_CHECKING
 
-from keras_tdn.evaluation.metrics import ExpectedCalibrationError, MeanClassAccuracy
 from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
@@ -14,6 +12,7 @@ if TYPE_CHECKING:
     from keras_tdn.evaluation.ensembles import ensemble
     from keras_tdn.evaluation.evaluation import evaluate
     from keras_tdn.evaluation.explaining import Explanation, explain, write_explanation
+    from keras_tdn.evaluation.metrics import ExpectedCalibrationError, MeanClassAccuracy
     from keras_tdn.evaluation.page import write_page
     from keras_tdn.evaluation.profiling import ModelProfile, profile_model
     from keras_tdn.evaluation.report import EvaluationReport, load_report, report_on
@@ -46,7 +45,9 @@ __getattr__, __dir__ = lazy_names(
     {
         "Comparison": "comparison",
         "EvaluationReport": "report",
+        "ExpectedCalibrationError": "metrics",
         "Explanation": "explaining",
+        "MeanClassAccuracy": "metrics",
         "ModelProfile": "profiling",
         "MultiViewValidation": "validation_callback",
         "Scores": "scores",

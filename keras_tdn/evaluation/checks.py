@@ -68,10 +68,11 @@ def check_records(records: RecordList, classes: int, model: keras.Model) -> tupl
             f"{place} is {records.labels[place]!r} in the list and {own[place]!r} in the model. "
             "Pass `labels=model.labels` to load_records."
         )
-    largest = max(record.label or 0 for record in records)
+    largest, path = max((record.label or 0, record.path) for record in records)
     if largest >= classes:
         raise ValueError(
-            f"The records have labels up to {largest}, and the model has {classes} classes, from 0 "
-            f"to {classes - 1}. Use a model for these classes."
+            f"The records have labels up to {largest}, that of {path!r}, and the model has "
+            f"{classes} classes, from 0 to {classes - 1}. Correct the list, or use a model for "
+            "these classes."
         )
     return records.labels or own

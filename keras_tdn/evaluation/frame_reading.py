@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tdn.data.decoding import Decoder, VideoDecodeError, get_decoder
-from keras_tdn.data.decoding.graph import MAX_CLIP_BYTES
 from keras_tdn.data.frame_folders import scan_frame_folder
 from keras_tdn.data.jpeg_frames import decode_frame_files
 from keras_tdn.data.packed_records import PackedRecordList, decode_packed_frames
 from keras_tdn.data.records import RecordList
+from keras_tdn.limits import check_bytes
 from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
 
 ChooseIndices = Callable[[int], np.ndarray]
@@ -29,7 +29,6 @@ class FrameReader:
     Args:
         records: The records.
         decoder: Name of the decoder of video files, or the decoder itself.
-        max_bytes: The most that the frames of one call may take.
 
     Example:
 
@@ -37,15 +36,9 @@ class FrameReader:
     (2, 240, 320, 3)
     """
 
-    def __init__(
-        self,
-        records: RecordList,
-        decoder: str | Decoder = "pyav",
-        max_bytes: int = MAX_CLIP_BYTES,
-    ) -> None:
+    def __init__(self, records: RecordList, decoder: str | Decoder = "pyav") -> None:
         leave_gpus_to_backend()
         self._records = records
-        self.max_bytes = max_bytes
         self._columns = records.columns() if isinstance(records, PackedRecordList) else None
         # As graphs, because op by op a frame takes longer to call for than to decode.
         self._decode_files = tf.function(
@@ -60,14 +53,7 @@ class FrameReader:
             ],
         )
         # One thread each, because videos are decoded side by side.
-        if decoder == "pyav":
-            from keras_tdn.data.decoding.pyav_decoder import PyAVDecoder
-
-            self._decoder: Decoder = PyAVDecoder(num_threads=1, max_bytes=max_bytes)
-        elif isinstance(decoder, str):
-            self._decoder = get_decoder(decoder, num_threads=1)
-        else:
-            self._decoder = decoder
+        self._decoder = get_decoder(decoder, 1) if isinstance(decoder, str) else decoder
 
     def read(self, row: int, choose_indices: ChooseIndices) -> np.ndarray:
         """Frames of the record in that row of the list.
@@ -118,9 +104,8 @@ class FrameReader:
             ) from error
 
     def _check_bytes(self, path: str, count: int, height: Any, width: Any) -> None:
-        num_bytes = count * int(height) * int(width) * 3
-        if num_bytes > self.max_bytes:
-            raise VideoDecodeError(
-                f"Cannot read {path!r}: {count} frames of {height}x{width} pixels would take "
-                f"{num_bytes} bytes, more than the {self.max_bytes} allowed."
-            )
+        what = f"{count} frames of {height}x{width} pixels"
+        try:
+            check_bytes(count * int(height) * int(width) * 3, "clip", what)
+        except ValueError as error:
+            raise VideoDecodeError(f"Cannot read {path!r}: {error}") from error

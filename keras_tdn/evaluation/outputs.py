@@ -13,7 +13,7 @@ from keras_tdn.evaluation.report import EvaluationReport
 from keras_tdn.evaluation.score_log import DOING, check_identity
 from keras_tdn.evaluation.scores import Scores, load_scores
 from keras_tdn.files.beside import remove_leftovers
-from keras_tdn.files.locks import locked_file
+from keras_tdn.files.locks import locked
 
 LOG_NAME = "scores.log"
 SCORES_NAME = "scores.npz"
@@ -69,7 +69,7 @@ class OutputFolder:
             _check_resumable(path, there, of_ensemble)
         path.mkdir(parents=True, exist_ok=True)
         if resume or overwrite:
-            with locked_file(self.log, DOING):
+            with locked(path, DOING):
                 for name in NAMES:
                     remove_leftovers(path / name)
                 for name in there if overwrite else ():
@@ -100,7 +100,7 @@ class OutputFolder:
             rows: Rows of the videos in that reader, by path.
         """
         # Whoever overwrites meanwhile would lose the log of the new run.
-        with locked_file(self.log, DOING):
+        with locked(self.path, DOING):
             if scores is not None:
                 scores.save(self.path / SCORES_NAME)
             report.save(self.path / REPORT_NAME)

@@ -220,7 +220,7 @@ def load_report(path: str | os.PathLike[str]) -> EvaluationReport:
         raise ValueError(
             f"There is no file {str(file)!r}. Pass the report.json that an evaluation wrote."
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{str(file)!r} is no report that this version can read ({error}). Pass the "
             "report.json that an evaluation wrote."

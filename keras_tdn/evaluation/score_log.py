@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from keras_tdn.files.beside import written_beside
-from keras_tdn.files.locks import lock
+from keras_tdn.files.locks import locked
 
 TITLE = b"keras_tdn score log 1\n"
 # Number of the first view, views, bytes of failures, checksum of all that follows and of these.
@@ -65,20 +65,19 @@ class ScoreLog:
         self._resume = resume
         self._go_on = go_on
         self._file: BinaryIO | None = None
+        self._held = contextlib.ExitStack()
 
     def __enter__(self) -> ScoreLog:
         if self.path is None:
             return self
-        with explained(self.path, self._go_on):
-            if not (self._resume and self.path.exists()):
-                self._begin(self.path)
-            self._file = open(self.path, "r+b")
-        try:
-            lock(self._file.fileno(), self.path.parent, DOING)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(self.path.parent, DOING))
+            with explained(self.path, self._go_on):
+                if not (self._resume and self.path.exists()):
+                    self._begin(self.path)
+                self._file = stack.enter_context(open(self.path, "r+b"))
             self._read(self._file)
-        except BaseException:
-            self._file.close()
-            raise
+            self._held = stack.pop_all()
         return self
 
     def __exit__(
@@ -87,10 +86,9 @@ class ScoreLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file is not None:
-            # What could not be written is told where it was tried.
-            with contextlib.suppress(OSError):
-                self._file.close()
+        # What could not be written is told where it was tried.
+        with contextlib.suppress(OSError):
+            self._held.close()
 
     def append(self, scores: np.ndarray, failures: Mapping[int, str]) -> None:
         """Takes the scores of the next views, and writes them down.
@@ -129,7 +127,7 @@ class ScoreLog:
             )
         try:
             identity = json.loads(file.readline())
-        except ValueError:
+        except (ValueError, RecursionError):
             identity = {}
         check_identity(identity, self._identity, str(self.path))
         end = file.tell()

@@ -136,7 +136,15 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
         raise ValueError(
             f"There is no file {str(file)!r}. Pass the scores.npz that an evaluation wrote."
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        RecursionError,
+        zipfile.BadZipFile,
+    ) as error:
         raise ValueError(
             f"{str(file)!r} is no file of scores that this version can read ({error}). Pass the "
             "scores.npz that an evaluation wrote."

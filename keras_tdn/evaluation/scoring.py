@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_tdn.models.clips import check_gives_scores, check_takes_clips, model_inputs
+from keras_tdn.models.predicting import predict_batch
 from keras_tdn.specs import ClipSpec
 
 ScoreKind = Literal["logits", "probabilities"]
@@ -73,7 +74,7 @@ class Scorer:
             ValueError: if a score is not finite, or probabilities are none.
         """
         inputs = model_inputs(self.model, clips, self.clip_spec)
-        return self._checked(np.asarray(self._scoring_model.predict_on_batch(inputs), np.float32))
+        return self._checked(np.asarray(predict_batch(self._scoring_model, inputs), np.float32))
 
     def _checked(self, scores: np.ndarray) -> np.ndarray:
         if not np.isfinite(scores).all():

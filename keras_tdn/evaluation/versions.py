@@ -6,6 +6,8 @@ import importlib.metadata
 
 import keras
 
+from keras_tdn.version import __version__
+
 # TensorFlow cuts the clips on every backend, and PyAV decodes videos unless told otherwise.
 DISTRIBUTIONS = ("tensorflow", "av")
 
@@ -15,8 +17,6 @@ def versions() -> dict[str, str]:
 
     They are for people and are no part of what a run is resumed by: a new version may go on.
     """
-    from keras_tdn import __version__
-
     found = {"keras_tdn": __version__, "keras": keras.__version__}
     for name in (keras.backend.backend(), *DISTRIBUTIONS):
         try:

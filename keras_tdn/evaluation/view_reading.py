@@ -16,6 +16,7 @@ from keras_tdn.data.segment_sampling import SamplingMode, SegmentSampler
 from keras_tdn.data.transforms.array_crops import crops_of_array
 from keras_tdn.data.transforms.crop_sets import CropSet, OneCrop, TenCrops, ThreeCrops
 from keras_tdn.evaluation.frame_reading import FrameReader
+from keras_tdn.limits import max_bytes
 from keras_tdn.specs import ClipSpec, ViewSpec
 
 # What is drawn for evaluation is drawn once: there are no epochs.
@@ -51,8 +52,8 @@ class VideoViews:
 class ViewReader:
     """Reads the views of records, each video decoded once for all of them.
 
-    Where the frames would take more memory than the reader of frames allows, a video is decoded in
-    as many parts as it takes.
+    Where the frames would take more memory than one clip may (`keras_tdn.limits`), a video is
+    decoded in as many parts as it takes.
 
     Args:
         frames: Reads frames of the records.
@@ -145,7 +146,7 @@ class ViewReader:
         for num_parts in range(1, num_clips + 1):
             parts = np.array_split(np.arange(num_clips), num_parts)
             most = max(len(np.unique(clips[part])) for part in parts)
-            if most * frame_bytes <= self._frames.max_bytes:
+            if most * frame_bytes <= max_bytes("clip"):
                 break
         return [part.tolist() for part in parts]
 

@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import keras_tdn
 from keras_tdn.export.served_model import ServedModel
 from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, sha256_of
 from keras_tdn.pretrained.presets import ORIGIN_ATTRIBUTE
 from keras_tdn.pretrained.recorded_logits import hash_labels
 from keras_tdn.pretrained.weights_writer import write_weights_file
+from keras_tdn.version import __version__
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "keras_tdn.json"
@@ -51,7 +51,7 @@ def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
         origin = None
     return {
         "format_version": FORMAT_VERSION,
-        "keras_tdn": keras_tdn.__version__,
+        "keras_tdn": __version__,
         "model": model.name,
         "dtype": dtype,
         "clip_spec": served.clip_spec.to_config(),

@@ -33,7 +33,7 @@ class ServedNetwork:
         spec = model.clip_spec
         clips = tf.TensorSpec((None, spec.num_frames, spec.height, spec.width, 3), tf.uint8)
         self._pooled = tf.function(graph, input_signature=[clips], autograph=False)
-        self._num_segments = model.num_segments
+        self._num_segments, self._portable = model.num_segments, portable
         self._kernel, self._bias = classifier_weights(model)
         activation = keras.activations.get(model.classifier_activation)
         are_logits = activation is keras.activations.linear
@@ -46,6 +46,18 @@ class ServedNetwork:
 
     def features(self, clips: tf.Tensor) -> tf.Tensor:
         """One float32 vector for each clip: the mean over positions and segments."""
-        pooled = self._pooled(clips)
-        size = self._kernel.shape[0]
-        return tf.reduce_mean(tf.reshape(pooled, (-1, self._num_segments, size)), axis=1)
+        pooled = self._pooled(clips if self._portable else _at_least_one(clips))
+        pooled = tf.reshape(pooled, (-1, self._num_segments, self._kernel.shape[0]))
+        features = tf.reduce_mean(pooled, axis=1)
+        return features if self._portable else features[: tf.shape(clips)[0]]
+
+
+def _at_least_one(clips: tf.Tensor) -> tf.Tensor:
+    """The clips, or one black clip if there are none.
+
+    TensorFlow's fused convolutions fail on a batch of none. Padding by nothing, as for all other
+    batches, takes no copy; the runtimes of other formats would copy, and lose the batch size.
+    """
+    missing = tf.maximum(1 - tf.shape(clips)[0], 0)
+    padded = tf.pad(clips, [[0, missing], *[[0, 0]] * 4])
+    return tf.ensure_shape(padded, (None, *clips.shape[1:]))

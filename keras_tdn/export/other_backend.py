@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 import textwrap
 from collections.abc import Sequence
@@ -12,9 +9,9 @@ from pathlib import Path
 
 import keras
 
-import keras_tdn
 from keras_tdn.export.served_model import ServedModel
 from keras_tdn.pretrained import save_preset
+from keras_tdn.processes import run_command
 
 ERROR_PREFIX = "keras-tdn: error: "
 
@@ -34,14 +31,11 @@ def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         preset = Path(folder) / "preset"
         save_preset(served.model, preset, labels=served.labels)
-        command = [sys.executable, "-m", "keras_tdn", "export", "--weights", str(preset)]
-        result = subprocess.run(
-            [*command, "--top", str(served.top), *arguments],
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
+        result = run_command(
+            ["export", "--weights", str(preset), "--top", str(served.top), *arguments],
+            KERAS_BACKEND="tensorflow",
+            # This process may hold all of a GPU's memory, and writing needs none.
+            CUDA_VISIBLE_DEVICES="-1",
         )
     if result.returncode:
         reason = _reason(result.stderr) or f"exit status {result.returncode}"
@@ -61,15 +55,3 @@ def _reason(stderr: str) -> str:
     first, newline, more = message.partition("\n")
     # The command indents what follows.
     return first + newline + textwrap.dedent(more)
-
-
-def _environment() -> dict[str, str]:
-    here = str(Path(keras_tdn.__file__).parents[1])
-    path = os.environ.get("PYTHONPATH")
-    return {
-        **os.environ,
-        "KERAS_BACKEND": "tensorflow",
-        "PYTHONPATH": os.pathsep.join([here, path] if path else [here]),
-        # This process may hold all of a GPU's memory, and writing needs none.
-        "CUDA_VISIBLE_DEVICES": "-1",
-    }

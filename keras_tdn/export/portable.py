@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.util
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,53 +9,12 @@ from typing import Any
 
 import keras
 
+from keras_tdn.export.formats import PORTABLE_FORMATS, PortableFormat
 from keras_tdn.export.manifest import describe_export, write_manifest
 from keras_tdn.export.quiet_tensorflow import quiet_tensorflow
 from keras_tdn.export.served_model import ServedModel
 from keras_tdn.files.beside import check_free, written_beside
 from keras_tdn.models import TDNResNet
-
-
-@dataclasses.dataclass(frozen=True)
-class PortableFormat:
-    """What is told apart between the formats.
-
-    Args:
-        name: As Keras names it, and the extra that installs what it needs.
-        file: In the folder that is written.
-        dtypes: Of the stored weights; the first is the default.
-        modules: Packages that writing it takes.
-    """
-
-    name: str
-    file: str
-    dtypes: tuple[str, ...]
-    modules: tuple[str, ...]
-
-    def check(self, dtype: str) -> None:
-        """Raises unless it can be written here with such weights."""
-        if dtype not in self.dtypes:
-            raise ValueError(
-                f"Weights of the format {self.name!r} are stored as one of {list(self.dtypes)}. "
-                f"Received: dtype={dtype!r}"
-            )
-        missing = [name for name in self.modules if importlib.util.find_spec(name) is None]
-        if missing:
-            raise ImportError(
-                f"Writing the format {self.name!r} needs {', '.join(missing)}: "
-                f"pip install 'keras-tdn[{self.name}]'"
-            )
-
-
-PORTABLE_FORMATS = {
-    format.name: format
-    for format in (
-        PortableFormat("onnx", "model.onnx", ("float32",), ("tf2onnx", "onnx")),
-        PortableFormat("openvino", "model.xml", ("float32", "float16"), ("openvino",)),
-        # TensorFlow has its converter.
-        PortableFormat("litert", "model.tflite", ("float32", "float16", "int8"), ()),
-    )
-}
 
 
 def export_portable(
@@ -72,9 +29,9 @@ def export_portable(
 
     Use it where TensorFlow is not wanted. The network is that of `export_saved_model`: it takes
     `clips`, uint8 pixels `(batch, num_frames, height, width, 3)`, and gives scores `(batch,
-    classes)`, float32 probabilities. Batches may have any size; LiteRT wants the input resized
-    first. It is written by Keras' `model.export`. Beside it lie `keras_tdn.json` and `labels.txt`,
-    as in a SavedModel's assets: sampling, resizing and naming are the caller's.
+    classes)`, float32 probabilities. Batches may have any size from one clip; LiteRT wants the
+    input resized first. It is written by Keras' `model.export`. Beside it lie `keras_tdn.json` and
+    `labels.txt`, as in a SavedModel's assets: sampling, resizing and naming are the caller's.
 
     Args:
         model: A `TDNResNet` with its classifier.

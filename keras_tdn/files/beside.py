@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import glob
+import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 TEMPORARY_SUFFIX = ".tmp"
+# What `tempfile` puts in between.
+RANDOM_PART = re.compile(r"[a-z0-9_]+")
+OLD = "old"
+# Names of files have 255 bytes at most; beyond this there is no room for what is added to them.
+LONGEST_NAME = 200
 
 
 def check_free(path: Path, overwrite: bool) -> None:
     """Raises if something is at `path` that may not be replaced."""
+    restore_replaced(path)
     if os.path.lexists(path) and not overwrite:
         raise ValueError(
             f"{str(path)!r} exists. Choose another place, or pass overwrite=True (on the command "
@@ -23,8 +30,12 @@ def check_free(path: Path, overwrite: bool) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Removes what `written_beside` left next to `path` when the process was killed."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+    """Removes what `written_beside` left next to `path` when the process was killed.
+
+    A folder that was being replaced, and has not been yet, is back in its place then.
+    """
+    restore_replaced(path)
+    for leftover in _leftovers(path):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -32,22 +43,84 @@ def remove_leftovers(path: Path) -> None:
 def written_beside(path: Path, suffix: str = "") -> Iterator[Path]:
     """A path in a new folder next to `path`, renamed to `path` if the block succeeds.
 
-    A reader never sees half of the result, and a failure leaves `path` as it was.
+    A reader never sees half of the result. What was at `path` is removed when the result is there,
+    and not before: after a failure or an interrupt it is there as it was. A folder cannot be
+    replaced in one step; if the process is killed in between, `restore_replaced` brings the old
+    folder back, as `check_free` and `remove_leftovers` do.
 
     Args:
         path: Where the result belongs: a file, or a folder.
         suffix: Ending that the file's writer insists on.
+
+    Raises:
+        ValueError: if the result is a file and there is a folder at `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     workplace = Path(
-        tempfile.mkdtemp(prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX, dir=path.parent)
+        tempfile.mkdtemp(prefix=_prefix(path), suffix=TEMPORARY_SUFFIX, dir=path.parent)
     )
     try:
         result = workplace / f"new{suffix}"
         yield result
         if path.is_dir():
-            # A folder that is not empty cannot be replaced in one step.
-            os.replace(path, workplace / "old")
+            if not result.is_dir():
+                raise ValueError(
+                    f"{str(path)!r} is a folder, and a file was to be written there. Choose "
+                    "another place."
+                )
+            os.replace(path, workplace / OLD)
         os.replace(result, path)
     finally:
+        # If this does not succeed either, the old folder stays where it is found again.
+        _put_back(workplace, path)
         shutil.rmtree(workplace, ignore_errors=True)
+
+
+def _put_back(workplace: Path, path: Path) -> None:
+    """Renames what was moved out of the way back to `path`, unless something has come there."""
+    old = workplace / OLD
+    if os.path.lexists(old) and not os.path.lexists(path):
+        os.replace(old, path)
+
+
+def restore_replaced(path: Path) -> None:
+    """Brings back a folder that a process was replacing with `written_beside` when it was killed.
+
+    Use it before a folder is taken for missing. If something is at `path`, it does nothing.
+    """
+    if not os.path.lexists(path):
+        for leftover in _leftovers(path):
+            _put_back(leftover, path)
+
+
+def _leftovers(path: Path) -> list[Path]:
+    """Folders that `written_beside` made next to `path`, the newest first."""
+    prefix = _prefix(path)
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return []
+    found = [
+        path.parent / name
+        for name in names
+        if name.startswith(prefix)
+        and name.endswith(TEMPORARY_SUFFIX)
+        # Not those of a file that is called alike with an ending more.
+        and RANDOM_PART.fullmatch(name[len(prefix) : -len(TEMPORARY_SUFFIX)])
+    ]
+    return sorted(found, key=_changed, reverse=True)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        # Another process has removed it meanwhile.
+        return 0.0
+
+
+def _prefix(path: Path) -> str:
+    encoded = os.fsencode(path.name)
+    if len(encoded) <= LONGEST_NAME:
+        return f".{path.name}."
+    return f".{hashlib.sha256(encoded).hexdigest()}."

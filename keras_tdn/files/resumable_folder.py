@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_tdn.files.locks import LOCK_FILE
 from keras_tdn.files.storage import write_whole
 
 PLAN_FILE = "plan.json"
@@ -54,7 +55,8 @@ class ResumableFolder:
         self._kind = kind
         try:
             path.mkdir(parents=True, exist_ok=True)
-            strange = any(path.iterdir()) and not self._is_begun()
+            there = [name for name in os.listdir(path) if name != LOCK_FILE]
+            strange = bool(there) and not self._is_begun()
         except OSError as error:
             raise ValueError(
                 f"Cannot {kind.action} {str(path)!r}: {error.strerror}. Choose a folder that can "
@@ -137,6 +139,6 @@ def read_object(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file, or `None` if there is none that can be read."""
     try:
         content = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

@@ -105,8 +105,9 @@ class _Load:
         self._source = source
 
     def __call__(self) -> keras.Model:
+        from keras_tdn.choices import MODEL_SUFFIX
         from keras_tdn.pretrained import load_preset
-        from keras_tdn.pretrained.model_file import MODEL_SUFFIX, load_model_file
+        from keras_tdn.pretrained.model_file import load_model_file
 
         if self._source.endswith(MODEL_SUFFIX):
             return load_model_file(self._source)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import multiprocessing
+import math
 import queue
 from multiprocessing.connection import Connection
-from typing import Any
 
 import numpy as np
 
@@ -15,10 +14,9 @@ from keras_tdn.data.records import Record
 from keras_tdn.evaluation.batching import reason_of
 from keras_tdn.evaluation.view_reading import VideoViews
 from keras_tdn.labelling.record_reading import RecordReader
+from keras_tdn.processes import ChildProcess
 from keras_tdn.specs import ClipSpec, ViewSpec
 
-# A process that runs TensorFlow must not be forked.
-START_METHOD = "spawn"
 # Seconds that one video may take unless another limit is asked for.
 TIME_LIMIT = 300.0
 # Loading TensorFlow on a busy machine takes long.
@@ -43,7 +41,7 @@ class ReadingOptions:
 def check_time_limit(time_limit: float) -> None:
     """Raises a `ValueError` unless it is a time that a video may take."""
     is_number = isinstance(time_limit, int | float) and not isinstance(time_limit, bool)
-    if not is_number or not time_limit > 0:
+    if not is_number or not 0 < time_limit < math.inf:
         raise ValueError(
             f"`time_limit` is in seconds, above 0. Received: time_limit={time_limit!r}"
         )
@@ -55,8 +53,6 @@ class ReadingProcesses:
     Use it in place of threads alone where an archive may hold files that crash or hang a decoder,
     or where more processors decode than Python's lock lets threads use. A video that ends its
     process twice, or takes too long, is bad, and the next one gets a new process.
-
-    A script needs `if __name__ == "__main__":` around what starts them.
 
     Args:
         options: What is read of each record.
@@ -93,16 +89,17 @@ class ReadingProcesses:
             for _ in range(DEATHS_PER_VIDEO):
                 try:
                     return process.ask(record, self._time_limit)
-                except (EOFError, ConnectionError):
-                    if self._closed:
-                        raise
-                    code = process.restart()
                 except TimeoutError:
                     process.restart()
                     raise ValueError(
                         f"Reading {record.path!r} takes longer than {self._time_limit:g} seconds, "
                         "or never ends."
                     ) from None
+                except (EOFError, OSError):
+                    # The second is of an answer that ends in the middle.
+                    if self._closed:
+                        raise
+                    code = process.restart()
             raise ValueError(
                 f"Reading {record.path!r} crashes the decoder: {DEATHS_PER_VIDEO} processes ended "
                 f"with exit code {code} at it."
@@ -124,7 +121,6 @@ class _Process:
 
     def __init__(self, options: ReadingOptions) -> None:
         self._options = options
-        self._context: Any = multiprocessing.get_context(START_METHOD)
         self._start()
 
     def ask(self, record: Record, time_limit: float) -> VideoViews:
@@ -144,11 +140,7 @@ class _Process:
             if self._connection.poll(START_SECONDS) and self._connection.recv() == READY:
                 return
         code = self.end()
-        raise OSError(
-            f"A process that reads videos does not start (exit code {code}). A script that labels "
-            "videos in processes needs `if __name__ == '__main__':` around the call, because each "
-            "process imports the script."
-        )
+        raise OSError(f"A process that reads videos does not start (exit code {code}).")
 
     def restart(self) -> int | None:
         """How the old one ended."""
@@ -161,22 +153,11 @@ class _Process:
         self._process.kill()
 
     def end(self) -> int | None:
-        # One that is at its end already keeps its own exit code.
-        self._connection.close()
-        self._process.join(GRACE_SECONDS)
-        self._process.kill()
-        self._process.join()
-        return self._process.exitcode
+        return self._process.end(GRACE_SECONDS)
 
     def _start(self) -> None:
-        ours, theirs = self._context.Pipe()
-        self._process = self._context.Process(
-            target=_serve, args=(self._options, theirs), daemon=True
-        )
-        self._process.start()
-        # Only with the process's end in the process alone does its death end the connection.
-        theirs.close()
-        self._connection: Connection = ours
+        self._process = ChildProcess(_serve, self._options)
+        self._connection = self._process.connection
 
 
 def _serve(options: ReadingOptions, connection: Connection) -> None:

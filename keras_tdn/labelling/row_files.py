@@ -46,7 +46,7 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
                 try:
                     row = json.loads(line)
                     yield {**row, **_arrays(row)}
-                except (ValueError, TypeError) as error:
+                except (ValueError, TypeError, RecursionError) as error:
                     raise ValueError(
                         f"Line {number} of {os.fspath(path)!r} is not a row of labels: {error}. "
                         "Label the list again; shards that are whole are kept."

@@ -91,7 +91,7 @@ def label_videos(
         batch_size: Views scored at once.
         num_workers: Videos read side by side; by default one per processor, at most 8.
         in_processes: Whether each is read in a process of its own, which a bad file may crash or
-            hang. A script then needs `if __name__ == "__main__":` around the call.
+            hang.
         time_limit: Seconds that one video may take there.
         decoder: Name of the decoder of video files, or the decoder itself (not in processes).
         overwrite: Whether to begin anew in a folder that was begun otherwise.

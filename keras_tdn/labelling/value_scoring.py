@@ -11,6 +11,7 @@ from keras_tdn.evaluation.scoring import Scorer
 from keras_tdn.labelling.options import LabelOptions
 from keras_tdn.layers import SegmentConsensus
 from keras_tdn.models.clips import model_inputs
+from keras_tdn.models.predicting import predict_batch
 from keras_tdn.specs import ClipSpec
 
 # Kept as long as the models themselves, because each is compiled when it is first used.
@@ -75,7 +76,7 @@ class FeatureScorer(Scorer):
         """float32 of shape `(batch, classes + features)`; see `Scorer.score`."""
         inputs = model_inputs(self.model, clips, self.clip_spec)
         scores, features = (
-            np.asarray(output, np.float32) for output in self._both.predict_on_batch(inputs)
+            np.asarray(output, np.float32) for output in predict_batch(self._both, inputs)
         )
         if not np.isfinite(features).all():
             raise ValueError(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from keras_tdn.files.text import is_text, read_text, split_lines
 
 # The lists follow the indices that the authors' annotation scripts give: all but one are sorted by
 # code point. Something-Something V1 is published unsorted and sorted by those scripts; both
@@ -43,19 +44,38 @@ def load_labels(source: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ..
     'bee keeping'
     """
     if isinstance(source, str) and source in DATASETS:
+        import importlib.resources
+
         resource = importlib.resources.files("keras_tdn.labels").joinpath(f"{source}.txt")
-        return _parse(resource.read_bytes(), f"the labels of {source}")
+        return _parse(resource.read_text("utf-8"), f"the labels of {source}")
     if isinstance(source, (str, os.PathLike)):
         return _read_file(source)
     if isinstance(source, Sequence) and not isinstance(source, (bytes, bytearray)):
         names = tuple(source)
-        if not all(isinstance(name, str) for name in names):
-            raise ValueError(f"Labels are strings. Received: {names!r}")
+        for number, name in enumerate(names):
+            if not isinstance(name, str):
+                raise ValueError(
+                    f"Labels are strings. Received: {type(name).__name__} as item {number}"
+                )
         return _check([name.strip() for name in names], "the labels", "item", start=0)
     raise ValueError(
         "Labels are a data set's name, the path of a text file, or a sequence of strings. "
         f"Received: {type(source).__name__}"
     )
+
+
+def not_a_name(name: str) -> str:
+    """Why a text, without blanks around it, cannot be the name of a class; empty if it can.
+
+    Names are written to text files with one per line, and to JSON.
+    """
+    if not name:
+        return "it is empty"
+    if not is_text(name):
+        return f"{name!r:.200} is not UTF-8 text"
+    if any(character in name for character in "\r\n\0"):
+        return f"{name!r:.200} is more than one line, or has a null character"
+    return ""
 
 
 def _read_file(source: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -70,19 +90,11 @@ def _read_file(source: str | os.PathLike[str]) -> tuple[str, ...]:
             f"There are no labels called {str(path)!r}: it is neither a file nor one of the data "
             f"sets {', '.join(DATASETS)}."
         )
-    return _parse(path.read_bytes(), repr(str(path)))
+    return _parse(read_text(path, "Labels"), repr(str(path)))
 
 
-def _parse(content: bytes, origin: str) -> tuple[str, ...]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"Labels are read as UTF-8 text, one name per line, but {origin} has other bytes at "
-            f"position {error.start}. Save it as UTF-8."
-        ) from error
-    # Not `splitlines`, which also splits at separators that a name could contain.
-    lines = [line.strip() for line in text.split("\n")]
+def _parse(text: str, origin: str) -> tuple[str, ...]:
+    lines = [line.strip() for line in split_lines(text)]
     if lines[-1] == "":
         lines.pop()
     return _check(lines, origin, "line", start=1)
@@ -96,6 +108,9 @@ def _check(names: Iterable[str], origin: str, unit: str, start: int) -> tuple[st
                 f"Every class needs a name, but {unit} {number} of {origin} is empty. Remove it or "
                 "name it."
             )
+        reason = not_a_name(name)
+        if reason:
+            raise ValueError(f"{unit} {number} of {origin} is no class name: {reason}.")
         if name in first_seen:
             raise ValueError(
                 f"Every class needs a name of its own, but {name!r} is both {unit} "

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-SERIALIZATION_PACKAGE = "keras_tdn"
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE as SERIALIZATION_PACKAGE
+
 DATA_FORMAT = "channels_last"
 
 NORM_MOMENTUM = 0.9

@@ -1,11 +1,19 @@
-"""Weights from elsewhere: the authors' checkpoints, ImageNet and presets."""
+"""Weights from elsewhere: the authors' checkpoints, ImageNet and presets.
 
-from keras_tdn.pretrained.card import Accuracy, PresetCard
-from keras_tdn.pretrained.conversion import ConversionReport, convert_official_checkpoint
-from keras_tdn.pretrained.official import load_official_state_dict, to_official_state_dict
-from keras_tdn.pretrained.preset_verification import PresetReport, verify_preset
-from keras_tdn.pretrained.presets import load_preset, save_preset
-from keras_tdn.pretrained.push import PushReport, push_preset
+Names are imported when they are first used: most need Keras.
+"""
+
+from typing import TYPE_CHECKING
+
+from keras_tdn.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from keras_tdn.pretrained.card import Accuracy, PresetCard
+    from keras_tdn.pretrained.conversion import ConversionReport, convert_official_checkpoint
+    from keras_tdn.pretrained.official import load_official_state_dict, to_official_state_dict
+    from keras_tdn.pretrained.preset_verification import PresetReport, verify_preset
+    from keras_tdn.pretrained.presets import load_preset, save_preset
+    from keras_tdn.pretrained.push import PushReport, push_preset
 
 __all__ = [
     "Accuracy",
@@ -21,3 +29,21 @@ __all__ = [
     "to_official_state_dict",
     "verify_preset",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Accuracy": "card",
+        "ConversionReport": "conversion",
+        "PresetCard": "card",
+        "PresetReport": "preset_verification",
+        "PushReport": "push",
+        "convert_official_checkpoint": "conversion",
+        "load_official_state_dict": "official",
+        "load_preset": "presets",
+        "push_preset": "push",
+        "save_preset": "presets",
+        "to_official_state_dict": "official",
+        "verify_preset": "preset_verification",
+    },
+)

@@ -18,7 +18,6 @@ from keras_tdn.pretrained.hdf5 import FREE_BYTES, MAX_UNPACKED_RATIO, open_hdf5
 from keras_tdn.pretrained.preset_config import PresetConfig
 from keras_tdn.pretrained.weights_file import load_weights_file
 
-MODEL_SUFFIX = ".keras"
 REGISTERED_NAME = "keras_tdn>TDNResNet"
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_tdn.files.beside import restore_replaced
 from keras_tdn.pretrained.hub import HubFile, check_file_name, fetch_file
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def open_folder(folder: str | os.PathLike[str]) -> PresetFiles:
         ValueError: if it is none, or if one of its files is a link out of it.
     """
     folder = Path(folder)
+    restore_replaced(folder)
     missing = [name for name in (*NEEDED_FILES, SUMS_FILE) if not (folder / name).is_file()]
     if missing:
         raise ValueError(

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
+from keras_tdn.choices import WEIGHTS_SUFFIX
 from keras_tdn.models.clips import warn_of_assumed_clips
 from keras_tdn.models.tdn_resnet import (
     EQUAL_WEIGHT_SEGMENTS,
@@ -22,7 +23,6 @@ from keras_tdn.models.tdn_resnet import (
 )
 from keras_tdn.pretrained.card import NO_CARD, PresetCard
 from keras_tdn.pretrained.weights_file import load_weights_file, read_description
-from keras_tdn.pretrained.weights_writer import WEIGHTS_SUFFIX
 from keras_tdn.specs import ClipSpec
 
 FUSION_WEIGHTS = ("appearance_weight", "motion_weight")

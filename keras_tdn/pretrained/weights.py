@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.pretrained.catalog import (
     CATALOG,
     CLASSES,
@@ -16,7 +17,7 @@ from keras_tdn.pretrained.catalog import (
     not_hosted,
     shipped_preset,
 )
-from keras_tdn.pretrained.model_file import MODEL_SUFFIX, REGISTERED_NAME, read_model_file
+from keras_tdn.pretrained.model_file import REGISTERED_NAME, read_model_file
 from keras_tdn.pretrained.preset_config import clip_spec_in
 from keras_tdn.pretrained.preset_files import MAX_TEXT_BYTES
 from keras_tdn.pretrained.transfer import (
@@ -25,7 +26,6 @@ from keras_tdn.pretrained.transfer import (
     fill,
     source_of_weights_file,
 )
-from keras_tdn.pretrained.weights_writer import WEIGHTS_SUFFIX
 
 if TYPE_CHECKING:
     from keras_tdn.models import TDNResNet
@@ -135,7 +135,7 @@ def _check_beside(path: str) -> None:
         raise ValueError(
             f"{str(sums)!r} is no list of hashes: it is larger than 16 MiB. Remove it."
         )
-    lines = sums.read_text(errors="replace").splitlines()
+    lines = sums.read_text("utf-8", errors="replace").splitlines()
     expected = [line.split()[0] for line in lines if line[66:] == Path(path).name]
     if not expected:
         return

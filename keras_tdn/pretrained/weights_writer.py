@@ -13,11 +13,12 @@ import h5py
 import keras
 import numpy as np
 
+from keras_tdn.choices import WEIGHTS_SUFFIX
+
 # See `weights_file`.
 RANDOM_STATE = "seed_generator"
 # The attribute of the file that says what model the weights are for.
 DESCRIPTION = "keras_tdn"
-WEIGHTS_SUFFIX = ".weights.h5"
 
 
 def write_weights_file(

@@ -1,13 +1,11 @@
 """Training with `model.fit`: the published recipes, the authors' optimizer, exact resume.
 
-Names are imported when they are first used: some need TensorFlow.
+Names are imported when they are first used: most need Keras, some TensorFlow.
 """
 
 from typing import TYPE_CHECKING
 
 from keras_tdn.lazy_names import lazy_names
-from keras_tdn.training.optimizer import CoupledSGD
-from keras_tdn.training.schedules import WarmUp
 
 if TYPE_CHECKING:
     from keras_tdn.training import callbacks, recipes
@@ -28,9 +26,15 @@ if TYPE_CHECKING:
         synchronize_batch_norms,
         unfreeze,
     )
+    from keras_tdn.training.optimizer import CoupledSGD
     from keras_tdn.training.recipe import Recipe
     from keras_tdn.training.result import TrainingResult
-    from keras_tdn.training.schedules import CosineDecay, ProportionalStepDecay, StepDecay
+    from keras_tdn.training.schedules import (
+        CosineDecay,
+        ProportionalStepDecay,
+        StepDecay,
+        WarmUp,
+    )
     from keras_tdn.training.training_run import train
 
 __all__ = [
@@ -61,6 +65,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "CosineDecay": "schedules",
+        "CoupledSGD": "optimizer",
         "Devices": "distribution",
         "ProportionalStepDecay": "schedules",
         "Recipe": "recipe",
@@ -68,6 +73,7 @@ __getattr__, __dir__ = lazy_names(
         "TrainingDivergedError": "callbacks",
         "TrainingResult": "result",
         "TrainingState": "callbacks",
+        "WarmUp": "schedules",
         "device_scope": "distribution",
         "freeze_batch_norms": "freezing",
         "freeze_until": "freezing",

@@ -15,12 +15,11 @@ from keras_tdn.training.distribution import (
     num_replicas,
 )
 from keras_tdn.training.recipe import Recipe
+from keras_tdn.training.run_length import check_accumulation, check_run_length
 
 logger = logging.getLogger("keras_tdn")
 
 MAX_SHOWN = 3
-# Of averaged weights.
-MAX_SHARE_OF_FIRST_WEIGHTS = 0.1
 
 
 def check_training(
@@ -29,11 +28,11 @@ def check_training(
     validation_records: RecordList | None,
     recipe: Recipe,
     early_stopping: int | None,
+    optimizer: Any = None,
 ) -> None:
     """Checks the arguments of `train` against each other; it documents them.
 
-    Warnings tell of videos in both lists, of crops of another size than the recipe's, and of
-    averages of weights that take longer than the training.
+    Warnings tell of videos in both lists and of crops of another size than the recipe's.
 
     Raises:
         ValueError: if they do not fit.
@@ -65,10 +64,15 @@ def check_training(
         )
     _warn_of_absent(present, train_records, model)
     # Raises if a batch does not fill, or cannot be divided.
-    steps = recipe.steps_per_epoch(train_records) * recipe.epochs
+    steps = recipe.steps_per_epoch(train_records)
+    check_run_length(recipe, steps)
+    check_accumulation(
+        getattr(optimizer, "gradient_accumulation_steps", None),
+        steps * recipe.epochs,
+        f"{recipe.epochs} epochs of {steps} batches",
+    )
     Devices(max(devices_of_an_array(), num_replicas())).batch_size(recipe.batch_size)
     _warn_of_other_crops(model, recipe)
-    _warn_of_slow_averages(recipe, steps)
     if validation_records is None:
         if early_stopping is not None:
             raise ValueError(
@@ -162,19 +166,6 @@ def _warn_of_other_crops(model: TDNResNet, recipe: Recipe) -> None:
             spec.width,
             recipe.crop_size,
             min(spec.height, spec.width),
-        )
-
-
-def _warn_of_slow_averages(recipe: Recipe, steps: int) -> None:
-    share = 0.0 if recipe.ema_momentum is None else recipe.ema_momentum**steps
-    if share > MAX_SHARE_OF_FIRST_WEIGHTS:
-        logger.warning(
-            "After the %d steps of this training, an average of momentum %g still has %.0f %% of "
-            "the weights that it starts with. Use recipe.with_averages(steps_per_epoch) or a lower "
-            "momentum.",
-            steps,
-            recipe.ema_momentum,
-            100 * share,
         )
 
 

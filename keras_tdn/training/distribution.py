@@ -11,10 +11,10 @@ from typing import Any
 
 import keras
 
+from keras_tdn.choices import AUTO
 from keras_tdn.tensorflow_gpus import keep_tensorflow_off_gpus as keep_tensorflow_off_gpus
 from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
 
-AUTO = "auto"
 # Keras' own variable; its others are KERAS_DISTRIBUTION_JOB_ADDRESSES and _PROCESS_ID.
 NUM_PROCESSES_VARIABLE = "KERAS_DISTRIBUTION_NUM_PROCESSES"
 # Device types of Keras that are worth taking all of unasked.

@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 
-import keras_tdn
 from keras_tdn.data.failures import read_failures
 from keras_tdn.data.records import RecordList
 from keras_tdn.pretrained import save_preset
@@ -27,6 +26,7 @@ from keras_tdn.training.durable import failures_to_write_in_words
 from keras_tdn.training.recipe import TOP_K, Recipe
 from keras_tdn.training.result import TrainingResult
 from keras_tdn.training.run_folder import FAILURES_FILE, PRESET_FOLDER, RESULT_FILE
+from keras_tdn.version import __version__
 
 logger = logging.getLogger("keras_tdn")
 
@@ -97,7 +97,7 @@ def _filled_in(
     card: PresetCard, model: Any, recipe: Recipe, result: TrainingResult, train_records: RecordList
 ) -> PresetCard:
     source = (
-        f"Trained with keras_tdn {keras_tdn.__version__} by the recipe {recipe.name!r}, epoch "
+        f"Trained with keras_tdn {__version__} by the recipe {recipe.name!r}, epoch "
         f"{result.epoch} of {result.epochs}, on {len(train_records)} videos"
     )
     measured: tuple[Accuracy, ...] = ()

@@ -7,11 +7,10 @@ from typing import Any
 
 import keras
 
+from keras_tdn.choices import PARTS as PARTS
 from keras_tdn.models import TDNResNet
 
 STEM_NORM = "stem_norm"
-# In the order in which pixels meet them. The motion path is worked on as long as stage 1 is.
-PARTS = ("stem", "stage1", "stage2", "stage3", "stage4", "classifier")
 _PREFIXES = {
     "stem": ("stem_", "short_term_tdm", "motion_pool"),
     "stage1": ("stage1_", "motion_stage1_"),

@@ -9,18 +9,19 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from keras_tdn.ending import SIGNALS, finishing
 from keras_tdn.training.callbacks import TrainingState
 
 logger = logging.getLogger("keras_tdn")
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def saving_when_interrupted(state: TrainingState) -> Iterator[None]:
     """Within the block, a first signal to end saves the training before the next step.
 
-    A second one ends at once. Only the main thread can take signals; elsewhere nothing changes.
+    A second one ends at once, and so does the first where the process is a command's own and no
+    batch comes in a second and a half. Only the main thread can take signals; elsewhere nothing
+    changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -36,7 +37,8 @@ def saving_when_interrupted(state: TrainingState) -> Iterator[None]:
     for number in SIGNALS:
         signal.signal(number, stop_soon)
     try:
-        yield
+        with finishing(state.is_at_work):
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -19,6 +19,7 @@ from keras_tdn.training.freezing import (
     frozen_layers,
 )
 from keras_tdn.training.optimizer import CoupledSGD
+from keras_tdn.training.run_length import check_run_length, warn_of_run_length
 from keras_tdn.training.schedules import Schedule, WarmUp
 
 if TYPE_CHECKING:
@@ -141,8 +142,9 @@ class Recipe:
                 )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
-                "A recipe's warm-up is shorter than the training. Received: "
-                f"warmup_epochs={self.warmup_epochs}, epochs={self.epochs}"
+                "A recipe's warm-up is shorter than the training. Lower `warmup_epochs` (--warmup) "
+                f"or train for longer. Received: warmup_epochs={self.warmup_epochs}, "
+                f"epochs={self.epochs}"
             )
         if not isinstance(self.schedule, Schedule):
             raise ValueError(
@@ -272,10 +274,14 @@ class Recipe:
         schedule = self.schedule.build(
             self.learning_rate, steps_per_epoch, self.epochs, self.warmup_epochs
         )
-        warmup_steps = round(self.warmup_epochs * steps_per_epoch)
+        warmup_steps = self.warmup_steps(steps_per_epoch)
         if not warmup_steps:
             return schedule
         return WarmUp(schedule, self.learning_rate, warmup_steps, self.warmup_start)
+
+    def warmup_steps(self, steps_per_epoch: int) -> int:
+        """Batches of the warm-up."""
+        return round(self.warmup_epochs * steps_per_epoch)
 
     def optimizer(self, steps_per_epoch: int) -> CoupledSGD:
         """The optimizer, with its schedule.
@@ -310,9 +316,12 @@ class Recipe:
                 over the recipe's.
 
         Raises:
-            ValueError: if the model has no classifier or its activation is neither softmax nor
-                `None`, or if it has dtype mixed_float16 and is on several devices with TensorFlow.
+            ValueError: if the training is too short for the recipe's warm-up, averages or
+                accumulation of gradients, if the model has no classifier or its activation is
+                neither softmax nor `None`, or if it has dtype mixed_float16 and is on several
+                devices with TensorFlow.
         """
+        check_run_length(self, steps_per_epoch)
         if not model.include_top or model.classifier_activation not in ("softmax", None):
             raise ValueError(
                 "A recipe trains a classifier with softmax or with logits "
@@ -320,6 +329,7 @@ class Recipe:
                 f"include_top={model.include_top}, "
                 f"classifier_activation={model.classifier_activation!r}"
             )
+        warn_of_run_length(self, steps_per_epoch)
         _tell_of_frozen_layers(model, self.freeze_until)
         freeze_until(model, self.freeze_until)
         if self.partial_batch_norm:

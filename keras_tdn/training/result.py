@@ -51,15 +51,15 @@ class TrainingResult:
         content = dataclasses.asdict(self)
         del content["output"], content["preset"]
         with written_durably(path) as new:
-            new.write_text(json.dumps(content, indent=1) + "\n")
+            new.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path, preset: Path) -> TrainingResult | None:
         """Reads what `write` wrote; `None` if there is no such file or it is damaged."""
         try:
-            content: dict[str, Any] = json.loads(path.read_text())
+            content: dict[str, Any] = json.loads(path.read_text("utf-8"))
             content["history"] = tuple(content["history"])
             content["failures"] = tuple(Failure(**entry) for entry in content["failures"])
             return cls(output=path.parent, preset=preset, **content)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None

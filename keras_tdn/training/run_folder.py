@@ -142,11 +142,11 @@ def _begin(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
         )
     if not trained:
         with written_durably(folder / RUN_FILE) as new:
-            new.write_text(json.dumps(run, indent=1) + "\n")
+            new.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
         return
     try:
-        begun = json.loads((folder / RUN_FILE).read_text())
-    except (OSError, ValueError) as error:
+        begun = json.loads((folder / RUN_FILE).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{str(folder / RUN_FILE)!r} cannot be read ({error}), so that it is not known what "
             "the training was begun with. Start anew in another folder."
@@ -215,8 +215,13 @@ def _short(value: Any) -> str:
 
 def _describe_records(records: RecordList) -> dict[str, Any]:
     # Relative, so that the videos may be moved from one day to the next.
-    root = os.path.commonpath([os.path.dirname(record.path) for record in records])
-    rows = [[os.path.relpath(record.path, root), record.label, record.index] for record in records]
+    try:
+        root = os.path.commonpath([os.path.dirname(record.path) for record in records])
+        paths = [os.path.relpath(record.path, root) for record in records]
+    except ValueError:
+        # Drives of Windows have no folder in common.
+        paths = [record.path for record in records]
+    rows = [[path, record.label, record.index] for path, record in zip(paths, records, strict=True)]
     content = json.dumps([rows, records.labels]).encode("utf-8", "surrogateescape")
     return {"videos": len(records), "sha256": hashlib.sha256(content).hexdigest()}
 

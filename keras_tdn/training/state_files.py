@@ -24,7 +24,7 @@ KEPT = 2
 
 META = "meta"
 BFLOAT16 = "bfloat16"
-READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+READ_ERRORS = (OSError, ValueError, KeyError, EOFError, RecursionError, zipfile.BadZipFile)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+
 from keras_tdn.data.records import RecordList
 from keras_tdn.models import TDNResNet
+from keras_tdn.nvidia_gpus import unseen_gpu_line
 from keras_tdn.pretrained.card import PresetCard
 from keras_tdn.training.callbacks import TrainingState
 from keras_tdn.training.callbacks.tensorboard import check_tensorboard
@@ -100,7 +104,15 @@ def train(
     >>> result.preset
     PosixPath('run/preset')
     """
-    check_training(model, train_records, validation_records, recipe, early_stopping)
+    check_training(
+        model,
+        train_records,
+        validation_records,
+        recipe,
+        early_stopping,
+        # In place of the recipe's.
+        optimizer=(compile_arguments or {}).get("optimizer"),
+    )
     weights = class_weights(train_records, class_weight, model.classes)
     if weights is not None and (recipe.mixup_alpha or recipe.cutmix_alpha):
         raise ValueError(
@@ -131,6 +143,8 @@ def train(
         result = finished_training(model, folder)
         if result is not None:
             return result
+        if progress and (line := unseen_gpu_line(keras.backend.backend())) is not None:
+            sys.stderr.write(f"{line}\n")
         state = TrainingState(
             folder / STATE_FOLDER,
             epochs=recipe.epochs,

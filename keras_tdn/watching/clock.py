@@ -9,6 +9,8 @@ from fractions import Fraction
 DISORDER_SECONDS = 1.0
 # In formats made for streams, timestamps that run ahead by more have begun anew as well.
 LEAP_SECONDS = 60.0
+# In all others no picture stands still for longer.
+STILL_SECONDS = 30 * 86_400.0
 
 
 class Clock:
@@ -21,7 +23,7 @@ class Clock:
         time_base: Seconds of one tick.
         period: Seconds from one frame to the next, usually.
         may_leap: Whether the format lets timestamps leap ahead, as MPEG-TS does. In others a leap
-            is a picture that stands still for so long.
+            is a picture that stands still for so long, up to thirty days.
 
     Example:
 
@@ -33,7 +35,7 @@ class Clock:
     def __init__(self, time_base: Fraction, period: float, may_leap: bool = False) -> None:
         self._time_base = Fraction(time_base)
         self._period = period
-        self._may_leap = may_leap
+        self._max_step = LEAP_SECONDS if may_leap else STILL_SECONDS
         self._origin: int | None = None
         self._shift = 0.0
         self.now: float | None = None
@@ -58,9 +60,9 @@ class Clock:
         time = self._shift + ticks / self._time_base.denominator
         if self.now is not None:
             step = time - self.now
-            if step < -DISORDER_SECONDS or (self._may_leap and step > LEAP_SECONDS):
+            if not -DISORDER_SECONDS <= step <= self._max_step:
                 self.began_anew = True
-                self._shift += following - time
+                self._origin, self._shift = pts, following
                 time = following
             else:
                 time = max(time, self.now)

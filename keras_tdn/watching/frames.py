@@ -51,6 +51,7 @@ class StreamFacts:
         num_segments: Segments that they make, those left out included.
         ending: Why it ended before its end; empty if it did not.
         tolerance: Seconds by which times are rounded.
+        is_cut: Whether it was read no further because no more was asked for.
     """
 
     duration: float | None = None
@@ -59,10 +60,15 @@ class StreamFacts:
     num_segments: int = 0
     ending: str = ""
     tolerance: float = 0.0
+    is_cut: bool = False
 
 
 def timed_frames(
-    container: Any, stream: Any, facts: StreamFacts, timeout_seconds: float
+    container: Any,
+    stream: Any,
+    facts: StreamFacts,
+    timeout_seconds: float,
+    max_packets: int | None = None,
 ) -> Iterator[TimedFrame]:
     """Decodes a stream from where it is to its end; a frame in memory at a time.
 
@@ -73,13 +79,16 @@ def timed_frames(
         stream: Its video stream, prepared for decoding.
         facts: Filled in along the way.
         timeout_seconds: How long to wait for a device that has no picture yet.
+        max_packets: How many packets are read, of about a frame each; `None` for all.
 
     Returns:
         An iterator of `TimedFrame`.
     """
     rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
     may_leap = bool(container.format.flags & TIMESTAMPS_MAY_LEAP)
-    steps = stream.time_base or 1 / DEFAULT_RATE, float(1 / Fraction(rate)), may_leap
+    # Headers may say anything.
+    period = min(float(1 / Fraction(rate)), SILENCE_SECONDS)
+    steps = Fraction(stream.time_base or 1 / DEFAULT_RATE), period, may_leap
     clock = Clock(*steps)
     ticks = float(stream.time_base or 0)
     # Matroska rounds times to milliseconds, which must not push a frame past its moment. Where
@@ -87,7 +96,11 @@ def timed_frames(
     facts.tolerance = min(ticks / 2, 0.0005)
     facts.duration = _duration(container, stream)
     damage = Damage(stream.codec_context.codec.intra_only)
-    for packet, error in _packets(container, stream, facts, timeout_seconds):
+    packets = _packets(container, stream, facts, timeout_seconds)
+    for number, (packet, error) in enumerate(packets):
+        if number == max_packets:
+            facts.is_cut = True
+            return
         if error:
             damage.happen(error, facts.seconds)
             continue

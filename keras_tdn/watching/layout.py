@@ -70,6 +70,16 @@ class WindowLayout:
         """When the first frame of that segment is on screen."""
         return (segment + 0.5) * self.spacing
 
+    def first_segment_at(self, time: float, tolerance: float) -> int:
+        """The first segment whose time, and that much more, is not before the given one."""
+        segment = max(math.ceil((time - tolerance) / self.spacing - 0.5), 0)
+        # The quotient is rounded; what counts is the segment's own time.
+        while segment and self.segment_time(segment - 1) + tolerance >= time:
+            segment -= 1
+        while self.segment_time(segment) + tolerance < time:
+            segment += 1
+        return segment
+
     def window_start(self, window: int) -> float:
         """Begin of the first span of that window, to the microsecond."""
         return round(window * self.stride * self.spacing, 6)
@@ -86,6 +96,11 @@ class WindowLayout:
         """The window whose last segment that is, if there is one."""
         first = segment - self.num_segments + 1
         return first // self.stride if first >= 0 and first % self.stride == 0 else None
+
+    def num_windows_ending(self, start: int, stop: int) -> int:
+        """How many windows have their last segment among those from `start` to before `stop`."""
+        first, last = max(start - self.num_segments + 1, 0), stop - self.num_segments
+        return last // self.stride - (first - 1) // self.stride if last >= first else 0
 
     def is_first(self, segment: int) -> bool:
         """Whether a window begins with that segment."""

@@ -22,8 +22,12 @@ LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtp", "srtp", "udp", "srt", "rtmp", 
 NETWORK_PROTOCOLS = (
     "http,https,httpproxy,tcp,tls,udp,udplite,rtp,srtp,rtmp,rtmps,rtmpt,rtsp,rtsps,srt,crypto,data"
 )
+# Formats of addresses alone: what names further ones.
+NETWORK_FORMATS = frozenset({"dash", "hls", "rtp", "rtp_mpegts", "rtsp", "sap", "sdp"})
 CAMERA = re.compile(r"/dev/video\d+")
 CAMERA_FORMAT = "v4l2"
+# More than FFmpeg's decoders make use of.
+MAX_THREADS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +75,14 @@ class StreamOptions:
                 f"Received: timeout_seconds={self.timeout_seconds!r}"
             )
         number = self.num_threads
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, int)
+            or not 1 <= number <= MAX_THREADS
+        ):
             raise ValueError(
-                f"`num_threads` is a positive integer. Received: num_threads={number!r}"
+                f"`num_threads` is an integer from 1 to {MAX_THREADS}. "
+                f"Received: num_threads={number!r}"
             )
 
 
@@ -137,38 +146,46 @@ def open_stream(source: Source, how: StreamOptions) -> Iterator[tuple[Any, Any]]
     """
     import av
 
-    from keras_tdn.data.decoding.pyav_container import prepare_codec, reason, video_stream
+    from keras_tdn.data.decoding.pyav_container import (
+        FILE_FORMATS,
+        open_input,
+        prepare_codec,
+        reason,
+        video_stream,
+        why_not_opened,
+    )
 
-    options = dict(how.options)
-    form = how.format
+    formats, protocols, form = FILE_FORMATS, "file", how.format
     timeout: float | None = None
     if isinstance(source.opened, str) and not source.opened.startswith(("file:", "pipe:")):
         timeout = how.timeout_seconds
         if form is None and CAMERA.fullmatch(source.opened) and sys.platform == "linux":
             form = CAMERA_FORMAT
-        if SCHEME.match(source.opened):
-            options.setdefault("protocol_whitelist", NETWORK_PROTOCOLS)
-    else:
-        protocols = "pipe,file" if source.opened == "pipe:0" else "file"
-        options.setdefault("protocol_whitelist", protocols)
-        if source.is_file and not isinstance(source.opened, str):
-            source.opened.seek(0)
+        formats, protocols = FILE_FORMATS | NETWORK_FORMATS, NETWORK_PROTOCOLS
+    elif source.opened == "pipe:0":
+        protocols = "pipe"
+    elif source.is_file and not isinstance(source.opened, str):
+        source.opened.seek(0)
     try:
-        container = av.open(
-            source.opened, format=form, options=options, timeout=timeout, metadata_errors="ignore"
+        container = open_input(
+            source.opened,
+            formats=formats,
+            protocols=protocols,
+            format=form,
+            options=how.options,
+            timeout=timeout,
         )
     except (av.FFmpegError, OSError, ValueError) as error:
-        why = silence(timeout) if isinstance(error, av.error.ExitError) else reason(error)
-        raise VideoDecodeError(
-            f"Cannot watch {source.name}: it does not open as a video ({why}). "
-            + (
-                "Check that it plays, and fetch or encode it again if not."
-                if source.is_file
-                else "Check the name, that the sender or camera is on and free, and whether it "
-                "needs `format` or `options` (on the command line "
+        if source.is_file:
+            why = why_not_opened(error)
+        else:
+            why = silence(timeout) if isinstance(error, av.error.ExitError) else reason(error)
+            why = (
+                f"it does not open as a video ({why}). Check the name, that the sender or camera "
+                "is on and free, and whether it needs `format` or `options` (on the command line "
                 "--input-format and --input-option)."
             )
-        ) from error
+        raise VideoDecodeError(f"Cannot watch {source.name}: {why}") from error
     with container:
         stream = video_stream(source.name, container)
         # A picture that is damaged but stands for itself is better than none, and cameras send

@@ -69,15 +69,16 @@ class LossList:
         self._spacing = spacing
         self._runs: list[tuple[int, int, str]] = []
 
-    def add(self, segment: int, reason: str) -> None:
-        """Takes one lost segment; they come in order."""
+    def add(self, segment: int, reason: str, count: int = 1) -> None:
+        """Takes lost segments, `count` from that one on; they come in order."""
         if self._runs:
             start, stop, last = self._runs[-1]
             full = len(self._runs) == MAX_LOSSES
             if full or (stop == segment and last == reason):
-                self._runs[-1] = (start, segment + 1, last if last == reason else MANY_REASONS)
+                reason = last if last == reason else MANY_REASONS
+                self._runs[-1] = (start, segment + count, reason)
                 return
-        self._runs.append((segment, segment + 1, reason))
+        self._runs.append((segment, segment + count, reason))
 
     @property
     def losses(self) -> tuple[Loss, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -13,6 +14,9 @@ from keras_tdn.data.frame_transforms import resize_and_center_crop
 from keras_tdn.specs import ClipSpec
 from keras_tdn.watching.frames import StreamFacts, TimedFrame
 from keras_tdn.watching.layout import WindowLayout
+
+# No more frames than this are shown in a second.
+MAX_RATE = 240
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,38 +30,46 @@ class Segment:
             Of a picture that stands still neighbouring segments may be the same frames, and then
             are the same array.
         loss: Why it is lost; empty if it is not.
+        count: How many neighbours, from this one on, are lost for that reason: a hole costs the
+            same however long a file says that it is.
     """
 
     index: int
     clip: np.ndarray | None
     loss: str = ""
+    count: int = 1
 
 
 class FrameCropper:
     """Turns decoded frames into what the model sees, the same pixels as in `predict_video`.
 
     Args:
+        name: How errors call the video.
+        stream: The video stream that the frames come from.
         clip_spec: The clip that the model takes.
     """
 
-    def __init__(self, clip_spec: ClipSpec) -> None:
+    def __init__(self, name: str, stream: Any, clip_spec: ClipSpec) -> None:
         from keras_tdn.data.decoding.frame_conversion import FrameConverter
 
+        self._stream = stream
         self._clip_spec = clip_spec
         # The model has more use for the other processors.
-        self._converter = FrameConverter(num_threads=1)
-        self._shape: tuple[int, int] | None = None
+        self._converter = FrameConverter(name, num_threads=1)
+        self._stored_size: tuple[int, int] | None = None
 
     def crop(self, frames: Iterable[TimedFrame]) -> np.ndarray:
         """uint8 pixels of shape `(number of frames, height, width, 3)`."""
-        from keras_tdn.data.decoding.frame_conversion import upright_size
+        from keras_tdn.data.decoding.frame_conversion import square_size
 
         crops = []
         for frame in frames:
             picture = frame.picture
-            # Frames whose size changes along the way are scaled to the size of the first.
-            self._shape = self._shape or (picture.height, picture.width)
-            pixels = self._converter.convert(picture, *upright_size(picture, *self._shape))
+            if self._stored_size is None:
+                # Frames whose size changes along the way are scaled to the size of the first.
+                self._stored_size = square_size(self._stream, picture.height, picture.width)
+            size = self._converter.upright_size(picture, *self._stored_size)
+            pixels = self._converter.convert(picture, *size)
             crops.append(resize_and_center_crop(pixels[np.newaxis], self._clip_spec)[0])
         return np.stack(crops)
 
@@ -69,6 +81,7 @@ def segments_of(
     crop: Callable[[Iterable[TimedFrame]], np.ndarray],
     first_segment: int = 0,
     admits: Callable[[int], bool] = lambda _: True,
+    max_segments: int | None = None,
 ) -> Iterator[Segment]:
     """Cuts segments out of frames as they come, with no more frames in memory than a segment has.
 
@@ -79,6 +92,7 @@ def segments_of(
         crop: Gives the pixels of frames.
         first_segment: The first whose pixels are wanted.
         admits: Whether the segment with that index is taken. Those that are not are left out.
+        max_segments: How many are cut at most; `None` for all.
 
     Returns:
         An iterator of `Segment`, in order. A video that ends before the first window does is filled
@@ -110,17 +124,25 @@ def segments_of(
             # Only the next frame tells that the first one is still on screen.
             if len(held) < max(size, 2):
                 break
+            if index == max_segments:
+                facts.is_cut = True
+                return
             hole = next((held[place].damage for place in range(1, max(size, 2))
                          if held[place].damage), "")  # fmt: skip
             if hole:
                 none_damaged = False
-                latest_lost = index
-                yield Segment(index, None, hole)
-            elif admits(index):
-                yield make([held[place] for place in range(size)])
+                stop = layout.first_segment_at(held[1].time, facts.tolerance)
+                if max_segments is not None:
+                    stop = min(stop, max_segments)
+                latest_lost = stop - 1
+                yield Segment(index, None, hole, stop - index)
+                index = stop
             else:
-                latest_lost = index
-            index += 1
+                if admits(index):
+                    yield make([held[place] for place in range(size)])
+                else:
+                    latest_lost = index
+                index += 1
             facts.num_segments = index
     if held and none_damaged and index < layout.num_segments and first_segment == 0:
         while index < layout.num_segments:
@@ -141,6 +163,7 @@ def stream_segments(
     facts: StreamFacts,
     first_segment: int = 0,
     admits: Callable[[int], bool] = lambda _: True,
+    max_seconds: float | None = None,
 ) -> Iterator[Segment]:
     """Opens a stream and cuts segments out of it.
 
@@ -152,6 +175,8 @@ def stream_segments(
         facts: Filled in along the way.
         first_segment: The first whose pixels are wanted.
         admits: Whether the segment with that index is taken.
+        max_seconds: How much of it is read, but for the first window, which is read whole; `None`
+            for all.
 
     Returns:
         An iterator of `Segment`, in order.
@@ -163,10 +188,18 @@ def stream_segments(
     from keras_tdn.watching.frames import timed_frames
     from keras_tdn.watching.opening import open_stream
 
+    max_packets = max_segments = None
+    if max_seconds is not None:
+        # Where time stands still, there is an end as well.
+        max_packets = math.ceil(max(max_seconds, layout.window_seconds) * MAX_RATE)
+        # Those of windows that end within that time, but for rounding.
+        max_segments = max(int(max_seconds / layout.spacing + 1e-6), layout.num_segments)
     with open_stream(source, how) as (container, stream):
-        frames = timed_frames(container, stream, facts, how.timeout_seconds)
-        cropper = FrameCropper(clip_spec)
-        yield from segments_of(frames, layout, facts, cropper.crop, first_segment, admits)
+        frames = timed_frames(container, stream, facts, how.timeout_seconds, max_packets)
+        cropper = FrameCropper(source.name, stream, clip_spec)
+        yield from segments_of(
+            frames, layout, facts, cropper.crop, first_segment, admits, max_segments
+        )
     if facts.num_frames == 0:
         why = f" ({facts.ending})" if facts.ending else ""
         raise VideoDecodeError(

@@ -31,7 +31,7 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         values = json.loads(text + b"}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None
 

@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 
 from keras_tdn.evaluation.score_log import check_identity, explained
 from keras_tdn.files.beside import written_beside
-from keras_tdn.files.locks import lock
 from keras_tdn.watching.report import WatchReport
 from keras_tdn.watching.timeline_lines import (
     FORMAT,
@@ -37,7 +36,7 @@ class TimelineLog:
     the end, all with a checksum. On opening, lines count up to the first that is cut short or
     damaged; the rest is dropped and scored again.
 
-    Use it as a context manager; it is locked against other processes meanwhile.
+    Use it as a context manager, in a folder that is held meanwhile by `files.locks.locked`.
 
     Args:
         path: Path of the file.
@@ -47,7 +46,7 @@ class TimelineLog:
         resume: Whether to go on with a file that is there.
 
     Raises:
-        ValueError: if the file is of something else, is no such log, or is in use.
+        ValueError: if the file is of something else, or is no such log.
     """
 
     def __init__(
@@ -70,7 +69,6 @@ class TimelineLog:
                     temporary.write_bytes(make_line(self._identity))
             self._file = open(self.path, "r+b")
         try:
-            lock(self._file.fileno(), self.path.parent, FOLDER_VERB)
             end = self._read()
             # What follows the last whole line is half of one, or damage.
             self._file.truncate(end)

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_tdn.models import TDNResNet
 from keras_tdn.models.clips import check_takes_clips, model_inputs
+from keras_tdn.models.predicting import predict_batch
 from keras_tdn.watching.network_parts import network_parts
 
 
@@ -50,7 +51,7 @@ class WindowScorer:
             clip: Its frames, uint8 of shape `(frames, height, width, 3)`.
         """
         inputs = model_inputs(self._model, clip[np.newaxis], self._model.clip_spec)
-        return self._segments.predict_on_batch(inputs)
+        return predict_batch(self._segments, inputs)
 
     def score(self, maps: Iterable[list[np.ndarray]]) -> np.ndarray:
         """Scores of a window, float32; probabilities where the model gives those or logits.
@@ -62,7 +63,7 @@ class WindowScorer:
             ValueError: if a score is not finite.
         """
         stacked = [np.concatenate(kind) for kind in zip(*maps, strict=True)]
-        scores = np.asarray(self._shared.predict_on_batch(stacked)[0], np.float32)
+        scores = np.asarray(predict_batch(self._shared, stacked)[0], np.float32)
         if not np.isfinite(scores).all():
             raise ValueError(
                 f"The model {self._model.name!r} gives scores that are not finite. Check its "

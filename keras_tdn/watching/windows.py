@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
@@ -36,6 +37,7 @@ def watch(
     live: bool | None = None,
     timeout_seconds: float = 20.0,
     num_threads: int = 1,
+    max_seconds: float | None = None,
 ) -> Watch:
     """Scores a video of any length, or a camera, in windows that slide over it.
 
@@ -65,6 +67,8 @@ def watch(
             that the others make whole windows.
         timeout_seconds: How long to wait for a sender or a camera, in seconds.
         num_threads: Threads for decoding.
+        max_seconds: How much of the video is watched, but for the first window, which is scored
+            however long it is; `None` for all. `Watch.is_cut` tells whether there was more.
 
     Returns:
         A `Watch`, an iterator of `Window`, in order. Its `report` tells what was lost.
@@ -81,7 +85,7 @@ def watch(
     ...     print(window.start, window.end, best.label, best.score)
     """
     how = StreamOptions(format, options or {}, live, timeout_seconds, num_threads)
-    return Watch(model, video, window_seconds, stride, first_window, how)
+    return Watch(model, video, window_seconds, stride, first_window, how, max_seconds)
 
 
 class Watch:
@@ -94,6 +98,7 @@ class Watch:
         stride: See `watch`.
         first_window: See `watch`.
         how: How to open the video.
+        max_seconds: See `watch`.
     """
 
     def __init__(
@@ -104,6 +109,7 @@ class Watch:
         stride: int = 1,
         first_window: int = 0,
         how: StreamOptions | None = None,
+        max_seconds: float | None = None,
     ) -> None:
         self._scorer = WindowScorer(model)
         self.model = model
@@ -113,7 +119,14 @@ class Watch:
                 "`first_window` is the index of the first window to score, an integer of at least "
                 f"0. Received: first_window={first_window!r}"
             )
+        if max_seconds is not None and (
+            not isinstance(max_seconds, int | float) or not 0 < max_seconds < math.inf
+        ):
+            raise ValueError(
+                f"`max_seconds` is a positive number or None. Received: max_seconds={max_seconds!r}"
+            )
         self._first_window = first_window
+        self._max_seconds = max_seconds
         self._how = StreamOptions() if how is None else how
         self.source = find_source(video, self._how)
         self._facts = StreamFacts()
@@ -149,6 +162,11 @@ class Watch:
         return self._facts.duration
 
     @property
+    def is_cut(self) -> bool:
+        """Whether the video was read no further because of `max_seconds`."""
+        return self._facts.is_cut
+
+    @property
     def report(self) -> WatchReport:
         """What was watched and lost so far."""
         return WatchReport(
@@ -169,13 +187,11 @@ class Watch:
 
         # Without a reference to this object: the thread would keep alive what nobody iterates.
         source, how, spec, facts = self.source, self._how, self.model.clip_spec, self._facts
-        first = layout.first_segment(self._first_window)
+        first, most = layout.first_segment(self._first_window), self._max_seconds
 
         def make_segments(waiting: Callable[[], int]) -> Iterator[Segment]:
-            if not source.live:
-                return stream_segments(source, how, layout, spec, facts, first)
-            admits = WindowAdmission(layout, waiting)
-            return stream_segments(source, how, layout, spec, facts, first, admits)
+            admits = WindowAdmission(layout, waiting) if source.live else lambda _: True
+            return stream_segments(source, how, layout, spec, facts, first, admits, most)
 
         # Maps of the latest segments; the reason where they are lost, `None` where not wanted.
         ring: collections.deque[Any] = collections.deque(maxlen=layout.num_segments)
@@ -185,12 +201,17 @@ class Watch:
         try:
             for segment in self._with_skipped(feed):
                 item: Any = segment.loss or None
+                stop = segment.index + segment.count
                 if segment.loss:
-                    self._losses.add(segment.index, segment.loss)
+                    self._losses.add(segment.index, segment.loss, segment.count)
                 elif segment.clip is not None:
                     if latest[0] is not segment.clip:
                         latest = segment.clip, self._scorer.maps_of(segment.clip)
                     item = latest[1]
+                if segment.count > 1:
+                    ring.extend([item] * min(segment.count, layout.num_segments))
+                    self._num_lost += layout.num_windows_ending(segment.index, stop)
+                    continue
                 ring.append(item)
                 window = layout.window_ending_with(segment.index)
                 if window is None:
@@ -209,7 +230,7 @@ class Watch:
         for segment in segments:
             yield from self._skipped(expected, segment.index)
             yield segment
-            expected = segment.index + 1
+            expected = segment.index + segment.count
         yield from self._skipped(expected, self._facts.num_segments)
 
     def _skipped(self, start: int, stop: int) -> Iterator[Segment]:

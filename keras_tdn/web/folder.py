@@ -8,7 +8,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 # Of the place where Gradio keeps files.
 FOLDER_VARIABLE = "GRADIO_TEMP_DIR"
@@ -33,7 +32,9 @@ def upload_folder(
     stopped = threading.Event()
     with tempfile.TemporaryDirectory(
         prefix="keras_tdn_web_", ignore_cleanup_errors=True
-    ) as folder:  # fmt: skip
+    ) as made:  # fmt: skip
+        # As files in it are named, whatever link led here.
+        folder = os.path.realpath(made)
 
         def sweep() -> None:
             while not stopped.wait(sweep_seconds):
@@ -54,9 +55,11 @@ def upload_folder(
 
 
 def remove_older(folder: str, moment: float) -> None:
-    """Removes files that were last changed before a moment, in seconds since 1970."""
-    for path in Path(folder).rglob("*"):
-        # Others may remove them too.
-        with contextlib.suppress(OSError):
-            if path.is_file() and path.stat().st_ctime < moment:
-                path.unlink()
+    """Removes what was last changed before a moment, in seconds since 1970."""
+    for parent, folders, files in os.walk(folder, topdown=False):
+        for name in (*files, *folders):
+            path = os.path.join(parent, name)
+            # Others may remove them too, and a folder goes only if nothing is in it.
+            with contextlib.suppress(OSError):
+                if os.lstat(path).st_ctime < moment:
+                    (os.rmdir if name in folders else os.unlink)(path)

@@ -66,5 +66,6 @@ def build_page(
         video.clear(
             lambda: (NOTHING, "", "", ""), None, outputs, queue=False, cancels=running, **common
         )
-    page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+    # What is queued cannot be called past the queue.
+    page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return page

@@ -1,16 +1,26 @@
-"""What browsers are told about the page, and whose requests it answers."""
+"""What of Gradio's server is open to visitors, to which of them, and how much they may send."""
 
 from __future__ import annotations
 
-import ipaddress
+import asyncio
+import http
+import http.cookies
+import json
+import logging
+import re
+import secrets
+import urllib.parse
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
+from keras_tdn.web.hosts import Hosts
+from keras_tdn.web.visitors import Visitors
 
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
 # Browsers load nothing from elsewhere and send nothing there, whatever Gradio's scripts try. These
 # are inline in part, and compile templates.
 POLICY = (
@@ -22,62 +32,348 @@ HEADERS = (
     (b"content-security-policy", POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 )
+# By which a client would have Gradio believe in another address of its own.
+DROPPED_HEADERS = frozenset({b"x-gradio-server"})
+
+API = "/gradio_api"
+FILE = f"{API}/file="
+UPLOAD = f"{API}/upload"
+JOIN = f"{API}/queue/join"
+# Of what takes no time and so is not queued.
+RUN = f"{API}/run/predict"
+SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# What the page asks for, and parameters that mean something there. Gradio has many routes beside
+# these: some fetch addresses, read files or run functions, and each release may bring more.
+OPEN = {
+    ("GET", "/"): (),
+    ("GET", "/config"): (),
+    ("GET", "/favicon.ico"): (),
+    ("GET", "/manifest.json"): (),
+    ("GET", "/robots.txt"): (),
+    ("GET", "/theme.css"): (),
+    ("GET", f"{API}/app_id"): (),
+    ("GET", f"{API}/info"): (),
+    ("GET", f"{API}/queue/data"): ("session_hash",),
+    ("GET", f"{API}/startup-events"): (),
+    ("GET", f"{API}/theme.css"): (),
+    ("GET", f"{API}/upload_progress"): ("upload_id",),
+    ("POST", f"{API}/cancel"): (),
+    ("POST", JOIN): (),
+    ("POST", f"{API}/reset"): (),
+    ("POST", RUN): (),
+    ("POST", UPLOAD): ("upload_id",),
+}
+OPEN_BELOW = ("/assets/", "/static/", f"{API}/heartbeat/")
+# Visits and uploads give a browser the cookie by which its files are told from others'.
+GIVES_COOKIE = frozenset({"/", UPLOAD})
+
+MEGABYTE = 2**20
+# Names and boundaries that come with a file.
+FORM_BYTES = MEGABYTE
+MAX_JSON_BYTES = 2**16
+MAX_PARAMETERS = 100
+# No system takes a longer name of a file.
+MAX_NAME = 250
+UPLOADS_AT_ONCE = 4
+# Uploads are removed when they are old. Until then there are so many of the largest size, or more
+# smaller ones.
+STORED_UPLOADS = 10
+# How long the next piece of an upload is waited for.
+PATIENCE_SECONDS = 30
+
+logger = logging.getLogger(__name__)
 
 
 class Protection:
-    """Wraps an application.
+    """Wraps Gradio's application: answers the page's own requests and no others.
 
     Args:
         app: The ASGI application.
-        only_local: Whether to refuse requests that call this machine by a name that is not its
-            own: another site's pages could make such, through a name that leads here.
+        hosts: By which names it may be called.
+        visitors: Which files are whose.
+        max_megabytes: The largest upload, in units of 2**20 bytes.
     """
 
-    def __init__(self, app: Any, only_local: bool) -> None:
+    def __init__(self, app: Any, hosts: Hosts, visitors: Visitors, max_megabytes: int) -> None:
         self._app = app
-        self._only_local = only_local
+        self._hosts = hosts
+        self._visitors = visitors
+        self._max_bytes = max_megabytes * MEGABYTE
+        self._uploading = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._cookie = f"keras_tdn_{secrets.token_hex(4)}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
-        if self._only_local and not _is_local(_host(scope)):
-            await _refuse(send)
-            return
+        elif scope["type"] == "http":
+            try:
+                await self._answer(scope, receive, send)
+            except _RefusedError as refusal:
+                await refusal.send(send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
 
-        async def with_headers(message: Any) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"]
+        # HEAD is GET without what is asked for.
+        method = "GET" if method == "HEAD" else method
+        self._check_origin(scope["headers"], is_visit=(method, path) == ("GET", "/"))
+        query = _open_query(method, path, scope["query_string"])
+        visitor = _read_cookie(scope["headers"], self._cookie)
+        is_new = visitor is None
+        visitor = visitor or secrets.token_urlsafe(16)
+        headers = [*HEADERS]
+        if is_new and path in GIVES_COOKIE:
+            value = f"{self._cookie}={visitor}; Path=/; HttpOnly; SameSite=Lax"
+            headers.append((b"set-cookie", value.encode()))
+
+        async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
+                message = {**message, "headers": [*message.get("headers", ()), *headers]}
             await send(message)
 
+        scope = {**scope, "query_string": query, "headers": _without(scope["headers"])}
+        if path.startswith(FILE) and not self._visitors.may_use(visitor, path[len(FILE) :]):
+            raise _RefusedError(403, "This file is not among your uploads, or not any more.")
+        self._check_session(visitor, _session_of(path, query))
+        if (method, path) == ("POST", UPLOAD):
+            await self._upload(visitor, scope, receive, with_headers)
+            return
+        if method == "POST":
+            body = json.dumps(self._checked(visitor, path, await _read_json(scope, receive)))
+            scope, receive = _with_body(scope, receive, body.encode())
         await self._app(scope, receive, with_headers)
 
+    def _check_origin(self, headers: Any, *, is_visit: bool) -> None:
+        if not self._hosts.are_allowed(headers):
+            raise _RefusedError(
+                421,
+                "This page is for the machine that it runs on, or it is not called by a name that "
+                "it knows. If the name is right, pass it with --allow-host (`allowed_hosts`).",
+            )
+        if not self._hosts.is_own_page(headers, is_visit=is_visit):
+            raise _RefusedError(403, "This page takes no requests from pages of other sites.")
 
-def is_loopback(host: str) -> bool:
-    """Whether that address is reached from this machine alone."""
-    if host == "localhost":
-        return True
+    def _check_session(self, visitor: str, session: Any) -> None:
+        if session is None:
+            return
+        if not isinstance(session, str) or not SESSION.fullmatch(session):
+            raise _RefusedError(422, "The session has no name.")
+        if not self._visitors.may_follow(visitor, session):
+            raise _RefusedError(403, "This session is not yours. Load the page again.")
+
+    def _checked(self, visitor: str, path: str, body: Any) -> dict[str, Any]:
+        """A request's body, of nothing but what has been looked at."""
+        if not isinstance(body, dict):
+            raise _RefusedError(422, "A JSON object was expected.")
+        self._check_session(visitor, body.get("session_hash"))
+        clean = {
+            name: body[name]
+            for name in ("session_hash", "event_id")
+            if isinstance(body.get(name), str) and SESSION.fullmatch(body[name])
+        } | {
+            name: body[name]
+            for name in ("fn_index", "trigger_id")
+            if isinstance(body.get(name), int) and not isinstance(body[name], bool)
+        }
+        if path not in (JOIN, RUN):
+            return clean
+        data = body.get("data")
+        if not isinstance(data, list) or len(data) > (path == JOIN):
+            raise _RefusedError(422, "One video was expected, in the queue.")
+        return clean | {"data": [self._checked_file(visitor, value) for value in data]}
+
+    def _checked_file(self, visitor: str, value: Any) -> dict[str, Any] | None:
+        if value is None:
+            return None
+        path = value.get("path") if isinstance(value, dict) else None
+        if not isinstance(path, str) or not self._visitors.may_use(visitor, path):
+            raise _RefusedError(
+                403, "This video is not among your uploads, or not any more. Drop it again."
+            )
+        return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+    async def _upload(self, visitor: str, scope: Scope, receive: Receive, send: Send) -> None:
+        # Browsers that wait for their turn are not read from.
+        async with self._uploading:
+            reading = _LimitedBody(receive, self._max_bytes + FORM_BYTES)
+            room = (STORED_UPLOADS - UPLOADS_AT_ONCE) * self._max_bytes
+            if await asyncio.to_thread(self._visitors.stored_bytes) > room:
+                # An answer that comes before the file is at its end would not be seen.
+                while await reading.more():
+                    pass
+                raise _RefusedError(
+                    503, "As many videos are stored as there is room for. Try again in a while."
+                )
+            answer = _Answer()
+            # As it is, to be read here.
+            scope["headers"] = [item for item in scope["headers"] if item[0] != b"accept-encoding"]
+            try:
+                await self._app(scope, reading, answer)
+            except Exception as error:
+                if reading.refusal is None:
+                    logger.warning("An upload failed: %s: %s", type(error).__name__, error)
+                    raise _RefusedError(
+                        500, "The video could not be stored. The terminal tells why."
+                    ) from error
+            if reading.refusal is not None:
+                raise reading.refusal
+        if answer.status == http.HTTPStatus.OK:
+            self._remember(visitor, answer.body)
+        await answer.send(send)
+
+    def _remember(self, visitor: str, body: bytes) -> None:
+        paths = json.loads(body)
+        if len(paths) != 1:
+            raise _RefusedError(422, "One video at a time was expected.")
+        try:
+            self._visitors.add_files(visitor, paths)
+        except ValueError as error:
+            logger.warning("An upload was not stored: %s", error)
+            raise _RefusedError(422, "The video was not stored. Give it a shorter name.") from error
+
+
+class _RefusedError(Exception):
+    """A request that is not let through, and why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self._status = status
+
+    async def send(self, send: Send) -> None:
+        body = json.dumps({"detail": str(self)}).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *HEADERS,
+        ]
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+class _LimitedBody:
+    """A request's body, which neither goes on for ever nor stops without an end."""
+
+    def __init__(self, receive: Receive, max_bytes: int) -> None:
+        self._receive = receive
+        self._left = max_bytes
+        self.refusal: _RefusedError | None = None
+
+    async def __call__(self) -> Message:
+        try:
+            message = await asyncio.wait_for(self._receive(), PATIENCE_SECONDS)
+        except TimeoutError:
+            self.refusal = _RefusedError(408, "The upload has stopped. Drop the video again.")
+            raise self.refusal from None
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            self.refusal = _RefusedError(413, "The request is larger than this page takes.")
+            raise self.refusal
+        return message
+
+    async def more(self) -> bool:
+        """Reads on; whether there is more."""
+        return bool((await self()).get("more_body", False))
+
+
+class _Answer:
+    """Keeps an answer until it is known whether it is to be sent."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+
+    async def __call__(self, message: Message) -> None:
+        self._messages.append(message)
+
+    @property
+    def status(self) -> int:
+        return int(self._messages[0]["status"]) if self._messages else 0
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self._messages)
+
+    async def send(self, send: Send) -> None:
+        for message in self._messages:
+            await send(message)
+
+
+def _open_query(method: str, path: str, query: bytes) -> bytes:
+    """What is left of a request's parameters.
+
+    Raises:
+        _RefusedError: if the page does not ask for such.
+    """
+    names: tuple[str, ...] = OPEN.get((method, path), ())
+    is_below = path.startswith(OPEN_BELOW) and not _leads_nowhere(path)
+    if (method, path) not in OPEN and not (method == "GET" and (is_below or path.startswith(FILE))):
+        raise _RefusedError(404, "There is no such page here.")
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        pairs = urllib.parse.parse_qsl(query.decode("latin-1"), max_num_fields=MAX_PARAMETERS)
+    except ValueError as error:
+        raise _RefusedError(400, "The request has too many parameters.") from error
+    return urllib.parse.urlencode([pair for pair in pairs if pair[0] in names]).encode()
 
 
-def _host(scope: Scope) -> str:
-    value = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    return str(value.decode("latin-1"))
+def _leads_nowhere(path: str) -> bool:
+    return len(path) > MAX_NAME or ".." in path.split("/") or "\\" in path or "\0" in path
 
 
-def _is_local(host: str) -> bool:
-    name, _, port = host.rpartition(":")
-    name = name if port.isdecimal() else host
-    return name.lower() in LOCAL_NAMES or is_loopback(name.strip("[]"))
+def _session_of(path: str, query: bytes) -> str | None:
+    heartbeat = f"{API}/heartbeat/"
+    if path.startswith(heartbeat):
+        return path[len(heartbeat) :]
+    if path == f"{API}/queue/data":
+        return dict(urllib.parse.parse_qsl(query.decode())).get("session_hash", "")
+    return None
 
 
-async def _refuse(send: Send) -> None:
-    body = b"This page is for the machine that it runs on.\n"
-    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 421, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _read_cookie(headers: Any, name: str) -> str | None:
+    for key, value in headers:
+        if key == b"cookie":
+            try:
+                cookie = http.cookies.SimpleCookie(value.decode("latin-1")).get(name)
+            except http.cookies.CookieError:
+                continue
+            if cookie is not None and SESSION.fullmatch(cookie.value):
+                return cookie.value
+    return None
+
+
+def _without(headers: Any) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers if name not in DROPPED_HEADERS]
+
+
+async def _read_json(scope: Scope, receive: Receive) -> Any:
+    limited = _LimitedBody(receive, MAX_JSON_BYTES)
+    body, more = b"", True
+    while more:
+        message = await limited()
+        if message["type"] == "http.disconnect":
+            raise _RefusedError(400, "The request has no end.")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise _RefusedError(400, "The request is not JSON.") from error
+
+
+def _with_body(scope: Scope, receive: Receive, body: bytes) -> tuple[Scope, Receive]:
+    headers = [
+        item
+        for item in scope["headers"]
+        if item[0] not in (b"content-length", b"content-type", b"transfer-encoding")
+    ]
+    headers += [
+        (b"content-length", str(len(body)).encode()), (b"content-type", b"application/json"),
+    ]  # fmt: skip
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return {**scope, "headers": headers}, replay

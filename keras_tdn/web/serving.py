@@ -7,6 +7,7 @@ import functools
 import os
 import signal
 import socket
+import threading
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,15 +17,18 @@ from keras_tdn.watching.layout import make_layout
 from keras_tdn.web.examples import example_maker, write_example
 from keras_tdn.web.folder import upload_folder
 from keras_tdn.web.gradio_import import import_gradio
+from keras_tdn.web.hosts import Hosts, is_loopback
 from keras_tdn.web.page import build_page
-from keras_tdn.web.protection import Protection, is_loopback
+from keras_tdn.web.protection import Protection
 from keras_tdn.web.showing import about_text, class_names, show_video
 from keras_tdn.web.style import head
 from keras_tdn.web.uploads import UploadLimits
+from keras_tdn.web.visitors import Visitors
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7860
-# How long a browser that is still connected is waited for at the end.
-GRACE_SECONDS = 2
+# How long the end waits for browsers that are still connected, and for all that is left.
+GRACE_SECONDS = 0.3
+END_SECONDS = 0.7
 
 
 def serve(
@@ -33,6 +37,7 @@ def serve(
     name: str = "",
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
+    allowed_hosts: Sequence[str] = (),
     limits: UploadLimits | None = None,
     labels: Sequence[str] | None = None,
     window_seconds: float | None = None,
@@ -51,6 +56,9 @@ def serve(
         host: The address to listen on. Others than this machine's own let the network in, which
             nothing here asks for a password.
         port: The port; 0 takes a free one.
+        allowed_hosts: Names by which the page may be called beside this machine's own, such as that
+            of a reverse proxy. Requests by other names are refused: pages of other sites make
+            such.
         limits: How much of a video is taken. `None` takes `UploadLimits()`.
         labels: Class names. `None` takes the model's own.
         window_seconds: Length of the timeline's windows; see `keras_tdn.watching.watch`.
@@ -66,19 +74,23 @@ def serve(
     >>> keras_tdn.web.serve(keras_tdn.pretrained.load_preset("motion"), tell=print)
     """
     gradio = import_gradio()
-    import uvicorn
-
     limits = UploadLimits() if limits is None else limits
     layout = make_layout(model, window_seconds, stride=1)
     show = functools.partial(
         show_video, model, limits=limits, labels=labels, window_seconds=window_seconds
     )
     about = about_text(name or model.name, class_names(model, labels), limits, layout)
-    with _listening(host, port) as listener, upload_folder() as folder:
+    with (
+        _listening(host, port) as listener,
+        _termination_as_interruption(),
+        contextlib.suppress(KeyboardInterrupt),
+        upload_folder() as folder,
+    ):
+        visitors = Visitors(folder)
         make_example = example_maker(labels or model.labels, folder)
         _warm_up(show, folder, tell)
-        app = _application(gradio, build_page(gradio, show, about=about, example=make_example),
-                           limits, host)  # fmt: skip
+        page = build_page(gradio, show, about=about, example=_shared(make_example, visitors))
+        app = _application(gradio, page, limits)
         address = _address(host, listener.getsockname()[1])
         if not is_loopback(host):
             tell("Whoever reaches this machine can use the page; nothing asks for a password.")
@@ -86,14 +98,10 @@ def serve(
         tell("Ctrl-C stops it.")
         if open_browser:
             webbrowser.open(address)
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
-        )
-        with _termination_as_interruption(), contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
+        _run(Protection(app, Hosts(host, allowed_hosts), visitors, limits.megabytes), listener)
 
 
-def _application(gradio: Any, page: Any, limits: UploadLimits, host: str) -> Any:
+def _application(gradio: Any, page: Any, limits: UploadLimits) -> Any:
     import fastapi
 
     # Without the pages that describe a programming interface.
@@ -109,7 +117,53 @@ def _application(gradio: Any, page: Any, limits: UploadLimits, host: str) -> Any
         head=head(),
         theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
     )
-    return Protection(app, only_local=is_loopback(host))
+    # Otherwise Gradio does not look at where the files are that it is given: only its own `launch`
+    # says so.
+    page.has_launched = True
+    return app
+
+
+def _run(app: Any, listener: socket.socket) -> None:
+    """Serves until it is interrupted, and then waits for nothing that takes long.
+
+    Not in the main thread, so that neither a video that is being looked at nor a server that
+    hangs keeps an interruption waiting. Its threads do not keep the process either.
+    """
+    import uvicorn
+
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
+    )
+    server = uvicorn.Server(config)
+    # An interrupted `Thread.join` takes the thread for ended.
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            server.run([listener])
+        finally:
+            ended.set()
+
+    threading.Thread(target=run, name="keras_tdn server", daemon=True).start()
+    try:
+        # In turns, for systems that do not interrupt a wait.
+        while not ended.wait(0.5):
+            pass
+    finally:
+        server.should_exit = True
+        ended.wait(END_SECONDS)
+
+
+def _shared(make_example: Callable[[], str] | None, visitors: Visitors) -> Callable[[], str] | None:
+    if make_example is None:
+        return None
+
+    def make() -> str:
+        path = make_example()
+        visitors.share(path)
+        return path
+
+    return make
 
 
 def _warm_up(show: Callable[..., Any], folder: str, tell: Callable[[str], None]) -> None:

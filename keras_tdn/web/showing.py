@@ -151,15 +151,10 @@ def _timeline(
     redraw_seconds: float,
     clock: Callable[[], float],
 ) -> Iterator[Shown]:
-    with watch(model, path, window_seconds=window_seconds) as windows:
+    with watch(model, path, window_seconds=window_seconds, max_seconds=limits.seconds) as windows:
         drawing: TimelineDrawing | None = None
         drawn = clock() - redraw_seconds
-        note = ""
         for window in windows:
-            if window.index and window.end > limits.seconds:
-                note = f"The timeline ends after {clock_text(limits.seconds)}, as long as this "
-                note += "page watches a video."
-                break
             if drawing is None:
                 length = windows.duration and min(windows.duration, limits.seconds)
                 drawing = TimelineDrawing(windows.layout, names, length)
@@ -169,7 +164,13 @@ def _timeline(
                 of = f" of {clock_text(windows.duration)}" if windows.duration else ""
                 state = _working(f"Watched {clock_text(drawing.end)}{of}")
                 yield Shown(state, timeline=drawing.html())
-        lines = [*([note] if note else []), *windows.report.lines()]
+        lines = windows.report.lines()
+        if windows.is_cut:
+            lines.insert(
+                0,
+                f"The timeline ends after {clock_text(limits.seconds)}, as long as this page "
+                "watches a video.",
+            )
     if drawing is not None:
         drawing.finish()
     state = "".join(f'<p class="note wraps">{escape(line)}</p>' for line in lines)

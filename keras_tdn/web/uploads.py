@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import stat
 from typing import Any
 
 from keras_tdn.data.decoding.interface import VideoDecodeError
@@ -12,13 +13,6 @@ from keras_tdn.data.decoding.interface import VideoDecodeError
 MEGABYTE = 2**20
 # A clip's frames are in memory at their full size.
 MAX_WIDTH, MAX_HEIGHT = 4096, 2304
-# Containers that hold what they show. Playlists and the like name other files, and an upload is not
-# to have this machine's files shown.
-CONTAINERS = frozenset({
-    "asf", "avi", "flv", "gif", "h264", "hevc", "ivf", "m4v", "matroska", "mov", "mp4", "mpeg",
-    "mpegts", "mpegvideo", "mxf", "nut", "obu", "ogg", "rm", "swf", "webm", "yuv4mpegpipe",
-})  # fmt: skip
-PICTURES = frozenset({"apng", "image2", "ico", "webp_anim"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +57,7 @@ def check_upload(path: str, limits: UploadLimits, min_frames: int) -> None:
     # Imported here so that importing this does not load the decoder.
     import av
 
+    from keras_tdn.data.decoding.frame_conversion import orientation_of, square_size
     from keras_tdn.data.decoding.pyav_container import (
         open_container,
         prepare_codec,
@@ -71,9 +66,12 @@ def check_upload(path: str, limits: UploadLimits, min_frames: int) -> None:
     )
 
     try:
-        size = os.path.getsize(path)
-    except OSError as error:
+        found = os.stat(path)
+    except (OSError, ValueError) as error:
         raise VideoDecodeError("The file is not here any more. Drop it again.") from error
+    size = found.st_size
+    if not stat.S_ISREG(found.st_mode):
+        raise VideoDecodeError("That is not a file. Drop a video.")
     if size == 0:
         raise VideoDecodeError("The file is empty. Drop a video.")
     if size > limits.megabytes * MEGABYTE:
@@ -82,48 +80,45 @@ def check_upload(path: str, limits: UploadLimits, min_frames: int) -> None:
             f"{limits.megabytes}. Drop a shorter or smaller video."
         )
     with open_container("the file", path) as container:
-        _check_container(container.format)
+        _check_format(container.format)
         stream = video_stream("the file", container)
-        _check_frame_size(stream.codec_context)
+        codec = stream.codec_context
+        _check_frame_size(*square_size(stream, codec.height, codec.width))
         prepare_codec(stream, 1)
-        found = 0
+        num_frames = 0
         try:
-            for _ in container.decode(stream):
-                found += 1
-                if found == min_frames:
+            for frame in container.decode(stream):
+                orientation_of("the file", frame)
+                num_frames += 1
+                if num_frames == min_frames:
                     return
         except (av.FFmpegError, OSError) as error:
             raise VideoDecodeError(
                 f"Cannot read the file: it is damaged ({reason(error)}). Check that it plays, and "
                 "fetch or encode it again if not."
             ) from error
-    if found == 0:
+    if num_frames == 0:
         raise VideoDecodeError(
             "Cannot read the file: not one of its frames decodes. It is damaged or incomplete; "
             "fetch or encode it again."
         )
     raise VideoDecodeError(
-        f"The video is too short: it has {found} frame{'s' if found > 1 else ''}, and the model "
-        f"looks at {min_frames} neighbouring ones at a time. Drop a longer one."
+        f"The video is too short: it has {num_frames} frame{'s' if num_frames > 1 else ''}, and "
+        f"the model looks at {min_frames} neighbouring ones at a time. Drop a longer one."
     )
 
 
-def _check_container(form: Any) -> None:
+def _check_format(form: Any) -> None:
+    from keras_tdn.data.decoding.pyav_container import PICTURE_FORMATS, SOUND_FORMATS
+
     names = set(form.name.split(","))
-    if names & CONTAINERS:
-        return
-    if names & PICTURES or form.name.endswith("_pipe"):
+    if names & PICTURE_FORMATS:
         raise VideoDecodeError("The file is a picture, in which nothing moves. Drop a video.")
-    if form.long_name and "audio" in form.long_name.lower():
+    if names & SOUND_FORMATS:
         raise VideoDecodeError("The file has sound alone. Drop one with moving pictures.")
-    raise VideoDecodeError(
-        f"The file is no video that this page takes, but {form.long_name or form.name}. Drop an "
-        "MP4, MOV, WebM, MKV or AVI file."
-    )
 
 
-def _check_frame_size(codec: Any) -> None:
-    width, height = codec.width, codec.height
+def _check_frame_size(height: int, width: int) -> None:
     if width * height > MAX_WIDTH * MAX_HEIGHT:
         raise VideoDecodeError(
             f"The video's frames have {width} x {height} pixels; this page takes up to "

@@ -1,4 +1,5 @@
 import sys
+import types
 
 import goldens
 import official_checkpoints
@@ -17,7 +18,7 @@ def only_convert(monkeypatch):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return official_checkpoints.small(tmp_path_factory.mktemp("small") / "best.pth.tar")
+    return official_checkpoints.small(tmp_path_factory.mktemp("small") / "best.pth.tar", width=8)
 
 
 def run(capsys, *arguments):
@@ -29,7 +30,7 @@ def run(capsys, *arguments):
 def test_converts_and_reports(capsys, checkpoint, tmp_path):
     status, out, _ = run(capsys, checkpoint, tmp_path / "preset")
     assert status == 0
-    assert "stages of (1, 1, 1, 1) blocks, width 64" in out
+    assert "stages of (1, 1, 1, 1) blocks, width 8" in out
     assert "classes   10" in out
     assert "segments  8 (ASSUMED)" in out
     assert "WARNING: no checkpoint tells its segments; 8 is a\n" in out
@@ -38,7 +39,16 @@ def test_converts_and_reports(capsys, checkpoint, tmp_path):
     assert "DIFFERENT" not in out
     assert f"Wrote {tmp_path / 'preset'}" in out
     assert f"keras-tdn predict VIDEO --weights {tmp_path / 'preset'}\n" in out
-    assert load_preset(tmp_path / "preset").num_segments == 8
+    model = load_preset(tmp_path / "preset")
+    assert (model.num_segments, model.labels) == (8, None)
+
+
+def test_data_sets_are_not_guessed(capsys, tmp_path):
+    path = official_checkpoints.save(tmp_path / "a.pth", goldens.state("depth1111", 174, width=8))
+    status, out, _ = run(capsys, path, tmp_path / "preset", "--no-verify")
+    assert status == 0
+    assert "--labels something_something_v1 or" in out
+    assert load_preset(tmp_path / "preset").labels is None
 
 
 def test_every_option(capsys, checkpoint, tmp_path):
@@ -69,12 +79,8 @@ def test_every_option(capsys, checkpoint, tmp_path):
         (400, "--labels kinetics400"),
     ],
 )
-def test_data_sets_are_offered_and_not_guessed(capsys, tmp_path, classes, told):
-    path = official_checkpoints.save(tmp_path / "a.pth", goldens.state("depth1111", classes))
-    status, out, _ = run(capsys, path, tmp_path / "preset", "--no-verify")
-    assert status == 0
-    assert told in out
-    assert load_preset(tmp_path / "preset").labels is None
+def test_data_sets_are_offered(classes, told):
+    assert told in convert._label_lines(types.SimpleNamespace(labels=None, classes=classes))[1]
 
 
 def test_a_weights_file_says_what_it_is_for(capsys, checkpoint, tmp_path):

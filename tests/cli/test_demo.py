@@ -43,6 +43,13 @@ def test_arguments(runs):
     assert runs == [("there", DemoSettings(epochs=2, seed=5))]
 
 
+def test_short(runs):
+    assert main(["demo", "--short", "--seed", "5"]) == 0
+    ((_, settings),) = runs
+    assert settings == DemoSettings.short(seed=5)
+    assert (settings.epochs, settings.seed, settings.num_train) == (1, 5, 24)
+
+
 def test_interrupt_says_what_is_left(monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
@@ -58,7 +65,7 @@ def test_interrupt_says_what_is_left(monkeypatch, capsys):
     ("options", "message"),
     [
         (["--epochs", "0"], "at least 1 for `epochs`"),
-        (["--seed", "-1"], "at least 0 for `seed`"),
+        (["--short", "--seed", "-1"], "at least 0 for `seed`"),
         (["--output", "file"], "is there already and is not a folder"),
         (["--output", "file/inner"], "cannot write to"),
         (["--output", "full"], "is not empty: it has 'thesis.tex'"),

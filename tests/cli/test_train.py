@@ -130,6 +130,7 @@ def test_every_option(capsys, folder, called, monkeypatch):
         *("--weights", "random", "--segments", 4, "--size", 64, "--dtype", "mixed_bfloat16"),
         *("--no-short-term", "--no-long-term", "--no-shift"),
         *("--recipe", "kinetics400", "--epochs", 7, "--batch-size", 32, "--freeze-until", "stage2"),
+        *("--warmup", 1.5),
         *("--dropout", 0.3, "--label-smoothing", 0.1, "--mixup", 0.2, "--cutmix", 1.0),
         *("--ema", 0.99, "--accumulate", 2, "--early-stopping", 3, "--class-weight", "balanced"),
         *("--seed", 5, "--save-every", 9, "--tensorboard", "--deterministic", "--xla"),
@@ -144,6 +145,7 @@ def test_every_option(capsys, folder, called, monkeypatch):
     assert called.recipe == dataclasses.replace(
         recipes.kinetics400.for_batch_size(32, gradient_accumulation_steps=2),
         epochs=7,
+        warmup_epochs=1.5,
         num_segments=4,
         crop_size=64,
         freeze_until="stage2",

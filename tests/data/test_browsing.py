@@ -45,6 +45,21 @@ def test_clips_are_those_of_the_data_set(records, training):
     assert "the file is empty" in clips[3].reason
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("size", [(4, 2048), (2048, 4)], ids=["wide", "tall"])
+def test_pictures_of_long_frames_stay_small(tmp_path, size, training):
+    (tmp_path / "a.mp4").write_bytes(encode_video(20, size=size))
+    records = load_records([(str(tmp_path / "a.mp4"), 0)], labels=LABELS)
+    (clip,) = browse_clips(records, SPEC, training=training)
+    assert clip.frames.shape[1:3] == size
+    overview = browsing_pictures.overview(clip)
+    assert overview.shape[0] <= 672
+    assert overview.shape[1] <= 3 * 172
+    sheet = browsing_pictures.sheet(clip)
+    assert max(sheet.shape) < 3000
+    write_page([clip], tmp_path / "page.html")
+
+
 def test_records_are_spread_over_the_list(records):
     rows = [clip.record.index for clip in browse_clips(records, SPEC, count=3)]
     assert rows == [0, 2, 5]

@@ -1,3 +1,4 @@
+import importlib
 import sys
 import time
 
@@ -12,18 +13,31 @@ from keras_tdn.data.records import load_records
 
 LABELS = ("Walk", "Jump, high", "Never seen")
 
-# Stands in for the process that looks at files.
+# Stands in for what looks at files in a process.
 UNRELIABLE = """
-import json, os, signal, sys, time
-print("ready", flush=True)
-for line in sys.stdin:
-    path, full = json.loads(line)
-    if "crash" in path:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if "hang" in path:
-        time.sleep(60)
-    print(json.dumps({"reason": "", "num_frames": 7}), flush=True)
+import os, signal, time
+
+def serve(connection):
+    connection.send("ready")
+    while True:
+        path, full = connection.recv()
+        if "crash" in path:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if "hang" in path:
+            time.sleep(60)
+        connection.send({"reason": "", "num_frames": 7})
+
+def serve_nothing(connection):
+    raise SystemExit(3)
 """
+
+
+@pytest.fixture
+def unreliable(tmp_path, monkeypatch):
+    (tmp_path / "unreliable.py").write_text(UNRELIABLE)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("unreliable")
+    del sys.modules["unreliable"]
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +117,8 @@ def test_full_finds_damage_that_plays(folder):
     assert report.bad[0].num_frames
 
 
-def test_crashes_and_hangs_are_reasons(tmp_path, monkeypatch):
-    (tmp_path / "unreliable.py").write_text(UNRELIABLE)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.setattr(checking_worker, "MODULE", "unreliable")
+def test_crashes_and_hangs_are_reasons(unreliable, monkeypatch):
+    monkeypatch.setattr(checking_worker, "serve", unreliable.serve)
     names = ["a", "crash", "b", "hang", "c", "crash 2"]
     records = load_records([(f"/{name}.mp4", 0) for name in names], check_files=False)
     start = time.monotonic()
@@ -119,9 +131,9 @@ def test_crashes_and_hangs_are_reasons(tmp_path, monkeypatch):
     assert report.class_counts == {"0": 3}
 
 
-def test_processes_that_do_not_start(monkeypatch, folder):
-    monkeypatch.setattr(checking_worker, "MODULE", "keras_tdn.nowhere")
-    with pytest.raises(OSError, match=r"does not start.*exit status 1"):
+def test_processes_that_do_not_start(unreliable, monkeypatch, folder):
+    monkeypatch.setattr(checking_worker, "serve", unreliable.serve_nothing)
+    with pytest.raises(OSError, match=r"does not start \(exit status 3\)"):
         check_records(load(folder, ["good ü.mp4"]))
 
 

@@ -43,7 +43,7 @@ import numpy as np
 from keras_tdn.data.decoding import VideoDecodeError
 from keras_tdn.data.decoding.pyav_decoder import PyAVDecoder
 
-decoder = PyAVDecoder(num_threads=int(sys.argv[2]), max_bytes=2**30)
+decoder = PyAVDecoder(num_threads=int(sys.argv[2]))
 def choose(num_frames):
     return np.linspace(0, num_frames - 1, 40).astype(int)
 

@@ -32,6 +32,8 @@ KINDS = {
     "avi_mpeg4_b_frames": {"container": "avi", "codec": "mpeg4", "options": {"bf": "2"}},
     "avi_mjpeg": {"container": "avi", "codec": "mjpeg", "pix_fmt": "yuvj420p"},
     "gif": {"container": "gif", "codec": "gif", "pix_fmt": "rgb8"},
+    "animated_png": {"container": "apng", "codec": "apng", "pix_fmt": "rgb24"},
+    "animated_avif": {"container": "avif", "codec": "libsvtav1", "options": {"preset": "12"}},
     "mpegts": {"container": "mpegts", "options": B_FRAMES},
     "raw_h264": {"container": "h264", "options": B_FRAMES},
     "ten_bit": {"container": "matroska", "codec": "ffv1", "pix_fmt": "yuv420p10le"},
@@ -176,6 +178,11 @@ def test_damaged_frame_does_not_end_the_video():
     assert numbers == [number for number in range(30) if number not in (9, 20)]
 
 
+def test_a_still_picture_is_a_video_of_one_frame():
+    still = encode_video(1, container="avif", codec="libsvtav1", options={"preset": "12"}, first=5)
+    assert read_numbers(read_frames(still, every)) == [5]
+
+
 def test_cover_picture_alone_is_no_video():
     video = encode_video(0, cover=True)
     with pytest.raises(VideoDecodeError, match="no video that PyAV can decode, only a cover pict"):
@@ -197,7 +204,7 @@ def source_in(tmp_path, name, content):
         (
             "text.txt",
             lambda: b"1 Walk\n" * 500,
-            "text.txt': it has no video that PyAV can decode, only text",
+            "text.txt': it is not a video of a format that is read here",
         ),
         ("ansi.ans", lambda: b"\x1b[31mred\x1b[0m\n" * 500, "ansi.ans': it"),
         ("list.m3u8", lambda: b"#EXTM3U\n#EXTINF:9,\nhttp://0.0.0.0/a.ts\n", "list.m3u8': it"),

@@ -5,7 +5,6 @@ from synthetic_videos import HEIGHT, WIDTH, encode_video, read_numbers
 
 from keras_tdn.data.decoding import get_decoder
 from keras_tdn.data.decoding.graph import read_frames_in_graph
-from keras_tdn.data.decoding.pyav_decoder import PyAVDecoder
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +47,13 @@ def test_size_and_decoder(paths):
     assert read_numbers(frames.numpy()) == [19, 7]
 
 
-def test_reasons_for_what_does_not_fit(paths):
+def test_reasons_for_what_does_not_fit(paths, monkeypatch):
     _, reason = read(paths[0], [99, 0])
     assert b"ValueError: `choose_indices` must return indices from 0 to 19" in reason.numpy()
-    _, reason = read(paths[0], [7, 0], decoder=PyAVDecoder(max_bytes=HEIGHT * WIDTH * 3))
-    assert b"Read it with a smaller `size`" in reason.numpy()
+    with monkeypatch.context() as patch:
+        patch.setenv("KERAS_TDN_MAX_CLIP_GIB", str(HEIGHT * WIDTH * 3 / 2**30))
+        _, reason = read(paths[0], [7, 0])
+    assert b"2 frames of 96x160 pixels would take" in reason.numpy()
     _, reason = read_frames_in_graph(paths[0], lambda num_frames: 1 // 0)
     assert reason.numpy().startswith(b"ZeroDivisionError")
 

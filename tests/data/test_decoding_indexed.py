@@ -10,10 +10,15 @@ import numpy as np
 import pytest
 from h264_videos import INDEXED, SEQUENTIAL
 
-from keras_tdn.data.decoding import VideoDecodeError, get_decoder, read_frames
+from keras_tdn.data.decoding import (
+    VideoDecodeError,
+    get_decoder,
+    pyav_container,
+    read_frames,
+)
 from keras_tdn.data.decoding.h264_headers import UnsupportedStream
 from keras_tdn.data.decoding.h264_index import PictureIndexer
-from keras_tdn.data.decoding.pyav_decoder import PyAVDecoder, why_sequential
+from keras_tdn.data.decoding.pyav_decoder import why_sequential
 from keras_tdn.data.decoding.pyav_indexed import IndexedVideo
 
 NUM_CHOICES = 25
@@ -72,6 +77,18 @@ def test_indexed_frames_are_those_of_a_plain_decode(kind):
 def test_threads_change_nothing(kind):
     check_choices(video_of(kind), get_decoder("pyav"), seeds=range(6))
     check_choices(video_of(kind), get_decoder("pyav", num_threads=3), seeds=range(6))
+
+
+def test_huge_frames_get_few_threads(monkeypatch):
+    """Each thread holds a frame."""
+    monkeypatch.setattr(pyav_container.os, "cpu_count", lambda: 64)
+    with av.open(io.BytesIO(video_of("one_keyframe"))) as container:
+        stream = container.streams.video[0]
+        pixels = stream.codec_context.width * stream.codec_context.height
+        for most, asked, given in ((64, None, 0), (3, None, 3), (3, 2, 2), (3, 16, 3), (0, 1, 1)):
+            monkeypatch.setattr(pyav_container, "MAX_PIXELS", most * pixels)
+            pyav_container.prepare_codec(stream, asked)
+            assert stream.codec_context.thread_count == given
 
 
 @pytest.mark.parametrize("kind", SEQUENTIAL)
@@ -189,11 +206,11 @@ def test_error_size(size):
 
 
 @pytest.mark.parametrize("kind", ["one_keyframe", "avi"])
-def test_error_too_many_bytes(kind):
-    decoder = PyAVDecoder(max_bytes=2 * 72 * 104 * 3)
-    assert len(decoder.read_frames(video_of(kind), lambda num_frames: [0, 9])) == 2
-    with pytest.raises(VideoDecodeError, match="3 frames of 72x104 pixels would take 67392 bytes"):
-        decoder.read_frames(video_of(kind), lambda num_frames: [0, 9, 9])
+def test_error_too_many_bytes(kind, monkeypatch):
+    monkeypatch.setenv("KERAS_TDN_MAX_CLIP_GIB", str(2 * 72 * 104 * 3 / 2**30))
+    assert len(read_frames(video_of(kind), lambda num_frames: [0, 9])) == 2
+    with pytest.raises(VideoDecodeError, match=r"3 frames of 72x104 pixels would take .*_GIB=1\."):
+        read_frames(video_of(kind), lambda num_frames: [0, 9, 9])
 
 
 def test_error_decoder_name():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backends import skip_without
 
 from keras_tdn.data import frame_transforms
 from keras_tdn.data.frame_transforms import resize_and_center_crop
@@ -39,7 +40,7 @@ def test_agrees_with_pillow(name):
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_backends_agree(backend, tmp_path):
-    pytest.importorskip(backend)
+    skip_without(backend)
     code = (
         "import sys, numpy as np\n"
         "from keras_tdn.data.frame_transforms import resize_and_center_crop\n"

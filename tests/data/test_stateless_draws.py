@@ -1,4 +1,3 @@
-import importlib.util
 import os
 import subprocess
 import sys
@@ -6,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from backends import skip_without
 
 from keras_tdn.data.stateless_draws import STEP, _mix, array_module, draw_below
 
@@ -63,8 +63,7 @@ def test_array_module():
 
 
 def test_sampling_does_not_import_tensorflow():
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("JAX is not installed")
+    skip_without("jax")
     code = (
         "import sys\n"
         "from keras_tdn.data.segment_sampling import SegmentSampler\n"

@@ -69,6 +69,7 @@ def test_single_frames_do_not_tell_the_class(videos, place):
     assert right <= MOST_RIGHT_BY_CHANCE
 
 
+@pytest.mark.slow
 def test_two_frames_do(videos):
     """The same classifier, asked about what changes: it can find a label where there is one."""
     (train, train_labels), (test, test_labels) = videos

@@ -8,7 +8,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -26,6 +25,8 @@ from keras_tdn.pretrained.preset_files import sha256_of
 from keras_tdn.pretrained.presets import ORIGIN_ATTRIBUTE
 
 pytest.importorskip("tensorflow")
+# The real one compiles its networks.
+pytestmark = pytest.mark.usefixtures("eager_models")
 
 ROOT = pathlib.Path(__file__).parents[2]
 REAL = "KERAS_TDN_DEMO"
@@ -202,6 +203,7 @@ def test_the_fresh_video_is_in_no_list(result):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its budget is TensorFlow's")
 def test_the_real_demo(tmp_path):
     """From the start of the command, without a terminal, in three minutes of two idle cores."""
+    resource = pytest.importorskip("resource")
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [sys.executable, "-m", "keras_tdn", "demo", "--output", str(tmp_path / "demo")]
     finished = subprocess.run(

@@ -5,9 +5,8 @@ import os
 import time
 
 import keras
-import tensorflow  # noqa: F401
 from evaluation_toys import toy
-from forked_runs import die_after, serve
+from forked_runs import die_after
 
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.evaluation.evaluation import evaluate
@@ -66,7 +65,3 @@ def write_slowly(delay):
         write(*arguments)
 
     OutputFolder.write = begun
-
-
-if __name__ == "__main__":
-    serve(child)

@@ -42,6 +42,7 @@ def tdn(spec):
 def test_one_view_equals_model_evaluate(some_bad, activation):
     spec = ClipSpec(2, 3, 32, 32, 36)
     model = tdn(spec) if activation else toy(None, classes=6, spec=spec)
+    model.run_eagerly = bool(activation)
     records = RecordList(some_bad, num_classes=6)
     scores = Evaluation(model, records, batch_size=4).scores(progress=False)
     # Labels that make four of six right, and one of the others right at the second guess.
@@ -53,6 +54,8 @@ def test_one_view_equals_model_evaluate(some_bad, activation):
     )
 
     model.compile(
+        # Compiled, the network gives the same, and the toy is compiled.
+        run_eagerly=bool(activation),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=activation is None),
         metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5")],
     )

@@ -1,7 +1,6 @@
 """What a model sees in a video, and its drawings."""
 
 import gc
-import importlib.util
 import io
 import os
 import re
@@ -15,6 +14,7 @@ import explained_video
 import keras
 import numpy as np
 import pytest
+from backends import skip_without
 from evaluation_toys import toy
 from explained_video import FRAMES, LABELS, SEGMENTS, SIDE, SIZE, make_model, moving_square
 
@@ -24,6 +24,8 @@ from keras_tdn.evaluation.explaining.gradients import score_gradient
 from keras_tdn.evaluation.explaining.strip import draw_strip
 from keras_tdn.layers import LongTermTDM, SegmentConsensus
 
+# The networks are cut in many ways, and each part would be compiled.
+pytestmark = pytest.mark.usefixtures("eager_models")
 NUM_FRAMES = 40
 
 
@@ -145,8 +147,7 @@ def test_gradient_of_a_head_that_is_not_linear():
 def test_other_backends_see_the_same(backend, model, explanation, tmp_path):
     if backend == keras.backend.backend():
         pytest.skip("this is the backend that the others are compared with")
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
+    skip_without(backend)
     model.save_weights(tmp_path / "model.weights.h5")
     root = Path(explained_video.__file__).parents[1]
     paths = os.pathsep.join((str(root), str(root / "tests")))

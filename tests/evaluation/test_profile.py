@@ -13,6 +13,7 @@ from keras_tdn.evaluation import profile_model
 from keras_tdn.evaluation.profiling import latency as latency_module
 from keras_tdn.evaluation.profiling import measure_latency
 
+pytestmark = pytest.mark.usefixtures("eager_models")
 SEGMENTS, FRAMES, WIDTH, CLASSES = 3, 4, 16, 7
 SIZE = (64, 48)
 

@@ -1,8 +1,5 @@
-import contextlib
 import errno
 import json
-import os
-import resource
 import signal
 from pathlib import Path
 
@@ -11,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from evaluation_toys import NAMES, make_scores, toy
-from forked_runs import ForkedRuns
+from forked_runs import MANY_KILLS
+from full_disk import disk_of
 from stopped_runs import StoppedError, Stopping
 
 from keras_tdn.data.decoding import VideoDecodeError, get_decoder
@@ -24,10 +22,10 @@ from keras_tdn.evaluation.scoring import Scorer
 from keras_tdn.specs import ClipSpec, ViewSpec
 
 VIEWS = ViewSpec(num_clips=3, num_crops=3)
+KILLED_RUNS = Path(__file__).with_name("killed_runs.py")
 OUTPUTS = ("scores.npz", "report.json", "report.html")
 # 8 videos of 9 views in 18 batches of 4, three of which have views of bad videos alone.
 BATCHES = 15
-NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "10"))
 
 
 def run(model, records, folder, **options):
@@ -248,7 +246,7 @@ def test_a_running_evaluation_is_not_overwritten(model, some_bad, tmp_path):
         assert (tmp_path / "report.json").exists()
         # Nor are results written over its log by a run that ended meanwhile.
         folder = OutputFolder(tmp_path / "new")
-        folder.log = log
+        folder.path = tmp_path
         with pytest.raises(ValueError, match="Another process is evaluating into"):
             folder.write(None, report_on(make_scores(0)))
     run(model, some_bad, tmp_path, overwrite=True)
@@ -284,17 +282,6 @@ def test_results_of_something_else_are_not_gone_on_with(model, some_bad, tmp_pat
     run(model, some_bad, tmp_path / "joined", overwrite=True)
 
 
-@contextlib.contextmanager
-def disk_of(num_bytes):
-    """No file may become larger: the system cuts the write short and refuses the rest."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("num_bytes", [10, 1500, 3000])
 def test_a_full_disk_is_told_and_gone_on_from(model, some_bad, expected, tmp_path, num_bytes):
     # The header does not fit, some entries do, or all of them do and not the results.
@@ -310,28 +297,28 @@ def test_a_full_disk_is_told_and_gone_on_from(model, some_bad, expected, tmp_pat
 
 def killed_run(runs, records, folder, batch=None, delay=0.0):
     listed = [(record.path, record.label) for record in records]
-    return runs.run(records=listed, output=str(folder), batch=batch, delay=delay)
+    run = {"records": listed, "output": str(folder), "batch": batch, "delay": delay}
+    return runs.run(KILLED_RUNS, **run).status
 
 
-@pytest.mark.slow
-def test_killed_at_any_moment_it_ends_the_same(some_bad, tmp_path):
-    """`KERAS_TDN_KILLS=100` kills as many times: three of ten while results are written."""
+@pytest.mark.parametrize("num_kills", [MANY_KILLS])
+def test_killed_at_any_moment_it_ends_the_same(forked_runs, some_bad, tmp_path, num_kills):
+    """Three of ten times while results are written."""
     rng = np.random.default_rng(7)
-    with ForkedRuns(Path(__file__).with_name("killed_runs.py")) as runs:
-        assert killed_run(runs, some_bad, tmp_path / "whole") == 0
-        expected = content(tmp_path / "whole")
-        for number in range(NUM_KILLS):
-            folder = tmp_path / str(number)
-            if number % 10 < 7:
-                # 30 batches, six of which have views of bad videos alone and are not scored.
-                batch, delay = int(rng.integers(1, 25)), rng.uniform(0.001, 0.06)
-            else:
-                batch, delay = "writing", rng.uniform(0.001, 0.17)
-            assert killed_run(runs, some_bad, folder, batch, delay) == signal.SIGALRM
-            assert (folder / "scores.log").exists()
-            assert killed_run(runs, some_bad, folder) == 0
-            assert content(folder) == expected
-            assert {path.name for path in folder.iterdir()} == set(OUTPUTS)
+    assert killed_run(forked_runs, some_bad, tmp_path / "whole") == 0
+    expected = content(tmp_path / "whole")
+    for number in range(num_kills):
+        folder = tmp_path / str(number)
+        if number % 10 < 7:
+            # 30 batches, six of which have views of bad videos alone and are not scored.
+            batch, delay = int(rng.integers(1, 25)), rng.uniform(0.001, 0.06)
+        else:
+            batch, delay = "writing", rng.uniform(0.001, 0.17)
+        assert killed_run(forked_runs, some_bad, folder, batch, delay) == -signal.SIGALRM
+        assert (folder / "scores.log").exists()
+        assert killed_run(forked_runs, some_bad, folder) == 0
+        assert content(folder) == expected
+        assert {path.name for path in folder.iterdir()} == set(OUTPUTS)
     assert json.loads(expected["report.json"])["num_scored"] == 6
 
 

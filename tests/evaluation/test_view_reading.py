@@ -25,9 +25,8 @@ SPEC = ClipSpec(num_segments=2, frames_per_segment=3, height=24, width=32, short
 class CountingDecoder:
     """PyAV, and the indices that it was asked for."""
 
-    def __init__(self, max_bytes=None):
+    def __init__(self):
         self._decoder = get_decoder("pyav", num_threads=1)
-        self._decoder.max_bytes = max_bytes
         self.asked = []
 
     def read_frames(self, source, choose_indices, size=None):
@@ -38,8 +37,12 @@ class CountingDecoder:
         return self._decoder.read_frames(source, choose, size)
 
 
-def reader(records, views, decoder="pyav", seed=0, max_bytes=2**30, spec=SPEC):
-    return ViewReader(FrameReader(records, decoder, max_bytes), records, views, spec, seed)
+def reader(records, views, decoder="pyav", seed=0, spec=SPEC):
+    return ViewReader(FrameReader(records, decoder), records, views, spec, seed)
+
+
+def allow(num_bytes, monkeypatch):
+    monkeypatch.setenv("KERAS_TDN_MAX_CLIP_GIB", str(num_bytes / 2**30))
 
 
 @pytest.mark.parametrize("num_segments", [4, 8, 16])
@@ -127,22 +130,24 @@ def test_random_clips_follow_from_the_index_and_come_first_things_first(videos):
     np.testing.assert_array_equal(of_part.clip_indices(0, 50), few.clip_indices(1, 50))
 
 
-def test_large_videos_are_decoded_in_parts(videos):
+def test_large_videos_are_decoded_in_parts(videos, monkeypatch):
     views = ViewSpec(num_clips=10, num_crops=3)
     expected = reader(videos, views).read(0)
     frame = 48 * 80 * 3
     for limit, parts in ((40 * frame, 1), (30 * frame, 2), (6 * frame, 10)):
-        decoder = CountingDecoder(limit)
-        result = reader(videos, views, decoder, max_bytes=limit).read(0)
+        decoder = CountingDecoder()
+        allow(limit, monkeypatch)
+        result = reader(videos, views, decoder).read(0)
         # Besides the parts, one call that is refused and one that looks at the first frame.
         assert len(decoder.asked) == (parts if parts == 1 else parts + 2)
         for number in range(30):
             np.testing.assert_array_equal(result.view(number), expected.view(number))
-    with pytest.raises(VideoDecodeError, match=r"6 frames of 48x80 pixels would take 69120 bytes"):
-        reader(videos, ViewSpec(), CountingDecoder(5 * frame), max_bytes=5 * frame).read(0)
+    allow(5 * frame, monkeypatch)
+    with pytest.raises(VideoDecodeError, match=r"6 frames of 48x80 pixels would take"):
+        reader(videos, ViewSpec(), CountingDecoder()).read(0)
 
 
-def test_folders_and_packed_records_give_the_same_views(tmp_path):
+def test_folders_and_packed_records_give_the_same_views(tmp_path, monkeypatch):
     (tmp_path / "video.mp4").write_bytes(encode_video(50, size=(48, 80)))
     frames = read_frames(str(tmp_path / "video.mp4"), np.arange)
     folder = tmp_path / "frames"
@@ -162,9 +167,10 @@ def test_folders_and_packed_records_give_the_same_views(tmp_path):
         numbers = [read_numbers(centre.view(clip)) for clip in range(3)]
         expected = SegmentSampler(2, 3).sample_clips(50, 3).reshape(3, 6)
         assert numbers == expected.tolist()
-    small = FrameReader(listed, max_bytes=10_000)
-    with pytest.raises(VideoDecodeError, match="2 frames of 48x80 pixels would take 23040 bytes"):
-        small.read(1, lambda count: np.arange(2))
+    with monkeypatch.context() as patch:
+        allow(10_000, patch)
+        with pytest.raises(VideoDecodeError, match="2 frames of 48x80 pixels would take"):
+            FrameReader(listed).read(1, lambda count: np.arange(2))
     first = reader(listed, views).clip_indices(1, 50).min()
     (folder / f"img_{first + 1:05d}.jpg").write_bytes(b"none")
     with pytest.raises(ValueError, match="a frame is missing, or is not a JPEG picture"):

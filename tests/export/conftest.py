@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from real_videos import BEDFALL
+from small_model import build
 from synthetic_videos import encode_video
 
 import keras_tdn
@@ -12,31 +13,6 @@ from keras_tdn.data.frame_transforms import resize_and_center_crop
 from keras_tdn.data.segment_sampling import center_indices
 from keras_tdn.export import export_saved_model
 
-# One has a letter outside of ASCII.
-LABELS = ("fall", "geton", "roll over", "s\u00e9rie", "still")
-SEGMENTS, HEIGHT, WIDTH = 2, 48, 64
-
-
-def build(**arguments):
-    """Scores that differ from class to class: a new model's are all but equal."""
-    defaults = {
-        "stage_depths": (1, 1, 1, 1),
-        "num_segments": SEGMENTS,
-        "input_shape": (5 * SEGMENTS, HEIGHT, WIDTH, 3),
-        "classes": len(LABELS),
-        "labels": LABELS,
-    }
-    model = keras_tdn.TDNResNet(width=16, **{**defaults, **arguments})
-    rng = np.random.default_rng(5)
-    for weight in model.weights:
-        if "moving_variance" in weight.path or "gamma" in weight.path:
-            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
-        elif "beta" in weight.path or "moving_mean" in weight.path or "bias" in weight.path:
-            weight.assign(rng.normal(0, 0.2, weight.shape))
-        elif "classifier" in weight.path:
-            weight.assign(rng.normal(0, 0.05, weight.shape))
-    return model
-
 
 @pytest.fixture(scope="session")
 def build_model():
@@ -44,18 +20,42 @@ def build_model():
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    """A model that was loaded from a preset, the preset, and the export."""
-    folder = tmp_path_factory.mktemp("export")
+def preset_model(tmp_path_factory):
+    """A model that was loaded from a preset, and the preset. No test changes it."""
     keras.utils.set_random_seed(0)
-    preset = keras_tdn.pretrained.save_preset(build(), folder / "preset")
-    model = keras_tdn.pretrained.load_preset(preset)
-    return model, preset, export_saved_model(model, folder / "served" / "1", top=3)
+    preset = keras_tdn.pretrained.save_preset(build(), tmp_path_factory.mktemp("model") / "preset")
+    return keras_tdn.pretrained.load_preset(preset), preset
 
 
 @pytest.fixture(scope="session")
-def video_clips(exported):
-    return clips_of_videos(exported[0].clip_spec)
+def exported(preset_model, tmp_path_factory):
+    """The same, and its export."""
+    folder = tmp_path_factory.mktemp("export") / "served" / "1"
+    return *preset_model, export_saved_model(preset_model[0], folder, top=3)
+
+
+@pytest.fixture(scope="session")
+def served_version(exported):
+    """The export as a server holds it, under the name that clients ask by unless told another."""
+    pytest.importorskip("tensorflow_serving", reason="needs keras-tdn[serving]")
+    from stand_in import Served
+
+    with Served(exported[2], "tdn") as version:
+        yield version
+
+
+@pytest.fixture(scope="session")
+def addresses(served_version):
+    """Where it is served, by protocol."""
+    from stand_in import stand_in
+
+    with stand_in(served_version) as (grpc_url, rest_url):
+        yield {"grpc": grpc_url, "rest": rest_url}
+
+
+@pytest.fixture(scope="session")
+def video_clips(preset_model):
+    return clips_of_videos(preset_model[0].clip_spec)
 
 
 def clips_of_videos(spec):

@@ -64,6 +64,12 @@ class Served:
             )
             self.calls[name] = inputs, outputs, call
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.session.close()
+
     def check(self, name, version):
         if name != self.name or version not in (None, self.version):
             raise RefusedError("NOT_FOUND", f"Servable not found for request: {name}/{version}")
@@ -229,9 +235,8 @@ def to_array(value, dtype):
 
 
 @contextlib.contextmanager
-def stand_in(folder, name):
-    """Serves that version; gives the addresses for gRPC and REST."""
-    served = Served(folder, name)
+def stand_in(served):
+    """Serves it; gives the addresses for gRPC and REST."""
     limits = [("grpc.max_receive_message_length", MAX_MESSAGE)]
     server = grpc.server(futures.ThreadPoolExecutor(THREADS), options=limits)
     services = Services(served)
@@ -241,7 +246,8 @@ def stand_in(folder, name):
     server.start()
     handler = type("BoundHandler", (Handler,), {"served": served})
     rest = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=rest.serve_forever, daemon=True)
+    # It looks that often whether it shall end.
+    thread = threading.Thread(target=rest.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"grpc://127.0.0.1:{port}", f"http://127.0.0.1:{rest.server_port}"
@@ -249,4 +255,3 @@ def stand_in(folder, name):
         server.stop(0).wait()
         rest.shutdown()
         rest.server_close()
-        served.session.close()

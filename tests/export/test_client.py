@@ -34,14 +34,6 @@ MODEL = "tdn"
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def addresses(exported):
-    from stand_in import stand_in
-
-    with stand_in(exported[2], MODEL) as (grpc_url, rest_url):
-        yield {"grpc": grpc_url, "rest": rest_url}
-
-
 @pytest.fixture(params=["grpc", "rest"])
 def url(request, addresses):
     return addresses[request.param]
@@ -69,11 +61,11 @@ def test_a_video_is_labelled_as_by_predict_video(exported, url, video):
 @pytest.fixture(scope="module")
 def motion(tmp_path_factory):
     """The preset that comes with the package, and its addresses."""
-    from stand_in import stand_in
+    from stand_in import Served, stand_in
 
     model = load_preset("motion")
     folder = export_saved_model(model, tmp_path_factory.mktemp("motion") / "1", warm_up=False)
-    with stand_in(folder, MODEL) as (grpc_url, rest_url):
+    with Served(folder, MODEL) as served, stand_in(served) as (grpc_url, rest_url):
         yield model, {"grpc": grpc_url, "rest": rest_url}
 
 
@@ -83,9 +75,8 @@ def real_videos():
     return [video for videos in found for video in videos[::10]]
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "rest"])
 @pytest.mark.parametrize("kind", ["real", "rendered"])
-def test_a_trained_model_answers_as_predict_video_does(motion, kind, protocol, video):
+def test_a_trained_model_answers_as_predict_video_does(motion, kind, video):
     """Train/serve parity, by the client and its defaults: same top five, scores within 1e-3."""
     model, addresses = motion
     # Larger than the model's frames, as large, and smaller: the last the server enlarges.
@@ -93,11 +84,16 @@ def test_a_trained_model_answers_as_predict_video_does(motion, kind, protocol, v
     videos = real_videos() if kind == "real" else rendered
     if not videos:
         pytest.skip(NO_VIDEOS)
-    with serving.connect(addresses[protocol], MODEL) as client:
-        for one in videos if protocol == "grpc" else videos[::3]:
-            expected, predictions = predict_video(model, one, top=5), client.label_video(one)
-            assert named(predictions) == named(expected)
-            np.testing.assert_allclose(scores_of(predictions), scores_of(expected), atol=1e-3)
+    with (
+        serving.connect(addresses["grpc"], MODEL) as grpc_client,
+        serving.connect(addresses["rest"], MODEL) as rest_client,
+    ):
+        for number, one in enumerate(videos):
+            expected = predict_video(model, one, top=5)
+            for client in (grpc_client,) if number % 3 else (grpc_client, rest_client):
+                predictions = client.label_video(one)
+                assert named(predictions) == named(expected)
+                np.testing.assert_allclose(scores_of(predictions), scores_of(expected), atol=1e-3)
 
 
 def named(predictions):
@@ -312,14 +308,14 @@ def certificate(tmp_path_factory):
     return files
 
 
-def test_over_tls(exported, certificate, monkeypatch):
+def test_over_tls(served_version, certificate, monkeypatch):
     import grpc
-    from stand_in import Served, Services
+    from stand_in import Services
     from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-    served = Served(exported[2], MODEL)
     server = grpc.server(futures.ThreadPoolExecutor(1))
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Services(served), server)
+    services = Services(served_version)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(services, server)
     pair = certificate[1].read_bytes(), certificate[0].read_bytes()
     port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
     server.start()
@@ -333,7 +329,6 @@ def test_over_tls(exported, certificate, monkeypatch):
     ):
         client.signatures()
     server.stop(0).wait()
-    served.session.close()
 
 
 def test_headers_that_come_bit_by_bit_over_tls(certificate, monkeypatch):

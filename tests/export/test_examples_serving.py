@@ -1,13 +1,15 @@
 """What lies in `examples/serving`, as far as it can be checked without the server."""
 
 import pathlib
+import re
 import runpy
 
 import keras
 import pytest
 from synthetic_videos import encode_video
 
-EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+ROOT = pathlib.Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 SERVING = EXAMPLES / "serving"
 
 
@@ -39,19 +41,31 @@ def test_compose_mounts_what_is_there():
     assert not any("batching" in argument for argument in service["command"])
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="exports on TensorFlow")
-@pytest.mark.parametrize("protocol", [0, 1], ids=["gRPC", "REST"])
-def test_serve_request(exported, tmp_path, capsys, monkeypatch, protocol):
-    pytest.importorskip("tensorflow_serving", reason="needs keras-tdn[serving]")
-    from stand_in import stand_in
+def test_the_image_is_the_newest_server_that_exports_were_tried_in():
+    script = (ROOT / "tests" / "export" / "serving_pairs" / "run.sh").read_text()
+    releases = re.search(r"^releases=\((.*)\)$", script, re.MULTILINE)[1].split()
+    (image,) = re.findall(
+        r"image: tensorflow/serving:(\S+)", (SERVING / "compose.yaml").read_text()
+    )
+    assert image == releases[-1]
+    readme = (SERVING / "README.md").read_text()
+    page = (ROOT / "docs" / "serving.md").read_text()
+    assert f"the newest server, {image}" in readme
+    assert f"The newest server is {image}" in page
+    for release in releases:
+        assert release in readme
+        assert re.search(rf"^\| 2\.\d+\.\d+ \| {re.escape(release)} \|", page, re.MULTILINE)
 
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="exports on TensorFlow")
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_serve_request(exported, addresses, tmp_path, capsys, protocol):
     video = tmp_path / "video.mp4"
     video.write_bytes(encode_video(30))
     main = runpy.run_path(str(EXAMPLES / "serve_request.py"))["main"]
-    with stand_in(exported[2], "tdn") as addresses:
-        main(str(video), addresses[protocol])
-        printed = capsys.readouterr().out.splitlines()
-        with pytest.raises(SystemExit, match=r"ModelNotFoundError: .*'other'"):
-            main(str(video), addresses[protocol], "other")
+    main(str(video), addresses[protocol])
+    printed = capsys.readouterr().out.splitlines()
+    with pytest.raises(SystemExit, match=r"ModelNotFoundError: .*'other'"):
+        main(str(video), addresses[protocol], "other")
     assert {line.split("%  ")[1] for line in printed} <= set(exported[0].labels)
     assert len(printed) == 3

@@ -223,9 +223,9 @@ class Caller:
 
 
 def test_no_crash_no_wrong_answer(served, pool):
-    from stand_in import stand_in
+    from stand_in import Served, stand_in
 
-    with stand_in(served[1], MODEL) as addresses:
+    with Served(served[1], MODEL) as version, stand_in(version) as addresses:
         caller = Caller(pool, addresses)
         with concurrent.futures.ThreadPoolExecutor(CALLERS) as threads:
             outcomes = collections.Counter(threads.map(caller, range(REQUESTS)))

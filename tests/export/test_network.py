@@ -65,10 +65,10 @@ def test_features_are_the_keras_models(build_model, arguments):
             assert relative_error(actual, expected[: batch * segments]) < 5e-6
 
 
-def test_bfloat16_rounds_as_the_keras_model_does(build_model):
+def test_bfloat16_rounds_as_the_keras_model_does(preset_model, build_model):
     from keras_tdn.export.network import ServedNetwork
 
-    model = build_model()
+    model = preset_model[0]
     half = build_model(dtype="mixed_bfloat16")
     half.set_weights(model.get_weights())
     clips = clips_of(model, 3)
@@ -93,10 +93,10 @@ def operations(function, *arguments):
     return [node for graph in graphs for node in graph.node]
 
 
-def test_every_convolution_takes_its_bias_and_its_sum_along(build_model):
+def test_every_convolution_takes_its_bias_and_its_sum_along(preset_model):
     from keras_tdn.export.network import ServedNetwork
 
-    model = build_model()
+    model = preset_model[0]
     nodes = operations(ServedNetwork(model)._pooled, tf.constant(clips_of(model, 3)))
     kinds = [node.op for node in nodes]
     if not any(kind.startswith("_MklNative") for kind in kinds):
@@ -120,18 +120,18 @@ def test_lora_is_part_of_the_weights(build_model, tmp_path):
     from keras_tdn.export import export_saved_model
 
     model = build_model()
+    clips = clips_of(model, 2)
+    plain = model(clips.astype("float32"), training=False).numpy()
     rng = np.random.default_rng(4)
     for name in ("classifier", "stage2_block0_conv2"):
         layer = model.get_layer(name)
         layer.enable_lora(2)
         for weight in (layer.lora_kernel_a, layer.lora_kernel_b):
             weight.assign(rng.normal(0, 0.2, weight.shape))
-    clips = clips_of(model, 2)
     expected = model(clips.astype("float32"), training=False).numpy()
     folder = export_saved_model(model, tmp_path / "1", warm_up=False)
     serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
     assert relative_error(serve(clips=tf.constant(clips))["scores"].numpy(), expected) < 1e-5
-    plain = build_model()(clips.astype("float32"), training=False).numpy()
     assert relative_error(plain, expected) > 1e-2
 
 

@@ -1,7 +1,7 @@
 """Exports while Keras runs on JAX or PyTorch: one process asks another.
 
-With TensorFlow as Keras backend this process says that it runs on PyTorch, which the extra `test`
-brings; that only decides who writes. The real thing is
+With TensorFlow as Keras backend this process says that it runs on PyTorch; that only
+decides who writes. The real thing is
 
     KERAS_BACKEND=torch pytest tests/export/test_other_backend.py
 """
@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from keras_tdn.export import export_saved_model, other_backend
-from keras_tdn.pretrained import load_preset, save_preset
 from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, sha256_of
 
 
@@ -24,9 +23,9 @@ def other(monkeypatch):
         monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
 
 
-def test_another_process_writes_it(build_model, tmp_path, other, monkeypatch):
+def test_another_process_writes_it(preset_model, tmp_path, other, monkeypatch):
     tf = pytest.importorskip("tensorflow")
-    model = load_preset(save_preset(build_model(), tmp_path / "preset"))
+    model, preset = preset_model
     folder = tmp_path / "served" / "1"
     here = tf.saved_model.save
     monkeypatch.setattr(tf.saved_model, "save", None)
@@ -34,7 +33,7 @@ def test_another_process_writes_it(build_model, tmp_path, other, monkeypatch):
     assert export_saved_model(model, folder, top=2, labels=labels) == folder
     monkeypatch.setattr(tf.saved_model, "save", here)
     manifest = json.loads((folder / "assets" / "keras_tdn.json").read_text())
-    assert manifest["weights_sha256"] == sha256_of(tmp_path / "preset" / WEIGHTS_FILE)
+    assert manifest["weights_sha256"] == sha256_of(preset / WEIGHTS_FILE)
     assert manifest["labels"] == labels
     clips = np.random.default_rng(3).integers(0, 256, (2, *model.input_shape[1:]), np.uint8)
     expected = keras.ops.convert_to_numpy(model(clips.astype("float32"), training=False))
@@ -47,15 +46,16 @@ def test_another_process_writes_it(build_model, tmp_path, other, monkeypatch):
     assert answer["labels"].numpy().tolist() == names
 
 
-def test_the_reason_of_a_failure_comes_back(build_model, tmp_path, other, monkeypatch):
-    def fail(command, **_):
-        assert command[1:4] == ["-m", "keras_tdn", "export"]
+def test_the_reason_of_a_failure_comes_back(preset_model, tmp_path, other, monkeypatch):
+    def fail(arguments, **environment):
+        assert arguments[:2] == ["export", "--weights"]
+        assert environment == {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
         error = "a warning\nkeras-tdn: error: No space left on device\n"
-        return subprocess.CompletedProcess(command, 2, "", error)
+        return subprocess.CompletedProcess(arguments, 2, "", error)
 
-    monkeypatch.setattr(subprocess, "run", fail)
+    monkeypatch.setattr(other_backend, "run_command", fail)
     with pytest.raises(ValueError, match=r"KERAS_BACKEND=tensorflow\. It failed: No space left"):
-        export_saved_model(build_model(), tmp_path / "1")
+        export_saved_model(preset_model[0], tmp_path / "1")
     assert [path.name for path in tmp_path.iterdir()] == []
 
 
@@ -73,11 +73,3 @@ def test_the_reason_of_a_failure_comes_back(build_model, tmp_path, other, monkey
 )
 def test_all_of_the_reason(stderr, reason):
     assert other_backend._reason(stderr) == reason
-
-
-def test_that_process_finds_this_package_and_no_gpu(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", "elsewhere")
-    environment = other_backend._environment()
-    assert environment["KERAS_BACKEND"] == "tensorflow"
-    assert environment["CUDA_VISIBLE_DEVICES"] == "-1"
-    assert environment["PYTHONPATH"].endswith("elsewhere")

@@ -48,7 +48,8 @@ with np.load(questions) as file:
         signature = loaded.signatures[name]
         (argument,) = signature.structured_input_signature[1]
         for key, value in signature(**{argument: tf.constant(file[question])}).items():
-            results[f"{question}/{key}"] = value.numpy().astype("S" if key == "labels" else "f4")
+            text = key in ("labels", "manifest")
+            results[f"{question}/{key}"] = value.numpy().astype("S" if text else "f4")
 results["manifest"] = np.array(loaded.manifest.asset_path.numpy().decode())
 results["modules"] = np.array([n for n in sys.modules if n.split(".")[0] in HIDDEN], "U")
 np.savez(answers, **results)
@@ -127,6 +128,10 @@ def answers(exported, video, video_clips, tmp_path_factory):
         "encoded_frames/4": np.array([[encode(frame, "PNG") for frame in frames]]),
         "encoded_frames/5": np.array([[encode(frame) for frame in frames]]),
         "serving_default/4": resize_and_center_crop(frames, model.clip_spec)[None],
+        "serving_default/none": clips_of(model, 0),
+        "features/none": clips_of(model, 0),
+        "encoded_frames/none": np.empty((0, model.clip_spec.num_frames), "S1"),
+        "describe/none": np.empty(0, "S1"),
         "serving_default/video 1": video_clips[:1],
         "serving_default/video 3": video_clips,
     }
@@ -169,6 +174,21 @@ def test_clips_of_videos_get_the_models_scores(exported, answers, video_clips, b
 def test_plain_tensorflow_does_without_keras(answers, exported):
     assert answers["modules"].tolist() == []
     assert answers["manifest"].item() == str(exported[2] / "assets" / "keras_tdn.json")
+
+
+@pytest.mark.parametrize(
+    ("signature", "shapes"),
+    [
+        ("serving_default", {"scores": (0, 5), "labels": (0, 3), "top_scores": (0, 3)}),
+        ("encoded_frames", {"scores": (0, 5), "labels": (0, 3), "top_scores": (0, 3)}),
+        ("features", {"features": (0, 512)}),
+        ("describe", {"manifest": (0,)}),
+    ],
+)
+def test_a_batch_of_no_clips_gets_an_empty_answer(answers, signature, shapes):
+    prefix = f"{signature}/none/"
+    given = {name: answers[name].shape for name in answers if name.startswith(prefix)}
+    assert given == {f"{prefix}{name}": shape for name, shape in shapes.items()}
 
 
 def test_best_labels_come_with_the_scores(exported, answers):
@@ -279,7 +299,8 @@ def test_weights_are_stored_once(exported):
 
 def test_an_export_in_bfloat16(exported, tmp_path):
     model = exported[0]
-    folder = export_saved_model(model, tmp_path / "1", dtype="bfloat16")
+    folder = export_saved_model(model, tmp_path / "1", dtype="bfloat16", warm_up=False)
+    assert not (folder / "assets.extra").exists()
     assert json.loads((folder / "assets" / "keras_tdn.json").read_text())["dtype"] == "bfloat16"
     serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
     clips = clips_of(model, 2)

@@ -58,7 +58,7 @@ def test_no_more_classes_are_named_than_there_are(model):
     assert ServedModel.of(model, list(LABELS), 2) == ServedModel(model, LABELS, 2)
 
 
-def test_own_labels_or_others():
-    model = small_model(classes=3, labels=LABELS)
-    assert ServedModel.of(model, None, 5).labels == LABELS
-    assert ServedModel.of(model, ("a", "b", "c"), 5).labels == ("a", "b", "c")
+def test_own_labels_or_others(preset_model):
+    model = preset_model[0]
+    assert ServedModel.of(model, None, 5).labels == tuple(model.labels)
+    assert ServedModel.of(model, tuple("abcde"), 5).labels == tuple("abcde")

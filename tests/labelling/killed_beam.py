@@ -4,9 +4,6 @@ import os
 import signal
 import threading
 
-import tensorflow  # noqa: F401
-from forked_runs import serve
-
 from keras_tdn.data.records import load_records
 from keras_tdn.labelling import Labeller, LabelOptions, label_with_beam
 from keras_tdn.labelling.output_folder import LabelFolder
@@ -40,7 +37,3 @@ def child(preset, paths, output, options, moment="", number=0, delay=0.0):
         pipeline_options=["--runner=DirectRunner"],
         batch_size=2,
     )
-
-
-if __name__ == "__main__":
-    serve(child)

@@ -3,9 +3,8 @@
 import time
 
 import keras
-import tensorflow  # noqa: F401
 from evaluation_toys import toy
-from forked_runs import die_after, serve
+from forked_runs import die_after
 
 from keras_tdn.labelling import Labeller, LabelOptions, label_videos
 from keras_tdn.specs import ViewSpec
@@ -37,7 +36,3 @@ def child(paths, output, batch=None, delay=0.0):
         batch_size=2,
         num_workers=2,
     )
-
-
-if __name__ == "__main__":
-    serve(child)

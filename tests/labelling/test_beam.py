@@ -8,7 +8,6 @@ import crashing_reader
 import keras
 import numpy as np
 import pytest
-from forked_runs import ForkedRuns
 from labelling_rows import assert_like, needs_pyarrow
 from real_videos import BEDFALL, NO_VIDEOS
 
@@ -27,6 +26,7 @@ from keras_tdn.labelling import (
 from keras_tdn.specs import ViewSpec
 
 RUNNER = ["--runner=DirectRunner"]
+KILLED_RUNS = Path(__file__).with_name("killed_beam.py")
 NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "2"))
 
 
@@ -121,7 +121,9 @@ class TestWithBeam:
         assert_like(tmp_path, expected)
 
     @pytest.mark.slow
-    def test_killed_at_any_moment_it_ends_the_same(self, preset, paths, records, tmp_path):
+    def test_killed_at_any_moment_it_ends_the_same(
+        self, forked_runs, preset, paths, records, tmp_path
+    ):
         """While videos are labelled or files written; `KERAS_TDN_KILLS` says how often."""
         arguments = {"top": 2, "videos_per_shard": 1}
         options = LabelOptions(**arguments)
@@ -129,25 +131,24 @@ class TestWithBeam:
         label_videos(model, records, tmp_path / "whole", options, batch_size=2, progress=False)
         rng = np.random.default_rng(3)
         num_kept = []
-        with ForkedRuns(Path(__file__).with_name("killed_beam.py")) as runs:
-            for number in range(NUM_KILLS):
-                output = tmp_path / str(number)
-                run = {"preset": str(preset), "paths": paths, "output": str(output)}
-                run["options"] = arguments
-                moment = ("file", "model")[number % 2]
-                # Three batches of the five videos that can be read, seven files.
-                nth = int(rng.integers(1, {"file": 8, "model": 4}[moment]))
-                delay = rng.uniform(0, 0.02)
-                killed = runs.run(**run, moment=moment, number=nth, delay=delay)
-                assert killed == signal.SIGKILL
-                assert not (output / "labelling.json").exists()
-                num_kept.append(len(list(output.glob("labels-*"))))
-                # One of them goes on to its end in a process of its own, too.
-                if number == 0:
-                    assert runs.run(**run) == 0
-                else:
-                    label_with_beam(str(preset), records, output, options, batch_size=2)
-                assert_like(output, tmp_path / "whole")
+        for number in range(NUM_KILLS):
+            output = tmp_path / str(number)
+            run = {"preset": str(preset), "paths": paths, "output": str(output)}
+            run["options"] = arguments
+            moment = ("file", "model")[number % 2]
+            # Three batches of the five videos that can be read, seven files.
+            nth = int(rng.integers(1, {"file": 8, "model": 4}[moment]))
+            delay = rng.uniform(0, 0.02)
+            killed = forked_runs.run(KILLED_RUNS, **run, moment=moment, number=nth, delay=delay)
+            assert killed.status == -signal.SIGKILL
+            assert not (output / "labelling.json").exists()
+            num_kept.append(len(list(output.glob("labels-*"))))
+            # One of them goes on to its end in a process of its own, too.
+            if number == 0:
+                assert forked_runs.run(KILLED_RUNS, **run).status == 0
+            else:
+                label_with_beam(str(preset), records, output, options, batch_size=2)
+            assert_like(output, tmp_path / "whole")
         assert max(num_kept) > 0
 
     def test_a_file_that_crashes_the_decoder_costs_itself_alone(

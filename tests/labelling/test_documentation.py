@@ -10,6 +10,7 @@ import keras_tdn
 from keras_tdn.labelling import archive_cost
 from keras_tdn.labelling.costs import Worker
 
+pytestmark = pytest.mark.usefixtures("eager_models")
 PAGE = Path(__file__).parents[2] / "docs" / "labelling.md"
 HERE, PIPELINE, COSTS = re.findall(
     r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL
@@ -24,7 +25,7 @@ def archive(tdn, paths, tmp_path, monkeypatch):
 
 
 def test_on_this_machine(archive, tdn, capsys, monkeypatch):
-    # Compiled already.
+    # The page takes for granted that it is compiled already.
     monkeypatch.setattr(keras_tdn.pretrained, "load_preset", {"my_preset": tdn}.get)
     exec(compile(HERE, str(PAGE), "exec"), {})
     told = capsys.readouterr().out.splitlines()

@@ -1,6 +1,4 @@
-import contextlib
-import os
-import resource
+import functools
 import signal
 import threading
 from pathlib import Path
@@ -8,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluation_toys import toy
-from forked_runs import ForkedRuns
+from forked_runs import once_and_often
+from full_disk import disk_of
 from labelling_rows import contents
 from stopped_runs import StoppedError, Stopping
 
@@ -26,7 +25,7 @@ BATCH_SIZE = 5
 KILLED = LabelOptions(views=ViewSpec(num_clips=4), videos_per_shard=2)
 # Of six batches, all of which have views of videos that can be read.
 BATCHES = 6
-NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "2"))
+KILLED_RUNS = Path(__file__).with_name("killed_labelling.py")
 
 
 @pytest.fixture
@@ -179,17 +178,6 @@ def test_trying_again_keeps_what_had_no_failure(run, paths, stop, tmp_path):
         moved.unlink()
 
 
-@contextlib.contextmanager
-def disk_of(num_bytes):
-    """No file may become larger: the system cuts the write short and refuses the rest."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk_is_told_and_gone_on_from(label, expected, tmp_path):
     # The plan does not fit, or the log, or the index.
     told = []
@@ -202,8 +190,8 @@ def test_a_full_disk_is_told_and_gone_on_from(label, expected, tmp_path):
     assert contents(tmp_path) == expected
 
 
-def test_killed_at_any_moment_it_ends_the_same(paths, tmp_path):
-    """`KERAS_TDN_KILLS=10` kills as many times."""
+@once_and_often
+def test_killed_at_any_moment_it_ends_the_same(forked_runs, paths, tmp_path, num_kills):
     rng = np.random.default_rng(11)
     reference = toy()
 
@@ -213,19 +201,19 @@ def test_killed_at_any_moment_it_ends_the_same(paths, tmp_path):
     label(tmp_path / "whole")
     whole = contents(tmp_path / "whole")
     assert [row["path"] for row in read_labels(tmp_path / "whole")] == paths
-    with ForkedRuns(Path(__file__).with_name("killed_labelling.py")) as runs:
-        for number in range(NUM_KILLS):
-            folder = tmp_path / str(number)
-            # 20 views of videos that can be read, two in a batch.
-            killed = {"batch": int(rng.integers(1, 11)), "delay": rng.uniform(0.001, 0.06)}
-            assert runs.run(paths=paths, output=str(folder), **killed) == signal.SIGALRM
-            assert not (folder / "labelling.json").exists()
-            # One of them goes on to its end in a process of its own, too.
-            if number == 0:
-                assert runs.run(paths=paths, output=str(folder)) == 0
-            else:
-                label(folder)
-            assert contents(folder) == whole
+    for number in range(num_kills):
+        folder = tmp_path / str(number)
+        run = functools.partial(forked_runs.run, KILLED_RUNS, paths=paths, output=str(folder))
+        # 20 views of videos that can be read, two in a batch.
+        killed = {"batch": int(rng.integers(1, 11)), "delay": rng.uniform(0.001, 0.06)}
+        assert run(**killed).status == -signal.SIGALRM
+        assert not (folder / "labelling.json").exists()
+        # One of them goes on to its end in a process of its own, too.
+        if number == 0:
+            assert run().status == 0
+        else:
+            label(folder)
+        assert contents(folder) == whole
 
 
 class TestReadingAhead:

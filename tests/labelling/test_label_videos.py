@@ -24,6 +24,8 @@ from keras_tdn.labelling.record_reading import RecordReader
 from keras_tdn.labelling.row_files import read_rows, write_rows
 from keras_tdn.specs import ViewSpec
 
+# Compiled models: test_label_resuming.py.
+pytestmark = pytest.mark.usefixtures("eager_models")
 BAD = (1, 4)
 
 

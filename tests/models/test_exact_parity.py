@@ -8,6 +8,7 @@ import goldens
 import keras
 import numpy as np
 import pytest
+from backends import skip_without
 
 import keras_tdn
 from keras_tdn.pretrained import load_official_state_dict
@@ -30,7 +31,7 @@ BOUND = 1e-9
     ],
 )
 def test_every_place(name, build, segments, size):
-    pytest.importorskip("torch", reason="the reference is plain PyTorch")
+    skip_without("torch")
     state = goldens.state(name, classes=101)
     model = build(
         classes=101,

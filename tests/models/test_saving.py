@@ -1,6 +1,5 @@
 """Files written on one backend give the same scores on the others."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -8,11 +7,10 @@ import sys
 import keras
 import numpy as np
 import pytest
+from backends import HOW_TO_INSTALL, skip_without
 from test_tdn_resnet import SMALL, clips, run, with_random_norms
 
 from keras_tdn import TDNResNet
-
-BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
 LOAD = """
 import sys, keras, numpy as np, keras_tdn
@@ -28,11 +26,10 @@ assert model.labels == ("a", "b", "c", "d", "e", "f"), model.labels
 """
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", HOW_TO_INSTALL)
 @pytest.mark.slow
 def test_round_trip_to_every_backend(backend, tmp_path):
-    if importlib.util.find_spec(BACKENDS[backend]) is None:
-        pytest.skip(f"{backend} is not installed")
+    skip_without(backend)
     labels = tuple("abcdef")
     model = with_random_norms(TDNResNet(**SMALL, num_segments=4, labels=labels))
     model.save(tmp_path / "model.keras")

@@ -4,9 +4,11 @@ import sys
 
 import numpy as np
 import pytest
-import torch
+from backends import import_or_skip
 
 from keras_tdn.pretrained.checkpoint import read_official_checkpoint
+
+torch = import_or_skip("torch")
 
 TENSORS = {"module.a.weight": torch.arange(6.0).reshape(2, 3), "module.n": torch.tensor(3)}
 

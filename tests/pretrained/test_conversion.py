@@ -3,7 +3,7 @@ import keras
 import numpy as np
 import official_checkpoints
 import pytest
-import torch
+from backends import import_or_skip
 
 import keras_tdn
 from keras_tdn.pretrained import (
@@ -14,6 +14,8 @@ from keras_tdn.pretrained import (
 )
 from keras_tdn.pretrained.checkpoint import read_official_checkpoint
 from keras_tdn.pretrained.conversion import verify_conversion
+
+torch = import_or_skip("torch")
 
 PLACES = [
     "difference_stem",

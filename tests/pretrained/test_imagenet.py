@@ -3,13 +3,16 @@
 import keras
 import numpy as np
 import pytest
-import torch
+from backends import import_or_skip
 from loopback_hub import LoopbackHub, run_client
-from safetensors.torch import save, save_file
 
 import keras_tdn
 from keras_tdn.pretrained.hub import HubFile
 from keras_tdn.pretrained.imagenet import IMAGENET_FILES, load_imagenet
+
+torch = import_or_skip("torch")
+safetensors_torch = pytest.importorskip("safetensors.torch")
+save, save_file = safetensors_torch.save, safetensors_torch.save_file
 
 DEPTHS = (2, 1, 2, 1)
 WIDTH = 8

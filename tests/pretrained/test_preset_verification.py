@@ -1,7 +1,6 @@
 """What `verify_preset` catches, and `push_preset` refuses."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import pathlib
@@ -12,6 +11,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from backends import skip_without
 from resealed import reseal, sha256, write_sums
 
 import keras_tdn
@@ -146,8 +146,7 @@ def test_the_clip_never_changes():
     "backend", sorted({"tensorflow", "torch", "jax"} - {keras.config.backend()})
 )
 def test_a_preset_passes_on_every_other_backend(preset, backend):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
+    skip_without(backend)
     code = f"""
 import keras_tdn
 report = keras_tdn.pretrained.verify_preset({str(preset)!r})

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import pathlib
 import shutil
@@ -8,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from backends import skip_without
 from resealed import reseal, sha256, write_sums
 
 import keras_tdn
@@ -132,8 +132,7 @@ def test_labels_can_be_given_when_saving(model, tmp_path):
 
 @pytest.mark.parametrize("backend", OTHER_BACKENDS)
 def test_every_other_backend_gives_the_same_scores(model, preset, tmp_path, backend):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
+    skip_without(backend)
     np.save(tmp_path / "scores.npy", scores(model))
     code = f"""
 import os

@@ -2,13 +2,14 @@
 
 import importlib.util
 import math
-import resource
 import sys
+from types import SimpleNamespace
 
 import h5py
 import keras
 import numpy as np
 import pytest
+from full_disk import disk_of
 
 from keras_tdn.data.dataset.positions import BatchPositions
 from keras_tdn.pretrained.weights_writer import write_weights_file
@@ -169,14 +170,9 @@ def test_a_full_disk_leaves_the_file_before(tmp_path, share):
     fit(model, [Checkpoints(tmp_path)], epochs=1)
     before = (tmp_path / "last.weights.h5").read_bytes()
     names = sorted(path.name for path in tmp_path.iterdir())
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # The system refuses to write beyond it, as it does on a disk that is full.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * len(before)), limits[1]))
-    try:
-        with pytest.raises(OSError, match=r"last.weights.h5' could not be written .*--resume"):
-            fit(model, [Checkpoints(tmp_path)], epochs=1)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    message = r"last.weights.h5' could not be written .*--resume"
+    with disk_of(int(share * len(before))), pytest.raises(OSError, match=message):
+        fit(model, [Checkpoints(tmp_path)], epochs=1)
     assert (tmp_path / "last.weights.h5").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     fit(model, [Checkpoints(tmp_path)], epochs=1)
@@ -399,6 +395,26 @@ def test_a_state_of_other_callbacks_or_models_is_refused(tmp_path):
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match="optimizer has 6 variables, and here are 2"):
         fit(model, [TrainingState(tmp_path, epochs=2, steps_per_epoch=4)])
+
+
+def test_a_training_is_at_work_in_its_steps_and_not_while_it_waits_for_them(tmp_path):
+    state = TrainingState(tmp_path, epochs=2, steps_per_epoch=4, save_every=100)
+    state.set_model(SimpleNamespace(steps_per_execution=2))
+    state.positions.begin(0, None)
+    assert not state.is_at_work()
+    # On TensorFlow a step begins before it has its batches.
+    state.on_train_batch_begin(0)
+    state.positions.note(0, 2)
+    assert not state.is_at_work()
+    state.positions.note(1, 4)
+    assert state.is_at_work()
+    state.on_train_batch_end(1)
+    assert not state.is_at_work()
+    # The last step of an epoch is not two.
+    state.positions.note(2, 6)
+    state.positions.note(3, 8)
+    state.on_train_batch_begin(3)
+    assert state.is_at_work()
 
 
 def test_spans_without_the_callback_are_noticed(tmp_path):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from backends import import_or_skip
 
 from keras_tdn import TDNResNet
 from keras_tdn.training import CoupledSGD
@@ -24,7 +25,7 @@ def variables(rng):
 
 @pytest.mark.parametrize("clipnorm", [None, 0.7])
 def test_equals_pytorch_with_groups_clipping_and_a_drop_of_the_learning_rate(clipnorm):
-    import torch
+    torch = import_or_skip("torch")
 
     rng = np.random.default_rng(0)
     ours = variables(rng)

@@ -1,6 +1,5 @@
 """A training that is broken off and goes on, on each backend; see also test_killed_runs."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import synthetic_videos
+from backends import skip_without
 
 import keras_tdn
 
@@ -35,8 +35,7 @@ def videos(tmp_path):
 
 @pytest.mark.parametrize(("backend", "arguments"), CASES)
 def test_goes_on_as_if_nothing_had_happened(videos, backend, arguments):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
+    skip_without(backend)
     root = str(Path(keras_tdn.__file__).parents[1])
     result = subprocess.run(
         [sys.executable, RESUMED_TRAINING, videos, *arguments],

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-import torch
+from backends import import_or_skip
 
 from keras_tdn.training import CosineDecay, ProportionalStepDecay, StepDecay, WarmUp
 from keras_tdn.training.recipes import finetune_small, something_something
@@ -16,8 +16,9 @@ def ours(schedule, count):
 
 
 def theirs(make, rate, count):
+    torch = import_or_skip("torch")
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
-    scheduler = make(optimizer)
+    scheduler = make(torch.optim.lr_scheduler, optimizer)
     rates = []
     for _ in range(count):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -30,7 +31,7 @@ def test_steps_drop_where_pytorch_drops():
     count = 60 * STEPS_PER_EPOCH
     milestones = [epoch * STEPS_PER_EPOCH for epoch in (30, 45, 55)]
     expected = theirs(
-        lambda optimizer: torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones), 0.01, count
+        lambda schedulers, optimizer: schedulers.MultiStepLR(optimizer, milestones), 0.01, count
     )
     rates = ours(something_something.learning_rates(STEPS_PER_EPOCH), count)
     np.testing.assert_allclose(rates, expected, rtol=1e-5)
@@ -40,7 +41,7 @@ def test_steps_drop_where_pytorch_drops():
 def test_cosine():
     count = 10 * STEPS_PER_EPOCH
     expected = theirs(
-        lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(
+        lambda schedulers, optimizer: schedulers.CosineAnnealingLR(
             optimizer, T_max=count, eta_min=1e-5
         ),
         0.02,

@@ -1,10 +1,9 @@
 """States on the disk: whole, checked, and never lost to the next one."""
 
-import resource
-
 import ml_dtypes
 import numpy as np
 import pytest
+from full_disk import disk_of
 
 from keras_tdn.training import state_files
 from keras_tdn.training.state_files import State, read_newest_state, write_state
@@ -88,14 +87,9 @@ def test_a_full_disk_leaves_the_ones_before(tmp_path):
     write_state(tmp_path, state(1))
     before = names(tmp_path)
     large = state(2, large=np.zeros(10**5))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # The system refuses to write beyond it, as it does on a disk that is full.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10**4, hard))
-    try:
-        with pytest.raises(OSError, match=r"could not be written \(File too large\).*Make room"):
-            write_state(tmp_path, large)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    message = r"could not be written \(File too large\).*Make room"
+    with disk_of(10**4), pytest.raises(OSError, match=message):
+        write_state(tmp_path, large)
     assert names(tmp_path) == before
     assert read_newest_state(tmp_path).step == 1
     write_state(tmp_path, large)

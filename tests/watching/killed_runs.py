@@ -3,8 +3,7 @@
 import time
 
 import keras
-import tensorflow  # noqa: F401
-from forked_runs import die_after, serve
+from forked_runs import die_after
 from watched import small_model
 
 from keras_tdn.watching import record_timeline
@@ -29,7 +28,3 @@ def child(video, output, window, delay):
     WindowScorer.score = slowly
     keras.utils.set_random_seed(0)
     record_timeline(small_model(), video, output, window_seconds=0.8, resume=True, progress=False)
-
-
-if __name__ == "__main__":
-    serve(child)

@@ -13,8 +13,12 @@ from synthetic_videos import HEIGHT, WIDTH, numbered_frame
 FAST = {"tune": "zerolatency", "preset": "ultrafast", "g": "12"}
 
 
-def encode_at(times, container="matroska", time_base=Fraction(1, 1000)):
-    """A video of numbered frames shown at those times, in ticks."""
+def encode_at(times, container="matroska", time_base=Fraction(1, 1000), late=()):
+    """A video of numbered frames shown at those times, in ticks; some much later than decoded.
+
+    `late` has pairs of a frame's number and the ticks.
+    """
+    late = dict(late)
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
         stream = output.add_stream("libx264", rate=25, options=FAST)
@@ -23,7 +27,9 @@ def encode_at(times, container="matroska", time_base=Fraction(1, 1000)):
         for number, ticks in enumerate(times):
             frame = av.VideoFrame.from_ndarray(numbered_frame(number % 256), format="rgb24")
             frame.pts, frame.time_base = ticks, time_base
-            output.mux(stream.encode(frame))
+            for packet in stream.encode(frame):
+                packet.pts += late.get(number, 0)
+                output.mux(packet)
         output.mux(stream.encode(None))
     return file.getvalue()
 

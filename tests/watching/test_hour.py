@@ -1,7 +1,6 @@
 """An hour of video in the memory of a minute: `KERAS_TDN_HOUR=1` watches it, in minutes."""
 
 import os
-import resource
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -40,6 +39,8 @@ def render(path):
 
 def memory():
     """Bytes of this process in memory now, and the most there were."""
+    import resource
+
     now = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     return now, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 

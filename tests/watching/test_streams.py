@@ -5,6 +5,7 @@ import io
 import os
 import socket
 import threading
+import types
 import weakref
 from fractions import Fraction
 
@@ -13,7 +14,7 @@ import pytest
 from corruption import damaged_videos
 from rtsp_server import RTSPServer
 from streams import Sender, damage_packets, encode_at, free_port
-from synthetic_videos import encode_video, read_numbers
+from synthetic_videos import encode_video, read_numbers, with_display_matrix
 
 from keras_tdn.data.decoding import VideoDecodeError, read_frames
 from keras_tdn.specs import ClipSpec
@@ -31,8 +32,10 @@ def numbers_of(content, layout, how=None):
     """By segment, the numbers in its frames; or why it is lost."""
     how = how or StreamOptions()
     facts = StreamFacts()
-    segments = stream_segments(find_source(content, how), how, layout, SPEC, facts)
-    found = {item.index: item.loss or read_numbers(item.clip) for item in segments}
+    found = {}
+    for item in stream_segments(find_source(content, how), how, layout, SPEC, facts):
+        for index in range(item.index, item.index + item.count):
+            found[index] = item.loss or read_numbers(item.clip)
     assert list(found) == list(range(len(found)))
     return found
 
@@ -78,6 +81,10 @@ def test_clock():
     assert [clock.tick(pts) for pts in ticks[:3]] == pytest.approx([0, 0.04, 7000.08])
     clock = Clock(Fraction(1, 25), 0.04)
     assert [clock.tick(pts) for pts in (None, None, 7, 8)] == pytest.approx([0, 0.04, 0.08, 0.12])
+    # Nor does one stand still for years, or run back by them.
+    clock = Clock(Fraction(1, 1000), 0.04)
+    times = [clock.tick(pts) for pts in (0, 10**15, 10**15 + 40, -(2**62), None, 2**62)]
+    assert times == pytest.approx([0, 0.04, 0.08, 0.12, 0.16, 0.2])
     # A day in: as exact as at the beginning.
     clock = Clock(Fraction(1, 90000), 0.04)
     clock.tick(1)
@@ -91,6 +98,118 @@ def test_a_long_silence_is_a_loss():
     assert lost == list(range(1, 45))
     assert found[1] == "no frame for 88 seconds"
     assert found[45] == [75, 76, 77, 78, 79]
+
+
+@pytest.mark.parametrize("gap", [10**9, 10**12, 10**15], ids=["12 days", "32 years", "absurd"])
+@pytest.mark.parametrize("back", [False, True], ids=["onwards", "one frame"])
+def test_a_gap_costs_the_same_however_long_it_is(gap, back):
+    """Frame 30 of 60, and those behind it or not, that much later."""
+    late = [(number, gap) for number in range(30, 31 if back else 60)]
+    content = encode_at([number * 40 for number in range(60)], late=late)
+    layout = WindowLayout(4, 5, 0.8)
+    facts, how = StreamFacts(), StreamOptions()
+    source = find_source(content, how)
+    segments = list(stream_segments(source, how, layout, SPEC, facts))
+    assert len(segments) < 20
+    whole = [read_numbers(item.clip) for item in segments if not item.loss]
+    assert whole[0] == [2, 3, 4, 5, 6]
+    assert any(numbers[0] > 31 for numbers in whole)
+    holes = {item.loss for item in segments if item.loss}
+    is_still = gap == 10**9
+
+    assert holes == {"no frame for 1000000 seconds" if is_still else "the timestamps began anew"}
+    # As many as they say, and none twice.
+    assert [item.index for item in segments[1:]] == [
+        item.index + item.count for item in segments[:-1]
+    ]
+    assert facts.num_segments == segments[-1].index + segments[-1].count
+    assert is_still == (facts.num_segments > 4_000_000)
+
+
+def test_segments_in_a_hole_are_those_that_would_be_counted_one_by_one():
+    rng = np.random.default_rng(5)
+    for _ in range(200):
+        layout = WindowLayout(int(rng.integers(1, 9)), 5, float(rng.uniform(0.3, 3)))
+        tolerance, time = float(rng.choice([0, 0.0005])), float(rng.uniform(0, 40))
+        if rng.integers(2):
+            time = layout.segment_time(int(rng.integers(30))) + tolerance
+        expected = 0
+        while layout.segment_time(expected) + tolerance < time:
+            expected += 1
+        assert layout.first_segment_at(time, tolerance) == expected
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 11])
+def test_windows_in_a_hole_are_those_that_would_be_counted_one_by_one(stride):
+    layout = WindowLayout(8, 5, 8.0, stride)
+    for start in range(30):
+        for stop in range(start, 60):
+            ends = [layout.window_ending_with(segment) for segment in range(start, stop)]
+            expected = len(ends) - ends.count(None)
+            assert layout.num_windows_ending(start, stop) == expected
+
+
+def test_a_report_of_holes_is_that_of_their_segments(model):
+    """Of a minute and a half, and of twelve days."""
+    times = [*range(0, 2000, 40), *range(90_000, 92_000, 40), *range(10**9, 10**9 + 2000, 40)]
+    windows = watch(model, encode_at(times), window_seconds=0.8, stride=3)
+    found = [window.index for window in windows]
+    layout, report = windows.layout, windows.report
+    assert [(round(loss.start), round(loss.end)) for loss in report.losses] == [
+        (2, 90), (92, 1_000_000)
+    ]  # fmt: skip
+    # Every window up to the last frame's was scored, or lost because of a hole.
+    segments = layout.first_segment_at(report.seconds - 4 / 25, 0.0005)
+    assert report.num_windows + report.num_lost_windows == layout.num_windows_ending(0, segments)
+    for index in found:
+        for loss in report.losses:
+            start, end = layout.window_start(index), layout.window_end(index)
+            assert end <= loss.start + 1e-6 or start >= loss.end - 1e-6
+    assert found[0] == 0
+    assert found[-1] * 0.6 > 10**6
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [number * 40 for number in range(1000)],
+        # All of them lost, and time that stands still.
+        [number * 61_000 for number in range(1000)],
+        [number // 1000 for number in range(1000)],
+    ],
+    ids=["long", "holes", "standing still"],
+)
+def test_no_more_is_watched_than_asked_for(times):
+    source = find_source(encode_at(times), StreamOptions())
+    layout = WindowLayout(4, 5, 0.8)
+    # The first window is watched whole.
+    for max_seconds, most in ((1.7, 8), (0.01, 4)):
+        facts = StreamFacts()
+        segments = list(
+            stream_segments(
+                source, StreamOptions(), layout, SPEC, facts, max_seconds=max_seconds
+            )
+        )  # fmt: skip
+        assert facts.is_cut
+        assert sum(segment.count for segment in segments) <= most
+        # Frames wait in the decoder, and a segment waits for its last frame.
+        assert facts.num_frames <= max(max_seconds, 0.8) * 240
+
+
+def test_a_video_of_no_more_than_asked_for_is_not_cut(content):
+    facts = StreamFacts()
+    source, how = find_source(content, StreamOptions()), StreamOptions()
+    whole = list(stream_segments(source, how, WindowLayout(4, 5, 0.8), SPEC, facts))
+    seconds = len(whole) * 0.2
+    assert len(list(stream_segments(source, how, WindowLayout(4, 5, 0.8), SPEC, facts,
+                                    max_seconds=seconds))) == len(whole)  # fmt: skip
+    assert not facts.is_cut
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "9"])
+def test_wrong_max_seconds(model, content, seconds):
+    with pytest.raises(ValueError, match="`max_seconds` is a positive number or None"):
+        watch(model, content, window_seconds=0.8, max_seconds=seconds)
 
 
 @pytest.mark.parametrize(
@@ -143,13 +262,15 @@ def test_threads_for_decoding_change_nothing_where_nothing_is_damaged(model, con
     np.testing.assert_array_equal(one, [window.scores for window in two])
 
 
-def test_frames_that_change_size_and_lie_on_their_side(tmp_path):
-    content = encode_video(20, rotation=-90, turns=1)
+@pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (-2, 0, 0, 1)], ids=["turned", "mirrored"])
+def test_frames_are_shown_as_read_frames_shows_them(matrix):
+    """On a side; and mirrored, of pixels that are twice as wide as high."""
+    content = with_display_matrix(encode_video(20), matrix)
     how, layout = StreamOptions(), WindowLayout(4, 5, 0.4)
     facts = StreamFacts()
     segments = list(stream_segments(find_source(content, how), how, layout, SPEC, facts))
-    assert read_numbers(segments[0].clip) == [1, 2, 3, 4, 5]
     expected = read_frames(content, lambda _: [1, 2, 3, 4, 5])
+    assert expected.shape[1:3] == ((160, 96) if matrix[1] else (96, 320))
     from keras_tdn.data.frame_transforms import resize_and_center_crop
 
     np.testing.assert_array_equal(segments[0].clip, resize_and_center_crop(expected, SPEC))
@@ -181,7 +302,7 @@ def test_no_more_frames_are_held_than_a_segment_has():
     layout = WindowLayout(8, 5, 8.0)
     lost = used = 0
     for segment in segments_of(frames(), layout, StreamFacts(), crop):
-        lost += bool(segment.loss)
+        lost += segment.count if segment.loss else 0
         used += not segment.loss
     gc.collect()
     # The last one waits for the next frame.
@@ -211,7 +332,7 @@ def test_the_sizes_of_the_first_frame_hold(content):
     for size in ((96, 160), (48, 80)):
         with av.open(io.BytesIO(encode_video(3, size=size))) as file:
             frames += [TimedFrame(0, 0.0, frame) for frame in file.decode(video=0)]
-    cropper = FrameCropper(SPEC)
+    cropper = FrameCropper("frames", types.SimpleNamespace(sample_aspect_ratio=None), SPEC)
     assert read_numbers(cropper.crop(frames)) == [0, 1, 2, 0, 1, 2]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from forked_runs import ForkedRuns
+from forked_runs import once_and_often
 from stopped_runs import StoppedError, Stopping
 from streams import damage_packets
 from watched import LABELS, small_model
@@ -32,7 +32,7 @@ from keras_tdn.watching import (
 from keras_tdn.watching.timeline_log import TimelineLog
 from keras_tdn.watching.window_scorer import WindowScorer
 
-NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "1"))
+KILLED_RUNS = Path(__file__).with_name("killed_runs.py")
 NAMES = tuple(f"timeline.{kind}" for kind in ("jsonl", "csv", "srt", "vtt", "html"))
 NUM_WINDOWS = 16
 
@@ -250,15 +250,6 @@ def test_another_run_is_not_gone_on_with(model, damaged, video, stop, tmp_path):
         load_timeline(tmp_path / "nowhere")
 
 
-def test_one_process_at_a_time(tmp_path):
-    with (
-        TimelineLog(tmp_path / "timeline.jsonl", {}, 3),
-        pytest.raises(ValueError, match="Another process is watching into"),
-        TimelineLog(tmp_path / "timeline.jsonl", {}, 3, resume=True),
-    ):
-        pass
-
-
 def test_results_are_overwritten_by_what_can_be_watched(model, video, expected, tmp_path):
     """Whatever is wrong with the new run, the old results stay until it has a window."""
     folder = tmp_path / "out"
@@ -268,7 +259,7 @@ def test_results_are_overwritten_by_what_can_be_watched(model, video, expected, 
     (tmp_path / "bad.mp4").write_bytes(b"no video" * 50)
     how = StreamOptions(format="lavfi")
     for source, options, told in (
-        (tmp_path / "bad.mp4", {}, "does not open as a video"),
+        (tmp_path / "bad.mp4", {}, "it is not a video"),
         (damaged, {}, "not one of its frames decodes"),
         (tmp_path / "none.mp4", {}, "no such|There is no"),
         ("nonsense=1", {"how": how}, "Cannot watch"),
@@ -365,20 +356,20 @@ def test_ctrl_c_ends_a_camera_and_interrupts_a_file(model, damaged, monkeypatch,
 
 
 def killed_run(runs, video, folder, window=None, delay=0.0):
-    return runs.run(video=str(video), output=str(folder), window=window, delay=delay)
+    run = {"video": str(video), "output": str(folder), "window": window, "delay": delay}
+    return runs.run(KILLED_RUNS, **run).status
 
 
-def test_killed_at_any_moment_it_ends_the_same(damaged, expected, tmp_path):
-    """`KERAS_TDN_KILLS=10` kills as many times."""
+@once_and_often
+def test_killed_at_any_moment_it_ends_the_same(forked_runs, damaged, expected, tmp_path, num_kills):
     rng = np.random.default_rng(11)
-    with ForkedRuns(Path(__file__).with_name("killed_runs.py")) as runs:
-        num_windows = load_timeline(expected).report.num_windows
-        for number in range(NUM_KILLS):
-            folder = tmp_path / str(number)
-            window, delay = int(rng.integers(1, num_windows)), rng.uniform(0.001, 0.03)
-            assert killed_run(runs, damaged, folder, window, delay) == signal.SIGALRM
-            assert killed_run(runs, damaged, folder) == 0
-            assert files(folder) == files(expected)
+    num_windows = load_timeline(expected).report.num_windows
+    for number in range(num_kills):
+        folder = tmp_path / str(number)
+        window, delay = int(rng.integers(1, num_windows)), rng.uniform(0.001, 0.03)
+        assert killed_run(forked_runs, damaged, folder, window, delay) == -signal.SIGALRM
+        assert killed_run(forked_runs, damaged, folder) == 0
+        assert files(folder) == files(expected)
 
 
 class Terminal(io.StringIO):

@@ -168,7 +168,8 @@ def test_default_length_is_that_of_training():
         ({"window_seconds": 1.0, "options": {"a": 1}}, "`options` maps names"),
         ({"window_seconds": 1.0, "live": 1}, "`live` is True, False or None"),
         ({"window_seconds": 1.0, "timeout_seconds": 0}, "`timeout_seconds` is a positive number"),
-        ({"window_seconds": 1.0, "num_threads": 0}, "`num_threads` is a positive integer"),
+        ({"window_seconds": 1.0, "num_threads": 0}, "`num_threads` is an integer from 1 to 64"),
+        ({"window_seconds": 1.0, "num_threads": 2**31}, "`num_threads` is an integer from 1"),
     ],
 )
 def test_wrong_arguments(model, video, arguments, message):
@@ -201,8 +202,8 @@ def test_wrong_models(model, video, monkeypatch):
     [
         ("nowhere.mp4", None, "there is no such file"),
         ("empty.mp4", b"", "the file is empty"),
-        ("text.mp4", b"1 Walk\n" * 99, "does not open as a video"),
-        ("noise.mkv", bytes(range(256)) * 50, "does not open as a video"),
+        ("text.mp4", b"1 Walk\n" * 99, "it is not a video"),
+        ("noise.mkv", bytes(range(256)) * 50, "it is not a video"),
         ("folder", "folder", "it is a directory"),
     ],
 )

@@ -1,6 +1,7 @@
 """What tests of watching share."""
 
 import numpy as np
+from small_networks import draw_weights
 
 import keras_tdn
 from keras_tdn.data.frame_transforms import resize_and_center_crop
@@ -16,24 +17,7 @@ def small_model(**arguments):
     options = {"classes": 3, "num_segments": NUM_SEGMENTS, "labels": LABELS}
     options |= {"input_shape": (options["num_segments"] * 5, 32, 48, 3), **arguments}
     model = keras_tdn.TDNResNet((1, 1, 1, 1), width=16, **options)
-    rng = np.random.default_rng(5)
-    for variable in model.weights:
-        if "seed" in variable.path:
-            continue
-        shape = variable.shape
-        if variable.path.endswith(("moving_variance", "gamma")):
-            value = rng.uniform(0.8, 1.2, shape)
-        elif variable.path.endswith(("beta", "moving_mean", "bias")):
-            value = 0.1 * rng.normal(size=shape)
-        else:
-            fan_in = max(1, int(np.prod(shape[:-1])))
-            value = rng.normal(size=shape) * np.sqrt(2 / fan_in)
-        variable.assign(value)
-    if model.include_top:
-        kernel = model.get_layer("classifier").kernel
-        values = 0.02 * rng.normal(size=kernel.shape)
-        # What all features have in common tells no class from another.
-        kernel.assign(values - values.mean(axis=0))
+    draw_weights(model)
     return model
 
 

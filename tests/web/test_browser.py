@@ -1,18 +1,13 @@
 """The page as a visitor has it: Gradio's server, and a browser that drops files onto it."""
 
 import importlib.util
-import os
-import re
 import signal
-import subprocess
-import sys
-import threading
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 from chromium import Browser, find_chromium
+from running_page import MEGABYTES, form
 from synthetic_videos import encode_video
 
 from keras_tdn.datasets.motion import MOTION_LABELS, MotionConfig, render_motion
@@ -25,82 +20,7 @@ pytestmark = [
     pytest.mark.skipif(find_chromium() is None, reason="needs Chromium"),
 ]
 
-ROOT = Path(__file__).parents[2]
 INPUT = "#video input[type=file]"
-MEGABYTES = 3
-START_SECONDS = 300
-# Runs at the start of the server's process; writes down every name and address that it asks for.
-WITNESS = """
-import os, socket, sys
-
-def hook(event, arguments):
-    if event in ("socket.connect", "socket.sendto"):
-        asked = arguments[1]
-    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        asked = arguments[0]
-    else:
-        return
-    with open(os.environ["WITNESS"], "a") as file:
-        file.write(f"{asked}\\n")
-
-sys.addaudithook(hook)
-with socket.socket() as proof:
-    proof.connect_ex(("127.0.0.1", 9))
-"""
-
-
-class Server:
-    """`keras-tdn web` in a process of its own, with temporary files in a folder of its own."""
-
-    def __init__(self, folder):
-        self.folder = folder / "temporary"
-        self.witness = folder / "witness.txt"
-        self.folder.mkdir()
-        (folder / "sitecustomize.py").write_text(WITNESS)
-        self.witness.touch()
-        command = [sys.executable, "-m", "keras_tdn", "web", "--port", "0"]
-        paths = [str(folder), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(paths), "WITNESS": str(self.witness),
-            "TMPDIR": str(self.folder), "TF_CPP_MIN_LOG_LEVEL": "3",
-        }  # fmt: skip
-        self.errors = (folder / "errors.txt").open("w+")
-        self.process = subprocess.Popen(
-            [*command, "--max-megabytes", str(MEGABYTES)], stdout=subprocess.PIPE,
-            stderr=self.errors, text=True, env=environment,
-        )  # fmt: skip
-        # What never says where it is, would be waited for for ever.
-        patience = threading.Timer(START_SECONDS, self.process.kill)
-        patience.start()
-        for line in self.process.stdout:
-            if found := re.search(r"http://\S+/", line):
-                self.address = found[0]
-                patience.cancel()
-                return
-        patience.cancel()
-        raise RuntimeError(self.log())
-
-    def log(self):
-        self.errors.seek(0)
-        return self.errors.read()
-
-    def uploads(self):
-        return [path for path in self.folder.glob("keras_tdn_web_*/**/*") if path.is_file()]
-
-    def stop(self, number):
-        self.process.send_signal(number)
-        code = self.process.wait(30)
-        self.process.stdout.close()
-        return code
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("web"))
-    yield server
-    if server.process.poll() is None:
-        server.stop(signal.SIGKILL)
-    server.errors.close()
 
 
 @pytest.fixture(scope="module")
@@ -208,12 +128,9 @@ def test_server_asks_nobody(server):
 
 
 def test_server_takes_no_more_than_it_says(server):
-    boundary, content = "limit", bytes((MEGABYTES << 20) + 1)
-    body = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n'
-        "Content-Type: video/mp4\r\n\r\n"
-    ).encode() + content + f"\r\n--{boundary}--\r\n".encode()  # fmt: skip
-    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    content = bytes((MEGABYTES << 20) + 1)
+    body, kind = form(content, "a.mp4")
+    headers = {"Content-Type": kind}
     request = urllib.request.Request(f"{server.address}gradio_api/upload", body, headers)
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request, timeout=60)

@@ -24,7 +24,7 @@ def test_a_playlist_does_not_show_the_files_it_names(uploads):
 
     with av.open(str(uploads / "pieces.mp4"), format="concat") as container:
         assert sum(1 for _ in container.decode(video=0)) == 100
-    with pytest.raises(VideoDecodeError, match="no video that this page takes"):
+    with pytest.raises(VideoDecodeError, match="Playlists and other files that name files"):
         check_upload(str(uploads / "pieces.mp4"), UploadLimits(), min_frames=5)
 
 

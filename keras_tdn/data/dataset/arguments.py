@@ -62,17 +62,14 @@ class DatasetArguments:
             )
         if self.num_classes is not None:
             self._check_integer("num_classes", 1)
-        if self.one_hot and not self.width:
-            raise ValueError(
-                "`one_hot` needs the number of classes, which the records do not tell. Pass "
-                "`num_classes`, or `labels` or `num_classes` to load_records."
-            )
-        largest = max(record.label or 0 for record in self.records)
-        if self.one_hot and largest >= self.width:
-            raise ValueError(
-                f"One-hot labels of {self.width} classes have no place for label {largest}. Pass "
-                f"`num_classes` of at least {largest + 1}. Received: num_classes={self.num_classes}"
-            )
+        if self.num_classes is not None:
+            largest, path = max((record.label or 0, record.path) for record in self.records)
+            if largest >= self.num_classes:
+                raise ValueError(
+                    f"{self.num_classes} classes have no place for label {largest}, which {path!r} "
+                    f"has. Pass `num_classes` of at least {largest + 1}, or correct the list. "
+                    f"Received: num_classes={self.num_classes}"
+                )
 
     @property
     def width(self) -> int:

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from keras_tdn.limits import max_bytes, variable
+
 # Pixels of the black frames that stand in for those of a bad record until it is dropped.
 STAND_IN_SIDE = 64
 
@@ -58,14 +60,32 @@ def transform_frames(
     transforms: Any,
     decode: Callable[[Any], tuple[tf.Tensor, tf.Tensor]],
     frame_size: Callable[[], tuple[tf.Tensor, tf.Tensor]],
+    num_frames: int,
     label: tf.Tensor,
     seed: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Decodes no more than the window that the transforms begin with, where they tell it."""
-    if not getattr(transforms, "crops_first", False):
-        frames, reason = decode(None)
-        clip, label = transforms((frames, label), seed)
-        return clip, label, reason
-    frames, reason = decode(transforms.box(*frame_size(), seed))
-    clip, label = transforms.finish((frames, label), seed)
+    """Decodes no more than the window that the transforms begin with, where they tell it.
+
+    Frames that would take more memory than a clip may are not decoded.
+    """
+    crops_first = getattr(transforms, "crops_first", False)
+    size, window = frame_size(), None
+    if crops_first:
+        window = transforms.box(*size, seed)
+        size = window[2], window[3]
+    height, width = (tf.cast(side, tf.int64) for side in size)
+
+    def too_large() -> tuple[tf.Tensor, tf.Tensor]:
+        reason = tf.strings.format(
+            f"{num_frames} frames of {{}}x{{}} pixels would take more memory than one clip may. To "
+            f"allow it, raise the environment variable {variable('clip')}.",
+            (height, width),
+        )
+        return stand_in(num_frames), reason
+
+    fits = 3 * num_frames * height * width <= max_bytes("clip")
+    frames, reason = tf.cond(fits, lambda: decode(window), too_large)
+    frames.set_shape([num_frames, None, None, 3])
+    finish = transforms.finish if crops_first else transforms
+    clip, label = finish((frames, label), seed)
     return clip, label, reason

@@ -83,7 +83,12 @@ class FolderClips:
             return frames_or_stand_in(decode_frame_files, inputs, self._num_frames, UNREADABLE)
 
         clip, label, reason = transform_frames(
-            self._transforms, decode, lambda: _frame_size(paths[0]), label, seed
+            self._transforms,
+            decode,
+            lambda: _frame_size(paths[0]),
+            self._num_frames,
+            label,
+            seed,
         )
         return clip, label, tf.where(tf.equal(record["reason"], ""), reason, record["reason"])
 

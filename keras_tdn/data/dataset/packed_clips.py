@@ -46,5 +46,10 @@ class PackedClips:
             return frames_or_stand_in(decode_packed_frames, inputs, self._num_frames, DAMAGED)
 
         return transform_frames(
-            self._transforms, decode, lambda: (record["height"], record["width"]), label, seed
+            self._transforms,
+            decode,
+            lambda: (record["height"], record["width"]),
+            self._num_frames,
+            label,
+            seed,
         )

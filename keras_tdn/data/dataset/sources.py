@@ -10,7 +10,6 @@ from keras_tdn.data.dataset.folder_clips import FolderClips
 from keras_tdn.data.dataset.packed_clips import PackedClips
 from keras_tdn.data.dataset.video_clips import VideoClips
 from keras_tdn.data.decoding import Decoder, get_decoder
-from keras_tdn.data.decoding.graph import MAX_CLIP_BYTES
 from keras_tdn.data.failures import FailureLog
 from keras_tdn.data.packed_records import PackedRecordList
 from keras_tdn.data.records import RecordList
@@ -41,11 +40,7 @@ def clip_source(
             f"({records[folder].path!r}) and others files ({records[file].path!r}). Make a data "
             "set of each kind, and mix them with `tf.data.Dataset.sample_from_datasets`."
         )
-    # One thread each, because videos are decoded side by side.
-    if decoder == "pyav":
-        from keras_tdn.data.decoding.pyav_decoder import PyAVDecoder
-
-        decoder = PyAVDecoder(num_threads=1, max_bytes=MAX_CLIP_BYTES)
-    elif isinstance(decoder, str):
+    if isinstance(decoder, str):
+        # One thread each, because videos are decoded side by side.
         decoder = get_decoder(decoder, num_threads=1)
     return VideoClips(records, sampler, transforms, num_frames, decoder, failures)

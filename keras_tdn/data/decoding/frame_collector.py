@@ -5,8 +5,9 @@ from __future__ import annotations
 import av
 import numpy as np
 
-from keras_tdn.data.decoding.frame_conversion import FrameConverter, upright_size
+from keras_tdn.data.decoding.frame_conversion import FrameConverter
 from keras_tdn.data.decoding.interface import FrameSize, VideoDecodeError, resized_size
+from keras_tdn.limits import check_bytes
 
 
 class FrameCollector:
@@ -16,7 +17,6 @@ class FrameCollector:
         name: How errors call the video.
         indices: The flattened indices asked for.
         size: What upright frames are resized to; see `read_frames`.
-        max_bytes: The most that the pixels may take; `None` for any number.
         num_threads: Threads for the conversion of one frame; `None` for one per processor.
     """
 
@@ -25,7 +25,6 @@ class FrameCollector:
         name: str,
         indices: np.ndarray,
         size: FrameSize,
-        max_bytes: int | None,
         num_threads: int | None,
     ) -> None:
         self._name = name
@@ -36,8 +35,7 @@ class FrameCollector:
         self._pixels: np.ndarray | None = None
         self._num_frames = len(indices)
         self._size = size
-        self._max_bytes = max_bytes
-        self._converter = FrameConverter(num_threads)
+        self._converter = FrameConverter(name, num_threads)
 
     @property
     def is_complete(self) -> bool:
@@ -49,18 +47,39 @@ class FrameCollector:
             raise RuntimeError("Frames are taken before all of them were added.")
         return self._pixels
 
-    def add(self, index: int, frame: av.VideoFrame, shape: tuple[int, int]) -> None:
-        """Takes one frame, decoded to `shape` (height, width) before it is turned upright."""
+    def expect(self, stored_size: tuple[int, int]) -> None:
+        """Refuses what would take too much memory, before the decoder takes some.
+
+        Args:
+            stored_size: Height and width of the frames that will come, as in `add`.
+
+        Raises:
+            VideoDecodeError: if there are too many pixels.
+        """
+        height, width = resized_size(self._size, *stored_size)
+        frames = "1 frame" if self._num_frames == 1 else f"{self._num_frames} frames"
+        what = f"{frames} of {height}x{width} pixels"
+        try:
+            check_bytes(3 * self._num_frames * height * width, "clip", what)
+        except ValueError as error:
+            raise VideoDecodeError(f"Cannot read {self._name}: {error}") from error
+
+    def add(self, index: int, frame: av.VideoFrame, stored_size: tuple[int, int]) -> None:
+        """Takes one frame.
+
+        Args:
+            index: Its number among the frames shown.
+            frame: The frame as it was decoded.
+            stored_size: Height and width that it is given before it is turned upright.
+
+        Raises:
+            VideoDecodeError: if it does not go with the others.
+        """
         positions = self._positions.pop(index)
-        height, width = resized_size(self._size, *upright_size(frame, *shape))
+        upright = self._converter.upright_size(frame, *stored_size)
+        height, width = resized_size(self._size, *upright)
         if self._pixels is None:
-            num_bytes = self._num_frames * height * width * 3
-            if self._max_bytes is not None and num_bytes > self._max_bytes:
-                raise VideoDecodeError(
-                    f"Cannot read {self._name}: {self._num_frames} frames of {height}x{width} "
-                    f"pixels would take {num_bytes} bytes, more than the {self._max_bytes} "
-                    "allowed. Read it with a smaller `size`."
-                )
+            self.expect(upright)
             self._pixels = np.empty((self._num_frames, height, width, 3), np.uint8)
         elif self._pixels.shape[1:3] != (height, width):
             raise VideoDecodeError(

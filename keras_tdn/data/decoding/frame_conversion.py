@@ -1,13 +1,47 @@
-"""From a decoded frame to upright pixels."""
+"""From a decoded frame to pixels as they are shown: upright, square, red green blue."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import struct
+from typing import Any
+
 import av
 import numpy as np
+from av.sidedata.sidedata import Type
 from av.video.reformatter import VideoReformatter
 
-# Before this release swscale had no threads to be kept from starting.
-THREADS_SINCE = 17
+from keras_tdn.data.decoding.interface import VideoDecodeError
+from keras_tdn.data.decoding.pyav_container import reason
+from keras_tdn.limits import check_bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Orientation:
+    """How stored pixels become upright ones: transposed first, then reversed along the axes.
+
+    Args:
+        transposed: Whether rows and columns change places.
+        rows_reversed: Whether what is then the last row is shown first.
+        columns_reversed: The same of columns.
+    """
+
+    transposed: bool = False
+    rows_reversed: bool = False
+    columns_reversed: bool = False
+
+    def apply(self, pixels: np.ndarray) -> np.ndarray:
+        """The upright pixels, a view of those given, of shape `(height, width, 3)`."""
+        if self.transposed:
+            pixels = pixels.swapaxes(0, 1)
+        if self.rows_reversed:
+            pixels = pixels[::-1]
+        return pixels[:, ::-1] if self.columns_reversed else pixels
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the upright frame, of those stored; and the other way round."""
+        return (width, height) if self.transposed else (height, width)
 
 
 class FrameConverter:
@@ -16,14 +50,14 @@ class FrameConverter:
     Use one for all frames of a video: each new one would set up the scaling afresh.
 
     Args:
+        name: How errors call the video.
         num_threads: Threads for the conversion of one frame; `None` for one per processor.
     """
 
-    def __init__(self, num_threads: int | None = None) -> None:
+    def __init__(self, name: str, num_threads: int | None = None) -> None:
+        self._name = name
         self._reformatter = VideoReformatter()
-        self._options = {}
-        if int(av.__version__.split(".")[0]) >= THREADS_SINCE:
-            self._options = {"threads": num_threads or 0}
+        self._num_threads = num_threads or 0
 
     def convert(self, frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
         """Pixels in [0, 255], red green blue, uint8 of shape `(height, width, 3)`.
@@ -32,24 +66,91 @@ class FrameConverter:
             frame: The frame as it was decoded.
             height: Height of the upright pixels.
             width: Their width.
+
+        Raises:
+            VideoDecodeError: if the frame is not to be shown upright or on a side, or is too large.
         """
-        turns = quarter_turns(frame)
-        lying = (height, width) if turns % 2 == 0 else (width, height)
-        picture = self._reformatter.reformat(
-            frame, height=lying[0], width=lying[1], format="rgb24", **self._options
-        )
-        pixels = picture.to_ndarray()
-        return np.rot90(pixels, turns) if turns else pixels
+        orientation = orientation_of(self._name, frame)
+        stored_height, stored_width = orientation.size(height, width)
+        try:
+            check_bytes(3 * height * width, "clip", f"a frame of {height}x{width} pixels")
+            picture = self._reformatter.reformat(
+                frame,
+                height=stored_height,
+                width=stored_width,
+                format="rgb24",
+                threads=self._num_threads,
+            )
+        except (ValueError, av.FFmpegError) as error:
+            raise VideoDecodeError(f"Cannot read {self._name}: {reason(error)}") from error
+        return orientation.apply(picture.to_ndarray())
+
+    def upright_size(
+        self, frame: av.VideoFrame, stored_height: int, stored_width: int
+    ) -> tuple[int, int]:
+        """Height and width, once upright, of a frame stored in that size."""
+        return orientation_of(self._name, frame).size(stored_height, stored_width)
 
 
-def quarter_turns(frame: av.VideoFrame) -> int:
-    """How often a frame is turned, counter-clockwise as `numpy.rot90` counts, to be upright.
+def orientation_of(name: str, frame: av.VideoFrame) -> Orientation:
+    """Reads the display matrix that came with a frame, by FFmpeg's rules.
 
-    Tags other than quarter turns do not occur in practice.
+    Cameras write one of eight: four turns, each also mirrored. Angles are rounded to a degree, and
+    a matrix that leaves no area is taken for none.
+
+    Args:
+        name: How errors call the video.
+        frame: The frame as it was decoded.
+
+    Raises:
+        VideoDecodeError: if the matrix turns the frame by anything but quarters.
     """
-    return round(frame.rotation / 90)
+    # One step to the right leads by (a, b), one down by (c, d).
+    a, b, c, d = _display_matrix(frame)
+    if not (a or c) or not (b or d):
+        return Orientation()
+    degrees = round(math.degrees(math.atan2(b / math.hypot(b, d), a / math.hypot(a, c)))) % 360
+    if degrees == 0:
+        return Orientation(rows_reversed=d < 0)
+    if degrees == 90:
+        return Orientation(transposed=True, columns_reversed=c <= 0)
+    if degrees == 180:
+        return Orientation(rows_reversed=d < 0, columns_reversed=a < 0)
+    if degrees == 270:
+        return Orientation(transposed=True, rows_reversed=True, columns_reversed=c < 0)
+    raise VideoDecodeError(
+        f"Cannot read {name}: it is to be shown turned by {degrees} degrees, and only quarter "
+        "turns are supported. Encode it again, upright."
+    )
 
 
-def upright_size(frame: av.VideoFrame, height: int, width: int) -> tuple[int, int]:
-    """Height and width, once upright, of a frame that was decoded to `height` by `width`."""
-    return (height, width) if quarter_turns(frame) % 2 == 0 else (width, height)
+def square_size(stream: av.VideoStream, height: int, width: int) -> tuple[int, int]:
+    """Height and width of stored frames whose pixels are made square.
+
+    The height stays, as it does where FFmpeg scales to `iw*sar:ih`.
+
+    Args:
+        stream: The video stream, which says how wide pixels are.
+        height: Rows stored.
+        width: Columns stored.
+    """
+    ratio = stream.sample_aspect_ratio
+    # Where it is not known, releases of PyAV give `None` or 0.
+    if not ratio or ratio.numerator < 1 or ratio.denominator < 1:
+        return height, width
+    return height, max(1, width * ratio.numerator // ratio.denominator)
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[float, float, float, float]:
+    """The matrix without its offsets, in any unit."""
+    try:
+        found: Any = frame.side_data.get(Type.DISPLAYMATRIX)
+    except ValueError:
+        # PyAV before 19 cannot list side data of a kind that is newer than itself.
+        turn = math.radians(-frame.rotation)
+        a, b = round(math.cos(turn), 6), round(math.sin(turn), 6)
+        return a, b, -b, a
+    if found is None:
+        return 1, 0, 0, 1
+    matrix = struct.unpack("=9i", bytes(found)[:36])
+    return matrix[0], matrix[1], matrix[3], matrix[4]

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_tdn.data.decoding.interface import Decoder, FrameSize, VideoDecodeError
+from keras_tdn.data.decoding.interface import Decoder, FrameSize, VideoDecodeError, get_decoder
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-# The frames of one clip may take this much; 40 frames of 4K video take 1 GB.
-MAX_CLIP_BYTES = 2**30
 
 
 def read_frames_in_graph(
@@ -31,7 +28,8 @@ def read_frames_in_graph(
     between calls, and videos in parallel calls are decoded side by side, one thread each.
 
     One call takes at most 64 MiB for packets, or 128 MiB for decoded frames of formats that are
-    decoded whole, and the clip itself, which may take 1 GiB: larger ones are refused with a reason.
+    decoded whole, and the clip itself, which may take 1 GiB (`keras_tdn.limits`): larger ones are
+    refused with a reason.
 
     The graph calls into this Python process, so such a pipeline cannot be sent to another one, as a
     `tf.data` service would; packed records can.
@@ -57,11 +55,7 @@ def read_frames_in_graph(
     """
     import tensorflow as tf
 
-    if decoder is None:
-        from keras_tdn.data.decoding.pyav_decoder import PyAVDecoder
-
-        decoder = PyAVDecoder(num_threads=1, max_bytes=MAX_CLIP_BYTES)
-    reader = decoder
+    reader = get_decoder("pyav", num_threads=1) if decoder is None else decoder
 
     def read(path: Any, *values: np.ndarray) -> tuple[np.ndarray, bytes]:
         try:

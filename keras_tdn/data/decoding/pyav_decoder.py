@@ -28,10 +28,10 @@ class PyAVDecoder:
     pictures (`h264_index` says when they do), decoding starts at the keyframe before each wanted
     frame, ends with the last wanted one, and leaves out pictures that are neither wanted nor
     referred to. Every other video is decoded from start to end. Both ways give the same frames.
+    What would take more memory than `keras_tdn.limits` allows is refused before it is decoded.
 
     Args:
         num_threads: Threads for one video; `None` takes as many as there are processors.
-        max_bytes: The most that the frames of one video may take; `None` for any number.
 
     Example:
 
@@ -39,9 +39,8 @@ class PyAVDecoder:
     (1, 256, 340, 3)
     """
 
-    def __init__(self, num_threads: int | None = None, max_bytes: int | None = None) -> None:
+    def __init__(self, num_threads: int | None = None) -> None:
         self.num_threads = num_threads
-        self.max_bytes = max_bytes
 
     def read_frames(
         self,
@@ -56,7 +55,7 @@ class PyAVDecoder:
 
         def collect(num_frames: int) -> FrameCollector:
             indices = check_indices(choose_indices(num_frames), num_frames)
-            return FrameCollector(name, indices, size, self.max_bytes, self.num_threads)
+            return FrameCollector(name, indices, size, self.num_threads)
 
         with contextlib.suppress(UnsupportedStream), IndexedVideo(name, opened) as video:
             collector = collect(len(video.index.shown))

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import av
 
 from keras_tdn.data.decoding.frame_collector import FrameCollector
+from keras_tdn.data.decoding.frame_conversion import square_size
 from keras_tdn.data.decoding.h264_headers import UnsupportedStream
 from keras_tdn.data.decoding.h264_index import PictureIndex, PictureIndexer
 from keras_tdn.data.decoding.pyav_container import (
@@ -56,7 +57,8 @@ class IndexedVideo:
 
     def read_into(self, collector: FrameCollector, num_threads: int | None) -> bool:
         """Decodes what `collector` wants, once. False if the decoder finds damage."""
-        index = self.index
+        index, codec = self.index, self._stream.codec_context
+        collector.expect(square_size(self._stream, codec.height, codec.width))
         wanted = {index.timestamps[index.shown[number]]: number for number in collector.wanted}
         prepare_codec(self._stream, num_threads, strict=True)
         try:
@@ -66,7 +68,8 @@ class IndexedVideo:
                 number = wanted.pop(frame.pts, None)
                 if number is not None:
                     # All frames have one size, because the video has one set of parameters.
-                    collector.add(number, frame, (frame.height, frame.width))
+                    size = square_size(self._stream, frame.height, frame.width)
+                    collector.add(number, frame, size)
         except (av.FFmpegError, OSError):
             return False
         return collector.is_complete

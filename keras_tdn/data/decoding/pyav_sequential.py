@@ -8,6 +8,7 @@ from typing import BinaryIO
 import av
 
 from keras_tdn.data.decoding.frame_collector import FrameCollector
+from keras_tdn.data.decoding.frame_conversion import square_size
 from keras_tdn.data.decoding.interface import VideoDecodeError
 from keras_tdn.data.decoding.pyav_container import open_container, prepare_codec, video_stream
 
@@ -29,10 +30,10 @@ def read_sequentially(
     """
     frames: list[av.VideoFrame] | None = []
     kept_bytes = num_frames = 0
-    shape = (0, 0)
-    for frame in _decode(name, opened, num_threads):
+    stored_size = (0, 0)
+    for frame, size in every_frame(name, opened, num_threads):
         if num_frames == 0:
-            shape = (frame.height, frame.width)
+            stored_size = size
         num_frames += 1
         if frames is not None:
             frames.append(frame)
@@ -45,14 +46,15 @@ def read_sequentially(
             "incomplete; fetch or encode it again."
         )
     collector = make_collector(num_frames)
+    collector.expect(stored_size)
     if frames is not None:
         for index in collector.wanted:
-            collector.add(index, frames[index], shape)
+            collector.add(index, frames[index], stored_size)
         return collector
     wanted = set(collector.wanted)
-    for index, frame in enumerate(_decode(name, opened, num_threads)):
+    for index, (frame, _) in enumerate(every_frame(name, opened, num_threads)):
         if index in wanted:
-            collector.add(index, frame, shape)
+            collector.add(index, frame, stored_size)
             if collector.is_complete:
                 return collector
     raise VideoDecodeError(
@@ -61,8 +63,10 @@ def read_sequentially(
     )
 
 
-def _decode(name: str, opened: str | BinaryIO, num_threads: int | None) -> Iterator[av.VideoFrame]:
-    """Every frame that decodes, in the order shown.
+def every_frame(
+    name: str, opened: str | BinaryIO, num_threads: int | None
+) -> Iterator[tuple[av.VideoFrame, tuple[int, int]]]:
+    """Every frame that decodes, in the order shown, with its height and width in square pixels.
 
     That order is the decoder's own: it delays what the stream says is shown later. Sorting by
     timestamps would be wrong where a container has none to speak of, as AVI, whose timestamps
@@ -84,6 +88,7 @@ def _decode(name: str, opened: str | BinaryIO, num_threads: int | None) -> Itera
             except av.FFmpegError:
                 # A damaged packet, which later ones can decode without; or nothing is left.
                 frames = []
-            yield from frames
+            for frame in frames:
+                yield frame, square_size(stream, frame.height, frame.width)
             if packet is None:
                 return

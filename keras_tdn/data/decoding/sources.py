@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from typing import BinaryIO
 
 from keras_tdn.data.decoding.interface import VideoDecodeError, VideoSource
@@ -34,11 +35,16 @@ def open_source(source: VideoSource) -> tuple[str, str | BinaryIO]:
                 f"Cannot read {name}: there is no such file. Check the path; a relative one starts "
                 f"at {os.getcwd()!r}."
             )
+        if not os.path.isfile(path):
+            raise VideoDecodeError(
+                f"Cannot read {name}: it is {_kind(path)}, which may never end. Pass the path of a "
+                "video file; `keras-tdn watch` reads pipes and cameras."
+            )
         if not os.access(path, os.R_OK):
             raise VideoDecodeError(
                 f"Cannot read {name}: no permission. Make the file readable for this user."
             )
-        if os.path.isfile(path) and os.path.getsize(path) == 0:
+        if os.path.getsize(path) == 0:
             raise VideoDecodeError(
                 f"Cannot read {name}: the file is empty. Fetch or encode it again."
             )
@@ -52,3 +58,10 @@ def open_source(source: VideoSource) -> tuple[str, str | BinaryIO]:
         "A video is the path of a file, its content as bytes, or a binary file object. "
         f"Received: {type(source).__name__}"
     )
+
+
+def _kind(path: str) -> str:
+    mode = os.stat(path).st_mode
+    if stat.S_ISFIFO(mode):
+        return "a pipe"
+    return "a socket" if stat.S_ISSOCK(mode) else "a device"

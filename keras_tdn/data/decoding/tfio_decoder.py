@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from keras_tdn.data.decoding.frame_conversion import Orientation, orientation_of, square_size
 from keras_tdn.data.decoding.interface import (
     FrameSize,
     VideoDecodeError,
@@ -41,7 +43,7 @@ class TFIODecoder:
       full range) and 10-bit ones come out a few levels off.
     - Of common videos whose width is not a multiple of 8, tensorflow-io leaves the last columns
       unwritten; they repeat the column before. In a width of 340 those are the last 4.
-    - The header is read by PyAV, because tensorflow-io does not tell the rotation.
+    - The header is read by PyAV, because tensorflow-io does not tell how frames are shown.
     - Resized frames differ slightly from the default decoder's, which resizes before it converts.
 
     Raises:
@@ -69,16 +71,17 @@ class TFIODecoder:
         """Pixels of chosen frames; see `keras_tdn.data.decoding.read_frames`."""
         resized_size(size, 1, 1)
         name, opened = open_source(source)
-        turns, is_blockwise = _read_header(name, opened)
+        header = _read_header(name, opened)
         frames = self._decode(name, opened)
         indices = check_indices(choose_indices(len(frames)), len(frames))
         chosen = frames[indices]
         width = chosen.shape[2]
-        if is_blockwise and width > BLOCK and width % BLOCK:
+        if header.is_blockwise and width > BLOCK and width % BLOCK:
             written = width - width % BLOCK
             chosen[:, :, written:] = chosen[:, :, written - 1 : written]
-        upright = np.rot90(chosen, turns, axes=(1, 2))
-        return _resize(upright, resized_size(size, *upright.shape[1:3]))
+        upright = np.stack([header.orientation.apply(frame) for frame in chosen])
+        shown_size = header.orientation.size(*header.square_size)
+        return _resize(upright, resized_size(size, *shown_size))
 
     def _decode(self, name: str, opened: str | BinaryIO) -> np.ndarray:
         import tensorflow as tf
@@ -103,14 +106,26 @@ class TFIODecoder:
         return frames
 
 
-def _read_header(name: str, opened: str | BinaryIO) -> tuple[int, bool]:
-    """Quarter turns, counter-clockwise, that set a frame upright; whether columns go missing."""
+@dataclasses.dataclass(frozen=True)
+class _Header:
+    """What tensorflow-io does not tell: how frames are shown, and whether columns go missing."""
+
+    orientation: Orientation
+    square_size: tuple[int, int]
+    is_blockwise: bool
+
+
+def _read_header(name: str, opened: str | BinaryIO) -> _Header:
     with open_container(name, opened) as container:
         stream = video_stream(name, container)
-        pix_fmt = stream.codec_context.pix_fmt
-        # The rotation is known only with a frame.
+        codec = stream.codec_context
+        # The orientation is known only with a frame.
         first = next(container.decode(stream), None)
-        return (0 if first is None else round(first.rotation / 90)), pix_fmt in BLOCKWISE_FORMATS
+        return _Header(
+            Orientation() if first is None else orientation_of(name, first),
+            square_size(stream, codec.height, codec.width),
+            codec.pix_fmt in BLOCKWISE_FORMATS,
+        )
 
 
 def _content(opened: str | BinaryIO) -> bytes:

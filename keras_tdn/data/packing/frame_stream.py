@@ -28,16 +28,16 @@ def stream_frames(path: str, short_side: int) -> Iterator[np.ndarray]:
         VideoDecodeError: while iterating, if the file is not a video. One without a frame that
             decodes has none.
     """
-    from keras_tdn.data.decoding.frame_conversion import FrameConverter, upright_size
-    from keras_tdn.data.decoding.pyav_sequential import _decode
+    from keras_tdn.data.decoding.frame_conversion import FrameConverter
+    from keras_tdn.data.decoding.pyav_sequential import every_frame
     from keras_tdn.data.decoding.sources import open_source
 
-    converter = FrameConverter(num_threads=1)
     size: tuple[int, int] | None = None
     name, opened = open_source(path)
-    for frame in _decode(name, opened, 1):
+    converter = FrameConverter(name, num_threads=1)
+    for frame, stored_size in every_frame(name, opened, 1):
         if size is None:
-            size = shrunk_size(*upright_size(frame, frame.height, frame.width), short_side)
+            size = shrunk_size(*converter.upright_size(frame, *stored_size), short_side)
         yield np.ascontiguousarray(converter.convert(frame, *size))
 
 

@@ -197,7 +197,7 @@ def load_packed_index(source: str | os.PathLike[str]) -> PackedIndex:
             config["num_classes"],
             tuple(PackedShard.from_config(shard) for shard in config["shards"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{str(path)!r} is damaged or of another release ({type(error).__name__}: {error}). "
             "Restore it, or pack again."

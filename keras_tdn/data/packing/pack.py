@@ -77,8 +77,6 @@ def pack(
     as baseline JPEG with chroma halved both ways, as nearly all video has it. A folder with frames
     in JPEG is packed as it is where no resize is needed.
 
-    With several processes a script needs `if __name__ == "__main__":` around the call.
-
     Args:
         records: What `load_records` returns, or takes.
         output: The folder to pack into, absent or empty or begun before.

@@ -6,7 +6,6 @@ import collections
 import contextlib
 import dataclasses
 import functools
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -15,9 +14,8 @@ from typing import Any
 from keras_tdn.data.packing.index import PackedShard
 from keras_tdn.data.packing.plan import ShardTask
 from keras_tdn.data.packing.shard_writer import finished_shard, make_shard
+from keras_tdn.processes import ChildProcess
 
-# A process that runs TensorFlow must not be forked.
-START_METHOD = "spawn"
 # A video at which this many processes died is given up: a decoder can crash on a damaged one.
 DEATHS_PER_RECORD = 2
 
@@ -75,8 +73,7 @@ def run_jobs(
 
 @dataclasses.dataclass
 class _Worker:
-    process: Any
-    connection: Connection
+    process: ChildProcess
     job: Job | None = None
     place: int | None = None
 
@@ -91,7 +88,6 @@ class _Pool:
         self._waiting = collections.deque(jobs)
         self._started = started
         self._deaths: collections.Counter[tuple[int, int]] = collections.Counter()
-        self._context: Any = multiprocessing.get_context(START_METHOD)
         self._workers = [self._start() for _ in range(min(num_processes, len(jobs)))]
 
     def results(self) -> Iterator[tuple[ShardTask, PackedShard, bool]]:
@@ -100,13 +96,13 @@ class _Pool:
                 if worker.job is None and self._waiting:
                     worker.job, worker.place = self._waiting.popleft(), None
                     self._send(worker)
-            busy = {worker.connection: worker for worker in self._workers if worker.job}
+            busy = {worker.process.connection: worker for worker in self._workers if worker.job}
             if not busy:
                 return
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]
                 try:
-                    kind, content = worker.connection.recv()
+                    kind, content = worker.process.connection.recv()
                 except (EOFError, OSError):
                     self._replace(worker)
                     continue
@@ -123,33 +119,25 @@ class _Pool:
     def stop(self) -> None:
         """Ends all workers, wherever they are."""
         for worker in self._workers:
-            worker.connection.close()
-            worker.process.terminate()
+            worker.process.kill()
         for worker in self._workers:
-            worker.process.join()
+            worker.process.end()
 
     def _start(self) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(self._work, theirs), daemon=True)
-        process.start()
-        # Only with the worker's end in the worker alone does its death end the connection.
-        theirs.close()
-        return _Worker(process, ours)
+        return _Worker(ChildProcess(_serve, self._work))
 
     def _send(self, worker: _Worker) -> None:
         # Whether it has died meanwhile, the next reading finds out.
         with contextlib.suppress(OSError):
-            worker.connection.send(worker.job)
+            worker.process.connection.send(worker.job)
 
     def _replace(self, worker: _Worker) -> None:
         """Puts a new worker in the place of a dead one, and its job back in the queue."""
-        worker.process.join()
-        code = worker.process.exitcode
+        code = worker.process.join()
         if worker.job is None or worker.place is None:
             raise ValueError(
-                f"A worker process ended with exit code {code} before it began a video. A script "
-                "that calls `pack` needs `if __name__ == '__main__':` around the call, because "
-                "each worker imports the script; or pass num_processes=1."
+                f"A worker process ended with exit code {code} before it began a video. Pass "
+                "num_processes=1 to see why."
             )
         task, noted = worker.job
         death = (task.shard, worker.place)
@@ -160,7 +148,7 @@ class _Pool:
                 f"{DEATHS_PER_RECORD} processes ended with exit code {code} while decoding it",
             )
         self._waiting.appendleft((task, noted))
-        worker.connection.close()
+        worker.process.connection.close()
         self._workers[self._workers.index(worker)] = self._start()
 
 

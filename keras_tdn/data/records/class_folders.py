@@ -2,72 +2,207 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from keras_tdn.data.records.rows import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Listing, Row
 from keras_tdn.data.records.tables import normal_split
+from keras_tdn.labels.label_lists import not_a_name
+
+logger = logging.getLogger("keras_tdn")
 
 SPLIT_FOLDERS = frozenset({"train", "val", "test"})
+# What systems and network drives put beside files, in lower case. Other such folders are hidden.
+SYSTEM_FOLDERS = frozenset(
+    {
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "@eadir",
+        "@recently-snapshot",
+        "@recycle",
+        "@tmp",
+        "__macosx",
+        "__pycache__",
+        "lost+found",
+        "system volume information",
+    }
+)
+MAX_NAMES_SHOWN = 3
+
+
+class Skipped:
+    """What a folder holds that is neither a class nor a video, so that none of it goes unsaid.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._found: dict[str, list[str]] = {}
+
+    def add(self, kind: str, path: str) -> None:
+        """Takes note of a path below the folder; `kind` is in the plural."""
+        self._found.setdefault(kind, []).append(path)
+
+    def warn(self) -> None:
+        """Logs what there is of each kind, if there is anything."""
+        if not self._found:
+            return
+        parts = []
+        for kind, paths in self._found.items():
+            shown = ", ".join(repr(path) for path in sorted(paths)[:MAX_NAMES_SHOWN])
+            left = len(paths) - MAX_NAMES_SHOWN
+            more = f" and {left} more" if left > 0 else ""
+            parts.append(f"{kind} {shown}{more}")
+        logger.warning("Skipped in %r: %s", str(self._folder), "; ".join(parts))
 
 
 def read_class_folders(path: Path, split: str | None) -> Listing:
     """Every folder is a class, and every video or folder of images below it a record of that class.
 
     A data set that has its splits in folders of their own is one folder further up, and `split`
-    chooses among them. Hidden files and those that are neither video nor image are passed over.
+    chooses among them. What is skipped is logged: folders of the system, hidden ones, and folders
+    without a video, which are no classes.
     """
-    folders = _folders(path)
-    split_folders = {normal_split(name): name for name in folders}
     if split is not None:
-        if normal_split(split) not in split_folders:
-            raise ValueError(
-                f"{str(path)!r} has no folder for that split, only {folders[:10]}. "
-                f"Received: split={split!r}"
-            )
-        path = path / split_folders[normal_split(split)]
-        folders = _folders(path)
-    elif folders and set(split_folders) <= SPLIT_FOLDERS:
-        raise ValueError(
-            f"{str(path)!r} has a folder per split, {folders}, in place of a folder per class. "
-            f"Pass one of those folders, or split={folders[0]!r}."
-        )
+        path = path / _split_folder(path, split)
+    skipped = Skipped(path)
+    folders = _folders(path, skipped)
     if not folders:
         raise ValueError(
             f"A folder of videos has a folder per class, but {str(path)!r} has none. Sort the "
             "videos into folders called like their classes, or pass a list."
         )
+    found = {name: videos_below(path, name, skipped) for name in folders}
+    for name in [name for name in folders if not found[name]]:
+        skipped.add("folders without a video", name)
+        del found[name]
+    if not found:
+        raise ValueError(
+            f"{str(path)!r} has no records: there is neither a video nor a folder of JPEG frames "
+            f"in its folders, {folders[:10]}."
+        )
+    if split is None and {normal_split(name) for name in found} <= SPLIT_FOLDERS:
+        raise ValueError(
+            f"{str(path)!r} has a folder per split, {list(found)}, in place of a folder per class. "
+            f"Pass one of those folders, or split={next(iter(found))!r}."
+        )
+    skipped.warn()
+    classes = _classes(path, list(found))
     rows = [
-        Row(repr(video), (video,), name) for name in folders for video in videos_below(path, name)
+        # Not "~name/video.mp4", which would be somebody's home.
+        Row(repr(video), (os.path.join(os.curdir, video),), name)
+        for name, folder in classes.items()
+        for video in found[folder]
     ]
-    return Listing(rows, tuple(folders), path)
+    return Listing(rows, tuple(classes), path, named=True)
 
 
-def _folders(path: Path) -> list[str]:
-    with os.scandir(path) as entries:
-        return sorted(
-            entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+def _split_folder(path: Path, split: str) -> str:
+    folders = _folders(path, Skipped(path))
+    wanted = [name for name in folders if normal_split(name) == normal_split(split)]
+    if not wanted:
+        raise ValueError(
+            f"{str(path)!r} has no folder for that split, only {folders[:10]}. "
+            f"Received: split={split!r}"
         )
+    if len(wanted) > 1:
+        raise ValueError(
+            f"{str(path)!r} has several folders for that split, {wanted}. Pass one of them, or "
+            f"merge them. Received: split={split!r}"
+        )
+    return wanted[0]
 
 
-def videos_below(root: Path, folder: str) -> Iterator[str]:
+def _classes(path: Path, folders: list[str]) -> dict[str, str]:
+    """The folder of each class by its name, in the order of the names.
+
+    Names are text on one line, as class names are everywhere.
+    """
+    classes: dict[str, str] = {}
+    for folder in folders:
+        text = os.fsencode(folder).decode("utf-8", "backslashreplace")
+        name = " ".join(text.splitlines()).strip()
+        reason = not_a_name(name)
+        if reason:
+            raise ValueError(
+                f"The folder {folder!r} in {str(path)!r} gives no class name: {reason}. Rename it."
+            )
+        other = classes.setdefault(name, folder)
+        if other != folder:
+            raise ValueError(
+                f"The folders {other!r} and {folder!r} in {str(path)!r} give the same class name, "
+                f"{name!r}. Rename or merge them."
+            )
+    return dict(sorted(classes.items()))
+
+
+def _folders(path: Path, skipped: Skipped) -> list[str]:
+    """The folders in a folder that may be classes or splits."""
+    found = []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if not entry.is_dir():
+                if entry.name.lower().endswith(VIDEO_SUFFIXES):
+                    skipped.add("videos in no class folder", entry.name)
+            elif not _skips(entry.name, entry.name, skipped):
+                found.append(entry.name)
+    return sorted(found)
+
+
+def _skips(name: str, path: str, skipped: Skipped) -> bool:
+    """Whether a folder of that name is not looked into, which is taken note of."""
+    if name.startswith("."):
+        skipped.add("hidden folders", path)
+    elif name.lower() in SYSTEM_FOLDERS:
+        skipped.add("system folders", path)
+    else:
+        return False
+    return True
+
+
+def videos_below(root: Path, folder: str, skipped: Skipped) -> list[str]:
     """Videos and folders of images in a folder and those in it, by name; paths start at `root`."""
+    found = []
+    # Each with the folders that it lies in: a link may lead back to one of them.
+    waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [(folder, frozenset())]
+    while waiting:
+        path, above = waiting.pop()
+        status = os.stat(root / path)
+        this = (status.st_dev, status.st_ino)
+        if this in above:
+            skipped.add("links to a folder that they lie in", path)
+            continue
+        videos, images, folders = _contents(root, path, skipped)
+        if images and not videos and path != folder:
+            found.append(path)
+            for inner in folders:
+                skipped.add("folders in folders of frames", inner)
+            continue
+        if images:
+            skipped.add("folders with pictures that are no video's frames", path)
+        found += videos
+        waiting += [(inner, above | {this}) for inner in folders]
+    return sorted(found, key=lambda path: path.split("/"))
+
+
+def _contents(root: Path, folder: str, skipped: Skipped) -> tuple[list[str], ...]:
+    """Videos, images and folders in a folder; paths start at `root`."""
+    videos, images, folders = [], [], []
     with os.scandir(root / folder) as entries:
-        found = sorted(
-            (entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")
-        )
-    for name, is_folder in found:
-        path = f"{folder}/{name}"
-        if not is_folder:
-            if name.lower().endswith(VIDEO_SUFFIXES):
-                yield path
-        elif _has_images(root / path):
-            yield path
-        else:
-            yield from videos_below(root, path)
-
-
-def _has_images(path: Path) -> bool:
-    with os.scandir(path) as entries:
-        return any(entry.name.lower().endswith(IMAGE_SUFFIXES) for entry in entries)
+        for entry in entries:
+            path = f"{folder}/{entry.name}"
+            if entry.is_dir():
+                if not _skips(entry.name, path, skipped):
+                    folders.append(path)
+            elif entry.name.startswith("."):
+                if entry.name.lower().endswith(VIDEO_SUFFIXES):
+                    skipped.add("hidden videos", path)
+            elif entry.name.lower().endswith(VIDEO_SUFFIXES):
+                videos.append(path)
+            elif entry.name.lower().endswith(IMAGE_SUFFIXES):
+                images.append(path)
+    return videos, images, folders

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from keras_tdn.data.records.rows import read_text
+from keras_tdn.data.records.rows import whole_number
+from keras_tdn.files.text import parse_json, read_text, split_lines
 from keras_tdn.labels import DATASETS, load_labels
 
 LabelSource = str | os.PathLike[str] | Sequence[str]
 
-# UCF101's class index: a number and a name.
-NUMBERED_NAME = re.compile(r"(\d+)\s+(\S.*)")
 # Left out where lists and folders spell a class's name differently.
 PUNCTUATION = re.compile(r"[\[\](){}\"'`]")
 
@@ -37,16 +36,10 @@ def read_names(source: LabelSource) -> tuple[str, ...]:
 
 
 def _read_json(path: Path) -> tuple[str, ...]:
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{str(path)!r} is not JSON: line {error.lineno}: {error.msg}.") from error
+    content = parse_json(read_text(path, "Labels"), repr(str(path)))
     if isinstance(content, dict):
-        try:
-            by_index = {int(index): name for name, index in content.items()}
-        except (TypeError, ValueError):
-            by_index = {}
-        if sorted(by_index) != list(range(len(content))):
+        by_index = {_index(value): name for name, value in content.items()}
+        if by_index.keys() != set(range(len(content))):
             raise ValueError(
                 "Labels as a JSON object map every name to its index, counted from 0, but the "
                 f"values in {str(path)!r} are not the numbers 0 to {len(content) - 1}."
@@ -60,16 +53,26 @@ def _read_json(path: Path) -> tuple[str, ...]:
     return load_labels(content)
 
 
+def _index(value: Any) -> int | None:
+    if isinstance(value, str):
+        return whole_number(value.strip())
+    # Nor a number with a fraction, nor one that is none.
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _read_numbered(path: Path) -> list[str] | None:
     """The names behind numbers, if every line has its own."""
-    lines = [line.strip() for line in read_text(path).split("\n") if line.strip()]
-    matches = [NUMBERED_NAME.fullmatch(line) for line in lines]
-    pairs = [(int(match[1]), match[2]) for match in matches if match is not None]
-    numbers = [number for number, _ in pairs]
-    if not lines or len(pairs) < len(lines) or numbers[0] not in (0, 1):
-        return None
-    consecutive = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    return [name for _, name in pairs] if consecutive else None
+    lines = [line.strip() for line in split_lines(read_text(path, "Labels"))]
+    names: list[str] = []
+    first = None
+    for line in filter(None, lines):
+        number, *name = line.split(None, 1)
+        index = whole_number(number) if number.isdecimal() else None
+        first = index if first is None else first
+        if first not in (0, 1) or not name or index != first + len(names):
+            return None
+        names += name
+    return names or None
 
 
 class ClassNames:

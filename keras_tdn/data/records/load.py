@@ -12,8 +12,11 @@ from keras_tdn.data.records.class_indices import class_indices
 from keras_tdn.data.records.files import FileFinder
 from keras_tdn.data.records.formats import read_source
 from keras_tdn.data.records.label_names import LabelSource, read_names
-from keras_tdn.data.records.record import Record, RecordList
+from keras_tdn.data.records.record import MAX_INT32, Record, RecordList
 from keras_tdn.data.records.rows import MAX_PROBLEMS_SHOWN, Listing, Problems, Row
+from keras_tdn.files.text import is_text, shown
+
+NOT_TEXT = "; that line is not UTF-8: save the list as UTF-8, unless the file is called so"
 
 RecordSource = str | os.PathLike[str] | Iterable[Record | tuple[Any, ...] | str]
 
@@ -33,8 +36,9 @@ def load_records(
     """Loads the records of a data set: which videos there are and what they show.
 
     Use it before `make_dataset`, evaluation or packing. Everything that is wrong with the source is
-    told at once, with line numbers: lines that cannot be read, labels that are no class, files
-    that are not there, and videos listed twice with different labels.
+    told at once, with line numbers: lines that cannot be read, columns that do not fit, labels
+    that are no class or out of proportion to the list, files that are not there, and videos listed
+    twice with different labels.
 
     The format is detected, or named:
 
@@ -42,7 +46,8 @@ def load_records(
       or commas (in a `.csv`) in between. Paths may have blanks. Labels may if the line names a file
       with its suffix, or is separated by tabs or commas.
     - `"csv"`: a table with a header that has a column for the path (`path`, `file_name`, `video`,
-      ...) and maybe columns for `label`, `num_frames` and `split`.
+      ...) and maybe columns for `label`, `num_frames` and `split`. With the columns `class_name`
+      and `class_index`, classes have the indices that are stated.
     - `"kinetics"`: Kinetics' annotations, `label,youtube_id,time_start,time_end,split`; the files
       are called `{youtube_id}_{start:06d}_{end:06d}.mp4`.
     - `"something_something_v2"`: the JSON of `id` and `template`; the files are `{id}.webm`, or
@@ -50,7 +55,8 @@ def load_records(
     - `"something_something_v1"`: `id;label` without a header, as Jester too.
     - `"ucf101"`: `trainlist01.txt` or `testlist01.txt`.
     - `"hmdb51"`: the folder of `{class}_test_split1.txt` files, with `split` and `fold`.
-    - `"folders"`: a folder per class.
+    - `"folders"`: a folder per class. Folders of the system, hidden ones and those without a video
+      are no classes; a warning names what is skipped.
 
     A video without its suffix is found by trying the usual ones. A path may also be a directory of
     frames in JPEG.
@@ -66,8 +72,8 @@ def load_records(
             without regard to case, brackets and underscores. By default they are the names that
             belong to the format, or else all names in the list, sorted: with a validation list,
             pass `labels=train.labels`, lest a class without a video there shifts the others.
-        num_classes: Number of classes of a list whose labels are numbers without names, to check
-            them against.
+        num_classes: Number of classes of a list whose labels are numbers without names. By default
+            the largest label tells, unless that would be out of proportion to the list.
         split: Part of the data set, `"train"`, `"val"` or `"test"`, where a source has several;
             `"all"` for all parts.
         fold: Number of the split of HMDB51; 1 by default.
@@ -89,8 +95,44 @@ def load_records(
     >>> records.labels, [record.label for record in records]
     (('jump', 'run'), [1, 0])
     """
+    return load_listed(
+        source,
+        format=format,
+        root=root,
+        labels=labels,
+        num_classes=num_classes,
+        split=split,
+        fold=fold,
+        check_files=check_files,
+        skip_missing=skip_missing,
+    )
+
+
+def load_listed(
+    source: RecordSource,
+    *,
+    format: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    labels: LabelSource | None = None,
+    num_classes: int | None = None,
+    split: str | None = None,
+    fold: int | None = None,
+    check_files: bool = True,
+    skip_missing: bool = False,
+    believe_labels: bool = False,
+) -> RecordList:
+    """Loads records as `load_records` does, for whoever knows the classes from elsewhere.
+
+    Args:
+        source: As in `load_records`, like all that is not named here.
+        believe_labels: Whether a label may be out of all proportion to the list.
+    """
     if skip_missing and not check_files:
         raise ValueError("`skip_missing` needs the files to be looked for: pass check_files=True.")
+    if num_classes is not None:
+        _check_count(num_classes)
+    elif isinstance(source, RecordList) and source.labels is None and labels is None:
+        num_classes = source.num_classes or None
     names = None if labels is None else read_names(labels)
     if isinstance(source, (str, os.PathLike)):
         problems = Problems(repr(os.fspath(source)))
@@ -108,15 +150,28 @@ def load_records(
     if not rows and not problems.found:
         raise ValueError(f"{problems.source} has no records: there is no video listed in it.")
 
-    indices, names = class_indices(rows, names or listing.names, num_classes, problems)
+    indices, names = class_indices(
+        [*rows, *listing.without_video],
+        names or listing.names,
+        num_classes,
+        problems,
+        listing.named,
+        believe_labels,
+    )
     _check_num_classes(num_classes, names)
+    if names is None and num_classes is None:
+        # Of all that is listed, whether or not its files are there.
+        num_classes = max((index for index in indices if index is not None), default=-1) + 1
+    del indices[len(rows) :]
+    _check_paths(rows, problems)
     finder = FileFinder(listing.root if root is None else root)
     paths = [finder.find(row.paths) if check_files else finder.first(row.paths) for row in rows]
     absent = [row for row, path in zip(rows, paths, strict=True) if path is None]
     hint = _missing_hint(len(absent), len(rows), finder.root)
     if not skip_missing:
         for row in absent:
-            problems.add(row.place, f"there is no file {finder.first(row.paths)!r}")
+            path = finder.first(row.paths)
+            problems.add(row.place, f"there is no file {path!r}{'' if is_text(path) else NOT_TEXT}")
     _check_duplicates(rows, paths, indices, problems)
     problems.raise_if_any(hint)
     if len(absent) == len(rows):
@@ -141,30 +196,53 @@ def _read_items(items: Iterable[Any], problems: Problems) -> Listing:
         try:
             path, label, *rest = item
             count = None if not rest or rest[0] is None else operator.index(rest[0])
+            if isinstance(label, bool):
+                raise TypeError
             if not isinstance(label, (str, type(None))):
                 label = operator.index(label)
-            if len(rest) > 1 or (count is not None and count < 1):
+            if len(rest) > 1 or (count is not None and not 0 < count <= MAX_INT32):
                 raise TypeError
-            rows.append(Row(place, (os.fspath(path),), label, count))
+            path = os.fspath(path)
+            if not isinstance(path, str) or not path:
+                raise TypeError
+            rows.append(Row(place, (path,), label, count))
         except (TypeError, ValueError):
             problems.add(
-                place, f"expected a record or (path, label, num_frames), but it is {item!r:.200}"
+                place, f"expected a record or (path, label, num_frames), but it is {shown(item)}"
             )
     return Listing(rows, names, Path.cwd())
 
 
+def _check_count(num_classes: Any) -> None:
+    most = MAX_INT32 + 1
+    whole = isinstance(num_classes, int) and not isinstance(num_classes, bool)
+    if not whole or not 1 <= num_classes <= most:
+        raise ValueError(
+            f"`num_classes` must be a positive integer, at most {most}. "
+            f"Received: num_classes={shown(num_classes)}"
+        )
+
+
 def _check_num_classes(num_classes: int | None, names: tuple[str, ...] | None) -> None:
-    if num_classes is None:
-        return
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 1:
+    if num_classes is not None and names is not None and len(names) != num_classes:
         raise ValueError(
-            f"`num_classes` must be a positive integer. Received: num_classes={num_classes!r}"
+            f"There are {len(names)} labels: leave `num_classes` out (on the command line "
+            f"--classes), or pass `labels` that are as many. Received: num_classes={num_classes}"
         )
-    if names is not None and len(names) != num_classes:
-        raise ValueError(
-            f"There are {len(names)} labels: leave `num_classes` out, or pass `labels` that are as "
-            f"many. Received: num_classes={num_classes}"
-        )
+
+
+def _check_paths(rows: list[Row], problems: Problems) -> None:
+    for row in rows:
+        path = row.paths[0]
+        # Nearly all are, and then nothing can be wrong.
+        if path.isascii() and "\0" not in path:
+            continue
+        try:
+            possible = b"\0" not in os.fsencode(path)
+        except UnicodeEncodeError:
+            possible = False
+        if not possible:
+            problems.add(row.place, f"no file can be called {path!r:.200}")
 
 
 def _check_duplicates(

@@ -6,8 +6,22 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
-# Field, smallest value, and whether it may be None.
-LIMITS = (("label", 0, True), ("num_frames", 1, True), ("index", 0, False))
+from keras_tdn.files.text import shown
+from keras_tdn.labels import load_labels
+
+# Labels and counts are int32 in batches, and indices int64.
+MAX_INT32 = 2**31 - 1
+MAX_INT64 = 2**63 - 1
+# Field, smallest and largest value, and whether it may be None.
+LIMITS = (
+    ("label", 0, MAX_INT32, True),
+    ("num_frames", 1, MAX_INT32, True),
+    ("index", 0, MAX_INT64, False),
+)
+# A list whose labels are numbers says how many classes there are by the largest. So many are
+# believed of any list, and so many for each label that occurs.
+CLASSES_OF_ANY_LIST = 1000
+CLASSES_PER_LABEL = 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,16 +45,21 @@ class Record:
     def __post_init__(self) -> None:
         if not isinstance(self.path, str) or not self.path:
             raise ValueError(f"A record's `path` is a string. Received: path={self.path!r}")
-        for field, least, optional in LIMITS:
+        for field, least, most, optional in LIMITS:
             value = getattr(self, field)
             if value is None and optional:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 kind = "an integer or None" if optional else "an integer"
                 raise ValueError(
-                    f"A record's `{field}` is {kind}, at least {least}. "
-                    f"Received: {field}={value!r} for {self.path!r}"
+                    f"A record's `{field}` is {kind}, from {least} to {most}. "
+                    f"Received: {field}={shown(value)} for {self.path!r}"
                 )
+
+
+def believable_classes(num_labels: int) -> int:
+    """How many classes a list may have that names none, by the number of labels that occur."""
+    return max(CLASSES_OF_ANY_LIST, CLASSES_PER_LABEL * num_labels)
 
 
 class RecordList(Sequence[Record]):
@@ -54,6 +73,10 @@ class RecordList(Sequence[Record]):
         labels: Class names in the order of the records' labels, or `None` if the source has none.
         num_classes: Classes there are; by default as many as `labels`, or as the records show.
         missing: Paths that the source lists but that were left out because nothing is there.
+
+    Raises:
+        ValueError: if a record's label is not one of the classes, if the number of classes that
+            the records show is out of proportion, or if `labels` are no class names.
 
     Example:
 
@@ -72,14 +95,28 @@ class RecordList(Sequence[Record]):
         missing: Iterable[str] = (),
     ) -> None:
         self._records = tuple(records)
-        self._labels = None if labels is None else tuple(labels)
+        self._labels = None if labels is None else load_labels(tuple(labels))
         self._missing = tuple(missing)
-        if num_classes is None:
-            seen = [record.label for record in self._records if record.label is not None]
-            num_classes = (
-                len(self._labels) if self._labels is not None else max(seen, default=-1) + 1
+        self._num_classes = self._count_classes(num_classes)
+
+    def _count_classes(self, stated: int | None) -> int:
+        seen = {record.label for record in self._records if record.label is not None}
+        largest = max(seen, default=-1)
+        count = largest + 1
+        if stated is not None or self._labels is not None:
+            count = stated if stated is not None else len(self._labels or ())
+            if largest < count:
+                return count
+            reason = f"there are {count} classes, numbered from 0"
+        elif count <= believable_classes(len(seen)):
+            return count
+        else:
+            reason = (
+                f"{count} classes are out of proportion to the {len(seen)} labels that occur. Pass "
+                "`num_classes` if there are so many"
             )
-        self._num_classes = num_classes
+        path = next(record.path for record in self._records if record.label == largest)
+        raise ValueError(f"The record {path!r} has the label {largest}, but {reason}.")
 
     @property
     def labels(self) -> tuple[str, ...] | None:

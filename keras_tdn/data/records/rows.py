@@ -6,8 +6,13 @@ import dataclasses
 import re
 from pathlib import Path
 
+from keras_tdn.data.records.record import MAX_INT32
+from keras_tdn.files.text import split_lines
+
 # Everything that is wrong is counted, and this much of it shown.
 MAX_PROBLEMS_SHOWN = 20
+# Python converts at least so many, however it is set up.
+MAX_DIGITS = 600
 
 VIDEO_SUFFIXES = (
     ".mp4",
@@ -33,22 +38,34 @@ class Row:
     """One entry of a source, as it stands there.
 
     `place` is how errors call it. `paths` are where the video may lie below the root, the likeliest
-    first, because benchmarks list names and leave the layout to whoever fetches the videos.
+    first, because benchmarks list names and leave the layout to whoever fetches the videos. `doubt`
+    says why the label is taken for one only if a class is known to be called so.
     """
 
     place: str
     paths: tuple[str, ...]
     label: str | int | None
     num_frames: int | None = None
+    doubt: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Listing:
-    """A source's rows; the class names, if the format brings them along; and the default root."""
+    """What a source lists.
+
+    Args:
+        rows: Its rows.
+        names: The class names in order, if the format brings them along.
+        root: Where relative paths start by default.
+        named: Whether text labels are names even where they look like numbers.
+        without_video: Rows that have no path: classes that the source has no video of.
+    """
 
     rows: list[Row]
     names: tuple[str, ...] | None
     root: Path
+    named: bool = False
+    without_video: tuple[Row, ...] = ()
 
 
 class Problems:
@@ -79,41 +96,42 @@ class Problems:
 
 
 def _natural_order(place: str) -> list[tuple[int, str]]:
+    # As text of one length, because a place may have more digits than Python converts.
     return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", place)
+        (len(digits := part.lstrip("0")), digits) if part.isdecimal() else (-1, part)
+        for part in re.split(r"(\d+)", place)
     ]
-
-
-def read_text(path: Path) -> str:
-    """A file's text, without a byte-order mark, and with line ends of one kind."""
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"Lists are read as UTF-8 text, but {str(path)!r} has other bytes in line {line}. "
-            "Save it as UTF-8."
-        ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def numbered_lines(text: str) -> list[tuple[int, str]]:
     """The lines that are not blank, without surrounding blanks, numbered from 1."""
-    # Not `splitlines`, which also splits at separators that a path could contain.
-    lines = ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
+    lines = ((number, line.strip()) for number, line in enumerate(split_lines(text), 1))
     return [(number, line) for number, line in lines if line]
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text is, or `None` if it is none.
+
+    Some tools write whole numbers with a decimal point.
+    """
+    digits = text.removesuffix(".0").lstrip("+-")
+    if not digits.isdecimal() or len(digits) > MAX_DIGITS:
+        return None
+    try:
+        return int(text.removesuffix(".0"))
+    except ValueError:
+        # Several signs.
+        return None
 
 
 def frame_count(text: str, place: str, problems: Problems) -> int | None:
     """A stated number of frames; blank if it is not stated."""
     if not text:
         return None
-    # Some tools write whole numbers with a decimal point.
-    whole = text[:-2] if text.endswith(".0") else text
-    if whole.isascii() and whole.isdigit() and int(whole) > 0:
-        return int(whole)
-    problems.add(place, f"the number of frames must be a positive integer, but it is {text!r}")
+    count = whole_number(text)
+    if count is not None and 0 < count <= MAX_INT32:
+        return count
+    problems.add(place, f"the number of frames must be a positive integer, but it is {text!r:.200}")
     return None
 
 

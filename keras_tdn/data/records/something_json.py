@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from keras_tdn.data.records.label_names import ClassNames, read_names
 from keras_tdn.data.records.rows import Listing, Problems, Row, with_suffixes
+from keras_tdn.files.text import parse_json, shown
 
 BUILT_IN = "something_something_v2"
 
@@ -19,12 +19,7 @@ def read_something_v2(path: Path, text: str, problems: Problems) -> Listing:
     sentence that the actor wrote, is the class only where there is no template. Class names come
     from the file of labels beside the list, else from the package.
     """
-    try:
-        items = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{str(path)!r} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}."
-        ) from error
+    items = parse_json(text, repr(str(path)))
     if not isinstance(items, list):
         raise ValueError(
             "Something-Something's annotations are a JSON list of objects with `id` and "
@@ -41,12 +36,12 @@ def read_something_v2(path: Path, text: str, problems: Problems) -> Listing:
 def _row(number: int, item: Any, problems: Problems) -> Row | None:
     video = item.get("id") if isinstance(item, dict) else None
     if isinstance(video, bool) or not isinstance(video, (str, int)) or not str(video).strip():
-        problems.add(f"item {number}", f"expected an object with an `id`, but it is {item!r:.200}")
+        problems.add(f"item {number}", f"expected an object with an `id`, but it is {shown(item)}")
         return None
-    place = f"item {number} (id {video})"
+    place = f"item {number} (id {video!s:.200})"
     label = item.get("template", item.get("label"))
     if not isinstance(label, (str, int, type(None))) or isinstance(label, bool):
-        problems.add(place, f"`template` must be a string, but it is {label!r:.200}")
+        problems.add(place, f"`template` must be a string, but it is {shown(label)}")
         return None
     if isinstance(label, str):
         label = label.replace("[", "").replace("]", "").strip()

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 from keras_tdn.data.records.label_names import read_names
-from keras_tdn.data.records.rows import Listing, Problems, Row, numbered_lines, read_text
+from keras_tdn.data.records.rows import Listing, Problems, Row, numbered_lines, whole_number
 from keras_tdn.data.records.tables import ALL_SPLITS, SPLIT_OPTIONS, normal_split
+from keras_tdn.files.text import read_text
 
 UCF101_FILE = re.compile(r"(?:train|test)list\d+\.txt", re.IGNORECASE)
-UCF101_LINE = re.compile(r"([^/\\]+)[/\\](\S.*?)(?:\s+(\d+))?")
+SEPARATOR = re.compile(r"[/\\]")
 HMDB51_FILE = re.compile(r"(.+)_test_split(\d+)\.txt", re.IGNORECASE)
-HMDB51_LINE = re.compile(r"(\S.*?)\s+([012])")
 # A third of each class is in neither part of a split.
 HMDB51_FLAGS = {"train": "1", "test": "2"}
 DEFAULT_FOLD = 1
@@ -26,28 +26,32 @@ def read_ucf101(path: Path, text: str, problems: Problems) -> Listing:
     """
     index = path.parent / "classInd.txt"
     names = read_names(index if index.exists() else "ucf101")
+    numbers = {name: number for number, name in enumerate(names, 1)}
     rows = []
     for number, line in numbered_lines(text):
         place = f"line {number}"
-        match = UCF101_LINE.fullmatch(line)
-        if match is None:
+        folder, *rest = SEPARATOR.split(line, maxsplit=1)
+        video = rest[0] if rest else ""
+        if not folder or not video or video[0].isspace():
             problems.add(
-                place, f"expected `Class/video.avi` and a class number, but it is {line!r}"
+                place, f"expected `Class/video.avi` and a class number, but it is {line!r:.200}"
             )
             continue
-        folder, video, stated = match.groups()
-        if folder not in names:
-            problems.add(place, f"the folder {folder!r} is no class of the class index")
+        stated = None
+        words = video.rsplit(None, 1)
+        if len(words) == 2 and words[1].isdecimal():
+            video, stated = words
+        if folder not in numbers:
+            problems.add(place, f"the folder {folder!r:.200} is no class of the class index")
             continue
-        if stated is not None and int(stated) != names.index(folder) + 1:
+        if stated is not None and whole_number(stated) != numbers[folder]:
             problems.add(
                 place,
-                f"says class {stated}, but {folder!r} is {names.index(folder) + 1} in the class "
-                "index",
+                f"says class {stated:.200}, but {folder!r} is {numbers[folder]} in the class index",
             )
             continue
         rows.append(Row(place, (f"{folder}/{video}", video), folder))
-    return Listing(rows, names, path.parent)
+    return Listing(rows, names, path.parent, named=True)
 
 
 def hmdb51_files(path: Path) -> list[Path]:
@@ -86,14 +90,14 @@ def read_hmdb51(path: Path, problems: Problems, split: str | None, fold: int | N
 
     rows = []
     for name, file in sorted(files.items()):
-        for number, line in numbered_lines(read_text(file)):
+        for number, line in numbered_lines(read_text(file, "Lists", any_bytes=True)):
             place = f"{file.name} line {number}"
-            match = HMDB51_LINE.fullmatch(line)
-            if match is None:
-                problems.add(place, f"expected `video.avi` and 0, 1 or 2, but it is {line!r}")
+            video, *rest = line.rsplit(None, 1)
+            flag = rest[0] if rest else ""
+            if flag not in ("0", "1", "2"):
+                problems.add(place, f"expected `video.avi` and 0, 1 or 2, but it is {line!r:.200}")
                 continue
-            video, flag = match.groups()
             if flag == HMDB51_FLAGS.get(wanted or "") or (wanted == ALL_SPLITS and flag != "0"):
                 rows.append(Row(place, (f"{name}/{video}", video), name))
     names = tuple(sorted(files)) if path.is_dir() else None
-    return Listing(rows, names, path if path.is_dir() else path.parent)
+    return Listing(rows, names, path if path.is_dir() else path.parent, named=True)

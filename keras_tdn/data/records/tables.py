@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from keras_tdn.data.records.rows import Listing, Problems, Row, frame_count, with_suffixes
+from keras_tdn.data.records.rows import (
+    Listing,
+    Problems,
+    Row,
+    frame_count,
+    whole_number,
+    with_suffixes,
+)
+from keras_tdn.files.text import shown
 
 KINETICS_COLUMNS = ("youtube_id", "time_start", "time_end")
 PATH_COLUMNS = (
@@ -40,9 +51,12 @@ LABEL_COLUMNS = (
     "label_index",
     "class_index",
 )
+# A table that has both says which index each class has; `CheckReport.write_good_list` writes them.
+NAME_COLUMN, INDEX_COLUMN = "class_name", "class_index"
 COUNT_COLUMNS = ("num_frames", "n_frames", "total_frames", "frame_count", "frames")
 SPLIT_COLUMNS = ("split", "subset", "set", "partition")
 DELIMITERS = (",", ";", "\t")
+FIRST_LINE = re.compile(r"\S[^\r\n]*")
 
 # The same part is called differently even within Kinetics.
 SPLIT_NAMES = {
@@ -59,7 +73,7 @@ SPLIT_OPTIONS = "--split, or --train-split and --val-split"
 
 def header_of(text: str) -> tuple[str, ...]:
     """The first line's fields, as column names are compared."""
-    first = text.lstrip().split("\n", 1)[0].strip()
+    first = first_line(text).strip()
     fields = split_line(first, _delimiter(first))
     return tuple(field.strip().lower().replace(" ", "_") for field in fields)
 
@@ -94,21 +108,23 @@ def read_kinetics(path: Path, text: str, problems: Problems, split: str | None) 
     if missing:
         raise ValueError(
             f"Kinetics' annotations have the columns {', '.join(KINETICS_COLUMNS)}, but "
-            f"{str(path)!r} lacks {', '.join(missing)}. Its header: {list(header_of(text))}"
+            f"{str(path)!r} lacks {', '.join(missing)}. Its header: {shown(list(header_of(text)))}"
         )
+    path_column, *others = KINETICS_COLUMNS
     rows = []
-    for place, fields in _chosen(path, text, problems, split):
+    for line in _chosen(path, text, problems, split, path_column, [*others, "label"]):
+        fields = line.fields
         try:
             start, end = (int(float(fields[column])) for column in KINETICS_COLUMNS[1:])
         except (ValueError, OverflowError):
             problems.add(
-                place,
+                line.place,
                 "`time_start` and `time_end` must be seconds, but they are "
-                f"{fields['time_start']!r} and {fields['time_end']!r}",
+                f"{fields['time_start']!r:.200} and {fields['time_end']!r:.200}",
             )
             continue
         if not fields["youtube_id"]:
-            problems.add(place, "`youtube_id` is empty")
+            problems.add(line.place, "`youtube_id` is empty")
             continue
         name = f"{fields['youtube_id']}_{start:06d}_{end:06d}"
         label = fields.get("label", "").strip('"')
@@ -118,37 +134,110 @@ def read_kinetics(path: Path, text: str, problems: Problems, split: str | None) 
             for folder in folders
             for file in with_suffixes(name, ".mp4")
         )
-        rows.append(Row(place, paths, label or None))
+        rows.append(Row(line.place, paths, label or None))
     return Listing(rows, None, path.parent)
 
 
 def read_csv(path: Path, text: str, problems: Problems, split: str | None) -> Listing:
-    """A table with a header, one column of which is the path and one the label."""
+    """A table with a header, one column of which is the path and one the label.
+
+    Where the label is the column `class_index`, or `class_name` with that beside it, classes have
+    the index that is stated, and a row without a path is a class that has no video here.
+    """
     header = header_of(text)
     path_column = _first(PATH_COLUMNS, header)
     if path_column is None:
         raise ValueError(
             "A table needs a column with the path of each video, called one of "
-            f"{', '.join(PATH_COLUMNS)}, but {str(path)!r} has none. Its header: {list(header)}"
+            f"{', '.join(PATH_COLUMNS)}, but {str(path)!r} has none. Its header: "
+            f"{shown(list(header))}"
         )
     label_column = _first(LABEL_COLUMNS, header)
     count_column = _first(COUNT_COLUMNS, header)
+    states_classes = label_column in (NAME_COLUMN, INDEX_COLUMN) and INDEX_COLUMN in header
+    named = states_classes and label_column == NAME_COLUMN
+    used = [label_column, count_column, INDEX_COLUMN if named else None]
     rows = []
-    for place, fields in _chosen(path, text, problems, split):
-        if not fields[path_column]:
-            problems.add(place, f"`{path_column}` is empty")
-            continue
-        count = fields[count_column] if count_column else ""
+    without_video = []
+    stated = []
+    for line in _chosen(path, text, problems, split, path_column, used):
+        fields = line.fields
         label = fields[label_column] if label_column else ""
-        rows.append(
-            Row(
-                place,
-                with_suffixes(fields[path_column]),
-                label or None,
-                frame_count(count, place, problems),
-            )
-        )
-    return Listing(rows, None, path.parent)
+        if named:
+            stated.append((line.place, label, fields[INDEX_COLUMN]))
+        if fields[path_column]:
+            count = frame_count(fields[count_column] if count_column else "", line.place, problems)
+            rows.append(Row(line.place, _paths(line, path_column), label or None, count))
+        elif states_classes and label:
+            without_video.append(Row(line.place, (), label))
+        else:
+            problems.add(line.place, f"`{path_column}` is empty")
+    present = {row.label for row in rows}
+    for row in without_video:
+        if row.label in present:
+            problems.add(row.place, f"`{path_column}` is empty")
+    names = _stated_names(stated, problems) if named else None
+    return Listing(rows, names, path.parent, named, tuple(without_video))
+
+
+def _paths(line: _Line, column: str) -> tuple[str, ...]:
+    paths = with_suffixes(line.fields[column])
+    return with_suffixes(line.exact_path) + paths if line.exact_path else paths
+
+
+def _stated_names(stated: list[tuple[str, str, str]], problems: Problems) -> tuple[str, ...] | None:
+    """The names of the classes in order, if each has an index."""
+    names: dict[int, tuple[str, str]] = {}
+    indices: dict[str, tuple[int, str]] = {}
+    for place, name, text in stated:
+        if not text or not name:
+            continue
+        index = whole_number(text)
+        if index is None or index < 0:
+            problems.add(place, f"`{INDEX_COLUMN}` is an integer from 0, but it is {text!r:.200}")
+            continue
+        other_name, there = names.setdefault(index, (name, place))
+        if other_name != name:
+            problems.add(place, f"class {index} is {name!r} here and {other_name!r} at {there}")
+        other_index, there = indices.setdefault(name, (index, place))
+        if other_index != index:
+            problems.add(place, f"{name!r} is class {index} here and {other_index} at {there}")
+    complete = names.keys() == set(range(len(names)))
+    if not complete or any(name and name not in indices for _, name, _ in stated):
+        return None
+    return tuple(names[index][0] for index in range(len(names))) or None
+
+
+def format_table(
+    rows: Iterable[tuple[str, int | None, int | None]],
+    labels: Sequence[str] | None,
+    num_classes: int,
+) -> bytes:
+    """A table that `read_csv` reads back, whatever files are called.
+
+    Args:
+        rows: Absolute path, number of frames and class of each video.
+        labels: The names of the classes, if they are known.
+        num_classes: How many there are.
+    """
+    rows = list(rows)
+    present = {label for *_, label in rows if label is not None}
+    columns = ["path", "num_frames"]
+    if present:
+        columns += [INDEX_COLUMN] if labels is None else [NAME_COLUMN, INDEX_COLUMN]
+        # Of classes without names, the last tells how many there are.
+        told = range(num_classes)[-1:] if labels is None else range(num_classes)
+        rows += [("", None, label) for label in told if label not in present]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(columns)
+    # Blanks at the ends of a path count if it is in quotation marks.
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    for path, num_frames, label in rows:
+        fields: dict[str, Any] = {"path": path, "num_frames": num_frames, INDEX_COLUMN: label}
+        if labels is not None and label is not None:
+            fields[NAME_COLUMN] = labels[label]
+        writer.writerow([fields.get(column) for column in columns])
+    return text.getvalue().encode("utf-8", "surrogateescape")
 
 
 def normal_split(name: str) -> str:
@@ -157,12 +246,33 @@ def normal_split(name: str) -> str:
     return SPLIT_NAMES.get(lowered, lowered)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of a table: where it is, and its fields without the blanks around them by column.
+
+    `exact_path` is the path with its blanks, if there are some and it is in quotation marks.
+    """
+
+    place: str
+    fields: dict[str, str]
+    exact_path: str
+
+
 def _chosen(
-    path: Path, text: str, problems: Problems, split: str | None
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Place and fields of the wanted split's lines."""
-    lines = list(_lines(text, problems))
-    column = _first(SPLIT_COLUMNS, header_of(text))
+    path: Path,
+    text: str,
+    problems: Problems,
+    split: str | None,
+    path_column: str,
+    used: Sequence[str | None],
+) -> Iterator[_Line]:
+    """The wanted split's lines of a table, of which these columns are used."""
+    header = header_of(text)
+    column = _first(SPLIT_COLUMNS, header)
+    for name in (path_column, *used, column):
+        if name is not None and header.count(name) > 1:
+            raise ValueError(f"{str(path)!r} has the column {name!r} more than once. Remove one.")
+    lines = list(_lines(text, header, header.index(path_column), problems))
     if column is None:
         if split not in (None, ALL_SPLITS):
             raise ValueError(
@@ -171,27 +281,37 @@ def _chosen(
             )
         yield from lines
         return
-    found = sorted({normal_split(fields[column]) for _, fields in lines})
+    found = sorted({normal_split(line.fields[column]) for line in lines})
     wanted = None if split is None else normal_split(split)
     if wanted is None and len(found) > 1:
         raise ValueError(
-            f"{str(path)!r} lists the splits {found} together. Pass `split` to choose one, or "
-            f"split={ALL_SPLITS!r} to have them all (on the command line {SPLIT_OPTIONS})."
+            f"{str(path)!r} lists the splits {shown(found)} together. Pass `split` to choose one, "
+            f"or split={ALL_SPLITS!r} to have them all (on the command line {SPLIT_OPTIONS})."
         )
     if wanted not in (None, ALL_SPLITS, *found):
-        raise ValueError(f"{str(path)!r} lists the splits {found}. Received: split={split!r}")
-    for place, fields in lines:
-        if wanted in (None, ALL_SPLITS) or normal_split(fields[column]) == wanted:
-            yield place, fields
+        raise ValueError(
+            f"{str(path)!r} lists the splits {shown(found)}. Received: split={split!r}"
+        )
+    for line in lines:
+        if wanted in (None, ALL_SPLITS) or normal_split(line.fields[column]) == wanted:
+            yield line
 
 
-def _lines(text: str, problems: Problems) -> Iterator[tuple[str, dict[str, str]]]:
-    header = header_of(text)
-    first = text.lstrip().split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(first))
+def _lines(
+    text: str, header: tuple[str, ...], path_column: int, problems: Problems
+) -> Iterator[_Line]:
+    raw: list[str] = []
+
+    def recorded() -> Iterator[str]:
+        for line in io.StringIO(text, newline=""):
+            raw.append(line)
+            yield line
+
+    reader = csv.reader(recorded(), delimiter=_delimiter(first_line(text)))
     ended = 0
     seen_header = False
     while True:
+        raw.clear()
         # A quoted field may hold line ends: a row is called after the line that it begins in.
         place = f"line {ended + 1}"
         try:
@@ -209,10 +329,25 @@ def _lines(text: str, problems: Problems) -> Iterator[tuple[str, dict[str, str]]
             seen_header = True
         elif len(fields) != len(header):
             problems.add(
-                place, f"{len(fields)} fields, but the header has {len(header)}: {','.join(row)!r}"
+                place,
+                f"{len(fields)} fields, but the header has {len(header)}: {','.join(row)!r:.200}",
             )
         else:
-            yield place, dict(zip(header, fields, strict=True))
+            exact = row[path_column]
+            if exact == fields[path_column] or _quoted(exact) not in "".join(raw):
+                exact = ""
+            yield _Line(place, dict(zip(header, fields, strict=True)), exact)
+
+
+def _quoted(field: str) -> str:
+    escaped = field.replace('"', '""')
+    return f'"{escaped}"'
+
+
+def first_line(text: str) -> str:
+    """The first line that is not blank, without the blanks before it."""
+    line = FIRST_LINE.search(text)
+    return line[0] if line else ""
 
 
 def _delimiter(line: str) -> str:

@@ -1,10 +1,22 @@
-"""A data set whose classes differ by motion alone, and the compact model for it."""
+"""A data set whose classes differ by motion alone, and the compact model for it.
 
-from keras_tdn.datasets.motion.config import MotionConfig
-from keras_tdn.datasets.motion.make import make_motion_dataset
-from keras_tdn.datasets.motion.model import motion_model
-from keras_tdn.datasets.motion.rendering import render_motion
-from keras_tdn.datasets.motion.trajectories import MOTION_CLASSES, MOTION_LABELS, MotionClass
+Names are imported when they are first used: the processes that render videos need no Keras.
+"""
+
+from typing import TYPE_CHECKING
+
+from keras_tdn.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from keras_tdn.datasets.motion.config import MotionConfig
+    from keras_tdn.datasets.motion.make import make_motion_dataset
+    from keras_tdn.datasets.motion.model import motion_model
+    from keras_tdn.datasets.motion.rendering import render_motion
+    from keras_tdn.datasets.motion.trajectories import (
+        MOTION_CLASSES,
+        MOTION_LABELS,
+        MotionClass,
+    )
 
 __all__ = [
     "MOTION_CLASSES",
@@ -15,3 +27,16 @@ __all__ = [
     "motion_model",
     "render_motion",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "MOTION_CLASSES": "trajectories",
+        "MOTION_LABELS": "trajectories",
+        "MotionClass": "trajectories",
+        "MotionConfig": "config",
+        "make_motion_dataset": "make",
+        "motion_model": "model",
+        "render_motion": "rendering",
+    },
+)

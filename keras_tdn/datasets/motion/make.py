@@ -150,8 +150,8 @@ def _claim(root: Path, seed: int, config: MotionConfig) -> None:
         _write_text(path, json.dumps(ours, indent=2) + "\n")
         return
     try:
-        theirs = json.loads(path.read_text())
-    except ValueError:
+        theirs = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError):
         theirs = None
     if theirs != ours:
         raise ValueError(
@@ -161,13 +161,14 @@ def _claim(root: Path, seed: int, config: MotionConfig) -> None:
 
 
 def _format_list(root: Path, records: RecordList) -> str:
-    lines = [f"{Path(record.path).relative_to(root)} {record.label}" for record in records]
-    return "".join(f"{line}\n" for line in lines)
+    # With slashes, so that a set made on Windows is read everywhere.
+    names = [Path(record.path).relative_to(root).as_posix() for record in records]
+    return "".join(f"{name} {record.label}\n" for name, record in zip(names, records, strict=True))
 
 
 def _write_text(path: Path, text: str) -> None:
     with written_beside(path) as new:
-        new.write_text(text)
+        new.write_text(text, encoding="utf-8")
 
 
 def _checked(name: str, value: Any, least: int) -> int:

@@ -13,6 +13,7 @@ from keras_tdn.evaluation.explaining.gradients import score_gradient
 from keras_tdn.evaluation.scoring import ScoreKind
 from keras_tdn.layers import LongTermTDM, ShortTermTDM
 from keras_tdn.models.clips import model_inputs
+from keras_tdn.models.predicting import predict_batch
 from keras_tdn.specs import ClipSpec
 
 STAGE = re.compile(r"stage(\d+)_")
@@ -86,7 +87,7 @@ def tap(
             from other layers too.
     """
     cut = cut_at(model, layer)
-    values = cut.tapped.predict_on_batch(model_inputs(model, clip[np.newaxis], spec))
+    values = predict_batch(cut.tapped, model_inputs(model, clip[np.newaxis], spec))
     # Of a single output Keras makes no list.
     values = values if isinstance(values, list | tuple) else [values]
     features, *inputs = [np.asarray(value, np.float32) for value in values]

@@ -26,7 +26,11 @@ def read_predictions(outputs: Mapping[str, np.ndarray], batch: int) -> list[list
     scores = _floats(outputs, SCORES, batch)
     top_scores = _floats(outputs, TOP_SCORES, batch)
     labels = outputs.get(LABELS)
-    if labels is None or labels.shape != top_scores.shape:
+    if (
+        labels is None
+        or labels.shape != top_scores.shape
+        or not all(isinstance(name, str | bytes) for name in labels.ravel())
+    ):
         raise _malformed(f"{LABELS!r} has not a name for each of {TOP_SCORES!r}")
     best = np.argsort(-scores, axis=1, kind="stable")[:, : labels.shape[1]]
     if best.shape != labels.shape or not np.allclose(
@@ -53,11 +57,14 @@ def _floats(outputs: Mapping[str, np.ndarray], name: str, batch: int) -> np.ndar
     value = outputs.get(name)
     if value is None:
         raise _malformed(f"it has no output {name!r}, only {sorted(outputs)}")
-    if value.dtype.kind not in "fi" or value.ndim != 2 or value.shape[0] != batch:
+    is_table = value.dtype.kind in "fi" and value.ndim == 2
+    if not is_table or value.shape[0] != batch or value.shape[1] == 0:
         raise _malformed(
             f"{name!r} is {value.dtype} of shape {value.shape} instead of {batch} rows of numbers"
         )
-    array = value.astype(np.float32)
+    # What float32 cannot hold becomes infinite.
+    with np.errstate(over="ignore"):
+        array = value.astype(np.float32)
     if not np.isfinite(array).all():
         raise _malformed(f"{name!r} has NaN or infinity")
     return array

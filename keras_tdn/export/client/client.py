@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_tdn.export.client.answers import read_features, read_predictions
-from keras_tdn.export.client.encoding import encode_clip
+from keras_tdn.export.client.encoding import check_clip_size, encode_clip
 from keras_tdn.export.client.errors import MalformedAnswerError
 from keras_tdn.export.client.grpc_transport import GrpcTransport
 from keras_tdn.export.client.rest_transport import RestTransport
@@ -29,6 +29,8 @@ DEADLINE = 30.0
 # By scheme, whether over TLS.
 GRPC = {"grpc": False, "grpcs": True}
 REST = ("http", "https")
+# What an error repeats of a server's own words.
+REASON_LENGTH = 500
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -74,7 +76,7 @@ class ServingClient:
                 # REST leaves the name of a single output out.
                 (text,) = outputs["" if "" in outputs else "manifest"].tolist()
                 self._manifest = dict(json.loads(text))
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, RecursionError) as error:
                 raise MalformedAnswerError(
                     "The server's description of the model cannot be read. Does it serve what "
                     "keras_tdn.export wrote? Otherwise pass `clip_spec`."
@@ -86,11 +88,13 @@ class ServingClient:
         """How the model's clips are cut."""
         if self._clip_spec is None:
             try:
-                self._clip_spec = ClipSpec.from_config(self.manifest["clip_spec"])
+                spec = ClipSpec.from_config(self.manifest["clip_spec"])
+                check_clip_size(spec)
+                self._clip_spec = spec
             except (KeyError, TypeError, ValueError) as error:
                 raise MalformedAnswerError(
                     "The server's description of the model has no clip specification that this "
-                    f"version reads: {error}. Pass `clip_spec`."
+                    f"version reads: {str(error)[:REASON_LENGTH]} Pass `clip_spec`."
                 ) from error
         return self._clip_spec
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_tdn.data.frame_transforms import _resized_size, check_frames, resize_and_center_crop
 from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.limits import check_bytes
 from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # zlib's fastest: frames are a seventh larger than at its default, in a quarter of the time.
 PNG_COMPRESSION = 1
+# Of the smallest frame: its file and the places that it takes in lists.
+FRAME_BYTES = 1024
 
 
 def encode_clip(
@@ -58,6 +61,7 @@ def encode_clip(
             "`quality` is an integer from 1 to 100 for JPEG files, or None for PNG files. "
             f"Received: quality={quality!r}"
         )
+    check_clip_size(clip_spec)
     frames = _read(source, clip_spec)
     pictures: dict[bytes, bytes] = {}
     files = []
@@ -74,12 +78,29 @@ def encode_clip(
     return files
 
 
+def check_clip_size(spec: ClipSpec) -> None:
+    """Refuses clips that would take more memory than one may, such as a server could ask for.
+
+    Raises:
+        ValueError: with what it would take and how to allow it.
+    """
+    _check_frames_size(spec.num_frames, spec.height, spec.width)
+
+
+def _check_frames_size(num_frames: int, height: int, width: int) -> None:
+    # A server may have sent numbers of thousands of digits.
+    what = f"A clip of {num_frames} frames of {height}x{width} pixels"[:200]
+    check_bytes(num_frames * max(FRAME_BYTES, height * width * 3), "clip", what)
+
+
 def _read(source: VideoSource | np.ndarray, spec: ClipSpec) -> np.ndarray:
     def choose(num_frames: int) -> np.ndarray:
         return center_indices(num_frames, spec.num_segments, spec.frames_per_segment).ravel()
 
     if isinstance(source, np.ndarray):
         check_frames(source)
+        # Frames of a file are checked where it is decoded.
+        _check_frames_size(spec.num_frames, *source.shape[1:3])
         return source[choose(len(source))]
     from keras_tdn.data.decoding import read_frames
 

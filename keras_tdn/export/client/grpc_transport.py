@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,9 +10,12 @@ import numpy as np
 
 from keras_tdn.export.client import errors
 from keras_tdn.export.serving_api import import_serving_api
+from keras_tdn.limits import check_bytes, max_bytes, variable
 
-# Batches of raw clips are larger than gRPC's own limit of 4 MB.
-OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
+# gRPC's options are of 32 bits.
+MAX_OPTION = 2**31 - 1
+# In the details of RESOURCE_EXHAUSTED, which a busy server answers with as well.
+TOO_LARGE = "larger than max"
 
 _KINDS = {
     "UNAVAILABLE": errors.ServerUnavailableError,
@@ -43,11 +47,17 @@ class GrpcTransport:
         import grpc
 
         self._address, self._model, self._version = address, model, version
+        self._limit = min(max_bytes("answer"), MAX_OPTION)
+        # Batches of raw clips are larger than gRPC's own limit of 4 MB.
+        options = (
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_receive_message_length", self._limit),
+        )
         if secure:
             credentials = grpc.ssl_channel_credentials()
-            self._channel = grpc.secure_channel(address, credentials, options=OPTIONS)
+            self._channel = grpc.secure_channel(address, credentials, options=options)
         else:
-            self._channel = grpc.insecure_channel(address, options=OPTIONS)
+            self._channel = grpc.insecure_channel(address, options=options)
         self._stub = self._apis.prediction_service.PredictionServiceStub(self._channel)
 
     def predict(
@@ -63,20 +73,28 @@ class GrpcTransport:
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
         response = self._call(self._stub.Predict, request, deadline)
         try:
+            # One value can stand for all of a tensor, of whatever shape.
+            num_bytes = sum(map(_tensor_bytes, response.outputs.values()))
+            check_bytes(num_bytes, "answer", "its outputs")
             return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
         except (TypeError, ValueError) as error:
-            raise errors.MalformedAnswerError(
-                f"The server at {self._address} answered with a tensor that cannot be read: {error}"
-            ) from error
+            raise self._malformed(f"an output cannot be read: {error}") from error
 
     def signatures(self, deadline: float) -> dict[str, Any]:
         """See `Transport`."""
         request = self._apis.metadata.GetModelMetadataRequest()
         self._fill(request.model_spec)
         request.metadata_field.append("signature_def")
+        from google.protobuf import message
+
         response = self._call(self._stub.GetModelMetadata, request, deadline)
         found = self._apis.metadata.SignatureDefMap()
-        response.metadata["signature_def"].Unpack(found)
+        try:
+            there = response.metadata["signature_def"].Unpack(found)
+        except message.DecodeError as error:
+            raise self._malformed("its metadata cannot be read") from error
+        if not there:
+            raise self._malformed("its metadata has no signatures")
         return dict(found.signature_def)
 
     def close(self) -> None:
@@ -94,8 +112,17 @@ class GrpcTransport:
         try:
             return method(request, timeout=deadline)
         except grpc.RpcError as error:
-            code = error.code().name
+            code, details = error.code().name, str(error.details())
             kind = _KINDS.get(code, errors.ServingError)
+            if code == "RESOURCE_EXHAUSTED" and TOO_LARGE in details:
+                # Than this client's limit, or the server's. Requests are not compressed.
+                if f"vs. {self._limit})" in details or "Decompressed" in details:
+                    raise self._malformed(
+                        f"it is larger than the limit that {variable('answer')} sets: {details}"
+                    ) from error
+                kind = errors.RequestRefusedError
+            if code == "INTERNAL" and "deserializing" in details:
+                raise self._malformed(f"it is no answer to such a request ({details})") from error
             if kind is errors.DeadlineExceededError:
                 happened = f"did not answer within {deadline:g} s"
             elif kind is errors.ServerUnavailableError:
@@ -104,5 +131,21 @@ class GrpcTransport:
                 happened = "refused to answer"
             raise kind(
                 f"The server at {self._address} {happened} for model {self._model!r}: {code}: "
-                f"{error.details()}"
+                f"{details}"
             ) from error
+
+    def _malformed(self, reason: str) -> errors.MalformedAnswerError:
+        return errors.MalformedAnswerError(
+            f"The answer of the server at {self._address} cannot be used: {reason}. Does it serve "
+            "what keras_tdn.export wrote?"
+        )
+
+
+def _tensor_bytes(proto: Any) -> int:
+    """What the array of a tensor takes, whatever its shape claims."""
+    import tensorflow as tf
+
+    dtype = tf.as_dtype(proto.dtype)
+    # A place in an array of objects, where the size of a string is not known.
+    size = dtype.size or np.dtype(object).itemsize
+    return size * math.prod(max(dimension.size, 0) for dimension in proto.tensor_shape.dim)

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_tdn.export.client import errors
 from keras_tdn.export.client.deadline_http import CHUNK, Deadline, open_http
+from keras_tdn.limits import check_bytes
 
 _KINDS = {
     400: errors.RequestRefusedError,
@@ -24,6 +25,10 @@ _KINDS = {
 }
 # What bytes look like in JSON, in both directions.
 BASE64 = "b64"
+# Of a server's own words in an error.
+REASON_LENGTH = 500
+# Bytes that Python takes, at most, for what each of these characters in JSON comes to.
+_PARSED_BYTES = {b"[": 72, b"{": 72, b",": 40, b":": 40, b'"': 32}
 
 
 class RestTransport:
@@ -75,9 +80,7 @@ class RestTransport:
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"})
             response = connection.getresponse()
-            content = b""
-            while chunk := response.read1(CHUNK):
-                content += chunk
+            content = self._content(response)
         except TimeoutError as error:
             raise errors.DeadlineExceededError(
                 f"The server at {self._url} did not answer within {deadline:g} s."
@@ -93,17 +96,37 @@ class RestTransport:
             connection.close()
         return self._read(response.status, content)
 
+    def _content(self, response: http.client.HTTPResponse) -> bytes:
+        """All that is sent, unless it is more than an answer may be."""
+        self._check_size(response.length or 0)
+        chunks, size = [], 0
+        while chunk := response.read1(CHUNK):
+            size += len(chunk)
+            self._check_size(size)
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _check_size(self, num_bytes: int) -> None:
+        try:
+            check_bytes(num_bytes, "answer", "it")
+        except ValueError as error:
+            raise self._malformed(str(error).rstrip(".")) from error
+
     def _read(self, status: int, content: bytes) -> dict[str, Any]:
+        self._check_size(_parsed_bytes(content))
         try:
             answer = json.loads(content)
         except ValueError:
             answer = None
+        except RecursionError as error:
+            raise self._malformed("its JSON is nested too deeply") from error
         if status != http.client.OK:
             reason = answer.get("error") if isinstance(answer, dict) else None
             kind = _KINDS.get(status, errors.ServingError)
+            told = str(reason)[:REASON_LENGTH] if reason else repr(content[:REASON_LENGTH])
             raise kind(
                 f"The server at {self._url} refused to answer for model {self._model!r}: HTTP "
-                f"{status}: {reason or repr(content[:200])}"
+                f"{status}: {told}"
             )
         if not isinstance(answer, dict):
             raise self._malformed("it is no JSON object")
@@ -111,10 +134,16 @@ class RestTransport:
 
     def _to_array(self, value: Any) -> np.ndarray:
         try:
-            array = np.array(_from_json(value))
-        except ValueError as error:
+            # As objects: an array of strings has room for the longest at each place.
+            array = np.array(_from_json(value), object)
+            kinds = {type(item) for item in array.ravel()}
+            if kinds <= {str}:
+                return array
+            if kinds <= {int, float}:
+                return np.array(array.tolist())
+        except (TypeError, ValueError, RecursionError) as error:
             raise self._malformed("an output is no array") from error
-        return array.astype(object) if array.dtype.kind in "SU" else array
+        raise self._malformed("an output is no array of numbers or of strings")
 
     def _malformed(self, reason: str) -> errors.MalformedAnswerError:
         return errors.MalformedAnswerError(
@@ -133,3 +162,10 @@ def _from_json(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {BASE64}:
         return base64.b64decode(value[BASE64]).decode("utf-8")
     return [_from_json(part) for part in value] if isinstance(value, list) else value
+
+
+def _parsed_bytes(content: bytes) -> int:
+    """What parsing JSON takes, at most: many times its size if it is full of empty lists."""
+    # One character outside of ASCII can make all of them take four bytes.
+    size = len(content) * (1 if content.isascii() else 4)
+    return size + sum(content.count(part) * cost for part, cost in _PARSED_BYTES.items())

@@ -64,4 +64,4 @@ class EpochLog(keras.callbacks.Callback):
         writer.writeheader()
         writer.writerows(self.rows)
         with written_durably(path) as new:
-            new.write_text(text.getvalue())
+            new.write_text(text.getvalue(), encoding="utf-8")

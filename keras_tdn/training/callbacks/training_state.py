@@ -70,6 +70,9 @@ class TrainingState(keras.callbacks.Callback):
     ...     model.fit(train, callbacks=[state], **span.fit_arguments)
     """
 
+    # Its end of a step is told while the next one is under way, and Keras waits for no loss.
+    async_safe = True
+
     def __init__(
         self,
         folder: str | os.PathLike[str],
@@ -103,6 +106,10 @@ class TrainingState(keras.callbacks.Callback):
         self._metrics: Mapping[str, Any] | None = None
         self._random: Mapping[str, Any] | None = None
         self._interrupted = False
+        # Batches of this call of `fit` whose steps began and ended, and whether it is saving.
+        self._begun = 0
+        self._ended = 0
+        self._saving = False
 
     @property
     def place(self) -> TrainingPlace:
@@ -136,12 +143,25 @@ class TrainingState(keras.callbacks.Callback):
         """Has the training saved, and ended with `KeyboardInterrupt`, before its next step."""
         self._interrupted = True
 
+    def is_at_work(self) -> bool:
+        """Whether a step is under way or a state is being written, so that there is an end to it.
+
+        Not while a batch is waited for, of which nobody knows whether it comes.
+        """
+        if self._saving or self._begun <= self._ended:
+            return self._saving
+        # Several steps may be one execution, but for the last ones of an epoch.
+        more = getattr(self.model, "steps_per_execution", 1) - 1
+        left = self._batches + self.steps_per_epoch - self._offset - self._begun
+        return self.positions.made_at(self._begun - 1 + min(more, left)) is not None
+
     # === What Keras calls ===
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         build_optimizer(self.model)
         state = self._read_place()
         self._batches, self._offset = 0, self._place.step
+        self._begun = self._ended = 0
         self._asked_at = self._place.epoch * self.steps_per_epoch + self._place.step
         self._saved_at = time.monotonic()
         if state is None:
@@ -164,6 +184,7 @@ class TrainingState(keras.callbacks.Callback):
             # depends on the interruptions.
             assign_random_arrays(self._random)
             self._random = None
+        self._begun = self._batches + batch + 1
         # Here and not at a batch's end, where Keras would wait for each loss.
         if self._interrupted and batch == 0:
             raise KeyboardInterrupt
@@ -179,6 +200,9 @@ class TrainingState(keras.callbacks.Callback):
         )
         if self._interrupted:
             raise KeyboardInterrupt
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._ended = self._batches + batch + 1
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._batches += self.steps_per_epoch - self._offset
@@ -216,6 +240,13 @@ class TrainingState(keras.callbacks.Callback):
             member.restore(state.meta["members"][name])
 
     def _save(self, place: TrainingPlace) -> None:
+        self._saving = True
+        try:
+            self._write(place)
+        finally:
+            self._saving = False
+
+    def _write(self, place: TrainingPlace) -> None:
         average_replicas(self.model)
         arrays = arrays_of(self.model, metrics=place.step > 0)
         broken = first_not_finite(self.model, arrays)

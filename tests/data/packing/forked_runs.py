@@ -21,6 +21,28 @@ from keras_tdn.files.locks import locked
 SCRATCH = os.open(os.devnull, os.O_WRONLY)
 
 
+class ForkedProcess:
+    """What a `ChildProcess` is to a pool of workers."""
+
+    def __init__(self, serve, *arguments):
+        self.connection, theirs = multiprocessing.Pipe()
+        context = multiprocessing.get_context("fork")
+        self.process = context.Process(target=serve, args=(*arguments, theirs), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def kill(self):
+        self.process.kill()
+
+    def join(self):
+        self.process.join()
+        return self.process.exitcode
+
+    def end(self):
+        self.connection.close()
+        return self.join()
+
+
 def die():
     os.killpg(0, signal.SIGKILL)
 
@@ -58,7 +80,7 @@ def die_at_video(name):
 def child(request):
     os.setsid()
     os.dup2(SCRATCH, 1)
-    workers.START_METHOD = "fork"
+    workers.ChildProcess = ForkedProcess
     if request.get("event"):
         die_at_event(request["event"])
     if request.get("crash"):

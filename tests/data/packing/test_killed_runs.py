@@ -19,11 +19,13 @@ import synthetic_videos
 import keras_tdn
 from keras_tdn.data.packing import load_packed_index, pack
 from keras_tdn.data.records import Record, RecordList
+from keras_tdn.files.locks import LOCK_FILE
 
 FORKED_RUNS = Path(__file__).with_name("forked_runs.py")
 NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "8"))
 # A run of six shards writes to the disk about 45 times.
-EVENTS = (1, 2, 3, 4, 9, 16, 23, 30, 37, 40, 43)
+EVENTS = (2, 9, 23, 43)
+MORE_EVENTS = (1, 3, 4, 16, 30, 37, 40)
 OPTIONS = {"num_shards": 6, "num_processes": 2, "max_failures": 0.5}
 
 
@@ -101,7 +103,7 @@ def contents(folder):
 def check_unfinished(folder, expected):
     """Whatever has its final name is complete."""
     for path in folder.glob("*.*"):
-        if path.is_file():
+        if path.is_file() and path.name != LOCK_FILE:
             assert path.read_bytes() == expected[path.name]
 
 
@@ -137,7 +139,9 @@ def kill_once(runs, folder, seconds):
         seconds *= 0.7
 
 
-@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize(
+    "event", [*EVENTS, *(pytest.param(event, marks=pytest.mark.slow) for event in MORE_EVENTS)]
+)
 def test_killed_between_two_writes(runs, expected, tmp_path, event):
     folder = tmp_path / "out"
     assert runs.run(folder, event=event)["status"] == -signal.SIGKILL
@@ -155,14 +159,14 @@ def test_a_video_that_crashes_the_decoder_is_listed(runs, records, tmp_path):
     assert index.failures[1].reason == "2 processes ended with exit code -11 while decoding it"
 
 
+# Workers do not import it, so that it needs no `if __name__ == "__main__":`.
 SCRIPT = """
 import sys
 from keras_tdn.data.packing import pack
 from keras_tdn.data.records import Record, RecordList
-if __name__ == "__main__":
-    folder, *paths = sys.argv[1:]
-    records = [Record(path, index % 2, index=index) for index, path in enumerate(paths)]
-    pack(RecordList(records, ("a", "b")), folder, num_shards=6, num_processes=2, max_failures=0.5)
+folder, *paths = sys.argv[1:]
+records = [Record(path, index % 2, index=index) for index, path in enumerate(paths)]
+pack(RecordList(records, ("a", "b")), folder, num_shards=6, num_processes=2, max_failures=0.5)
 """
 
 
@@ -197,17 +201,3 @@ def group_lives(group):
     except ProcessLookupError:
         return False
     return True
-
-
-def test_a_script_without_a_guard_is_told(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT.replace('if __name__ == "__main__":', "if True:"))
-    result = subprocess.run(
-        [sys.executable, script, tmp_path / "out", "a.mp4", *map(str, range(6))],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 1
-    assert "needs `if __name__ == '__main__':` around the call" in result.stderr

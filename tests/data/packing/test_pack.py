@@ -1,15 +1,14 @@
 import hashlib
 import json
 import os
-import resource
 import shutil
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import synthetic_videos
 import tensorflow as tf
+from full_disk import disk_of
 
 from keras_tdn.data import load_records, read_frames
 from keras_tdn.data.packing import PackOptions, load_packed_index, pack
@@ -243,16 +242,10 @@ def test_two_runs_at_a_time_are_refused(packed, records, tmp_path):
 def test_a_full_disk_is_told_and_nothing_lost(packed, records, tmp_path):
     folder = tmp_path / "out"
     largest = max(path.stat().st_size for path in packed.glob("*.tfrecord"))
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    message = r"Cannot write to .* shards are finished and stay; mend"
     # The largest shard does not fit.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 1, limits[1]))
-    try:
-        with pytest.raises(OSError, match=r"Cannot write to .* shards are finished and stay; mend"):
-            pack_small(records, folder)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
+    with disk_of(largest - 1), pytest.raises(OSError, match=message):
+        pack_small(records, folder)
     assert not list((folder / ".packing").glob("*.tmp"))
     pack_small(records, folder)
     assert contents(folder) == contents(packed)

@@ -91,11 +91,12 @@ def test_only_the_crop_is_decoded_and_it_is_the_crop(loaded):
 
 def test_order_is_a_function_of_seed_and_epoch(loaded):
     def order(**options):
-        return indices_of(elements(read_packed(loaded, SAMPLER, **options)))
+        return indices_of(elements(read_packed(loaded, lambda *_: [0], **options)))
 
     shuffled = order(shuffle=True, seed=3)
     assert shuffled == order(shuffle=True, seed=3, num_parallel_calls=4)
-    assert len({tuple(order(shuffle=True, seed=3, epoch=epoch)) for epoch in range(4)}) == 4
+    others = [order(shuffle=True, seed=3, epoch=epoch) for epoch in (1, 2)]
+    assert len({tuple(found) for found in (shuffled, *others)}) == 3
     parts = [order(shuffle=True, seed=3, shard=(part, 2)) for part in range(2)]
     assert sorted(parts[0] + parts[1]) == sorted(shuffled)
     assert not set(parts[0]) & set(parts[1])

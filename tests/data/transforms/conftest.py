@@ -19,12 +19,15 @@ def unknown_frames(shape):
 
 @pytest.fixture
 def apply():
-    """Calls a transform eagerly, and checks that tf.data gives the same, sizes known or not."""
+    """Calls a transform eagerly, and checks that tf.data gives the same, sizes known or not.
 
-    def call(transform, inputs, seed=SEED, unknown_sizes=True):
-        seed = tf.constant(seed, tf.int32)
+    With several seeds there is a list of results, for the time that it takes to trace one.
+    """
+
+    def call(transform, inputs, *seeds, unknown_sizes=True):
+        seeds = [tf.constant(seed, tf.int32) for seed in seeds or (SEED,)]
         inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
-        eager = as_numpy(transform(inputs, seed))
+        eager = [as_numpy(transform(inputs, seed)) for seed in seeds]
         signature = tf.nest.map_structure(tf.TensorSpec.from_tensor, inputs)
         if unknown_sizes:
             signature = tf.nest.map_structure(
@@ -37,12 +40,13 @@ def apply():
         values = as_numpy(inputs)
         for spec in (signature, tf.nest.map_structure(tf.TensorSpec.from_tensor, inputs)):
             dataset = tf.data.Dataset.from_generator(
-                lambda: iter([(values, seed)]),
+                lambda: ((values, seed) for seed in seeds),
                 output_signature=(spec, tf.TensorSpec((2,), tf.int32)),
             )
             dataset = dataset.map(lambda inputs, seed: transform(inputs, seed))
-            same(as_numpy(next(iter(dataset))), eager)
-        return eager
+            for result, expected in zip(dataset, eager, strict=True):
+                same(as_numpy(result), expected)
+        return eager if len(seeds) > 1 else eager[0]
 
     return call
 

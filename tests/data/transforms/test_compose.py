@@ -68,8 +68,8 @@ def test_window_first_gives_the_same(inputs, clip):
 def test_in_graphs(apply, clip):
     transform = train_transforms(SPEC, [0, 2, 1])
     labels = set()
-    for index in range(8):
-        result, label = apply(transform, (clip, np.int64(1)), (index, 0))
+    seeds = [(index, 0) for index in range(8)]
+    for result, label in apply(transform, (clip, np.int64(1)), *seeds):
         assert result.shape == (3, 32, 40, 3)
         labels.add(int(label))
     assert labels == {1, 2}

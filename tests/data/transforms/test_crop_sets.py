@@ -4,13 +4,17 @@ import re
 import goldens
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_tdn.data.transforms import OneCrop, TenCrops, ThreeCrops
+from keras_tdn.data.transforms import OneCrop, ResizeShortSide, TenCrops, ThreeCrops
 from keras_tdn.specs import ClipSpec
 
 GOLDEN = json.loads(goldens.path("sampling_and_crops.json").read_text())[
     "three_crops_left_right_center_x0_y0_x1_y1"
 ]
+
+
+SIZES = [(40, 58), (58, 40), (61, 80), (30, 400)]
 
 
 def corners(boxes):
@@ -47,21 +51,24 @@ def test_ten_crops_by_hand():
         TenCrops(32, 36, 40),
     ],
 )
-@pytest.mark.parametrize("size", [(40, 58), (58, 40), (61, 80), (30, 400)])
-def test_crops_are_windows_of_the_resized_frame(crops, size, apply, make_pictures):
-    from keras_tdn.data.transforms import ResizeShortSide
-
-    clip = make_pictures(2, *size)
-    result = apply(crops, clip)
-    assert result.shape == (crops.num_crops, 2, crops.height, crops.width, 3)
-    resized = ResizeShortSide(40)(clip).numpy().astype(int)
-    windows = [
-        resized[:, top : top + height, left : left + width]
-        for top, left, height, width in crops.boxes(*size).numpy()
-    ]
-    if isinstance(crops, TenCrops):
-        windows = [view for window in windows for view in (window, window[:, :, ::-1])]
-    assert np.abs(result - np.stack(windows)).max() <= 1
+def test_crops_are_windows_of_the_resized_frame(crops, apply, make_pictures):
+    # Traced once for all sizes, and for the first also where it is known.
+    any_size = tf.TensorSpec((None, None, None, 3), tf.uint8)
+    graph = tf.function(lambda clip: crops(clip), input_signature=[any_size])
+    apply(crops, make_pictures(2, *SIZES[0]))
+    for size in SIZES:
+        clip = make_pictures(2, *size)
+        result = crops(clip).numpy()
+        np.testing.assert_array_equal(graph(clip), result)
+        assert result.shape == (crops.num_crops, 2, crops.height, crops.width, 3)
+        resized = ResizeShortSide(40)(clip).numpy().astype(int)
+        windows = [
+            resized[:, top : top + height, left : left + width]
+            for top, left, height, width in crops.boxes(*size).numpy()
+        ]
+        if isinstance(crops, TenCrops):
+            windows = [view for window in windows for view in (window, window[:, :, ::-1])]
+        assert np.abs(result - np.stack(windows)).max() <= 1
 
 
 def test_three_crops_differ_in_portrait(make_pictures):

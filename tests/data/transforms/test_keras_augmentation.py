@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from backends import skip_without
 
 from keras_tdn.data.transforms import Compose, KerasAugmentation, RandomHorizontalFlip
 
@@ -141,7 +142,7 @@ def test_own_layer_with_its_own_generator(apply, still):
 def test_backends_agree(backend, tmp_path, still):
     if backend == keras.backend.backend():
         pytest.skip(f"{backend} is the backend that all the other tests run with")
-    pytest.importorskip(backend)
+    skip_without(backend)
     code = (
         "import sys, keras, numpy as np\n"
         "from keras_tdn.data.transforms import KerasAugmentation\n"

@@ -20,8 +20,7 @@ def test_the_set_of_the_paper():
 def test_in_graphs(name, apply, clip):
     transform = RandAugment(num_operations=1, operations=(name,))
     clip = clip // 2 + 20
-    for seed in [(0, 0), (1, 0), (2, 0)]:
-        result = apply(transform, clip, seed)
+    for result in apply(transform, clip, (0, 0), (1, 0), (2, 0)):
         assert result.shape == clip.shape
         assert (result == clip).all() == (name == "identity")
 

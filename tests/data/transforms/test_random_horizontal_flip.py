@@ -19,11 +19,11 @@ def test_mirrors_half_of_the_clips(clip):
 
 
 def test_label_follows_the_pixels(apply, clip):
-    for index in range(4):
-        for label in (0, 2, 4):
-            result, new_label = apply(
-                RandomHorizontalFlip(MAP), (clip, np.int64(label)), (index, 0), unknown_sizes=False
-            )
+    seeds = [(index, 0) for index in range(4)]
+    for label in (0, 2, 4):
+        inputs = clip, np.int64(label)
+        results = apply(RandomHorizontalFlip(MAP), inputs, *seeds, unknown_sizes=False)
+        for result, new_label in results:
             mirrored = not (result == clip).all()
             assert new_label == (MAP[label] if mirrored else label)
             assert new_label.dtype == np.int64

@@ -1,0 +1,33 @@
+"""What options can be chosen from, and names that more than one part of the package goes by.
+
+The command line offers them without importing what they are chosen for.
+"""
+
+# Of lists of records, as `load_records` takes them.
+RECORD_FORMATS = (
+    "list",
+    "something_something_v1",
+    "something_something_v2",
+    "ucf101",
+    "csv",
+    "kinetics",
+    "hmdb51",
+    "folders",
+)
+# Seconds that checking one file may take.
+CHECK_TIME_LIMIT = 60.0
+
+# Names of `keras_tdn.training.recipes`.
+RECIPES = ("finetune_small", "kinetics400", "motion", "something_something")
+# Of a model, in the order in which pixels meet them. The motion path is worked on as long as stage
+# 1 is.
+PARTS = ("stem", "stage1", "stage2", "stage3", "stage4", "classifier")
+AUTO = "auto"
+
+# Of `keras-tdn demo`, those of the recipe `motion`.
+DEMO_EPOCHS = 7
+DEMO_OUTPUT = "keras_tdn_demo"
+
+# What a file is by its name: a whole model, or the weights of one.
+MODEL_SUFFIX = ".keras"
+WEIGHTS_SUFFIX = ".weights.h5"

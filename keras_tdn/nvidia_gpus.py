@@ -1,0 +1,149 @@
+"""NVIDIA GPUs that the machine has, and what to install where a backend does not see them.
+
+Plain `pip install tensorflow` and `pip install jax` bring no CUDA, and neither says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import importlib.metadata
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+
+from keras_tdn.processes import output_of
+
+# A container on a machine with a GPU sees the driver's folder, but the device only if it was given.
+DEVICE_FILES = "/dev/nvidia[0-9]*"
+DRIVER_FOLDERS = "/proc/driver/nvidia/gpus/*"
+# Of the Linux inside Windows, which has one device for the GPUs of all makers.
+WSL_DEVICE = "/dev/dxg"
+WSL_LIBRARY = "/usr/lib/wsl/lib/libcuda.so.1"
+NVIDIA_SMI = "nvidia-smi"
+NVIDIA_SMI_SECONDS = 10.0
+
+# Variables with which a user keeps a backend off the GPUs.
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+JAX_PLATFORMS = "JAX_PLATFORMS"
+
+_IN_A_CONTAINER = (
+    "give it to this process, which has no /dev/nvidia0: start a container with `--gpus all`, or "
+    "run nvidia-smi to see what is wrong with the driver"
+)
+BACKEND_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+_ADVICE = {
+    "tensorflow": "pip install 'keras-tdn[cuda]'",
+    "jax": "pip install 'keras-tdn[jax-cuda]'",
+    "torch": "install PyTorch with CUDA: https://pytorch.org/get-started/locally/",
+}
+# What brings CUDA to these; PyTorch says itself what it was built with.
+_CUDA_PACKAGES = {
+    "tensorflow": ("nvidia-cudnn-cu12",),
+    "jax": ("jax-cuda12-plugin", "jax-cuda13-plugin"),
+}
+_UPDATE_THE_DRIVER = (
+    "update the NVIDIA driver: CUDA is installed beside {name} and cannot be used, and "
+    "nvidia-smi shows whether the driver works"
+)
+# TensorFlow and JAX have no wheels for them.
+_ON_WINDOWS = "run it inside WSL2, or set KERAS_BACKEND=torch and install PyTorch with CUDA"
+
+
+def has_nvidia_gpu() -> bool:
+    """Whether the machine has an NVIDIA GPU, whatever the installed packages can do with it."""
+    if glob.glob(DEVICE_FILES) or glob.glob(DRIVER_FOLDERS):
+        return True
+    if os.path.exists(WSL_DEVICE) and os.path.exists(WSL_LIBRARY):
+        return True
+    return bool(nvidia_gpu_names())
+
+
+def nvidia_gpu_names() -> list[str]:
+    """What nvidia-smi calls the GPUs; none where there is no nvidia-smi, or it finds none."""
+    program = shutil.which(NVIDIA_SMI)
+    if program is None:
+        return []
+    query = "--query-gpu=name", "--format=csv,noheader"
+    names = output_of(program, *query, timeout=NVIDIA_SMI_SECONDS) or ""
+    return [line.strip() for line in names.splitlines() if line.strip()]
+
+
+def gpus_are_hidden(backend: str, environment: Mapping[str, str] | None = None) -> str | None:
+    """The variable with which the user keeps `backend` off the GPUs, as `"NAME=value"`.
+
+    Args:
+        backend: Of Keras.
+        environment: Variables; `None` takes the process's.
+    """
+    environment = os.environ if environment is None else environment
+    visible = environment.get(VISIBLE_DEVICES)
+    # CUDA takes the devices in front of the first that there is not.
+    if visible is not None and visible.split(",")[0].strip() in ("", "-1", "NoDevFiles"):
+        return f"{VISIBLE_DEVICES}={visible}"
+    platforms = environment.get(JAX_PLATFORMS, "")
+    if backend == "jax" and platforms and not {"cuda", "gpu"} & {*platforms.split(",")}:
+        return f"{JAX_PLATFORMS}={platforms}"
+    return None
+
+
+def visible_accelerators(backend: str) -> list[str]:
+    """The devices other than CPUs that `backend` sees; imports it and allocates nothing."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        devices = tf.config.list_physical_devices()
+        return [device.name for device in devices if device.device_type != "CPU"]
+    if backend == "jax":
+        import jax
+
+        return [str(device) for device in jax.devices() if device.platform != "cpu"]
+    if backend == "torch":
+        import torch
+
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        names = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(count)]
+        return names or (["mps"] if torch.backends.mps.is_available() else [])
+    return []
+
+
+def unseen_gpu_advice(backend: str) -> str:
+    """What to do where `backend` does not see an NVIDIA GPU that the machine has."""
+    if sys.platform == "win32" and backend != "torch":
+        return _ON_WINDOWS
+    on_wsl = os.path.exists(WSL_DEVICE)
+    if glob.glob(DRIVER_FOLDERS) and not glob.glob(DEVICE_FILES) and not on_wsl:
+        return _IN_A_CONTAINER
+    if _has_cuda(backend):
+        return _UPDATE_THE_DRIVER.format(name=BACKEND_NAMES[backend])
+    return _ADVICE.get(backend, _ADVICE["tensorflow"])
+
+
+def unseen_gpu_line(backend: str) -> str | None:
+    """One line for a computation that starts on a CPU beside an unused NVIDIA GPU, or `None`.
+
+    Args:
+        backend: Of Keras, which has been imported.
+    """
+    # macOS has no driver for them.
+    if sys.platform == "darwin" or gpus_are_hidden(backend) or visible_accelerators(backend):
+        return None
+    if not has_nvidia_gpu():
+        return None
+    return (
+        "This runs on the CPU: the machine has an NVIDIA GPU that "
+        f"{BACKEND_NAMES.get(backend, backend)} does not see. To use it, "
+        f"{unseen_gpu_advice(backend)} (`keras-tdn doctor` says more)."
+    )
+
+
+def _has_cuda(backend: str) -> bool:
+    if backend == "torch":
+        import torch
+
+        return torch.version.cuda is not None
+    for package in _CUDA_PACKAGES.get(backend, ()):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return bool(importlib.metadata.version(package))
+    return False

@@ -1,0 +1,221 @@
+"""Processes of this package, and the one place where they are started.
+
+A process is started by its interpreter's safe path: nothing in the current folder is imported, or a
+`json.py` that lies beside the videos would be run. `PYTHONPATH` is honoured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable, Mapping
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any
+
+from keras_tdn.quiet import be_quiet_if_asked
+
+# Imports this package from where it was imported here, wherever else there is one of the name.
+_IMPORT = """\
+import importlib.util, sys
+sys.path += [path for path in {paths!r} if path not in sys.path]
+spec = importlib.util.spec_from_file_location("keras_tdn", {file!r})
+sys.modules["keras_tdn"] = package = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(package)
+"""
+_SERVE = "import keras_tdn.processes\nkeras_tdn.processes._serve({handle})\n"
+_COMMAND = "import keras_tdn.cli\nsys.exit(keras_tdn.cli.main())\n"
+
+
+_running: weakref.WeakSet[ChildProcess] = weakref.WeakSet()
+
+
+class ChildProcess:
+    """A process that answers over a connection, and may crash or hang at what it is asked.
+
+    Unlike one of `multiprocessing`, it does not import the script that starts it. It ignores
+    Ctrl-C, which reaches all processes of a terminal: this process decides when it ends. It is
+    killed when this process ends or drops it.
+
+    Args:
+        serve: A function of a module, called in the process with the arguments and its end of the
+            connection. The process ends when it returns, as it should when the connection ends.
+        *arguments: Sent there by pickle, which imports the modules that they need.
+        silent: Whether what libraries write to the process's standard error is dropped.
+        environment: Variables that differ there. `None` has Keras run on TensorFlow.
+
+    Attributes:
+        connection: This end of the connection. With the process, it ends.
+
+    Example:
+
+    >>> process = ChildProcess(serve, options)
+    >>> process.connection.send(question)
+    >>> answer = process.connection.recv()
+    """
+
+    def __init__(
+        self,
+        serve: Callable[..., None],
+        *arguments: Any,
+        silent: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        if environment is None:
+            # Where TensorFlow is imported, it imports Keras, which would import its backend.
+            environment = {"KERAS_BACKEND": "tensorflow"}
+        self.connection, theirs = connection.Pipe()
+        # Only with the process's end in the process alone does its death end the connection.
+        with theirs:
+            self._process = subprocess.Popen(
+                [*_python(), _import_code() + _SERVE.format(handle=theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                # What libraries print must not get among what this process writes.
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL if silent else None,
+                env={**os.environ, **environment},
+                **_inheriting(theirs.fileno()),
+            )
+        self._finalizer = weakref.finalize(self, _end, self._process)
+        _running.add(self)
+        # Whether it is there to read them, the first answer tells.
+        with contextlib.suppress(OSError):
+            self.connection.send((serve, arguments))
+
+    @property
+    def exitcode(self) -> int | None:
+        """Exit status, the negative number of the signal that ended it, or `None` if it runs."""
+        return self._process.poll()
+
+    def kill(self) -> None:
+        """Ends the process, whatever it does, and does not wait for its end."""
+        self._process.kill()
+
+    def join(self, timeout: float | None = None) -> int | None:
+        """Waits for the process to end.
+
+        Args:
+            timeout: Seconds to wait at most; `None` waits as long as it takes.
+
+        Returns:
+            What `exitcode` is then.
+        """
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout)
+        return self.exitcode
+
+    def end(self, grace: float = 0.0) -> int | None:
+        """Ends the connection and the process.
+
+        Args:
+            grace: Seconds in which it may end by itself. One that has crashed keeps the exit code
+                of the crash.
+
+        Returns:
+            Its `exitcode`.
+        """
+        self.connection.close()
+        if grace:
+            self.join(grace)
+        self.kill()
+        return self.join()
+
+
+def kill_children() -> None:
+    """Ends every `ChildProcess`, for a process that ends without its own last steps."""
+    for child in list(_running):
+        child.kill()
+
+
+def run_command(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs `keras-tdn` in a process of its own, to its end.
+
+    Args:
+        arguments: Its arguments.
+        **environment: Variables that differ there.
+
+    Returns:
+        Its exit status, and what it wrote.
+    """
+    return subprocess.run(
+        [*_python(), _import_code() + _COMMAND, *arguments],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+
+
+def output_of(program: str, *arguments: str, timeout: float) -> str | None:
+    """What another program writes, or `None` if it fails or takes longer.
+
+    Args:
+        program: Its path; see `shutil.which`.
+        *arguments: Its arguments.
+        timeout: Seconds after which it is killed.
+    """
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        result = subprocess.run(
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+        )
+        return None if result.returncode else result.stdout
+    return None
+
+
+def exit_reason(code: int | None) -> str:
+    """How a process ended, in words.
+
+    Args:
+        code: Its `exitcode`.
+    """
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            return f"signal {signal.Signals(-code).name}"
+    return f"exit status {code}"
+
+
+def _python() -> list[str]:
+    """The interpreter, without the current folder in its path; the code to run comes next."""
+    isolation = "-I" if sys.flags.isolated else "-P"
+    return [sys.executable, isolation, "-c"]
+
+
+def _import_code() -> str:
+    # What was added to the path here may hold packages that are needed there. It comes last, so
+    # that it hides nothing.
+    paths = [str(path) for path in sys.path if path and path != os.getcwd()]
+    return _IMPORT.format(paths=paths, file=str(Path(__file__).with_name("__init__.py")))
+
+
+def _inheriting(handle: int) -> dict[str, Any]:
+    """Options of `Popen` for a process that gets this end of a connection."""
+    if os.name != "nt":
+        return {"pass_fds": (handle,)}
+    os.set_handle_inheritable(handle, True)  # type: ignore[attr-defined]
+    startup: Any = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})  # type: ignore[attr-defined]
+    return {"startupinfo": startup}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def _serve(handle: int) -> None:
+    """The life of a `ChildProcess`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    be_quiet_if_asked()
+    kind: Any = getattr(connection, "PipeConnection", connection.Connection)
+    with kind(handle) as ours, contextlib.suppress(EOFError):
+        serve, arguments = ours.recv()
+        serve(*arguments, ours)

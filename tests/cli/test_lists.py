@@ -1,0 +1,46 @@
+"""The options that say how lists are read."""
+
+import argparse
+
+import pytest
+
+from keras_tdn.cli import train
+from keras_tdn.cli.lists import add_list_arguments, load_list
+
+
+@pytest.fixture
+def listed(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "list.txt").write_text("a.mp4 0\nb.mp4 4000\n")
+    return tmp_path / "list.txt"
+
+
+def parse(module, *arguments):
+    parser = argparse.ArgumentParser()
+    if module is None:
+        add_list_arguments(parser)
+    else:
+        module.add_parser(parser.add_subparsers())
+    return parser.parse_args([str(argument) for argument in arguments])
+
+
+def test_classes_allow_labels_out_of_proportion(listed):
+    with pytest.raises(ValueError, match=r"line 2: with the label 4000 .*command line --classes\)"):
+        load_list(parse(None, listed))
+    assert load_list(parse(None, listed, "--classes", 5000)).num_classes == 5000
+    with pytest.raises(ValueError, match=r"line 2: the label 4000 is not a class: .* 0 to 1999"):
+        load_list(parse(None, listed, "--classes", 2000))
+
+
+def test_training_has_the_option(listed, tmp_path):
+    command = ["train", "--train-list", listed, "--no-validation", "--output", tmp_path / "out"]
+    args = parse(train, *command, "--classes", 5000)
+    assert train._load(args, "train", None).num_classes == 5000
+    with pytest.raises(ValueError, match="out of proportion to the 2 labels"):
+        train._load(parse(train, *command), "train", None)
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "index.json").write_text("{}")
+    command[2] = tmp_path / "packed"
+    with pytest.raises(ValueError, match=r"is a packed folder, which knows its classes. Leave"):
+        train._load(parse(train, *command, "--classes", 5000), "train", None)
