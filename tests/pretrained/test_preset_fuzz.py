@@ -48,7 +48,7 @@ def imagenet_arrays(model, rng):
 def fuzz(kind, folder, work):
     work.mkdir()
     result = run_python(
-        "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')",
+        "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], None, '__main__')",
         *(CHILD, kind, folder, work, MUTATIONS),
         environment={**os.environ, "PYTHONFAULTHANDLER": "1"},
         timeout=60 + 6 * MUTATIONS,
