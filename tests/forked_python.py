@@ -1,7 +1,7 @@
 """Python code in a process of its own, without the seconds that Keras takes to load.
 
-A process that has imported the package, on TensorFlow, and run nothing, forks a child for each. Its
-environment, arguments, output and end are the child's own.
+The process of `forked_runs` forks a child for each. Its environment, arguments, output and end are
+the child's own.
 """
 
 import atexit
@@ -21,7 +21,8 @@ def run_python(code, *arguments, environment=None, timeout=TIMEOUT):
     """Runs code as `python -c` does, and returns what `subprocess.run` does."""
     with tempfile.TemporaryDirectory() as folder:
         outputs = [str(Path(folder) / name) for name in ("stdout", "stderr")]
-        status = _forks().run(
+        ended = _forks().run(
+            __file__,
             code=code,
             arguments=list(map(str, arguments)),
             environment=dict(os.environ if environment is None else environment),
@@ -29,19 +30,19 @@ def run_python(code, *arguments, environment=None, timeout=TIMEOUT):
             timeout=timeout,
         )
         texts = [Path(path).read_text() for path in outputs]
-    return subprocess.CompletedProcess(code, status, *texts)
+    return subprocess.CompletedProcess(code, ended.status, *texts)
 
 
 @functools.cache
 def _forks():
     from forked_runs import ForkedRuns
 
-    forks = ForkedRuns(__file__).__enter__()
-    atexit.register(forks.__exit__)
+    forks = ForkedRuns()
+    atexit.register(forks.close)
     return forks
 
 
-def _child(code, arguments, environment, outputs, timeout):
+def child(code, arguments, environment, outputs, timeout):
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(timeout)
     for descriptor, path in zip((1, 2), outputs, strict=True):
@@ -54,19 +55,9 @@ def _child(code, arguments, environment, outputs, timeout):
     sys.argv = ["-c", *arguments]
     try:
         exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})
+    except SystemExit as end:
+        if end.code:
+            raise
     except BaseException:
         traceback.print_exc()
         raise
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-
-
-if __name__ == "__main__":
-    # What the children would each import, but for what reads its environment.
-    from forked_runs import serve
-
-    import keras_tdn.pretrained.imagenet
-    import keras_tdn.pretrained.presets  # noqa: F401
-
-    serve(_child)
