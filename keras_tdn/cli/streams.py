@@ -21,9 +21,9 @@ def prepare_streams() -> None:
             # The next file that is opened would get the number, and what TensorFlow logs.
             os.open(os.devnull, os.O_RDWR)
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         raise OSError("Standard output is closed. Redirect it to a file, or to the null device.")
     for stream in (sys.stdout, sys.stderr):
         # File names and labels may have characters that a terminal has not.

@@ -133,11 +133,14 @@ class Smoke:
         command, interpreter = str(inside / "keras-tdn"), str(inside / "python")
         demo, result = folder / "demo", folder / "result.json"
         uv = [self._uv, "--quiet"]
-        wanted: list[str | Path] = list(self._extras)
+        # Named beside the wheel: `lowest-direct` is said of what is named, and of two packages that
+        # cannot both be the newest, uv takes the first that is named.
+        wanted: list[str | Path] = ["-r", ROOT / "pyproject.toml"]
         if case.releases == "lowest":
-            # It is said of what is named on the command line.
-            wanted = ["--resolution", "lowest-direct", "-r", ROOT / "pyproject.toml"]
-        elif case.releases == "prerelease":
+            wanted += ["--resolution", "lowest-direct"]
+        else:
+            wanted += self._extras
+        if case.releases == "prerelease":
             wanted += ["--prerelease", "allow"]
         install = [*uv, "pip", "install", "--python", interpreter]
         steps: dict[str, list[list]] = {
