@@ -10,6 +10,7 @@ from synthetic_videos import encode_audio, encode_video
 import keras_tdn
 import keras_tdn.models
 from keras_tdn.cli import _parser, loading, main
+from keras_tdn.pretrained.model_file import load_model_file
 from keras_tdn.training.callbacks import Checkpoints
 
 LABELS = ("fall", "geton", "roll over")
@@ -61,7 +62,7 @@ def test_json(folder, capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["video"] == str(folder / "video.mp4")
     assert result["weights"] == str(folder / "model.keras")
-    model = loading.load_model_file(str(folder / "model.keras"))
+    model = load_model_file(str(folder / "model.keras"))
     expected = keras_tdn.prediction.predict_video(model, folder / "video.mp4", top=2)
     assert [item["index"] for item in result["predictions"]] == [item.index for item in expected]
     assert [item["label"] for item in result["predictions"]] == [item.label for item in expected]
@@ -138,7 +139,7 @@ def test_clips_are_cut_as_in_training(tmp_path, capsys):
 )
 def test_size_and_short_side(monkeypatch, command, options, expected):
     loaded = types.SimpleNamespace(clip_spec=keras_tdn.ClipSpec(2, 5, 48, 64, 56))
-    monkeypatch.setattr(loading, "load_preset", lambda _: loaded)
+    monkeypatch.setattr(keras_tdn.pretrained, "load_preset", lambda _: loaded)
     arguments = [*command, "--weights", "preset", *options]
     args = _parser().parse_args(arguments)
     weights = args.weights if isinstance(args.weights, str) else args.weights[0][0]
