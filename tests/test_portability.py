@@ -47,6 +47,15 @@ def is_posix(module, name):
     return (module in MISSING_MODULES and name is None) or name in MISSING.get(module, ())
 
 
+def owner_of(function):
+    """The first name of `h5py.h5g.open`; `None` of a plain function or of a method of a result."""
+    while isinstance(function, ast.Attribute):
+        function = function.value
+        if isinstance(function, ast.Name):
+            return function.id
+    return None
+
+
 def without_encoding(tree):
     """Lines that read or write text in whatever encoding the system prefers."""
     for node in ast.walk(tree):
@@ -60,8 +69,8 @@ def without_encoding(tree):
                 yield node.lineno
         # Temporary files are binary unless they are told otherwise, and `open` is text.
         elif name in ("open", "fdopen") or (name.endswith("TemporaryFile") and "mode" in given):
-            owner = getattr(getattr(function, "value", None), "id", None)
-            if owner in ("av", "os", "webbrowser", "Image", "zipfile") and name == "open":
+            owner = owner_of(function)
+            if owner in ("av", "h5py", "os", "webbrowser", "Image", "zipfile") and name == "open":
                 continue
             # Of a path, the mode is the first argument.
             is_method = isinstance(function, ast.Attribute) and owner not in ("os", "io", "gzip")
