@@ -498,13 +498,14 @@ def test_closing_ends_the_thread(model, content):
 
 
 def test_one_that_nobody_iterates_ends_by_itself(model, content):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     windows = watch(model, content, window_seconds=0.4)
     next(windows)
-    assert threading.active_count() == before + 1
+    (started,) = set(threading.enumerate()) - before
     del windows
     gc.collect()
-    assert threading.active_count() == before
+    started.join(10)
+    assert not started.is_alive()
 
 
 def test_damage_of_every_kind_is_refused_or_watched_around():
