@@ -1,5 +1,6 @@
 """A command ends within two seconds of being told, whatever its threads are at."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 
 import pytest
+from synthetic_videos import encode_video
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 
@@ -124,3 +126,66 @@ sys.exit(cli.main())
     process.communicate(timeout=60)
     assert time.monotonic() - told < LIMIT
     assert process.returncode == 130
+
+
+# Run by every process at its start, child processes too: no video ever opens.
+BLOCKED = """
+import os, threading
+import av
+
+def blocked(*arguments, **options):
+    with open(os.environ["OPENED"], "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    threading.Event().wait()
+
+av.open = blocked
+"""
+COMMANDS = {
+    "predict": ["predict", "a.mp4", "--weights", "motion"],
+    "watch": ["watch", "a.mp4", "--weights", "motion"],
+    "evaluate": ["evaluate", "list.txt", "--weights", "motion"],
+    "label": ["label", "list.txt", "labels", "--weights", "motion"],
+    "label in processes": ["label", "list.txt", "rows", "--weights", "motion", "--in-processes"],
+    "check": ["check", "list.txt"],
+    "pack": ["pack", "list.txt", "packed"],
+    "train": [
+        *("train", "--train-list", "list.txt", "--val-list", "list.txt", "--output", "run"),
+        *("--stage-depths", "1,1,1,1", "--width", "8", "--batch-size", "2"),
+    ],
+}
+
+
+def is_alive(pid):
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
+        return file.read().split()[2] != "Z"
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="processes are looked up in /proc")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_whose_reader_is_blocked(tmp_path, command):
+    (tmp_path / "sitecustomize.py").write_text(BLOCKED)
+    for name in ("a", "b", "c", "d"):
+        (tmp_path / f"{name}.mp4").write_bytes(encode_video(12, size=(32, 48)))
+    (tmp_path / "list.txt").write_text("a.mp4 0\nb.mp4 1\nc.mp4 0\nd.mp4 1\n")
+    opened = tmp_path / "opened"
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "keras_tdn", *COMMANDS[command]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path, "OPENED": str(opened)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    limit = time.monotonic() + 120
+    while not opened.exists() and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    told = time.monotonic()
+    error = process.communicate(timeout=60)[1]
+    assert time.monotonic() - told < LIMIT
+    assert opened.exists(), error
+    assert process.returncode == 143, error
+    assert not any(is_alive(pid) for pid in opened.read_text().split())
