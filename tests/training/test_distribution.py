@@ -171,11 +171,12 @@ import dataclasses, runpy, sys
 import keras_tdn
 from keras_tdn.training import StepDecay, recipes
 
-def small_network(weights, classes):
+def small_network(weights, classes, labels):
     assert weights == "imagenet"
     without = dict.fromkeys(("short_term", "long_term", "temporal_shift"), False)
     shape = {"num_segments": 2, "input_shape": (10, 32, 32, 3), "dropout_rate": 0.0}
-    return keras_tdn.TDNResNet((1, 1, 1, 1), width=8, classes=classes, **shape, **without)
+    names = {"classes": classes, "labels": labels}
+    return keras_tdn.TDNResNet((1, 1, 1, 1), width=8, **names, **shape, **without)
 
 keras_tdn.TDNResNet50 = small_network
 small = {"batch_size": 4, "epochs": 2, "schedule": StepDecay((1,)), "crop_size": 32}
