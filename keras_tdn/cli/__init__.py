@@ -58,7 +58,7 @@ COMMANDS = (
 )
 
 EXIT_INTERRUPTED = 130
-# What is the user's to mend; anything else is ours, and has a traceback.
+# Errors that the user can fix; anything else is a fault of the package and keeps its traceback.
 ERRORS = (ValueError, OSError, ImportError, MemoryError)
 INDENT = "  "
 
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name. `None` takes those of the process.
 
     Returns:
-        Exit status: 0, or 2 after an error that is the user's to mend, or 130 after Ctrl-C and 143
+        Exit status: 0, or 2 after an error that the user can fix, or 130 after Ctrl-C and 143
         after SIGTERM.
     """
     try:

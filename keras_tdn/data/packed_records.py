@@ -185,7 +185,7 @@ def read_packed(
     graph: a `tf.data` service can run it, and its iterators can be checkpointed. It holds no
     buffer of records, because it reads them in any order.
 
-    Damage is told, not raised: an element whose record cannot be read has no frames, and a reason.
+    Damage is reported, not raised: the element of an unreadable record has no frames, and a reason.
 
     Args:
         source: What `load_packed` returns, or takes.

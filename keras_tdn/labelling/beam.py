@@ -210,6 +210,6 @@ def _explained() -> Iterator[None]:
     except Exception as error:
         # Runners raise all sorts of errors for what went wrong on a worker.
         raise ValueError(
-            f"The Beam pipeline failed: {error}. Shards that are finished stay; mend the cause and "
+            f"The Beam pipeline failed: {error}. Shards that are finished stay; fix the cause and "
             "run the same again."
         ) from error

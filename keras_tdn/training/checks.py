@@ -114,7 +114,7 @@ def _check_records(kind: str, records: Any, model: TDNResNet) -> None:
             f"The model has {model.classes} classes, so that labels are 0 to {model.classes - 1}, "
             f"and {len(beyond)} of {len(records)} {kind} videos have others: {'; '.join(named)}. "
             f"Build the model with classes={max((r.label or 0) for r in beyond) + 1} or more, or "
-            "mend the list."
+            "fix the list."
         )
     _check_names(kind, records.labels, "the model", model.labels)
 

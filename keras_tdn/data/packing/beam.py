@@ -53,7 +53,7 @@ def pack_with_beam(
         name: What the files' names begin with.
         max_failures: Share of the records that may fail.
         retry_failures: Whether to make shards again in which videos were left out.
-        overwrite: Whether to begin anew in a folder begun otherwise.
+        overwrite: Whether to start again in a folder that other options started.
 
     Returns:
         A `PackReport`.
@@ -99,7 +99,7 @@ def pack_with_beam(
         except Exception as error:
             # Runners raise all sorts of errors for what went wrong on a worker.
             raise ValueError(
-                f"The Beam pipeline failed: {error}. Shards that are finished stay; mend the cause "
+                f"The Beam pipeline failed: {error}. Shards that are finished stay; fix the cause "
                 "and run the same again."
             ) from error
         kept = sum(

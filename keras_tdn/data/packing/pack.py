@@ -79,7 +79,7 @@ def pack(
 
     Args:
         records: What `load_records` returns, or takes.
-        output: The folder to pack into, absent or empty or begun before.
+        output: The folder to pack into: absent, empty or started before.
         short_side: Pixels that a frame's short side is shrunk to; smaller frames stay as they are.
         quality: Of the JPEG frames, from 1 to 100.
         num_shards: Number of files; `None` for one per 64 records, but at least 16 where there are
@@ -89,7 +89,7 @@ def pack(
         max_failures: Share of the records that may fail, from 0 to 1. A video that cannot be read
             is noted with the reason and left out; when more than this share fail, the run stops.
         retry_failures: Whether to make shards again in which an earlier run left videos out.
-        overwrite: Whether to begin anew in a folder begun with another list or other options.
+        overwrite: Whether to start again in a folder that another list or other options started.
         progress: Whether to show a bar, if standard error is a terminal.
 
     Returns:
@@ -131,7 +131,7 @@ def pack(
         except OSError as error:
             raise OSError(
                 f"Cannot write to {str(folder.path)!r}: {error}. {len(done)} of "
-                f"{plan.num_shards} shards are finished and stay; mend the cause and run the same "
+                f"{plan.num_shards} shards are finished and stay; fix the cause and run the same "
                 "again."
             ) from error
         finally:
