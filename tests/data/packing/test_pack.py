@@ -242,7 +242,7 @@ def test_two_runs_at_a_time_are_refused(packed, records, tmp_path):
 def test_a_full_disk_is_told_and_nothing_lost(packed, records, tmp_path):
     folder = tmp_path / "out"
     largest = max(path.stat().st_size for path in packed.glob("*.tfrecord"))
-    message = r"Cannot write to .* shards are finished and stay; mend"
+    message = r"Cannot write to .* shards are finished and stay; fix"
     # The largest shard does not fit.
     with disk_of(largest - 1), pytest.raises(OSError, match=message):
         pack_small(records, folder)
