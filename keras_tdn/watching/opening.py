@@ -129,7 +129,7 @@ def find_source(video: VideoSource, how: StreamOptions) -> Source:
     if text is None and callable(getattr(video, "read", None)) and not _is_seekable(video):
         return Source(f"the video in {video!r}", video, False, bool(how.live))
     # Imported here because it belongs to the decoder.
-    from keras_tdn.data.decoding.sources import open_source
+    from keras_tdn.data.decoding.interface import open_source
 
     name, found = open_source(video if text is None else text)
     # The prefix keeps a file name with a colon from being taken for an address.

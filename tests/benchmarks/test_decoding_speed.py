@@ -26,8 +26,9 @@ Image = pytest.importorskip("PIL.Image", reason="the peer needs Pillow")
 
 import tensorflow as tf  # noqa: E402
 
-from keras_tdn.data.decoding import get_decoder, pyav_container, pyav_indexed  # noqa: E402
-from keras_tdn.data.decoding.frame_collector import FrameCollector  # noqa: E402
+from keras_tdn.data.decoding import get_decoder, pyav_container  # noqa: E402
+from keras_tdn.data.decoding.frame_conversion import FrameCollector  # noqa: E402
+from keras_tdn.data.decoding.pyav_decoder import IndexedVideo  # noqa: E402
 from keras_tdn.data.transforms.multi_scale_crop import MultiScaleCrop  # noqa: E402
 
 FIXTURES = VIDEOS / "fixtures"
@@ -167,7 +168,7 @@ def test_where_the_time_goes(video, request):
             return list(container.demux(pyav_container.video_stream(video, container)))
 
     def index():
-        with pyav_indexed.IndexedVideo(video, video) as indexed:
+        with IndexedVideo(video, video) as indexed:
             return indexed
 
     rng = np.random.default_rng(0)

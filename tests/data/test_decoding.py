@@ -17,7 +17,7 @@ from synthetic_videos import (
     read_numbers,
 )
 
-from keras_tdn.data.decoding import VideoDecodeError, pyav_indexed, pyav_sequential, read_frames
+from keras_tdn.data.decoding import VideoDecodeError, pyav_decoder, read_frames
 
 B_FRAMES = {"bf": "3", "g": "50", "b_strategy": "0", "x264-params": "b-adapt=0:bframes=3"}
 
@@ -72,8 +72,8 @@ def test_order_shown_is_not_the_order_of_wrong_timestamps():
 
 @pytest.mark.parametrize("kind", ["mp4_h264_b_frames", "webm_vp9"])
 def test_second_pass_gives_the_same_frames(kind, monkeypatch, tmp_path):
-    monkeypatch.setattr(pyav_sequential, "KEPT_FRAMES_BYTES", 0)
-    monkeypatch.setattr(pyav_indexed, "KEPT_PACKETS_BYTES", 0)
+    monkeypatch.setattr(pyav_decoder, "KEPT_FRAMES_BYTES", 0)
+    monkeypatch.setattr(pyav_decoder, "KEPT_PACKETS_BYTES", 0)
     video = encode_video(30, **KINDS[kind])
     path = tmp_path / "video"
     path.write_bytes(video)

@@ -3,8 +3,7 @@ import pytest
 import tensorflow as tf
 from synthetic_videos import HEIGHT, WIDTH, encode_video, read_numbers
 
-from keras_tdn.data.decoding import get_decoder
-from keras_tdn.data.decoding.graph import read_frames_in_graph
+from keras_tdn.data.decoding import get_decoder, read_frames_in_graph
 
 
 @pytest.fixture(scope="module")

@@ -1,33 +1,32 @@
 """Decoding only what is needed against a plain decode of everything."""
 
-import dataclasses
 import functools
 import io
+import types
 
 import av
-import h264_videos
+import coded_videos
 import numpy as np
 import pytest
-from h264_videos import INDEXED, SEQUENTIAL
+from coded_videos import INDEXED, SEQUENTIAL
 
 from keras_tdn.data.decoding import (
     VideoDecodeError,
     get_decoder,
+    packet_index,
     pyav_container,
     read_frames,
 )
-from keras_tdn.data.decoding.h264_headers import UnsupportedStream
-from keras_tdn.data.decoding.h264_index import PictureIndexer
-from keras_tdn.data.decoding.pyav_decoder import why_sequential
-from keras_tdn.data.decoding.pyav_indexed import IndexedVideo
+from keras_tdn.data.decoding.packet_index import NotIndexedError, index_packets
+from keras_tdn.data.decoding.pyav_decoder import IndexedVideo, why_sequential
 
-NUM_CHOICES = 25
+NUM_CHOICES = 12
 
 
 @functools.cache
 def video_of(kind):
     arguments = INDEXED[kind] if kind in INDEXED else SEQUENTIAL[kind][0]
-    return h264_videos.encode(**arguments)
+    return coded_videos.encode(**arguments)
 
 
 def plain_decode(video):
@@ -73,7 +72,9 @@ def test_indexed_frames_are_those_of_a_plain_decode(kind):
     check_choices(video_of(kind), get_decoder("pyav", num_threads=1))
 
 
-@pytest.mark.parametrize("kind", ["one_keyframe", "open_sequences", "four_slices"])
+@pytest.mark.parametrize(
+    "kind", ["one_keyframe", "open_sequences", "four_slices", "hevc_open", "vp9_hidden", "av1_mp4"]
+)
 def test_threads_change_nothing(kind):
     check_choices(video_of(kind), get_decoder("pyav"), seeds=range(6))
     check_choices(video_of(kind), get_decoder("pyav", num_threads=3), seeds=range(6))
@@ -98,7 +99,7 @@ def test_other_videos_are_decoded_from_start_to_end(kind):
 
 
 def test_parameters_that_change_midway():
-    changed = h264_videos.encode(
+    changed = coded_videos.encode(
         container="matroska",
         params="keyint=12",
         change_packets=lambda packets: [*packets[:24], _with_other_header(packets[24])],
@@ -122,7 +123,7 @@ def index_of(kind):
 def test_only_what_is_needed_is_decoded():
     index = index_of("pyramid_none")
     # Sequences of 20 pictures, stored as I P b b b P b b b: the b are not referred to.
-    assert index.sequence_starts == [number // 20 * 20 for number in range(70)]
+    assert index.starts == [number // 20 * 20 for number in range(70)]
     (positions,) = index.needed([42])
     assert positions[0] == 40
     stored = index.shown[42]
@@ -134,34 +135,141 @@ def test_only_what_is_needed_is_decoded():
     assert sum(map(len, runs)) < 15
 
 
-def indexer_of(kind):
-    with av.open(io.BytesIO(video_of(kind))) as container:
+def test_leading_pictures_need_the_keyframe_before():
+    index = index_of("hevc_open")
+    starts = sorted(set(index.starts))
+    second = starts[1]
+    number = index.shown.index(second)
+    # The last frame before the second keyframe is stored after it.
+    assert index.shown[number - 1] > second
+    (leading,) = index.needed([number - 1])
+    assert leading[0] == 0
+    assert second in leading
+    (later,) = index.needed([number + 1])
+    assert later[0] == second
+    assert index.shown[number - 1] not in later
+    # One run where two wanted frames share what is decoded.
+    (both,) = index.needed([number + 1, number - 1])
+    assert set(both) == {*leading, *later}
+    apart = list(index.needed([0, number + 1]))
+    assert [run[0] for run in apart] == [0, second]
+
+
+def packets_of(video):
+    """The container's name, the decoder and all packets."""
+    with av.open(io.BytesIO(video)) as container:
         stream = container.streams.video[0]
-        indexer = PictureIndexer(container.format.name, stream.codec_context.extradata)
-        for packet in container.demux(stream):
-            if packet.size:
-                indexer.add(packet)
-    return indexer
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        return container.format.name, stream.codec_context, packets
 
 
-@pytest.mark.parametrize("announced", [None, 0])
-def test_reordering_that_is_not_announced(announced):
-    indexer = indexer_of("one_keyframe")
-    assert indexer._sequence.num_reorder_frames == 2
-    indexer._sequence = dataclasses.replace(indexer._sequence, num_reorder_frames=announced)
-    with pytest.raises(UnsupportedStream, match="further out of order than announced"):
-        indexer.finish()
+def stub(name, extradata, reorder_depth=0):
+    codec = types.SimpleNamespace(canonical_name=name)
+    return types.SimpleNamespace(codec=codec, extradata=extradata, reorder_depth=reorder_depth)
+
+
+def test_temporal_layers():
+    """Of pictures that none of their own layer refers to, only the highest layer's are left out."""
+    _, codec, packets = packets_of(video_of("hevc_temporal_layers"))
+    read = packet_index._CODECS["hevc"](codec.extradata)
+    kinds = [read(memoryview(packet)) for packet in packets]
+    unreferenced = [kind >> 8 for kind in kinds if not kind & packet_index.REFERENCE]
+    assert set(unreferenced) > {max(unreferenced)}
+    left_out = index_of("hevc_temporal_layers").is_reference.count(False)
+    assert left_out == unreferenced.count(max(unreferenced))
+
+
+@pytest.mark.parametrize("kind", ["one_keyframe", "hevc_open"])
+def test_reordering_that_is_not_announced(kind):
+    container_name, codec, packets = packets_of(video_of(kind))
+    assert codec.reorder_depth == 2
+    announced = stub(codec.codec.canonical_name, codec.extradata, 2)
+    assert index_packets(container_name, announced, packets) == index_of(kind)
+    too_few = stub(codec.codec.canonical_name, codec.extradata, 1)
+    with pytest.raises(NotIndexedError, match="further out of order than announced"):
+        index_packets(container_name, too_few, packets)
+
+
+@pytest.mark.parametrize("kind", ["pyramid_normal", "hevc_open"])
+def test_times_that_are_moved_in_mp4(kind):
+    """Whatever bit of the table of times flips, the frames are those of a plain decode."""
+    video = video_of(kind)
+    table = video.index(b"ctts") + 12
+    num_entries = int.from_bytes(video[table - 4 : table], "big")
+    found = set()
+    for entry in range(0, num_entries, 3):
+        for bit in (3, 8, 9, 10, 11):
+            damaged = bytearray(video)
+            damaged[table + 8 * entry + 7 - bit // 8] ^= 1 << bit % 8
+            check_choices(bytes(damaged), get_decoder("pyav", num_threads=1), seeds=[1])
+            found.add(why_sequential(bytes(damaged)))
+    assert {
+        "two packets have one timestamp",
+        "the times to decode are not the times to show",
+    } & found
+
+
+@pytest.mark.parametrize("kind", ["matroska", "hevc_open", "vp9_hidden", "av1_mp4"])
+def test_lost_keyframes(kind):
+    container_name, codec, packets = packets_of(video_of(kind))
+    with pytest.raises(NotIndexedError, match="does not start with a keyframe"):
+        index_packets(container_name, codec, packets[1:])
+    with pytest.raises(NotIndexedError, match="does not start with a keyframe"):
+        index_packets(container_name, codec, [])
+
+
+@pytest.mark.parametrize("pts", [None, 3])
+def test_packets_without_a_time_or_damaged(pts):
+    packet = types.SimpleNamespace(pts=pts, is_corrupt=True, is_discard=False)
+    with pytest.raises(NotIndexedError, match="no timestamp" if pts is None else "as damaged"):
+        index_packets(packet_index.MP4, stub("av1", b""), [packet])
+
+
+@pytest.mark.parametrize("name", ["h264", "hevc"])
+@pytest.mark.parametrize("extradata", [None, b"", b"\1\x64\0", b"\0\0\0\1\x67\x42" + bytes(40)])
+def test_damaged_parameters(name, extradata):
+    with pytest.raises(NotIndexedError, match="parameters are not kept apart"):
+        index_packets(packet_index.MP4, stub(name, extradata), [])
 
 
 @pytest.mark.parametrize(
-    "extradata", [None, b"", b"\1\x64\0\x0a\xff", b"\0\0\0\1\x67\x42", b"\1" * 9]
+    ("name", "extradata", "packet", "reason"),
+    [
+        ("h264", b"\1\0\0\0\3\0", "00000002", "a packet is damaged"),
+        ("h264", b"\1\0\0\0\3\0", "00000009 6588", "a packet is damaged"),
+        ("h264", b"\1\0\0\0\3\0", "00000002 0910", "a packet has no picture"),
+        ("h264", b"\1\0\0\0\3\0", "00000002 0b00", "units of type 11"),
+        ("h264", b"\1\0\0\0\3\0", "00000002 6742", "the parameters change midway"),
+        # Two fields, and a slice without the first.
+        ("h264", b"\1\0\0\0\3\0", "00000002 6588 00000002 6588", "not one picture"),
+        ("h264", b"\1\0\0\0\3\0", "00000002 6508", "not one picture"),
+        ("hevc", b"\1" + bytes(20) + b"\3", "00000003 2a09 80", "several views"),
+        ("hevc", b"\1" + bytes(20) + b"\3", "00000003 2a01 c0", "dropped before a keyframe"),
+        ("hevc", b"\1" + bytes(20) + b"\3", "00000003 4a01 80", "units of type 74"),
+        ("vp9", b"", "42000000", "damaged or of a rare profile"),
+        ("vp9", b"", "84000000", "shows no picture"),
+        ("vp9", b"", "82000000", "a packet is damaged"),
+        ("av1", b"", "3205", "a packet is damaged"),
+        ("av1", b"", "3280", "a packet is damaged"),
+        ("av1", b"", "320110 320110", "not one picture"),
+        ("av1", b"", "320100", "not one picture"),
+        ("av1", b"", "3600", "units of type 54"),
+        ("av1", b"", "0a0100 0a0101", "the parameters change midway"),
+    ],
 )
-def test_damaged_parameters(extradata):
-    with pytest.raises(UnsupportedStream, match=r"parameters|header"):
-        PictureIndexer("mov,mp4,m4a,3gp,3g2,mj2", extradata)
+def test_packets_that_are_not_one_picture(name, extradata, packet, reason):
+    read = packet_index._CODECS[name](extradata)
+    with pytest.raises(NotIndexedError, match=reason):
+        read(memoryview(bytes.fromhex(packet)))
 
 
-@pytest.mark.parametrize("kind", ["pyramid_normal", "four_slices"])
+def sequentially(decoder, video, choose, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(packet_index, "_CODECS", {})
+        return decoder.read_frames(video, choose)
+
+
+@pytest.mark.parametrize("kind", ["pyramid_normal", "four_slices", "hevc_closed", "vp9_mp4"])
 def test_damaged_pictures_are_those_of_the_sequential_pass(kind, monkeypatch):
     video = video_of(kind)
     start = video.index(b"mdat") + 800
@@ -174,17 +282,11 @@ def test_damaged_pictures_are_those_of_the_sequential_pass(kind, monkeypatch):
             damaged[rng.integers(start, len(video) - 3000)] ^= 1 << rng.integers(8)
         choose = functools.partial(choices, seed=seed)
         frames = decoder.read_frames(bytes(damaged), choose)
-        with monkeypatch.context() as patch:
-            patch.setattr(PictureIndexer, "__init__", _refuse)
-            expected = decoder.read_frames(bytes(damaged), choose)
+        expected = sequentially(decoder, bytes(damaged), choose, monkeypatch)
         np.testing.assert_array_equal(frames, expected, err_msg=f"seed {seed}")
         found += why_sequential(bytes(damaged)) == ""
     # Most of the damage is inside pictures, where only the decoder can see it.
     assert found > 12
-
-
-def _refuse(self, *arguments):
-    raise UnsupportedStream("refused")
 
 
 @pytest.mark.parametrize(
@@ -222,3 +324,17 @@ def test_error_decoder_name():
 def test_error_num_threads(num_threads):
     with pytest.raises(ValueError, match="`num_threads` must be a positive integer"):
         get_decoder("pyav", num_threads)
+
+
+@pytest.mark.parametrize("max_bytes", [0, -1, 1.5, True])
+def test_error_max_bytes(max_bytes):
+    with pytest.raises(ValueError, match="`max_bytes` must be a positive integer"):
+        get_decoder("pyav", max_bytes=max_bytes)
+
+
+@pytest.mark.parametrize("kind", ["one_keyframe", "avi"])
+def test_max_bytes(kind):
+    decoder = get_decoder("pyav", num_threads=1, max_bytes=2 * 72 * 104 * 3)
+    assert len(decoder.read_frames(video_of(kind), lambda num_frames: [0, 9])) == 2
+    with pytest.raises(VideoDecodeError, match=r"67392 bytes, more than the 44928 that `max_byte"):
+        decoder.read_frames(video_of(kind), lambda num_frames: [0, 9, 9])

@@ -8,7 +8,7 @@ import pytest
 from synthetic_videos import with_display_matrix
 
 from keras_tdn.data.checking_file import look_at
-from keras_tdn.data.decoding import VideoDecodeError, h264_index, read_frames
+from keras_tdn.data.decoding import VideoDecodeError, packet_index, read_frames
 from keras_tdn.data.decoding.pyav_decoder import why_sequential
 from keras_tdn.data.packing.frame_stream import stream_frames
 from keras_tdn.web.uploads import UploadLimits, check_upload
@@ -23,7 +23,7 @@ QUADRANTS = goldens.path("shown/quadrants.mp4").read_bytes()
 @pytest.fixture(params=["indexed", "sequential"])
 def decoder(request, monkeypatch):
     if request.param == "sequential":
-        monkeypatch.setattr(h264_index, "CONTAINERS", frozenset())
+        monkeypatch.setattr(packet_index, "_CODECS", {})
     assert bool(why_sequential(QUADRANTS)) == (request.param == "sequential")
 
 

@@ -10,8 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tdn.data.dataset.clip_source import stand_in
-from keras_tdn.data.decoding import Decoder, FrameSize, VideoDecodeError, VideoSource
-from keras_tdn.data.decoding.graph import read_frames_in_graph
+from keras_tdn.data.decoding import (
+    Decoder,
+    FrameSize,
+    VideoDecodeError,
+    VideoSource,
+    read_frames_in_graph,
+)
 from keras_tdn.data.failures import FailureLog
 from keras_tdn.data.records import RecordList
 

@@ -1,18 +1,20 @@
-"""What a decoder is."""
+"""What a decoder is, what it reads from, and what it is asked for."""
 
 from __future__ import annotations
 
+import io
 import os
+import stat
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from keras_tdn.limits import check_bytes
+
 VideoSource = str | os.PathLike[str] | bytes | BinaryIO
 
 FrameSize = int | tuple[int, int] | None
-
-DECODERS = ("pyav", "tfio")
 
 
 class VideoDecodeError(ValueError):
@@ -36,56 +38,67 @@ class Decoder(Protocol):
         ...
 
 
-def get_decoder(name: str = "pyav", num_threads: int | None = None) -> Decoder:
-    """The decoder of that name.
-
-    Use `"pyav"` unless there is a reason not to: it decodes only what is needed and reads every
-    format that FFmpeg knows. `"tfio"` is tensorflow-io's, for installations that have it already;
-    it decodes whole videos, and needs the pins of the extra `keras-tdn[tfio]`.
-
-    Args:
-        name: `"pyav"` or `"tfio"`.
-        num_threads: Threads for one video, where the decoder lets one choose. `None` takes as many
-            as there are processors, which is best for one video at a time; take 1 where many
-            videos are decoded side by side, because splitting one over threads costs time in sum.
-
-    Returns:
-        An object with the method `read_frames(source, choose_indices, size=None)`.
+def open_source(source: VideoSource) -> tuple[str, str | BinaryIO]:
+    """How errors call the source, and its path or a seekable file object.
 
     Raises:
-        ValueError: if there is no such decoder, or `num_threads` is not a positive integer.
-        ImportError: if the decoder is not installed.
-
-    Example:
-
-    >>> decoder = get_decoder("pyav", num_threads=1)
+        VideoDecodeError: if there is nothing to read, with the reason.
+        ValueError: if `source` is something else altogether.
     """
-    if num_threads is not None and not _is_positive_int(num_threads):
-        raise ValueError(
-            f"`num_threads` must be a positive integer or None. Received: {num_threads!r}"
-        )
-    if name == "pyav":
-        from keras_tdn.data.decoding.pyav_decoder import PyAVDecoder
-
-        return PyAVDecoder(num_threads)
-    if name == "tfio":
-        from keras_tdn.data.decoding.tfio_decoder import TFIODecoder
-
-        return TFIODecoder()
-    raise ValueError(f"A decoder's name is one of {', '.join(DECODERS)}. Received: {name!r}")
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        if len(source) == 0:
+            raise VideoDecodeError(
+                "Cannot read the video: it is 0 bytes long. Pass the whole content of a video file."
+            )
+        return f"the video of {len(source)} bytes", io.BytesIO(source)
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fsdecode(source)
+        name = repr(path)
+        if os.path.isdir(path):
+            raise VideoDecodeError(
+                f"Cannot read {name}: it is a directory. Pass the path of one video file."
+            )
+        if not os.path.exists(path):
+            raise VideoDecodeError(
+                f"Cannot read {name}: there is no such file. Check the path; a relative one starts "
+                f"at {os.getcwd()!r}."
+            )
+        if not os.path.isfile(path):
+            raise VideoDecodeError(
+                f"Cannot read {name}: it is {_kind(path)}, which may never end. Pass the path of a "
+                "video file; `keras-tdn watch` reads pipes and cameras."
+            )
+        if not os.access(path, os.R_OK):
+            raise VideoDecodeError(
+                f"Cannot read {name}: no permission. Make the file readable for this user."
+            )
+        if os.path.getsize(path) == 0:
+            raise VideoDecodeError(
+                f"Cannot read {name}: the file is empty. Fetch or encode it again."
+            )
+        return name, path
+    if callable(getattr(source, "read", None)):
+        seekable = getattr(source, "seekable", None)
+        if callable(seekable) and seekable():
+            return f"the video in {source!r}", source
+        return open_source(source.read())
+    raise ValueError(
+        "A video is the path of a file, its content as bytes, or a binary file object. "
+        f"Received: {type(source).__name__}"
+    )
 
 
 def resized_size(size: FrameSize, height: int, width: int) -> tuple[int, int]:
     """Height and width that an upright frame of `height` by `width` is resized to."""
     if size is None:
         return height, width
-    if _is_positive_int(size):
+    if is_positive_int(size):
         short: int = size  # type: ignore[assignment]
         # The long side is rounded down, as at test time.
         if height <= width:
             return short, max(1, short * width // height)
         return max(1, short * height // width), short
-    if isinstance(size, tuple | list) and len(size) == 2 and all(map(_is_positive_int, size)):
+    if isinstance(size, tuple | list) and len(size) == 2 and all(map(is_positive_int, size)):
         return size[0], size[1]
     raise ValueError(
         "`size` is (height, width) in pixels, or one positive integer for the short side. "
@@ -109,5 +122,37 @@ def check_indices(indices: Any, num_frames: int) -> np.ndarray:
     return array.ravel()
 
 
-def _is_positive_int(value: Any) -> bool:
+def check_clip_bytes(name: str, num_bytes: int, what: str, max_bytes: int | None) -> None:
+    """Refuses frames that would take too much memory.
+
+    Args:
+        name: How errors call the video.
+        num_bytes: Bytes that they would take.
+        what: What would take them.
+        max_bytes: The most that they may take; `None` for what `keras_tdn.limits` allows.
+
+    Raises:
+        VideoDecodeError: if it is more.
+    """
+    try:
+        if max_bytes is None:
+            check_bytes(num_bytes, "clip", what)
+        elif num_bytes > max_bytes:
+            raise ValueError(
+                f"{what} would take {num_bytes} bytes, more than the {max_bytes} that `max_bytes` "
+                "of the decoder allows."
+            )
+    except ValueError as error:
+        raise VideoDecodeError(f"Cannot read {name}: {error}") from error
+
+
+def is_positive_int(value: Any) -> bool:
+    """Whether `value` is an integer above 0, and not a bool."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _kind(path: str) -> str:
+    mode = os.stat(path).st_mode
+    if stat.S_ISFIFO(mode):
+        return "a pipe"
+    return "a socket" if stat.S_ISSOCK(mode) else "a device"

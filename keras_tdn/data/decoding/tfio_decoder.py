@@ -14,11 +14,12 @@ from keras_tdn.data.decoding.interface import (
     FrameSize,
     VideoDecodeError,
     VideoSource,
+    check_clip_bytes,
     check_indices,
+    open_source,
     resized_size,
 )
 from keras_tdn.data.decoding.pyav_container import open_container, video_stream
-from keras_tdn.data.decoding.sources import open_source
 
 HOW_TO_INSTALL = (
     "The decoder 'tfio' needs tensorflow-io 0.37.1, which loads only beside TensorFlow 2.16 "
@@ -46,6 +47,9 @@ class TFIODecoder:
     - The header is read by PyAV, because tensorflow-io does not tell how frames are shown.
     - Resized frames differ slightly from the default decoder's, which resizes before it converts.
 
+    Args:
+        max_bytes: The most that the frames of one call may take; see `get_decoder`.
+
     Raises:
         ImportError: if tensorflow-io or FFmpeg 4 is not installed, saying how.
 
@@ -55,7 +59,8 @@ class TFIODecoder:
     (1, 256, 320, 3)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int | None = None) -> None:
+        self.max_bytes = max_bytes
         try:
             import tensorflow_io
         except (ImportError, NotImplementedError) as error:
@@ -74,6 +79,9 @@ class TFIODecoder:
         header = _read_header(name, opened)
         frames = self._decode(name, opened)
         indices = check_indices(choose_indices(len(frames)), len(frames))
+        check_clip_bytes(
+            name, len(indices) * frames[0].nbytes, f"{len(indices)} frames", self.max_bytes
+        )
         chosen = frames[indices]
         width = chosen.shape[2]
         if header.is_blockwise and width > BLOCK and width % BLOCK:
