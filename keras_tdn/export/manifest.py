@@ -11,7 +11,7 @@ from keras_tdn.export.served_model import ServedModel
 from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, sha256_of
 from keras_tdn.pretrained.presets import ORIGIN_ATTRIBUTE
 from keras_tdn.pretrained.recorded_logits import hash_labels
-from keras_tdn.pretrained.weights_writer import write_weights_file
+from keras_tdn.pretrained.weights_file import write_weights_file
 from keras_tdn.version import __version__
 
 FORMAT_VERSION = 1

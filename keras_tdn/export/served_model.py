@@ -7,7 +7,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from keras_tdn.export.layer_weights import check_not_quantized
+from keras_tdn.inference.folding import check_not_quantized
 from keras_tdn.models import TDNResNet
 from keras_tdn.specs import ClipSpec
 

@@ -9,13 +9,13 @@ import tensorflow as tf
 
 from keras_tdn.data.jpeg_frames import decode_jpeg
 from keras_tdn.data.transforms import ResizeAndCenterCrop
-from keras_tdn.export.names import DESCRIBE, ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
-from keras_tdn.export.network import ServedNetwork
+from keras_tdn.export.formats import DESCRIBE, ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
 from keras_tdn.export.served_model import ServedModel
+from keras_tdn.inference.inference_network import FoldedNetwork
 
 
 def signatures(
-    served: ServedModel, network: ServedNetwork, manifest: str
+    served: ServedModel, network: FoldedNetwork, manifest: str
 ) -> dict[str, Callable[..., Any]]:
     """The functions to save, by the names that a client asks for. Batches may have any size.
 
@@ -38,7 +38,7 @@ def signatures(
     files = tf.TensorSpec((None, spec.num_frames), tf.string, ENCODED_FRAMES)
 
     def answer(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = network.scores(clips)
+        scores = network.probabilities(clips)
         best = tf.math.top_k(scores, served.top)
         return {
             "scores": scores,

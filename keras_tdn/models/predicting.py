@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -44,6 +45,33 @@ def predict_batch(model: keras.Model, inputs: Any) -> Any:
         for variables in (model.trainable_variables, model.non_trainable_variables)
     )
     return keras.tree.map_structure(np.array, step(state, inputs))
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Float32 as such: on GPUs the backends multiply with 10 bits of it unless told otherwise."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        config = tf.config.experimental
+        enabled = config.tensor_float_32_execution_enabled()
+        config.enable_tensor_float_32_execution(False)
+        try:
+            yield
+        finally:
+            config.enable_tensor_float_32_execution(enabled)
+    elif backend == "jax":
+        import jax
+
+        with jax.default_matmul_precision("highest"):
+            yield
+    else:
+        import torch
+
+        cudnn = torch.backends.cudnn
+        with cudnn.flags(enabled=cudnn.enabled, allow_tf32=False):
+            yield
 
 
 def _is_compiled(model: keras.Model) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from keras_tdn.layers import CenterFrame, MotionFusion, ShortTermTDM
 from keras_tdn.layers.common import SERIALIZATION_PACKAGE, at_least_float32
 from keras_tdn.layers.validation import check_positive_int
 from keras_tdn.models.arguments import (
@@ -19,14 +18,12 @@ from keras_tdn.models.arguments import (
     check_stage_depths,
 )
 from keras_tdn.models.clips import warn_of_assumed_clips
-from keras_tdn.models.ends import (
-    NORMALIZATION,
-    apply_classifier,
-    apply_feature_end,
-    apply_normalization,
+from keras_tdn.models.network_structure import (
+    NetworkStructure,
+    StructureArguments,
+    make_structure,
     set_normalization,
 )
-from keras_tdn.models.resnet_blocks import TemporalModules, apply_pool, apply_stage, apply_stem
 from keras_tdn.specs import ClipSpec, Normalization
 
 # The published 8-segment models weigh both paths alike, all others favour appearance.
@@ -148,37 +145,31 @@ class TDNResNet(keras.Model):
             check_clip_spec(clip_spec, num_segments, frames_per_segment, clip_shape)
         normalization = Normalization() if clip_spec is None else clip_spec.normalization
         policy = keras.dtype_policies.get(dtype)
-        fusion_weights = _fusion_weights(num_segments, appearance_weight, motion_weight)
 
         # === Functional model ===
+        arguments = StructureArguments(
+            stage_depths,
+            width,
+            short_term,
+            long_term,
+            temporal_shift,
+            num_segments,
+            frames_per_segment,
+            include_top,
+            pooling,
+            classes,
+            classifier_activation,
+            dropout_rate,
+            _fusion_weights(num_segments, appearance_weight, motion_weight),
+            normalization if include_preprocessing else None,
+        )
+        structure = make_structure(arguments, policy)
         precise = at_least_float32(policy.compute_dtype)
-        temporal = TemporalModules(num_segments, long_term, temporal_shift)
         inputs = keras.Input(clip_shape, name="clips", dtype=precise)
-        clips = inputs
-        if include_preprocessing:
-            clips = apply_normalization(inputs, normalization, precise)
-        x = CenterFrame(frames_per_segment, name="center_frame", dtype=precise)(clips)
-        x = apply_stem(x, width, policy)
-        if short_term:
-            motion = ShortTermTDM(width, frames_per_segment, name="short_term_tdm", dtype=policy)(
-                clips
-            )
-            motion = apply_pool(motion, "motion", policy)
-            x = MotionFusion(*fusion_weights, name="stem_fusion", dtype=policy)([x, motion])
-        x = apply_stage(x, width, stage_depths[0], 1, "stage1", policy)
-        if short_term:
-            motion = apply_stage(motion, width, stage_depths[0], 1, "motion_stage1", policy)
-            x = MotionFusion(*fusion_weights, name="stage1_fusion", dtype=policy)([x, motion])
-        for stage, depth in enumerate(stage_depths[1:], start=2):
-            stage_width = width * 2 ** (stage - 1)
-            x = apply_stage(x, stage_width, depth, 2, f"stage{stage}", policy, temporal)
-        if include_top:
-            outputs = apply_classifier(
-                x, num_segments, dropout_rate, classes, classifier_activation, policy
-            )
-        else:
-            outputs = apply_feature_end(x, num_segments, pooling, policy)
+        outputs = structure(inputs)
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+
+        self._structure = structure
 
         # === Config ===
         self.dtype_policy = policy
@@ -208,6 +199,11 @@ class TDNResNet(keras.Model):
             load_weights(self, weights)
 
     @property
+    def structure(self) -> NetworkStructure:
+        """The model's layers by what they do: stems, blocks, fusions, head."""
+        return self._structure
+
+    @property
     def clip_spec(self) -> ClipSpec:
         """How clips for this model are cut out of a video.
 
@@ -223,7 +219,7 @@ class TDNResNet(keras.Model):
     def clip_spec(self, spec: ClipSpec) -> None:
         check_clip_spec(spec, self.num_segments, self.frames_per_segment, self.input_shape[1:])
         if self.include_preprocessing and spec.normalization != self.clip_spec.normalization:
-            set_normalization(self.get_layer(NORMALIZATION), spec.normalization)
+            set_normalization(self.structure.normalization, spec.normalization)
             # What is compiled has the former statistics in it.
             self.train_function = self.test_function = self.predict_function = None
         self._clip_spec = spec
@@ -239,7 +235,7 @@ class TDNResNet(keras.Model):
             overwrite: Whether to replace a file without asking.
             **kwargs: Further arguments of `keras.Model.save_weights`.
         """
-        from keras_tdn.pretrained.weights_writer import describing
+        from keras_tdn.pretrained.weights_file import describing
 
         with describing(self, filepath):
             super().save_weights(filepath, overwrite=overwrite, **kwargs)
@@ -258,7 +254,7 @@ class TDNResNet(keras.Model):
         Raises:
             ValueError: if the file does not fit the model, is damaged, or leads to other files.
         """
-        from keras_tdn.pretrained.transfer import adopting
+        from keras_tdn.pretrained.weights import adopting
 
         with adopting(self, filepath):
             super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)

@@ -131,6 +131,12 @@ def presets_folder() -> pathlib.Path:
     return pathlib.Path(keras_home) / "keras_tdn" / "presets"
 
 
+def local_presets() -> tuple[str, ...]:
+    """Names of the presets in the folder of local presets, in their order."""
+    folders = presets_folder().glob("*/config.json")
+    return tuple(sorted(file.parent.name for file in folders))
+
+
 def hub_organisation() -> str | None:
     """Organisation on the Hub to load names from, instead of the catalog's: `KERAS_TDN_HUB`.
 
@@ -166,28 +172,21 @@ def entries_for(dataset: str, stage_depths: tuple[int, ...]) -> tuple[CatalogEnt
     )
 
 
-def not_hosted(name: str, entry: CatalogEntry | None = None) -> str:
+def not_hosted(name: str, entry: CatalogEntry) -> str:
     """What to do about weights that nobody can download yet.
 
     Args:
         name: A data set's or an entry's name, as the user gave it.
-        entry: The entry that it means; `None` for all of the data set.
+        entry: The entry that it means.
     """
-    entry = entry_by_name(name) if entry is None else entry
-    if entry is None:
-        chosen = [entry for entry in CATALOG if entry.dataset == name]
-        example = chosen[0]
-    else:
-        chosen, example = [entry], entry
-    sources = "".join(f"  {item.name}: {item.checkpoint}\n" for item in chosen)
     return (
         f"The weights {name!r} are not hosted yet: no repository of ours on the Hugging Face Hub "
         "holds a converted copy, and there is none in the folder of local presets, "
         f"{str(presets_folder())!r}. The authors ({OFFICIAL_REPOSITORY}) host their checkpoints "
-        f"at\n{sources}"
-        f"Download best.pth.tar there by hand, then run, for example for {example.name}\n"
+        f"at\n  {entry.name}: {entry.checkpoint}\n"
+        f"Download best.pth.tar there by hand, then run\n"
         f'  pip install "keras-tdn[convert]"\n'
-        f"  {convert_command(example)}\n"
+        f"  {convert_command(entry)}\n"
         "and the same call works. A repository that holds a copy is loaded with "
         f"weights='hf://organisation/name', or by name after setting {HUB_VARIABLE}. "
         f"Received: weights={name!r}"

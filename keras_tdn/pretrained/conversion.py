@@ -24,7 +24,7 @@ from keras_tdn.pretrained.official import (
 )
 from keras_tdn.pretrained.presets import check_replaceable, save_preset
 from keras_tdn.pretrained.verification import Tap, measure
-from keras_tdn.pretrained.weights_writer import write_weights_file
+from keras_tdn.pretrained.weights_file import write_weights_file
 
 DEFAULT_SEGMENTS = 8
 

@@ -11,13 +11,13 @@ import numpy as np
 from keras_tdn.labels import DATASETS, load_labels
 from keras_tdn.pretrained.preset_config import PresetConfig
 from keras_tdn.pretrained.preset_files import FILES, PresetFiles
-from keras_tdn.pretrained.preset_source import open_preset
 from keras_tdn.pretrained.presets import build_preset, read_preset
 from keras_tdn.pretrained.recorded_logits import (
     RecordedLogits,
     record_logits,
     relative_difference,
 )
+from keras_tdn.pretrained.weights_source import open_preset
 
 __all__ = ["PresetCheck", "PresetReport", "verify_preset"]
 

@@ -24,10 +24,9 @@ from keras_tdn.pretrained.preset_files import (
     format_sums,
     sha256_of,
 )
-from keras_tdn.pretrained.preset_source import check_entry, open_preset
 from keras_tdn.pretrained.recorded_logits import RecordedLogits, hash_labels, record_logits
-from keras_tdn.pretrained.weights_file import load_weights_file
-from keras_tdn.pretrained.weights_writer import write_weights_file
+from keras_tdn.pretrained.weights_file import load_weights_file, write_weights_file
+from keras_tdn.pretrained.weights_source import check_entry, open_preset
 
 if TYPE_CHECKING:
     from keras_tdn.pretrained.preset_files import PresetFiles

@@ -18,7 +18,7 @@ import numpy as np
 
 from keras_tdn.limits import check_bytes
 from keras_tdn.models import TDNResNet
-from keras_tdn.pretrained.precision import full_precision
+from keras_tdn.models.predicting import full_precision
 
 SEED = 20210619
 # Where the model takes any size: neither divides by 64, so that maps of odd sizes are halved and

@@ -176,9 +176,9 @@ def error_of(capsys, arguments):
         ("model.keras", ["--labels", "nowhere.txt"], "no labels called 'nowhere.txt'"),
         ("model.keras", ["--classes", "3"], "--classes is for a .weights.h5 file"),
         ("model.keras", ["--segments", "8"], "--segments is for a .weights.h5 file"),
-        ("nowhere.keras", [], "There is no file"),
-        ("nowhere.weights.h5", ["--classes", "3", "--segments", "4"], "There is no file"),
-        ("nowhere", [], "There is no preset"),
+        ("nowhere.keras", [], "no such file or folder"),
+        ("nowhere.weights.h5", ["--classes", "3", "--segments", "4"], "no such file or folder"),
+        ("nowhere", [], "There are no weights 'nowhere'"),
         ("bare.weights.h5", [], "Pass --classes or --labels"),
         (
             "bare.weights.h5",

@@ -18,7 +18,7 @@ from keras_tdn.export.client.errors import MalformedAnswerError
 from keras_tdn.export.client.grpc_transport import GrpcTransport
 from keras_tdn.export.client.rest_transport import RestTransport
 from keras_tdn.export.client.transport import Transport
-from keras_tdn.export.names import DESCRIBE, ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
+from keras_tdn.export.formats import DESCRIBE, ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
 from keras_tdn.prediction import Prediction
 from keras_tdn.specs import ClipSpec
 

@@ -1,13 +1,15 @@
-"""Batch norms merged into the convolutions before them."""
+"""The weights of a model as inference needs them: batch norms merged into convolutions."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
+import keras
 import numpy as np
 
-from keras_tdn.export.layer_weights import as_float64
+from keras_tdn.models import TDNResNet
+from keras_tdn.models.network_structure import ConvNorm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +52,13 @@ class FoldedConv:
         return FoldedConv(kernel, self.bias)
 
 
+def fold(layers: ConvNorm) -> FoldedConv:
+    """Folds a convolution of a model and the batch norm behind it."""
+    return fold_norm(layers.conv, layers.norm)
+
+
 def fold_norm(conv: Any, norm: Any) -> FoldedConv:
-    """A bias-free `Conv2D` and the `BatchNormalization` behind it, in inference.
+    """Folds a bias-free `Conv2D` and the `BatchNormalization` behind it.
 
     Args:
         conv: The Keras layer.
@@ -60,3 +67,33 @@ def fold_norm(conv: Any, norm: Any) -> FoldedConv:
     gain = as_float64(norm.gamma) / np.sqrt(as_float64(norm.moving_variance) + norm.epsilon)
     bias = as_float64(norm.beta) - as_float64(norm.moving_mean) * gain
     return FoldedConv(as_float64(conv.kernel) * gain, bias)
+
+
+def as_float64(weight: Any) -> np.ndarray:
+    """Returns the values of a variable, or of the tensor that LoRA puts in its place."""
+    return np.asarray(keras.ops.convert_to_numpy(weight), np.float64)
+
+
+def classifier_weights(model: TDNResNet) -> tuple[np.ndarray, np.ndarray]:
+    """Returns kernel and bias of the classifier in float32, with LoRA merged in."""
+    # `get_weights` has the parts of LoRA one by one.
+    classifier = model.get_layer("classifier")
+    kernel, bias = as_float64(classifier.kernel), as_float64(classifier.bias)
+    return kernel.astype(np.float32), bias.astype(np.float32)
+
+
+def check_not_quantized(model: TDNResNet) -> None:
+    """Refuses a model whose kernels are integers, which mean nothing without their scales.
+
+    Raises:
+        ValueError: if `model.quantize` has changed one of its layers.
+    """
+    for layer in model.layers:
+        mode = getattr(layer, "quantization_mode", None)
+        if mode is not None:
+            raise ValueError(
+                f"The layer {layer.name!r} has been quantized to {mode!r}, and the inference graph "
+                "is made of the weights before that. Build it from the model as it was before "
+                "`model.quantize`, and let the export store fewer bits: dtype='bfloat16' for a "
+                "SavedModel, 'float16' or 'int8' for other formats (on the command line --dtype)."
+            )

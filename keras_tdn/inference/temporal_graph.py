@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.export.folding import FoldedConv, fold_norm
-from keras_tdn.export.graph_ops import add, constant, convolve, halve, resize_nearest
-from keras_tdn.export.layer_weights import as_float64
+from keras_tdn.inference.folding import FoldedConv, as_float64, fold_norm
+from keras_tdn.inference.graph_ops import add, constant, convolve, halve, resize_nearest
 
 
 class LongTermGraph:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.export.folding import FoldedConv
+from keras_tdn.inference.folding import FoldedConv
 
 
 def constant(values: Any, like: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,404 @@
+"""The layers of a TDN network by what they do, and the order in which they run.
+
+Layers are named `{block}_{part}`, for example `stage3_block2_conv1`: addresses for users, who
+freeze layers and look at them. Code that needs layers by what they do takes `model.structure`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+
+from keras_tdn.layers import (
+    CenterFrame,
+    LongTermTDM,
+    MotionFusion,
+    SegmentConsensus,
+    ShortTermTDM,
+    TemporalShift,
+    UnfoldSegments,
+)
+from keras_tdn.layers.common import (
+    DATA_FORMAT,
+    at_least_float32,
+    batch_norm,
+    conv2d,
+    symmetric_padding,
+)
+from keras_tdn.specs import Normalization
+
+# Channels that leave a bottleneck, in units of those inside.
+EXPANSION = 4
+STEM_KERNEL = 7
+POOL_SIZE = 3
+CLASSIFIER_STD = 0.001
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvNorm:
+    """A bias-free convolution and its batch norm, with the padding before and the ReLU behind.
+
+    Args:
+        conv: The convolution.
+        norm: The batch norm.
+        pad: The padding of a convolution with a stride; others pad themselves.
+        relu: `None` where the block adds something before its ReLU.
+    """
+
+    conv: keras.layers.Layer
+    norm: keras.layers.Layer
+    pad: keras.layers.Layer | None = None
+    relu: keras.layers.Layer | None = None
+
+    def __call__(self, x: Any) -> Any:
+        return _run(x, self.layers())
+
+    def layers(self) -> tuple[keras.layers.Layer, ...]:
+        """All layers, in their order."""
+        return _present(self.pad, self.conv, self.norm, self.relu)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bottleneck:
+    """A ResNet v1.5 block: 1x1, temporal modules, 3x3 with the stride, 1x1, and the shortcut.
+
+    Args:
+        name: How the names of its layers start, for example `"stage3_block2"`.
+        stage: Number of its stage, from 1.
+        index: Its place in the stage, from 0.
+        strides: Of its second convolution and its shortcut.
+        convs: The three convolutions.
+        shortcut: The projection of the first block of a stage.
+        long_term_tdm: `None` in stage 1, or where the model has none.
+        temporal_shift: `None` in stage 1, or where the model has none.
+        add: The sum with the shortcut.
+        out: The ReLU behind the sum.
+    """
+
+    name: str
+    stage: int
+    index: int
+    strides: int
+    convs: tuple[ConvNorm, ConvNorm, ConvNorm]
+    shortcut: ConvNorm | None
+    long_term_tdm: LongTermTDM | None
+    temporal_shift: TemporalShift | None
+    add: keras.layers.Layer
+    out: keras.layers.Layer
+
+    def __call__(self, x: Any) -> Any:
+        return self.after_segments_meet(*self.before_segments_meet(x))
+
+    def before_segments_meet(self, x: Any) -> tuple[Any, Any]:
+        """The part in front of the temporal modules: main path and shortcut."""
+        shortcut = x if self.shortcut is None else self.shortcut(x)
+        return self.convs[0](x), shortcut
+
+    def after_segments_meet(self, x: Any, shortcut: Any) -> Any:
+        """The rest of the block, from the temporal modules on."""
+        x = _run(x, _present(self.long_term_tdm, self.temporal_shift, *self.convs[1:]))
+        return self.out(self.add([x, shortcut]))
+
+    def layers(self) -> Iterator[keras.layers.Layer]:
+        """All layers of the block."""
+        for conv in (*self.convs, self.shortcut):
+            yield from [] if conv is None else conv.layers()
+        yield from _present(self.long_term_tdm, self.temporal_shift, self.add, self.out)
+
+
+@dataclasses.dataclass(frozen=True)
+class MotionPath:
+    """The short-term path and where it meets appearance.
+
+    Args:
+        tdm: The short-term TDM.
+        pool: The padding and the max pooling behind it.
+        stage: The motion path's own stage 1.
+        stem_fusion: Where its first map joins appearance, before stage 1.
+        stage_fusion: Where its second map joins, behind stage 1.
+    """
+
+    tdm: ShortTermTDM
+    pool: tuple[keras.layers.Layer, keras.layers.Layer]
+    stage: tuple[Bottleneck, ...]
+    stem_fusion: MotionFusion
+    stage_fusion: MotionFusion
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkStructure:
+    """A TDN network; calling it runs its layers, on values as on Keras' symbolic tensors.
+
+    Running layers on values leaves the model as it is, where a `keras.Model` of its inner tensors
+    would add a second output to each of its layers.
+
+    Args:
+        normalization: `None` for a model that takes normalised pixels.
+        center_frame: The frames that appearance is read from.
+        stem: The first convolution.
+        stem_pool: The padding and the max pooling behind it.
+        motion: `None` for a model without a short-term TDM.
+        stages: The blocks of each stage.
+        head: The layers from the last block to the output.
+    """
+
+    normalization: keras.layers.Layer | None
+    center_frame: CenterFrame
+    stem: ConvNorm
+    stem_pool: tuple[keras.layers.Layer, keras.layers.Layer]
+    motion: MotionPath | None
+    stages: tuple[tuple[Bottleneck, ...], ...]
+    head: tuple[keras.layers.Layer, ...]
+
+    def __call__(self, clips: Any) -> Any:
+        return self.after_segments_meet(*self.before_segments_meet(clips))
+
+    def before_segments_meet(self, clips: Any) -> tuple[Any, Any]:
+        """What each segment has for itself: the maps in the first block of stage 2.
+
+        That is all of stem and stage 1, appearance and motion, and of the first block of stage 2
+        what comes before its temporal modules. Nothing in it depends on a neighbouring segment.
+
+        Args:
+            clips: `(batch, frames, height, width, 3)`, any number of whole segments.
+
+        Returns:
+            Main path and shortcut of the block, each `(batch * num_segments, h, w, channels)`.
+        """
+        if self.normalization is not None:
+            clips = self.normalization(clips)
+        x = _run(self.stem(self.center_frame(clips)), self.stem_pool)
+        if self.motion is None:
+            x = _run(x, self.stages[0])
+        else:
+            motion = _run(self.motion.tdm(clips), self.motion.pool)
+            x = _run(self.motion.stem_fusion([x, motion]), self.stages[0])
+            x = self.motion.stage_fusion([x, _run(motion, self.motion.stage)])
+        return self.stages[1][0].before_segments_meet(x)
+
+    def after_segments_meet(self, x: Any, shortcut: Any) -> Any:
+        """The model's output from the maps of all segments of its clips."""
+        first, *blocks = self.stages[1]
+        x = first.after_segments_meet(x, shortcut)
+        return _run(x, (*blocks, *self.stages[2], *self.stages[3], *self.head))
+
+    def layers(self) -> Iterator[keras.layers.Layer]:
+        """All layers of the network."""
+        yield from _present(self.normalization, self.center_frame)
+        yield from (*self.stem.layers(), *self.stem_pool)
+        if self.motion is not None:
+            yield from (self.motion.tdm, *self.motion.pool)
+            yield from (self.motion.stem_fusion, self.motion.stage_fusion)
+        for block in self.blocks():
+            yield from block.layers()
+        yield from self.head
+
+    def blocks(self) -> Iterator[Bottleneck]:
+        """All blocks, those of the motion path before the others."""
+        if self.motion is not None:
+            yield from self.motion.stage
+        for stage in self.stages:
+            yield from stage
+
+
+@dataclasses.dataclass(frozen=True)
+class StructureArguments:
+    """What decides which layers there are; see `TDNResNet`."""
+
+    stage_depths: tuple[int, ...]
+    width: int
+    short_term: bool
+    long_term: bool
+    temporal_shift: bool
+    num_segments: int
+    frames_per_segment: int
+    include_top: bool
+    pooling: str | None
+    classes: int
+    classifier_activation: str | None
+    dropout_rate: float
+    # Factors of appearance and motion.
+    fusion_weights: tuple[float, float]
+    # `None` for a model that takes normalised pixels.
+    normalization: Normalization | None
+
+
+def make_structure(arguments: StructureArguments, policy: Any) -> NetworkStructure:
+    """Makes all layers of a network.
+
+    The order in which they are made is kept from release to release: each draws its seed then.
+
+    Args:
+        arguments: Which layers.
+        policy: Dtype policy of all but pixel arithmetic and scores.
+    """
+    precise = at_least_float32(policy.compute_dtype)
+    width, depths = arguments.width, arguments.stage_depths
+    normalization = None
+    if arguments.normalization is not None:
+        scale, offset = _scale_and_offset(arguments.normalization)
+        normalization = keras.layers.Rescaling(scale, offset, name="normalization", dtype=precise)
+    frames = arguments.frames_per_segment
+    center_frame = CenterFrame(frames, name="center_frame", dtype=precise)
+    stem = _make_conv("stem", "", width, STEM_KERNEL, 2, policy)
+    stem_pool = _make_pool("stem", policy)
+    if arguments.short_term:
+        tdm = ShortTermTDM(width, frames, name="short_term_tdm", dtype=policy)
+    stages = [_make_stage("stage1", 1, arguments, policy)]
+    motion = None
+    if arguments.short_term:
+        motion_stage = _make_stage("motion_stage1", 1, arguments, policy)
+        stem_fusion, stage_fusion = (
+            MotionFusion(*arguments.fusion_weights, name=f"{name}_fusion", dtype=policy)
+            for name in ("stem", "stage1")
+        )
+        pool = _make_pool("motion", policy)
+        motion = MotionPath(tdm, pool, motion_stage, stem_fusion, stage_fusion)
+    stages += [
+        _make_stage(f"stage{number}", number, arguments, policy)
+        for number in range(2, len(depths) + 1)
+    ]
+    head = (_make_classifier if arguments.include_top else _make_feature_head)(arguments, policy)
+    return NetworkStructure(
+        normalization, center_frame, stem, stem_pool, motion, tuple(stages), head
+    )
+
+
+def set_normalization(layer: Any, normalization: Normalization) -> None:
+    """Gives the first layer of a structure other statistics."""
+    layer.scale, layer.offset = _scale_and_offset(normalization)
+
+
+def _run(x: Any, layers: Iterable[Callable[[Any], Any]]) -> Any:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _present(*layers: Any) -> tuple[Any, ...]:
+    """Those that the model has."""
+    return tuple(layer for layer in layers if layer is not None)
+
+
+def _make_stage(
+    name: str, number: int, arguments: StructureArguments, policy: Any
+) -> tuple[Bottleneck, ...]:
+    """The bottlenecks of a stage; the first one changes size and channels."""
+    return tuple(
+        _make_bottleneck(f"{name}_block{index}", number, index, arguments, policy)
+        for index in range(arguments.stage_depths[number - 1])
+    )
+
+
+def _make_bottleneck(
+    name: str, stage: int, index: int, arguments: StructureArguments, policy: Any
+) -> Bottleneck:
+    filters = arguments.width * 2 ** (stage - 1)
+    strides = 2 if stage > 1 and index == 0 else 1
+    shortcut = None
+    if index == 0:
+        shortcut = ConvNorm(
+            conv2d(
+                EXPANSION * filters, 1, strides=strides, name=f"{name}_shortcut_conv", dtype=policy
+            ),
+            batch_norm(f"{name}_shortcut_norm", policy),
+        )
+    first = _make_conv(name, "1", filters, 1, 1, policy)
+    long_term_tdm = temporal_shift = None
+    if stage > 1 and arguments.long_term:
+        long_term_tdm = LongTermTDM(
+            arguments.num_segments, name=f"{name}_long_term_tdm", dtype=policy
+        )
+        # Its convolutions draw their seeds here, between those of the block.
+        long_term_tdm.build((None, None, None, filters))
+    if stage > 1 and arguments.temporal_shift:
+        temporal_shift = TemporalShift(
+            arguments.num_segments, name=f"{name}_temporal_shift", dtype=policy
+        )
+    second = _make_conv(name, "2", filters, 3, strides, policy)
+    third = ConvNorm(
+        conv2d(EXPANSION * filters, 1, name=f"{name}_conv3", dtype=policy),
+        batch_norm(f"{name}_norm3", policy),
+    )
+    return Bottleneck(
+        name,
+        stage,
+        index,
+        strides,
+        (first, second, third),
+        shortcut,
+        long_term_tdm,
+        temporal_shift,
+        keras.layers.Add(name=f"{name}_add", dtype=policy),
+        keras.layers.ReLU(name=f"{name}_out", dtype=policy),
+    )
+
+
+def _make_conv(
+    name: str, suffix: str, filters: int, kernel_size: int, strides: int, policy: Any
+) -> ConvNorm:
+    return ConvNorm(
+        conv2d(filters, kernel_size, strides=strides, name=f"{name}_conv{suffix}", dtype=policy),
+        batch_norm(f"{name}_norm{suffix}", policy),
+        _make_pad(kernel_size, f"{name}_pad{suffix}", policy) if strides > 1 else None,
+        keras.layers.ReLU(name=f"{name}_relu{suffix}", dtype=policy),
+    )
+
+
+def _make_pool(name: str, policy: Any) -> tuple[keras.layers.Layer, keras.layers.Layer]:
+    """Max pooling 3x3 with stride 2. It follows a ReLU, so that padding with zeros is neutral."""
+    pool = keras.layers.MaxPooling2D(
+        POOL_SIZE, strides=2, data_format=DATA_FORMAT, name=f"{name}_pool", dtype=policy
+    )
+    return _make_pad(POOL_SIZE, f"{name}_pool_pad", policy), pool
+
+
+def _make_pad(kernel_size: int, name: str, policy: Any) -> keras.layers.Layer:
+    return keras.layers.ZeroPadding2D(
+        symmetric_padding(kernel_size), data_format=DATA_FORMAT, name=name, dtype=policy
+    )
+
+
+def _make_classifier(arguments: StructureArguments, policy: Any) -> tuple[keras.layers.Layer, ...]:
+    """Pooling, dropout, scores per segment, their mean, and the activation."""
+    precise = at_least_float32(policy.compute_dtype)
+    return (
+        keras.layers.GlobalAveragePooling2D(data_format=DATA_FORMAT, name="pool", dtype=policy),
+        keras.layers.Dropout(arguments.dropout_rate, name="dropout", dtype=policy),
+        keras.layers.Dense(
+            arguments.classes,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=CLASSIFIER_STD),
+            name="classifier",
+            dtype=policy,
+        ),
+        SegmentConsensus(arguments.num_segments, name="consensus", dtype=precise),
+        keras.layers.Activation(arguments.classifier_activation, name="predictions", dtype=precise),
+    )
+
+
+def _make_feature_head(
+    arguments: StructureArguments, policy: Any
+) -> tuple[keras.layers.Layer, ...]:
+    """Feature maps per segment, or one vector per video."""
+    if arguments.pooling is None:
+        return (UnfoldSegments(arguments.num_segments, name="segment_features", dtype=policy),)
+    pool = {
+        "avg": keras.layers.GlobalAveragePooling2D,
+        "max": keras.layers.GlobalMaxPooling2D,
+    }[arguments.pooling]
+    return (
+        pool(data_format=DATA_FORMAT, name="pool", dtype=policy),
+        SegmentConsensus(arguments.num_segments, name="consensus", dtype=policy),
+    )
+
+
+def _scale_and_offset(normalization: Normalization) -> tuple[list[float], list[float]]:
+    """`(pixel / 255 - mean) / std` as a factor and a sum for each channel."""
+    means_and_stds = zip(normalization.mean, normalization.std, strict=True)
+    return (
+        [1 / (255 * std) for std in normalization.std],
+        [-mean / std for mean, std in means_and_stds],
+    )
