@@ -108,7 +108,7 @@ def run_show(args: argparse.Namespace) -> int:
 
 def run_verify(args: argparse.Namespace) -> int:
     """Prints a check a line; the exit status is 1 if one failed."""
-    from keras_tdn.pretrained.preset_verification import verify_preset
+    from keras_tdn.pretrained.preset_publishing import verify_preset
 
     report = verify_preset(args.preset)
     sys.stdout.write(f"{report}\n{'Passed.' if report.passed else 'FAILED.'}\n")
@@ -117,7 +117,7 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_push(args: argparse.Namespace) -> int:
     """Prints what goes to the Hub, and sends it with `--yes`."""
-    from keras_tdn.pretrained.push import push_preset
+    from keras_tdn.pretrained.preset_publishing import push_preset
 
     report = push_preset(
         args.folder,

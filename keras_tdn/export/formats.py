@@ -42,7 +42,7 @@ class PortableFormat:
     modules: tuple[str, ...]
 
     def check(self, dtype: str) -> None:
-        """Raises unless it can be written here with such weights."""
+        """Raises unless the format can be written here with weights of this dtype."""
         if dtype not in self.dtypes:
             raise ValueError(
                 f"Weights of the format {self.name!r} are stored as one of {list(self.dtypes)}. "

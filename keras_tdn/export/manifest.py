@@ -1,4 +1,4 @@
-"""What travels with an export: labels, clip specification, hashes, card."""
+"""The manifest of an export: labels, clip specification, hashes, card."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def write_manifest(description: dict[str, Any], folder: Path) -> tuple[Path, Pat
 
 
 def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
-    """The manifest, as JSON holds it.
+    """Returns the manifest as JSON holds it.
 
     The weights' hash is that of the `model.weights.h5` in a preset of this model. The card and the
-    preset's config are told only while the weights are still those of the preset.
+    preset's config are left out once the weights are no longer those of the preset.
     """
     model = served.model
     weights_sha256 = _weights_sha256(model)

@@ -1,4 +1,4 @@
-"""A model as ONNX, OpenVINO or LiteRT, for runtimes that need no TensorFlow."""
+"""Exporting to ONNX, OpenVINO or LiteRT, for runtimes without TensorFlow."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def export_portable(
 ) -> Path:
     """Writes a model for ONNX Runtime, OpenVINO or LiteRT, in a folder with labels beside it.
 
-    Use it where TensorFlow is not wanted. The network is that of `export_saved_model`: it takes
+    Use it where TensorFlow is not an option. The network is that of `export_saved_model`: it takes
     `clips`, uint8 pixels `(batch, num_frames, height, width, 3)`, and gives scores `(batch,
     classes)`, float32 probabilities. Batches may have any size from one clip; LiteRT wants the
     input resized first. It is written by Keras' `model.export`. Beside it lie `keras_tdn.json` and
@@ -41,7 +41,7 @@ def export_portable(
         path: Folder to write; nothing may be there.
         format: `"onnx"`, `"openvino"` or `"litert"`.
         dtype: How weights are stored: `"float32"`; for OpenVINO and LiteRT `"float16"`, half as
-            large; for LiteRT also `"int8"`, a quarter. What is computed in is the runtime's choice.
+            large; for LiteRT also `"int8"`, a quarter. The runtime chooses what to compute in.
         labels: Class names in the order of the scores. `None` takes the model's own.
 
     Returns:
@@ -108,7 +108,7 @@ def _store_as_float16(file: Path) -> None:
 
 
 def _as_keras_model(model: TDNResNet) -> keras.Model:
-    """The folded network as a Keras model, which Keras' own exporters take.
+    """Wraps the folded network as a Keras model, which Keras' own exporters take.
 
     It takes uint8 `clips` and gives float32 `scores`. The weights are constants.
 

@@ -1,4 +1,4 @@
-"""A model as TensorFlow Serving takes it."""
+"""Exporting a SavedModel for TensorFlow Serving."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def export_saved_model(
     Use it to serve a trained model, or to run it where neither Keras nor this package is installed:
     plain `tf.saved_model.load` is enough. Signatures, each for batches of any size:
 
-    - `serving_default` takes `clips`, uint8 pixels of the shape that the model's `clip_spec` tells,
+    - `serving_default` takes `clips`, uint8 pixels of the shape that the model's `clip_spec` gives,
       `(batch, num_frames, height, width, 3)`, and gives `scores` `(batch, classes)`, `labels`
       `(batch, top)`, strings, and `top_scores` `(batch, top)`, highest first. Scores are
       probabilities, also of a model that gives logits.
@@ -49,7 +49,7 @@ def export_saved_model(
       of `keras_tdn.json`.
 
     A clip's frames are those of `SegmentSampler(mode="center")`. In the folder `assets`,
-    `keras_tdn.json` tells the clip specification, the labels, the hash of the weights and the
+    `keras_tdn.json` has the clip specification, the labels, the hash of the weights and the
     preset's card, and `labels.txt` has the labels, one a line. With `keras-tdn[serving]` installed,
     `assets.extra` has requests that a server warms up with: one, two and four clips for each
     signature, the sizes that `examples/serving` lets the server make batches of.
@@ -71,8 +71,8 @@ def export_saved_model(
         The path.
 
     Raises:
-        ValueError: if the model has no classifier or no labels, if the path is none to write to, or
-            if `dtype` is another.
+        ValueError: if the model has no classifier or no labels, if the path cannot be written to,
+            or if `dtype` is another.
         ImportError: with `warm_up=True`, if `keras-tdn[serving]` is not installed.
 
     Example:

@@ -1,4 +1,4 @@
-"""What is served: a model, its labels, and how many of them are told."""
+"""The model that is served, its labels, and how many of them an answer has."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class ServedModel:
 
     @property
     def clip_spec(self) -> ClipSpec:
-        """How the clips are cut that it takes."""
+        """How the clips that it takes are cut."""
         return self.model.clip_spec
 
     @classmethod
     def of(cls, model: Any, labels: Sequence[str] | None, top: int) -> ServedModel:
-        """A model with labels of its own or, if they are given, with others.
+        """Checks a model and its labels; those that are passed replace the model's own.
 
         Raises:
             ValueError: if the model cannot be served.

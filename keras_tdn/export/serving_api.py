@@ -40,10 +40,10 @@ def has_serving_api() -> bool:
 
 
 def import_serving_api(purpose: str) -> ServingApi:
-    """The modules.
+    """Imports the modules.
 
     Args:
-        purpose: What they are for, to begin an error with.
+        purpose: What they are for, as the beginning of an error.
 
     Raises:
         ImportError: if they are not installed.

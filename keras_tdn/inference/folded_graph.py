@@ -1,4 +1,4 @@
-"""TDN in inference as a TensorFlow graph: the same numbers as the Keras model's, sooner.
+"""A TDN model folded for inference, as a TensorFlow graph: the same numbers, sooner.
 
 What a Keras layer does for training's sake, or because it stands alone, is left out: batch norms
 are inside the convolutions, both directions of a long-term TDM are one batch, a temporal shift is
@@ -32,7 +32,7 @@ FOLDED = (1.0, 1.0)
 
 
 class FoldedGraph:
-    """Clips of pixels to one vector for each segment.
+    """Computes one vector for each segment of clips of pixels.
 
     Pixels are taken apart in float32, where differences of neighbouring frames are exact; all else
     is computed in `dtype`.
@@ -65,14 +65,14 @@ class FoldedGraph:
                 self._weights = FOLDED
 
     def _fold_weights(self, motion: _MotionGraph, appearance_weight: float, weight: float) -> None:
-        """Makes each path give its weighted output, so that fusion is a sum."""
+        """Makes each path compute its weighted output, so that fusion is a sum."""
         self._stem = self._stem.scaled_output(appearance_weight)
         self._stages[0].scale_input(appearance_weight)
         self._stages[0].scale_biases(appearance_weight)
         motion.scale_output(weight)
 
     def __call__(self, clips: tf.Tensor) -> tf.Tensor:
-        """uint8 clips to float32 vectors `(batch * num_segments, features)`."""
+        """Returns float32 vectors `(batch * num_segments, features)` of clips."""
         _, _, height, width, channels = clips.shape
         segments = tf.reshape(clips, (-1, self._frames_per_segment, height, width, channels))
         x = self._appearance(segments)
@@ -101,7 +101,7 @@ class FoldedGraph:
 
 
 class _MotionGraph:
-    """Differences of neighbouring frames to the two maps that appearance is fused with.
+    """Computes the two motion maps from the differences of neighbouring frames.
 
     Args:
         motion: The model's layers.
@@ -130,13 +130,13 @@ class _MotionGraph:
         self._stage.scale_biases(factor)
 
     def stem(self, segments: tf.Tensor) -> tf.Tensor:
-        """Segments of uint8 frames to the map that is fused before stage 1."""
+        """Returns the map that is fused before stage 1."""
         differences = self._differences(tf.cast(segments, tf.float32))
         x = tf.cast(differences, self._dtype)
         return max_pool(tf.nn.relu(convolve(x, self._stem, 2)))
 
     def _differences_of_sums(self, segments: tf.Tensor) -> tf.Tensor:
-        """Halved differences `(segments, height, width, (frames - 1) * channels)`."""
+        """Returns halved differences `(segments, height, width, (frames - 1) * channels)`."""
         _, frames, height, width, channels = segments.shape
         pixels = tf.reshape(segments, (-1, height, width, channels))
         # Pooled first, which leaves a quarter to take differences of. Both are exact: sums of four
@@ -148,7 +148,7 @@ class _MotionGraph:
         return tf.reshape(differences, (-1, height, width, (frames - 1) * channels))
 
     def _convolved_differences(self, segments: tf.Tensor) -> tf.Tensor:
-        """The same as one convolution, where three channels are padded to sixteen.
+        """Computes the same as one convolution, where three channels are padded to sixteen.
 
         It is exact too, also in bfloat16, which holds whole numbers to 256.
         """
@@ -162,12 +162,12 @@ class _MotionGraph:
         return tf.nn.conv2d(pixels, constant(kernel, pixels), window, "VALID")
 
     def stage(self, x: tf.Tensor) -> tf.Tensor:
-        """That map to the one that is fused behind stage 1."""
+        """Returns the map that is fused behind stage 1, from that before it."""
         return self._stage(x)
 
 
 class _BottleneckGraph:
-    """1x1, temporal modules, 3x3 with the stride, 1x1, and the shortcut.
+    """A folded bottleneck.
 
     Args:
         block: The model's block.
@@ -198,7 +198,7 @@ class _BottleneckGraph:
 
 
 class _StageGraph:
-    """Bottlenecks, one behind the other.
+    """A folded stage.
 
     Args:
         stage: The model's blocks.
@@ -214,7 +214,7 @@ class _StageGraph:
         return x
 
     def scale_biases(self, factor: float) -> None:
-        """Makes it give `factor` times its output for `factor` times its input.
+        """Makes the stage return `factor` times its output for `factor` times its input.
 
         A network of convolutions and ReLUs does so but for its biases. The factor is at least 0.
         """
@@ -224,7 +224,7 @@ class _StageGraph:
                 block.shortcut = block.shortcut.scaled_bias(factor)
 
     def scale_input(self, factor: float) -> None:
-        """Makes it take what lacks this factor."""
+        """Moves a factor of the input into the stage."""
         first = self._blocks[0]
         first.convs[0] = first.convs[0].scaled_input(factor)
         if first.shortcut is not None:

@@ -30,22 +30,22 @@ class FoldedConv:
         return self.kernel.shape[0]
 
     def scaled_input(self, factors: Any) -> FoldedConv:
-        """The same of an input that lacks these factors, one for each of its channels or for all.
+        """Moves factors of the input into the kernel: one for each of its channels, or one for all.
 
         Zero padding commutes with a factor, and would not with an offset.
         """
         return FoldedConv(self.kernel * np.reshape(factors, (1, 1, -1, 1)), self.bias)
 
     def scaled_output(self, factor: float) -> FoldedConv:
-        """The same, times a factor."""
+        """Returns the convolution times a factor."""
         return FoldedConv(self.kernel * factor, self.bias * factor)
 
     def scaled_bias(self, factor: float) -> FoldedConv:
-        """What keeps a factor of the input: with ReLU behind it, a factor of at least 0."""
+        """Lets a factor of the input pass: behind a ReLU, a factor of at least 0."""
         return FoldedConv(self.kernel, self.bias * factor)
 
     def plus_identity(self) -> FoldedConv:
-        """The same, with the input added."""
+        """Adds the input to the output."""
         kernel = self.kernel.copy()
         channels = np.arange(kernel.shape[3])
         kernel[self.size // 2, self.size // 2, channels, channels] += 1

@@ -21,17 +21,16 @@ from keras_tdn.layers import (
     TemporalShift,
     UnfoldSegments,
 )
-from keras_tdn.layers.common import (
+from keras_tdn.layers.layer_helpers import (
     DATA_FORMAT,
     at_least_float32,
     batch_norm,
     conv2d,
     symmetric_padding,
 )
+from keras_tdn.models.arguments import EXPANSION
 from keras_tdn.specs import Normalization
 
-# Channels that leave a bottleneck, in units of those inside.
-EXPANSION = 4
 STEM_KERNEL = 7
 POOL_SIZE = 3
 CLASSIFIER_STD = 0.001
@@ -57,7 +56,7 @@ class ConvNorm:
         return _run(x, self.layers())
 
     def layers(self) -> tuple[keras.layers.Layer, ...]:
-        """All layers, in their order."""
+        """Returns all layers, in their order."""
         return _present(self.pad, self.conv, self.norm, self.relu)
 
 
@@ -93,17 +92,17 @@ class Bottleneck:
         return self.after_segments_meet(*self.before_segments_meet(x))
 
     def before_segments_meet(self, x: Any) -> tuple[Any, Any]:
-        """The part in front of the temporal modules: main path and shortcut."""
+        """Runs the part in front of the temporal modules; returns main path and shortcut."""
         shortcut = x if self.shortcut is None else self.shortcut(x)
         return self.convs[0](x), shortcut
 
     def after_segments_meet(self, x: Any, shortcut: Any) -> Any:
-        """The rest of the block, from the temporal modules on."""
+        """Runs the rest of the block, from the temporal modules on."""
         x = _run(x, _present(self.long_term_tdm, self.temporal_shift, *self.convs[1:]))
         return self.out(self.add([x, shortcut]))
 
     def layers(self) -> Iterator[keras.layers.Layer]:
-        """All layers of the block."""
+        """Returns all layers of the block."""
         for conv in (*self.convs, self.shortcut):
             yield from [] if conv is None else conv.layers()
         yield from _present(self.long_term_tdm, self.temporal_shift, self.add, self.out)
@@ -157,7 +156,7 @@ class NetworkStructure:
         return self.after_segments_meet(*self.before_segments_meet(clips))
 
     def before_segments_meet(self, clips: Any) -> tuple[Any, Any]:
-        """What each segment has for itself: the maps in the first block of stage 2.
+        """Runs what no other segment has a part in, up to the first block of stage 2.
 
         That is all of stem and stage 1, appearance and motion, and of the first block of stage 2
         what comes before its temporal modules. Nothing in it depends on a neighbouring segment.
@@ -180,13 +179,13 @@ class NetworkStructure:
         return self.stages[1][0].before_segments_meet(x)
 
     def after_segments_meet(self, x: Any, shortcut: Any) -> Any:
-        """The model's output from the maps of all segments of its clips."""
+        """Runs the rest of the network on the maps of all segments of its clips."""
         first, *blocks = self.stages[1]
         x = first.after_segments_meet(x, shortcut)
         return _run(x, (*blocks, *self.stages[2], *self.stages[3], *self.head))
 
     def layers(self) -> Iterator[keras.layers.Layer]:
-        """All layers of the network."""
+        """Returns all layers of the network."""
         yield from _present(self.normalization, self.center_frame)
         yield from (*self.stem.layers(), *self.stem_pool)
         if self.motion is not None:
@@ -197,7 +196,7 @@ class NetworkStructure:
         yield from self.head
 
     def blocks(self) -> Iterator[Bottleneck]:
-        """All blocks, those of the motion path before the others."""
+        """Returns all blocks, those of the motion path first."""
         if self.motion is not None:
             yield from self.motion.stage
         for stage in self.stages:
@@ -268,7 +267,7 @@ def make_structure(arguments: StructureArguments, policy: Any) -> NetworkStructu
 
 
 def set_normalization(layer: Any, normalization: Normalization) -> None:
-    """Gives the first layer of a structure other statistics."""
+    """Changes the statistics of a structure's normalization."""
     layer.scale, layer.offset = _scale_and_offset(normalization)
 
 
@@ -279,14 +278,14 @@ def _run(x: Any, layers: Iterable[Callable[[Any], Any]]) -> Any:
 
 
 def _present(*layers: Any) -> tuple[Any, ...]:
-    """Those that the model has."""
+    """Returns the layers that the model has."""
     return tuple(layer for layer in layers if layer is not None)
 
 
 def _make_stage(
     name: str, number: int, arguments: StructureArguments, policy: Any
 ) -> tuple[Bottleneck, ...]:
-    """The bottlenecks of a stage; the first one changes size and channels."""
+    """Makes the bottlenecks of a stage; the first one changes size and channels."""
     return tuple(
         _make_bottleneck(f"{name}_block{index}", number, index, arguments, policy)
         for index in range(arguments.stage_depths[number - 1])
@@ -349,7 +348,7 @@ def _make_conv(
 
 
 def _make_pool(name: str, policy: Any) -> tuple[keras.layers.Layer, keras.layers.Layer]:
-    """Max pooling 3x3 with stride 2. It follows a ReLU, so that padding with zeros is neutral."""
+    """Makes max pooling 3x3 with stride 2. It follows a ReLU, so padding with zeros is neutral."""
     pool = keras.layers.MaxPooling2D(
         POOL_SIZE, strides=2, data_format=DATA_FORMAT, name=f"{name}_pool", dtype=policy
     )
@@ -363,7 +362,7 @@ def _make_pad(kernel_size: int, name: str, policy: Any) -> keras.layers.Layer:
 
 
 def _make_classifier(arguments: StructureArguments, policy: Any) -> tuple[keras.layers.Layer, ...]:
-    """Pooling, dropout, scores per segment, their mean, and the activation."""
+    """Makes pooling, dropout, scores per segment, their mean, and the activation."""
     precise = at_least_float32(policy.compute_dtype)
     return (
         keras.layers.GlobalAveragePooling2D(data_format=DATA_FORMAT, name="pool", dtype=policy),
@@ -382,7 +381,7 @@ def _make_classifier(arguments: StructureArguments, policy: Any) -> tuple[keras.
 def _make_feature_head(
     arguments: StructureArguments, policy: Any
 ) -> tuple[keras.layers.Layer, ...]:
-    """Feature maps per segment, or one vector per video."""
+    """Makes what gives feature maps per segment, or one vector per video."""
     if arguments.pooling is None:
         return (UnfoldSegments(arguments.num_segments, name="segment_features", dtype=policy),)
     pool = {
@@ -396,7 +395,7 @@ def _make_feature_head(
 
 
 def _scale_and_offset(normalization: Normalization) -> tuple[list[float], list[float]]:
-    """`(pixel / 255 - mean) / std` as a factor and a sum for each channel."""
+    """Returns `(pixel / 255 - mean) / std` as a factor and an offset for each channel."""
     means_and_stds = zip(normalization.mean, normalization.std, strict=True)
     return (
         [1 / (255 * std) for std in normalization.std],

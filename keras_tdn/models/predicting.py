@@ -1,4 +1,4 @@
-"""Outputs of a model for one batch, asked for by any number of threads."""
+"""Predicting from any number of threads, and with all digits of float32."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOCK = threading.Lock()
 
 
 def predict_batch(model: keras.Model, inputs: Any) -> Any:
-    """What `model.predict_on_batch` gives, also while other threads ask the same.
+    """Does what `model.predict_on_batch` does, safely from several threads.
 
     Use it in place of that method, which on JAX hands the variables over to be overwritten and
     puts them back afterwards: another thread, or another model with the same layers, finds them
@@ -28,7 +28,7 @@ def predict_batch(model: keras.Model, inputs: Any) -> Any:
         inputs: A batch, as `predict_on_batch` takes it.
 
     Returns:
-        Arrays, as `predict_on_batch` gives them.
+        Arrays, as `predict_on_batch` returns them.
     """
     if keras.backend.backend() != "jax" or not _is_compiled(model):
         return model.predict_on_batch(inputs)
@@ -49,7 +49,7 @@ def predict_batch(model: keras.Model, inputs: Any) -> Any:
 
 @contextlib.contextmanager
 def full_precision() -> Iterator[None]:
-    """Float32 as such: on GPUs the backends multiply with 10 bits of it unless told otherwise."""
+    """Makes backends compute with all of float32; on GPUs they multiply with 10 bits by default."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf

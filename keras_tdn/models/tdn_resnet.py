@@ -7,8 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_tdn.layers.common import SERIALIZATION_PACKAGE, at_least_float32
-from keras_tdn.layers.validation import check_positive_int
+from keras_tdn.layers.layer_helpers import at_least_float32, check_positive_int
 from keras_tdn.models.arguments import (
     check_clip_shape,
     check_clip_spec,
@@ -24,6 +23,7 @@ from keras_tdn.models.network_structure import (
     make_structure,
     set_normalization,
 )
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 from keras_tdn.specs import ClipSpec, Normalization
 
 # The published 8-segment models weigh both paths alike, all others favour appearance.
@@ -61,7 +61,7 @@ class TDNResNet(keras.Model):
             the path of a `.weights.h5` or `.keras` file of this model, or of a `.safetensors` or
             `.h5` file of a ResNet that was trained on ImageNet.
             With other `classes` than the weights' the classifier is new and all else is loaded,
-            which a warning says. `num_segments` and the size of the clips may differ too: the
+            and a warning says so. `num_segments` and the size of the clips may differ too: the
             factors of the two paths stay those of training unless given, and a warning names the
             published setting.
         input_shape: Shape of one clip, `(num_segments * frames_per_segment, height, width, 3)`.
@@ -227,8 +227,8 @@ class TDNResNet(keras.Model):
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves all weights, as in Keras.
 
-        The attributes of a `.weights.h5` file also get the model's arguments, labels and
-        `clip_spec`, so that the file says what it is for.
+        A `.weights.h5` file also gets the model's arguments, labels and `clip_spec`, as attributes,
+        so that it says what it is for.
 
         Args:
             filepath: Where to write.
@@ -243,12 +243,12 @@ class TDNResNet(keras.Model):
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Loads weights, as in Keras.
 
-        From a `.weights.h5` file that says what it is for, labels and `clip_spec` are taken as
-        well, unless the model has its own.
+        Labels and `clip_spec` of a `.weights.h5` file that has them are taken over, unless the
+        model has its own.
 
         Args:
             filepath: What to read.
-            skip_mismatch: Whether to pass over layers of another shape.
+            skip_mismatch: Whether to skip layers of another shape.
             **kwargs: Further arguments of `keras.Model.load_weights`.
 
         Raises:
@@ -260,7 +260,7 @@ class TDNResNet(keras.Model):
             super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, without `weights`: a config never loads anything."""
+        """Returns the constructor's arguments without `weights`: a config never loads anything."""
         config = {
             "name": self.name,
             "trainable": self.trainable,

@@ -1,4 +1,4 @@
-"""Filling variables from named arrays: every array used, every variable filled, or nothing done."""
+"""Filling variables from named arrays: all arrays used and all variables filled, or none."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Binding:
 
 
 def bottleneck_bindings(block: Bottleneck, theirs: str, biases: bool = False) -> Iterator[Binding]:
-    """The convolutions and batch norms of a block under torchvision's names.
+    """Binds the convolutions and batch norms of a block to torchvision's names.
 
     Args:
         block: The block.
@@ -88,13 +88,13 @@ def bottleneck_bindings(block: Bottleneck, theirs: str, biases: bool = False) ->
 def conv_bindings(
     layers: ConvNorm, conv: str, norm: str, biases: bool = False
 ) -> Iterator[Binding]:
-    """A convolution and its batch norm under PyTorch's names."""
+    """Binds a convolution and its batch norm to PyTorch's names."""
     yield Binding(layers.conv.kernel, f"{conv}.weight", Layout.CONV)
     yield from norm_bindings(layers.norm, norm, f"{conv}.bias" if biases else None)
 
 
 def norm_bindings(layer: Any, theirs: str, merged_bias: str | None = None) -> Iterator[Binding]:
-    """A batch norm under PyTorch's names.
+    """Binds a batch norm to PyTorch's names.
 
     Args:
         layer: The batch norm.

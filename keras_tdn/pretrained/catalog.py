@@ -1,4 +1,4 @@
-"""The published models by name: accuracy, where the authors host them, where converted copies are.
+"""The catalog of published models: accuracy, the authors' checkpoints, converted copies.
 
 While an entry has no repository, nobody can download it as a preset: the authors' checkpoint has
 to be fetched by hand and converted into the folder of local presets, where its name finds it.
@@ -96,7 +96,7 @@ class CatalogEntry:
 
     @property
     def name(self) -> str:
-        """For example `"tdn_resnet50_8_kinetics400"`."""
+        """The name of its preset, for example `"tdn_resnet50_8_kinetics400"`."""
         depth = self.constructor.removeprefix("TDN").lower()
         return f"tdn_{depth}_{self.num_segments}_{self.dataset}"
 
@@ -106,7 +106,7 @@ class CatalogEntry:
 
     @property
     def card(self) -> PresetCard:
-        """What a preset converted from the authors' checkpoint says about itself."""
+        """The card of a preset that is converted from the authors' checkpoint."""
         return PresetCard(
             dataset=self.dataset,
             licence=LICENCE,
@@ -123,7 +123,7 @@ class CatalogEntry:
 
 
 def presets_folder() -> pathlib.Path:
-    """The folder of local presets: `KERAS_TDN_PRESETS`, or `keras_tdn/presets` in Keras' folder."""
+    """Returns the folder of local presets: `KERAS_TDN_PRESETS`, or one in Keras' folder."""
     given = os.environ.get(PRESETS_VARIABLE)
     if given:
         return pathlib.Path(given)
@@ -132,13 +132,13 @@ def presets_folder() -> pathlib.Path:
 
 
 def local_presets() -> tuple[str, ...]:
-    """Names of the presets in the folder of local presets, in their order."""
+    """Returns the names of the presets in the folder of local presets, sorted."""
     folders = presets_folder().glob("*/config.json")
     return tuple(sorted(file.parent.name for file in folders))
 
 
 def hub_organisation() -> str | None:
-    """Organisation on the Hub to load names from, instead of the catalog's: `KERAS_TDN_HUB`.
+    """Returns `KERAS_TDN_HUB`: an organisation on the Hub that replaces the catalog's addresses.
 
     Raises:
         ValueError: if the variable holds something else than a name.
@@ -154,17 +154,17 @@ def hub_organisation() -> str | None:
 
 
 def entry_by_name(name: str) -> CatalogEntry | None:
-    """The entry called `name`, if there is one."""
+    """Returns the entry of that name, or `None`."""
     return next((entry for entry in CATALOG if entry.name == name), None)
 
 
 def shipped_preset(name: str) -> pathlib.Path | None:
-    """The folder of the preset called `name` that comes with the package, if there is one."""
+    """Returns the folder of a preset that comes with the package, or `None`."""
     return SHIPPED_FOLDER / name if name in SHIPPED else None
 
 
 def entries_for(dataset: str, stage_depths: tuple[int, ...]) -> tuple[CatalogEntry, ...]:
-    """The published models of one data set and architecture, by number of segments."""
+    """Returns the published models of a data set and architecture, by number of segments."""
     return tuple(
         entry
         for entry in CATALOG
@@ -173,7 +173,7 @@ def entries_for(dataset: str, stage_depths: tuple[int, ...]) -> tuple[CatalogEnt
 
 
 def not_hosted(name: str, entry: CatalogEntry) -> str:
-    """What to do about weights that nobody can download yet.
+    """Returns the message about weights that cannot be downloaded yet.
 
     Args:
         name: A data set's or an entry's name, as the user gave it.
@@ -194,7 +194,7 @@ def not_hosted(name: str, entry: CatalogEntry) -> str:
 
 
 def convert_command(entry: CatalogEntry) -> str:
-    """The command that makes a local preset of an entry."""
+    """Returns the command that makes a local preset of an entry."""
     return (
         f"keras-tdn convert best.pth.tar {str(entry.local_folder)!r} "
         f"--segments {entry.num_segments} --labels {entry.dataset}"

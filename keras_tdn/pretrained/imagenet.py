@@ -104,7 +104,7 @@ def _path(model: Any, source: str | os.PathLike[str] | HubFile | None) -> pathli
 
 
 def _read(path: pathlib.Path, epsilon: float | None) -> dict[str, np.ndarray]:
-    """A ResNet's tensors under torchvision's names, without its classifier and batch counters."""
+    """Reads a ResNet's tensors under torchvision's names, without classifier and counters."""
     suffix = path.suffix.lower()
     if suffix in KERAS_SUFFIXES:
         return read_keras_resnet(path, epsilon)
@@ -150,7 +150,7 @@ def _fits(model: Any, depths: tuple[int, ...]) -> bool:
 def _first_blocks(
     model: Any, arrays: Mapping[str, np.ndarray], path: pathlib.Path
 ) -> dict[str, np.ndarray]:
-    """The file's tensors that a model of this depth has, or an error if it has others."""
+    """Returns the file's tensors that a model of this depth has; raises if it has others."""
     blocks = {match.groups() for name in arrays if (match := re.match(BLOCK, name))}
     depths = tuple(sum(stage == number for number, _ in blocks) for stage in "1234")
     stem = arrays.get("conv1.weight")
@@ -182,7 +182,7 @@ def _is_later_block(model: Any, name: str) -> bool:
 
 
 def _imagenet_variables(model: Any) -> list[Any]:
-    """What a 2-D network has. The rest keeps its values: temporal modules and classifier."""
+    """Returns the variables of a 2-D network. Temporal modules and classifier keep their values."""
     network = model.structure
     convs = [network.stem]
     for stage in network.stages:

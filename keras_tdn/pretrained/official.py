@@ -57,7 +57,7 @@ def load_official_state_dict(model: Any, state_dict: Mapping[str, Any]) -> None:
 
 
 def to_official_state_dict(model: Any) -> dict[str, np.ndarray]:
-    """A TDN model's weights under the authors' names, in PyTorch's axis orders.
+    """Returns a TDN model's weights under the authors' names, in PyTorch's axis orders.
 
     The authors' convolution biases come back as zeros, the batch counters as zeros, and the unused
     `conv1_temp` as a copy of the stem, so that their `load_state_dict` takes the result with
@@ -87,7 +87,7 @@ def to_official_state_dict(model: Any) -> dict[str, np.ndarray]:
 
 
 def architecture_of(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """The `TDNResNet` arguments that the tensors' names and shapes tell.
+    """Returns the `TDNResNet` arguments that follow from the tensors' names and shapes.
 
     The number of segments is not among them: no tensor depends on it.
 
@@ -120,7 +120,7 @@ def architecture_of(state_dict: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_prefix(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """The tensors with `module.` taken off every name that has it."""
+    """Removes `module.` from the names that start with it."""
     return {name.removeprefix(PREFIX): array for name, array in state_dict.items()}
 
 
@@ -133,7 +133,7 @@ def _head_name(arrays: Mapping[str, Any]) -> str:
 
 
 def _bindings(model: Any, head: str) -> Iterator[Binding]:
-    """Every variable of the model with the authors' name for it."""
+    """Binds every variable of the model to the authors' name for it."""
     if not model.include_top:
         raise ValueError(
             "The authors' state dict has a classifier: build the model with include_top=True and "
@@ -164,7 +164,7 @@ def _block(block: Bottleneck, theirs: str) -> Iterator[Binding]:
 
 
 def long_term_tdm_bindings(layer: Any, theirs: str) -> Iterator[Binding]:
-    """Every variable of a `LongTermTDM` with the authors' name for it."""
+    """Binds every variable of a `LongTermTDM` to the authors' name for it."""
     for conv, norm, their_conv, their_norm in (
         (layer.squeeze_conv, layer.squeeze_norm, "conv1", "bn1"),
         (layer.half_scale_conv, layer.half_scale_norm, "conv3_smallscale2", "bn3_smallscale2"),

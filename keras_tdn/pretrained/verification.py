@@ -20,15 +20,10 @@ from keras_tdn.models import TDNResNet
 from keras_tdn.models.network_structure import Bottleneck
 from keras_tdn.models.predicting import full_precision
 from keras_tdn.pretrained.checkpoint import import_torch
+from keras_tdn.pretrained.recorded_logits import make_clip, relative_difference
 
 REFERENCE_MODULE = "torch_reference"
 CLIPS = "clips"
-
-# Neither size divides by 64, so that maps of odd sizes are halved and enlarged again, and they
-# differ, so that height and width cannot be mixed up unnoticed.
-CLIP_HEIGHT = 96
-CLIP_WIDTH = 112
-SEED = 20210619
 
 # Float32 rounding stays well below this in a block or a stem, which are too shallow to amplify it,
 # and from end to end in a well-conditioned network.
@@ -94,7 +89,7 @@ def measure(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) -> tuple[Tap
     outputs = {tap: value for section in sections for tap, value in section.outputs.items()}
     with full_precision():
         local = {
-            tap: _relative_error(value, exact[tap])
+            tap: relative_difference(value, exact[tap])
             for section in sections
             for tap, value in section.run({CLIPS: clip, **exact}).items()
         }
@@ -104,7 +99,7 @@ def measure(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) -> tuple[Tap
     for tap in outputs:
         largest = max(largest, local[tap])
         if tap in reported:
-            errors = (_relative_error(each[tap], exact[tap]) for each in (computed, rounded))
+            errors = (relative_difference(each[tap], exact[tap]) for each in (computed, rounded))
             taps.append(Tap(reported[tap], largest, *errors))
             largest = 0.0
     return tuple(taps)
@@ -133,7 +128,7 @@ class Section:
 
 
 def sections_of(model: TDNResNet) -> list[Section]:
-    """The stems, each block, the two fusions and the head, in the order of computation."""
+    """Returns the stems, each block, the fusions and the head, in the order of computation."""
     network = model.structure
     motion = network.motion
     if motion is None:
@@ -178,7 +173,7 @@ def _output(block: Bottleneck) -> dict[str, Any]:
 
 
 def _reported_taps(model: TDNResNet) -> dict[str, str]:
-    """The taps to report, with their names in the report."""
+    """Returns the taps to report, with their names in the report."""
     last = [depth - 1 for depth in model.stage_depths]
     reported: dict[str, str | None] = {
         "difference_stem": None,
@@ -199,7 +194,7 @@ def _reported_taps(model: TDNResNet) -> dict[str, str]:
 
 
 def load_torch_reference() -> ModuleType:
-    """The reference: part of the installed package, or in `weights/` of the repository."""
+    """Loads the reference: part of the installed package, or `weights/` of the repository."""
     name = f"{__package__}.{REFERENCE_MODULE}"
     try:
         return importlib.import_module(name)
@@ -216,26 +211,3 @@ def load_torch_reference() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def make_clip(model: TDNResNet) -> np.ndarray:
-    """Coloured noise of several scales that changes from frame to frame, in [0, 255]."""
-    _, frames, height, width, _ = model.input_shape
-    height, width = height or CLIP_HEIGHT, width or CLIP_WIDTH
-    rng = np.random.default_rng(SEED)
-    clip = np.full((frames, height, width, 3), 127.5)
-    for scale, amplitude in ((1, 15.0), (8, 25.0), (32, 40.0)):
-        rows, columns = np.arange(height) // scale, np.arange(width) // scale
-        grid = rng.normal(0, amplitude, (frames, rows[-1] + 1, columns[-1] + 1, 3))
-        clip += grid[:, rows][:, :, columns]
-    return np.clip(np.rint(clip), 0, 255).astype(np.uint8)[np.newaxis]
-
-
-def _relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
-    if actual.shape != expected.shape:
-        return float("inf")
-    expected = np.asarray(expected, np.float64).ravel()
-    difference = np.linalg.norm(np.asarray(actual, np.float64).ravel() - expected)
-    norm = np.linalg.norm(expected)
-    # A tap where nothing arrives is right if nothing arrives in the model either.
-    return float(difference / norm) if norm else float(0 if difference == 0 else np.inf)

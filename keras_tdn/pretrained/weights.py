@@ -66,11 +66,11 @@ ACTIVATIONS = (None, "softmax")
 
 @dataclasses.dataclass(frozen=True)
 class WeightsOrigin:
-    """Where weights are from, and what is known about the model that they were saved from.
+    """Where weights are from, and what is known about the model they were saved from.
 
     Args:
-        origin: What to call it in messages.
-        config: The model's arguments; `None` if nothing is known but the weights.
+        origin: Its name in messages.
+        config: The model's arguments, if known.
         clip_spec: How its clips were cut, if known.
         card: Its accuracy, if known.
     """
@@ -82,7 +82,7 @@ class WeightsOrigin:
 
     @property
     def fusion_weights(self) -> dict[str, float]:
-        """Factors of appearance and motion, with defaults spelled out."""
+        """The factors of appearance and motion, with defaults filled in."""
         config = self.config or {}
         equal = config.get("num_segments") == EQUAL_WEIGHT_SEGMENTS
         defaults = EQUAL_WEIGHTS if equal else OTHER_WEIGHTS
@@ -196,7 +196,7 @@ def fill(
     *,
     free_head: bool,
 ) -> None:
-    """Fills `model` from a Keras weights file, and warns of whatever is not as in `source`.
+    """Fills `model` from a Keras weights file, and warns about all that differs from `source`.
 
     Args:
         model: A built model. One that is no `TDNResNet` takes the weights and nothing else.
@@ -218,7 +218,7 @@ def fill(
 
 
 def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = ()) -> None:
-    """Takes over what is known besides the weights, and warns of whatever is not as in `source`.
+    """Takes over what is known besides the weights, and warns about all that differs.
 
     Labels, clip specification and the factors of the paths are taken unless the model has its own.
 
@@ -245,7 +245,7 @@ def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = (
 
 
 def origin_of_weights_file(path: str | os.PathLike[str]) -> WeightsOrigin:
-    """What a `.weights.h5` file says about the model that it was saved from.
+    """Returns what a `.weights.h5` file says about the model that it was saved from.
 
     Raises:
         ValueError: if the file is damaged or is not such a file.
@@ -262,7 +262,7 @@ def origin_of_weights_file(path: str | os.PathLike[str]) -> WeightsOrigin:
 
 @contextlib.contextmanager
 def adopting(model: TDNResNet, path: Any) -> Iterator[None]:
-    """Within the block, Keras loads a file; what a `.weights.h5` file says is adopted as well."""
+    """Adopts what a `.weights.h5` file says, after Keras has loaded it within the block."""
     if not str(path).endswith(WEIGHTS_SUFFIX) or not os.path.isfile(path):
         yield
         return
@@ -347,7 +347,7 @@ def _take_clip_spec(model: TDNResNet, spec: ClipSpec) -> None:
 
 
 def _has_clip_spec(model: TDNResNet) -> bool:
-    """Whether it was given, and does not follow from the other arguments."""
+    """Whether the model's clip specification was given, and does not follow from arguments."""
     return model.get_config().get("clip_spec") is not None
 
 
@@ -368,7 +368,7 @@ def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
-    """The published model of a data set that is nearest to `model`."""
+    """Returns the published model of a data set that is nearest to `model`."""
     entries = entries_for(dataset, model.stage_depths) if model.width == 64 else ()
     if not entries:
         known = sorted({entry.constructor for entry in CATALOG if entry.dataset == dataset})

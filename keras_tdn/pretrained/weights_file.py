@@ -50,7 +50,7 @@ def load_weights_file(
     Args:
         model: A built Keras model.
         file: Path or open file.
-        origin: What to call the file in errors.
+        origin: Name of the file in errors.
         free_head: Whether the classifier may differ: left out of a model without one, and left as
             it is in a model with another number of classes.
 
@@ -75,7 +75,7 @@ def load_weights_file(
 
 
 def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> PresetConfig | None:
-    """What a `.weights.h5` file says about the model that it is for; `None` if nothing.
+    """Returns what a `.weights.h5` file says about its model; `None` if nothing.
 
     Raises:
         ValueError: if the file is damaged or is not such a file.
@@ -89,7 +89,7 @@ def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> Pr
 
 
 def load_described_weights(path: str) -> TDNResNet | None:
-    """The model that a `.weights.h5` file says it is of; `None` if it does not say so.
+    """Loads the model that a `.weights.h5` file says it is of; `None` if it does not say so.
 
     Raises:
         ValueError: if the file is damaged or is not such a file.
@@ -106,7 +106,7 @@ def load_described_weights(path: str) -> TDNResNet | None:
 def write_weights_file(
     model: Any, path: str | os.PathLike[str], *, described: bool = False
 ) -> None:
-    """Writes what `model.save_weights` does, as bytes that depend on the model alone.
+    """Writes what `model.save_weights` does, as bytes that depend on the model only.
 
     Keras' own file keeps the state of random numbers, which differs between two models of equal
     weights; here it is zero. Times and orders of creation are left out, and so is the state of a
@@ -170,7 +170,7 @@ def _words_of(origin: str) -> Iterator[None]:
 
 
 def _take_head_off(variables: dict[str, Any], shapes: Shapes) -> tuple[str, ...]:
-    """Removes a classifier that does not fit from both; what the model's variables are called."""
+    """Removes a classifier that does not fit from both; returns the paths of the model's."""
     ours = {key: tuple(variables[key].shape) for key in variables if key.startswith(HEAD)}
     theirs = {key: shapes[key] for key in shapes if key.startswith(HEAD)}
     fits = {key: shape[:-1] for key, shape in ours.items()}
@@ -182,7 +182,7 @@ def _take_head_off(variables: dict[str, Any], shapes: Shapes) -> tuple[str, ...]
 
 
 def _variables(model: Any) -> dict[str, Any]:
-    """`layer/sublayer/index` to variable; the index counts within a layer, as in the file."""
+    """Returns variables by `layer/sublayer/index`; the index counts within a layer, as in files."""
     variables: dict[str, Any] = {}
     counts: dict[str, int] = {}
     for variable in model.weights:
@@ -193,7 +193,7 @@ def _variables(model: Any) -> dict[str, Any]:
 
 
 def _places(content: Hdf5Content) -> dict[str, str]:
-    """The same keys to the paths of the file's arrays, which number layers by their kind."""
+    """Returns paths of the file's arrays by the same keys; files number layers by their kind."""
     if LAYERS not in content.groups:
         raise Hdf5Error(f"it has no group {LAYERS!r}")
     names: dict[str, str] = {}
@@ -268,7 +268,7 @@ def _state(path: str | os.PathLike[str]) -> tuple[int, int] | None:
 
 
 class _InMemory(io.BytesIO):
-    """What Keras takes for a file: HDF5 has crashed the process on a disk that is full."""
+    """A buffer that Keras takes for a file: HDF5 has crashed the process on a full disk."""
 
     def __str__(self) -> str:
         return f"memory{WEIGHTS_SUFFIX}"
