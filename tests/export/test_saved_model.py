@@ -269,8 +269,7 @@ def test_assets_tell_what_it_is(exported):
 
 
 def test_changed_weights_have_another_hash_and_no_card(exported):
-    from keras_tdn.export.manifest import describe_export
-    from keras_tdn.export.served_model import ServedModel
+    from keras_tdn.export.served_model import ServedModel, describe_export
     from keras_tdn.pretrained import load_preset
 
     model = load_preset(exported[1])
