@@ -203,72 +203,148 @@ class NetworkStructure:
             yield from stage
 
 
-@dataclasses.dataclass(frozen=True)
-class StructureArguments:
-    """What decides which layers there are; see `TDNResNet`."""
-
-    stage_depths: tuple[int, ...]
-    width: int
-    short_term: bool
-    long_term: bool
-    temporal_shift: bool
-    num_segments: int
-    frames_per_segment: int
-    include_top: bool
-    pooling: str | None
-    classes: int
-    classifier_activation: str | None
-    dropout_rate: float
-    # Factors of appearance and motion.
-    fusion_weights: tuple[float, float]
-    # `None` for a model that takes normalised pixels.
-    normalization: Normalization | None
-
-
-def make_structure(arguments: StructureArguments, policy: Any) -> NetworkStructure:
+def make_structure(
+    model: Any, policy: Any, normalization: Normalization, fusion_weights: tuple[float, float]
+) -> NetworkStructure:
     """Makes all layers of a network.
 
     The order in which they are made is kept from release to release: each draws its seed then.
 
     Args:
-        arguments: Which layers.
+        model: A `TDNResNet` whose arguments are set.
         policy: Dtype policy of all but pixel arithmetic and scores.
+        normalization: Of the pixels, if the model normalises them itself.
+        fusion_weights: Factors of appearance and motion.
     """
-    precise = at_least_float32(policy.compute_dtype)
-    width, depths = arguments.width, arguments.stage_depths
-    normalization = None
-    if arguments.normalization is not None:
-        scale, offset = _scale_and_offset(arguments.normalization)
-        normalization = keras.layers.Rescaling(scale, offset, name="normalization", dtype=precise)
-    frames = arguments.frames_per_segment
+    maker = _LayerMaker(model, policy)
+    precise, frames = maker.precise, model.frames_per_segment
+    rescaling = None
+    if model.include_preprocessing:
+        scale, offset = _scale_and_offset(normalization)
+        rescaling = keras.layers.Rescaling(scale, offset, name="normalization", dtype=precise)
     center_frame = CenterFrame(frames, name="center_frame", dtype=precise)
-    stem = _make_conv("stem", "", width, STEM_KERNEL, 2, policy)
-    stem_pool = _make_pool("stem", policy)
-    if arguments.short_term:
-        tdm = ShortTermTDM(width, frames, name="short_term_tdm", dtype=policy)
-    stages = [_make_stage("stage1", 1, arguments, policy)]
+    stem = maker.conv("stem", "", model.width, STEM_KERNEL, strides=2)
+    stem_pool = maker.pool("stem")
+    if model.short_term:
+        tdm = ShortTermTDM(model.width, frames, name="short_term_tdm", dtype=policy)
+    stages = [maker.stage("stage1", 1)]
     motion = None
-    if arguments.short_term:
-        motion_stage = _make_stage("motion_stage1", 1, arguments, policy)
+    if model.short_term:
+        motion_stage = maker.stage("motion_stage1", 1)
         stem_fusion, stage_fusion = (
-            MotionFusion(*arguments.fusion_weights, name=f"{name}_fusion", dtype=policy)
+            MotionFusion(*fusion_weights, name=f"{name}_fusion", dtype=policy)
             for name in ("stem", "stage1")
         )
-        pool = _make_pool("motion", policy)
-        motion = MotionPath(tdm, pool, motion_stage, stem_fusion, stage_fusion)
-    stages += [
-        _make_stage(f"stage{number}", number, arguments, policy)
-        for number in range(2, len(depths) + 1)
-    ]
-    head = (_make_classifier if arguments.include_top else _make_feature_head)(arguments, policy)
-    return NetworkStructure(
-        normalization, center_frame, stem, stem_pool, motion, tuple(stages), head
-    )
+        motion = MotionPath(tdm, maker.pool("motion"), motion_stage, stem_fusion, stage_fusion)
+    stages += [maker.stage(f"stage{number}", number) for number in (2, 3, 4)]
+    head = maker.classifier() if model.include_top else maker.feature_head()
+    return NetworkStructure(rescaling, center_frame, stem, stem_pool, motion, tuple(stages), head)
 
 
 def set_normalization(layer: Any, normalization: Normalization) -> None:
     """Changes the statistics of a structure's normalization."""
     layer.scale, layer.offset = _scale_and_offset(normalization)
+
+
+class _LayerMaker:
+    """Makes the layers of a model under one dtype policy."""
+
+    def __init__(self, model: Any, policy: Any) -> None:
+        self._model, self._policy = model, policy
+        self.precise = at_least_float32(policy.compute_dtype)
+
+    def stage(self, name: str, number: int) -> tuple[Bottleneck, ...]:
+        """Makes the bottlenecks of a stage; the first one changes size and channels."""
+        depth = self._model.stage_depths[number - 1]
+        return tuple(self._bottleneck(f"{name}_block{i}", number, i) for i in range(depth))
+
+    def _bottleneck(self, name: str, stage: int, index: int) -> Bottleneck:
+        model, policy = self._model, self._policy
+        filters = model.width * 2 ** (stage - 1)
+        strides = 2 if stage > 1 and index == 0 else 1
+        shortcut = long_term_tdm = temporal_shift = None
+        if index == 0:
+            shortcut = self.conv(
+                f"{name}_shortcut", "", EXPANSION * filters, strides=strides, relu=False
+            )
+        first = self.conv(name, "1", filters)
+        if stage > 1 and model.long_term:
+            long_term_tdm = LongTermTDM(
+                model.num_segments, name=f"{name}_long_term_tdm", dtype=policy
+            )
+            # Its convolutions draw their seeds here, between those of the block.
+            long_term_tdm.build((None, None, None, filters))
+        if stage > 1 and model.temporal_shift:
+            temporal_shift = TemporalShift(
+                model.num_segments, name=f"{name}_temporal_shift", dtype=policy
+            )
+        second = self.conv(name, "2", filters, 3, strides)
+        third = self.conv(name, "3", EXPANSION * filters, relu=False)
+        add = keras.layers.Add(name=f"{name}_add", dtype=policy)
+        out = keras.layers.ReLU(name=f"{name}_out", dtype=policy)
+        convs, modules = (first, second, third), (shortcut, long_term_tdm, temporal_shift)
+        return Bottleneck(name, stage, index, strides, convs, *modules, add, out)
+
+    def conv(
+        self,
+        name: str,
+        part: str,
+        filters: int,
+        kernel_size: int = 1,
+        strides: int = 1,
+        relu: bool = True,
+    ) -> ConvNorm:
+        policy = self._policy
+        return ConvNorm(
+            conv2d(filters, kernel_size, strides=strides, name=f"{name}_conv{part}", dtype=policy),
+            batch_norm(f"{name}_norm{part}", policy),
+            self._pad(kernel_size, f"{name}_pad{part}") if strides > 1 < kernel_size else None,
+            keras.layers.ReLU(name=f"{name}_relu{part}", dtype=policy) if relu else None,
+        )
+
+    def pool(self, name: str) -> tuple[keras.layers.Layer, keras.layers.Layer]:
+        """Makes max pooling 3x3 with stride 2; padding with zeros is neutral behind a ReLU."""
+        pool = keras.layers.MaxPooling2D(
+            POOL_SIZE, strides=2, data_format=DATA_FORMAT, name=f"{name}_pool", dtype=self._policy
+        )
+        return self._pad(POOL_SIZE, f"{name}_pool_pad"), pool
+
+    def _pad(self, kernel_size: int, name: str) -> keras.layers.Layer:
+        padding = symmetric_padding(kernel_size)
+        return keras.layers.ZeroPadding2D(
+            padding, data_format=DATA_FORMAT, name=name, dtype=self._policy
+        )
+
+    def classifier(self) -> tuple[keras.layers.Layer, ...]:
+        """Makes pooling, dropout, scores per segment, their mean, and the activation."""
+        model, policy = self._model, self._policy
+        layers = keras.layers
+        return (
+            layers.GlobalAveragePooling2D(data_format=DATA_FORMAT, name="pool", dtype=policy),
+            layers.Dropout(model.dropout_rate, name="dropout", dtype=policy),
+            layers.Dense(
+                model.classes,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=CLASSIFIER_STD),
+                name="classifier",
+                dtype=policy,
+            ),
+            SegmentConsensus(model.num_segments, name="consensus", dtype=self.precise),
+            layers.Activation(model.classifier_activation, name="predictions", dtype=self.precise),
+        )
+
+    def feature_head(self) -> tuple[keras.layers.Layer, ...]:
+        """Makes what gives feature maps per segment, or one vector per video."""
+        segments, policy = self._model.num_segments, self._policy
+        if self._model.pooling is None:
+            return (UnfoldSegments(segments, name="segment_features", dtype=policy),)
+        pool = {
+            "avg": keras.layers.GlobalAveragePooling2D,
+            "max": keras.layers.GlobalMaxPooling2D,
+        }[self._model.pooling]
+        return (
+            pool(data_format=DATA_FORMAT, name="pool", dtype=policy),
+            SegmentConsensus(segments, name="consensus", dtype=policy),
+        )
 
 
 def _run(x: Any, layers: Iterable[Callable[[Any], Any]]) -> Any:
@@ -280,118 +356,6 @@ def _run(x: Any, layers: Iterable[Callable[[Any], Any]]) -> Any:
 def _present(*layers: Any) -> tuple[Any, ...]:
     """Returns the layers that the model has."""
     return tuple(layer for layer in layers if layer is not None)
-
-
-def _make_stage(
-    name: str, number: int, arguments: StructureArguments, policy: Any
-) -> tuple[Bottleneck, ...]:
-    """Makes the bottlenecks of a stage; the first one changes size and channels."""
-    return tuple(
-        _make_bottleneck(f"{name}_block{index}", number, index, arguments, policy)
-        for index in range(arguments.stage_depths[number - 1])
-    )
-
-
-def _make_bottleneck(
-    name: str, stage: int, index: int, arguments: StructureArguments, policy: Any
-) -> Bottleneck:
-    filters = arguments.width * 2 ** (stage - 1)
-    strides = 2 if stage > 1 and index == 0 else 1
-    shortcut = None
-    if index == 0:
-        shortcut = ConvNorm(
-            conv2d(
-                EXPANSION * filters, 1, strides=strides, name=f"{name}_shortcut_conv", dtype=policy
-            ),
-            batch_norm(f"{name}_shortcut_norm", policy),
-        )
-    first = _make_conv(name, "1", filters, 1, 1, policy)
-    long_term_tdm = temporal_shift = None
-    if stage > 1 and arguments.long_term:
-        long_term_tdm = LongTermTDM(
-            arguments.num_segments, name=f"{name}_long_term_tdm", dtype=policy
-        )
-        # Its convolutions draw their seeds here, between those of the block.
-        long_term_tdm.build((None, None, None, filters))
-    if stage > 1 and arguments.temporal_shift:
-        temporal_shift = TemporalShift(
-            arguments.num_segments, name=f"{name}_temporal_shift", dtype=policy
-        )
-    second = _make_conv(name, "2", filters, 3, strides, policy)
-    third = ConvNorm(
-        conv2d(EXPANSION * filters, 1, name=f"{name}_conv3", dtype=policy),
-        batch_norm(f"{name}_norm3", policy),
-    )
-    return Bottleneck(
-        name,
-        stage,
-        index,
-        strides,
-        (first, second, third),
-        shortcut,
-        long_term_tdm,
-        temporal_shift,
-        keras.layers.Add(name=f"{name}_add", dtype=policy),
-        keras.layers.ReLU(name=f"{name}_out", dtype=policy),
-    )
-
-
-def _make_conv(
-    name: str, suffix: str, filters: int, kernel_size: int, strides: int, policy: Any
-) -> ConvNorm:
-    return ConvNorm(
-        conv2d(filters, kernel_size, strides=strides, name=f"{name}_conv{suffix}", dtype=policy),
-        batch_norm(f"{name}_norm{suffix}", policy),
-        _make_pad(kernel_size, f"{name}_pad{suffix}", policy) if strides > 1 else None,
-        keras.layers.ReLU(name=f"{name}_relu{suffix}", dtype=policy),
-    )
-
-
-def _make_pool(name: str, policy: Any) -> tuple[keras.layers.Layer, keras.layers.Layer]:
-    """Makes max pooling 3x3 with stride 2. It follows a ReLU, so padding with zeros is neutral."""
-    pool = keras.layers.MaxPooling2D(
-        POOL_SIZE, strides=2, data_format=DATA_FORMAT, name=f"{name}_pool", dtype=policy
-    )
-    return _make_pad(POOL_SIZE, f"{name}_pool_pad", policy), pool
-
-
-def _make_pad(kernel_size: int, name: str, policy: Any) -> keras.layers.Layer:
-    return keras.layers.ZeroPadding2D(
-        symmetric_padding(kernel_size), data_format=DATA_FORMAT, name=name, dtype=policy
-    )
-
-
-def _make_classifier(arguments: StructureArguments, policy: Any) -> tuple[keras.layers.Layer, ...]:
-    """Makes pooling, dropout, scores per segment, their mean, and the activation."""
-    precise = at_least_float32(policy.compute_dtype)
-    return (
-        keras.layers.GlobalAveragePooling2D(data_format=DATA_FORMAT, name="pool", dtype=policy),
-        keras.layers.Dropout(arguments.dropout_rate, name="dropout", dtype=policy),
-        keras.layers.Dense(
-            arguments.classes,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=CLASSIFIER_STD),
-            name="classifier",
-            dtype=policy,
-        ),
-        SegmentConsensus(arguments.num_segments, name="consensus", dtype=precise),
-        keras.layers.Activation(arguments.classifier_activation, name="predictions", dtype=precise),
-    )
-
-
-def _make_feature_head(
-    arguments: StructureArguments, policy: Any
-) -> tuple[keras.layers.Layer, ...]:
-    """Makes what gives feature maps per segment, or one vector per video."""
-    if arguments.pooling is None:
-        return (UnfoldSegments(arguments.num_segments, name="segment_features", dtype=policy),)
-    pool = {
-        "avg": keras.layers.GlobalAveragePooling2D,
-        "max": keras.layers.GlobalMaxPooling2D,
-    }[arguments.pooling]
-    return (
-        pool(data_format=DATA_FORMAT, name="pool", dtype=policy),
-        SegmentConsensus(arguments.num_segments, name="consensus", dtype=policy),
-    )
 
 
 def _scale_and_offset(normalization: Normalization) -> tuple[list[float], list[float]]:

@@ -19,7 +19,6 @@ from keras_tdn.models.arguments import (
 from keras_tdn.models.clips import warn_of_assumed_clips
 from keras_tdn.models.network_structure import (
     NetworkStructure,
-    StructureArguments,
     make_structure,
     set_normalization,
 )
@@ -146,33 +145,7 @@ class TDNResNet(keras.Model):
         normalization = Normalization() if clip_spec is None else clip_spec.normalization
         policy = keras.dtype_policies.get(dtype)
 
-        # === Functional model ===
-        arguments = StructureArguments(
-            stage_depths,
-            width,
-            short_term,
-            long_term,
-            temporal_shift,
-            num_segments,
-            frames_per_segment,
-            include_top,
-            pooling,
-            classes,
-            classifier_activation,
-            dropout_rate,
-            _fusion_weights(num_segments, appearance_weight, motion_weight),
-            normalization if include_preprocessing else None,
-        )
-        structure = make_structure(arguments, policy)
-        precise = at_least_float32(policy.compute_dtype)
-        inputs = keras.Input(clip_shape, name="clips", dtype=precise)
-        outputs = structure(inputs)
-        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
-
-        self._structure = structure
-
         # === Config ===
-        self.dtype_policy = policy
         self.stage_depths = stage_depths
         self.width = width
         self.short_term = short_term
@@ -190,6 +163,16 @@ class TDNResNet(keras.Model):
         self.motion_weight = motion_weight
         self.labels = labels
         self._clip_spec = clip_spec
+
+        # === Functional model ===
+        fusion_weights = _fusion_weights(num_segments, appearance_weight, motion_weight)
+        structure = make_structure(self, policy, normalization, fusion_weights)
+        precise = at_least_float32(policy.compute_dtype)
+        inputs = keras.Input(clip_shape, name="clips", dtype=precise)
+        outputs = structure(inputs)
+        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        self.dtype_policy = policy
+        self._structure = structure
 
         if weights is not None:
             # Imported here because `pretrained` knows the models, and because nothing that can

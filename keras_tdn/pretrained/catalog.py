@@ -201,57 +201,32 @@ def convert_command(entry: CatalogEntry) -> str:
     )
 
 
-def _kinetics(
-    stage_depths: tuple[int, ...], num_segments: int, top1: float, top5: float, checkpoint: str
-) -> CatalogEntry:
-    accuracy = Accuracy(num_segments, 3, 10, top1, top5)
-    return CatalogEntry("kinetics400", stage_depths, num_segments, (accuracy,), checkpoint)
-
-
-def _something(
-    version: int,
-    stage_depths: tuple[int, ...],
-    num_segments: int,
-    top1: float,
-    top5: float,
-    checkpoint: str,
-    three_crops: tuple[float, float] | None = None,
-) -> CatalogEntry:
-    published = [Accuracy(num_segments, 1, 1, top1, top5)]
-    if three_crops is not None:
-        published.append(Accuracy(num_segments, 3, 1, *three_crops))
-    dataset = f"something_something_v{version}"
-    return CatalogEntry(dataset, stage_depths, num_segments, tuple(published), checkpoint)
-
-
-_FOLDERS = "https://drive.google.com/drive/folders"
-_FILES = "https://drive.google.com/file/d"
-# Accuracies and addresses as the README of the authors' repository gives them.
-CATALOG = (
-    _something(1, RESNET50_DEPTHS, 8, 52.3, 80.6, f"{_FOLDERS}/12RpThsHQ-3F04fSu8hduM5b7FGnkEfnE"),
-    _something(1, RESNET50_DEPTHS, 16, 53.9, 82.1, f"{_FOLDERS}/1__HhId-WGIkrL7funwt9x8-PvA0jHs_2"),
-    _something(2, RESNET50_DEPTHS, 8, 64.0, 88.8, f"{_FOLDERS}/14pZ1W_Mh8nR4e1ziEz7AFpgbz-79HpIC"),
-    _something(2, RESNET50_DEPTHS, 16, 65.3, 89.7, f"{_FOLDERS}/1AQOyCiRR9I50YIKHYc5E9q29J1ROe22A"),
-    _something(
-        2,
-        RESNET101_DEPTHS,
-        8,
-        65.8,
-        90.2,
-        f"{_FOLDERS}/1N4EojVdHFfNbEU_4WIkT_26d_mSHimmo",
-        three_crops=(67.1, 90.5),
-    ),
-    _something(
-        2,
-        RESNET101_DEPTHS,
-        16,
-        66.9,
-        90.9,
-        f"{_FILES}/1RBzJvE2tGZgnN8Yl4EGj2uFwMECTbIdn/view",
-        three_crops=(68.2, 91.6),
-    ),
-    _kinetics(RESNET50_DEPTHS, 8, 76.6, 92.8, f"{_FOLDERS}/1UALrg2ABFq-HGPdy8vgZ9mxqkSkuqWET"),
-    _kinetics(RESNET50_DEPTHS, 16, 77.5, 93.2, f"{_FOLDERS}/1p7NC4JjxaLzwfj1JUa4kkHd_KZBxBBYR"),
-    _kinetics(RESNET101_DEPTHS, 8, 77.5, 93.6, f"{_FOLDERS}/19KPmxPrdp0VS8fsliOr_8kLj1yfhoqRb"),
-    _kinetics(RESNET101_DEPTHS, 16, 78.5, 93.9, f"{_FOLDERS}/1a82RenTMhmtPI66Y21Xyrr00iVKL8GOC"),
+_DRIVE = "https://drive.google.com"
+_SSV1, _SSV2, _K400 = CLASSES
+_R50, _R101 = CONSTRUCTORS
+# Addresses and accuracies as the README of the authors' repository gives them. The numbers of an
+# evaluation are its crops and clips, top-1 and top-5.
+_CHECKPOINTS = (
+    (_SSV1, _R50, 8, "drive/folders/12RpThsHQ-3F04fSu8hduM5b7FGnkEfnE", (1, 1, 52.3, 80.6)),
+    (_SSV1, _R50, 16, "drive/folders/1__HhId-WGIkrL7funwt9x8-PvA0jHs_2", (1, 1, 53.9, 82.1)),
+    (_SSV2, _R50, 8, "drive/folders/14pZ1W_Mh8nR4e1ziEz7AFpgbz-79HpIC", (1, 1, 64.0, 88.8)),
+    (_SSV2, _R50, 16, "drive/folders/1AQOyCiRR9I50YIKHYc5E9q29J1ROe22A", (1, 1, 65.3, 89.7)),
+    (_SSV2, _R101, 8, "drive/folders/1N4EojVdHFfNbEU_4WIkT_26d_mSHimmo",
+     (1, 1, 65.8, 90.2), (3, 1, 67.1, 90.5)),
+    (_SSV2, _R101, 16, "file/d/1RBzJvE2tGZgnN8Yl4EGj2uFwMECTbIdn/view",
+     (1, 1, 66.9, 90.9), (3, 1, 68.2, 91.6)),
+    (_K400, _R50, 8, "drive/folders/1UALrg2ABFq-HGPdy8vgZ9mxqkSkuqWET", (3, 10, 76.6, 92.8)),
+    (_K400, _R50, 16, "drive/folders/1p7NC4JjxaLzwfj1JUa4kkHd_KZBxBBYR", (3, 10, 77.5, 93.2)),
+    (_K400, _R101, 8, "drive/folders/19KPmxPrdp0VS8fsliOr_8kLj1yfhoqRb", (3, 10, 77.5, 93.6)),
+    (_K400, _R101, 16, "drive/folders/1a82RenTMhmtPI66Y21Xyrr00iVKL8GOC", (3, 10, 78.5, 93.9)),
+)  # fmt: skip
+CATALOG = tuple(
+    CatalogEntry(
+        dataset,
+        stage_depths,
+        num_segments,
+        tuple(Accuracy(num_segments, *evaluation) for evaluation in evaluations),
+        f"{_DRIVE}/{checkpoint}",
+    )
+    for dataset, stage_depths, num_segments, checkpoint, *evaluations in _CHECKPOINTS
 )
