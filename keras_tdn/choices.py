@@ -24,6 +24,9 @@ RECIPES = ("finetune_small", "kinetics400", "motion", "something_something")
 PARTS = ("stem", "stage1", "stage2", "stage3", "stage4", "classifier")
 AUTO = "auto"
 
+# Precisions of a network that is folded for inference, in an export or to label videos.
+FOLDED_DTYPES = ("float32", "bfloat16")
+
 # Of `keras-tdn demo`, those of the recipe `motion`.
 DEMO_EPOCHS = 7
 DEMO_OUTPUT = "keras_tdn_demo"

@@ -122,7 +122,8 @@ ORDERS = {
     "looked for before": "import keras_tdn, importlib.util; importlib.util.find_spec('keras')\n"
     "from keras.saving import load_model as load",
     # It is what imports Keras, and is not finished when Keras is.
-    "a module of ours": "import keras_tdn.layers.common, keras; load = keras.saving.load_model",
+    "a module of ours": "import keras_tdn.layers.layer_helpers\n"
+    "from keras.saving import load_model as load",
 }
 
 

@@ -6,14 +6,13 @@ import argparse
 import sys
 from typing import Any
 
+from keras_tdn.choices import FOLDED_DTYPES
 from keras_tdn.cli import loading
-from keras_tdn.export.dtypes import DTYPES, check_dtype
-from keras_tdn.export.formats import PORTABLE_FORMATS
+from keras_tdn.export.formats import PORTABLE_FORMATS, SAVED_MODEL, check_dtype
 
-SAVED_MODEL = "saved_model"
 FORMATS = (SAVED_MODEL, *PORTABLE_FORMATS)
 _STORED = (dtype for kind in PORTABLE_FORMATS.values() for dtype in kind.dtypes)
-ALL_DTYPES = tuple(dict.fromkeys([*DTYPES, *_STORED]))
+ALL_DTYPES = tuple(dict.fromkeys([*FOLDED_DTYPES, *_STORED]))
 DEFAULT_TOP = 5
 MEGABYTE = 1e6
 
@@ -62,7 +61,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--dtype",
         choices=ALL_DTYPES,
-        default=DTYPES[0],
+        default=FOLDED_DTYPES[0],
         help="precision. SavedModel: float32 or bfloat16, which takes about half the time where "
         "the processor has instructions for it. OpenVINO: stored weights in float32 or float16. "
         "LiteRT: the same, or int8 (default: %(default)s)",
@@ -79,7 +78,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exports `args.weights` to `args.output` and prints what can be asked of it."""
-    from keras_tdn.export.destination import check_version_folder
+    from keras_tdn.export.saved_model import check_version_folder
     from keras_tdn.labels import load_labels
 
     if args.format == SAVED_MODEL:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import re
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -101,12 +100,14 @@ def _load_model(
     args: argparse.Namespace, labels: tuple[str, ...] | None, weights: str
 ) -> keras.Model:
     from keras_tdn.pretrained import load_preset
-    from keras_tdn.pretrained.model_file import load_model_file
-    from keras_tdn.pretrained.weights import DATASETS
+    from keras_tdn.pretrained.weights import load_model as load_whole_model
+    from keras_tdn.pretrained.weights_source import WeightsKind, resolve_weights
 
-    if weights.endswith(WEIGHTS_SUFFIX):
+    found = resolve_weights(weights)
+    kind = None if found is None else found.kind
+    if kind is WeightsKind.WEIGHTS_FILE:
         return _build_and_load(args, labels, weights)
-    if weights in DATASETS and args.classes is None:
+    if kind is WeightsKind.DATASET and args.classes is None:
         # The catalog's names are made of the same three parts.
         return load_preset(
             f"{args.model or DEFAULT_MODEL}_{args.segments or DEFAULT_SEGMENTS}_{weights}"
@@ -117,9 +118,7 @@ def _load_model(
                 f"--{option} is for a {WEIGHTS_SUFFIX} file; {weights!r} brings its model along. "
                 "Leave it out."
             )
-    if weights.endswith(MODEL_SUFFIX):
-        return load_model_file(weights)
-    return load_preset(weights)
+    return load_whole_model(weights)
 
 
 def _build_and_load(
@@ -128,8 +127,6 @@ def _build_and_load(
     import keras_tdn.models
     from keras_tdn.pretrained.weights_file import load_described_weights
 
-    if not os.path.isfile(weights):
-        raise ValueError(f"There is no file {weights!r}. Check the path given as --weights.")
     described = load_described_weights(weights)
     if described is not None:
         _check_options(args, described, weights)

@@ -58,10 +58,17 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Prints the shipped presets and the catalog."""
-    from keras_tdn.pretrained.catalog import CATALOG, SHIPPED, convert_command
-    from keras_tdn.pretrained.preset_source import open_preset
+    """Prints the shipped presets, the catalog, and other presets in the folder of local ones."""
+    from keras_tdn.pretrained.catalog import (
+        CATALOG,
+        SHIPPED,
+        convert_command,
+        entry_by_name,
+        local_presets,
+        presets_folder,
+    )
     from keras_tdn.pretrained.presets import read_preset
+    from keras_tdn.pretrained.weights_source import open_preset
 
     lines = [f"{'name':<40} {'published top-1 / top-5':<28} loads from"]
     for name in SHIPPED:
@@ -72,6 +79,9 @@ def run_list(args: argparse.Namespace) -> int:
         accuracies = [str(accuracy) for accuracy in entry.published]
         lines.append(f"{entry.name:<40} {accuracies[0]:<28} {_origin(entry)}")
         lines += [f"{'':<40} {accuracy}" for accuracy in accuracies[1:]]
+    for name in local_presets():
+        if entry_by_name(name) is None:
+            lines.append(f"{name:<40} {_measured(name):<28} {presets_folder() / name}")
     missing = [entry for entry in CATALOG if _origin(entry).startswith("nowhere")]
     if missing:
         lines += [
@@ -87,8 +97,8 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_show(args: argparse.Namespace) -> int:
     """Prints what a preset says about itself."""
-    from keras_tdn.pretrained.preset_source import open_preset
     from keras_tdn.pretrained.presets import read_preset
+    from keras_tdn.pretrained.weights_source import open_preset
 
     files = open_preset(args.preset)
     config, _ = read_preset(files)
@@ -98,7 +108,7 @@ def run_show(args: argparse.Namespace) -> int:
 
 def run_verify(args: argparse.Namespace) -> int:
     """Prints a check a line; the exit status is 1 if one failed."""
-    from keras_tdn.pretrained.preset_verification import verify_preset
+    from keras_tdn.pretrained.preset_publishing import verify_preset
 
     report = verify_preset(args.preset)
     sys.stdout.write(f"{report}\n{'Passed.' if report.passed else 'FAILED.'}\n")
@@ -107,7 +117,7 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_push(args: argparse.Namespace) -> int:
     """Prints what goes to the Hub, and sends it with `--yes`."""
-    from keras_tdn.pretrained.push import push_preset
+    from keras_tdn.pretrained.preset_publishing import push_preset
 
     report = push_preset(
         args.folder,
@@ -128,6 +138,19 @@ def run_push(args: argparse.Namespace) -> int:
         )
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
+
+
+def _measured(name: str) -> str:
+    """Returns what a local preset says of its accuracy."""
+    from keras_tdn.pretrained.presets import read_preset
+    from keras_tdn.pretrained.weights_source import open_preset
+
+    try:
+        card = read_preset(open_preset(name))[0].card
+    except (ValueError, OSError):
+        return "damaged: see `show`"
+    accuracies = (*card.published, *card.measured)
+    return str(accuracies[0]) if accuracies else "not stated"
 
 
 def _origin(entry: CatalogEntry) -> str:

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _model(args: argparse.Namespace, size: tuple[int, int] | None) -> keras.Model:
     import keras_tdn.models
-    from keras_tdn.pretrained.weights import DATASETS
+    from keras_tdn.pretrained.weights_source import DATASETS
 
     if args.weights is None:
         build = getattr(keras_tdn.models, loading.MODELS[args.model or loading.DEFAULT_MODEL])

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import warnings
 from typing import Any
 
 import keras_tdn.models
-from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.cli.loading import ASSUMED_CLIPS, DEFAULT_MODEL, MODELS
 from keras_tdn.models import TDNResNet
-from keras_tdn.pretrained.transfer import ARCHITECTURE
-from keras_tdn.pretrained.weights import IMAGENET
+from keras_tdn.pretrained.weights import ARCHITECTURE, read_config
+from keras_tdn.pretrained.weights_source import IMAGENET
 from keras_tdn.training import Recipe
 
 logger = logging.getLogger("keras_tdn")
@@ -94,21 +92,6 @@ def _renew_classifier(model: TDNResNet) -> None:
 
 
 def _preset_arguments(weights: str | None) -> dict[str, Any]:
-    """The arguments of the model that the weights come with; nothing if they do not say so."""
-    from keras_tdn.pretrained.model_file import read_model_file
-    from keras_tdn.pretrained.preset_config import PresetConfig
-    from keras_tdn.pretrained.preset_source import open_preset
-    from keras_tdn.pretrained.presets import read_preset
-    from keras_tdn.pretrained.weights_file import read_description
-
-    config: PresetConfig | None = None
-    if weights is None:
-        return {}
-    if weights.startswith("hf://") or os.path.isdir(weights):
-        config = read_preset(open_preset(weights))[0]
-    elif os.path.isfile(weights) and weights.endswith(WEIGHTS_SUFFIX):
-        config = read_description(weights, repr(weights))
-    elif os.path.isfile(weights) and weights.endswith(MODEL_SUFFIX):
-        file = read_model_file(weights)
-        config = PresetConfig.of_keras(file.config) if file.is_tdn else None
+    """Returns the arguments of the model that the weights come with; none if they do not say so."""
+    config = None if weights == RANDOM else read_config(weights)
     return {} if config is None else dict(config.arguments)

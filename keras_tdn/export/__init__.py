@@ -1,4 +1,4 @@
-"""Ways out of Keras: a trained model as something that other software serves.
+"""Exporting a trained model to what other software serves.
 
 Names are imported when they are first used, and TensorFlow when something is written.
 """

@@ -1,20 +1,39 @@
-"""The formats that a model is exported to, besides a SavedModel."""
+"""The formats and precisions of exports, and the names of a SavedModel's signatures."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
 
+from keras_tdn.choices import FOLDED_DTYPES
+
+SAVED_MODEL = "saved_model"
+
+# The names of the signatures.
+SERVING_DEFAULT = "serving_default"
+ENCODED_FRAMES = "encoded_frames"
+FEATURES = "features"
+DESCRIBE = "describe"
+
+
+def check_dtype(dtype: str) -> None:
+    """Raises unless a SavedModel may compute in it."""
+    if dtype not in FOLDED_DTYPES:
+        raise ValueError(
+            f"An exported network computes in one of {list(FOLDED_DTYPES)}. "
+            f"Received: dtype={dtype!r}"
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class PortableFormat:
-    """What is told apart between the formats.
+    """A format for runtimes other than TensorFlow.
 
     Args:
-        name: As Keras names it, and the extra that installs what it needs.
-        file: In the folder that is written.
-        dtypes: Of the stored weights; the first is the default.
-        modules: Packages that writing it takes.
+        name: As Keras names it; also the extra that installs what it needs.
+        file: Name of the file in the folder that is written.
+        dtypes: Precisions of the stored weights; the first is the default.
+        modules: Packages that writing it needs.
     """
 
     name: str
@@ -23,7 +42,7 @@ class PortableFormat:
     modules: tuple[str, ...]
 
     def check(self, dtype: str) -> None:
-        """Raises unless it can be written here with such weights."""
+        """Raises unless the format can be written here with weights of this dtype."""
         if dtype not in self.dtypes:
             raise ValueError(
                 f"Weights of the format {self.name!r} are stored as one of {list(self.dtypes)}. "

@@ -47,7 +47,7 @@ def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:
 
 
 def _reason(stderr: str) -> str:
-    """The message of the command's error, or else the last line."""
+    """Returns the message of the command's error, or else the last line."""
     stderr = stderr.strip()
     _, told, message = stderr.rpartition(ERROR_PREFIX)
     if not told:

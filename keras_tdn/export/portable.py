@@ -1,20 +1,22 @@
-"""A model as ONNX, OpenVINO or LiteRT, for runtimes that need no TensorFlow."""
+"""Exporting to ONNX, OpenVINO or LiteRT, for runtimes without TensorFlow."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from keras_tdn.export.formats import PORTABLE_FORMATS, PortableFormat
-from keras_tdn.export.manifest import describe_export, write_manifest
-from keras_tdn.export.quiet_tensorflow import quiet_tensorflow
-from keras_tdn.export.served_model import ServedModel
+from keras_tdn.export.saved_model import quiet_tensorflow
+from keras_tdn.export.served_model import ServedModel, describe_export, write_manifest
 from keras_tdn.files.beside import check_free, written_beside
 from keras_tdn.models import TDNResNet
+
+if TYPE_CHECKING:
+    from keras_tdn.inference import FoldedNetwork
 
 
 def export_portable(
@@ -27,7 +29,7 @@ def export_portable(
 ) -> Path:
     """Writes a model for ONNX Runtime, OpenVINO or LiteRT, in a folder with labels beside it.
 
-    Use it where TensorFlow is not wanted. The network is that of `export_saved_model`: it takes
+    Use it where TensorFlow is not an option. The network is that of `export_saved_model`: it takes
     `clips`, uint8 pixels `(batch, num_frames, height, width, 3)`, and gives scores `(batch,
     classes)`, float32 probabilities. Batches may have any size from one clip; LiteRT wants the
     input resized first. It is written by Keras' `model.export`. Beside it lie `keras_tdn.json` and
@@ -38,7 +40,7 @@ def export_portable(
         path: Folder to write; nothing may be there.
         format: `"onnx"`, `"openvino"` or `"litert"`.
         dtype: How weights are stored: `"float32"`; for OpenVINO and LiteRT `"float16"`, half as
-            large; for LiteRT also `"int8"`, a quarter. What is computed in is the runtime's choice.
+            large; for LiteRT also `"int8"`, a quarter. The runtime chooses what to compute in.
         labels: Class names in the order of the scores. `None` takes the model's own.
 
     Returns:
@@ -79,8 +81,6 @@ def export_portable(
 
 
 def _write(served: ServedModel, kind: PortableFormat, dtype: str, file: Path) -> None:
-    from keras_tdn.export.keras_network import as_keras_model
-
     options: dict[str, Any] = {}
     if kind.name == "litert" and dtype != "float32":
         import tensorflow as tf
@@ -88,7 +88,7 @@ def _write(served: ServedModel, kind: PortableFormat, dtype: str, file: Path) ->
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]
         if dtype == "float16":
             options["target_spec"] = {"supported_types": [tf.float16]}
-    network = as_keras_model(served.model)
+    network = _as_keras_model(served.model)
     network.export(str(file), format=kind.name, verbose=False, **options)
     if kind.name == "openvino" and dtype == "float16":
         _store_as_float16(file)
@@ -104,3 +104,35 @@ def _store_as_float16(file: Path) -> None:
     del model
     for suffix in (".xml", ".bin"):
         os.replace(smaller.with_suffix(suffix), file.with_suffix(suffix))
+
+
+def _as_keras_model(model: TDNResNet) -> keras.Model:
+    """Wraps the folded network as a Keras model, which Keras' own exporters take.
+
+    It takes uint8 `clips` and gives float32 `scores`. The weights are constants.
+
+    Args:
+        model: A `TDNResNet` with its classifier, on the TensorFlow backend.
+    """
+    from keras_tdn.inference.inference_network import FoldedNetwork
+
+    spec = model.clip_spec
+    shape = (spec.num_frames, spec.height, spec.width, 3)
+    clips = keras.Input(shape, dtype="uint8", name="clips")
+    scores = _Scores(FoldedNetwork(model, portable=True), model.classes, name="scores")(clips)
+    network = keras.Model(clips, scores, name=model.name)
+    # Keras exports to ONNX what has been called.
+    network(clips)
+    return network
+
+
+class _Scores(keras.layers.Layer):
+    def __init__(self, network: FoldedNetwork, classes: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._network, self._classes = network, classes
+
+    def call(self, clips: Any) -> Any:
+        return self._network.probabilities(clips)
+
+    def compute_output_spec(self, clips: Any) -> keras.KerasTensor:
+        return keras.KerasTensor((clips.shape[0], self._classes), dtype="float32")

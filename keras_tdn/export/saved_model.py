@@ -1,25 +1,25 @@
-"""A model as TensorFlow Serving takes it."""
+"""Exporting a SavedModel for TensorFlow Serving."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
 
-from keras_tdn.export.destination import check_version_folder
-from keras_tdn.export.dtypes import FLOAT32, check_dtype
-from keras_tdn.export.manifest import describe_export, write_manifest
-from keras_tdn.export.quiet_tensorflow import quiet_tensorflow
-from keras_tdn.export.served_model import ServedModel
-from keras_tdn.export.serving_api import has_serving_api, import_serving_api
-from keras_tdn.export.warm_up import write_warm_up
+from keras_tdn.export.formats import SAVED_MODEL, check_dtype
+from keras_tdn.export.served_model import ServedModel, describe_export, write_manifest
+from keras_tdn.export.serving_api import has_serving_api, import_serving_api, write_warm_up
 from keras_tdn.files.beside import written_beside
 from keras_tdn.models import TDNResNet
 
-FORMAT = "saved_model"
+# TensorFlow Serving reads a version as an int64 and serves the greatest.
+VERSION = re.compile(r"[1-9][0-9]{0,17}")
 
 
 def export_saved_model(
@@ -28,7 +28,7 @@ def export_saved_model(
     *,
     top: int = 5,
     labels: Sequence[str] | None = None,
-    dtype: str = FLOAT32,
+    dtype: str = "float32",
     warm_up: bool | None = None,
 ) -> Path:
     """Writes a SavedModel that TensorFlow Serving loads, with preprocessing and labels inside.
@@ -36,7 +36,7 @@ def export_saved_model(
     Use it to serve a trained model, or to run it where neither Keras nor this package is installed:
     plain `tf.saved_model.load` is enough. Signatures, each for batches of any size:
 
-    - `serving_default` takes `clips`, uint8 pixels of the shape that the model's `clip_spec` tells,
+    - `serving_default` takes `clips`, uint8 pixels of the shape that the model's `clip_spec` gives,
       `(batch, num_frames, height, width, 3)`, and gives `scores` `(batch, classes)`, `labels`
       `(batch, top)`, strings, and `top_scores` `(batch, top)`, highest first. Scores are
       probabilities, also of a model that gives logits.
@@ -48,7 +48,7 @@ def export_saved_model(
       of `keras_tdn.json`.
 
     A clip's frames are those of `SegmentSampler(mode="center")`. In the folder `assets`,
-    `keras_tdn.json` tells the clip specification, the labels, the hash of the weights and the
+    `keras_tdn.json` has the clip specification, the labels, the hash of the weights and the
     preset's card, and `labels.txt` has the labels, one a line. With `keras-tdn[serving]` installed,
     `assets.extra` has requests that a server warms up with: one, two and four clips for each
     signature, the sizes that `examples/serving` lets the server make batches of.
@@ -70,8 +70,8 @@ def export_saved_model(
         The path.
 
     Raises:
-        ValueError: if the model has no classifier or no labels, if the path is none to write to, or
-            if `dtype` is another.
+        ValueError: if the model has no classifier or no labels, if the path cannot be written to,
+            or if `dtype` is another.
         ImportError: with `warm_up=True`, if `keras-tdn[serving]` is not installed.
 
     Example:
@@ -92,7 +92,7 @@ def export_saved_model(
         from keras_tdn.export.other_backend import export_in_tensorflow
 
         options = ["--dtype", dtype, "--warm-up" if warm_up else "--no-warm-up"]
-        export_in_tensorflow(served, ["--format", FORMAT, "--output", str(path), *options])
+        export_in_tensorflow(served, ["--format", SAVED_MODEL, "--output", str(path), *options])
         return path
     with written_beside(path) as new:
         _write(served, dtype, new)
@@ -104,10 +104,10 @@ def export_saved_model(
 def _write(served: ServedModel, dtype: str, path: Path) -> None:
     import tensorflow as tf
 
-    from keras_tdn.export.network import ServedNetwork
     from keras_tdn.export.signatures import signatures
+    from keras_tdn.inference.inference_network import FoldedNetwork
 
-    network = ServedNetwork(served.model, dtype)
+    network = FoldedNetwork(served.model, dtype)
     # A plain module: with Keras' own objects in it, loading would ask for Keras.
     module = tf.Module()
     with tempfile.TemporaryDirectory() as folder, quiet_tensorflow():
@@ -117,3 +117,62 @@ def _write(served: ServedModel, dtype: str, path: Path) -> None:
         module.labels = tf.saved_model.Asset(str(labels))
         text = manifest.read_text(encoding="utf-8")
         tf.saved_model.save(module, str(path), signatures(served, network, text))
+
+
+def check_version_folder(path: str | os.PathLike[str]) -> Path:
+    """Checks the path of a version of a served model, such as `exported/tdn/1`.
+
+    Args:
+        path: Where the version is to be written; nothing may be there.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: if its name is not a version number, if something is there, or if it cannot be
+            written.
+    """
+    path = Path(path)
+    if VERSION.fullmatch(path.name) is None:
+        raise ValueError(
+            "TensorFlow Serving finds a model's versions by their number, so that the last part of "
+            f"the path is a positive integer: {str(path / '1')!r}. Received: {str(path)!r}"
+        )
+    if os.path.lexists(path):
+        raise ValueError(
+            f"{str(path)!r} exists, and a version that a server may have loaded is not changed. "
+            f"Write the next one, {str(path.parent / _next_version(path))!r}, or delete this one."
+        )
+    _check_writable(path)
+    return path
+
+
+def _next_version(path: Path) -> str:
+    versions = [int(entry.name) for entry in path.parent.iterdir() if VERSION.fullmatch(entry.name)]
+    return str(max(versions, default=0) + 1)
+
+
+def _check_writable(path: Path) -> None:
+    existing = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not existing.is_dir():
+        raise ValueError(
+            f"{str(path)!r} cannot be written, because {str(existing)!r} is not a folder. Choose "
+            "another place."
+        )
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"{str(path)!r} cannot be written, because {str(existing)!r} may not be written to. "
+            "Choose another place, or change its permissions."
+        )
+
+
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Silences the line that says where assets went: a folder that is renamed at once."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""The ways in which a server may be asked."""
+"""The signatures of a SavedModel."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import tensorflow as tf
 
 from keras_tdn.data.jpeg_frames import decode_jpeg
 from keras_tdn.data.transforms import ResizeAndCenterCrop
-from keras_tdn.export.names import DESCRIBE, ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
-from keras_tdn.export.network import ServedNetwork
+from keras_tdn.export.formats import DESCRIBE, ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
 from keras_tdn.export.served_model import ServedModel
+from keras_tdn.inference.inference_network import FoldedNetwork
 
 
 def signatures(
-    served: ServedModel, network: ServedNetwork, manifest: str
+    served: ServedModel, network: FoldedNetwork, manifest: str
 ) -> dict[str, Callable[..., Any]]:
-    """The functions to save, by the names that a client asks for. Batches may have any size.
+    """Returns the functions to save by signature. Batches may have any size.
 
     `serving_default` takes `clips`, pixels that are cut as the clip specification says, and gives
     `scores` of all classes, and `labels` and `top_scores` of the best, highest first.
@@ -38,7 +38,7 @@ def signatures(
     files = tf.TensorSpec((None, spec.num_frames), tf.string, ENCODED_FRAMES)
 
     def answer(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = network.scores(clips)
+        scores = network.probabilities(clips)
         best = tf.math.top_k(scores, served.top)
         return {
             "scores": scores,
@@ -70,7 +70,7 @@ def signatures(
 
 
 def _checked(x: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
-    """Refuses other shapes.
+    """Raises for other shapes.
 
     A server does not compare them with the signature, and a clip of 8 segments has as many pixels
     as two of 4: it would answer.
@@ -79,7 +79,7 @@ def _checked(x: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
 
 
 def _decode_clips(files: tf.Tensor, served: ServedModel) -> tf.Tensor:
-    """The pixels that validation would see of these frames."""
+    """Returns the pixels that validation would see of these frames."""
     spec = served.clip_spec
     view = ResizeAndCenterCrop.from_spec(spec)
 

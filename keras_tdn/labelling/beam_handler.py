@@ -105,13 +105,9 @@ class _Load:
         self._source = source
 
     def __call__(self) -> keras.Model:
-        from keras_tdn.choices import MODEL_SUFFIX
-        from keras_tdn.pretrained import load_preset
-        from keras_tdn.pretrained.model_file import load_model_file
+        from keras_tdn.pretrained.weights import load_model
 
-        if self._source.endswith(MODEL_SUFFIX):
-            return load_model_file(self._source)
-        return load_preset(self._source)
+        return load_model(self._source)
 
 
 def loader_of(model: ModelSource) -> Callable[[], keras.Model]:

@@ -126,10 +126,10 @@ class GraphScorer(Scorer):
                 f"{spec.width}, and gives logits. Received: crops of {crop_size[0]}x"
                 f"{crop_size[1]}, scores that are {self.kind}. {leave_out}"
             )
-        from keras_tdn.export.layer_weights import classifier_weights
-        from keras_tdn.export.network import ServedNetwork
+        from keras_tdn.inference.folding import classifier_weights
+        from keras_tdn.inference.inference_network import FoldedNetwork
 
-        self._network = ServedNetwork(model, options.graph_dtype or "")
+        self._network = FoldedNetwork(model, options.graph_dtype or "")
         self._features = options.features
         self._kernel, self._bias = classifier_weights(model)
         if options.features:

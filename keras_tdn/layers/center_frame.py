@@ -6,9 +6,13 @@ from typing import Any
 
 import keras
 
-from keras_tdn.layers.common import SERIALIZATION_PACKAGE
-from keras_tdn.layers.frames import check_clip_shape, folded_batch, unfold_frames
-from keras_tdn.layers.validation import check_positive_int
+from keras_tdn.layers.layer_helpers import (
+    check_clip_shape,
+    check_positive_int,
+    folded_batch,
+    unfold_frames,
+)
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)

@@ -7,27 +7,26 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_tdn.layers.common import (
+from keras_tdn.layers.layer_helpers import (
     DATA_FORMAT,
-    SERIALIZATION_PACKAGE,
+    SegmentLayer,
     batch_norm,
+    check_channels,
+    check_positive_int,
     conv2d,
     fan_out_normal,
+    halve,
+    merge_segments,
+    resize_nearest,
+    split_segments,
 )
-from keras_tdn.layers.resampling import halve, resize_nearest
-from keras_tdn.layers.segments import merge_segments, split_segments
-from keras_tdn.layers.validation import (
-    check_channels,
-    check_folded_batch,
-    check_positive_int,
-    check_rank,
-)
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 
 KERNEL_SIZE = 3
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
-class LongTermTDM(keras.layers.Layer):
+class LongTermTDM(SegmentLayer):
     """Enhances the channels that change between neighbouring segments, in both directions.
 
     Use it inside a residual block of a 2-D network whose batch axis holds the segments. Squeezed
@@ -63,12 +62,11 @@ class LongTermTDM(keras.layers.Layer):
     """
 
     def __init__(self, num_segments: int, reduction: int = 16, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.num_segments = check_positive_int("LongTermTDM", "num_segments", num_segments)
+        super().__init__(num_segments, **kwargs)
         self.reduction = check_positive_int("LongTermTDM", "reduction", reduction)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self._check_shape(input_shape)
+        self.check_shape(input_shape)
         channels = check_channels("LongTermTDM", input_shape)
         if channels % self.reduction:
             raise ValueError(
@@ -115,7 +113,7 @@ class LongTermTDM(keras.layers.Layer):
         return x + x * (0.5 * (forward + backward) - 0.5)
 
     def gates(self, x: Any) -> tuple[Any, Any]:
-        """The gates of inference, for every position and channel.
+        """Returns the gates of inference for every position and channel.
 
         Use it to look at what the module does: `call` returns `x + x * (forward + backward) / 2`.
 
@@ -131,19 +129,11 @@ class LongTermTDM(keras.layers.Layer):
         forward, backward = self._sigmoids(ops.cast(x, self.compute_dtype), False)
         return forward - 0.5, backward - 0.5
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        self._check_shape(input_shape)
-        return tuple(input_shape)
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_segments": self.num_segments,
-            "reduction": self.reduction,
-        }
+        return {**super().get_config(), "reduction": self.reduction}
 
     def _differences(self, x: Any, training: bool | None) -> tuple[Any, Any]:
-        """What each segment's successor and predecessor have that it has not; zeros at the ends."""
+        """Returns how each segment's successor and predecessor differ; zeros at the ends."""
         squeezed = self.squeeze_norm(self.squeeze_conv(x), training=training)
         smoothed = split_segments(self.smooth_conv(squeezed), self.num_segments)
         current = split_segments(squeezed, self.num_segments)
@@ -153,8 +143,8 @@ class LongTermTDM(keras.layers.Layer):
         return merge_segments(forward, squeezed), merge_segments(backward, squeezed)
 
     def _sigmoids(self, x: Any, training: bool | None) -> tuple[Any, Any]:
-        """The gates of both directions, 0.5 above what the paper calls so."""
-        self._check_shape(x.shape)
+        """Returns the gates of both directions plus 0.5."""
+        self.check_shape(x.shape)
         forward, backward = self._differences(x, training)
         if training:
             return self._gate(forward, training), self._gate(backward, training)
@@ -168,7 +158,3 @@ class LongTermTDM(keras.layers.Layer):
         full = self.full_scale_norm(self.full_scale_conv(difference), training=training)
         pyramid = (difference + resize_nearest(half, height, width) + full) / 3.0
         return ops.sigmoid(self.expand_norm(self.expand_conv(pyramid), training=training))
-
-    def _check_shape(self, shape: tuple[int | None, ...]) -> None:
-        check_rank("LongTermTDM", shape, "(batch * num_segments, height, width, channels)")
-        check_folded_batch("LongTermTDM", shape[0], self.num_segments)

@@ -7,9 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_tdn.layers.common import SERIALIZATION_PACKAGE
-from keras_tdn.layers.resampling import resize_nearest
-from keras_tdn.layers.validation import check_rank
+from keras_tdn.layers.layer_helpers import check_rank, resize_nearest
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)

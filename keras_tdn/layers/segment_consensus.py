@@ -7,12 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_tdn.layers.common import SERIALIZATION_PACKAGE
-from keras_tdn.layers.validation import check_folded_batch, check_positive_int
+from keras_tdn.layers.layer_helpers import SegmentLayer, check_folded_batch
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
-class SegmentConsensus(keras.layers.Layer):
+class SegmentConsensus(SegmentLayer):
     """Mean over the segments of each video.
 
     Use it on per-segment scores, before the softmax, or on per-segment features (segmental
@@ -37,26 +37,16 @@ class SegmentConsensus(keras.layers.Layer):
     (2, 400)
     """
 
-    def __init__(self, num_segments: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.num_segments = check_positive_int("SegmentConsensus", "num_segments", num_segments)
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self._check_shape(input_shape)
-
     def call(self, x: Any) -> Any:
-        self._check_shape(x.shape)
+        self.check_shape(x.shape)
         return ops.mean(ops.reshape(x, (-1, self.num_segments, *ops.shape(x)[1:])), axis=1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        self._check_shape(input_shape)
-        batch = input_shape[0]
-        return (None if batch is None else batch // self.num_segments, *input_shape[1:])
+        batch, *rest = super().compute_output_shape(input_shape)
+        return (None if batch is None else batch // self.num_segments, *rest)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_segments": self.num_segments}
-
-    def _check_shape(self, shape: tuple[int | None, ...]) -> None:
+    def check_shape(self, shape: tuple[int | None, ...]) -> None:
+        """Raises unless it is that of a folded batch, of any rank from 2."""
         if len(shape) < 2:
             raise ValueError(
                 "SegmentConsensus needs an input of at least 2 axes, (batch * num_segments, ...). "

@@ -7,17 +7,20 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_tdn.layers.common import (
-    SERIALIZATION_PACKAGE,
+from keras_tdn.layers.layer_helpers import (
     at_least_float32,
     batch_norm,
+    check_channels,
+    check_clip_shape,
+    check_positive_int,
     conv2d,
+    folded_batch,
+    halve,
     pad_symmetric,
     symmetric_padding,
+    unfold_frames,
 )
-from keras_tdn.layers.frames import check_clip_shape, folded_batch, unfold_frames
-from keras_tdn.layers.resampling import halve
-from keras_tdn.layers.validation import check_channels, check_positive_int
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 
 KERNEL_SIZE = 7
 STRIDES = 2
@@ -72,7 +75,7 @@ class ShortTermTDM(keras.layers.Layer):
         self.norm.build((None, None, None, self.filters))
 
     def differences(self, clips: Any) -> Any:
-        """What the module sees: each frame of a segment less the one before it.
+        """Returns what the module sees: each frame of a segment minus the one before it.
 
         Use it to look at motion; `call` begins with it.
 

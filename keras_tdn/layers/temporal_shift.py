@@ -7,20 +7,22 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_tdn.layers.common import SERIALIZATION_PACKAGE
-from keras_tdn.layers.segments import following, merge_segments, preceding, split_segments
-from keras_tdn.layers.validation import (
+from keras_tdn.layers.layer_helpers import (
+    SegmentLayer,
     check_channels,
-    check_folded_batch,
     check_positive_int,
-    check_rank,
+    following,
+    merge_segments,
+    preceding,
+    split_segments,
 )
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 
 TAPS = 3
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
-class TemporalShift(keras.layers.Layer):
+class TemporalShift(SegmentLayer):
     """Depthwise convolution over the segments, kernel 3, that starts as a shift of channels.
 
     Use it inside a residual block of a 2-D network whose batch axis holds the segments. At the
@@ -51,12 +53,11 @@ class TemporalShift(keras.layers.Layer):
     """
 
     def __init__(self, num_segments: int, shift_div: int = 8, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.num_segments = check_positive_int("TemporalShift", "num_segments", num_segments)
+        super().__init__(num_segments, **kwargs)
         self.shift_div = check_positive_int("TemporalShift", "shift_div", shift_div, minimum=2)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self._check_shape(input_shape)
+        self.check_shape(input_shape)
         channels = check_channels("TemporalShift", input_shape)
         fold = channels // self.shift_div
         if fold == 0:
@@ -70,27 +71,15 @@ class TemporalShift(keras.layers.Layer):
         )
 
     def call(self, x: Any) -> Any:
-        self._check_shape(x.shape)
+        self.check_shape(x.shape)
         segments = split_segments(x, self.num_segments)
         past, present, future = self.kernel[0], self.kernel[1], self.kernel[2]
         # Three multiply-adds that a compiler fuses; grouped convolutions are slow on most backends.
         shifted = preceding(segments) * past + segments * present + following(segments) * future
         return merge_segments(shifted, like=x)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        self._check_shape(input_shape)
-        return tuple(input_shape)
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_segments": self.num_segments,
-            "shift_div": self.shift_div,
-        }
-
-    def _check_shape(self, shape: tuple[int | None, ...]) -> None:
-        check_rank("TemporalShift", shape, "(batch * num_segments, height, width, channels)")
-        check_folded_batch("TemporalShift", shape[0], self.num_segments)
+        return {**super().get_config(), "shift_div": self.shift_div}
 
 
 def _shift_initializer(fold: int) -> Any:

@@ -1,10 +1,10 @@
-"""Checks of the model constructors' arguments, each answered before a layer is made."""
+"""Checks of the model constructors' arguments, all made before any layer is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras_tdn.layers.validation import check_positive_int
+from keras_tdn.layers.layer_helpers import check_positive_int
 from keras_tdn.limits import check_bytes
 from keras_tdn.specs import ClipSpec
 
@@ -20,7 +20,7 @@ FLOAT_BYTES = 4
 
 
 def check_stage_depths(stage_depths: Sequence[int]) -> tuple[int, ...]:
-    """Four positive integers."""
+    """Returns the depths as a tuple; raises unless they are four positive integers."""
     if isinstance(stage_depths, str) or len(tuple(stage_depths)) != NUM_STAGES:
         raise ValueError(
             f"`stage_depths` needs {NUM_STAGES} integers, the bottlenecks of each stage, for "
@@ -55,7 +55,7 @@ def check_size(stage_depths: Sequence[int], width: int, classes: int | None) -> 
 def check_clip_shape(
     input_shape: Sequence[int | None] | None, num_segments: int, frames_per_segment: int
 ) -> tuple[int | None, ...]:
-    """The shape of one clip, with the number of frames filled in."""
+    """Returns the shape of one clip, with the number of frames filled in."""
     frames = num_segments * frames_per_segment
     if input_shape is None:
         return (frames, None, None, CHANNELS)
@@ -82,7 +82,7 @@ def check_clip_spec(
     frames_per_segment: int,
     clip_shape: Sequence[int | None],
 ) -> None:
-    """Raises unless clips that are cut so fit the model."""
+    """Raises unless clips of this specification fit the model."""
     if not isinstance(spec, ClipSpec):
         raise ValueError(f"`clip_spec` is a keras_tdn.ClipSpec. Received: clip_spec={spec!r}")
     if (spec.num_segments, spec.frames_per_segment) != (num_segments, frames_per_segment):
@@ -104,7 +104,7 @@ def check_clip_spec(
 def check_head(
     include_top: bool, pooling: str | None, classes: int, labels: Sequence[str] | None
 ) -> tuple[str, ...] | None:
-    """The labels as a tuple, after checking what belongs to the model's end."""
+    """Checks the arguments of the model's output, and returns the labels as a tuple."""
     if pooling not in POOLINGS:
         raise ValueError(f"`pooling` must be one of {POOLINGS}. Received: pooling={pooling!r}")
     if include_top and pooling is not None:
@@ -125,7 +125,7 @@ def check_head(
 
 
 def check_fraction(argument: str, value: float) -> float:
-    """A number from 0 up to, not including, 1."""
+    """Returns the value; raises unless it is in [0, 1)."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
         raise ValueError(f"`{argument}` must be in [0, 1). Received: {argument}={value!r}")
     return float(value)

@@ -1,4 +1,4 @@
-"""What everything that feeds a model clips of videos asks of the model first."""
+"""Checks and conversions for code that feeds clips of videos to a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_tdn.specs import ClipSpec
 
 
 def clip_spec_of(model: keras.Model, clip_spec: ClipSpec | None = None) -> ClipSpec:
-    """How clips are cut: as the caller says, or else as the model does.
+    """Returns how clips are cut: the caller's specification, or else the model's.
 
     Raises:
         ValueError: if neither does, or the caller passes something else.
@@ -31,11 +31,11 @@ def clip_spec_of(model: keras.Model, clip_spec: ClipSpec | None = None) -> ClipS
 
 
 def warn_of_assumed_clips(model: keras.Model, what: str) -> None:
-    """Says how clips are cut for a model whose file does not tell, where several ways are open.
+    """Warns about the clip specification that is assumed for a model whose file has none.
 
     Args:
         model: A `TDNResNet`.
-        what: What does not tell, as the beginning of a sentence.
+        what: What has none, as the beginning of a sentence.
     """
     if None not in model.input_shape[2:4]:
         return
@@ -59,14 +59,14 @@ def check_gives_scores(model: keras.Model) -> None:
 
 
 def check_takes_clips(
-    model: keras.Model, spec: ClipSpec, mend: str, crop_size: tuple[int, int] | None = None
+    model: keras.Model, spec: ClipSpec, fix: str, crop_size: tuple[int, int] | None = None
 ) -> None:
     """Raises a `ValueError` if the model takes clips of another shape.
 
     Args:
-        model: The model. One that does not tell its input shape passes.
+        model: The model. One without a fixed input shape passes.
         spec: How clips are cut.
-        mend: The end of the message: what to do about it.
+        fix: The end of the message: what to do about it.
         crop_size: Height and width of views whose crops are of another size than the clip's.
     """
     expected = getattr(model, "input_shape", None)
@@ -79,12 +79,12 @@ def check_takes_clips(
         raise ValueError(
             f"The model takes clips of shape {expected[1:]}, and "
             f"{'the clip_spec makes clips of' if crop_size is None else 'the views have the'} "
-            f"shape {shape}. {mend}"
+            f"shape {shape}. {fix}"
         )
 
 
 def model_inputs(model: keras.Model, clips: np.ndarray, spec: ClipSpec) -> Any:
-    """Pixels as the model takes them: normalised, if it does not do that itself."""
+    """Returns pixels as the model takes them: normalised, unless it does that itself."""
     if getattr(model, "include_preprocessing", True):
         return clips
     mean = np.asarray(spec.normalization.mean, np.float32)

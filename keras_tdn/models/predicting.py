@@ -1,10 +1,11 @@
-"""Outputs of a model for one batch, asked for by any number of threads."""
+"""Predicting from any number of threads, and with all digits of float32."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ _LOCK = threading.Lock()
 
 
 def predict_batch(model: keras.Model, inputs: Any) -> Any:
-    """What `model.predict_on_batch` gives, also while other threads ask the same.
+    """Does what `model.predict_on_batch` does, safely from several threads.
 
     Use it in place of that method, which on JAX hands the variables over to be overwritten and
     puts them back afterwards: another thread, or another model with the same layers, finds them
@@ -27,7 +28,7 @@ def predict_batch(model: keras.Model, inputs: Any) -> Any:
         inputs: A batch, as `predict_on_batch` takes it.
 
     Returns:
-        Arrays, as `predict_on_batch` gives them.
+        Arrays, as `predict_on_batch` returns them.
     """
     if keras.backend.backend() != "jax" or not _is_compiled(model):
         return model.predict_on_batch(inputs)
@@ -44,6 +45,33 @@ def predict_batch(model: keras.Model, inputs: Any) -> Any:
         for variables in (model.trainable_variables, model.non_trainable_variables)
     )
     return keras.tree.map_structure(np.array, step(state, inputs))
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Makes backends compute with all of float32; on GPUs they multiply with 10 bits by default."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        config = tf.config.experimental
+        enabled = config.tensor_float_32_execution_enabled()
+        config.enable_tensor_float_32_execution(False)
+        try:
+            yield
+        finally:
+            config.enable_tensor_float_32_execution(enabled)
+    elif backend == "jax":
+        import jax
+
+        with jax.default_matmul_precision("highest"):
+            yield
+    else:
+        import torch
+
+        cudnn = torch.backends.cudnn
+        with cudnn.flags(enabled=cudnn.enabled, allow_tf32=False):
+            yield
 
 
 def _is_compiled(model: keras.Model) -> bool:

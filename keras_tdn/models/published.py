@@ -53,21 +53,7 @@ def TDNResNet50(
     >>> model.output_shape
     (None, 174)
     """
-    return TDNResNet(
-        RESNET50_DEPTHS,
-        include_top=include_top,
-        weights=weights,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        num_segments=num_segments,
-        frames_per_segment=frames_per_segment,
-        dropout_rate=dropout_rate,
-        include_preprocessing=include_preprocessing,
-        name=name,
-        **kwargs,
-    )
+    return _build(RESNET50_DEPTHS, locals())
 
 
 def TDNResNet101(
@@ -112,18 +98,9 @@ def TDNResNet101(
     >>> model.output_shape
     (None, 174)
     """
-    return TDNResNet(
-        RESNET101_DEPTHS,
-        include_top=include_top,
-        weights=weights,
-        input_shape=input_shape,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        num_segments=num_segments,
-        frames_per_segment=frames_per_segment,
-        dropout_rate=dropout_rate,
-        include_preprocessing=include_preprocessing,
-        name=name,
-        **kwargs,
-    )
+    return _build(RESNET101_DEPTHS, locals())
+
+
+def _build(stage_depths: tuple[int, ...], arguments: dict[str, Any]) -> TDNResNet:
+    """Builds a model from all arguments of a function above, by name."""
+    return TDNResNet(stage_depths, **arguments.pop("kwargs"), **arguments)

@@ -7,9 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_tdn.layers import CenterFrame, MotionFusion, ShortTermTDM
-from keras_tdn.layers.common import SERIALIZATION_PACKAGE, at_least_float32
-from keras_tdn.layers.validation import check_positive_int
+from keras_tdn.layers.layer_helpers import at_least_float32, check_positive_int
 from keras_tdn.models.arguments import (
     check_clip_shape,
     check_clip_spec,
@@ -19,14 +17,12 @@ from keras_tdn.models.arguments import (
     check_stage_depths,
 )
 from keras_tdn.models.clips import warn_of_assumed_clips
-from keras_tdn.models.ends import (
-    NORMALIZATION,
-    apply_classifier,
-    apply_feature_end,
-    apply_normalization,
+from keras_tdn.models.network_structure import (
+    NetworkStructure,
+    make_structure,
     set_normalization,
 )
-from keras_tdn.models.resnet_blocks import TemporalModules, apply_pool, apply_stage, apply_stem
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 from keras_tdn.specs import ClipSpec, Normalization
 
 # The published 8-segment models weigh both paths alike, all others favour appearance.
@@ -64,7 +60,7 @@ class TDNResNet(keras.Model):
             the path of a `.weights.h5` or `.keras` file of this model, or of a `.safetensors` or
             `.h5` file of a ResNet that was trained on ImageNet.
             With other `classes` than the weights' the classifier is new and all else is loaded,
-            which a warning says. `num_segments` and the size of the clips may differ too: the
+            and a warning says so. `num_segments` and the size of the clips may differ too: the
             factors of the two paths stay those of training unless given, and a warning names the
             published setting.
         input_shape: Shape of one clip, `(num_segments * frames_per_segment, height, width, 3)`.
@@ -148,40 +144,8 @@ class TDNResNet(keras.Model):
             check_clip_spec(clip_spec, num_segments, frames_per_segment, clip_shape)
         normalization = Normalization() if clip_spec is None else clip_spec.normalization
         policy = keras.dtype_policies.get(dtype)
-        fusion_weights = _fusion_weights(num_segments, appearance_weight, motion_weight)
-
-        # === Functional model ===
-        precise = at_least_float32(policy.compute_dtype)
-        temporal = TemporalModules(num_segments, long_term, temporal_shift)
-        inputs = keras.Input(clip_shape, name="clips", dtype=precise)
-        clips = inputs
-        if include_preprocessing:
-            clips = apply_normalization(inputs, normalization, precise)
-        x = CenterFrame(frames_per_segment, name="center_frame", dtype=precise)(clips)
-        x = apply_stem(x, width, policy)
-        if short_term:
-            motion = ShortTermTDM(width, frames_per_segment, name="short_term_tdm", dtype=policy)(
-                clips
-            )
-            motion = apply_pool(motion, "motion", policy)
-            x = MotionFusion(*fusion_weights, name="stem_fusion", dtype=policy)([x, motion])
-        x = apply_stage(x, width, stage_depths[0], 1, "stage1", policy)
-        if short_term:
-            motion = apply_stage(motion, width, stage_depths[0], 1, "motion_stage1", policy)
-            x = MotionFusion(*fusion_weights, name="stage1_fusion", dtype=policy)([x, motion])
-        for stage, depth in enumerate(stage_depths[1:], start=2):
-            stage_width = width * 2 ** (stage - 1)
-            x = apply_stage(x, stage_width, depth, 2, f"stage{stage}", policy, temporal)
-        if include_top:
-            outputs = apply_classifier(
-                x, num_segments, dropout_rate, classes, classifier_activation, policy
-            )
-        else:
-            outputs = apply_feature_end(x, num_segments, pooling, policy)
-        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
 
         # === Config ===
-        self.dtype_policy = policy
         self.stage_depths = stage_depths
         self.width = width
         self.short_term = short_term
@@ -200,12 +164,27 @@ class TDNResNet(keras.Model):
         self.labels = labels
         self._clip_spec = clip_spec
 
+        # === Functional model ===
+        fusion_weights = _fusion_weights(num_segments, appearance_weight, motion_weight)
+        structure = make_structure(self, policy, normalization, fusion_weights)
+        precise = at_least_float32(policy.compute_dtype)
+        inputs = keras.Input(clip_shape, name="clips", dtype=precise)
+        outputs = structure(inputs)
+        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        self.dtype_policy = policy
+        self._structure = structure
+
         if weights is not None:
             # Imported here because `pretrained` knows the models, and because nothing that can
             # reach the network is loaded unless asked for.
             from keras_tdn.pretrained.weights import load_weights
 
             load_weights(self, weights)
+
+    @property
+    def structure(self) -> NetworkStructure:
+        """The model's layers by what they do: stems, blocks, fusions, head."""
+        return self._structure
 
     @property
     def clip_spec(self) -> ClipSpec:
@@ -223,7 +202,7 @@ class TDNResNet(keras.Model):
     def clip_spec(self, spec: ClipSpec) -> None:
         check_clip_spec(spec, self.num_segments, self.frames_per_segment, self.input_shape[1:])
         if self.include_preprocessing and spec.normalization != self.clip_spec.normalization:
-            set_normalization(self.get_layer(NORMALIZATION), spec.normalization)
+            set_normalization(self.structure.normalization, spec.normalization)
             # What is compiled has the former statistics in it.
             self.train_function = self.test_function = self.predict_function = None
         self._clip_spec = spec
@@ -231,15 +210,15 @@ class TDNResNet(keras.Model):
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves all weights, as in Keras.
 
-        The attributes of a `.weights.h5` file also get the model's arguments, labels and
-        `clip_spec`, so that the file says what it is for.
+        A `.weights.h5` file also gets the model's arguments, labels and `clip_spec`, as attributes,
+        so that it says what it is for.
 
         Args:
             filepath: Where to write.
             overwrite: Whether to replace a file without asking.
             **kwargs: Further arguments of `keras.Model.save_weights`.
         """
-        from keras_tdn.pretrained.weights_writer import describing
+        from keras_tdn.pretrained.weights_file import describing
 
         with describing(self, filepath):
             super().save_weights(filepath, overwrite=overwrite, **kwargs)
@@ -247,24 +226,24 @@ class TDNResNet(keras.Model):
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Loads weights, as in Keras.
 
-        From a `.weights.h5` file that says what it is for, labels and `clip_spec` are taken as
-        well, unless the model has its own.
+        Labels and `clip_spec` of a `.weights.h5` file that has them are taken over, unless the
+        model has its own.
 
         Args:
             filepath: What to read.
-            skip_mismatch: Whether to pass over layers of another shape.
+            skip_mismatch: Whether to skip layers of another shape.
             **kwargs: Further arguments of `keras.Model.load_weights`.
 
         Raises:
             ValueError: if the file does not fit the model, is damaged, or leads to other files.
         """
-        from keras_tdn.pretrained.transfer import adopting
+        from keras_tdn.pretrained.weights import adopting
 
         with adopting(self, filepath):
             super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, without `weights`: a config never loads anything."""
+        """Returns the constructor's arguments without `weights`: a config never loads anything."""
         config = {
             "name": self.name,
             "trainable": self.trainable,

@@ -11,9 +11,13 @@ if TYPE_CHECKING:
     from keras_tdn.pretrained.card import Accuracy, PresetCard
     from keras_tdn.pretrained.conversion import ConversionReport, convert_official_checkpoint
     from keras_tdn.pretrained.official import load_official_state_dict, to_official_state_dict
-    from keras_tdn.pretrained.preset_verification import PresetReport, verify_preset
+    from keras_tdn.pretrained.preset_publishing import (
+        PresetReport,
+        PushReport,
+        push_preset,
+        verify_preset,
+    )
     from keras_tdn.pretrained.presets import load_preset, save_preset
-    from keras_tdn.pretrained.push import PushReport, push_preset
 
 __all__ = [
     "Accuracy",
@@ -36,14 +40,14 @@ __getattr__, __dir__ = lazy_names(
         "Accuracy": "card",
         "ConversionReport": "conversion",
         "PresetCard": "card",
-        "PresetReport": "preset_verification",
-        "PushReport": "push",
+        "PresetReport": "preset_publishing",
+        "PushReport": "preset_publishing",
         "convert_official_checkpoint": "conversion",
         "load_official_state_dict": "official",
         "load_preset": "presets",
-        "push_preset": "push",
+        "push_preset": "preset_publishing",
         "save_preset": "presets",
         "to_official_state_dict": "official",
-        "verify_preset": "preset_verification",
+        "verify_preset": "preset_publishing",
     },
 )

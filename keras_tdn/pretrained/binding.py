@@ -1,13 +1,15 @@
-"""Filling variables from named arrays: every array used, every variable filled, or nothing done."""
+"""Filling variables from named arrays: all arrays used and all variables filled, or none."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+
+from keras_tdn.models.network_structure import Bottleneck, ConvNorm
 
 MAX_LISTED = 20
 WHAT = "The weights"
@@ -66,6 +68,43 @@ class Binding:
         if self.subtract is not None:
             value = value - np.asarray(arrays[self.subtract], np.float64)
         return self.layout.to_keras(value)
+
+
+def bottleneck_bindings(block: Bottleneck, theirs: str, biases: bool = False) -> Iterator[Binding]:
+    """Binds the convolutions and batch norms of a block to torchvision's names.
+
+    Args:
+        block: The block.
+        theirs: How its names start.
+        biases: Whether the arrays have a bias for each convolution.
+    """
+    for part, conv in enumerate(block.convs, start=1):
+        yield from conv_bindings(conv, f"{theirs}.conv{part}", f"{theirs}.bn{part}", biases)
+    if block.shortcut is not None:
+        names = f"{theirs}.downsample.0", f"{theirs}.downsample.1"
+        yield from conv_bindings(block.shortcut, *names, biases)
+
+
+def conv_bindings(
+    layers: ConvNorm, conv: str, norm: str, biases: bool = False
+) -> Iterator[Binding]:
+    """Binds a convolution and its batch norm to PyTorch's names."""
+    yield Binding(layers.conv.kernel, f"{conv}.weight", Layout.CONV)
+    yield from norm_bindings(layers.norm, norm, f"{conv}.bias" if biases else None)
+
+
+def norm_bindings(layer: Any, theirs: str, merged_bias: str | None = None) -> Iterator[Binding]:
+    """Binds a batch norm to PyTorch's names.
+
+    Args:
+        layer: The batch norm.
+        theirs: How its names start.
+        merged_bias: The bias of the convolution in front of it.
+    """
+    yield Binding(layer.gamma, f"{theirs}.weight", Layout.VECTOR)
+    yield Binding(layer.beta, f"{theirs}.bias", Layout.VECTOR)
+    yield Binding(layer.moving_mean, f"{theirs}.running_mean", Layout.VECTOR, merged_bias)
+    yield Binding(layer.moving_variance, f"{theirs}.running_var", Layout.VECTOR)
 
 
 def assign_all(

@@ -1,4 +1,4 @@
-"""The published models by name: accuracy, where the authors host them, where converted copies are.
+"""The catalog of published models: accuracy, the authors' checkpoints, converted copies.
 
 While an entry has no repository, nobody can download it as a preset: the authors' checkpoint has
 to be fetched by hand and converted into the folder of local presets, where its name finds it.
@@ -96,7 +96,7 @@ class CatalogEntry:
 
     @property
     def name(self) -> str:
-        """For example `"tdn_resnet50_8_kinetics400"`."""
+        """The name of its preset, for example `"tdn_resnet50_8_kinetics400"`."""
         depth = self.constructor.removeprefix("TDN").lower()
         return f"tdn_{depth}_{self.num_segments}_{self.dataset}"
 
@@ -106,7 +106,7 @@ class CatalogEntry:
 
     @property
     def card(self) -> PresetCard:
-        """What a preset converted from the authors' checkpoint says about itself."""
+        """The card of a preset that is converted from the authors' checkpoint."""
         return PresetCard(
             dataset=self.dataset,
             licence=LICENCE,
@@ -123,7 +123,7 @@ class CatalogEntry:
 
 
 def presets_folder() -> pathlib.Path:
-    """The folder of local presets: `KERAS_TDN_PRESETS`, or `keras_tdn/presets` in Keras' folder."""
+    """Returns the folder of local presets: `KERAS_TDN_PRESETS`, or one in Keras' folder."""
     given = os.environ.get(PRESETS_VARIABLE)
     if given:
         return pathlib.Path(given)
@@ -131,8 +131,14 @@ def presets_folder() -> pathlib.Path:
     return pathlib.Path(keras_home) / "keras_tdn" / "presets"
 
 
+def local_presets() -> tuple[str, ...]:
+    """Returns the names of the presets in the folder of local presets, sorted."""
+    folders = presets_folder().glob("*/config.json")
+    return tuple(sorted(file.parent.name for file in folders))
+
+
 def hub_organisation() -> str | None:
-    """Organisation on the Hub to load names from, instead of the catalog's: `KERAS_TDN_HUB`.
+    """Returns `KERAS_TDN_HUB`: an organisation on the Hub that replaces the catalog's addresses.
 
     Raises:
         ValueError: if the variable holds something else than a name.
@@ -148,17 +154,17 @@ def hub_organisation() -> str | None:
 
 
 def entry_by_name(name: str) -> CatalogEntry | None:
-    """The entry called `name`, if there is one."""
+    """Returns the entry of that name, or `None`."""
     return next((entry for entry in CATALOG if entry.name == name), None)
 
 
 def shipped_preset(name: str) -> pathlib.Path | None:
-    """The folder of the preset called `name` that comes with the package, if there is one."""
+    """Returns the folder of a preset that comes with the package, or `None`."""
     return SHIPPED_FOLDER / name if name in SHIPPED else None
 
 
 def entries_for(dataset: str, stage_depths: tuple[int, ...]) -> tuple[CatalogEntry, ...]:
-    """The published models of one data set and architecture, by number of segments."""
+    """Returns the published models of a data set and architecture, by number of segments."""
     return tuple(
         entry
         for entry in CATALOG
@@ -166,28 +172,21 @@ def entries_for(dataset: str, stage_depths: tuple[int, ...]) -> tuple[CatalogEnt
     )
 
 
-def not_hosted(name: str, entry: CatalogEntry | None = None) -> str:
-    """What to do about weights that nobody can download yet.
+def not_hosted(name: str, entry: CatalogEntry) -> str:
+    """Returns the message about weights that cannot be downloaded yet.
 
     Args:
         name: A data set's or an entry's name, as the user gave it.
-        entry: The entry that it means; `None` for all of the data set.
+        entry: The entry that it means.
     """
-    entry = entry_by_name(name) if entry is None else entry
-    if entry is None:
-        chosen = [entry for entry in CATALOG if entry.dataset == name]
-        example = chosen[0]
-    else:
-        chosen, example = [entry], entry
-    sources = "".join(f"  {item.name}: {item.checkpoint}\n" for item in chosen)
     return (
         f"The weights {name!r} are not hosted yet: no repository of ours on the Hugging Face Hub "
         "holds a converted copy, and there is none in the folder of local presets, "
         f"{str(presets_folder())!r}. The authors ({OFFICIAL_REPOSITORY}) host their checkpoints "
-        f"at\n{sources}"
-        f"Download best.pth.tar there by hand, then run, for example for {example.name}\n"
+        f"at\n  {entry.name}: {entry.checkpoint}\n"
+        f"Download best.pth.tar there by hand, then run\n"
         f'  pip install "keras-tdn[convert]"\n'
-        f"  {convert_command(example)}\n"
+        f"  {convert_command(entry)}\n"
         "and the same call works. A repository that holds a copy is loaded with "
         f"weights='hf://organisation/name', or by name after setting {HUB_VARIABLE}. "
         f"Received: weights={name!r}"
@@ -195,64 +194,39 @@ def not_hosted(name: str, entry: CatalogEntry | None = None) -> str:
 
 
 def convert_command(entry: CatalogEntry) -> str:
-    """The command that makes a local preset of an entry."""
+    """Returns the command that makes a local preset of an entry."""
     return (
         f"keras-tdn convert best.pth.tar {str(entry.local_folder)!r} "
         f"--segments {entry.num_segments} --labels {entry.dataset}"
     )
 
 
-def _kinetics(
-    stage_depths: tuple[int, ...], num_segments: int, top1: float, top5: float, checkpoint: str
-) -> CatalogEntry:
-    accuracy = Accuracy(num_segments, 3, 10, top1, top5)
-    return CatalogEntry("kinetics400", stage_depths, num_segments, (accuracy,), checkpoint)
-
-
-def _something(
-    version: int,
-    stage_depths: tuple[int, ...],
-    num_segments: int,
-    top1: float,
-    top5: float,
-    checkpoint: str,
-    three_crops: tuple[float, float] | None = None,
-) -> CatalogEntry:
-    published = [Accuracy(num_segments, 1, 1, top1, top5)]
-    if three_crops is not None:
-        published.append(Accuracy(num_segments, 3, 1, *three_crops))
-    dataset = f"something_something_v{version}"
-    return CatalogEntry(dataset, stage_depths, num_segments, tuple(published), checkpoint)
-
-
-_FOLDERS = "https://drive.google.com/drive/folders"
-_FILES = "https://drive.google.com/file/d"
-# Accuracies and addresses as the README of the authors' repository gives them.
-CATALOG = (
-    _something(1, RESNET50_DEPTHS, 8, 52.3, 80.6, f"{_FOLDERS}/12RpThsHQ-3F04fSu8hduM5b7FGnkEfnE"),
-    _something(1, RESNET50_DEPTHS, 16, 53.9, 82.1, f"{_FOLDERS}/1__HhId-WGIkrL7funwt9x8-PvA0jHs_2"),
-    _something(2, RESNET50_DEPTHS, 8, 64.0, 88.8, f"{_FOLDERS}/14pZ1W_Mh8nR4e1ziEz7AFpgbz-79HpIC"),
-    _something(2, RESNET50_DEPTHS, 16, 65.3, 89.7, f"{_FOLDERS}/1AQOyCiRR9I50YIKHYc5E9q29J1ROe22A"),
-    _something(
-        2,
-        RESNET101_DEPTHS,
-        8,
-        65.8,
-        90.2,
-        f"{_FOLDERS}/1N4EojVdHFfNbEU_4WIkT_26d_mSHimmo",
-        three_crops=(67.1, 90.5),
-    ),
-    _something(
-        2,
-        RESNET101_DEPTHS,
-        16,
-        66.9,
-        90.9,
-        f"{_FILES}/1RBzJvE2tGZgnN8Yl4EGj2uFwMECTbIdn/view",
-        three_crops=(68.2, 91.6),
-    ),
-    _kinetics(RESNET50_DEPTHS, 8, 76.6, 92.8, f"{_FOLDERS}/1UALrg2ABFq-HGPdy8vgZ9mxqkSkuqWET"),
-    _kinetics(RESNET50_DEPTHS, 16, 77.5, 93.2, f"{_FOLDERS}/1p7NC4JjxaLzwfj1JUa4kkHd_KZBxBBYR"),
-    _kinetics(RESNET101_DEPTHS, 8, 77.5, 93.6, f"{_FOLDERS}/19KPmxPrdp0VS8fsliOr_8kLj1yfhoqRb"),
-    _kinetics(RESNET101_DEPTHS, 16, 78.5, 93.9, f"{_FOLDERS}/1a82RenTMhmtPI66Y21Xyrr00iVKL8GOC"),
+_DRIVE = "https://drive.google.com"
+_SSV1, _SSV2, _K400 = CLASSES
+_R50, _R101 = CONSTRUCTORS
+# Addresses and accuracies as the README of the authors' repository gives them. The numbers of an
+# evaluation are its crops and clips, top-1 and top-5.
+_CHECKPOINTS = (
+    (_SSV1, _R50, 8, "drive/folders/12RpThsHQ-3F04fSu8hduM5b7FGnkEfnE", (1, 1, 52.3, 80.6)),
+    (_SSV1, _R50, 16, "drive/folders/1__HhId-WGIkrL7funwt9x8-PvA0jHs_2", (1, 1, 53.9, 82.1)),
+    (_SSV2, _R50, 8, "drive/folders/14pZ1W_Mh8nR4e1ziEz7AFpgbz-79HpIC", (1, 1, 64.0, 88.8)),
+    (_SSV2, _R50, 16, "drive/folders/1AQOyCiRR9I50YIKHYc5E9q29J1ROe22A", (1, 1, 65.3, 89.7)),
+    (_SSV2, _R101, 8, "drive/folders/1N4EojVdHFfNbEU_4WIkT_26d_mSHimmo",
+     (1, 1, 65.8, 90.2), (3, 1, 67.1, 90.5)),
+    (_SSV2, _R101, 16, "file/d/1RBzJvE2tGZgnN8Yl4EGj2uFwMECTbIdn/view",
+     (1, 1, 66.9, 90.9), (3, 1, 68.2, 91.6)),
+    (_K400, _R50, 8, "drive/folders/1UALrg2ABFq-HGPdy8vgZ9mxqkSkuqWET", (3, 10, 76.6, 92.8)),
+    (_K400, _R50, 16, "drive/folders/1p7NC4JjxaLzwfj1JUa4kkHd_KZBxBBYR", (3, 10, 77.5, 93.2)),
+    (_K400, _R101, 8, "drive/folders/19KPmxPrdp0VS8fsliOr_8kLj1yfhoqRb", (3, 10, 77.5, 93.6)),
+    (_K400, _R101, 16, "drive/folders/1a82RenTMhmtPI66Y21Xyrr00iVKL8GOC", (3, 10, 78.5, 93.9)),
+)  # fmt: skip
+CATALOG = tuple(
+    CatalogEntry(
+        dataset,
+        stage_depths,
+        num_segments,
+        tuple(Accuracy(num_segments, *evaluation) for evaluation in evaluations),
+        f"{_DRIVE}/{checkpoint}",
+    )
+    for dataset, stage_depths, num_segments, checkpoint, *evaluations in _CHECKPOINTS
 )

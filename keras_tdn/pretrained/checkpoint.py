@@ -35,7 +35,7 @@ def read_official_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarr
 
     Both of PyTorch's serialisations are read, with the tensors under `state_dict`, as the authors
     write them, or bare. Only tensors, plain containers and numbers are rebuilt; a file that asks
-    for anything else is refused, so that a file from anywhere can be tried.
+    for anything else is refused, so that files from untrusted sources are safe to try.
 
     Args:
         path: The file, for example `best.pth.tar`.
@@ -70,7 +70,7 @@ def read_official_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarr
 
 
 def import_torch() -> Any:
-    """PyTorch, or an error that says how to get it."""
+    """Imports PyTorch, or raises an error that says how to install it."""
     try:
         import torch
     except ImportError as error:
@@ -126,7 +126,7 @@ def _damage(path: Path, reason: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What PyTorch found, without its advice."""
+    """Returns what PyTorch found, without its advice."""
     sentences = re.split(r"(?<=[.!]) ", " ".join(str(error).split()))
     telling = [text for text in sentences if any(sign in text for sign in REFUSAL_SIGNS)]
     reason = (telling or sentences)[0].partition("WeightsUnpickler error: ")

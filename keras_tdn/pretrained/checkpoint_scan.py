@@ -1,4 +1,4 @@
-"""What a file of PyTorch's asks for, before PyTorch does it.
+"""Checking what a file of PyTorch's asks for, before PyTorch does it.
 
 PyTorch's restricted reader runs no code, but it makes whatever tensors a file describes, however
 large, and looks up keys however they are nested. Here a file's pickles are followed without making
@@ -128,7 +128,7 @@ _PLAIN = (str, bytes, int, float, type(None))
 
 class _Stack(list[Any]):
     def to_mark(self) -> list[Any]:
-        """Takes off what is above the last mark, and the mark."""
+        """Pops what is above the last mark, and the mark."""
         place = len(self) - 1
         while self[place] is not _MARK:
             place -= 1
@@ -138,7 +138,7 @@ class _Stack(list[Any]):
 
 
 def _scan(file: BinaryIO) -> dict[Any, int]:
-    """Follows one pickle; storages by key, and their bytes."""
+    """Follows one pickle; returns the bytes of its storages by key."""
     stack = _Stack()
     memo: dict[Any, Any] = {}
     storages: dict[Any, int] = {}

@@ -1,4 +1,4 @@
-"""From a checkpoint of the authors' to a model, checked number by number, and to a file."""
+"""Converting the authors' checkpoints: to a model, checked number by number, and to a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from keras_tdn.pretrained.official import (
 )
 from keras_tdn.pretrained.presets import check_replaceable, save_preset
 from keras_tdn.pretrained.verification import Tap, measure
-from keras_tdn.pretrained.weights_writer import write_weights_file
+from keras_tdn.pretrained.weights_file import write_weights_file
 
 DEFAULT_SEGMENTS = 8
 
@@ -35,14 +35,14 @@ OTHER_SUFFIXES = (".h5", ".hdf5", ".pth", ".tar", ".pt", ".ckpt", ".safetensors"
 
 @dataclasses.dataclass(frozen=True)
 class ConversionReport:
-    """What a conversion made.
+    """The result of a conversion.
 
     Args:
         model: The model, filled.
         classes: Number of classes, from the checkpoint.
         stage_depths: Bottlenecks in each stage, from the checkpoint.
         width: Channels of the stem, from the checkpoint.
-        num_segments: Segments that the model was built for. No checkpoint tells.
+        num_segments: Segments that the model was built for. No checkpoint says it.
         labels: Class names, if any were given.
         taps: The measured errors, in the order of computation. Empty if nothing was verified.
         output: What was written, if anything.
@@ -76,7 +76,7 @@ def convert_official_checkpoint(
     """Converts a checkpoint of the authors' code, such as their published `best.pth.tar`.
 
     Depths, width and classes are read off the tensors. The number of segments cannot be, and a
-    wrong one goes unnoticed: the file's name or its source must tell.
+    wrong one goes unnoticed: take it from the file's name or its source.
 
     Args:
         path: The checkpoint. Nothing in it is run; see `read_official_checkpoint`.
@@ -157,7 +157,7 @@ def verify_conversion(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) ->
 
 
 def format_taps(taps: Sequence[Tap]) -> list[str]:
-    """The lines of a table of errors."""
+    """Returns the lines of a table of errors."""
     return [
         f"{'place':<20} {'alone':>8} {'whole':>8} {'at most':>8}",
         *(

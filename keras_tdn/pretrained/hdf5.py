@@ -1,4 +1,4 @@
-"""HDF5 files, of which nothing is reached but what lies in the file itself.
+"""Reading HDF5 files without following anything that leads out of the file.
 
 HDF5 can lead elsewhere: links to other files and places, arrays that are stored in other files or
 put together from them. It can also make gigabytes of a few kilobytes. Weights need none of that,
@@ -44,7 +44,7 @@ _LAYOUTS = {h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED}
 
 
 class Hdf5Error(ValueError):
-    """What is wrong with an HDF5 file, in a few words that fit between brackets."""
+    """A damaged or refused HDF5 file; the message fits between brackets."""
 
 
 class Hdf5Content:
@@ -79,11 +79,11 @@ class Hdf5Content:
                 _check_chunks(dataset, path, num_bytes)
 
     def num_bytes(self, path: str) -> int:
-        """Bytes that an array takes in memory."""
+        """Returns the bytes that an array takes in memory."""
         return math.prod(self.arrays[path]) * self._datasets[path].get_type().get_size()
 
     def text(self, path: str, name: str) -> str | None:
-        """An attribute of a group or array that is a text; `None` if there is none of the name.
+        """Returns an attribute of a group or array that is a text, or `None` without one.
 
         Raises:
             Hdf5Error: if it is something else.
@@ -97,7 +97,7 @@ class Hdf5Content:
         raise Hdf5Error(f"{_shown(path, name)} is no text")
 
     def texts(self, path: str, name: str) -> tuple[str, ...]:
-        """An attribute that is an array of texts; none if there is no such attribute.
+        """Returns an attribute that is an array of texts; empty without one.
 
         Raises:
             Hdf5Error: if it is something else.
@@ -113,12 +113,12 @@ class Hdf5Content:
         raise Hdf5Error(f"{_shown(path, name)} is no list of texts")
 
     def dtype(self, path: str) -> np.dtype:
-        """Type of an array's numbers."""
+        """Returns the type of an array's numbers."""
         with _in_words():
             return h5py.Dataset(self._datasets[path]).dtype
 
     def read(self, path: str) -> np.ndarray:
-        """An array.
+        """Reads an array.
 
         Raises:
             Hdf5Error: if it cannot be read.
@@ -175,7 +175,7 @@ class Hdf5Content:
 
 @contextlib.contextmanager
 def open_hdf5(file: str | os.PathLike[str] | BinaryIO) -> Iterator[Hdf5Content]:
-    """Opens an HDF5 file for reading, and looks through all of it before anything is read.
+    """Opens an HDF5 file for reading, and checks all of it before anything is read.
 
     Args:
         file: Path of a regular file, or an open file.
@@ -215,7 +215,7 @@ def _check_storage(dataset: h5py.h5d.DatasetID, shown: str) -> None:
 
 
 def _check_chunks(dataset: h5py.h5d.DatasetID, path: str, num_bytes: int) -> None:
-    """Unpacks what is compressed piece by piece: HDF5 would make room for whatever is in there."""
+    """Unpacks what is compressed chunk by chunk: HDF5 would make room for any size."""
     plan = dataset.get_create_plist()
     if plan.get_layout() != h5py.h5d.CHUNKED:
         return

@@ -1,4 +1,4 @@
-"""One file from the Hugging Face Hub, checked before anybody opens it."""
+"""Downloading files from the Hugging Face Hub, checked before they are opened."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def check_file_name(name: str) -> None:
 
 
 def fetch_file(file: HubFile) -> pathlib.Path:
-    """Path of a file of the hub in the local cache, downloaded if it is not there yet.
+    """Returns the path of a file of the hub in the local cache; downloads it if needed.
 
     A file with a known SHA-256 that is in the cache is used without a request. Any other is asked
     for, so that a newer revision is seen; without a network the cached one is used. Cache,
@@ -125,7 +125,7 @@ def _download(file: HubFile) -> pathlib.Path:
 
 
 def _declared_digest(file: HubFile, path: pathlib.Path) -> str:
-    """SHA-256 of a large file, Git's SHA-1 of a small one."""
+    """Returns the SHA-256 of a large file, or Git's SHA-1 of a small one."""
     # The cache names a file's contents by the declared digest, except where links cannot be made.
     name = path.resolve().name
     if DIGEST.fullmatch(name):
@@ -144,7 +144,7 @@ def _declared_digest(file: HubFile, path: pathlib.Path) -> str:
 
 
 def _digest(path: pathlib.Path, like: str | None) -> str:
-    """The file's digest of the kind that `like` is."""
+    """Returns the file's digest, of the kind that `like` is."""
     if like is not None and len(like) == GIT_SHA1_LENGTH:
         # What the hub declares there is Git's name for the contents, no protection of ours.
         digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
@@ -157,7 +157,7 @@ def _digest(path: pathlib.Path, like: str | None) -> str:
 
 
 def _remove(path: pathlib.Path) -> None:
-    """Takes a file out of the cache: the contents and the link that a revision has to them."""
+    """Removes a file from the cache: the contents and the link of the revision."""
     path.resolve().unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
@@ -165,7 +165,7 @@ def _remove(path: pathlib.Path) -> None:
 def _ask(file: HubFile, question: Callable[[], Any]) -> Any:
     from huggingface_hub import errors
 
-    mend = (
+    fix = (
         "download the file by hand and pass its path, or set HF_ENDPOINT to a mirror that can be "
         "reached."
     )
@@ -180,17 +180,17 @@ def _ask(file: HubFile, question: Callable[[], Any]) -> Any:
         )
         raise ConnectionError(
             f"{file} is not in the cache, and the Hugging Face Hub could not be asked for it, "
-            f"because {because}: try later, or {mend}"
+            f"because {because}: try later, or {fix}"
         ) from error
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise ValueError(
             f"The Hugging Face Hub has no repository or revision for {file}, or shows it only to "
-            f"others: check the name, log in with `hf auth login` (or set HF_TOKEN), or {mend}"
+            f"others: check the name, log in with `hf auth login` (or set HF_TOKEN), or {fix}"
         ) from error
     except errors.EntryNotFoundError as error:
         raise ValueError(
             f"The Hugging Face Hub has the repository but not the file {file}: check the name and "
-            f"the revision, or {mend}"
+            f"the revision, or {fix}"
         ) from error
     # The client's transport raises errors of its own, which are no OSError in every release.
     except (OSError, *errors.HfHubHTTPError.__bases__) as error:
@@ -198,9 +198,9 @@ def _ask(file: HubFile, question: Callable[[], Any]) -> Any:
             raise OSError(
                 f"The Hugging Face Hub refuses {file} to the token that was sent (status "
                 f"{_status(error)}): log in again with `hf auth login`, correct or unset HF_TOKEN, "
-                f"or {mend}"
+                f"or {fix}"
             ) from error
-        raise OSError(f"{file} could not be downloaded ({error}): try later, or {mend}") from error
+        raise OSError(f"{file} could not be downloaded ({error}): try later, or {fix}") from error
 
 
 def _repeated(question: Callable[[], Any]) -> Any:

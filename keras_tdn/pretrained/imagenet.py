@@ -14,9 +14,8 @@ import numpy as np
 import safetensors
 from safetensors.numpy import load_file
 
-from keras_tdn.layers import LongTermTDM, ShortTermTDM, TemporalShift
 from keras_tdn.limits import check_bytes
-from keras_tdn.pretrained.binding import Binding, Layout, assign_all
+from keras_tdn.pretrained.binding import Binding, assign_all, bottleneck_bindings, conv_bindings
 from keras_tdn.pretrained.hub import HubFile, fetch_file
 from keras_tdn.pretrained.imagenet_keras import read_keras_resnet
 
@@ -44,11 +43,6 @@ KERNEL_RANK = 4
 # A ResNet's takes twenty kilobytes.
 MAX_DESCRIPTION_BYTES = 16 << 20
 _ARRAY_ERRORS = (TypeError, KeyError, ValueError, AttributeError, OverflowError)
-
-MOTION_STAGE = "motion_stage1_"
-APPEARANCE_STAGE = "stage1_"
-# What keeps its initial values: an ImageNet classifier knows other classes, a 2-D network no time.
-NEW_LAYERS = (LongTermTDM, ShortTermTDM, TemporalShift, keras.layers.Dense)
 
 
 def load_imagenet(
@@ -110,7 +104,7 @@ def _path(model: Any, source: str | os.PathLike[str] | HubFile | None) -> pathli
 
 
 def _read(path: pathlib.Path, epsilon: float | None) -> dict[str, np.ndarray]:
-    """A ResNet's tensors under torchvision's names, without its classifier and batch counters."""
+    """Reads a ResNet's tensors under torchvision's names, without classifier and counters."""
     suffix = path.suffix.lower()
     if suffix in KERAS_SUFFIXES:
         return read_keras_resnet(path, epsilon)
@@ -156,7 +150,7 @@ def _fits(model: Any, depths: tuple[int, ...]) -> bool:
 def _first_blocks(
     model: Any, arrays: Mapping[str, np.ndarray], path: pathlib.Path
 ) -> dict[str, np.ndarray]:
-    """The file's tensors that a model of this depth has, or an error if it has others."""
+    """Returns the file's tensors that a model of this depth has; raises if it has others."""
     blocks = {match.groups() for name in arrays if (match := re.match(BLOCK, name))}
     depths = tuple(sum(stage == number for number, _ in blocks) for stage in "1234")
     stem = arrays.get("conv1.weight")
@@ -188,54 +182,30 @@ def _is_later_block(model: Any, name: str) -> bool:
 
 
 def _imagenet_variables(model: Any) -> list[Any]:
+    """Returns the variables of a 2-D network. Temporal modules and classifier keep their values."""
+    network = model.structure
+    convs = [network.stem]
+    for stage in network.stages:
+        for block in stage:
+            convs += [*block.convs, *([] if block.shortcut is None else [block.shortcut])]
     return [
-        variable
-        for layer in model.layers
-        if not isinstance(layer, NEW_LAYERS) and not layer.name.startswith(MOTION_STAGE)
-        for variable in layer.weights
+        variable for conv in convs for layer in (conv.conv, conv.norm) for variable in layer.weights
     ]
 
 
 def _bindings(model: Any) -> Iterator[Binding]:
-    yield from _conv_norm(model, "stem_conv", "stem_norm", "conv1", "bn1")
-    for stage, depth in enumerate(model.stage_depths, start=1):
-        for block in range(depth):
-            ours, theirs = f"stage{stage}_block{block}", f"layer{stage}.{block}"
-            for part in (1, 2, 3):
-                yield from _conv_norm(
-                    model,
-                    f"{ours}_conv{part}",
-                    f"{ours}_norm{part}",
-                    f"{theirs}.conv{part}",
-                    f"{theirs}.bn{part}",
-                )
-            if block == 0:
-                yield from _conv_norm(
-                    model,
-                    f"{ours}_shortcut_conv",
-                    f"{ours}_shortcut_norm",
-                    f"{theirs}.downsample.0",
-                    f"{theirs}.downsample.1",
-                )
-
-
-def _conv_norm(
-    model: Any, conv: str, norm: str, their_conv: str, their_norm: str
-) -> Iterator[Binding]:
-    layer = model.get_layer(norm)
-    yield Binding(model.get_layer(conv).kernel, f"{their_conv}.weight", Layout.CONV)
-    yield Binding(layer.gamma, f"{their_norm}.weight", Layout.VECTOR)
-    yield Binding(layer.beta, f"{their_norm}.bias", Layout.VECTOR)
-    yield Binding(layer.moving_mean, f"{their_norm}.running_mean", Layout.VECTOR)
-    yield Binding(layer.moving_variance, f"{their_norm}.running_var", Layout.VECTOR)
+    yield from conv_bindings(model.structure.stem, "conv1", "bn1")
+    for stage in model.structure.stages:
+        for block in stage:
+            yield from bottleneck_bindings(block, f"layer{block.stage}.{block.index}")
 
 
 def _start_motion_path(model: Any) -> None:
-    stem = keras.ops.convert_to_numpy(model.get_layer("stem_conv").kernel)
-    kernel = model.get_layer("short_term_tdm").conv.kernel
+    network = model.structure
+    stem = keras.ops.convert_to_numpy(network.stem.conv.kernel)
+    kernel = network.motion.tdm.conv.kernel
     mean = np.mean(stem, axis=2, keepdims=True, dtype=np.float64)
     kernel.assign(np.broadcast_to(mean, kernel.shape))
-    for layer in model.layers:
-        if layer.name.startswith(MOTION_STAGE) and layer.weights:
-            twin = APPEARANCE_STAGE + layer.name.removeprefix(MOTION_STAGE)
-            layer.set_weights(model.get_layer(twin).get_weights())
+    for block, twin in zip(network.motion.stage, network.stages[0], strict=True):
+        for layer, source in zip(block.layers(), twin.layers(), strict=True):
+            layer.set_weights(source.get_weights())

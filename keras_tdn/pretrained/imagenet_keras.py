@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from keras_tdn.layers.common import NORM_EPSILON
+from keras_tdn.layers.layer_helpers import NORM_EPSILON
 from keras_tdn.limits import check_bytes
 from keras_tdn.pretrained.binding import Layout
 from keras_tdn.pretrained.hdf5 import Hdf5Content, Hdf5Error, open_hdf5
@@ -39,7 +39,7 @@ WHOLE_MODEL = "model_weights"
 
 
 def read_keras_resnet(path: pathlib.Path, epsilon: float | None = None) -> dict[str, np.ndarray]:
-    """A Keras ResNet's weights as torchvision would store those of the equal network.
+    """Reads a Keras ResNet's weights as torchvision would store those of the equal network.
 
     Args:
         path: A weights file (legacy `.h5`, Keras 3's `.weights.h5`) or a whole model in legacy
@@ -112,7 +112,7 @@ def _norm_of(conv: str) -> str:
 
 
 def _convolution(layer: str, name: str, weights: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The kernel and the bias for this model's input."""
+    """Returns the kernel and the bias for this model's input."""
     kernel, *rest = weights
     channels = kernel.shape[-1]
     bias = rest[0] if rest else np.zeros(channels)
@@ -127,7 +127,7 @@ def _convolution(layer: str, name: str, weights: list[np.ndarray]) -> tuple[np.n
 
 
 def _recolour(kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A stem for normalised red, green, blue from one for blue, green, red pixels minus a mean.
+    """Converts a stem for blue, green, red pixels minus a mean to normalised red, green, blue.
 
     With `x` normalised, a pixel is `255 * (std * x + mean)`, so that the kernel takes the factor
     `255 * std` and the bias the rest. Exact wherever the kernel sees the picture only: where it
@@ -165,7 +165,7 @@ def _norm(
 
 
 def _read_layers(path: pathlib.Path) -> dict[str, list[np.ndarray]]:
-    """Every layer's arrays in Keras' order, under the layer's name."""
+    """Reads every layer's arrays in Keras' order, by the layer's name."""
     try:
         with open_hdf5(path) as content:
             root = f"{WHOLE_MODEL}/" if WHOLE_MODEL in content.groups else ""

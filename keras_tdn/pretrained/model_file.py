@@ -1,4 +1,4 @@
-"""Reading the `.keras` files that `model.save` writes, whose contents are checked beforehand."""
+"""Reading the `.keras` files that `model.save` writes, after checking their contents."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
 
 
 def load_model_file(path: str | os.PathLike[str]) -> keras.Model:
-    """The model in a `.keras` file, without its optimizer.
+    """Loads the model in a `.keras` file, without its optimizer.
 
     Of a `TDNResNet` nothing in the file is built but what its config says in plain numbers and
     names, and every weight has to fit and be finite. Any other model is loaded by Keras.

@@ -9,7 +9,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_tdn.pretrained.binding import Binding, Layout, assign_all
+from keras_tdn.models.network_structure import Bottleneck
+from keras_tdn.pretrained.binding import (
+    Binding,
+    Layout,
+    assign_all,
+    bottleneck_bindings,
+    conv_bindings,
+    norm_bindings,
+)
 
 PREFIX = "module."
 # With dropout the authors' head is a layer of its own; without, it sits in the base model.
@@ -49,7 +57,7 @@ def load_official_state_dict(model: Any, state_dict: Mapping[str, Any]) -> None:
 
 
 def to_official_state_dict(model: Any) -> dict[str, np.ndarray]:
-    """A TDN model's weights under the authors' names, in PyTorch's axis orders.
+    """Returns a TDN model's weights under the authors' names, in PyTorch's axis orders.
 
     The authors' convolution biases come back as zeros, the batch counters as zeros, and the unused
     `conv1_temp` as a copy of the stem, so that their `load_state_dict` takes the result with
@@ -79,7 +87,7 @@ def to_official_state_dict(model: Any) -> dict[str, np.ndarray]:
 
 
 def architecture_of(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """The `TDNResNet` arguments that the tensors' names and shapes tell.
+    """Returns the `TDNResNet` arguments that follow from the tensors' names and shapes.
 
     The number of segments is not among them: no tensor depends on it.
 
@@ -112,7 +120,7 @@ def architecture_of(state_dict: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_prefix(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """The tensors with `module.` taken off every name that has it."""
+    """Removes `module.` from the names that start with it."""
     return {name.removeprefix(PREFIX): array for name, array in state_dict.items()}
 
 
@@ -125,58 +133,38 @@ def _head_name(arrays: Mapping[str, Any]) -> str:
 
 
 def _bindings(model: Any, head: str) -> Iterator[Binding]:
-    """Every variable of the model with the authors' name for it."""
+    """Binds every variable of the model to the authors' name for it."""
     if not model.include_top:
         raise ValueError(
             "The authors' state dict has a classifier: build the model with include_top=True and "
             "take its features by layer. Received: include_top=False"
         )
-    yield from _conv_norm(model, "stem_conv", "stem_norm", STEM, "base_model.bn1")
-    if model.short_term:
-        module = model.get_layer("short_term_tdm")
-        yield Binding(module.conv.kernel, f"{MOTION_STEM}.0.weight", Layout.CONV)
-        yield from _norm(module.norm, f"{MOTION_STEM}.1")
-        for block in range(model.stage_depths[0]):
-            yield from _block(
-                model, f"motion_stage1_block{block}", f"base_model.resnext_layer1.{block}"
-            )
-    for stage, depth in enumerate(model.stage_depths, start=1):
-        for block in range(depth):
-            yield from _block(
-                model, f"stage{stage}_block{block}", f"base_model.layer{stage}_bak.{block}"
-            )
+    network = model.structure
+    yield from conv_bindings(network.stem, STEM, "base_model.bn1", biases=True)
+    if network.motion is not None:
+        yield Binding(network.motion.tdm.conv.kernel, f"{MOTION_STEM}.0.weight", Layout.CONV)
+        yield from norm_bindings(network.motion.tdm.norm, f"{MOTION_STEM}.1")
+        for block in network.motion.stage:
+            yield from _block(block, f"base_model.resnext_layer1.{block.index}")
+    for stage in network.stages:
+        for block in stage:
+            yield from _block(block, f"base_model.layer{block.stage}_bak.{block.index}")
     classifier = model.get_layer("classifier")
     yield Binding(classifier.kernel, f"{head}.weight", Layout.DENSE)
     yield Binding(classifier.bias, f"{head}.bias", Layout.VECTOR)
 
 
-def _block(model: Any, ours: str, theirs: str) -> Iterator[Binding]:
-    names = {layer.name for layer in model.layers}
-    for index in (1, 2, 3):
-        yield from _conv_norm(
-            model,
-            f"{ours}_conv{index}",
-            f"{ours}_norm{index}",
-            f"{theirs}.conv{index}",
-            f"{theirs}.bn{index}",
-        )
-    if f"{ours}_shortcut_conv" in names:
-        yield from _conv_norm(
-            model,
-            f"{ours}_shortcut_conv",
-            f"{ours}_shortcut_norm",
-            f"{theirs}.downsample.0",
-            f"{theirs}.downsample.1",
-        )
-    if f"{ours}_long_term_tdm" in names:
-        yield from long_term_tdm_bindings(model.get_layer(f"{ours}_long_term_tdm"), f"{theirs}.mse")
-    if f"{ours}_temporal_shift" in names:
-        shift = model.get_layer(f"{ours}_temporal_shift")
-        yield Binding(shift.kernel, f"{theirs}.shift.conv.weight", Layout.TEMPORAL)
+def _block(block: Bottleneck, theirs: str) -> Iterator[Binding]:
+    yield from bottleneck_bindings(block, theirs, biases=True)
+    if block.long_term_tdm is not None:
+        yield from long_term_tdm_bindings(block.long_term_tdm, f"{theirs}.mse")
+    if block.temporal_shift is not None:
+        kernel = block.temporal_shift.kernel
+        yield Binding(kernel, f"{theirs}.shift.conv.weight", Layout.TEMPORAL)
 
 
 def long_term_tdm_bindings(layer: Any, theirs: str) -> Iterator[Binding]:
-    """Every variable of a `LongTermTDM` with the authors' name for it."""
+    """Binds every variable of a `LongTermTDM` to the authors' name for it."""
     for conv, norm, their_conv, their_norm in (
         (layer.squeeze_conv, layer.squeeze_norm, "conv1", "bn1"),
         (layer.half_scale_conv, layer.half_scale_norm, "conv3_smallscale2", "bn3_smallscale2"),
@@ -184,19 +172,5 @@ def long_term_tdm_bindings(layer: Any, theirs: str) -> Iterator[Binding]:
         (layer.expand_conv, layer.expand_norm, "conv3", "bn3"),
     ):
         yield Binding(conv.kernel, f"{theirs}.{their_conv}.weight", Layout.CONV)
-        yield from _norm(norm, f"{theirs}.{their_norm}")
+        yield from norm_bindings(norm, f"{theirs}.{their_norm}")
     yield Binding(layer.smooth_conv.kernel, f"{theirs}.conv2.weight", Layout.DEPTHWISE)
-
-
-def _conv_norm(
-    model: Any, conv: str, norm: str, their_conv: str, their_norm: str
-) -> Iterator[Binding]:
-    yield Binding(model.get_layer(conv).kernel, f"{their_conv}.weight", Layout.CONV)
-    yield from _norm(model.get_layer(norm), their_norm, merged_bias=f"{their_conv}.bias")
-
-
-def _norm(layer: Any, theirs: str, merged_bias: str | None = None) -> Iterator[Binding]:
-    yield Binding(layer.gamma, f"{theirs}.weight", Layout.VECTOR)
-    yield Binding(layer.beta, f"{theirs}.bias", Layout.VECTOR)
-    yield Binding(layer.moving_mean, f"{theirs}.running_mean", Layout.VECTOR, merged_bias)
-    yield Binding(layer.moving_variance, f"{theirs}.running_var", Layout.VECTOR)

@@ -1,4 +1,4 @@
-"""What a preset's `config.json` says: plain JSON, every entry known and checked."""
+"""A preset's `config.json`: plain JSON, every entry known and checked."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class PresetConfig:
         labels: tuple[str, ...] | None = None,
         card: PresetCard | None = None,
     ) -> PresetConfig:
-        """The config that describes `model`, with `labels` instead of its own if given."""
+        """Returns the config that describes `model`, with `labels` instead of its own if given."""
         if type(model) is not TDNResNet:
             raise ValueError(
                 f"A preset holds a {MODEL_CLASS}, such as TDNResNet50 builds. "
@@ -134,7 +134,7 @@ class PresetConfig:
 
     @classmethod
     def of_keras(cls, config: Mapping[str, Any]) -> PresetConfig | None:
-        """The same of the config that Keras keeps of a `TDNResNet`.
+        """Converts the config that Keras keeps of a `TDNResNet`.
 
         Returns:
             `None` for a model that a preset does not hold, such as a quantized one.
@@ -192,7 +192,7 @@ class PresetConfig:
             ) from error
 
     def to_json(self) -> bytes:
-        """Indented JSON in a fixed order."""
+        """Returns indented JSON in a fixed order."""
         config = {
             "format_version": FORMAT_VERSION,
             "model": {
@@ -206,7 +206,7 @@ class PresetConfig:
         return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
 
     def build(self, weights_bytes: int) -> TDNResNet:
-        """The model, with random weights.
+        """Builds the model with random weights.
 
         Args:
             weights_bytes: Size of the weights file. A damaged number must not make a model that
@@ -241,7 +241,7 @@ class PresetConfig:
 
 
 def clip_spec_in(config: Mapping[str, Any]) -> ClipSpec | None:
-    """The clip specification in the config that Keras keeps of a `TDNResNet`.
+    """Returns the clip specification in the config that Keras keeps of a `TDNResNet`.
 
     Returns:
         `None` if the config is from a version that did not store it.

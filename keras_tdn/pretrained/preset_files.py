@@ -1,4 +1,4 @@
-"""The files of a preset: which there are, their hashes, and how they are found and checked."""
+"""The files of a preset: finding them in a folder or on the Hub, and checking their hashes."""
 
 from __future__ import annotations
 
@@ -40,19 +40,17 @@ class PresetFiles:
     Args:
         origin: What to call the preset in errors.
         find: Path of a file by name and SHA-256 (`None` for `SHA256SUMS` itself).
-        mend: What to do about a file that was changed.
+        fix: What to do about a file that was changed.
 
     Attributes:
         entry: The catalog's entry that led here, which the preset then has to be.
     """
 
-    def __init__(
-        self, origin: str, find: Callable[[str, str | None], Path], mend: str = ""
-    ) -> None:
+    def __init__(self, origin: str, find: Callable[[str, str | None], Path], fix: str = "") -> None:
         self.origin = origin
         self.entry: CatalogEntry | None = None
         self._find = find
-        self._mend = mend
+        self._fix = fix
         self.sums = _parse_sums(_read_text(find(SUMS_FILE, None), self), self)
 
     @property
@@ -61,7 +59,7 @@ class PresetFiles:
         return self.origin[0].upper() + self.origin[1:]
 
     def path(self, name: str) -> Path:
-        """Path of a file whose SHA-256 was found right just now.
+        """Returns the path of a file after checking its SHA-256.
 
         Raises:
             ValueError: if it is another one.
@@ -72,7 +70,7 @@ class PresetFiles:
         return path
 
     def text(self, name: str) -> bytes:
-        """Contents of a small file, the very bytes that were checked."""
+        """Returns the contents of a small file: the very bytes that were checked."""
         content = _read_text(self._find(name, self.sums[name]), self)
         self._check(name, hashlib.sha256(content).hexdigest())
         return content
@@ -81,12 +79,12 @@ class PresetFiles:
         if actual != self.sums[name]:
             raise ValueError(
                 f"{self.title} was changed or damaged: {name} has the SHA-256 {actual}, and "
-                f"{SUMS_FILE} says {self.sums[name]}. {self._mend}"
+                f"{SUMS_FILE} says {self.sums[name]}. {self._fix}"
             )
 
 
 def open_folder(folder: str | os.PathLike[str]) -> PresetFiles:
-    """The files of a preset folder.
+    """Opens a preset folder.
 
     Raises:
         ValueError: if it is none, or if one of its files is a link out of it.
@@ -118,7 +116,7 @@ def open_folder(folder: str | os.PathLike[str]) -> PresetFiles:
 def open_repository(
     repo: str, revision: str | None = None, sums_sha256: str | None = None
 ) -> PresetFiles:
-    """The files of a preset on the Hugging Face Hub, downloaded when they are asked for.
+    """Opens a preset on the Hugging Face Hub, whose files are downloaded when they are read.
 
     All of them are of one commit, whatever happens to the branch meanwhile. With a known SHA-256 of
     `SHA256SUMS` and a commit, cached files are used without a request.
@@ -147,7 +145,7 @@ def open_repository(
 
 
 def split_source(source: str) -> tuple[str, str | None]:
-    """Repository and revision of `"hf://org/name[@revision]"`.
+    """Splits `"hf://org/name[@revision]"` into repository and revision.
 
     Raises:
         ValueError: if it has another form.
@@ -162,12 +160,12 @@ def split_source(source: str) -> tuple[str, str | None]:
 
 
 def format_sums(sums: Mapping[str, str]) -> str:
-    """What `sha256sum` prints."""
+    """Formats hashes as `sha256sum` does."""
     return "".join(f"{sums[name]}  {name}\n" for name in FILES)
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Returns the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

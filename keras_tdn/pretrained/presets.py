@@ -1,18 +1,18 @@
-"""Presets: a model's weights, config, labels, clip specification and card, under hashes."""
+"""Presets: a model's weights, config, labels, clip specification and card, with hashes."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_tdn.files.beside import check_free, written_beside
 from keras_tdn.models import TDNResNet
-from keras_tdn.pretrained.card import PresetCard
-from keras_tdn.pretrained.model_card import format_model_card
+from keras_tdn.pretrained.card import Accuracy, PresetCard
 from keras_tdn.pretrained.preset_config import PresetConfig
 from keras_tdn.pretrained.preset_files import (
     CONFIG_FILE,
@@ -24,15 +24,19 @@ from keras_tdn.pretrained.preset_files import (
     format_sums,
     sha256_of,
 )
-from keras_tdn.pretrained.preset_source import check_entry, open_preset
 from keras_tdn.pretrained.recorded_logits import RecordedLogits, hash_labels, record_logits
-from keras_tdn.pretrained.weights_file import load_weights_file
-from keras_tdn.pretrained.weights_writer import write_weights_file
+from keras_tdn.pretrained.weights_file import load_weights_file, write_weights_file
+from keras_tdn.pretrained.weights_source import check_entry, open_preset
 
 if TYPE_CHECKING:
     from keras_tdn.pretrained.preset_files import PresetFiles
 
 ORIGIN_ATTRIBUTE = "_preset_origin"
+# Of the model card that the Hub shows.
+LIBRARY = "keras_tdn"
+PIPELINE = "video-classification"
+TAGS = ("keras", "tdn", "action-recognition", "video")
+MAX_LABELS_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +62,7 @@ def save_preset(
 
     Args:
         model: A `TDNResNet`.
-        folder: Where to save it. It is written beside and renamed, so that it is never half there.
+        folder: Where to save it. It appears in one step, complete.
         labels: Class names in the order of the scores. `None` takes the model's own.
         card: Licence, source, accuracy. `None` keeps the card of the preset that the model was
             loaded from while the weights are still those, and otherwise states nothing.
@@ -68,8 +72,8 @@ def save_preset(
         The folder.
 
     Raises:
-        ValueError: if the model or its labels do not fit, if it computes NaN, or if the place is
-            taken.
+        ValueError: if the model or its labels do not fit, if it computes NaN, or if the folder
+            exists.
 
     Example:
 
@@ -103,7 +107,7 @@ def save_preset(
             recorded = record_logits(model, config.labels, config_sha256, weights_sha256)
         (new / CONFIG_FILE).write_bytes(content)
         (new / LOGITS_FILE).write_bytes(recorded.to_json())
-        (new / README_FILE).write_bytes(format_model_card(config))
+        (new / README_FILE).write_bytes(_format_model_card(config))
         sums = {name: sha256_of(new / name) for name in FILES}
         (new / SUMS_FILE).write_bytes(format_sums(sums).encode())
     return folder
@@ -138,7 +142,7 @@ def load_preset(source: str | os.PathLike[str]) -> TDNResNet:
 
 
 def read_preset(files: PresetFiles) -> tuple[PresetConfig, RecordedLogits]:
-    """A preset's config and recorded logits, after checking that they belong together.
+    """Reads a preset's config and recorded logits, and checks that they belong together.
 
     Raises:
         ValueError: if they do not, if a hash is wrong, or if either cannot be read.
@@ -169,7 +173,7 @@ def read_preset(files: PresetFiles) -> tuple[PresetConfig, RecordedLogits]:
 
 
 def build_preset(files: PresetFiles, config: PresetConfig, recorded: RecordedLogits) -> TDNResNet:
-    """The model of a preset that was read, with its weights."""
+    """Builds the model of a preset that was read, with its weights."""
     weights = files.path(WEIGHTS_FILE)
     model = config.build(weights.stat().st_size)
     load_weights_file(model, str(weights), files.origin)
@@ -188,3 +192,76 @@ def check_replaceable(folder: Path, overwrite: bool) -> None:
             f"{str(folder)!r} is not replaced, because it is more than a preset: it has "
             f"{', '.join(sorted(others - {*FILES, SUMS_FILE})[:5])}. Choose another place."
         )
+
+
+def _format_model_card(config: PresetConfig) -> bytes:
+    """Returns a preset's `README.md`: metadata that the Hub reads, and a page for people."""
+    lines = [*_card_metadata(config), *_card_page(config)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _card_metadata(config: PresetConfig) -> Iterator[str]:
+    yield "---"
+    yield f"library_name: {LIBRARY}"
+    yield f"pipeline_tag: {PIPELINE}"
+    if config.card.licence:
+        # JSON strings are YAML strings, whatever a card has in them.
+        yield f"license: {json.dumps(config.card.licence.lower())}"
+    if config.card.dataset:
+        yield f"datasets: [{json.dumps(config.card.dataset)}]"
+    yield "tags:"
+    yield from (f"- {tag}" for tag in TAGS)
+    yield "---"
+
+
+def _card_page(config: PresetConfig) -> Iterator[str]:
+    arguments, spec, card = config.arguments, config.clip_spec, config.card
+    yield f"# {arguments['name']}"
+    yield ""
+    yield (
+        "A TDN (Temporal Difference Network, [arXiv 2012.10071](https://arxiv.org/abs/2012.10071)) "
+        "for Keras 3, saved with keras_tdn."
+    )
+    yield ""
+    yield "```python"
+    yield "import keras_tdn"
+    yield ""
+    yield 'model = keras_tdn.pretrained.load_preset("hf://ORGANISATION/NAME")  # or this folder'
+    yield 'keras_tdn.predict_video(model, "video.mp4", top=5)'
+    yield "```"
+    yield ""
+    yield "| | |"
+    yield "|---|---|"
+    yield f"| Architecture | stages of {tuple(arguments['stage_depths'])} blocks |"
+    yield (
+        f"| Clip | {spec.num_segments} segments of {spec.frames_per_segment} frames, short side "
+        f"{spec.short_side}, crop {spec.height}x{spec.width} |"
+    )
+    yield f"| Classes | {_shown_classes(config)} |"
+    yield f"| Data set | {card.dataset or 'not stated'} |"
+    yield f"| Licence | {card.licence or 'not stated'} |"
+    yield f"| Source | {card.source or 'not stated'} |"
+    yield f"| Published accuracy (top-1 / top-5) | {_shown_accuracies(card.published)} |"
+    yield f"| Measured accuracy (top-1 / top-5) | {_shown_accuracies(card.measured)} |"
+    yield ""
+    yield (
+        "`recorded_logits.json` holds what this model makes of a seeded clip. "
+        "`keras-tdn presets verify` compares it with what your machine computes, the files with "
+        "`SHA256SUMS`, and the labels with those of the data set."
+    )
+    if card.citation:
+        yield from ("", "```bibtex", card.citation.strip(), "```")
+
+
+def _shown_classes(config: PresetConfig) -> str:
+    if not config.arguments["include_top"]:
+        return "none: features"
+    labels = config.labels
+    if labels is None:
+        return f"{config.arguments['classes']}, without names"
+    shown = ", ".join(labels[:MAX_LABELS_SHOWN]).replace("|", "\\|").replace("\n", " ")
+    return f"{len(labels)}: {shown}{', ...' if len(labels) > MAX_LABELS_SHOWN else ''}"
+
+
+def _shown_accuracies(accuracies: tuple[Accuracy, ...]) -> str:
+    return "; ".join(map(str, accuracies)) or "not stated"

@@ -1,4 +1,4 @@
-"""What a preset's model makes of one seeded clip, recorded so that others can check theirs.
+"""The logits of one seeded clip, recorded in a preset so that others can check theirs.
 
 The record also names the SHA-256 of the labels, the config and the weights that it belongs to: a
 preset whose parts are from different places, or whose labels were edited, does not fit its record.
@@ -18,7 +18,7 @@ import numpy as np
 
 from keras_tdn.limits import check_bytes
 from keras_tdn.models import TDNResNet
-from keras_tdn.pretrained.precision import full_precision
+from keras_tdn.models.predicting import full_precision
 
 SEED = 20210619
 # Where the model takes any size: neither divides by 64, so that maps of odd sizes are halved and
@@ -84,7 +84,7 @@ class RecordedLogits:
             )
 
     def to_json(self) -> bytes:
-        """Indented JSON in a fixed order."""
+        """Returns indented JSON in a fixed order."""
         return (json.dumps(dataclasses.asdict(self), indent=1) + "\n").encode()
 
     @classmethod
@@ -139,13 +139,13 @@ def record_logits(
 
 
 def hash_labels(labels: Sequence[str] | None) -> str:
-    """SHA-256 of class names in their order."""
+    """Returns the SHA-256 of class names in their order."""
     names = None if labels is None else list(labels)
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
 def make_clip(model: TDNResNet) -> np.ndarray:
-    """Noise of several scales that changes from frame to frame, uint8, with a batch axis of 1."""
+    """Returns uint8 noise of several scales that changes from frame to frame, as a batch of one."""
     _, frames, height, width, _ = model.input_shape
     height, width = height or CLIP_HEIGHT, width or CLIP_WIDTH
     check_bytes(
@@ -165,7 +165,7 @@ def make_clip(model: TDNResNet) -> np.ndarray:
 
 
 def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:
-    """Norm of the difference over the norm of what is expected."""
+    """Returns the norm of the difference over the norm of what is expected."""
     expected = np.asarray(expected, np.float64)
     actual = np.asarray(actual, np.float64)
     if actual.shape != expected.shape or not np.all(np.isfinite(actual)):

@@ -1,4 +1,7 @@
-"""Measuring a converted model against the PyTorch forward pass, place by place."""
+"""Measuring a converted model against the PyTorch forward pass, tap by tap.
+
+A tap is a point in the network where the reference records what it computes.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,19 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_tdn.models import TDNResNet
+from keras_tdn.models.network_structure import Bottleneck
+from keras_tdn.models.predicting import full_precision
 from keras_tdn.pretrained.checkpoint import import_torch
-from keras_tdn.pretrained.pieces import CLIPS, Piece, pieces_of, places_of
-from keras_tdn.pretrained.precision import full_precision
+from keras_tdn.pretrained.recorded_logits import make_clip, relative_difference
 
 REFERENCE_MODULE = "torch_reference"
-
-# Neither size divides by 64, so that maps of odd sizes are halved and enlarged again, and they
-# differ, so that height and width cannot be mixed up unnoticed.
-CLIP_HEIGHT = 96
-CLIP_WIDTH = 112
-SEED = 20210619
+CLIPS = "clips"
 
 # Float32 rounding stays well below this in a block or a stem, which are too shallow to amplify it,
 # and from end to end in a well-conditioned network.
@@ -34,16 +35,16 @@ ROUNDING_FACTOR = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Tap:
-    """How far the model is from the reference at one place.
+    """How far the model is from the reference at one tap.
 
     All errors are relative to the reference in float64: norm of the difference over norm of the
     reference.
 
     Args:
-        name: The place.
-        local_error: The largest error of a block, or stem, between the place before and this one
-            when it is fed the reference's values. It tells whether the same is computed, however
-            much rounding the network as a whole amplifies.
+        name: The tap.
+        local_error: The largest error of a block, or stem, between the tap before and this one when
+            it is fed the reference's values. It shows whether both compute the same, however much
+            rounding the network as a whole amplifies.
         error: The error from end to end.
         reference_error: The error of the reference in float32, from end to end.
     """
@@ -65,14 +66,14 @@ class Tap:
 
 
 def measure(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) -> tuple[Tap, ...]:
-    """Runs model and reference on one seeded clip, as a whole and piece by piece.
+    """Runs model and reference on one seeded clip, as a whole and section by section.
 
     Args:
         model: A float32 model with all temporal modules, classifier and preprocessing.
         state_dict: The authors' tensors.
 
     Returns:
-        One `Tap` for each place, in the order of computation.
+        One `Tap` for each reported point, in the order of computation.
 
     Raises:
         ImportError: if PyTorch is not installed.
@@ -84,29 +85,116 @@ def measure(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) -> tuple[Tap
         reference.forward(state_dict, clip, model.num_segments, dtype)
         for dtype in ("float64", "float32")
     )
-    pieces = pieces_of(model)
-    places = {place: layer for piece in pieces for place, layer in piece.outputs.items()}
-    whole = Piece({CLIPS: CLIPS}, places)
+    sections = sections_of(model)
+    outputs = {tap: value for section in sections for tap, value in section.outputs.items()}
     with full_precision():
         local = {
-            place: _relative_error(value, exact[place])
-            for piece in pieces
-            for place, value in piece.run(model, {CLIPS: clip, **exact}).items()
+            tap: relative_difference(value, exact[tap])
+            for section in sections
+            for tap, value in section.run({CLIPS: clip, **exact}).items()
         }
-        computed = whole.run(model, {CLIPS: clip})
+        computed = Section({CLIPS: model.input}, outputs).run({CLIPS: clip})
     taps, largest = [], 0.0
-    reported = places_of(model)
-    for place in places:
-        largest = max(largest, local[place])
-        if place in reported:
-            errors = (_relative_error(each[place], exact[place]) for each in (computed, rounded))
-            taps.append(Tap(reported[place], largest, *errors))
+    reported = _reported_taps(model)
+    for tap in outputs:
+        largest = max(largest, local[tap])
+        if tap in reported:
+            errors = (relative_difference(each[tap], exact[tap]) for each in (computed, rounded))
+            taps.append(Tap(reported[tap], largest, *errors))
             largest = 0.0
     return tuple(taps)
 
 
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """Part of a model, from some taps to others.
+
+    Args:
+        inputs: Symbolic tensors that it starts from, by tap.
+        outputs: Symbolic tensors that it computes, by tap.
+    """
+
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+    def run(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns what the model computes here from the values at the inputs."""
+        inputs = list(self.inputs.values())
+        given = [keras.ops.convert_to_tensor(values[tap], "float32") for tap in self.inputs]
+        part = keras.Model(inputs[0] if len(inputs) == 1 else inputs, dict(self.outputs))
+        # Called as it is: compiling takes the backends longer than one clip does.
+        results = part(given[0] if len(given) == 1 else given, training=False)
+        return {tap: keras.ops.convert_to_numpy(value) for tap, value in results.items()}
+
+
+def sections_of(model: TDNResNet) -> list[Section]:
+    """Returns the stems, each block, the fusions and the head, in the order of computation."""
+    network = model.structure
+    motion = network.motion
+    if motion is None:
+        raise ValueError("The reference has a motion path. Received: short_term=False")
+    clips = {CLIPS: model.input}
+    appearance = {"appearance_pool": network.stem_pool[-1].output}
+    difference = {"difference_pool": motion.pool[-1].output}
+    stem_fusion = {"stem_fusion": motion.stem_fusion.output}
+    before = {"stage1_fusion": motion.stage_fusion.output}
+    sections = [
+        Section(clips, {"difference_stem": motion.tdm.output, **difference}),
+        *_block_sections(motion.stage, difference),
+        Section(clips, appearance),
+        Section(appearance | difference, stem_fusion),
+        *_block_sections(network.stages[0], stem_fusion),
+        Section(_output(network.stages[0][-1]) | _output(motion.stage[-1]), before),
+    ]
+    for stage in network.stages[1:]:
+        sections += _block_sections(stage, before)
+        before = _output(stage[-1])
+    head = {"segment_logits": "classifier", "logits": "consensus"}
+    ends = {tap: model.get_layer(layer).output for tap, layer in head.items()}
+    return [*sections, Section(before, ends)]
+
+
+def _block_sections(stage: tuple[Bottleneck, ...], before: dict[str, Any]) -> list[Section]:
+    sections = []
+    for block in stage:
+        temporal = {"ltdm": block.long_term_tdm, "shift": block.temporal_shift}
+        outputs = {
+            f"{block.name}_{part}": layer.output
+            for part, layer in temporal.items()
+            if layer is not None
+        }
+        sections.append(Section(before, outputs | _output(block)))
+        before = _output(block)
+    return sections
+
+
+def _output(block: Bottleneck) -> dict[str, Any]:
+    return {block.name: block.out.output}
+
+
+def _reported_taps(model: TDNResNet) -> dict[str, str]:
+    """Returns the taps to report, with their names in the report."""
+    last = [depth - 1 for depth in model.stage_depths]
+    reported: dict[str, str | None] = {
+        "difference_stem": None,
+        "difference_pool": None,
+        f"motion_stage1_block{last[0]}": "difference_stage1",
+        "appearance_pool": None,
+        f"stage1_block{last[0]}": "stage1",
+        "stage2_block0_ltdm": None,
+        "stage2_block0_shift": None,
+        f"stage2_block{last[1]}": "stage2",
+        f"stage3_block{last[2]}": "stage3",
+        f"stage4_block{last[3]}_ltdm": None,
+        f"stage4_block{last[3]}": "stage4",
+        "segment_logits": None,
+        "logits": None,
+    }
+    return {tap: name or tap for tap, name in reported.items()}
+
+
 def load_torch_reference() -> ModuleType:
-    """The reference: part of the installed package, or in `weights/` of the repository."""
+    """Loads the reference: part of the installed package, or `weights/` of the repository."""
     name = f"{__package__}.{REFERENCE_MODULE}"
     try:
         return importlib.import_module(name)
@@ -123,26 +211,3 @@ def load_torch_reference() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def make_clip(model: TDNResNet) -> np.ndarray:
-    """Coloured noise of several scales that changes from frame to frame, in [0, 255]."""
-    _, frames, height, width, _ = model.input_shape
-    height, width = height or CLIP_HEIGHT, width or CLIP_WIDTH
-    rng = np.random.default_rng(SEED)
-    clip = np.full((frames, height, width, 3), 127.5)
-    for scale, amplitude in ((1, 15.0), (8, 25.0), (32, 40.0)):
-        rows, columns = np.arange(height) // scale, np.arange(width) // scale
-        grid = rng.normal(0, amplitude, (frames, rows[-1] + 1, columns[-1] + 1, 3))
-        clip += grid[:, rows][:, :, columns]
-    return np.clip(np.rint(clip), 0, 255).astype(np.uint8)[np.newaxis]
-
-
-def _relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
-    if actual.shape != expected.shape:
-        return float("inf")
-    expected = np.asarray(expected, np.float64).ravel()
-    difference = np.linalg.norm(np.asarray(actual, np.float64).ravel() - expected)
-    norm = np.linalg.norm(expected)
-    # A place where nothing arrives is right if nothing arrives in the model either.
-    return float(difference / norm) if norm else float(0 if difference == 0 else np.inf)

@@ -1,50 +1,98 @@
-"""The `weights` argument of the models: what each form means, and filling the model from it."""
+"""Filling a model as its `weights` argument says, from weights of a model that may differ.
+
+The rules are those of `keras.applications`, said out loud: another number of classes gives a new
+classifier, `include_top=False` none, and everything else is loaded or nothing is.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import os
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, BinaryIO
+
+import keras
 
 from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
-from keras_tdn.pretrained.catalog import (
-    CATALOG,
-    CLASSES,
-    CatalogEntry,
-    entries_for,
-    entry_by_name,
-    not_hosted,
-    shipped_preset,
+from keras_tdn.models.clips import warn_of_assumed_clips
+from keras_tdn.models.tdn_resnet import (
+    EQUAL_WEIGHT_SEGMENTS,
+    EQUAL_WEIGHTS,
+    OTHER_WEIGHTS,
+    TDNResNet,
 )
-from keras_tdn.pretrained.model_file import REGISTERED_NAME, read_model_file
-from keras_tdn.pretrained.preset_config import clip_spec_in
-from keras_tdn.pretrained.preset_files import MAX_TEXT_BYTES
-from keras_tdn.pretrained.transfer import (
-    Source,
-    check_source,
-    fill,
-    source_of_weights_file,
+from keras_tdn.pretrained.card import NO_CARD, PresetCard
+from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry, entries_for
+from keras_tdn.pretrained.model_file import REGISTERED_NAME, load_model_file, read_model_file
+from keras_tdn.pretrained.preset_config import PresetConfig, clip_spec_in
+from keras_tdn.pretrained.preset_files import (
+    MAX_TEXT_BYTES,
+    SUMS_FILE,
+    WEIGHTS_FILE,
+    PresetFiles,
+    open_folder,
 )
-
-if TYPE_CHECKING:
-    from keras_tdn.models import TDNResNet
-    from keras_tdn.pretrained.preset_files import PresetFiles
-
-IMAGENET = "imagenet"
-DATASETS = tuple(CLASSES)
-IMAGENET_SUFFIXES = (".safetensors", ".h5", ".hdf5")
-FILE_SUFFIXES = (WEIGHTS_SUFFIX, MODEL_SUFFIX, *IMAGENET_SUFFIXES)
-
-ACCEPTED = (
-    f"None; {IMAGENET!r}; a data set, {', '.join(map(repr, DATASETS))}; a preset of this model as "
-    f"a folder or as 'hf://organisation/name[@revision]'; a {WEIGHTS_SUFFIX} or {MODEL_SUFFIX} "
-    "file of this model; a .safetensors or .h5 file of a ResNet trained on ImageNet"
+from keras_tdn.pretrained.presets import build_preset, read_preset
+from keras_tdn.pretrained.weights_file import (
+    load_described_weights,
+    load_weights_file,
+    read_description,
 )
-__all__ = ["DATASETS", "load_weights", "not_hosted"]
+from keras_tdn.pretrained.weights_source import (
+    WeightsKind,
+    WeightsSource,
+    open_entry,
+    preset_folder_of,
+    resolve_weights,
+)
+from keras_tdn.specs import ClipSpec
+
+FUSION_WEIGHTS = ("appearance_weight", "motion_weight")
+# What decides which weights there are. No weight depends on the number of segments or on a size.
+ARCHITECTURE = (
+    "stage_depths",
+    "width",
+    "short_term",
+    "long_term",
+    "temporal_shift",
+    "frames_per_segment",
+)
+ACTIVATIONS = (None, "softmax")
 
 
-def load_weights(model: TDNResNet, weights: str | os.PathLike[str]) -> None:
+@dataclasses.dataclass(frozen=True)
+class WeightsOrigin:
+    """Where weights are from, and what is known about the model they were saved from.
+
+    Args:
+        origin: Its name in messages.
+        config: The model's arguments, if known.
+        clip_spec: How its clips were cut, if known.
+        card: Its accuracy, if known.
+    """
+
+    origin: str
+    config: Mapping[str, Any] | None = None
+    clip_spec: ClipSpec | None = None
+    card: PresetCard = NO_CARD
+
+    @property
+    def fusion_weights(self) -> dict[str, float]:
+        """The factors of appearance and motion, with defaults filled in."""
+        config = self.config or {}
+        equal = config.get("num_segments") == EQUAL_WEIGHT_SEGMENTS
+        defaults = EQUAL_WEIGHTS if equal else OTHER_WEIGHTS
+        return {
+            name: default if config.get(name) is None else config[name]
+            for name, default in zip(FUSION_WEIGHTS, defaults, strict=True)
+        }
+
+
+def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> None:
     """Fills a model as its `weights` argument says.
 
     Args:
@@ -56,41 +104,271 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str]) -> None:
             then.
         OSError: if they could not be downloaded.
     """
-    if not isinstance(weights, (str, os.PathLike)):
-        raise ValueError(f"`weights` must be one of: {ACCEPTED}. Received: weights={weights!r}")
-    name = os.fspath(weights)
-    if name == IMAGENET:
+    found = resolve_weights(weights)
+    if found is None:
+        return
+    if found.kind is WeightsKind.PRESET:
+        _fill_from_preset(model, found.open_preset())
+    elif found.kind is WeightsKind.DATASET:
+        _fill_from_preset(model, open_entry(_published(model, found.name), found.name))
+    elif found.kind is WeightsKind.IMAGENET:
         from keras_tdn.pretrained.imagenet import load_imagenet
 
         load_imagenet(model)
-    elif name in DATASETS:
-        from keras_tdn.pretrained.preset_source import open_entry
-
-        _fill_from_preset(model, open_entry(_published(model, name), name))
-    elif name.startswith("hf://") or os.path.isdir(name) or _is_preset_name(name):
-        from keras_tdn.pretrained.preset_source import open_preset
-
-        _fill_from_preset(model, open_preset(name))
-    elif not os.path.isfile(name):
-        raise ValueError(
-            f"There are no weights {name!r}, and no such file or folder. `weights` must be one of: "
-            f"{ACCEPTED}."
-        )
-    elif not name.endswith(FILE_SUFFIXES):
-        raise ValueError(
-            f"`weights` must be one of: {ACCEPTED}. A checkpoint of the authors' is converted "
-            f"first: keras-tdn convert {Path(name).name} my_preset. Received: weights={name!r}"
-        )
     else:
-        _fill_from_file(model, name)
+        _check_sums(found.location)
+        _fill_from_file(model, found)
 
 
-def _is_preset_name(name: str) -> bool:
-    return entry_by_name(name) is not None or shipped_preset(name) is not None
+def load_model(weights: str | os.PathLike[str]) -> keras.Model:
+    """Loads the model that weights bring along.
+
+    Args:
+        weights: A preset, by any of its names; a `.keras` file; or a `.weights.h5` file that says
+            what model it is for.
+
+    Raises:
+        ValueError: if there is none or it is damaged.
+        OSError: if it could not be downloaded.
+    """
+    found = resolve_weights(weights)
+    if found is not None and found.kind is WeightsKind.MODEL_FILE:
+        return load_model_file(found.location)
+    if found is not None and found.kind is WeightsKind.WEIGHTS_FILE:
+        model = load_described_weights(found.location)
+        if model is not None:
+            return model
+    elif found is not None and found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
+        files = found.open_preset()
+        return build_preset(files, *read_preset(files))
+    raise ValueError(
+        f"{weights!r} does not say what model it is for. Pass a preset, a {MODEL_SUFFIX} file, or "
+        f"a {WEIGHTS_SUFFIX} file that keras_tdn has written."
+    )
+
+
+def read_config(weights: str | os.PathLike[str] | None) -> PresetConfig | None:
+    """Returns what weights say about the model that they come with; `None` if nothing."""
+    found = resolve_weights(weights)
+    if found is None:
+        return None
+    if found.kind is WeightsKind.PRESET:
+        return read_preset(found.open_preset())[0]
+    if found.kind is WeightsKind.WEIGHTS_FILE:
+        return read_description(found.location, repr(found.name))
+    if found.kind is WeightsKind.MODEL_FILE:
+        file = read_model_file(found.location)
+        return PresetConfig.of_keras(file.config) if file.is_tdn else None
+    return None
+
+
+def check_source(model: TDNResNet, source: WeightsOrigin) -> None:
+    """Raises unless the weights of `source` can be those of `model`."""
+    if source.config is None:
+        return
+    ours, theirs = _architecture(model.get_config()), _architecture(source.config)
+    differing = [name for name in ARCHITECTURE if ours[name] != theirs[name]]
+    if differing:
+        told = "; ".join(
+            f"{name} is {theirs[name]!r} there and {ours[name]!r} in the model"
+            for name in differing
+        )
+        fix = ", ".join(f"{name}={theirs[name]!r}" for name in differing)
+        raise ValueError(
+            f"The weights of {source.origin} belong to another model: {told}. Build the model with "
+            f"{fix}."
+        )
+    activation = model.get_config()["classifier_activation"]
+    allowed = (*ACTIVATIONS, source.config.get("classifier_activation"))
+    if model.include_top and activation not in allowed:
+        raise ValueError(
+            f"With pretrained weights `classifier_activation` must be 'softmax', as in training, "
+            f"or None for logits. Received: classifier_activation={activation!r} with the weights "
+            f"of {source.origin}. For another activation take include_top=False, pooling='avg' and "
+            "put a layer of your own behind it."
+        )
+
+
+def fill(
+    model: Any,
+    source: WeightsOrigin,
+    file: str | os.PathLike[str] | BinaryIO,
+    *,
+    free_head: bool,
+) -> None:
+    """Fills `model` from a Keras weights file, and warns about all that differs from `source`.
+
+    Args:
+        model: A built model. One that is no `TDNResNet` takes the weights and nothing else.
+        source: Where the file is from.
+        file: The file.
+        free_head: Whether another number of classes gets a new classifier. Without a classifier of
+            its own, a model takes the rest in any case.
+
+    Raises:
+        ValueError: if the weights do not fit the model, which is unchanged then.
+    """
+    if not isinstance(model, TDNResNet):
+        load_weights_file(model, file, source.origin)
+        return
+    check_source(model, source)
+    free_head = free_head or not model.include_top
+    new_head = load_weights_file(model, file, source.origin, free_head=free_head)
+    adopt(model, source, new_head)
+
+
+def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = ()) -> None:
+    """Takes over what is known besides the weights, and warns about all that differs.
+
+    Labels, clip specification and the factors of the paths are taken unless the model has its own.
+
+    Args:
+        model: A model that has the weights of `source`.
+        source: Where they are from.
+        new_head: Variables of the classifier that they were not loaded into.
+    """
+    notes = [*_head_notes(model, source, new_head)]
+    if source.config is not None:
+        notes += _fusion_notes(model, source)
+        notes += _clip_notes(model, source)
+    if source.config is not None and not new_head:
+        _take_labels(model, source.config.get("labels"))
+    if not _has_clip_spec(model):
+        if source.clip_spec is None:
+            warn_of_assumed_clips(model, f"The file of weights {source.origin}")
+        else:
+            _take_clip_spec(model, source.clip_spec)
+    if notes:
+        published = "; ".join(map(str, source.card.published))
+        told = f" Published: {published}." if published else ""
+        warnings.warn(f"Weights of {source.origin}: {' '.join(notes)}{told}", stacklevel=2)
+
+
+def origin_of_weights_file(path: str | os.PathLike[str]) -> WeightsOrigin:
+    """Returns what a `.weights.h5` file says about the model that it was saved from.
+
+    Raises:
+        ValueError: if the file is damaged or is not such a file.
+    """
+    origin = repr(os.fspath(path))
+    config = read_description(path, origin)
+    folder = preset_folder_of(path)
+    if config is None and folder is not None:
+        config = read_preset(open_folder(folder))[0]
+    if config is None:
+        return WeightsOrigin(origin)
+    return WeightsOrigin(origin, config.arguments, config.clip_spec)
+
+
+@contextlib.contextmanager
+def adopting(model: TDNResNet, path: Any) -> Iterator[None]:
+    """Adopts what a `.weights.h5` file says, after Keras has loaded it within the block."""
+    if not str(path).endswith(WEIGHTS_SUFFIX) or not os.path.isfile(path):
+        yield
+        return
+    source = origin_of_weights_file(path)
+    yield
+    adopt(model, source)
+
+
+def _head_notes(
+    model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...]
+) -> Iterator[str]:
+    config = source.config or {}
+    if new_head:
+        keep = ""
+        if config.get("include_top"):
+            keep = f" (they have {config['classes']} classes, the model {model.classes})"
+        yield (
+            f"the classifier is new and random{keep}. Not loaded: {', '.join(new_head)}; "
+            "everything else was. Train it, or build the model with the classes of the weights, or "
+            "with include_top=False."
+        )
+        return
+    labels = config.get("labels")
+    if model.include_top and model.labels and labels and list(model.labels) != list(labels):
+        index = next(i for i, name in enumerate(labels) if model.labels[i] != name)
+        yield (
+            f"the labels given are not those that the classifier was trained with, first at "
+            f"{index}: {model.labels[index]!r}, there {labels[index]!r}. Its scores stay in the "
+            "order of the latter."
+        )
+
+
+def _fusion_notes(model: TDNResNet, source: WeightsOrigin) -> Iterator[str]:
+    config = source.config or {}
+    if config.get("num_segments") != model.num_segments:
+        yield (
+            f"trained with num_segments={config.get('num_segments')}, the model has "
+            f"{model.num_segments}; accuracy will differ."
+        )
+    motion = model.structure.motion
+    if motion is None:
+        return
+    values = source.fusion_weights
+    for name, value in values.items():
+        given = getattr(model, name)
+        if given is None:
+            # Spelled out in the model's config, where the default would follow its segments.
+            if _default_fusion(model)[name] != value:
+                setattr(model, name, value)
+                for layer in (motion.stem_fusion, motion.stage_fusion):
+                    setattr(layer, name, value)
+        elif given != value:
+            yield f"trained with {name}={value}, the model was given {given}."
+
+
+def _clip_notes(model: TDNResNet, source: WeightsOrigin) -> Iterator[str]:
+    spec = source.clip_spec
+    if spec is None:
+        return
+    if not _fits(model, spec):
+        yield (
+            f"trained with crops of {spec.height}x{spec.width} pixels, the model takes "
+            f"{model.input_shape[2]}x{model.input_shape[3]}."
+        )
+    elif _has_clip_spec(model) and model.clip_spec.normalization != spec.normalization:
+        yield (
+            f"trained with {spec.normalization}, the model was given "
+            f"{model.clip_spec.normalization}."
+        )
+
+
+def _take_labels(model: TDNResNet, labels: Any) -> None:
+    if model.include_top and model.labels is None and labels is not None:
+        model.labels = tuple(map(str, labels))
+
+
+def _take_clip_spec(model: TDNResNet, spec: ClipSpec) -> None:
+    if _fits(model, spec):
+        model.clip_spec = dataclasses.replace(spec, num_segments=model.num_segments)
+    else:
+        model.clip_spec = dataclasses.replace(model.clip_spec, normalization=spec.normalization)
+
+
+def _has_clip_spec(model: TDNResNet) -> bool:
+    """Whether the model's clip specification was given, and does not follow from arguments."""
+    return model.get_config().get("clip_spec") is not None
+
+
+def _fits(model: TDNResNet, spec: ClipSpec) -> bool:
+    sizes = zip(model.input_shape[2:4], (spec.height, spec.width), strict=True)
+    return all(size in (None, given) for size, given in sizes)
+
+
+def _default_fusion(model: TDNResNet) -> dict[str, float]:
+    return WeightsOrigin("", {"num_segments": model.num_segments}).fusion_weights
+
+
+def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: config.get(name) for name in ARCHITECTURE}
+    depths = values["stage_depths"]
+    values["stage_depths"] = tuple(depths) if isinstance(depths, (list, tuple)) else depths
+    return values
 
 
 def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
-    """The published model of a data set that is nearest to `model`."""
+    """Returns the published model of a data set that is nearest to `model`."""
     entries = entries_for(dataset, model.stage_depths) if model.width == 64 else ()
     if not entries:
         known = sorted({entry.constructor for entry in CATALOG if entry.dataset == dataset})
@@ -103,32 +381,36 @@ def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
 
 
 def _fill_from_preset(model: TDNResNet, files: PresetFiles) -> None:
-    from keras_tdn.pretrained.preset_files import WEIGHTS_FILE
-    from keras_tdn.pretrained.presets import read_preset
-
     config, _ = read_preset(files)
-    source = Source(files.origin, config.arguments, config.clip_spec, config.card)
+    source = WeightsOrigin(files.origin, config.arguments, config.clip_spec, config.card)
     # Before the download of what would not fit.
     check_source(model, source)
     fill(model, source, files.path(WEIGHTS_FILE), free_head=True)
 
 
-def _fill_from_file(model: TDNResNet, path: str) -> None:
-    _check_beside(path)
-    if path.endswith(WEIGHTS_SUFFIX):
-        # Another number of classes is more likely a mistake here: such a file is a checkpoint.
-        fill(model, source_of_weights_file(path), path, free_head=False)
-    elif path.endswith(MODEL_SUFFIX):
-        _fill_from_model_file(model, path)
-    else:
+def _fill_from_file(model: TDNResNet, found: WeightsSource) -> None:
+    if found.kind is WeightsKind.IMAGENET_FILE:
         from keras_tdn.pretrained.imagenet import load_imagenet
 
-        load_imagenet(model, path)
+        load_imagenet(model, found.location)
+    elif found.kind is WeightsKind.WEIGHTS_FILE:
+        # Another number of classes is more likely a mistake here: such a file is a checkpoint.
+        fill(model, origin_of_weights_file(found.location), found.location, free_head=False)
+    else:
+        # The objects that the file describes are not built.
+        file = read_model_file(found.location)
+        if not file.is_tdn:
+            raise ValueError(
+                f"{found.name!r} holds another model. Expected one of class {REGISTERED_NAME!r}. "
+                f"Received: {file.registered_name!r}"
+            )
+        source = WeightsOrigin(repr(found.name), file.config, clip_spec_in(file.config))
+        fill(model, source, file.weights, free_head=True)
 
 
-def _check_beside(path: str) -> None:
+def _check_sums(path: str) -> None:
     """Checks a file against a `SHA256SUMS` that lies beside it and lists it."""
-    sums = Path(path).parent / "SHA256SUMS"
+    sums = Path(path).parent / SUMS_FILE
     if not sums.is_file():
         return
     if sums.stat().st_size > MAX_TEXT_BYTES:
@@ -146,15 +428,3 @@ def _check_beside(path: str) -> None:
             f"{path!r} was changed or damaged: its SHA-256 is {actual}, and SHA256SUMS beside it "
             f"says {expected[0]}. Copy or download it again."
         )
-
-
-def _fill_from_model_file(model: TDNResNet, path: str) -> None:
-    """Takes the weights out of a `.keras` file, without building the objects that it describes."""
-    file = read_model_file(path)
-    if not file.is_tdn:
-        raise ValueError(
-            f"{path!r} holds another model. Expected one of class {REGISTERED_NAME!r}. "
-            f"Received: {file.registered_name!r}"
-        )
-    source = Source(repr(path), file.config, clip_spec_in(file.config))
-    fill(model, source, file.weights, free_head=True)

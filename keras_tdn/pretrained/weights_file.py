@@ -1,4 +1,4 @@
-"""Filling a model from a Keras weights file: all of the file, all of the model, or nothing.
+"""Keras weights files: read whole or not at all, written as the same bytes each time.
 
 `Model.load_weights` finds layers by their class and position and passes over what a file has in
 excess, so that another depth can go unnoticed. Here layers are found by name.
@@ -7,18 +7,24 @@ excess, so that another depth can go unnoticed. Here layers are found by name.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
+import h5py
+import keras
 import numpy as np
 
+from keras_tdn.choices import WEIGHTS_SUFFIX
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained.binding import assign_checked, check_problems
 from keras_tdn.pretrained.hdf5 import Hdf5Content, Hdf5Error, open_hdf5
 from keras_tdn.pretrained.preset_config import PresetConfig
-from keras_tdn.pretrained.weights_writer import DESCRIPTION
 
+# The attribute of the file that says what model the weights are for.
+DESCRIPTION = "keras_tdn"
 LAYERS = "layers"
 VARIABLES = "vars"
 BFLOAT16 = "bfloat16"
@@ -44,7 +50,7 @@ def load_weights_file(
     Args:
         model: A built Keras model.
         file: Path or open file.
-        origin: What to call the file in errors.
+        origin: Name of the file in errors.
         free_head: Whether the classifier may differ: left out of a model without one, and left as
             it is in a model with another number of classes.
 
@@ -69,7 +75,7 @@ def load_weights_file(
 
 
 def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> PresetConfig | None:
-    """What a `.weights.h5` file says about the model that it is for; `None` if nothing.
+    """Returns what a `.weights.h5` file says about its model; `None` if nothing.
 
     Raises:
         ValueError: if the file is damaged or is not such a file.
@@ -83,7 +89,7 @@ def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> Pr
 
 
 def load_described_weights(path: str) -> TDNResNet | None:
-    """The model that a `.weights.h5` file says it is of; `None` if it does not say so.
+    """Loads the model that a `.weights.h5` file says it is of; `None` if it does not say so.
 
     Raises:
         ValueError: if the file is damaged or is not such a file.
@@ -95,6 +101,61 @@ def load_described_weights(path: str) -> TDNResNet | None:
     model = config.build(os.path.getsize(path))
     load_weights_file(model, path, origin)
     return model
+
+
+def write_weights_file(
+    model: Any, path: str | os.PathLike[str], *, described: bool = False
+) -> None:
+    """Writes what `model.save_weights` does, as bytes that depend on the model only.
+
+    Keras' own file keeps the state of random numbers, which differs between two models of equal
+    weights; here it is zero. Times and orders of creation are left out, and so is the state of a
+    compiled model's optimizer.
+
+    Args:
+        model: A built Keras model.
+        path: Where to write, ending in `.weights.h5`.
+        described: Whether the file says what model it is for; see `describe`. The weights of a
+            preset have its config beside them.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    original = _InMemory()
+    keras.saving.save_weights(model, original, objects_to_skip=[getattr(model, "optimizer", None)])
+    # In memory as well, and without a file beside it.
+    how = {"driver": "core", "backing_store": False, "track_order": False}
+    with h5py.File(original, "r") as source, h5py.File("memory", "w", **how) as target:
+        _copy(source, target)
+        if described:
+            describe(model, target)
+        target.flush()
+        content = target.id.get_file_image()
+    Path(path).write_bytes(content)
+
+
+def describe(model: Any, file: h5py.File) -> None:
+    """Writes a model's arguments, labels and clip specification into the file of its weights.
+
+    `read_description` reads them. Nothing is written for a model that these do not describe: one
+    that is quantized, or no `TDNResNet`.
+    """
+    try:
+        text = PresetConfig.of(model).to_json().decode()
+    except ValueError:
+        return
+    file.attrs[DESCRIPTION] = text
+
+
+@contextlib.contextmanager
+def describing(model: Any, path: str | os.PathLike[str]) -> Iterator[None]:
+    """Describes `model` in the `.weights.h5` file that the block writes."""
+    before = _state(path)
+    yield
+    # Whoever is asked whether to replace a file may say no.
+    if _state(path) not in (None, before):
+        with h5py.File(path, "r+") as file:
+            describe(model, file)
 
 
 @contextlib.contextmanager
@@ -109,7 +170,7 @@ def _words_of(origin: str) -> Iterator[None]:
 
 
 def _take_head_off(variables: dict[str, Any], shapes: Shapes) -> tuple[str, ...]:
-    """Removes a classifier that does not fit from both; what the model's variables are called."""
+    """Removes a classifier that does not fit from both; returns the paths of the model's."""
     ours = {key: tuple(variables[key].shape) for key in variables if key.startswith(HEAD)}
     theirs = {key: shapes[key] for key in shapes if key.startswith(HEAD)}
     fits = {key: shape[:-1] for key, shape in ours.items()}
@@ -121,7 +182,7 @@ def _take_head_off(variables: dict[str, Any], shapes: Shapes) -> tuple[str, ...]
 
 
 def _variables(model: Any) -> dict[str, Any]:
-    """`layer/sublayer/index` to variable; the index counts within a layer, as in the file."""
+    """Returns variables by `layer/sublayer/index`; the index counts within a layer, as in files."""
     variables: dict[str, Any] = {}
     counts: dict[str, int] = {}
     for variable in model.weights:
@@ -132,7 +193,7 @@ def _variables(model: Any) -> dict[str, Any]:
 
 
 def _places(content: Hdf5Content) -> dict[str, str]:
-    """The same keys to the paths of the file's arrays, which number layers by their kind."""
+    """Returns paths of the file's arrays by the same keys; files number layers by their kind."""
     if LAYERS not in content.groups:
         raise Hdf5Error(f"it has no group {LAYERS!r}")
     names: dict[str, str] = {}
@@ -197,3 +258,37 @@ def _read(content: Hdf5Content, path: str) -> np.ndarray:
 
 def _what(origin: str) -> str:
     return f"The weights of {origin}"
+
+
+def _state(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    if not str(path).endswith(WEIGHTS_SUFFIX) or not os.path.isfile(path):
+        return None
+    state = os.stat(path)
+    return state.st_ino, state.st_mtime_ns
+
+
+class _InMemory(io.BytesIO):
+    """A buffer that Keras takes for a file: HDF5 has crashed the process on a full disk."""
+
+    def __str__(self) -> str:
+        return f"memory{WEIGHTS_SUFFIX}"
+
+
+def _copy(source: Any, target: Any) -> None:
+    _copy_attributes(source, target)
+    for name in sorted(source):
+        child = source[name]
+        if isinstance(child, h5py.Group):
+            _copy(child, target.create_group(name, track_order=False))
+            continue
+        array = child[()]
+        if RANDOM_STATE in child.name:
+            # Its type is the backend's, too.
+            array = np.zeros(array.shape, np.uint32)
+        dataset = target.create_dataset(name, data=array, track_times=False, track_order=False)
+        _copy_attributes(child, dataset)
+
+
+def _copy_attributes(source: Any, target: Any) -> None:
+    for name in sorted(source.attrs):
+        target.attrs[name] = source.attrs[name]

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_tdn.layers.common import SERIALIZATION_PACKAGE
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 from keras_tdn.training.distribution import num_replicas
 
 NORM_PARAMETERS = ("gamma", "beta")

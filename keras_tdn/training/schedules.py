@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_tdn.layers.common import SERIALIZATION_PACKAGE
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 
 # Where the authors' cosine ends, whatever its start.
 COSINE_FLOOR = 1e-5

@@ -139,7 +139,7 @@ def test_clips_are_cut_as_in_training(tmp_path, capsys):
 )
 def test_size_and_short_side(monkeypatch, command, options, expected):
     loaded = types.SimpleNamespace(clip_spec=keras_tdn.ClipSpec(2, 5, 48, 64, 56))
-    monkeypatch.setattr(keras_tdn.pretrained, "load_preset", lambda _: loaded)
+    monkeypatch.setattr(loading, "_load_model", lambda *_: loaded)
     arguments = [*command, "--weights", "preset", *options]
     args = _parser().parse_args(arguments)
     weights = args.weights if isinstance(args.weights, str) else args.weights[0][0]
@@ -176,9 +176,9 @@ def error_of(capsys, arguments):
         ("model.keras", ["--labels", "nowhere.txt"], "no labels called 'nowhere.txt'"),
         ("model.keras", ["--classes", "3"], "--classes is for a .weights.h5 file"),
         ("model.keras", ["--segments", "8"], "--segments is for a .weights.h5 file"),
-        ("nowhere.keras", [], "There is no file"),
-        ("nowhere.weights.h5", ["--classes", "3", "--segments", "4"], "There is no file"),
-        ("nowhere", [], "There is no preset"),
+        ("nowhere.keras", [], "no such file or folder"),
+        ("nowhere.weights.h5", ["--classes", "3", "--segments", "4"], "no such file or folder"),
+        ("nowhere", [], "no such file or folder"),
         ("bare.weights.h5", [], "Pass --classes or --labels"),
         (
             "bare.weights.h5",

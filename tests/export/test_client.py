@@ -293,6 +293,137 @@ def test_a_server_that_does_not_read():
         assert time.monotonic() - start < 10
 
 
+@contextlib.contextmanager
+def keeping_server(answers_of_a_connection=10**9):
+    """A server that keeps connections for so many answers; gives what it was asked, and its port.
+
+    Each request is noted with the number of its connection.
+    """
+    asked = []
+
+    def serve():
+        for number in range(10):
+            with contextlib.suppress(OSError), listener.accept()[0] as connection:
+                for _ in range(answers_of_a_connection):
+                    request = connection.recv(1 << 16).decode()
+                    if not request:
+                        break
+                    asked.append((number, request))
+                    content = b'{"metadata": {"signature_def": {"signature_def": {"a": 1}}}}'
+                    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n"
+                    connection.sendall(head.encode() + content)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield asked, listener.getsockname()[1]
+
+
+def test_connections_are_kept():
+    with (
+        keeping_server() as (asked, port),
+        serving.connect(f"http://127.0.0.1:{port}", MODEL) as client,
+    ):
+        assert [client.signatures() for _ in range(3)] == [["a"]] * 3
+    assert [number for number, _ in asked] == [0, 0, 0]
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile():
+    with (
+        keeping_server(answers_of_a_connection=1) as (asked, port),
+        serving.connect(f"http://127.0.0.1:{port}", MODEL) as client,
+    ):
+        for _ in range(5):
+            assert client.signatures() == ["a"]
+    assert [number for number, _ in asked] == [0, 1, 2, 3, 4]
+
+
+def test_headers():
+    with keeping_server() as (asked, port):
+        headers = {"Authorization": "Bearer 123", "X-Team": "a"}
+        client = serving.connect(f"http://127.0.0.1:{port}", MODEL, headers=headers)
+        client.signatures()
+    [(_, request)] = asked
+    assert "Authorization: Bearer 123\r\nX-Team: a\r\n" in request
+    assert request.startswith("GET /v1/models/tdn/metadata HTTP/1.1\r\n")
+
+
+def test_headers_over_grpc():
+    import grpc
+
+    seen = []
+
+    def answer(_, context):
+        seen.append(dict(context.invocation_metadata()))
+        context.abort(grpc.StatusCode.NOT_FOUND, "none")
+
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    handlers = {"GetModelMetadata": grpc.unary_unary_rpc_method_handler(answer)}
+    service = "tensorflow.serving.PredictionService"
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    headers = {"Authorization": "Bearer 123"}
+    with (
+        serving.connect(f"grpc://127.0.0.1:{port}", MODEL, headers=headers) as client,
+        pytest.raises(serving.ModelNotFoundError),
+    ):
+        client.signatures()
+    server.stop(0).wait()
+    assert seen[0]["authorization"] == "Bearer 123"
+
+
+def test_a_proxy(monkeypatch):
+    with keeping_server() as (asked, port):
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("NO_PROXY", "")
+        monkeypatch.setenv("no_proxy", "")
+        assert serving.connect("http://tdn.example:8501", MODEL).signatures() == ["a"]
+    assert asked[0][1].startswith("GET http://tdn.example:8501/v1/models/tdn/metadata HTTP/1.1")
+
+
+def test_threads_share_a_client():
+    with rest_threads() as port:
+        client = serving.connect(f"http://127.0.0.1:{port}", MODEL, deadline=10)
+        with futures.ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(lambda _: client.signatures(), range(20))) == [["a"]] * 20
+        # One that is late ends its own exchange alone.
+        impatient = serving.ServingClient(client._transport, deadline=0.05)
+        with futures.ThreadPoolExecutor(2) as pool:
+            late = pool.submit(impatient.label_frames, [[b""]])
+            fine = pool.submit(client.signatures)
+            with pytest.raises(serving.DeadlineExceededError):
+                late.result()
+            assert fine.result() == ["a"]
+
+
+@contextlib.contextmanager
+def rest_threads():
+    """A server that answers what can be asked, and thinks long about everything else."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            content = b'{"metadata": {"signature_def": {"signature_def": {"a": 1}}}}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_POST(self):
+            time.sleep(1)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        server.handle_error = lambda *_: None
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """One that this machine has signed itself, and its key."""

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from keras_tdn.export.destination import check_version_folder
+from keras_tdn.export.saved_model import check_version_folder
 
 
 @pytest.mark.parametrize("name", ["model", "1.0", "0", "01", "-1", "1" * 19, "v1", "1 "])

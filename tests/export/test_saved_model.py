@@ -269,8 +269,7 @@ def test_assets_tell_what_it_is(exported):
 
 
 def test_changed_weights_have_another_hash_and_no_card(exported):
-    from keras_tdn.export.manifest import describe_export
-    from keras_tdn.export.served_model import ServedModel
+    from keras_tdn.export.served_model import ServedModel, describe_export
     from keras_tdn.pretrained import load_preset
 
     model = load_preset(exported[1])
@@ -336,13 +335,13 @@ def test_a_failure_leaves_nothing(exported, tmp_path, monkeypatch):
 )
 def test_scores_of_other_models(build_model, arguments):
     """Logits become probabilities, and pixels are normalised where the model does not."""
-    from keras_tdn.export.network import ServedNetwork
+    from keras_tdn.inference import FoldedNetwork
 
     model = build_model(**arguments)
     frames = smooth_frames(60, 80, 140)
     sampler = SegmentSampler(model.num_segments, mode="center")
     clip = resize_and_center_crop(frames[sampler(60).ravel()], model.clip_spec)
-    scores = ServedNetwork(model).scores(tf.constant(clip[None]))
+    scores = FoldedNetwork(model).probabilities(tf.constant(clip[None]))
     assert scores.dtype == tf.float32
     predictions = predict_video(model, frames, top=5)
     expected = [p.score for p in sorted(predictions, key=lambda p: p.index)]

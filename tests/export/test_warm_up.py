@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_tdn.export import export_saved_model, serving_api
-from keras_tdn.export.warm_up import BATCH_SIZES
+from keras_tdn.export.serving_api import BATCH_SIZES
 
 tf = pytest.importorskip("tensorflow")
 

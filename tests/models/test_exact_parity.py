@@ -1,4 +1,4 @@
-"""Every place of the published networks against plain PyTorch, both in float64.
+"""Every tap of the published networks against plain PyTorch, both in float64.
 
 Where float32 could hide a difference behind rounding that a deep network amplifies, float64 leaves
 nothing to hide behind: ResNet101's stage 3 turns 1e-16 into 1e-11.
@@ -12,8 +12,7 @@ from backends import skip_without
 
 import keras_tdn
 from keras_tdn.pretrained import load_official_state_dict
-from keras_tdn.pretrained.pieces import pieces_of
-from keras_tdn.pretrained.verification import load_torch_reference
+from keras_tdn.pretrained.verification import load_torch_reference, sections_of
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -30,7 +29,7 @@ BOUND = 1e-9
         pytest.param("resnet101", keras_tdn.TDNResNet101, 8, (112, 64), marks=pytest.mark.slow),
     ],
 )
-def test_every_place(name, build, segments, size):
+def test_every_tap(name, build, segments, size):
     skip_without("torch")
     state = goldens.state(name, classes=101)
     model = build(
@@ -45,13 +44,12 @@ def test_every_place(name, build, segments, size):
     expected = load_torch_reference().forward(state, clip, segments, "float64")
 
     spec = keras_tdn.Normalization()
-    layers = {place: layer for piece in pieces_of(model) for place, layer in piece.outputs.items()}
-    outputs = {place: model.get_layer(layer).output for place, layer in layers.items()}
+    outputs = {tap: value for part in sections_of(model) for tap, value in part.outputs.items()}
     normalized = (clip / 255 - np.array(spec.mean)) / np.array(spec.std)
     actual = keras.Model(model.input, outputs)(normalized, training=False)
 
-    assert len(layers) > 50
-    for place in layers:
-        value = keras.ops.convert_to_numpy(actual[place])
+    assert len(outputs) > 50
+    for tap in outputs:
+        value = keras.ops.convert_to_numpy(actual[tap])
         assert value.dtype == np.float64
-        assert goldens.relative_error(value, expected[place]) < BOUND, place
+        assert goldens.relative_error(value, expected[tap]) < BOUND, tap

@@ -1,3 +1,5 @@
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -99,6 +101,42 @@ def test_published_models():
         assert model.stage_depths == blocks
         assert model.input_shape == (None, 40, None, None, 3)
         assert model.output_shape == (None, 400)
+
+
+def test_published_models_hand_every_argument_on():
+    arguments = {
+        "include_top": False,
+        "input_shape": (6, 32, None, 3),
+        "pooling": "max",
+        "classes": 7,
+        "classifier_activation": None,
+        "num_segments": 2,
+        "frames_per_segment": 3,
+        "dropout_rate": 0.1,
+        "include_preprocessing": False,
+        "name": "mine",
+    }
+    build = keras_tdn.TDNResNet50
+    assert {*arguments, "weights", "kwargs"} == set(inspect.signature(build).parameters)
+    config = build(**arguments, motion_weight=0.3).get_config()
+    assert {name: config[name] for name in arguments} == arguments
+    assert config["motion_weight"] == 0.3
+
+
+def test_the_structure_is_all_of_the_model():
+    for arguments in ({}, {"short_term": False}, {"include_top": False, "pooling": "avg"}):
+        model = TDNResNet(**SMALL, num_segments=2, **arguments)
+        layers = list(model.structure.layers())
+        assert {id(layer) for layer in layers} == {id(layer) for layer in model.layers[1:]}
+        assert len(layers) == len(model.layers) - 1
+        blocks = [block.name for block in model.structure.blocks()]
+        assert blocks[-5:] == [
+            "stage1_block0", "stage2_block0", "stage2_block1", "stage3_block0", "stage4_block0",
+        ]  # fmt: skip
+        assert blocks[:-5] == (["motion_stage1_block0"] if model.short_term else [])
+        x = clips(2)
+        output = model.structure(keras.ops.convert_to_tensor(x, "float32"))
+        np.testing.assert_allclose(output, run(model, x), rtol=1e-4, atol=1e-6)
 
 
 def test_convolutions_before_norms_have_no_bias():
@@ -287,8 +325,6 @@ NON_DEFAULT = {
 
 
 def test_config_keeps_every_argument():
-    import inspect
-
     parameters = inspect.signature(TDNResNet.__init__).parameters
     # `weights` loads values and is no part of the architecture; `dtype` is tested below.
     assert set(parameters) - {"self", "kwargs", "weights", "dtype"} == set(NON_DEFAULT)

@@ -10,6 +10,7 @@ from keras_tdn.pretrained import (
     convert_official_checkpoint,
     load_official_state_dict,
     load_preset,
+    recorded_logits,
     verification,
 )
 from keras_tdn.pretrained.checkpoint import read_official_checkpoint
@@ -56,8 +57,8 @@ def small_state():
 @pytest.fixture
 def small_clip(monkeypatch):
     """As good for one block in each stage: these sides do not divide by 64 either, and differ."""
-    monkeypatch.setattr(verification, "CLIP_HEIGHT", 48)
-    monkeypatch.setattr(verification, "CLIP_WIDTH", 56)
+    monkeypatch.setattr(recorded_logits, "CLIP_HEIGHT", 48)
+    monkeypatch.setattr(recorded_logits, "CLIP_WIDTH", 56)
 
 
 @pytest.fixture(scope="module")

@@ -363,9 +363,9 @@ def test_saving_twice_gives_the_same_files(model, tmp_path):
 
 def test_plain_keras_reads_the_weights(model, preset):
     other = small_model()
-    # Keras reads one file, and all else is in the others.
-    with pytest.warns(UserWarning, match="does not say how its clips are cut"):
-        other.load_weights(preset / "model.weights.h5")
+    # Keras reads one file, and labels and clip specification come from that beside it.
+    other.load_weights(preset / "model.weights.h5")
+    assert (other.labels, other.clip_spec) == (model.labels, model.clip_spec)
     np.testing.assert_array_equal(scores(other), scores(model))
 
 

@@ -14,7 +14,7 @@ import pytest
 import keras_tdn
 from keras_tdn.pretrained import save_preset
 from keras_tdn.pretrained.weights import load_weights
-from keras_tdn.pretrained.weights_writer import write_weights_file
+from keras_tdn.pretrained.weights_file import write_weights_file
 from keras_tdn.specs import Normalization
 
 DEPTHS = (1, 1, 1, 1)

@@ -12,7 +12,7 @@ import pytest
 from full_disk import disk_of
 
 from keras_tdn.data.dataset.positions import BatchPositions
-from keras_tdn.pretrained.weights_writer import write_weights_file
+from keras_tdn.pretrained.weights_file import write_weights_file
 from keras_tdn.training import recipes
 from keras_tdn.training.callbacks import (
     Checkpoints,

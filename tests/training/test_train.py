@@ -20,8 +20,8 @@ from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.locks import locked
 from keras_tdn.pretrained import load_preset
 from keras_tdn.pretrained.card import PresetCard
-from keras_tdn.pretrained.preset_source import open_preset
 from keras_tdn.pretrained.presets import read_preset
+from keras_tdn.pretrained.weights_source import open_preset
 from keras_tdn.training import checks, finish, recipes, train, training_run
 from keras_tdn.training.callbacks import (
     Checkpoints,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keras_tdn.data.records.rows import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Listing, Row
 from keras_tdn.data.records.tables import normal_split
-from keras_tdn.labels.label_lists import not_a_name
+from keras_tdn.labels import not_a_name
 
 logger = logging.getLogger("keras_tdn")
 

@@ -8,7 +8,7 @@ from keras_tdn.data.records.label_names import ClassNames
 from keras_tdn.data.records.record import believable_classes
 from keras_tdn.data.records.rows import MAX_PROBLEMS_SHOWN, Problems, Row, whole_number
 from keras_tdn.files.text import shown
-from keras_tdn.labels.label_lists import not_a_name
+from keras_tdn.labels import not_a_name
 
 # Nobody mistypes a longer one, and comparing it takes long.
 MAX_SUGGESTED_LENGTH = 200

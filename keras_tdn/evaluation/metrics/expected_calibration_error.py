@@ -9,8 +9,8 @@ from keras import ops
 
 from keras_tdn.evaluation.measures import CALIBRATION_BINS
 from keras_tdn.evaluation.metrics.labels import as_flat
-from keras_tdn.layers.common import SERIALIZATION_PACKAGE
-from keras_tdn.layers.validation import check_positive_int
+from keras_tdn.layers.layer_helpers import check_positive_int
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)

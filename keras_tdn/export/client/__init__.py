@@ -1,8 +1,8 @@
-"""Asking a TensorFlow Serving server that serves an export of this package."""
+"""A client of TensorFlow Serving servers that serve exports of this package."""
 
 from keras_tdn.export.client.client import ServingClient, connect
 from keras_tdn.export.client.encoding import encode_clip
-from keras_tdn.export.client.errors import (
+from keras_tdn.export.client.transport import (
     DeadlineExceededError,
     MalformedAnswerError,
     ModelNotFoundError,

@@ -1,4 +1,4 @@
-"""The client: videos in, predictions out."""
+"""The client: videos in, predictions out. Answers are not believed before they are checked."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ import json
 import math
 import re
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_tdn.export.client.answers import read_features, read_predictions
 from keras_tdn.export.client.encoding import check_clip_size, encode_clip
-from keras_tdn.export.client.errors import MalformedAnswerError
-from keras_tdn.export.client.grpc_transport import GrpcTransport
-from keras_tdn.export.client.rest_transport import RestTransport
-from keras_tdn.export.client.transport import Transport
-from keras_tdn.export.names import DESCRIBE, ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
+from keras_tdn.export.client.transport import MalformedAnswerError, Transport
+from keras_tdn.export.formats import DESCRIBE, ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
 from keras_tdn.prediction import Prediction
 from keras_tdn.specs import ClipSpec
 
@@ -31,16 +27,17 @@ GRPC = {"grpc": False, "grpcs": True}
 REST = ("http", "https")
 # What an error repeats of a server's own words.
 REASON_LENGTH = 500
+SCORES, LABELS, TOP_SCORES = "scores", "labels", "top_scores"
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
 
 class ServingClient:
-    """Asks one model of a server. Made by `connect`; a context manager.
+    """A client of one model on a server, and a context manager. `connect` makes it.
 
     Args:
-        transport: The way to the server.
+        transport: The connection to the server.
         deadline: Seconds that an answer may take.
-        clip_spec: How clips are cut. `None` asks the server when it is first needed.
+        clip_spec: How clips are cut. `None` requests it from the server when it is first needed.
 
     Raises:
         ValueError: if `deadline` is no positive number.
@@ -63,12 +60,12 @@ class ServingClient:
         self.close()
 
     def close(self) -> None:
-        """Gives the connection back."""
+        """Closes the connection."""
         self._transport.close()
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What the export tells of itself: labels, clip specification, hashes; asked for once."""
+        """The export's manifest: labels, clip specification, hashes. It is requested once."""
         if self._manifest is None:
             request = {"request": np.array([b"manifest"], object)}
             outputs = self._transport.predict(DESCRIBE, request, self._deadline)
@@ -99,29 +96,29 @@ class ServingClient:
         return self._clip_spec
 
     def signatures(self) -> list[str]:
-        """What the model can be asked."""
+        """Returns the names of the model's signatures."""
         return sorted(self._transport.signatures(self._deadline))
 
     def label_video(
         self, source: VideoSource | np.ndarray, quality: int | None = None
     ) -> list[Prediction]:
-        """Names what happens in one video, as `keras_tdn.predict_video` does here.
+        """Returns the labels of one video, as `keras_tdn.predict_video` does here.
 
         Args:
             source: As in `encode_clip`.
             quality: `None` sends what `predict_video` sees, 1 to 100 JPEG files: see `encode_clip`.
 
         Returns:
-            `Prediction(index, label, score)`, highest score first; as many as the export names.
+            `Prediction(index, label, score)`, highest score first; as many as the export returns.
 
         Raises:
-            ServingError: if the server gave no answer to use.
+            ServingError: if the server gave no usable answer.
             ValueError: if the video cannot be read.
         """
         return self.label_frames([encode_clip(source, self.clip_spec, quality)])[0]
 
     def label_frames(self, clips: Sequence[Sequence[bytes]]) -> list[list[Prediction]]:
-        """Names what happens in clips of PNG or JPEG frames, such as `encode_clip` makes."""
+        """Returns the labels of clips of PNG or JPEG frames, such as `encode_clip` makes."""
         _check_batch(clips)
         files = np.empty((len(clips), max(map(len, clips), default=0)), object)
         for row, clip in zip(files, clips, strict=True):
@@ -132,19 +129,19 @@ class ServingClient:
                 )
             row[:] = clip
         outputs = self._transport.predict(ENCODED_FRAMES, {ENCODED_FRAMES: files}, self._deadline)
-        return read_predictions(outputs, len(clips))
+        return _read_predictions(outputs, len(clips))
 
     def label_clips(self, clips: np.ndarray) -> list[list[Prediction]]:
-        """Names what happens in uint8 clips that are cut as `clip_spec` says."""
+        """Returns the labels of uint8 clips that are cut as `clip_spec` says."""
         _check_batch(clips)
         outputs = self._transport.predict(SERVING_DEFAULT, {"clips": clips}, self._deadline)
-        return read_predictions(outputs, len(clips))
+        return _read_predictions(outputs, len(clips))
 
     def features(self, clips: np.ndarray) -> np.ndarray:
-        """One vector for each of such clips."""
+        """Returns one feature vector for each uint8 clip that is cut as `clip_spec` says."""
         _check_batch(clips)
         outputs = self._transport.predict(FEATURES, {"clips": clips}, self._deadline)
-        return read_features(outputs, len(clips))
+        return _read_features(outputs, len(clips))
 
 
 def connect(
@@ -154,10 +151,11 @@ def connect(
     version: int | None = None,
     deadline: float = DEADLINE,
     clip_spec: ClipSpec | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> ServingClient:
-    """A client of a TensorFlow Serving server.
+    """Makes a client of a TensorFlow Serving server.
 
-    Nothing is sent before something is asked.
+    Nothing is sent before the first request.
 
     Args:
         url: `grpc://host:8500`, or `http://host:8501` for REST; `grpcs://` and `https://` over TLS.
@@ -167,6 +165,7 @@ def connect(
         version: Of the model; `None` takes the newest.
         deadline: Seconds that an answer may take, from the first byte sent to the last received.
         clip_spec: How clips are cut. `None` asks the server.
+        headers: Sent with each request, for example `{"Authorization": "Bearer ..."}`.
 
     Returns:
         A `ServingClient`.
@@ -183,15 +182,19 @@ def connect(
     """
     parts = _split(url)
     if parts.scheme in GRPC:
+        from keras_tdn.export.client.grpc_transport import GrpcTransport
+
         secure = GRPC[parts.scheme]
-        transport: Transport = GrpcTransport(parts.netloc, model, version, secure)
+        transport: Transport = GrpcTransport(parts.netloc, model, version, secure, headers)
     else:
-        transport = RestTransport(url, model, version)
+        from keras_tdn.export.client.rest_transport import RestTransport
+
+        transport = RestTransport(url, model, version, headers)
     return ServingClient(transport, deadline, clip_spec)
 
 
 def _split(url: Any) -> urllib.parse.SplitResult:
-    """The parts of an address that a client can be made for."""
+    """Splits an address; raises unless a client can be made for it."""
     if isinstance(url, str) and not UNPRINTABLE.search(url):
         # Of brackets and ports that are none.
         with contextlib.suppress(ValueError):
@@ -209,3 +212,70 @@ def _check_batch(clips: Sequence[Any] | np.ndarray) -> None:
     # JSON loses the other sizes of an empty array, so that REST and gRPC would differ.
     if len(clips) == 0:
         raise ValueError("A request asks about at least one clip. Received: none")
+
+
+def _read_predictions(outputs: Mapping[str, np.ndarray], batch: int) -> list[list[Prediction]]:
+    """Returns the named classes of each clip, highest score first.
+
+    Args:
+        outputs: Of `serving_default` or `encoded_frames`.
+        batch: Clips that were asked about.
+
+    Raises:
+        MalformedAnswerError: if they do not fit together.
+    """
+    scores = _floats(outputs, SCORES, batch)
+    top_scores = _floats(outputs, TOP_SCORES, batch)
+    labels = outputs.get(LABELS)
+    if (
+        labels is None
+        or labels.shape != top_scores.shape
+        or not all(isinstance(name, str | bytes) for name in labels.ravel())
+    ):
+        raise _malformed(f"{LABELS!r} has not a name for each of {TOP_SCORES!r}")
+    best = np.argsort(-scores, axis=1, kind="stable")[:, : labels.shape[1]]
+    if best.shape != labels.shape or not np.allclose(
+        np.take_along_axis(scores, best, axis=1), top_scores, rtol=1e-6, atol=1e-9
+    ):
+        raise _malformed(f"{TOP_SCORES!r} are not the highest of {SCORES!r}")
+    return [
+        [
+            Prediction(int(index), _text(name), float(score))
+            for index, name, score in zip(*sample, strict=True)
+        ]
+        for sample in zip(best, labels, top_scores, strict=True)
+    ]
+
+
+def _read_features(outputs: Mapping[str, np.ndarray], batch: int) -> np.ndarray:
+    """Returns one vector for each clip."""
+    # REST leaves the name of a single output out.
+    named = {FEATURES: outputs[""]} if set(outputs) == {""} else outputs
+    return _floats(named, FEATURES, batch)
+
+
+def _floats(outputs: Mapping[str, np.ndarray], name: str, batch: int) -> np.ndarray:
+    value = outputs.get(name)
+    if value is None:
+        raise _malformed(f"it has no output {name!r}, only {sorted(outputs)}")
+    is_table = value.dtype.kind in "fi" and value.ndim == 2
+    if not is_table or value.shape[0] != batch or value.shape[1] == 0:
+        raise _malformed(
+            f"{name!r} is {value.dtype} of shape {value.shape} instead of {batch} rows of numbers"
+        )
+    # What float32 cannot hold becomes infinite.
+    with np.errstate(over="ignore"):
+        array = value.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise _malformed(f"{name!r} has NaN or infinity")
+    return array
+
+
+def _text(name: Any) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
+def _malformed(reason: str) -> MalformedAnswerError:
+    return MalformedAnswerError(
+        f"The answer cannot be used: {reason}. Does the server serve what keras_tdn.export wrote?"
+    )

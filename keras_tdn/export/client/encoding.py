@@ -1,4 +1,4 @@
-"""A video as the encoded frames that a server takes."""
+"""Encoding a video as the frames that a server takes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FRAME_BYTES = 1024
 def encode_clip(
     source: VideoSource | np.ndarray, clip_spec: ClipSpec, quality: int | None = None
 ) -> list[bytes]:
-    """The frames of one clip as PNG or JPEG files, chosen as `predict_video` chooses them.
+    """Encodes the frames of one clip as PNG or JPEG files, chosen as `predict_video` does.
 
     Frames whose short side is longer than the specification's are resized to it, because the server
     would do so; the crop is left to the server.
@@ -79,7 +79,7 @@ def encode_clip(
 
 
 def check_clip_size(spec: ClipSpec) -> None:
-    """Refuses clips that would take more memory than one may, such as a server could ask for.
+    """Raises if clips would take more memory than allowed; a server could ask for any size.
 
     Raises:
         ValueError: with what it would take and how to allow it.

@@ -1,4 +1,4 @@
-"""Asking over gRPC, with the service definitions of tensorflow-serving-api."""
+"""Requests over gRPC, with the service definitions of tensorflow-serving-api."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_tdn.export.client import errors
+from keras_tdn.export.client import transport
 from keras_tdn.export.serving_api import import_serving_api
 from keras_tdn.limits import check_bytes, max_bytes, variable
 
@@ -18,14 +18,14 @@ MAX_OPTION = 2**31 - 1
 TOO_LARGE = "larger than max"
 
 _KINDS = {
-    "UNAVAILABLE": errors.ServerUnavailableError,
-    "RESOURCE_EXHAUSTED": errors.ServerUnavailableError,
-    "DEADLINE_EXCEEDED": errors.DeadlineExceededError,
-    "NOT_FOUND": errors.ModelNotFoundError,
-    "INVALID_ARGUMENT": errors.RequestRefusedError,
+    "UNAVAILABLE": transport.ServerUnavailableError,
+    "RESOURCE_EXHAUSTED": transport.ServerUnavailableError,
+    "DEADLINE_EXCEEDED": transport.DeadlineExceededError,
+    "NOT_FOUND": transport.ModelNotFoundError,
+    "INVALID_ARGUMENT": transport.RequestRefusedError,
     # What some versions of the server say of a signature that is not there.
-    "FAILED_PRECONDITION": errors.RequestRefusedError,
-    "OUT_OF_RANGE": errors.RequestRefusedError,
+    "FAILED_PRECONDITION": transport.RequestRefusedError,
+    "OUT_OF_RANGE": transport.RequestRefusedError,
 }
 
 
@@ -37,16 +37,26 @@ class GrpcTransport:
         model: Name of the model on the server.
         version: Of the model; `None` takes the newest.
         secure: Whether over TLS.
+        headers: Sent with each request, such as `authorization`.
 
     Raises:
         ImportError: without the packages of `keras-tdn[serving]`.
     """
 
-    def __init__(self, address: str, model: str, version: int | None, secure: bool = False) -> None:
+    def __init__(
+        self,
+        address: str,
+        model: str,
+        version: int | None,
+        secure: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._apis = import_serving_api("Asking over gRPC")
         import grpc
 
         self._address, self._model, self._version = address, model, version
+        # gRPC wants these names in lower case.
+        self._metadata = [(name.lower(), value) for name, value in (headers or {}).items()]
         self._limit = min(max_bytes("answer"), MAX_OPTION)
         # Batches of raw clips are larger than gRPC's own limit of 4 MB.
         options = (
@@ -110,22 +120,22 @@ class GrpcTransport:
         import grpc
 
         try:
-            return method(request, timeout=deadline)
+            return method(request, timeout=deadline, metadata=self._metadata)
         except grpc.RpcError as error:
             code, details = error.code().name, str(error.details())
-            kind = _KINDS.get(code, errors.ServingError)
+            kind = _KINDS.get(code, transport.ServingError)
             if code == "RESOURCE_EXHAUSTED" and TOO_LARGE in details:
                 # Than this client's limit, or the server's. Requests are not compressed.
                 if f"vs. {self._limit})" in details or "Decompressed" in details:
                     raise self._malformed(
                         f"it is larger than the limit that {variable('answer')} sets: {details}"
                     ) from error
-                kind = errors.RequestRefusedError
+                kind = transport.RequestRefusedError
             if code == "INTERNAL" and "deserializing" in details:
                 raise self._malformed(f"it is no answer to such a request ({details})") from error
-            if kind is errors.DeadlineExceededError:
+            if kind is transport.DeadlineExceededError:
                 happened = f"did not answer within {deadline:g} s"
-            elif kind is errors.ServerUnavailableError:
+            elif kind is transport.ServerUnavailableError:
                 happened = "takes no requests"
             else:
                 happened = "refused to answer"
@@ -134,15 +144,15 @@ class GrpcTransport:
                 f"{details}"
             ) from error
 
-    def _malformed(self, reason: str) -> errors.MalformedAnswerError:
-        return errors.MalformedAnswerError(
+    def _malformed(self, reason: str) -> transport.MalformedAnswerError:
+        return transport.MalformedAnswerError(
             f"The answer of the server at {self._address} cannot be used: {reason}. Does it serve "
             "what keras_tdn.export wrote?"
         )
 
 
 def _tensor_bytes(proto: Any) -> int:
-    """What the array of a tensor takes, whatever its shape claims."""
+    """Returns the bytes that the array of a tensor would take."""
     import tensorflow as tf
 
     dtype = tf.as_dtype(proto.dtype)

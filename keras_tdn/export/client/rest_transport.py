@@ -1,28 +1,38 @@
-"""Asking over REST, with Python's own library."""
+"""Requests over REST. Each ends at its deadline, however slowly a server sends."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import contextvars
 import http.client
 import json
+import socket
+import ssl
+import threading
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import requests
+import requests.adapters
+import urllib3
 
-from keras_tdn.export.client import errors
-from keras_tdn.export.client.deadline_http import CHUNK, Deadline, open_http
+from keras_tdn.export.client import transport
 from keras_tdn.limits import check_bytes
 
 _KINDS = {
-    400: errors.RequestRefusedError,
-    404: errors.ModelNotFoundError,
-    413: errors.RequestRefusedError,
-    429: errors.ServerUnavailableError,
-    503: errors.ServerUnavailableError,
-    504: errors.DeadlineExceededError,
+    400: transport.RequestRefusedError,
+    404: transport.ModelNotFoundError,
+    413: transport.RequestRefusedError,
+    429: transport.ServerUnavailableError,
+    503: transport.ServerUnavailableError,
+    504: transport.DeadlineExceededError,
 }
+CHUNK = 1 << 16
+# Answers are counted as they come; nothing unpacks them.
+HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 # What bytes look like in JSON, in both directions.
 BASE64 = "b64"
 # Of a server's own words in an error.
@@ -32,22 +42,30 @@ _PARSED_BYTES = {b"[": 72, b"{": 72, b",": 40, b":": 40, b'"': 32}
 
 
 class RestTransport:
-    """Requests to the REST port of a server, 8501 by default; one connection for each.
+    """Requests to the REST port of a server, 8501 by default, over connections that are kept.
+
+    Proxies and certificates are those of requests' and Python's environment variables.
 
     Args:
         url: `http://host:port` or `https://host:port`, with a path in front of the API if need be.
         model: Name of the model on the server.
         version: Of the model; `None` takes the newest.
+        headers: Sent with each request, such as `Authorization`.
     """
 
-    def __init__(self, url: str, model: str, version: int | None) -> None:
+    def __init__(
+        self, url: str, model: str, version: int | None, headers: Mapping[str, str] | None = None
+    ) -> None:
         parts = urllib.parse.urlsplit(url)
         self._url, self._model = url, model
-        self._server = parts.hostname or "", parts.port, parts.scheme == "https"
         version_path = "" if version is None else f"/versions/{version}"
         name = urllib.parse.quote(model, safe="")
         base = urllib.parse.quote(parts.path.rstrip("/"), safe="/%")
-        self._path = f"{base}/v1/models/{name}{version_path}"
+        self._model_url = f"{parts.scheme}://{parts.netloc}{base}/v1/models/{name}{version_path}"
+        self._session = requests.Session()
+        self._session.headers.update({**HEADERS, **(headers or {})})
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter())
 
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
@@ -55,7 +73,7 @@ class RestTransport:
         """See `Transport`."""
         named = {name: _to_json(value.tolist()) for name, value in inputs.items()}
         body = json.dumps({"signature_name": signature, "inputs": named})
-        answer = self._ask("POST", f"{self._path}:predict", body.encode(), deadline)
+        answer = self._ask("POST", ":predict", body.encode(), deadline)
         outputs = answer.get("outputs")
         if outputs is None:
             raise self._malformed("it has no `outputs`")
@@ -66,7 +84,7 @@ class RestTransport:
 
     def signatures(self, deadline: float) -> dict[str, Any]:
         """See `Transport`."""
-        answer = self._ask("GET", f"{self._path}/metadata", None, deadline)
+        answer = self._ask("GET", "/metadata", None, deadline)
         try:
             return dict(answer["metadata"]["signature_def"]["signature_def"])
         except (KeyError, TypeError, ValueError) as error:
@@ -74,37 +92,69 @@ class RestTransport:
 
     def close(self) -> None:
         """See `Transport`."""
+        self._session.close()
 
     def _ask(self, method: str, path: str, body: bytes | None, deadline: float) -> dict[str, Any]:
-        connection = open_http(*self._server, Deadline(deadline))
-        try:
-            connection.request(method, path, body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            content = self._content(response)
-        except TimeoutError as error:
-            raise errors.DeadlineExceededError(
-                f"The server at {self._url} did not answer within {deadline:g} s."
-            ) from error
-        except http.client.HTTPException as error:
-            raise self._malformed(f"it is no HTTP answer ({type(error).__name__})") from error
-        except OSError as error:
-            raise errors.ServerUnavailableError(
-                f"No server answers at {self._url}: {error}. Is it running, and is this its REST "
-                "port, 8501 by default?"
-            ) from error
-        finally:
-            connection.close()
-        return self._read(response.status, content)
+        with _Exchange(deadline) as exchange:
+            try:
+                try:
+                    status, content = self._send(method, path, body, deadline)
+                except requests.ConnectionError:
+                    # A server may close a connection that it has kept while it is being used again.
+                    if exchange.expired or not exchange.reused:
+                        raise
+                    status, content = self._send(method, path, body, deadline)
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                raise self._failure(error, exchange, deadline) from error
+        if exchange.expired:
+            # What was cut off may look like an answer that ends.
+            raise self._too_late(deadline)
+        return self._read(status, content)
 
-    def _content(self, response: http.client.HTTPResponse) -> bytes:
-        """All that is sent, unless it is more than an answer may be."""
-        self._check_size(response.length or 0)
+    def _send(
+        self, method: str, path: str, body: bytes | None, deadline: float
+    ) -> tuple[int, bytes]:
+        response = self._session.request(
+            method,
+            self._model_url + path,
+            data=body,
+            timeout=deadline,
+            stream=True,
+            allow_redirects=False,
+        )
+        with response:
+            return response.status_code, self._content(response.raw)
+
+    def _content(self, response: urllib3.HTTPResponse) -> bytes:
+        """Returns all that is sent, unless it is more than an answer may be."""
+        self._check_size(response.length_remaining or 0)
         chunks, size = [], 0
-        while chunk := response.read1(CHUNK):
+        for chunk in response.stream(CHUNK, decode_content=False):
             size += len(chunk)
             self._check_size(size)
             chunks.append(chunk)
         return b"".join(chunks)
+
+    def _failure(
+        self, error: Exception, exchange: _Exchange, deadline: float
+    ) -> transport.ServingError:
+        timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError)
+        if exchange.expired or isinstance(error, timeouts):
+            return self._too_late(deadline)
+        told = [error, *error.args, *(part for arg in error.args for part in _parts(arg))]
+        kinds = (http.client.HTTPException, requests.exceptions.InvalidHeader)
+        for part in told:
+            if isinstance(part, kinds):
+                return self._malformed(f"it is no HTTP answer ({type(part).__name__})")
+        return transport.ServerUnavailableError(
+            f"No server answers at {self._url}: {error}. Is it running, and is this its REST port, "
+            "8501 by default?"
+        )
+
+    def _too_late(self, deadline: float) -> transport.DeadlineExceededError:
+        return transport.DeadlineExceededError(
+            f"The server at {self._url} did not answer within {deadline:g} s."
+        )
 
     def _check_size(self, num_bytes: int) -> None:
         try:
@@ -122,7 +172,7 @@ class RestTransport:
             raise self._malformed("its JSON is nested too deeply") from error
         if status != http.client.OK:
             reason = answer.get("error") if isinstance(answer, dict) else None
-            kind = _KINDS.get(status, errors.ServingError)
+            kind = _KINDS.get(status, transport.ServingError)
             told = str(reason)[:REASON_LENGTH] if reason else repr(content[:REASON_LENGTH])
             raise kind(
                 f"The server at {self._url} refused to answer for model {self._model!r}: HTTP "
@@ -145,11 +195,119 @@ class RestTransport:
             raise self._malformed("an output is no array") from error
         raise self._malformed("an output is no array of numbers or of strings")
 
-    def _malformed(self, reason: str) -> errors.MalformedAnswerError:
-        return errors.MalformedAnswerError(
+    def _malformed(self, reason: str) -> transport.MalformedAnswerError:
+        return transport.MalformedAnswerError(
             f"The answer of the server at {self._url} cannot be used: {reason}. Is this the REST "
             "port of TensorFlow Serving?"
         )
+
+
+class _Exchange:
+    """A request and its answer, whose connection is shut down at the deadline.
+
+    The timeouts of requests are for each read, and so hold for none of the loops that headers and
+    bodies are read in.
+
+    Args:
+        seconds: From now.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.expired = self.reused = False
+        self._connections: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Exchange:
+        self._timer.start()
+        self._token = _EXCHANGE.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _EXCHANGE.reset(self._token)
+        self._timer.cancel()
+
+    def add(self, connection: socket.socket, reused: bool = False) -> None:
+        """Registers a connection to be shut down at the deadline."""
+        with self._lock:
+            self.reused = reused
+            self._connections.append(connection)
+            if self.expired:
+                _shut_down(connection)
+
+    def _expire(self) -> None:
+        with self._lock:
+            self.expired = True
+            for connection in self._connections:
+                _shut_down(connection)
+
+
+_EXCHANGE: contextvars.ContextVar[_Exchange] = contextvars.ContextVar("exchange")
+
+
+def _shut_down(connection: socket.socket) -> None:
+    # It may be gone. Not the method of TLS connections, which another thread is using.
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+class _Ending:
+    """Has a connection of urllib3 shut down with its `_Exchange`."""
+
+    sock: socket.socket | None = None
+    _was_used = False
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        if self.sock is not None:
+            _EXCHANGE.get().add(self.sock)
+
+    def putrequest(self, *arguments: Any, **options: Any) -> None:
+        if self.sock is not None and self._was_used:
+            _EXCHANGE.get().add(self.sock, reused=True)
+        self._was_used = True
+        super().putrequest(*arguments, **options)  # type: ignore[misc]
+
+    def close(self) -> None:
+        self._was_used = False
+        super().close()  # type: ignore[misc]
+
+
+class _Connection(_Ending, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _SecureConnection(_Ending, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Makes such connections; they also trust the system's certificates."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, ssl_context=ssl.create_default_context(), **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(
+            proxy, ssl_context=ssl.create_default_context(), **options
+        )
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        return manager
+
+
+def _parts(error: Any) -> tuple[Any, ...]:
+    return error.args if isinstance(error, Exception) else ()
 
 
 def _to_json(value: Any) -> Any:
@@ -165,7 +323,7 @@ def _from_json(value: Any) -> Any:
 
 
 def _parsed_bytes(content: bytes) -> int:
-    """What parsing JSON takes, at most: many times its size if it is full of empty lists."""
+    """Returns the most that parsed JSON takes: many times its size if it is full of empty lists."""
     # One character outside of ASCII can make all of them take four bytes.
     size = len(content) * (1 if content.isascii() else 4)
     return size + sum(content.count(part) * cost for part, cost in _PARSED_BYTES.items())

@@ -10,8 +10,8 @@ from typing import Any
 
 import keras
 
-from keras_tdn.pretrained.transfer import fill, source_of_weights_file
-from keras_tdn.pretrained.weights_writer import write_weights_file
+from keras_tdn.pretrained.weights import fill, origin_of_weights_file
+from keras_tdn.pretrained.weights_file import write_weights_file
 from keras_tdn.training.durable import written_durably
 from keras_tdn.training.variables import averaged_weights
 
@@ -103,4 +103,4 @@ def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
             f"There is no checkpoint {str(path)!r}. {BEST_FILE} is written where there are "
             f"validation videos, and {LAST_FILE} after each epoch."
         )
-    fill(model, source_of_weights_file(path), path, free_head=False)
+    fill(model, origin_of_weights_file(path), path, free_head=False)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from small_model import build
 
 from keras_tdn.export import export_saved_model
-from keras_tdn.export.names import DESCRIBE, ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
+from keras_tdn.export.formats import DESCRIBE, ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
 from keras_tdn.pretrained import load_preset
 
 

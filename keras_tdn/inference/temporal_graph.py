@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.export.folding import FoldedConv, fold_norm
-from keras_tdn.export.graph_ops import add, constant, convolve, halve, resize_nearest
-from keras_tdn.export.layer_weights import as_float64
+from keras_tdn.inference.folding import FoldedConv, as_float64, fold_norm
+from keras_tdn.inference.graph_ops import add, constant, convolve, halve, resize_nearest
 
 
 class LongTermGraph:
@@ -29,7 +28,7 @@ class LongTermGraph:
         portable: Which form.
     """
 
-    # The graph gives so many times what the layer gives; what follows takes it back.
+    # The graph returns so many times what the layer does; what follows undoes it.
     GAIN = 4.0
 
     def __init__(self, layer: Any, portable: bool = False) -> None:
@@ -62,12 +61,12 @@ class LongTermGraph:
         return tf.tanh(convolve(pyramid, self._expand))
 
     def _rotated_difference(self, squeezed: tf.Tensor, smoothed: tf.Tensor, step: int) -> tf.Tensor:
-        """To the successor (1) or predecessor (-1); zeros where there is none."""
+        """Returns differences to the successor (1) or predecessor (-1); zeros without one."""
         edge = _tiled(_edges(self._num_segments)[step], squeezed)
         return (_rotate(smoothed, step) - squeezed) * edge
 
     def _differences(self, squeezed: tf.Tensor, smoothed: tf.Tensor) -> tf.Tensor:
-        """Forward and backward, one behind the other on the batch axis; zeros at the ends."""
+        """Returns forward differences, then backward ones, on the batch axis; zeros at the ends."""
         shape = squeezed.shape[1:]
         segments = (-1, self._num_segments, shape.num_elements())
         f, g = tf.reshape(squeezed, segments), tf.reshape(smoothed, segments)
@@ -104,19 +103,19 @@ class TemporalShiftGraph:
 
 
 def fold_gain(conv: FoldedConv, gain: float) -> FoldedConv:
-    """A convolution of an input that is so many times too large."""
+    """Undoes a gain of the input in a convolution."""
     return conv if gain == 1 else conv.scaled_input(1 / gain)
 
 
 def _edges(num_segments: int) -> dict[int, np.ndarray]:
-    """0 for the segments without a successor (1) or predecessor (-1), 1 for others."""
+    """Returns 0 for segments without a successor (1) or predecessor (-1), and 1 for others."""
     edges = {step: np.ones((num_segments, 1)) for step in (1, -1)}
     edges[1][-1], edges[-1][0] = 0, 0
     return edges
 
 
 def _rotate(x: tf.Tensor, step: int) -> tf.Tensor:
-    """The successor (1) or predecessor (-1) on the batch axis of each map, past the ends too."""
+    """Returns each map's successor (1) or predecessor (-1) on the batch axis, wrapping around."""
     count = tf.shape(x)[0]
     first = step if step > 0 else count + step
     # `tf.slice`, not `x[...]`, around which OpenVINO turns every map over and back.
@@ -126,6 +125,6 @@ def _rotate(x: tf.Tensor, step: int) -> tf.Tensor:
 
 
 def _tiled(values: np.ndarray, like: tf.Tensor) -> tf.Tensor:
-    """Values `(num_segments, channels)` for each map of a folded batch."""
+    """Repeats values `(num_segments, channels)` for each map of a folded batch."""
     segments = constant(values[:, np.newaxis, np.newaxis], like)
     return tf.tile(segments, (tf.shape(like)[0] // len(values), 1, 1, 1))

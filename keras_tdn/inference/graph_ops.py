@@ -1,4 +1,4 @@
-"""The operations of the inference graph, written so that TensorFlow's optimiser can merge them.
+"""The operations of the folded graph, written so that TensorFlow's optimiser can merge them.
 
 Weights are constants: oneDNN keeps a constant in the order that its kernels want, where it would
 reorder a variable at every call.
@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.export.folding import FoldedConv
+from keras_tdn.inference.folding import FoldedConv
 
 
 def constant(values: Any, like: tf.Tensor) -> tf.Tensor:
-    """Weights in the precision of what they meet."""
+    """Returns weights as a constant of the dtype of `like`."""
     return tf.constant(np.asarray(values, like.dtype.as_numpy_dtype))
 
 
 def convolve(x: tf.Tensor, conv: FoldedConv, stride: int = 1) -> tf.Tensor:
-    """Convolution with bias, padded alike on both sides."""
+    """Convolves with bias, padded alike on both sides."""
     pad = conv.size // 2
     # "SAME" pads the far side more where the stride is 2.
     padding = "SAME" if stride == 1 else [[0, 0], [pad, pad], [pad, pad], [0, 0]]
@@ -31,12 +31,12 @@ def convolve(x: tf.Tensor, conv: FoldedConv, stride: int = 1) -> tf.Tensor:
 
 
 def add(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """A sum of equal shapes. `+` might broadcast as far as the optimiser knows, and stay alone."""
+    """Adds tensors of equal shapes. `+` might broadcast, so the optimiser would not merge it."""
     return tf.add_n([x, y])
 
 
 def max_pool(x: tf.Tensor) -> tf.Tensor:
-    """3x3 with stride 2, padded by 1. It follows a ReLU, so that padding with zeros is neutral."""
+    """Pools 3x3 with stride 2, padded by 1. It follows a ReLU, so padding with zeros is neutral."""
     # Not as padding of the pooling itself, for which oneDNN has no kernel. The far side of an even
     # size is never read.
     pads = [[1, size % 2] for size in x.shape[1:3]]
@@ -44,18 +44,18 @@ def max_pool(x: tf.Tensor) -> tf.Tensor:
 
 
 def halve(x: tf.Tensor) -> tf.Tensor:
-    """2x2 average pooling that drops an odd last row or column, and keeps an axis of size 1."""
+    """Pools 2x2 by average; drops an odd last row or column, and keeps an axis of size 1."""
     window = [min(2, x.shape[1]), min(2, x.shape[2])]
     return tf.nn.avg_pool2d(x, window, window, "VALID")
 
 
 def resize_nearest(x: tf.Tensor, height: int, width: int, portable: bool = False) -> tf.Tensor:
-    """Nearest neighbour with source index `floor(i * in / out)`.
+    """Resizes by nearest neighbour with source index `floor(i * in / out)`.
 
     Args:
         x: Maps.
-        height: To what size.
-        width: To what size.
+        height: Of the result.
+        width: Of the result.
         portable: Whether it is for other formats. ONNX has a factor where TensorFlow has a size, as
             float32, and 3 times that of 3 to 7 is 6.9999998: such a model does not load.
     """
@@ -69,7 +69,7 @@ def resize_nearest(x: tf.Tensor, height: int, width: int, portable: bool = False
 
 
 def add_upsampled(x: tf.Tensor, small: tf.Tensor) -> tf.Tensor:
-    """`x` and a smaller map, brought to its size by `resize_nearest`."""
+    """Adds a smaller map to `x`, brought to its size by `resize_nearest`."""
     _, height, width, channels = x.shape
     if (height, width) != (2 * small.shape[1], 2 * small.shape[2]):
         return add(x, resize_nearest(small, height, width))

@@ -1,33 +1,40 @@
-"""Checking a preset on the machine that is to use it."""
+"""Checking a preset on this machine, and publishing one that passes on the Hugging Face Hub."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from keras_tdn.labels import DATASETS, load_labels
 from keras_tdn.pretrained.preset_config import PresetConfig
-from keras_tdn.pretrained.preset_files import FILES, PresetFiles
-from keras_tdn.pretrained.preset_source import open_preset
+from keras_tdn.pretrained.preset_files import (
+    FILES,
+    HUB_PREFIX,
+    SUMS_FILE,
+    PresetFiles,
+    open_folder,
+    sha256_of,
+    split_source,
+)
 from keras_tdn.pretrained.presets import build_preset, read_preset
 from keras_tdn.pretrained.recorded_logits import (
     RecordedLogits,
     record_logits,
     relative_difference,
 )
-
-__all__ = ["PresetCheck", "PresetReport", "verify_preset"]
+from keras_tdn.pretrained.weights_source import open_preset
 
 
 @dataclasses.dataclass(frozen=True)
 class PresetCheck:
-    """One thing that was looked at.
+    """One check of a preset.
 
     Args:
-        name: What.
+        name: What was checked.
         passed: Whether it is as it should be.
         detail: What was found.
     """
@@ -42,7 +49,7 @@ class PresetCheck:
 
 @dataclasses.dataclass(frozen=True)
 class PresetReport:
-    """What `verify_preset` found.
+    """The result of `verify_preset`.
 
     Args:
         origin: The preset.
@@ -60,6 +67,46 @@ class PresetReport:
 
     def __str__(self) -> str:
         return "\n".join([self.origin, *(f"  {check}" for check in self.checks)])
+
+
+@dataclasses.dataclass(frozen=True)
+class PushFile:
+    """A file that is sent to the Hub."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PushReport:
+    """The result of a push, or of a dry run.
+
+    Args:
+        repo: The repository, `"organisation/name"`.
+        private: Whether the repository is made private if it is not there yet.
+        files: What is sent.
+        checks: What `verify_preset` found before.
+        commit: The commit that holds the files; `None` after a dry run.
+    """
+
+    repo: str
+    private: bool
+    files: tuple[PushFile, ...]
+    checks: PresetReport
+    commit: str | None = None
+
+    @property
+    def sums_sha256(self) -> str:
+        """SHA-256 of `SHA256SUMS`, which the catalog pins a preset by."""
+        return next(file.sha256 for file in self.files if file.name == SUMS_FILE)
+
+    def __str__(self) -> str:
+        title = f"To {self.repo}{' (private)' if self.private else ''}"
+        lines = [f"  {file.size:>11,}  {file.sha256}  {file.name}" for file in self.files]
+        if self.commit is None:
+            return "\n".join([f"{title} would go, and nothing else:", *lines])
+        return "\n".join([f"{title} went, as commit {self.commit}:", *lines])
 
 
 def verify_preset(source: str | os.PathLike[str]) -> PresetReport:
@@ -88,6 +135,60 @@ def verify_preset(source: str | os.PathLike[str]) -> PresetReport:
     """
     files = open_preset(source)
     return PresetReport(files.title, tuple(_checks(files)))
+
+
+def push_preset(
+    folder: str | os.PathLike[str],
+    repo: str,
+    *,
+    dry_run: bool = True,
+    private: bool = False,
+    revision: str | None = None,
+    message: str | None = None,
+) -> PushReport:
+    """Uploads a preset folder to the Hugging Face Hub, after verifying it.
+
+    Token and endpoint are huggingface_hub's: `hf auth login` or `HF_TOKEN`, and `HF_ENDPOINT`. All
+    files go in one commit, and nothing else that may lie in the folder.
+
+    Args:
+        folder: What `save_preset` wrote.
+        repo: The repository, `"organisation/name"`; it is created if needed.
+        dry_run: Whether to report what would be sent, and send nothing.
+        private: Whether a new repository is private.
+        revision: Branch to push to; `None` is `main`.
+        message: The commit's message.
+
+    Returns:
+        A `PushReport`; `str` of it is readable.
+
+    Raises:
+        ValueError: if the preset fails a check.
+        OSError: if the Hub refuses it or cannot be reached.
+
+    Example:
+
+    >>> print(keras_tdn.pretrained.push_preset("my_preset", "my-lab/my_preset"))
+    """
+    repo, pinned = split_source(f"{HUB_PREFIX}{repo.removeprefix(HUB_PREFIX)}")
+    if pinned is not None:
+        raise ValueError(
+            f"Pass the branch to push to as `revision`. Received: repo='{repo}@{pinned}'"
+        )
+    folder = Path(folder)
+    open_folder(folder)
+    checks = verify_preset(folder)
+    if not checks.passed:
+        raise ValueError(f"The preset is not published, because it fails a check.\n{checks}")
+    names = (*FILES, SUMS_FILE)
+    files = tuple(
+        PushFile(name, (folder / name).stat().st_size, sha256_of(folder / name)) for name in names
+    )
+    report = PushReport(repo, private, files, checks)
+    if dry_run:
+        return report
+    commit = _upload(folder, repo, private, revision, message or f"Preset {folder.name}")
+    return dataclasses.replace(report, commit=commit)
 
 
 def _checks(files: PresetFiles) -> Iterator[PresetCheck]:
@@ -171,3 +272,22 @@ def _logits_check(
 def _guess(record: RecordedLogits, config: PresetConfig) -> str:
     index = int(np.argmax(record.logits))
     return repr(config.labels[index]) if config.labels else str(index)
+
+
+def _upload(folder: Path, repo: str, private: bool, revision: str | None, message: str) -> str:
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    api = huggingface_hub.HfApi()
+    operations = [
+        huggingface_hub.CommitOperationAdd(name, folder / name) for name in (*FILES, SUMS_FILE)
+    ]
+    try:
+        api.create_repo(repo, private=private, exist_ok=True)
+        return api.create_commit(repo, operations, commit_message=message, revision=revision).oid
+    except (OSError, *errors.HfHubHTTPError.__bases__) as error:
+        raise OSError(
+            f"The Hugging Face Hub did not take the preset for {repo!r} ({error}): log in with "
+            "`hf auth login` (or set HF_TOKEN) with a token that may write there, and check the "
+            "organisation's name."
+        ) from error

@@ -1,0 +1,15 @@
+"""Models folded for inference: the same scores as the Keras model's, sooner.
+
+Names are imported when they are first used, and TensorFlow with them.
+"""
+
+from typing import TYPE_CHECKING
+
+from keras_tdn.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from keras_tdn.inference.inference_network import FoldedNetwork, can_fold, folded_network
+
+__all__ = ["FoldedNetwork", "can_fold", "folded_network"]
+
+__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(__all__, "inference_network"))

@@ -1,0 +1,99 @@
+"""The weights of a model as inference needs them: batch norms merged into convolutions."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_tdn.models import TDNResNet
+from keras_tdn.models.network_structure import ConvNorm
+
+
+@dataclasses.dataclass(frozen=True)
+class FoldedConv:
+    """A convolution with its batch norm inside, in float64 until it is used.
+
+    Args:
+        kernel: `(height, width, in, out)`.
+        bias: `(out,)`.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Height and width of the kernel."""
+        return self.kernel.shape[0]
+
+    def scaled_input(self, factors: Any) -> FoldedConv:
+        """Moves factors of the input into the kernel: one for each of its channels, or one for all.
+
+        Zero padding commutes with a factor, and would not with an offset.
+        """
+        return FoldedConv(self.kernel * np.reshape(factors, (1, 1, -1, 1)), self.bias)
+
+    def scaled_output(self, factor: float) -> FoldedConv:
+        """Returns the convolution times a factor."""
+        return FoldedConv(self.kernel * factor, self.bias * factor)
+
+    def scaled_bias(self, factor: float) -> FoldedConv:
+        """Lets a factor of the input pass: behind a ReLU, a factor of at least 0."""
+        return FoldedConv(self.kernel, self.bias * factor)
+
+    def plus_identity(self) -> FoldedConv:
+        """Adds the input to the output."""
+        kernel = self.kernel.copy()
+        channels = np.arange(kernel.shape[3])
+        kernel[self.size // 2, self.size // 2, channels, channels] += 1
+        return FoldedConv(kernel, self.bias)
+
+
+def fold(layers: ConvNorm) -> FoldedConv:
+    """Folds a convolution of a model and the batch norm behind it."""
+    return fold_norm(layers.conv, layers.norm)
+
+
+def fold_norm(conv: Any, norm: Any) -> FoldedConv:
+    """Folds a bias-free `Conv2D` and the `BatchNormalization` behind it.
+
+    Args:
+        conv: The Keras layer.
+        norm: The Keras layer.
+    """
+    gain = as_float64(norm.gamma) / np.sqrt(as_float64(norm.moving_variance) + norm.epsilon)
+    bias = as_float64(norm.beta) - as_float64(norm.moving_mean) * gain
+    return FoldedConv(as_float64(conv.kernel) * gain, bias)
+
+
+def as_float64(weight: Any) -> np.ndarray:
+    """Returns the values of a variable, or of the tensor that LoRA puts in its place."""
+    return np.asarray(keras.ops.convert_to_numpy(weight), np.float64)
+
+
+def classifier_weights(model: TDNResNet) -> tuple[np.ndarray, np.ndarray]:
+    """Returns kernel and bias of the classifier in float32, with LoRA merged in."""
+    # `get_weights` has the parts of LoRA one by one.
+    classifier = model.get_layer("classifier")
+    kernel, bias = as_float64(classifier.kernel), as_float64(classifier.bias)
+    return kernel.astype(np.float32), bias.astype(np.float32)
+
+
+def check_not_quantized(model: TDNResNet) -> None:
+    """Refuses a model whose kernels are integers, which mean nothing without their scales.
+
+    Raises:
+        ValueError: if `model.quantize` has changed one of its layers.
+    """
+    for layer in model.layers:
+        mode = getattr(layer, "quantization_mode", None)
+        if mode is not None:
+            raise ValueError(
+                f"The layer {layer.name!r} has been quantized to {mode!r}, and the inference graph "
+                "is made of the weights before that. Build it from the model as it was before "
+                "`model.quantize`, and let the export store fewer bits: dtype='bfloat16' for a "
+                "SavedModel, 'float16' or 'int8' for other formats (on the command line --dtype)."
+            )

@@ -1,0 +1,244 @@
+"""What the layers and the network share: convolutions, norms, folded batches, resizing, checks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+DATA_FORMAT = "channels_last"
+
+NORM_MOMENTUM = 0.9
+NORM_EPSILON = 1e-5
+
+HALF_PRECISION = ("float16", "bfloat16")
+
+
+def batch_norm(name: str, dtype: Any = None) -> keras.layers.BatchNormalization:
+    """Makes a batch norm with the constants that every norm of TDN has."""
+    return keras.layers.BatchNormalization(
+        momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, name=name, dtype=dtype
+    )
+
+
+def conv2d(
+    filters: int, kernel_size: int, *, strides: int = 1, name: str, dtype: Any = None
+) -> keras.layers.Conv2D:
+    """Makes a bias-free convolution. With a stride, its input is padded by `symmetric_padding`.
+
+    Keras' `padding="same"` pads the far side only when the stride is 2 and the size even, where
+    the reference pads both sides alike.
+    """
+    return keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="same" if strides == 1 else "valid",
+        use_bias=False,
+        kernel_initializer=fan_out_normal(kernel_size, filters),
+        data_format=DATA_FORMAT,
+        name=name,
+        dtype=dtype,
+    )
+
+
+def fan_out_normal(kernel_size: int, filters: int) -> keras.initializers.Initializer:
+    """Returns a normal initializer with std `sqrt(2 / (kernel area * filters))`.
+
+    Not `VarianceScaling(mode="fan_out")`, which counts one output for a depthwise kernel.
+    """
+    return keras.initializers.RandomNormal(stddev=math.sqrt(2.0 / (kernel_size**2 * filters)))
+
+
+def symmetric_padding(kernel_size: int) -> int:
+    """Returns how many zeros the reference pads each side of an axis with."""
+    return kernel_size // 2
+
+
+def pad_symmetric(x: Any, kernel_size: int) -> Any:
+    """Pads height and width of a 4-D tensor with `kernel_size // 2` zeros on every side."""
+    pad = symmetric_padding(kernel_size)
+    return ops.pad(x, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
+
+
+def at_least_float32(compute_dtype: str) -> str:
+    """Returns the dtype for pixels and scores, where half precision would lose small motion."""
+    return "float32" if compute_dtype in HALF_PRECISION else compute_dtype
+
+
+# === Checks of arguments and shapes ===
+
+
+def check_positive_int(layer: str, argument: str, value: object, minimum: int = 1) -> int:
+    """Returns `value`, or raises a `ValueError` that names the layer and the argument."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ValueError(
+            f"{layer} needs an integer of at least {minimum} for `{argument}`. "
+            f"Received: {argument}={value!r}"
+        )
+    return value
+
+
+def check_rank(layer: str, shape: Sequence[int | None], axes: str) -> None:
+    """Raises unless `shape` has one entry for each name in `axes`, such as `"(batch, height)"`."""
+    rank = axes.count(",") + 1
+    if len(shape) != rank:
+        raise ValueError(
+            f"{layer} needs a {rank}-D input {axes}. Received an input of rank {len(shape)}: "
+            f"shape={tuple(shape)}"
+        )
+
+
+def check_channels(layer: str, shape: Sequence[int | None]) -> int:
+    """Returns the static size of the last axis, which every weight depends on."""
+    channels = shape[-1]
+    if channels is None:
+        raise ValueError(
+            f"{layer} needs a known number of channels to make its weights. "
+            f"Received: shape={tuple(shape)}"
+        )
+    return channels
+
+
+def check_folded_batch(layer: str, batch: int | None, num_segments: int) -> None:
+    """Raises if a known folded batch axis cannot be `batch * num_segments`."""
+    if batch is not None and batch % num_segments:
+        raise ValueError(
+            f"{layer} takes inputs whose first axis is batch * num_segments, segments of one "
+            f"video next to each other; {batch} is not divisible by num_segments={num_segments}. "
+            "Build the layer with the number of segments that the clips have."
+        )
+
+
+# === Clips: `(batch, num_segments * frames_per_segment, height, width, channels)` ===
+
+
+def check_clip_shape(layer: str, shape: Sequence[int | None], frames_per_segment: int) -> None:
+    """Raises unless `shape` is that of a batch of clips whose frames divide into segments."""
+    check_rank(layer, shape, "(batch, frames, height, width, channels)")
+    frames = shape[1]
+    if frames is not None and (frames == 0 or frames % frames_per_segment):
+        raise ValueError(
+            f"{layer} takes clips of num_segments * frames_per_segment frames; {frames} frames are "
+            f"not divisible by frames_per_segment={frames_per_segment}. "
+            f"Received: shape={tuple(shape)}"
+        )
+
+
+def folded_batch(shape: Sequence[int | None], frames_per_segment: int) -> int | None:
+    """Returns `batch * num_segments` of a batch of clips, or `None` where either is unknown."""
+    batch, frames = shape[:2]
+    return None if batch is None or frames is None else batch * (frames // frames_per_segment)
+
+
+def unfold_frames(clips: Any, frames_per_segment: int) -> Any:
+    """Reshapes clips to `(batch * num_segments, frames_per_segment, height, width, channels)`."""
+    _, _, height, width, channels = ops.shape(clips)
+    return ops.reshape(clips, (-1, frames_per_segment, height, width, channels))
+
+
+# === Folded batches, `(batch * num_segments, height, width, channels)`, segment by segment ===
+# Everything stays at four axes: mobile and some accelerator runtimes take no more.
+
+
+class SegmentLayer(keras.layers.Layer):
+    """A layer on the segments of videos, which lie next to each other on the batch axis.
+
+    Args:
+        num_segments: Segments per video.
+
+    Input shape:
+        4-D `(batch * num_segments, height, width, channels)`.
+
+    Output shape:
+        The input's.
+    """
+
+    def __init__(self, num_segments: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        name = type(self).__name__
+        self.num_segments = check_positive_int(name, "num_segments", num_segments)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.check_shape(input_shape)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        self.check_shape(input_shape)
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_segments": self.num_segments}
+
+    def check_shape(self, shape: tuple[int | None, ...]) -> None:
+        """Raises unless it is that of a folded batch."""
+        name = type(self).__name__
+        check_rank(name, shape, "(batch * num_segments, height, width, channels)")
+        check_folded_batch(name, shape[0], self.num_segments)
+
+
+def split_segments(x: Any, num_segments: int) -> Any:
+    """Reshapes `(batch * num_segments, h, w, c)` to `(batch, num_segments, h * w, c)`."""
+    _, height, width, channels = ops.shape(x)
+    return ops.reshape(x, (-1, num_segments, height * width, channels))
+
+
+def merge_segments(x: Any, like: Any) -> Any:
+    """Undoes `split_segments`; height and width are those of `like`."""
+    _, height, width, _ = ops.shape(like)
+    return ops.reshape(x, (-1, height, width, x.shape[-1]))
+
+
+def following(x: Any) -> Any:
+    """Returns each segment's successor, and zeros for the last; axis 1 counts the segments."""
+    return ops.concatenate([x[:, 1:], ops.zeros_like(x[:, :1])], axis=1)
+
+
+def preceding(x: Any) -> Any:
+    """Returns each segment's predecessor, and zeros for the first; axis 1 counts the segments."""
+    return ops.concatenate([ops.zeros_like(x[:, :1]), x[:, :-1]], axis=1)
+
+
+# === Sizes of maps `(n, height, width, channels)` ===
+
+
+def halve(x: Any) -> Any:
+    """Pools 2x2 by average; drops an odd last row or column, and keeps an axis of size 1.
+
+    The reference fails on an axis of size 1; keeping it lets clips go down to 32 pixels, where
+    the last stage sees a single position.
+    """
+    height, width = x.shape[1:3]
+    if height is not None and width is not None:
+        window = (min(2, height), min(2, width))
+        return ops.average_pool(x, window, window, "valid", data_format=DATA_FORMAT)
+    # "same" adds a partial last window to odd sizes, which the slice takes off again; for a size
+    # of 1 the partial window is the one value there is.
+    pooled = ops.average_pool(x, 2, 2, "same", data_format=DATA_FORMAT)
+    _, height, width, _ = ops.shape(x)
+    return pooled[:, : ops.maximum(height // 2, 1), : ops.maximum(width // 2, 1)]
+
+
+def resize_nearest(x: Any, height: Any, width: Any) -> Any:
+    """Resizes by nearest neighbour with source index `floor(i * in / out)`.
+
+    `ops.image.resize` takes half-pixel centres, which differ as soon as the sizes are no
+    multiples of each other: 3 to 7 at the last stage of a 224-pixel clip.
+    """
+    return _resize_axis(_resize_axis(x, 1, height), 2, width)
+
+
+def _resize_axis(x: Any, axis: int, size: Any) -> Any:
+    current = x.shape[axis]
+    if current is None or not isinstance(size, int):
+        index = ops.arange(size) * ops.shape(x)[axis] // size
+        return ops.take(x, index, axis=axis)
+    if current == size:
+        return x
+    if size % current == 0:
+        # A broadcast, whose gradient is a plain sum; that of a gather is a scatter.
+        return ops.repeat(x, size // current, axis=axis)
+    return ops.take(x, np.arange(size) * current // size, axis=axis)

@@ -1,0 +1,367 @@
+"""The layers of a TDN network by what they do, and the order in which they run.
+
+Layers are named `{block}_{part}`, for example `stage3_block2_conv1`: addresses for users, who
+freeze layers and look at them. Code that needs layers by what they do takes `model.structure`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+
+from keras_tdn.layers import (
+    CenterFrame,
+    LongTermTDM,
+    MotionFusion,
+    SegmentConsensus,
+    ShortTermTDM,
+    TemporalShift,
+    UnfoldSegments,
+)
+from keras_tdn.layers.layer_helpers import (
+    DATA_FORMAT,
+    at_least_float32,
+    batch_norm,
+    conv2d,
+    symmetric_padding,
+)
+from keras_tdn.models.arguments import EXPANSION
+from keras_tdn.specs import Normalization
+
+STEM_KERNEL = 7
+POOL_SIZE = 3
+CLASSIFIER_STD = 0.001
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvNorm:
+    """A bias-free convolution and its batch norm, with the padding before and the ReLU behind.
+
+    Args:
+        conv: The convolution.
+        norm: The batch norm.
+        pad: The padding of a convolution with a stride; others pad themselves.
+        relu: `None` where the block adds something before its ReLU.
+    """
+
+    conv: keras.layers.Layer
+    norm: keras.layers.Layer
+    pad: keras.layers.Layer | None = None
+    relu: keras.layers.Layer | None = None
+
+    def __call__(self, x: Any) -> Any:
+        return _run(x, self.layers())
+
+    def layers(self) -> tuple[keras.layers.Layer, ...]:
+        """Returns all layers, in their order."""
+        return _present(self.pad, self.conv, self.norm, self.relu)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bottleneck:
+    """A ResNet v1.5 block: 1x1, temporal modules, 3x3 with the stride, 1x1, and the shortcut.
+
+    Args:
+        name: How the names of its layers start, for example `"stage3_block2"`.
+        stage: Number of its stage, from 1.
+        index: Its place in the stage, from 0.
+        strides: Of its second convolution and its shortcut.
+        convs: The three convolutions.
+        shortcut: The projection of the first block of a stage.
+        long_term_tdm: `None` in stage 1, or where the model has none.
+        temporal_shift: `None` in stage 1, or where the model has none.
+        add: The sum with the shortcut.
+        out: The ReLU behind the sum.
+    """
+
+    name: str
+    stage: int
+    index: int
+    strides: int
+    convs: tuple[ConvNorm, ConvNorm, ConvNorm]
+    shortcut: ConvNorm | None
+    long_term_tdm: LongTermTDM | None
+    temporal_shift: TemporalShift | None
+    add: keras.layers.Layer
+    out: keras.layers.Layer
+
+    def __call__(self, x: Any) -> Any:
+        return self.after_segments_meet(*self.before_segments_meet(x))
+
+    def before_segments_meet(self, x: Any) -> tuple[Any, Any]:
+        """Runs the part in front of the temporal modules; returns main path and shortcut."""
+        shortcut = x if self.shortcut is None else self.shortcut(x)
+        return self.convs[0](x), shortcut
+
+    def after_segments_meet(self, x: Any, shortcut: Any) -> Any:
+        """Runs the rest of the block, from the temporal modules on."""
+        x = _run(x, _present(self.long_term_tdm, self.temporal_shift, *self.convs[1:]))
+        return self.out(self.add([x, shortcut]))
+
+    def layers(self) -> Iterator[keras.layers.Layer]:
+        """Returns all layers of the block."""
+        for conv in (*self.convs, self.shortcut):
+            yield from [] if conv is None else conv.layers()
+        yield from _present(self.long_term_tdm, self.temporal_shift, self.add, self.out)
+
+
+@dataclasses.dataclass(frozen=True)
+class MotionPath:
+    """The short-term path and where it meets appearance.
+
+    Args:
+        tdm: The short-term TDM.
+        pool: The padding and the max pooling behind it.
+        stage: The motion path's own stage 1.
+        stem_fusion: Where its first map joins appearance, before stage 1.
+        stage_fusion: Where its second map joins, behind stage 1.
+    """
+
+    tdm: ShortTermTDM
+    pool: tuple[keras.layers.Layer, keras.layers.Layer]
+    stage: tuple[Bottleneck, ...]
+    stem_fusion: MotionFusion
+    stage_fusion: MotionFusion
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkStructure:
+    """A TDN network; calling it runs its layers, on values as on Keras' symbolic tensors.
+
+    Running layers on values leaves the model as it is, where a `keras.Model` of its inner tensors
+    would add a second output to each of its layers.
+
+    Args:
+        normalization: `None` for a model that takes normalised pixels.
+        center_frame: The frames that appearance is read from.
+        stem: The first convolution.
+        stem_pool: The padding and the max pooling behind it.
+        motion: `None` for a model without a short-term TDM.
+        stages: The blocks of each stage.
+        head: The layers from the last block to the output.
+    """
+
+    normalization: keras.layers.Layer | None
+    center_frame: CenterFrame
+    stem: ConvNorm
+    stem_pool: tuple[keras.layers.Layer, keras.layers.Layer]
+    motion: MotionPath | None
+    stages: tuple[tuple[Bottleneck, ...], ...]
+    head: tuple[keras.layers.Layer, ...]
+
+    def __call__(self, clips: Any) -> Any:
+        return self.after_segments_meet(*self.before_segments_meet(clips))
+
+    def before_segments_meet(self, clips: Any) -> tuple[Any, Any]:
+        """Runs what no other segment has a part in, up to the first block of stage 2.
+
+        That is all of stem and stage 1, appearance and motion, and of the first block of stage 2
+        what comes before its temporal modules. Nothing in it depends on a neighbouring segment.
+
+        Args:
+            clips: `(batch, frames, height, width, 3)`, any number of whole segments.
+
+        Returns:
+            Main path and shortcut of the block, each `(batch * num_segments, h, w, channels)`.
+        """
+        if self.normalization is not None:
+            clips = self.normalization(clips)
+        x = _run(self.stem(self.center_frame(clips)), self.stem_pool)
+        if self.motion is None:
+            x = _run(x, self.stages[0])
+        else:
+            motion = _run(self.motion.tdm(clips), self.motion.pool)
+            x = _run(self.motion.stem_fusion([x, motion]), self.stages[0])
+            x = self.motion.stage_fusion([x, _run(motion, self.motion.stage)])
+        return self.stages[1][0].before_segments_meet(x)
+
+    def after_segments_meet(self, x: Any, shortcut: Any) -> Any:
+        """Runs the rest of the network on the maps of all segments of its clips."""
+        first, *blocks = self.stages[1]
+        x = first.after_segments_meet(x, shortcut)
+        return _run(x, (*blocks, *self.stages[2], *self.stages[3], *self.head))
+
+    def layers(self) -> Iterator[keras.layers.Layer]:
+        """Returns all layers of the network."""
+        yield from _present(self.normalization, self.center_frame)
+        yield from (*self.stem.layers(), *self.stem_pool)
+        if self.motion is not None:
+            yield from (self.motion.tdm, *self.motion.pool)
+            yield from (self.motion.stem_fusion, self.motion.stage_fusion)
+        for block in self.blocks():
+            yield from block.layers()
+        yield from self.head
+
+    def blocks(self) -> Iterator[Bottleneck]:
+        """Returns all blocks, those of the motion path first."""
+        if self.motion is not None:
+            yield from self.motion.stage
+        for stage in self.stages:
+            yield from stage
+
+
+def make_structure(
+    model: Any, policy: Any, normalization: Normalization, fusion_weights: tuple[float, float]
+) -> NetworkStructure:
+    """Makes all layers of a network.
+
+    The order in which they are made is kept from release to release: each draws its seed then.
+
+    Args:
+        model: A `TDNResNet` whose arguments are set.
+        policy: Dtype policy of all but pixel arithmetic and scores.
+        normalization: Of the pixels, if the model normalises them itself.
+        fusion_weights: Factors of appearance and motion.
+    """
+    maker = _LayerMaker(model, policy)
+    precise, frames = maker.precise, model.frames_per_segment
+    rescaling = None
+    if model.include_preprocessing:
+        scale, offset = _scale_and_offset(normalization)
+        rescaling = keras.layers.Rescaling(scale, offset, name="normalization", dtype=precise)
+    center_frame = CenterFrame(frames, name="center_frame", dtype=precise)
+    stem = maker.conv("stem", "", model.width, STEM_KERNEL, strides=2)
+    stem_pool = maker.pool("stem")
+    if model.short_term:
+        tdm = ShortTermTDM(model.width, frames, name="short_term_tdm", dtype=policy)
+    stages = [maker.stage("stage1", 1)]
+    motion = None
+    if model.short_term:
+        motion_stage = maker.stage("motion_stage1", 1)
+        stem_fusion, stage_fusion = (
+            MotionFusion(*fusion_weights, name=f"{name}_fusion", dtype=policy)
+            for name in ("stem", "stage1")
+        )
+        motion = MotionPath(tdm, maker.pool("motion"), motion_stage, stem_fusion, stage_fusion)
+    stages += [maker.stage(f"stage{number}", number) for number in (2, 3, 4)]
+    head = maker.classifier() if model.include_top else maker.feature_head()
+    return NetworkStructure(rescaling, center_frame, stem, stem_pool, motion, tuple(stages), head)
+
+
+def set_normalization(layer: Any, normalization: Normalization) -> None:
+    """Changes the statistics of a structure's normalization."""
+    layer.scale, layer.offset = _scale_and_offset(normalization)
+
+
+class _LayerMaker:
+    """Makes the layers of a model under one dtype policy."""
+
+    def __init__(self, model: Any, policy: Any) -> None:
+        self._model, self._policy = model, policy
+        self.precise = at_least_float32(policy.compute_dtype)
+
+    def stage(self, name: str, number: int) -> tuple[Bottleneck, ...]:
+        """Makes the bottlenecks of a stage; the first one changes size and channels."""
+        depth = self._model.stage_depths[number - 1]
+        return tuple(self._bottleneck(f"{name}_block{i}", number, i) for i in range(depth))
+
+    def _bottleneck(self, name: str, stage: int, index: int) -> Bottleneck:
+        model, policy = self._model, self._policy
+        filters = model.width * 2 ** (stage - 1)
+        strides = 2 if stage > 1 and index == 0 else 1
+        shortcut = long_term_tdm = temporal_shift = None
+        if index == 0:
+            shortcut = self.conv(
+                f"{name}_shortcut", "", EXPANSION * filters, strides=strides, relu=False
+            )
+        first = self.conv(name, "1", filters)
+        if stage > 1 and model.long_term:
+            long_term_tdm = LongTermTDM(
+                model.num_segments, name=f"{name}_long_term_tdm", dtype=policy
+            )
+            # Its convolutions draw their seeds here, between those of the block.
+            long_term_tdm.build((None, None, None, filters))
+        if stage > 1 and model.temporal_shift:
+            temporal_shift = TemporalShift(
+                model.num_segments, name=f"{name}_temporal_shift", dtype=policy
+            )
+        second = self.conv(name, "2", filters, 3, strides)
+        third = self.conv(name, "3", EXPANSION * filters, relu=False)
+        add = keras.layers.Add(name=f"{name}_add", dtype=policy)
+        out = keras.layers.ReLU(name=f"{name}_out", dtype=policy)
+        convs, modules = (first, second, third), (shortcut, long_term_tdm, temporal_shift)
+        return Bottleneck(name, stage, index, strides, convs, *modules, add, out)
+
+    def conv(
+        self,
+        name: str,
+        part: str,
+        filters: int,
+        kernel_size: int = 1,
+        strides: int = 1,
+        relu: bool = True,
+    ) -> ConvNorm:
+        policy = self._policy
+        return ConvNorm(
+            conv2d(filters, kernel_size, strides=strides, name=f"{name}_conv{part}", dtype=policy),
+            batch_norm(f"{name}_norm{part}", policy),
+            self._pad(kernel_size, f"{name}_pad{part}") if strides > 1 < kernel_size else None,
+            keras.layers.ReLU(name=f"{name}_relu{part}", dtype=policy) if relu else None,
+        )
+
+    def pool(self, name: str) -> tuple[keras.layers.Layer, keras.layers.Layer]:
+        """Makes max pooling 3x3 with stride 2; padding with zeros is neutral behind a ReLU."""
+        pool = keras.layers.MaxPooling2D(
+            POOL_SIZE, strides=2, data_format=DATA_FORMAT, name=f"{name}_pool", dtype=self._policy
+        )
+        return self._pad(POOL_SIZE, f"{name}_pool_pad"), pool
+
+    def _pad(self, kernel_size: int, name: str) -> keras.layers.Layer:
+        padding = symmetric_padding(kernel_size)
+        return keras.layers.ZeroPadding2D(
+            padding, data_format=DATA_FORMAT, name=name, dtype=self._policy
+        )
+
+    def classifier(self) -> tuple[keras.layers.Layer, ...]:
+        """Makes pooling, dropout, scores per segment, their mean, and the activation."""
+        model, policy = self._model, self._policy
+        layers = keras.layers
+        return (
+            layers.GlobalAveragePooling2D(data_format=DATA_FORMAT, name="pool", dtype=policy),
+            layers.Dropout(model.dropout_rate, name="dropout", dtype=policy),
+            layers.Dense(
+                model.classes,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=CLASSIFIER_STD),
+                name="classifier",
+                dtype=policy,
+            ),
+            SegmentConsensus(model.num_segments, name="consensus", dtype=self.precise),
+            layers.Activation(model.classifier_activation, name="predictions", dtype=self.precise),
+        )
+
+    def feature_head(self) -> tuple[keras.layers.Layer, ...]:
+        """Makes what gives feature maps per segment, or one vector per video."""
+        segments, policy = self._model.num_segments, self._policy
+        if self._model.pooling is None:
+            return (UnfoldSegments(segments, name="segment_features", dtype=policy),)
+        pool = {
+            "avg": keras.layers.GlobalAveragePooling2D,
+            "max": keras.layers.GlobalMaxPooling2D,
+        }[self._model.pooling]
+        return (
+            pool(data_format=DATA_FORMAT, name="pool", dtype=policy),
+            SegmentConsensus(segments, name="consensus", dtype=policy),
+        )
+
+
+def _run(x: Any, layers: Iterable[Callable[[Any], Any]]) -> Any:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _present(*layers: Any) -> tuple[Any, ...]:
+    """Returns the layers that the model has."""
+    return tuple(layer for layer in layers if layer is not None)
+
+
+def _scale_and_offset(normalization: Normalization) -> tuple[list[float], list[float]]:
+    """Returns `(pixel / 255 - mean) / std` as a factor and an offset for each channel."""
+    means_and_stds = zip(normalization.mean, normalization.std, strict=True)
+    return (
+        [1 / (255 * std) for std in normalization.std],
+        [-mean / std for mean, std in means_and_stds],
+    )

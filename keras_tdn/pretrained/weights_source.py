@@ -1,0 +1,263 @@
+"""What `weights=` and `--weights` mean: one function decides, for models, presets and commands."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import enum
+import os
+from pathlib import Path
+
+from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
+from keras_tdn.files.beside import restore_replaced
+from keras_tdn.labels import load_labels
+from keras_tdn.pretrained.catalog import (
+    CATALOG,
+    CLASSES,
+    SHIPPED,
+    CatalogEntry,
+    entry_by_name,
+    hub_organisation,
+    local_presets,
+    not_hosted,
+    presets_folder,
+    shipped_preset,
+)
+from keras_tdn.pretrained.preset_config import PresetConfig
+from keras_tdn.pretrained.preset_files import (
+    CONFIG_FILE,
+    HUB_PREFIX,
+    SUMS_FILE,
+    WEIGHTS_FILE,
+    PresetFiles,
+    open_folder,
+    open_repository,
+    split_source,
+)
+
+IMAGENET = "imagenet"
+DATASETS = tuple(CLASSES)
+IMAGENET_SUFFIXES = (".safetensors", ".h5", ".hdf5")
+# Of the published models.
+FRAMES_PER_SEGMENT = 5
+WIDTH = 64
+
+ACCEPTED = (
+    f"None; {IMAGENET!r}; a data set, {', '.join(map(repr, DATASETS))}; a preset of this model as "
+    "a folder, as 'hf://organisation/name[@revision]' or by its name in `keras-tdn presets list`; "
+    f"a {WEIGHTS_SUFFIX} or {MODEL_SUFFIX} file of this model; a .safetensors or .h5 file of a "
+    "ResNet trained on ImageNet"
+)
+
+
+class WeightsKind(enum.Enum):
+    """What weights can be."""
+
+    IMAGENET = "the ImageNet weights that are downloaded"
+    DATASET = "a data set of several presets"
+    PRESET = "a preset"
+    WEIGHTS_FILE = "a file of weights"
+    MODEL_FILE = "a file of a whole model"
+    IMAGENET_FILE = "a file of a ResNet trained on ImageNet"
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsSource:
+    """Weights that a user named.
+
+    Args:
+        kind: What they are.
+        name: What the user wrote.
+        location: Where they are: the path of a file; the folder or `hf://` address of a preset;
+            else the name.
+        entry: The catalog's entry that a preset was named by.
+    """
+
+    kind: WeightsKind
+    name: str
+    location: str
+    entry: CatalogEntry | None = None
+
+    def open_preset(self) -> PresetFiles:
+        """Returns the files of the preset.
+
+        Raises:
+            ValueError: if it is something else, or damaged.
+            OSError: if it could not be downloaded.
+        """
+        if self.kind is WeightsKind.DATASET:
+            several = [entry.name for entry in CATALOG if entry.dataset == self.name]
+            raise ValueError(
+                f"{self.name!r} is the data set of several presets: pass one of "
+                f"{', '.join(several)}, or build the model with weights={self.name!r}, which "
+                "chooses by architecture and segments."
+            )
+        if self.kind is not WeightsKind.PRESET:
+            raise ValueError(f"There is no preset at {self.name!r}, which is {self.kind.value}.")
+        if self.entry is not None:
+            return open_entry(self.entry, self.name)
+        if self.location.startswith(HUB_PREFIX):
+            return open_repository(*split_source(self.location))
+        return open_folder(self.location)
+
+
+def resolve_weights(weights: str | os.PathLike[str] | None) -> WeightsSource | None:
+    """Decides what weights are meant, without reading any.
+
+    A folder or file of that name in the current folder is meant before a preset of that name; but
+    videos may well lie in a folder that is called like a data set, so that a folder without a
+    preset in it comes last.
+
+    Args:
+        weights: See `TDNResNet`.
+
+    Returns:
+        The weights, or `None` for `None`: random values.
+
+    Raises:
+        ValueError: if there are none of that name; with the nearest name that there is.
+    """
+    if weights is None:
+        return None
+    if not isinstance(weights, (str, os.PathLike)):
+        raise ValueError(f"`weights` must be one of: {ACCEPTED}. Received: weights={weights!r}")
+    name = os.fspath(weights)
+    found = _find(name)
+    if found is None:
+        raise ValueError(
+            f"There are no weights {name!r}, and no such file or folder.{_suggestion(name)} "
+            f"`weights` must be one of: {ACCEPTED}."
+        )
+    return found
+
+
+def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
+    """Returns the files of a preset by folder, `hf://` address or name.
+
+    Raises:
+        ValueError: if there is none.
+        OSError: if it could not be downloaded.
+    """
+    name = os.fspath(source)
+    found = _find(name)
+    if found is None:
+        raise ValueError(
+            f"There is no preset at {name!r}, and none of that name.{_suggestion(name)} "
+            "`keras-tdn presets list` lists the names."
+        )
+    return found.open_preset()
+
+
+def open_entry(entry: CatalogEntry, asked: str) -> PresetFiles:
+    """Returns the files of a catalog entry, from the first of these that is set: `KERAS_TDN_HUB`,
+    the entry's repository, the folder of local presets.
+
+    Args:
+        entry: Which.
+        asked: What the user asked for, for the message that there is none.
+
+    Raises:
+        ValueError: if none is set.
+        OSError: if it could not be downloaded.
+    """
+    organisation = hub_organisation()
+    if organisation is not None:
+        files = open_repository(f"{organisation}/{entry.name}")
+    elif entry.hub is not None:
+        files = open_repository(entry.hub.repo, entry.hub.revision, entry.hub.sums_sha256)
+    elif entry.local_folder.is_dir():
+        files = open_folder(entry.local_folder)
+    else:
+        raise ValueError(not_hosted(asked, entry))
+    files.entry = entry
+    return files
+
+
+def check_entry(entry: CatalogEntry, config: PresetConfig, origin: str) -> None:
+    """Raises unless a preset that a name led to is the model of that name.
+
+    Whoever converted it may have taken another checkpoint, number of segments or label list.
+    """
+    arguments = config.arguments
+    expected = {
+        "stage_depths": list(entry.stage_depths),
+        "width": WIDTH,
+        "num_segments": entry.num_segments,
+        "frames_per_segment": FRAMES_PER_SEGMENT,
+        "classes": entry.classes,
+        "short_term": True,
+        "long_term": True,
+        "temporal_shift": True,
+        "include_top": True,
+    }
+    wrong = [
+        f"{name} is {arguments[name]!r} and must be {value!r}"
+        for name, value in expected.items()
+        if arguments[name] != value
+    ]
+    if config.labels != load_labels(entry.dataset):
+        wrong.append(f"its labels are not those of {entry.dataset} in their order")
+    if wrong:
+        raise ValueError(
+            f"{origin} is not {entry.name!r}, which it is called: {'; '.join(wrong)}. Convert the "
+            f"authors' checkpoint again: keras-tdn convert best.pth.tar ... "
+            f"--segments {entry.num_segments} --labels {entry.dataset} --overwrite"
+        )
+
+
+def preset_folder_of(path: str | os.PathLike[str]) -> Path | None:
+    """Returns the preset folder that a file of weights belongs to, if it does."""
+    path = Path(path)
+    beside = (path.parent / CONFIG_FILE, path.parent / SUMS_FILE)
+    is_part = path.name == WEIGHTS_FILE and all(file.is_file() for file in beside)
+    return path.parent if is_part else None
+
+
+def _find(name: str) -> WeightsSource | None:
+    def source(kind: WeightsKind, location: object = name) -> WeightsSource:
+        return WeightsSource(kind, name, str(location))
+
+    if name == IMAGENET:
+        return source(WeightsKind.IMAGENET)
+    if name.startswith(HUB_PREFIX) or (name and os.path.isfile(os.path.join(name, CONFIG_FILE))):
+        return source(WeightsKind.PRESET)
+    if os.path.isfile(name):
+        folder = preset_folder_of(name)
+        if folder is not None:
+            return source(WeightsKind.PRESET, folder)
+        return source(_kind_of_file(name))
+    if name in DATASETS:
+        return source(WeightsKind.DATASET)
+    if (shipped := shipped_preset(name)) is not None:
+        return source(WeightsKind.PRESET, shipped)
+    if (entry := entry_by_name(name)) is not None:
+        return WeightsSource(WeightsKind.PRESET, name, name, entry)
+    if name in local_presets():
+        return source(WeightsKind.PRESET, presets_folder() / name)
+    # A process may have been killed while it replaced the folder.
+    restore_replaced(Path(name))
+    return source(WeightsKind.PRESET) if os.path.isdir(name) else None
+
+
+def _kind_of_file(name: str) -> WeightsKind:
+    if name.endswith(WEIGHTS_SUFFIX):
+        return WeightsKind.WEIGHTS_FILE
+    if name.endswith(MODEL_SUFFIX):
+        return WeightsKind.MODEL_FILE
+    if name.endswith(IMAGENET_SUFFIXES):
+        return WeightsKind.IMAGENET_FILE
+    raise ValueError(
+        f"`weights` must be one of: {ACCEPTED}. A checkpoint of the authors' is converted first: "
+        f"keras-tdn convert {os.path.basename(name)} my_preset. Received: weights={name!r}"
+    )
+
+
+def _suggestion(name: str) -> str:
+    """Names the weights, or the file or folder, whose name is the nearest."""
+    folder, file = os.path.split(name)
+    names = [IMAGENET, *DATASETS, *SHIPPED, *(entry.name for entry in CATALOG), *local_presets()]
+    nearest = difflib.get_close_matches(name, names, n=1)
+    if not nearest and os.path.isdir(folder or "."):
+        files = difflib.get_close_matches(file, os.listdir(folder or "."), n=1)
+        nearest = [os.path.join(folder, entry) for entry in files]
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""
