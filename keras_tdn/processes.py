@@ -141,6 +141,8 @@ class ChildProcess:
 class LostTaskError(Exception):
     """A task ended its process, or took so long that its process was ended.
 
+    Its text follows what was tried, as in "Reading 'video.mp4' crashes the decoder (...)".
+
     Args:
         exitcode: How the process ended; `None` if the task took too long.
         time_limit: Seconds that the task was given.
@@ -154,7 +156,7 @@ class LostTaskError(Exception):
     def __str__(self) -> str:
         if self.exitcode is None:
             return f"takes longer than {self.time_limit:g} seconds, or never ends"
-        return f"ends its process ({exit_reason(self.exitcode)})"
+        return f"crashes the decoder ({exit_reason(self.exitcode)})"
 
 
 class WorkerPool:

@@ -33,7 +33,7 @@ def test_arrays_come_as_they_are(pool):
 
 def test_a_crash_costs_its_task(pool):
     before = {pool.run(("pid", None)) for _ in range(4)}
-    with pytest.raises(LostTaskError, match=r"^ends its process \(signal SIGSEGV\)$") as lost:
+    with pytest.raises(LostTaskError, match=r"^crashes the decoder \(signal SIGSEGV\)$") as lost:
         pool.run(("crash", None))
     assert lost.value.exitcode == -signal.SIGSEGV
     assert pool.run(("add", 1)) == 11
