@@ -138,6 +138,10 @@ class ChildProcess:
         return self.join()
 
 
+class WorkerStartError(OSError):
+    """A worker process does not start."""
+
+
 class LostTaskError(Exception):
     """A task ended its process, or took so long that its process was ended.
 
@@ -230,7 +234,7 @@ class WorkerPool:
 
         Raises:
             LostTaskError: if the task ends its process, or takes too long.
-            OSError: if no process starts.
+            WorkerStartError: if no process starts.
         """
         worker = self._idle.get()
         try:
@@ -304,7 +308,7 @@ class _Worker:
                 return
         code = self.process.end(GRACE_SECONDS)
         self.ready = True
-        raise OSError(f"A worker process does not start ({exit_reason(code)}).")
+        raise WorkerStartError(f"A worker process does not start ({exit_reason(code)}).")
 
     def ask(
         self, task: Any, time_limit: float | None, on_message: Callable[[Any], None] | None

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +15,19 @@ FIRST_LINE_SECONDS = 8.0
 LINE_SECONDS = 60.0
 _LIVE_SECONDS = "{desc}{n:.0f} s [{elapsed}{postfix}]"
 _SECONDS = "{l_bar}{bar}| {n:.0f} of {total:.0f} s [{elapsed}{postfix}]"
+
+_hidden = False
+
+
+@contextlib.contextmanager
+def hidden_progress() -> Iterator[None]:
+    """Shows no progress of any run within the block, as `--quiet` asks."""
+    global _hidden
+    before, _hidden = _hidden, True
+    try:
+        yield
+    finally:
+        _hidden = before
 
 
 class Progress:
@@ -62,6 +76,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self._started = time.monotonic()
+        self.shown = self.shown and not _hidden
         if not self.shown:
             return self
         from tqdm import tqdm

@@ -86,9 +86,9 @@ class ResumableFolder:
             found = differences(begun, header)
             if found:
                 raise ValueError(
-                    f"{str(self.path)!r} was begun with {'; '.join(found)}. {self._kind.same} to "
-                    "go on, choose another folder, or pass overwrite=True (on the command line "
-                    "--overwrite) to begin anew."
+                    f"{str(self.path)!r} was started with {'; '.join(found)}. {self._kind.same} to "
+                    "continue, choose another folder, or pass overwrite=True (on the command line "
+                    "--overwrite) to start anew."
                 )
         self.workplace.mkdir(exist_ok=True)
         for leftover in self.workplace.glob(f"*{TEMPORARY_SUFFIX}"):

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.data.packing.options import PackOptions
+from keras_tdn.data.packing.packing_plan import PackOptions
 from keras_tdn.files.storage import sha256_of
 
 INDEX_FILE = "index.json"

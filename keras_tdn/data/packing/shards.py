@@ -1,40 +1,127 @@
-"""One shard, from its records to a finished file."""
+"""The shards of a packing: what is finished of them, and how one is made."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from keras_tdn.data.packing.frames_to_jpeg import encode_frames
-from keras_tdn.data.packing.index import FailedRecord, PackedRecord, PackedShard, shard_problem
-from keras_tdn.data.packing.plan import ShardTask
+from keras_tdn.data.packing.index import (
+    INDEX_FILE,
+    FailedRecord,
+    PackedRecord,
+    PackedShard,
+    shard_problem,
+)
+from keras_tdn.data.packing.packing_plan import PackingPlan, ShardTask, differences
 from keras_tdn.data.packing.sequence_example import to_sequence_example
-from keras_tdn.files.resumable_folder import TEMPORARY_SUFFIX
+from keras_tdn.files.resumable_folder import TEMPORARY_SUFFIX, FolderKind, ResumableFolder
 from keras_tdn.files.storage import put_in_place, sha256_of, write_whole
+from keras_tdn.processes import use_tensorflow_on_one_core
 
 # Inside the folder of the shards while they are being made: what is finished, what is not yet.
 WORKPLACE = ".packing"
+KIND = FolderKind(
+    INDEX_FILE, WORKPLACE, "pack into", "packing", "Pack with the same list and options"
+)
 # Length and its checksum before a record's content, checksum behind.
 FRAMING_BYTES = 16
 
+# A shard to make, with what an earlier run has noted of it.
+Job = tuple[ShardTask, PackedShard | None]
+
+
+class PackingFolder:
+    """The folder of a packing: it knows what is done, and refuses one of another list or options.
+
+    Args:
+        path: The folder; it is made if it is not there.
+
+    Raises:
+        ValueError: if it has files of something else, or cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._folder = ResumableFolder(path, KIND)
+
+    def start(self, plan: PackingPlan, overwrite: bool) -> list[Job]:
+        """Prepares the folder for a plan, and returns its shards with what is noted of them.
+
+        Raises:
+            ValueError: if it was started with other records or options, unless `overwrite`.
+        """
+        if overwrite:
+            self._folder.clear(self._shard_patterns())
+        self._folder.prepare(plan.header(), differences)
+        noted = self.noted(plan)
+        return [(plan.task(shard), noted.get(shard)) for shard in range(plan.num_shards)]
+
+    def finish(self, plan: PackingPlan, shards: list[PackedShard]) -> None:
+        """Writes the index, and removes what only an unfinished packing needs."""
+        self._folder.conclude(plan.header(), [shard.to_config() for shard in shards])
+
+    def noted(self, plan: PackingPlan) -> dict[int, PackedShard]:
+        """Returns what is noted of each shard that was finished, by this run or an earlier one."""
+        noted = {}
+        path_of = functools.partial(notes_path, self.path)
+        for shard, config in self._folder.noted(plan.num_shards, path_of).items():
+            # Notes that cannot be read are of no use, and the shard is made again.
+            with contextlib.suppress(KeyError, TypeError):
+                noted[shard] = PackedShard.from_config(config)
+        return noted
+
+    def _shard_patterns(self) -> set[str]:
+        started = [header["options"] for header in self._folder.headers() if "options" in header]
+        return {
+            f"{options['name']}-*-of-{options['num_shards']:05d}.tfrecord" for options in started
+        }
+
 
 def notes_path(folder: Path, shard: int) -> Path:
-    """Where it is noted what a finished shard holds, until there is an index."""
+    """Returns where it is noted what a finished shard holds, until there is an index."""
     return folder / WORKPLACE / f"{shard:05d}.json"
 
 
-def finished_shard(
-    task: ShardTask, folder: Path, noted: PackedShard | None, retry_failures: bool
-) -> PackedShard | None:
-    """What is `noted` of a shard, if its file is the one noted and need not be made again."""
-    if noted is None or noted.name != task.options.shard_name(task.shard):
-        return None
-    if retry_failures and noted.failures:
-        return None
-    return None if shard_problem(str(folder / noted.name), noted, hashes=True) else noted
+def make_packer(
+    folder: Path, retry_failures: bool
+) -> Callable[[Job, Callable[[int], None]], tuple[PackedShard, bool]]:
+    """Returns `finish_shard` for the tasks of a `WorkerPool`."""
+    use_tensorflow_on_one_core()
+    return lambda job, starts: finish_shard(job, folder, retry_failures, starts)
+
+
+def finish_shard(
+    job: Job, folder: Path, retry_failures: bool, starts: Callable[[int], Any]
+) -> tuple[PackedShard, bool]:
+    """Makes a shard unless it is finished.
+
+    Args:
+        job: The shard.
+        folder: Where shards lie.
+        retry_failures: Whether one with failures is made again.
+        starts: Called with the place of each record before it is decoded.
+
+    Returns:
+        What the shard holds, and whether it was finished before.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    task, noted = job
+    if (
+        noted is not None
+        and noted.name == task.options.shard_name(task.shard)
+        and not (retry_failures and noted.failures)
+        and not shard_problem(str(folder / noted.name), noted, hashes=True)
+    ):
+        return noted, True
+    return make_shard(task, folder, starts), False
 
 
 def make_shard(task: ShardTask, folder: Path, starts: Callable[[int], None]) -> PackedShard:
