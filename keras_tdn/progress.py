@@ -108,20 +108,22 @@ class Progress:
         """Whether a bar is shown, for callers whose figures take time to compute."""
         return self._bar is not None and not self._bar.disable
 
-    def update(self, done: float, total: float | None = None, **figures: Any) -> None:
+    def update(self, done: float, total: float | None = None, *notes: str, **figures: Any) -> None:
         """Shows how much is done.
 
         Args:
             done: How much in all, with what an earlier run has done.
             total: How much there is to do, if that is known only now.
-            **figures: What else is shown, by name: `bad=3`.
+            *notes: What else is shown.
+            **figures: The same by name: `bad=3`.
         """
         with self._mutex:
             before, self.done = self.done, done
             if total is not None:
                 self.total = total
-            if figures:
-                self._figures = ", ".join(f"{name} {value}" for name, value in figures.items())
+            if notes or figures:
+                named = (f"{name} {value}" for name, value in figures.items())
+                self._figures = ", ".join([*notes, *named])
             if self.on_terminal:
                 self._bar.total = self.total
                 self._bar.bar_format = self._bar_format()

@@ -49,10 +49,10 @@ def pack_with_beam(
         short_side: As `pack` takes it, like all that follow.
         quality: Of the JPEG frames.
         num_shards: Number of files.
-        name: What the files' names begin with.
+        name: How the files' names start.
         max_failures: Share of the records that may fail.
         retry_failures: Whether to make shards again in which videos were left out.
-        overwrite: Whether to start again in a folder that other options started.
+        overwrite: Whether to start anew in a folder of other options.
 
     Returns:
         A `PackReport`.

@@ -25,7 +25,7 @@ class EncodedFrames:
         pictures: One JPEG file per frame.
         height: Height of the frames in pixels.
         width: Width of the frames in pixels.
-        frame_rate: Frames per second, if the source tells.
+        frame_rate: Frames per second, if the source says.
     """
 
     pictures: list[bytes]
@@ -133,7 +133,7 @@ def stream_frames(path: str, short_side: int) -> Iterator[np.ndarray]:
 
 
 def frame_rate(path: str) -> float | None:
-    """Frames per second, as the header tells them; `None` where it does not."""
+    """Returns frames per second as the header states them; `None` where it does not."""
     from keras_tdn.data.decoding.pyav_container import open_container, video_stream
     from keras_tdn.data.decoding.sources import open_source
 

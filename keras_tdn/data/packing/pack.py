@@ -88,12 +88,12 @@ def pack(
         quality: Of the JPEG frames, from 1 to 100.
         num_shards: Number of files; `None` for one per 64 records, but at least 16 where there are
             as many records.
-        name: What the files' names begin with.
+        name: How the files' names start.
         num_processes: Processes, one core each; `None` for as many as there are cores.
         max_failures: Share of the records that may fail, from 0 to 1. A video that cannot be read
             is noted with the reason and left out; when more than this share fail, the run stops.
         retry_failures: Whether to make shards again in which an earlier run left videos out.
-        overwrite: Whether to start again in a folder that another list or other options started.
+        overwrite: Whether to start anew in a folder of another list or other options.
         progress: Whether to show how far it is: a bar on a terminal, a line now and then elsewhere.
 
     Returns:

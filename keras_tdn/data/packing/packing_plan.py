@@ -31,7 +31,7 @@ class PackOptions:
         quality: Of the JPEG frames, from 1 to 100.
         num_shards: Number of files; `None` for one per 64 records, but at least 16 where there are
             as many records.
-        name: What the files' names begin with.
+        name: How the files' names start.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -137,7 +137,7 @@ class PackingPlan:
         return ShardTask(shard, self.options, mine, texts)
 
     def header(self) -> dict[str, Any]:
-        """What tells this packing from others, for JSON."""
+        """Returns the identity of this packing, as JSON values."""
         labels = self.records.labels
         rows = [[record.index, record.path, record.label] for record in self.records]
         content = json.dumps([rows, labels], separators=(",", ":")).encode()
@@ -151,19 +151,19 @@ class PackingPlan:
         }
 
 
-def differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """What two headers differ in, for people; empty if they describe the same packing."""
+def differences(started: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Describes how two headers differ; empty if they are of the same packing."""
     found = []
-    if begun.get("format") != asked["format"]:
-        found.append(f"format {begun.get('format')} of another release, not {asked['format']}")
-    old_options = begun.get("options", {})
+    if started.get("format") != asked["format"]:
+        found.append(f"format {started.get('format')} of another release, not {asked['format']}")
+    old_options = started.get("options", {})
     for option, value in asked["options"].items():
         if old_options.get(option) != value:
             found.append(f"{option}={old_options.get(option)!r}, not {value!r}")
     list_fields = ("num_records", "list_sha256", "num_classes", "labels")
-    if any(begun.get(field) != asked[field] for field in list_fields):
+    if any(started.get(field) != asked[field] for field in list_fields):
         found.append(
-            f"a list of {begun.get('num_records')} other records, paths, labels or label names "
+            f"a list of {started.get('num_records')} other records, paths, labels or label names "
             f"than these {asked['num_records']}"
         )
     return found

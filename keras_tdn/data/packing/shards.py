@@ -20,8 +20,8 @@ from keras_tdn.data.packing.index import (
 )
 from keras_tdn.data.packing.packing_plan import PackingPlan, ShardTask, differences
 from keras_tdn.data.packing.sequence_example import to_sequence_example
+from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
 from keras_tdn.files.resumable_folder import TEMPORARY_SUFFIX, FolderKind, ResumableFolder
-from keras_tdn.files.storage import put_in_place, sha256_of, write_whole
 from keras_tdn.processes import use_tensorflow_on_one_core
 
 # Inside the folder of the shards while they are being made: what is finished, what is not yet.
@@ -71,7 +71,7 @@ class PackingFolder:
         noted = {}
         path_of = functools.partial(notes_path, self.path)
         for shard, config in self._folder.noted(plan.num_shards, path_of).items():
-            # Notes that cannot be read are of no use, and the shard is made again.
+            # Of notes that cannot be read, the shard is made again.
             with contextlib.suppress(KeyError, TypeError):
                 noted[shard] = PackedShard.from_config(config)
         return noted
