@@ -12,7 +12,7 @@ from keras_tdn.evaluation.page import write_page
 from keras_tdn.evaluation.report import EvaluationReport
 from keras_tdn.evaluation.score_log import DOING, check_identity
 from keras_tdn.evaluation.scores import Scores, load_scores
-from keras_tdn.files.beside import remove_leftovers
+from keras_tdn.files.atomic import remove_leftovers
 from keras_tdn.files.locks import locked
 
 LOG_NAME = "scores.log"

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from keras_tdn.files.beside import written_beside
+from keras_tdn.files.atomic import written_beside
 from keras_tdn.files.locks import locked
 
 TITLE = b"keras_tdn score log 1\n"

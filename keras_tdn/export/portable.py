@@ -12,7 +12,7 @@ import keras
 from keras_tdn.export.formats import PORTABLE_FORMATS, PortableFormat
 from keras_tdn.export.saved_model import quiet_tensorflow
 from keras_tdn.export.served_model import ServedModel, describe_export, write_manifest
-from keras_tdn.files.beside import check_free, written_beside
+from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.models import TDNResNet
 
 if TYPE_CHECKING:

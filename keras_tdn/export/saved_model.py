@@ -15,7 +15,7 @@ import keras
 from keras_tdn.export.formats import SAVED_MODEL, check_dtype
 from keras_tdn.export.served_model import ServedModel, describe_export, write_manifest
 from keras_tdn.export.serving_api import has_serving_api, import_serving_api, write_warm_up
-from keras_tdn.files.beside import written_beside
+from keras_tdn.files.atomic import written_beside
 from keras_tdn.models import TDNResNet
 
 # TensorFlow Serving reads a version as an int64 and serves the greatest.

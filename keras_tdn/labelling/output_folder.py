@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_tdn.data.failures import Failure
+from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
 from keras_tdn.files.resumable_folder import FolderKind, ResumableFolder, read_object
-from keras_tdn.files.storage import put_in_place, sha256_of, write_whole
 from keras_tdn.labelling.labeller import Row
 from keras_tdn.labelling.options import LabelOptions
 from keras_tdn.labelling.plan import LabelPlan, differences

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_tdn.files.beside import check_free, written_beside
+from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained.card import Accuracy, PresetCard
 from keras_tdn.pretrained.preset_config import PresetConfig

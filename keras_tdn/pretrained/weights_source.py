@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
-from keras_tdn.files.beside import restore_replaced
+from keras_tdn.files.atomic import restore_replaced
 from keras_tdn.labels import load_labels
 from keras_tdn.pretrained.catalog import (
     CATALOG,

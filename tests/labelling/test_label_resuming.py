@@ -129,7 +129,7 @@ def test_another_labelling_is_not_gone_on_with(run, model, records, label, stop,
         ({"clip_spec": ClipSpec(2, 3, 24, 30, 32)}, "other clip"),
         ({"from_logits": False}, "other scores"),
     ):
-        with pytest.raises(ValueError, match=f"was begun with .*{told}.*--overwrite"):
+        with pytest.raises(ValueError, match=f"was started with .*{told}.*--overwrite"):
             label(tmp_path, **what)
     with pytest.raises(ValueError, match="a list of 7 other videos than these 6"):
         run(records[:6], tmp_path, options=OPTIONS)
