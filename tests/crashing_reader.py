@@ -8,11 +8,11 @@ import numpy as np
 SHAPE = (1, 2, 4, 4, 3)
 
 
-def serve(options, connection):
-    """`options` is a path where it counts its starts; a record's path says what happens."""
-    with open(options, "a") as file:
+def serve(options, starts, connection):
+    """`starts` is a path where it counts its starts; a record's path says what happens."""
+    with open(starts, "a") as file:
         file.write("started\n")
-    if "never" in str(options):
+    if "never" in str(starts):
         os._exit(7)
     connection.send("ready")
     while True:
@@ -29,15 +29,15 @@ def serve(options, connection):
         connection.send_bytes(np.arange(np.prod(SHAPE), dtype=np.uint8).data)
 
 
-def serve_but_crash(options, connection):
+def serve_but_crash(options, clip_spec, connection):
     """The real one, but for what stands for a decoder that crashes: a path with "bad" in it."""
-    from keras_tdn.labelling import reading_processes
+    from keras_tdn.scoring import reading_processes
 
-    class Reader(reading_processes.RecordReader):
-        def __call__(self, record):
+    class Reader(reading_processes.ViewReader):
+        def read(self, record):
             if "bad" in record.path:
                 os._exit(11)
-            return super().__call__(record)
+            return super().read(record)
 
-    reading_processes.RecordReader = Reader
-    reading_processes._serve(options, connection)
+    reading_processes.ViewReader = Reader
+    reading_processes._serve(options, clip_spec, connection)

@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
     """Prints the main numbers and where the rest is."""
     from keras_tdn.data.records import Record, RecordList
     from keras_tdn.evaluation.ensembles import ensemble
-    from keras_tdn.evaluation.frame_reading import FrameReader
     from keras_tdn.evaluation.outputs import OutputFolder
+    from keras_tdn.scoring.views import FrameReader
 
     report = ensemble(args.scores, args.method)
     if args.output:

@@ -149,9 +149,9 @@ def _run_ensemble(
 
     from keras_tdn.evaluation.ensembles import ensemble
     from keras_tdn.evaluation.evaluation import evaluate
-    from keras_tdn.evaluation.frame_reading import FrameReader
     from keras_tdn.evaluation.outputs import PART_NAME, OutputFolder
     from keras_tdn.evaluation.scores import load_scores
+    from keras_tdn.scoring.views import FrameReader
 
     if not args.output:
         raise ValueError(

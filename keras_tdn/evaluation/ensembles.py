@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from keras_tdn.evaluation.averaging import CHUNK_VALUES, average_views
 from keras_tdn.evaluation.report import EvaluationReport, report_on_averages
 from keras_tdn.evaluation.scores import Scores, load_scores
+from keras_tdn.scoring.scorer import CHUNK_VALUES, average_views
 
 EnsembleMethod = Literal["softmax", "clipped_logits"]
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.evaluation.frame_reading import FrameReader
 from keras_tdn.evaluation.page import write_page
 from keras_tdn.evaluation.report import EvaluationReport
-from keras_tdn.evaluation.score_log import DOING, check_identity
 from keras_tdn.evaluation.scores import Scores, load_scores
 from keras_tdn.files.beside import remove_leftovers
 from keras_tdn.files.locks import locked
+from keras_tdn.scoring.score_log import DOING, check_identity
+from keras_tdn.scoring.views import FrameReader
 
 LOG_NAME = "scores.log"
 SCORES_NAME = "scores.npz"

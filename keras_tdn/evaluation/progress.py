@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from keras_tdn.evaluation.averaging import Average, average_views
-from keras_tdn.evaluation.score_log import ScoreLog
-from keras_tdn.evaluation.scoring import ScoreKind
+from keras_tdn.scoring.score_log import ScoreLog
+from keras_tdn.scoring.scorer import Average, ScoreKind, average_views
 
 
 class EvaluationProgress:

@@ -12,11 +12,12 @@ from typing import Any
 import keras
 from apache_beam.ml.inference.base import ModelHandler
 
-from keras_tdn.evaluation.model_hash import model_sha256
-from keras_tdn.evaluation.view_reading import VideoViews
+from keras_tdn.labelling.label_options import LabelOptions
 from keras_tdn.labelling.labeller import Labeller, Row
-from keras_tdn.labelling.options import LabelOptions, check_positive
 from keras_tdn.prediction import Labels
+from keras_tdn.scoring.model_hash import model_sha256
+from keras_tdn.scoring.scoring_options import DEFAULT_BATCH_SIZE, check_positive
+from keras_tdn.scoring.views import VideoViews
 from keras_tdn.specs import ClipSpec
 
 ModelSource = str | os.PathLike[str] | Callable[[], keras.Model]
@@ -50,7 +51,7 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         labels: Labels | None = None,
         clip_spec: ClipSpec | None = None,
         from_logits: bool | None = None,
-        batch_size: int = 8,
+        batch_size: int = DEFAULT_BATCH_SIZE,
         weights_sha256: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -61,11 +62,8 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         )
         self._load = load
         self._options = options
-        self._how: dict[str, Any] = {
-            "labels": labels,
-            "clip_spec": clip_spec,
-            "from_logits": from_logits,
-        }
+        self._labels = labels
+        self._clip_spec, self._from_logits = clip_spec, from_logits
         self._batch_size = batch_size
         self._weights_sha256 = weights_sha256
 
@@ -77,7 +75,13 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
                 f"A worker has loaded another model {model.name!r} than the pipeline was begun "
                 "with. The weights must be the same file, or the same revision, on all machines."
             )
-        return Labeller(model, self._options, **self._how)
+        return Labeller(
+            model,
+            self._options,
+            labels=self._labels,
+            clip_spec=self._clip_spec,
+            from_logits=self._from_logits,
+        )
 
     def run_inference(
         self,

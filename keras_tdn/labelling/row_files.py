@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_tdn.labelling.label_options import JSON_LINES, LabelOptions
 from keras_tdn.labelling.labeller import Row
-from keras_tdn.labelling.options import JSON_LINES, LabelOptions
 
 NEEDS_EXTRA = (
     'Parquet needs its package: pip install "keras-tdn[parquet]". Without it, format="jsonl" (on '

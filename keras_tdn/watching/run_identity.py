@@ -10,8 +10,8 @@ from typing import Any
 
 import keras
 
-from keras_tdn.evaluation.model_hash import model_sha256
 from keras_tdn.models import TDNResNet
+from keras_tdn.scoring.model_hash import model_sha256
 from keras_tdn.watching.opening import Source
 from keras_tdn.watching.windows import Watch
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from keras_tdn.evaluation.score_log import check_identity, explained
 from keras_tdn.files.beside import written_beside
+from keras_tdn.scoring.score_log import check_identity, explained
 from keras_tdn.watching.report import WatchReport
 from keras_tdn.watching.timeline_lines import (
     FORMAT,

@@ -11,7 +11,7 @@ from forked_runs import die_after
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.evaluation.evaluation import evaluate
 from keras_tdn.evaluation.outputs import OutputFolder
-from keras_tdn.evaluation.scoring import Scorer
+from keras_tdn.scoring.scorer import Scorer
 from keras_tdn.specs import ViewSpec
 
 # As a real model, the toy takes most of the time of a run.

@@ -13,9 +13,11 @@ from keras_tdn.data.dataset import make_dataset
 from keras_tdn.data.failures import TooManyFailuresError
 from keras_tdn.data.records import Record, RecordList, load_records
 from keras_tdn.evaluation import evaluate, load_report, load_scores, report_on
-from keras_tdn.evaluation.averaging import average_views, view_subsets
 from keras_tdn.evaluation.evaluation import Evaluation
-from keras_tdn.evaluation.score_log import ScoreLog
+from keras_tdn.evaluation.report import view_subsets
+from keras_tdn.scoring.score_log import ScoreLog
+from keras_tdn.scoring.scorer import average_views
+from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.specs import ClipSpec, Normalization, ViewSpec
 
 THIRTY = ViewSpec(num_clips=10, num_crops=3)
@@ -24,7 +26,7 @@ ROUNDING = 1e-5
 
 
 def run(model, records, views=THIRTY, **options):
-    return Evaluation(model, records, views, **options).scores(progress=False)
+    return Evaluation(model, records, ScoringOptions(views, **options)).scores(progress=False)
 
 
 def tdn(spec):
@@ -44,7 +46,7 @@ def test_one_view_equals_model_evaluate(some_bad, activation):
     model = tdn(spec) if activation else toy(None, classes=6, spec=spec)
     model.run_eagerly = bool(activation)
     records = RecordList(some_bad, num_classes=6)
-    scores = Evaluation(model, records, batch_size=4).scores(progress=False)
+    scores = Evaluation(model, records, ScoringOptions(batch_size=4)).scores(progress=False)
     # Labels that make four of six right, and one of the others right at the second guess.
     labels = scores.view_scores[:, 0].argsort(axis=1)[np.arange(6), [-1, -1, -1, -1, -2, 0]]
     report = report_on(dataclasses.replace(scores, labels=labels))
@@ -147,7 +149,7 @@ def test_many_videos_are_averaged_in_parts(monkeypatch):
     scores = np.random.default_rng(0).normal(size=(11, 6, 4)).astype(np.float32)
     subsets = [(0,), (1, 4), range(6)]
     expected = average_views(scores, "logits", subsets=subsets)
-    monkeypatch.setattr("keras_tdn.evaluation.averaging.CHUNK_VALUES", 50)
+    monkeypatch.setattr("keras_tdn.scoring.scorer.CHUNK_VALUES", 50)
     for one, other in zip(average_views(scores, "logits", subsets=subsets), expected, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -193,7 +195,7 @@ def test_models_without_a_softmax_and_without_preprocessing(videos):
     bare.include_preprocessing = False
     bare.clip_spec = spec
     result = Evaluation(bare, videos).scores(progress=False)
-    pixels = Evaluation(bare, videos)._reader.read(0).view(0).mean(axis=(0, 1, 2)) / 255
+    pixels = Evaluation(bare, videos).reader.read_row(0).view(0).mean(axis=(0, 1, 2)) / 255
     np.testing.assert_allclose(result.view_scores[0, 0], pixels - normalization.mean, atol=1e-5)
 
 
@@ -291,7 +293,7 @@ def test_the_bar_tells_the_accuracy_so_far(model, some_bad, monkeypatch, tmp_pat
     assert f"bad=2, top1={report.top1:.1%}" in last
     assert "3/8" in shown.getvalue() or "4/8" in shown.getvalue()
     # A run that goes on begins where the one before it stopped.
-    evaluation = Evaluation(model, some_bad, batch_size=2)
+    evaluation = Evaluation(model, some_bad, ScoringOptions(batch_size=2))
     with ScoreLog(tmp_path / "log", evaluation.identity, 8, 3) as log:
         log.append(np.ones((6, 3), np.float32), {1: "bad", 4: "bad"})
     shown.truncate(0)

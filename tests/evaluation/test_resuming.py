@@ -17,8 +17,9 @@ from keras_tdn.data.records import Record, RecordList
 from keras_tdn.evaluation import evaluate, load_scores, report_on
 from keras_tdn.evaluation.evaluation import Evaluation
 from keras_tdn.evaluation.outputs import OutputFolder
-from keras_tdn.evaluation.score_log import TITLE, ScoreLog
-from keras_tdn.evaluation.scoring import Scorer
+from keras_tdn.scoring.score_log import TITLE, ScoreLog
+from keras_tdn.scoring.scorer import Scorer
+from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.specs import ClipSpec, ViewSpec
 
 VIEWS = ViewSpec(num_clips=3, num_crops=3)
@@ -74,7 +75,7 @@ def test_a_damaged_log_counts_up_to_the_damage(model, some_bad, expected, stop, 
         run(model, some_bad, tmp_path)
     whole = log.read_bytes()
     start = whole.index(b"\n", len(TITLE)) + 1
-    identity = Evaluation(model, some_bad, VIEWS).identity
+    identity = Evaluation(model, some_bad, ScoringOptions(VIEWS)).identity
     with ScoreLog(log, identity, 72, 3, resume=True) as opened:
         all_done = opened.num_done
     assert all_done >= 48

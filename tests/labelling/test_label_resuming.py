@@ -1,6 +1,5 @@
 import functools
 import signal
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,9 @@ from stopped_runs import StoppedError, Stopping
 
 from keras_tdn.data.records import load_records
 from keras_tdn.files.locks import locked
-from keras_tdn.labelling import Labeller, LabelOptions, label_videos, read_labels
-from keras_tdn.labelling.reading_ahead import read_ahead
-from keras_tdn.labelling.shard_making import ShardMaker
+from keras_tdn.labelling import LabelOptions, label_videos, read_labels
+from keras_tdn.labelling.label_shards import ShardMaker
+from keras_tdn.scoring.scorer import Scorer
 from keras_tdn.specs import ClipSpec, ViewSpec
 
 # 7 videos of 4 views in shards of 3 videos: 28 views in 7 batches, which go across shards.
@@ -38,7 +37,7 @@ def label(run, records):
 
 @pytest.fixture
 def stop(monkeypatch):
-    return Stopping(monkeypatch, Labeller, "values")
+    return Stopping(monkeypatch, Scorer, "score")
 
 
 @pytest.fixture(scope="module")
@@ -214,33 +213,3 @@ def test_killed_at_any_moment_it_ends_the_same(forked_runs, paths, tmp_path, num
         else:
             label(folder)
         assert contents(folder) == whole
-
-
-class TestReadingAhead:
-    def test_the_same_items_in_order(self):
-        assert list(read_ahead((number for number in range(50)), 3)) == list(range(50))
-
-    def test_errors_come_in_their_turn(self):
-        def items():
-            yield 1
-            raise KeyError("two")
-
-        ahead = read_ahead(items())
-        assert next(ahead) == 1
-        with pytest.raises(KeyError, match="two"):
-            next(ahead)
-
-    def test_what_is_not_wanted_is_closed(self):
-        closed = threading.Event()
-
-        def items():
-            try:
-                while True:
-                    yield 0
-            finally:
-                closed.set()
-
-        ahead = read_ahead(items())
-        next(ahead)
-        ahead.close()
-        assert closed.is_set()

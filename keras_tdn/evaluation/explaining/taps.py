@@ -10,10 +10,10 @@ import numpy as np
 
 from keras_tdn.evaluation.explaining.cuts import cut_at
 from keras_tdn.evaluation.explaining.gradients import score_gradient
-from keras_tdn.evaluation.scoring import ScoreKind
 from keras_tdn.layers import LongTermTDM, ShortTermTDM
 from keras_tdn.models.clips import model_inputs
 from keras_tdn.models.predicting import predict_batch
+from keras_tdn.scoring.scorer import ScoreKind
 from keras_tdn.specs import ClipSpec
 
 STAGE = re.compile(r"stage(\d+)_")

@@ -1,4 +1,4 @@
-"""Values of views, as they come, into shards of rows."""
+"""Values of views, as they come, into files of rows."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from keras_tdn.evaluation.score_log import ScoreLog
+from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan, LabelShard
 from keras_tdn.labelling.labeller import Labeller
-from keras_tdn.labelling.output_folder import LabelFolder, LabelShard
-from keras_tdn.labelling.plan import LabelPlan
+from keras_tdn.scoring.score_log import ScoreLog
 
 GO_ON = "label the same list again, which goes on from there"
 
@@ -111,7 +110,7 @@ class ShardMaker:
             self._folder.log_path(shard),
             self._header | {"shard": shard},
             len(self._plan.rows_of(shard)) * self._num_views,
-            self._labeller.num_values,
+            self._labeller.scorer.num_values,
             resume=True,
             go_on=GO_ON,
         )

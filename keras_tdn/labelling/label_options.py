@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args
+from typing import Any, Unpack, get_args
 
-from keras_tdn.evaluation.averaging import Average
+from keras_tdn.scoring.scorer import Average
+from keras_tdn.scoring.scoring_options import ReadingKeywords, ScoringOptions, check_positive
 from keras_tdn.specs import ViewSpec
 
 # By their endings.
 JSON_LINES, PARQUET = "jsonl", "parquet"
 FORMATS = (JSON_LINES, PARQUET)
-GRAPH_DTYPES = ("float32", "bfloat16")
 # Large enough that files are few and reading ahead seldom ends, small enough to keep in memory.
 VIDEOS_PER_SHARD = 1000
 
@@ -56,29 +56,30 @@ class LabelOptions:
     def __post_init__(self) -> None:
         for field in ("top", "videos_per_shard"):
             check_positive(field, getattr(self, field))
-        if not isinstance(self.features, bool):
-            raise ValueError(
-                "Labelling needs True or False for `features`. "
-                f"Received: features={self.features!r}"
-            )
-        if not isinstance(self.views, ViewSpec):
-            raise ValueError(
-                "The views are a ViewSpec, for example ViewSpec(num_clips=10, num_crops=3). "
-                f"Received: views={self.views!r}"
-            )
-        known_values = (
-            ("average", get_args(Average)),
-            ("format", FORMATS),
-            ("graph_dtype", (None, *GRAPH_DTYPES)),
-        )
-        for field, known in known_values:
+        for field, known in (("average", get_args(Average)), ("format", FORMATS)):
             if getattr(self, field) not in known:
                 raise ValueError(
                     f"Labelling needs one of {list(known)} for `{field}`. "
                     f"Received: {field}={getattr(self, field)!r}"
                 )
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise ValueError(f"Labelling's `seed` is an integer. Received: seed={self.seed!r}")
+        # The others are checked there.
+        self.scoring()
+
+    def scoring(self, **reading: Unpack[ReadingKeywords]) -> ScoringOptions:
+        """How views are scored for such rows.
+
+        Args:
+            **reading: How videos are read.
+        """
+        return ScoringOptions(
+            self.views,
+            features=self.features,
+            graph_dtype=self.graph_dtype,
+            seed=self.seed,
+            # A bad video has a row like any other.
+            max_failure_share=None,
+            **reading,
+        )
 
     def shard_name(self, shard: int, num_shards: int) -> str:
         """File name of the shard with that number."""
@@ -87,11 +88,3 @@ class LabelOptions:
     def to_config(self) -> dict[str, Any]:
         """A dict that JSON can hold."""
         return dataclasses.asdict(self)
-
-
-def check_positive(name: str, value: Any) -> None:
-    """Raises a `ValueError` unless it is a positive integer."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"Labelling needs a positive integer for `{name}`. Received: {name}={value!r}"
-        )

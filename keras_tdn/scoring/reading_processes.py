@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import math
 import queue
 from multiprocessing.connection import Connection
 
 import numpy as np
 
 from keras_tdn.data.records import Record
-from keras_tdn.evaluation.batching import reason_of
-from keras_tdn.evaluation.view_reading import VideoViews
-from keras_tdn.labelling.record_reading import RecordReader
 from keras_tdn.processes import ChildProcess
-from keras_tdn.specs import ClipSpec, ViewSpec
+from keras_tdn.scoring.scoring_options import ScoringOptions
+from keras_tdn.scoring.views import VideoViews, ViewReader, reason_of
+from keras_tdn.specs import ClipSpec
 
-# Seconds that one video may take unless another limit is asked for.
-TIME_LIMIT = 300.0
 # Loading TensorFlow on a busy machine takes long.
 START_SECONDS = 180.0
 # A process may be ended for want of memory; that it was the video's fault, the second one tells.
@@ -26,25 +21,6 @@ DEATHS_PER_VIDEO = 2
 # For one that is ending by itself, as all do when the connection ends.
 GRACE_SECONDS = 0.2
 READY = "ready"
-
-
-@dataclasses.dataclass(frozen=True)
-class ReadingOptions:
-    """What a process needs to know to read any record: as `RecordReader` takes it."""
-
-    views: ViewSpec
-    clip_spec: ClipSpec
-    seed: int = 0
-    decoder: str = "pyav"
-
-
-def check_time_limit(time_limit: float) -> None:
-    """Raises a `ValueError` unless it is a time that a video may take."""
-    is_number = isinstance(time_limit, int | float) and not isinstance(time_limit, bool)
-    if not is_number or not 0 < time_limit < math.inf:
-        raise ValueError(
-            f"`time_limit` is in seconds, above 0. Received: time_limit={time_limit!r}"
-        )
 
 
 class ReadingProcesses:
@@ -55,21 +31,19 @@ class ReadingProcesses:
     process twice, or takes too long, is bad, and the next one gets a new process.
 
     Args:
-        options: What is read of each record.
-        num_processes: How many; each takes some hundreds of megabytes for TensorFlow.
-        time_limit: Seconds that one video may take.
+        options: How videos are read. `num_workers` are processes; each takes some hundreds of
+            megabytes for TensorFlow.
+        clip_spec: The clip that the model takes.
 
     Raises:
-        ValueError: if `time_limit` is not above 0.
         OSError: if they do not start.
     """
 
-    def __init__(self, options: ReadingOptions, num_processes: int, time_limit: float) -> None:
-        check_time_limit(time_limit)
-        self._time_limit = time_limit
+    def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:
+        self._time_limit = options.time_limit
         self._closed = False
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
-        self._processes = [_Process(options) for _ in range(num_processes)]
+        self._processes = [_Process(options, clip_spec) for _ in range(options.workers)]
         try:
             for process in self._processes:
                 process.wait_until_ready()
@@ -119,8 +93,8 @@ class ReadingProcesses:
 class _Process:
     """One that reads, and another in its place when it has died."""
 
-    def __init__(self, options: ReadingOptions) -> None:
-        self._options = options
+    def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:
+        self._arguments = options, clip_spec
         self._start()
 
     def ask(self, record: Record, time_limit: float) -> VideoViews:
@@ -156,11 +130,11 @@ class _Process:
         return self._process.end(GRACE_SECONDS)
 
     def _start(self) -> None:
-        self._process = ChildProcess(_serve, self._options)
+        self._process = ChildProcess(_serve, *self._arguments)
         self._connection = self._process.connection
 
 
-def _serve(options: ReadingOptions, connection: Connection) -> None:
+def _serve(options: ScoringOptions, clip_spec: ClipSpec, connection: Connection) -> None:
     """A process's life: records until the connection ends, as it does when the parent is killed."""
     import tensorflow as tf
 
@@ -168,7 +142,7 @@ def _serve(options: ReadingOptions, connection: Connection) -> None:
     tf.config.set_visible_devices([], "GPU")
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    read = RecordReader(options.views, options.clip_spec, options.seed, options.decoder)
+    read = ViewReader(options, clip_spec).read
     with contextlib.suppress(EOFError, OSError):
         connection.send(READY)
         while True:
