@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
+import queue
 import signal
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, TypeVar
 
 from keras_tdn.quiet import be_quiet_if_asked
 
@@ -30,6 +34,15 @@ spec.loader.exec_module(package)
 _SERVE = "import keras_tdn.processes\nkeras_tdn.processes._serve({handle})\n"
 _COMMAND = "import keras_tdn.cli\nsys.exit(keras_tdn.cli.main())\n"
 
+
+# Loading TensorFlow on a busy machine, or from a network disk, takes long.
+START_SECONDS = 180.0
+# For a process that is ending by itself, as all do that crash.
+GRACE_SECONDS = 1.0
+_READY, _MESSAGE, _DONE, _RAISED = "ready", "message", "done", "raised"
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _running: weakref.WeakSet[ChildProcess] = weakref.WeakSet()
 
@@ -123,6 +136,257 @@ class ChildProcess:
             self.join(grace)
         self.kill()
         return self.join()
+
+
+class LostTaskError(Exception):
+    """A task ended its process, or took so long that its process was ended.
+
+    Its text follows what was tried, as in "Reading 'video.mp4' crashes the decoder (...)".
+
+    Args:
+        exitcode: How the process ended; `None` if the task took too long.
+        time_limit: Seconds that the task was given.
+    """
+
+    def __init__(self, exitcode: int | None, time_limit: float | None = None) -> None:
+        super().__init__(exitcode, time_limit)
+        self.exitcode = exitcode
+        self.time_limit = time_limit
+
+    def __str__(self) -> str:
+        if self.exitcode is None:
+            return f"takes longer than {self.time_limit:g} seconds, or never ends"
+        return f"crashes the decoder ({exit_reason(self.exitcode)})"
+
+
+class WorkerPool:
+    """Child processes that work on tasks, any of which may crash or hang its process.
+
+    Such a task is lost, and raises a `LostTaskError`; the next one gets a new process. Use it
+    where files that somebody else made are read by libraries in C, and where more processors
+    should decode than Python's lock lets threads use.
+
+    Neither pebble nor loky is used in its place: pebble (LGPL) starts its processes through
+    `multiprocessing`, which imports the user's script and the current folder, and loky (BSD) gives
+    up all its tasks when one process dies and has no time limit.
+
+    Args:
+        prepare: A function of a module, called once in each process with `arguments`. It returns
+            the function that is called there for each task, with the task and a function that
+            sends a message; what it returns, or the exception that it raises, comes back.
+        *arguments: Sent there by pickle.
+        num_processes: How many.
+        time_limit: Seconds that a task may take; each message that it sends starts them anew.
+            `None` sets no limit.
+        deaths_per_task: Processes that must end at a task for it to be lost. With 2, a process
+            that the system ended for want of memory is not blamed on its task.
+        silent: See `ChildProcess`.
+
+    Example:
+
+        with WorkerPool(make_reader, options, num_processes=4, time_limit=60.0) as pool:
+            for video in pool.map(pool.run, paths):
+                ...
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[..., Callable[[Any, Callable[[Any], None]], Any]],
+        *arguments: Any,
+        num_processes: int,
+        time_limit: float | None = None,
+        deaths_per_task: int = 1,
+        silent: bool = False,
+    ) -> None:
+        self.time_limit = time_limit
+        self.deaths_per_task = deaths_per_task
+        self._start = lambda: ChildProcess(_work, prepare, arguments, silent=silent)
+        self._closed = False
+        self._workers = [_Worker(self._start()) for _ in range(num_processes)]
+        # Of those that have nothing to do, the one that was used last comes first.
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
+        for worker in reversed(self._workers):
+            self._idle.put(worker)
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def run(self, task: Any, on_message: Callable[[Any], None] | None = None) -> Any:
+        """Works on a task in a process, and returns its result.
+
+        Threads may call it; as many tasks as there are processes run side by side.
+
+        Args:
+            task: Sent to the process by pickle.
+            on_message: Called with each message that the task sends, in this thread.
+
+        Raises:
+            LostTaskError: if the task ends its process, or takes too long.
+            OSError: if no process starts.
+        """
+        worker = self._idle.get()
+        try:
+            for _ in range(self.deaths_per_task):
+                self._make_ready(worker)
+                kind, content = worker.ask(task, self.time_limit, on_message)
+                if kind == _DONE:
+                    return content
+                if kind == _RAISED:
+                    raise content
+                if content is None:
+                    break
+            raise LostTaskError(content, self.time_limit)
+        finally:
+            self._idle.put(worker)
+
+    def map(
+        self, function: Callable[[Item], Result], items: Iterable[Item], ordered: bool = True
+    ) -> Iterator[Result]:
+        """Yields what a function returns for each item, called in as many threads as processes.
+
+        Args:
+            function: `run`, or a function that calls it.
+            items: What it is called with.
+            ordered: Whether results come in the order of the items, or as they are ready.
+        """
+        threads = ThreadPoolExecutor(max(1, len(self._workers)))
+        try:
+            futures = [threads.submit(function, item) for item in items]
+            for future in futures if ordered else as_completed(futures):
+                yield future.result()
+        finally:
+            # After an error or Ctrl-C, what waits is not started.
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """Ends all processes, whatever they do; threads that wait for them get an error."""
+        self._closed = True
+        for worker in self._workers:
+            worker.process.kill()
+        # Their connections are left to the threads that read them.
+        for worker in self._workers:
+            worker.process.join()
+
+    def _make_ready(self, worker: _Worker) -> None:
+        """Waits for a process to start, and replaces one that has ended meanwhile."""
+        if worker.process.exitcode is not None and worker.ready and not self._closed:
+            worker.process.end()
+            worker.replace(self._start())
+        if not worker.ready:
+            worker.wait_until_ready()
+        if self._closed:
+            raise OSError("The processes have been closed.")
+
+
+class _Worker:
+    """A process of a pool, and another in its place when it has ended."""
+
+    def __init__(self, process: ChildProcess) -> None:
+        self.replace(process)
+
+    def replace(self, process: ChildProcess) -> None:
+        self.process = process
+        self.ready = False
+
+    def wait_until_ready(self) -> None:
+        connection = self.process.connection
+        with contextlib.suppress(EOFError, OSError):
+            if connection.poll(START_SECONDS) and _receive(connection)[0] == _READY:
+                self.ready = True
+                return
+        code = self.process.end(GRACE_SECONDS)
+        self.ready = True
+        raise OSError(f"A worker process does not start ({exit_reason(code)}).")
+
+    def ask(
+        self, task: Any, time_limit: float | None, on_message: Callable[[Any], None] | None
+    ) -> tuple[str, Any]:
+        """Returns the kind of the end and what came with it; after a death the exit code."""
+        grace = 0.0
+        try:
+            answer = self._answer(task, time_limit)
+            while True:
+                try:
+                    kind, content = next(answer)
+                except (EOFError, OSError):
+                    grace = GRACE_SECONDS
+                    break
+                except StopIteration:
+                    break
+                if kind != _MESSAGE:
+                    return kind, content
+                if on_message is not None:
+                    on_message(content)
+        except BaseException:
+            # It is in the middle of a task of which nobody reads the end.
+            self.process.end()
+            raise
+        code = self.process.end(grace)
+        return "lost", code if grace else None
+
+    def _answer(self, task: Any, time_limit: float | None) -> Iterator[tuple[str, Any]]:
+        """Yields what the process sends, until it takes too long."""
+        _send(self.process.connection, (_MESSAGE, task))
+        while self.process.connection.poll(time_limit):
+            yield _receive(self.process.connection)
+
+
+def _work(
+    prepare: Callable[..., Any], arguments: tuple[Any, ...], parent: connection.Connection
+) -> None:
+    """The life of a worker: tasks until the connection ends, as it does with the parent."""
+    work = prepare(*arguments)
+    with contextlib.suppress(EOFError, OSError):
+        _send(parent, (_READY, None))
+        while True:
+            _, task = _receive(parent)
+            answer: tuple[str, Any]
+            try:
+                answer = _DONE, work(task, lambda message: _send(parent, (_MESSAGE, message)))
+            except Exception as error:
+                answer = _RAISED, _portable(error)
+            _send(parent, answer)
+
+
+def _portable(error: Exception) -> Exception:
+    """An exception that can be sent; some need arguments that pickle does not know."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _send(to: connection.Connection, value: Any) -> None:
+    # Arrays go as they lie in memory: pickling would copy them once more.
+    buffers: list[pickle.PickleBuffer] = []
+    content = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    to.send((content, len(buffers)))
+    for buffer in buffers:
+        to.send_bytes(buffer.raw())
+
+
+def _receive(source: connection.Connection) -> Any:
+    content, num_buffers = source.recv()
+    return pickle.loads(content, buffers=[source.recv_bytes() for _ in range(num_buffers)])
+
+
+def use_tensorflow_on_one_core() -> None:
+    """Has TensorFlow compute on one core and no GPU; for the start of a worker process."""
+    import tensorflow as tf
+
+    # Nothing there is for a GPU, whose memory a worker would take.
+    tf.config.set_visible_devices([], "GPU")
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def kill_children() -> None:

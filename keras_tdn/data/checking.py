@@ -6,20 +6,18 @@ import dataclasses
 import itertools
 import math
 import os
-import queue
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from keras_tdn.choices import CHECK_TIME_LIMIT as TIME_LIMIT
-from keras_tdn.data.checking_worker import CheckingWorker
+from keras_tdn.data import file_checks
 from keras_tdn.data.failures import Failure, failure_line
 from keras_tdn.data.records import RecordList
-from keras_tdn.data.records.record import believable_classes
+from keras_tdn.data.records.record import Record, believable_classes
 from keras_tdn.data.records.tables import format_table
 from keras_tdn.files.beside import written_beside
+from keras_tdn.processes import LostTaskError, WorkerPool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -158,7 +156,27 @@ def check_records(
         raise ValueError(
             f"`time_limit` is in seconds, above 0. Received: time_limit={time_limit!r}"
         )
-    checks = _ask_all(records, num_processes, time_limit, full, on_progress)
+    checks = []
+    with WorkerPool(
+        file_checks.make_checker,
+        full,
+        num_processes=max(1, min(num_processes, len(records))),
+        time_limit=time_limit,
+        # FFmpeg writes to standard error about what is bad, which the answers say.
+        silent=True,
+    ) as pool:
+
+        def check(record: Record) -> FileCheck:
+            try:
+                found = pool.run(record.path)
+            except LostTaskError as error:
+                found = {"reason": f"Reading {record.path!r} {error}."}
+            return FileCheck(record.path, record.index, record.label, **found)
+
+        for file in pool.map(check, records):
+            checks.append(file)
+            if on_progress is not None:
+                on_progress(file)
     # What was left out are the numbers that are not there, in the same order.
     there = {record.index for record in records}
     indices = (index for index in itertools.count() if index not in there)
@@ -166,39 +184,3 @@ def check_records(
         reason = f"Cannot read {path!r}: there is no such file."
         checks.append(FileCheck(path, index, None, reason))
     return CheckReport(tuple(checks), records.labels, records.num_classes)
-
-
-def _ask_all(
-    records: Sequence[Any],
-    num_processes: int,
-    time_limit: float,
-    full: bool,
-    on_progress: Callable[[FileCheck], None] | None,
-) -> list[FileCheck]:
-    num_processes = max(1, min(num_processes, len(records)))
-    workers = [CheckingWorker(time_limit, full) for _ in range(num_processes)]
-    idle: queue.SimpleQueue[CheckingWorker] = queue.SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
-
-    def ask(record: Any) -> FileCheck:
-        worker = idle.get()
-        try:
-            answer = worker.ask(record.path)
-        finally:
-            idle.put(worker)
-        return FileCheck(record.path, record.index, record.label, **answer)
-
-    pool = ThreadPoolExecutor(num_processes)
-    try:
-        checks = []
-        for check in pool.map(ask, records):
-            checks.append(check)
-            if on_progress is not None:
-                on_progress(check)
-        return checks
-    finally:
-        # After Ctrl-C the files that are waiting are not asked about.
-        pool.shutdown(wait=False, cancel_futures=True)
-        for worker in workers:
-            worker.stop()

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from synthetic_videos import HEIGHT, WIDTH, encode_audio, encode_video, numbered_frame
 
-from keras_tdn.data import checking_worker
+from keras_tdn.data import file_checks
 from keras_tdn.data.checking import check_records
 from keras_tdn.data.failures import read_failures
 from keras_tdn.data.records import load_records
@@ -17,17 +17,16 @@ LABELS = ("Walk", "Jump, high", "Never seen")
 UNRELIABLE = """
 import os, signal, time
 
-def serve(connection):
-    connection.send("ready")
-    while True:
-        path, full = connection.recv()
+def make_checker(full):
+    def look_at(path, send):
         if "crash" in path:
             os.kill(os.getpid(), signal.SIGSEGV)
         if "hang" in path:
             time.sleep(60)
-        connection.send({"reason": "", "num_frames": 7})
+        return {"reason": "", "num_frames": 7}
+    return look_at
 
-def serve_nothing(connection):
+def make_nothing(full):
     raise SystemExit(3)
 """
 
@@ -118,7 +117,7 @@ def test_full_finds_damage_that_plays(folder):
 
 
 def test_crashes_and_hangs_are_reasons(unreliable, monkeypatch):
-    monkeypatch.setattr(checking_worker, "serve", unreliable.serve)
+    monkeypatch.setattr(file_checks, "make_checker", unreliable.make_checker)
     names = ["a", "crash", "b", "hang", "c", "crash 2"]
     records = load_records([(f"/{name}.mp4", 0) for name in names], check_files=False)
     start = time.monotonic()
@@ -132,7 +131,7 @@ def test_crashes_and_hangs_are_reasons(unreliable, monkeypatch):
 
 
 def test_processes_that_do_not_start(unreliable, monkeypatch, folder):
-    monkeypatch.setattr(checking_worker, "serve", unreliable.serve_nothing)
+    monkeypatch.setattr(file_checks, "make_checker", unreliable.make_nothing)
     with pytest.raises(OSError, match=r"does not start \(exit status 3\)"):
         check_records(load(folder, ["good ü.mp4"]))
 

@@ -1,9 +1,9 @@
-"""What is looked at in one file. It runs in a process of its own, which a file may take down."""
+"""Checks of one file, for a process of its own: a file may crash or hang it."""
 
 from __future__ import annotations
 
 import os
-from multiprocessing.connection import Connection
+from collections.abc import Callable
 from typing import Any
 
 from keras_tdn.data.decoding import VideoDecodeError, read_frames
@@ -14,8 +14,13 @@ from keras_tdn.data.segment_sampling import SegmentSampler
 NUM_SEGMENTS = 8
 
 
+def make_checker(full: bool) -> Callable[[str, Any], dict[str, Any]]:
+    """Returns what a `WorkerPool` calls with each path: see `look_at`."""
+    return lambda path, send: look_at(path, full)
+
+
 def look_at(path: str, full: bool) -> dict[str, Any]:
-    """What `FileCheck` holds, but for the record: with a `reason` if the file is bad."""
+    """Returns what `FileCheck` holds of a file, with a `reason` if it is bad."""
     try:
         answer = _look_at_folder(path, full) if os.path.isdir(path) else _look_at_video(path, full)
     except (ValueError, OSError) as error:
@@ -69,7 +74,7 @@ def _look_at_folder(path: str, full: bool) -> dict[str, Any]:
 
 
 def _decode_strictly(path: str, full: bool) -> tuple[float | None, str]:
-    """Frames per second, and what a decoder that glosses over nothing complains of."""
+    """Returns frames per second, and what a decoder that glosses over nothing complains of."""
     import av
 
     from keras_tdn.data.decoding.pyav_container import (
@@ -107,10 +112,3 @@ def _decode_strictly(path: str, full: bool) -> tuple[float | None, str]:
     if num_damaged:
         return frame_rate, f"{num_damaged} of {num_packets} packets ({complaint})"
     return frame_rate, ""
-
-
-def serve(connection: Connection) -> None:
-    """The life of a process: says that it has started, then answers until the connection ends."""
-    connection.send("ready")
-    while True:
-        connection.send(look_at(*connection.recv()))

@@ -1,0 +1,182 @@
+"""The display of how far a long run is."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+# Where nobody watches a bar, lines go into the log of the job: one soon, and then now and then.
+FIRST_LINE_SECONDS = 8.0
+LINE_SECONDS = 60.0
+_LIVE_SECONDS = "{desc}{n:.0f} s [{elapsed}{postfix}]"
+_SECONDS = "{l_bar}{bar}| {n:.0f} of {total:.0f} s [{elapsed}{postfix}]"
+
+
+class Progress:
+    """Shows how far a run is: a bar on a terminal, and elsewhere a line now and then.
+
+    It writes to standard error. Where that is no terminal, the first line comes within ten seconds,
+    also if nothing is done by then, and then one comes each minute. Shorter runs write none.
+
+    Threads may update it. Use it as a context manager.
+
+    Args:
+        title: What runs, at the start of lines: "keras-tdn label".
+        total: How much there is to do; `None` if that is not known.
+        unit: What is counted, in the singular. "s" counts seconds of video.
+        done: How much an earlier run has done. It does not count for the speed of this one.
+        shown: Whether to show anything.
+
+    Example:
+
+        with Progress("keras-tdn label", len(videos)) as progress:
+            for number, video in enumerate(videos):
+                ...
+                progress.update(number + 1, bad=len(failures))
+    """
+
+    def __init__(
+        self,
+        title: str,
+        total: float | None,
+        *,
+        unit: str = "video",
+        done: float = 0,
+        shown: bool = True,
+    ) -> None:
+        self.title = title
+        self.total = total
+        self.unit = unit
+        self.done = done
+        self.shown = shown
+        self._first = done
+        self._figures = ""
+        self._started = time.monotonic()
+        self._mutex = threading.RLock()
+        self._bar: Any = None
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Progress:
+        self._started = time.monotonic()
+        if not self.shown:
+            return self
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            total=self.total,
+            initial=self.done,
+            unit=self.unit,
+            bar_format=self._bar_format(),
+            smoothing=0.05,
+            dynamic_ncols=True,
+            # `None` is tqdm's way to say: only on a terminal.
+            disable=None,
+        )
+        if self._bar.disable:
+            threading.Thread(target=self._write_lines, name="progress", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether a bar is shown, for callers whose figures take time to compute."""
+        return self._bar is not None and not self._bar.disable
+
+    def update(self, done: float, total: float | None = None, **figures: Any) -> None:
+        """Shows how much is done.
+
+        Args:
+            done: How much in all, with what an earlier run has done.
+            total: How much there is to do, if that is known only now.
+            **figures: What else is shown, by name: `bad=3`.
+        """
+        with self._mutex:
+            before, self.done = self.done, done
+            if total is not None:
+                self.total = total
+            if figures:
+                self._figures = ", ".join(f"{name} {value}" for name, value in figures.items())
+            if self.on_terminal:
+                self._bar.total = self.total
+                self._bar.bar_format = self._bar_format()
+                self._bar.set_postfix_str(self._figures, refresh=False)
+                self._bar.update(done - before)
+
+    def advance(self, step: float = 1, **figures: Any) -> None:
+        """Shows that `step` more is done; see `update`."""
+        with self._mutex:
+            self.update(self.done + step, **figures)
+
+    def describe(self, text: str) -> None:
+        """Shows what is being done, before the bar."""
+        with self._mutex:
+            if self.on_terminal:
+                self._bar.set_description_str(text)
+
+    def write(self, line: str) -> None:
+        """Writes a line that stays."""
+        with self._mutex:
+            if self.on_terminal:
+                self._bar.write(line, file=sys.stderr)
+            elif self.shown and sys.stderr is not None:
+                # Whoever reads standard error may have left.
+                with contextlib.suppress(OSError, ValueError):
+                    sys.stderr.write(line + "\n")
+                    sys.stderr.flush()
+
+    def close(self) -> None:
+        """Leaves the terminal to others."""
+        self._ended.set()
+        with self._mutex:
+            if self._bar is not None:
+                self._bar.close()
+                self._bar = None
+
+    def line(self, seconds: float) -> str:
+        """Returns the state after so many seconds, as one line."""
+        here = self.done - self._first
+        units = self.unit if self.unit == "s" else f"{self.unit}s"
+        if self.total:
+            state = f"{self.done:.0f} of {self.total:.0f} {units} ({self.done / self.total:.1%})"
+        else:
+            state = f"{self.done:.0f} {units}"
+        parts = [f"{self.title}: {state}"]
+        if here <= 0 or seconds <= 0:
+            parts.append(f"no {self.unit} yet" if self.unit != "s" else "starting")
+        else:
+            if self.unit != "s":
+                parts.append(f"{here / seconds:.3g} {units}/s")
+            if self.total:
+                parts.append(f"{duration((self.total - self.done) * seconds / here)} left")
+        return ", ".join([*parts, *([self._figures] if self._figures else [])])
+
+    def _write_lines(self) -> None:
+        wait = FIRST_LINE_SECONDS
+        while not self._ended.wait(wait):
+            self.write(self.line(time.monotonic() - self._started))
+            wait = LINE_SECONDS
+
+    def _bar_format(self) -> str | None:
+        if self.unit != "s":
+            return None
+        return _LIVE_SECONDS if self.total is None or self.total < self.done else _SECONDS
+
+
+def duration(seconds: float) -> str:
+    """Returns a time in words: "1 h 05 min", "2 min 03 s"."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
