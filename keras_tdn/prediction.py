@@ -118,8 +118,8 @@ def predict_video(
         top: How many classes to name; with fewer classes than that, all.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
         clip_spec: How to cut the clip. `None` takes the model's own.
-        from_logits: Whether the model's scores are logits. By default its last layer tells; a model
-            that ends in something other than a softmax or no activation is refused.
+        from_logits: Whether the model's scores are logits. By default its last layer decides; a
+            model that ends in something other than a softmax or no activation is refused.
 
     Returns:
         List of `Prediction(index, label, score)`, highest score first.

@@ -283,7 +283,7 @@ def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
 
 
 def view_subsets(views: ViewSpec) -> list[ViewSubset]:
-    """The smaller numbers of views that one run tells about.
+    """Returns the smaller numbers of views that a run can report on.
 
     Random clips are taken from the first on, which makes them those of a run with fewer. Of clips
     at equal steps, those are taken that divide the video most evenly; they are not quite the clips
@@ -389,7 +389,7 @@ def _check_any(scores: Scores) -> None:
     if not scores.paths:
         raise ValueError(
             f"None of the {scores.num_listed} videos could be read, so that there is nothing to "
-            "report. `keras-tdn check` tells what is wrong with them."
+            "report. `keras-tdn check` reports what is wrong with them."
         )
 
 

@@ -28,7 +28,7 @@ class MultiViewValidation(keras.callbacks.Callback):
         views: Which views of each video.
         every: Epochs between two validations; the last of every so many is validated.
         average: How views are averaged; see `evaluate`.
-        prefix: What the names in the logs begin with.
+        prefix: What the names in the logs start with.
         progress: Whether to show a bar.
         **options: How videos are read and scored, as in `evaluate`. Random clips are the same in
             each epoch.
@@ -37,7 +37,7 @@ class MultiViewValidation(keras.callbacks.Callback):
         report: The `EvaluationReport` of the last validation; `None` before the first.
 
     Raises:
-        ValueError: as `evaluate` does, when training begins.
+        ValueError: as `evaluate` does, when training starts.
 
     Example:
 

@@ -14,8 +14,7 @@ from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.files.locks import locked
 from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan
-from keras_tdn.labelling.label_options import LabelOptions
-from keras_tdn.labelling.labeller import Row
+from keras_tdn.labelling.labeller import LabelOptions, Row
 from keras_tdn.labelling.labelling_run import (
     FOLDER_VERB,
     LabelReport,
@@ -54,7 +53,7 @@ def label_with_beam(
     """Labels videos as `label_videos` does, on the machines of an Apache Beam runner.
 
     Use it for archives that outgrow one machine. The files are the same, and a run of either can be
-    finished by the other: shards that are whole are kept, others are labelled again from their
+    finished by the other: shards that are complete are kept, others are labelled again from their
     first video. The videos, the model and the output must lie where all workers and this process
     find them under the same paths. For lists elsewhere, and rows to elsewhere, build a pipeline of
     your own with `keras_tdn.labelling.beam_transform.LabelVideos`.
@@ -70,7 +69,7 @@ def label_with_beam(
         pipeline_options: Beam's, as on a command line (`["--runner=FlinkRunner", ...]`), or its
             `PipelineOptions`. By default this machine does the work.
         labels: Class names.
-        overwrite: Whether to begin anew in a folder that was begun otherwise.
+        overwrite: Whether to start anew in a folder that has another labelling.
         retry_failures: Whether to label shards again in which videos could not be read.
         **reading: How videos are read and scored, as `label_videos` takes it, but for
             `num_workers`. With `in_processes` each worker reads in a process of its own, which a
@@ -96,7 +95,7 @@ def label_with_beam(
         raise ImportError(NEEDS_EXTRA) from error
     from keras_tdn.labelling.beam_transform import LabelVideos
 
-    begun = time.monotonic()
+    started = time.monotonic()
     check_format(options.format)
     records = list_videos(videos)
     check_not_packed(records)
@@ -106,25 +105,25 @@ def label_with_beam(
     if not isinstance(pipeline_options, PipelineOptions):
         pipeline_options = PipelineOptions(list(pipeline_options))
     with locked(folder.path, FOLDER_VERB):
-        whole = folder.begin(plan, overwrite, retry_failures)
-        num_kept = sum(made.num_videos for made in whole.values())
+        complete = folder.start(plan, overwrite, retry_failures)
+        num_kept = sum(made.num_videos for made in complete.values())
         tasks = [
             ShardTask(shard, plan.name_of(shard), tuple(plan.records_of(shard)))
             for shard in range(plan.num_shards)
-            if shard not in whole
+            if shard not in complete
         ]
         if tasks:
             with _explained():
                 _run(beam.Pipeline(options=pipeline_options), tasks, label, folder.path, options)
-        whole = folder.whole_shards(plan)
-        if len(whole) < plan.num_shards:
+        complete = folder.complete_shards(plan)
+        if len(complete) < plan.num_shards:
             raise ValueError(
-                f"The Beam pipeline has run, but {plan.num_shards - len(whole)} of "
+                f"The Beam pipeline has run, but {plan.num_shards - len(complete)} of "
                 f"{plan.num_shards} shards are not in {str(folder.path)!r}. That folder must be "
                 "one that all workers and this process share."
             )
-        folder.finish(plan, [whole[shard] for shard in range(plan.num_shards)])
-    return make_report(folder.path, plan, whole, num_kept, time.monotonic() - begun)
+        folder.finish(plan, [complete[shard] for shard in range(plan.num_shards)])
+    return make_report(folder.path, plan, complete, num_kept, time.monotonic() - started)
 
 
 @dataclasses.dataclass(frozen=True)

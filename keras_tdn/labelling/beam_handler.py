@@ -12,8 +12,7 @@ from typing import Any
 import keras
 from apache_beam.ml.inference.base import ModelHandler
 
-from keras_tdn.labelling.label_options import LabelOptions
-from keras_tdn.labelling.labeller import Labeller, Row
+from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row
 from keras_tdn.prediction import Labels
 from keras_tdn.scoring.model_hash import model_sha256
 from keras_tdn.scoring.scoring_options import DEFAULT_BATCH_SIZE, check_positive
@@ -33,10 +32,10 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
 
     Args:
         load: Gives the model; called on the workers.
-        options: What is told of a video.
+        options: What a row says.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
         clip_spec: How clips are cut. `None` takes the model's own.
-        from_logits: Whether the model's scores are logits; by default its last layer tells.
+        from_logits: Whether the model's scores are logits; by default its last layer decides.
         batch_size: Views scored at once.
         weights_sha256: What `model_sha256` of the model has to be; a worker that loads another
             refuses.
@@ -72,7 +71,7 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         model = self._load()
         if self._weights_sha256 is not None and model_sha256(model) != self._weights_sha256:
             raise ValueError(
-                f"A worker has loaded another model {model.name!r} than the pipeline was begun "
+                f"A worker has loaded another model {model.name!r} than the pipeline was started "
                 "with. The weights must be the same file, or the same revision, on all machines."
             )
         return Labeller(

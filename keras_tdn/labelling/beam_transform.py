@@ -14,11 +14,10 @@ from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 
 from keras_tdn.data.records import Record
 from keras_tdn.labelling.beam_handler import ModelSource, TDNModelHandler, loader_of
-from keras_tdn.labelling.label_options import LabelOptions
-from keras_tdn.labelling.labeller import Labeller, Row, complete_row
+from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, complete_row
 from keras_tdn.prediction import Labels
-from keras_tdn.scoring.reading_processes import ReadingProcesses
 from keras_tdn.scoring.scoring_options import ReadingKeywords, ScoringOptions
+from keras_tdn.scoring.view_processes import ViewProcesses
 from keras_tdn.scoring.views import ViewReader, reason_of
 from keras_tdn.specs import ClipSpec
 
@@ -43,7 +42,7 @@ class LabelVideos(beam.PTransform):
             of Beam's `ModelHandler`.
 
     Raises:
-        ValueError: if `num_workers` is given: the runner's own options tell how many there are.
+        ValueError: if `num_workers` is given: the runner's own options say it.
 
     Example:
 
@@ -105,11 +104,11 @@ class _ReadViews(beam.DoFn):
 
     def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:
         self._options, self._clip_spec = options, clip_spec
-        self._processes: ReadingProcesses | None = None
+        self._processes: ViewProcesses | None = None
 
     def setup(self) -> None:
         if self._options.in_processes:
-            self._processes = ReadingProcesses(self._options, self._clip_spec)
+            self._processes = ViewProcesses(self._options, self._clip_spec)
             self._read: Callable[[Record], Any] = self._processes
         else:
             self._read = ViewReader(self._options, self._clip_spec).read

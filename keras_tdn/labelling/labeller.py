@@ -1,25 +1,106 @@
-"""A model and options: from clips to values, from the values of a video to its row."""
+"""What a row of labels says, and from the values of a video to its row."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, Unpack, get_args
 
 import keras
 import numpy as np
 
 from keras_tdn.data.records import Record
-from keras_tdn.labelling.label_options import LabelOptions
 from keras_tdn.labels import load_labels
 from keras_tdn.prediction import Labels, decode_predictions
-from keras_tdn.scoring.scorer import Scorer, average_views
-from keras_tdn.scoring.scoring_options import ReadingKeywords
+from keras_tdn.scoring.scorer import Average, Scorer, average_views
+from keras_tdn.scoring.scoring_options import ReadingKeywords, ScoringOptions, check_positive
 from keras_tdn.scoring.scoring_run import score_videos, scoring_identity
 from keras_tdn.scoring.views import VideoViews
+from keras_tdn.specs import ViewSpec
 
 Row = dict[str, Any]
+
+# By their endings.
+JSON_LINES, PARQUET = "jsonl", "parquet"
+FORMATS = (JSON_LINES, PARQUET)
+# Large enough that files are few and reading ahead seldom ends, small enough to keep in memory.
+VIDEOS_PER_SHARD = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelOptions:
+    """What a row says, and in what files rows are.
+
+    Args:
+        top: Classes to name for each video; with fewer classes than that, all.
+        features: Whether rows have the pooled features too: the mean over positions, segments and
+            views of what the classifier is given.
+        views: Which views of each video are scored and averaged. The default is that of
+            `predict_video`: one centre clip, one centre crop.
+        average: `"softmax"`: the mean of the views' probabilities; `"logits"`: the softmax of the
+            mean of their logits.
+        format: `"jsonl"`, JSON lines, or `"parquet"`, which needs the extra `keras-tdn[parquet]`.
+        videos_per_shard: Videos in each file; the last has the rest.
+        seed: What random clips are drawn from, together with a record's `index`.
+        graph_dtype: `None`: the Keras model as it is. `"float32"` or `"bfloat16"`: the inference
+            graph of `export_saved_model` in that precision, which is faster on processors, on the
+            TensorFlow backend and with crops of the model's own size.
+
+    Raises:
+        ValueError: if an argument is not as described.
+
+    Example:
+
+    >>> LabelOptions(format="parquet").shard_name(3, 10)
+    'labels-000003-of-000010.parquet'
+    """
+
+    top: int = 5
+    features: bool = False
+    views: ViewSpec = ViewSpec()  # noqa: RUF009
+    average: Average = "softmax"
+    format: str = JSON_LINES
+    videos_per_shard: int = VIDEOS_PER_SHARD
+    seed: int = 0
+    graph_dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("top", "videos_per_shard"):
+            check_positive(field, getattr(self, field))
+        for field, known in (("average", get_args(Average)), ("format", FORMATS)):
+            if getattr(self, field) not in known:
+                raise ValueError(
+                    f"Labelling needs one of {list(known)} for `{field}`. "
+                    f"Received: {field}={getattr(self, field)!r}"
+                )
+        # The others are checked there.
+        self.scoring()
+
+    def scoring(self, **reading: Unpack[ReadingKeywords]) -> ScoringOptions:
+        """How views are scored for such rows.
+
+        Args:
+            **reading: How videos are read.
+        """
+        return ScoringOptions(
+            self.views,
+            features=self.features,
+            graph_dtype=self.graph_dtype,
+            seed=self.seed,
+            # A bad video has a row like any other.
+            max_failure_share=None,
+            **reading,
+        )
+
+    def shard_name(self, shard: int, num_shards: int) -> str:
+        """File name of the shard with that number."""
+        return f"labels-{shard:06d}-of-{num_shards:06d}.{self.format}"
+
+    def to_config(self) -> dict[str, Any]:
+        """A dict that JSON can hold."""
+        return dataclasses.asdict(self)
 
 
 class Labeller:
@@ -46,7 +127,7 @@ class Labeller:
     def __init__(
         self,
         model: keras.Model,
-        options: LabelOptions = LabelOptions(),  # noqa: B008
+        options: LabelOptions = LabelOptions(),
         *,
         labels: Labels | None = None,
         **reading: Unpack[ReadingKeywords],
@@ -106,11 +187,7 @@ class Labeller:
     @property
     def identity(self) -> Mapping[str, Any]:
         """What rows follow from besides the list and the options."""
-        identity = {
-            **scoring_identity(self.scorer),
-            "labels": self.names,
-            "num_features": self.scorer.num_features,
-        }
+        identity = {**scoring_identity(self.scorer), "labels": self.names}
         # As it will be read back: tuples are lists there.
         return json.loads(json.dumps(identity))
 

@@ -21,12 +21,11 @@ from keras_tdn.data.records.load import RecordSource, load_listed
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES
 from keras_tdn.files.locks import locked
 from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan, LabelShard, load_index
-from keras_tdn.labelling.label_options import LabelOptions
 from keras_tdn.labelling.label_shards import ShardMaker
-from keras_tdn.labelling.labeller import Labeller, Row
-from keras_tdn.labelling.progress import LabelProgress
+from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row
 from keras_tdn.labelling.row_files import check_format, read_rows
 from keras_tdn.prediction import Labels
+from keras_tdn.progress import Progress
 from keras_tdn.scoring.scoring_options import ReadingKeywords
 from keras_tdn.scoring.scoring_run import score_views
 
@@ -82,19 +81,19 @@ def label_videos(
     `error` and no labels; it is also in `failures.jsonl`. It never ends the run.
 
     **Resumable.** Values are on the disk as soon as they are computed. A run that was killed, at
-    any moment, goes on when it is called again with the same arguments, and ends with the same
+    any moment, continues when it is called again with the same arguments, and ends with the same
     rows in the same order, none lost and none twice. Files that are there are compared with the
-    SHA-256 noted of them, and made again where they differ. What was begun with another list,
+    SHA-256 noted of them, and made again where they differ. What was started with another list,
     model or options is refused. `batch_size`, `num_workers` and `in_processes` may change.
 
     Args:
         model: A model from clips to scores of classes, such as `TDNResNet50`.
         videos: A `RecordList`, what `load_records` takes, or a folder of videos. Labels that it
             gives are of no concern.
-        output: Folder for the rows, absent or empty or begun before.
+        output: Folder for the rows, absent, empty or of an unfinished run.
         options: What rows say, and in what files they are.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
-        overwrite: Whether to begin anew in a folder that was begun otherwise.
+        overwrite: Whether to start anew in a folder that has another labelling.
         retry_failures: Whether to label shards again in which videos could not be read.
         progress: Whether to show videos per second and the time left: a bar on a terminal, a line
             each minute elsewhere.
@@ -116,7 +115,7 @@ def label_videos(
     >>> report.num_videos, len(report.failures)
     (10000, 2)
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     options.scoring(**reading)
     check_format(options.format)
     records = list_videos(videos)
@@ -127,9 +126,9 @@ def label_videos(
     folder = LabelFolder(Path(output).absolute())
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(folder.path, FOLDER_VERB))
-        whole = folder.begin(plan, overwrite, retry_failures)
-        shards = [shard for shard in range(plan.num_shards) if shard not in whole]
-        maker = ShardMaker(folder, plan, shards, labeller, whole.__setitem__, retry_failures)
+        complete = folder.start(plan, overwrite, retry_failures)
+        shards = [shard for shard in range(plan.num_shards) if shard not in complete]
+        maker = ShardMaker(folder, plan, shards, labeller, complete.__setitem__, retry_failures)
         stack.enter_context(maker)
         num_kept = len(records) - maker.num_left
         if maker.num_left:
@@ -142,14 +141,16 @@ def label_videos(
                 failures=maker.failures,
             )
             stack.enter_context(contextlib.closing(scored))
-            bar = stack.enter_context(LabelProgress(len(records), num_kept, progress))
+            shown = stack.enter_context(
+                Progress("keras-tdn label", len(records), done=num_kept, shown=progress)
+            )
             bad = set(maker.failures)
             for views in scored:
                 maker.append(views.values, views.failures)
                 bad |= set(views.failures)
-                bar.update(len(records) - maker.num_left, len(bad))
-        folder.finish(plan, [whole[shard] for shard in range(plan.num_shards)])
-    return make_report(folder.path, plan, whole, num_kept, time.monotonic() - begun)
+                shown.update(len(records) - maker.num_left, bad=len(bad))
+        folder.finish(plan, [complete[shard] for shard in range(plan.num_shards)])
+    return make_report(folder.path, plan, complete, num_kept, time.monotonic() - started)
 
 
 def make_report(
@@ -163,16 +164,16 @@ def make_report(
 
 
 def read_labels(folder: str | os.PathLike[str]) -> Iterator[Row]:
-    """The rows of a finished labelling, in the order of the list, one in memory at a time.
+    """Reads the rows of a finished labelling, in the order of the list, one at a time.
 
     Args:
-        folder: What `label_videos` or `label_with_beam` was told to write to.
+        folder: The folder that `label_videos` or `label_with_beam` wrote to.
 
     Returns:
         An iterator of dicts with the columns as keys; vectors are float32 arrays.
 
     Raises:
-        ValueError: if the folder is none of a labelling that is finished.
+        ValueError: if the folder has no finished labelling.
         ImportError: if it is Parquet, and its package is not installed.
 
     Example:

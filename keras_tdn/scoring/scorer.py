@@ -115,7 +115,7 @@ class Scorer:
             features behind them.
 
         Raises:
-            ValueError: if a number is not finite, or probabilities are none.
+            ValueError: if a number is not finite, or what should be probabilities are not.
         """
         scores, features = self._compute(clips)
         self._check(scores)
@@ -208,12 +208,12 @@ def with_logits(
 ) -> tuple[ScoreKind, keras.Model]:
     """Decides what a model's scores are, and finds the model that gives logits if there is one.
 
-    This is the one rule for every front end. Scores that nothing tells of are refused, because a
-    softmax too many or too few changes what is reported in silence.
+    This is the one rule for every front end. Scores of an unknown kind are refused, because a
+    softmax too many or too few would silently change what is reported.
 
     Args:
         model: A model from clips to scores.
-        from_logits: Whether its scores are logits; by default its last layer tells.
+        from_logits: Whether its scores are logits; by default its last layer decides.
 
     Returns:
         The kind, and the model itself or, if it ends in a softmax of its own, one without that.

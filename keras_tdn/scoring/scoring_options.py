@@ -28,7 +28,7 @@ class ScoringOptions:
     Args:
         views: Which views of each video.
         clip_spec: How clips are cut. `None` takes the model's own.
-        from_logits: Whether the model's scores are logits; by default its last layer tells.
+        from_logits: Whether the model's scores are logits; by default its last layer decides.
         features: Whether pooled features are computed beside the scores.
         graph_dtype: `None`: the Keras model as it is. `"float32"` or `"bfloat16"`: the inference
             graph of `export_saved_model` in that precision.

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 from keras_tdn.files.beside import written_beside
-from keras_tdn.scoring.score_log import check_identity, explained
 from keras_tdn.watching.report import WatchReport
 from keras_tdn.watching.timeline_lines import (
     FORMAT,
@@ -63,7 +63,7 @@ class TimelineLog:
         self._synced = -math.inf
 
     def __enter__(self) -> TimelineLog:
-        with explained(self.path):
+        with _explained(self.path):
             if not (self._resume and self.path.exists()):
                 with written_beside(self.path) as temporary:
                     temporary.write_bytes(make_line(self._identity))
@@ -108,7 +108,7 @@ class TimelineLog:
         self.report = report
 
     def _write(self, values: Mapping[str, Any]) -> None:
-        with explained(self.path):
+        with _explained(self.path):
             self._file.write(make_line(values))
             self._file.flush()
             if time.monotonic() - self._synced > SYNC_SECONDS:
@@ -122,7 +122,7 @@ class TimelineLog:
                 f"{str(self.path)!r} is no timeline of this version. Choose another folder, or "
                 "pass overwrite=True (on the command line --overwrite) to begin anew."
             )
-        check_identity(header, self._identity, str(self.path), "run")
+        _check_identity(header, self._identity, str(self.path), "run")
         end = self._file.tell()
         for item in read_entries(self._file, self._classes):
             if isinstance(item, WatchReport):
@@ -132,3 +132,31 @@ class TimelineLog:
                 self.next_window = item.index + 1
             end = self._file.tell()
         return end
+
+
+def _check_identity(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], where: str, of: str
+) -> None:
+    """Raises a `ValueError` that names what differs, if anything does."""
+    differing = [name for name in wanted if found.get(name) != wanted[name]]
+    differing += [name for name in found if name not in wanted]
+    if differing:
+        raise ValueError(
+            f"The scores in {where!r} are of another {of}: {', '.join(differing)} differ. "
+            "Go on with the arguments that it was begun with, choose another folder, or pass "
+            "overwrite=True (on the command line --overwrite) to begin anew."
+        )
+
+
+@contextlib.contextmanager
+def _explained(path: Path | None) -> Iterator[None]:
+    """Adds to errors of writing what is left to do."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{error.strerror}; {str(path)!r} cannot be written. The scores so far are safe: make "
+            f"room and go on with resume=True "
+            "(on the command line --resume)",
+        ) from error

@@ -172,7 +172,7 @@ def main():
 
 
 def report(args, watch, device, processors):
-    from keras_tdn.labelling.costs import Worker, cost_table
+    from labelling_costs import Worker, cost_table
 
     clock, processor = watch.rates(watch.clock), watch.rates(watch.processor)
     sys.stdout.write(

@@ -1,11 +1,8 @@
 import dataclasses
-import io
-import re
 
 import keras
 import numpy as np
 import pytest
-import tqdm
 from evaluation_toys import NAMES, SPEC, toy
 
 import keras_tdn
@@ -15,9 +12,10 @@ from keras_tdn.data.records import Record, RecordList, load_records
 from keras_tdn.evaluation import evaluate, load_report, load_scores, report_on
 from keras_tdn.evaluation.evaluation import Evaluation
 from keras_tdn.evaluation.report import view_subsets
-from keras_tdn.scoring.score_log import ScoreLog
+from keras_tdn.progress import Progress
 from keras_tdn.scoring.scorer import average_views
 from keras_tdn.scoring.scoring_options import ScoringOptions
+from keras_tdn.scoring.scoring_run import ViewJournal
 from keras_tdn.specs import ClipSpec, Normalization, ViewSpec
 
 THIRTY = ViewSpec(num_clips=10, num_crops=3)
@@ -280,24 +278,23 @@ def test_scores_that_are_not_finite_are_an_error(videos):
         evaluate(model, videos, progress=False)
 
 
-def test_the_bar_tells_the_accuracy_so_far(model, some_bad, monkeypatch, tmp_path):
-    shown = io.StringIO()
+def test_progress_shows_the_accuracy_so_far(model, some_bad, monkeypatch, tmp_path):
+    shown = []
 
-    def on_a_terminal(**options):
-        return tqdm.std.tqdm(**(options | {"disable": False, "file": shown, "mininterval": 0}))
+    class Shown(Progress):
+        def update(self, done, total=None, **figures):
+            shown.append((done, figures))
+            super().update(done, total, **figures)
 
-    monkeypatch.setattr(tqdm, "tqdm", on_a_terminal)
+    monkeypatch.setattr("keras_tdn.evaluation.evaluation.Progress", Shown)
     report = evaluate(model, some_bad, batch_size=2)
-    last = shown.getvalue().split("\r")[-1]
-    assert "8/8" in last
-    assert f"bad=2, top1={report.top1:.1%}" in last
-    assert "3/8" in shown.getvalue() or "4/8" in shown.getvalue()
-    # A run that goes on begins where the one before it stopped.
+    assert [done for done, _ in shown] == [2, 4, 6, 8]
+    assert shown[-1][1] == {"bad": 2, "top1": f"{report.top1:.1%}"}
+    # A run that is continued starts where the one before it stopped.
     evaluation = Evaluation(model, some_bad, ScoringOptions(batch_size=2))
-    with ScoreLog(tmp_path / "log", evaluation.identity, 8, 3) as log:
-        log.append(np.ones((6, 3), np.float32), {1: "bad", 4: "bad"})
-    shown.truncate(0)
-    evaluation.scores(log=tmp_path / "log", resume=True)
-    counts = re.findall(r"(\d)/8", shown.getvalue())
-    assert counts[0] == "6"
-    assert counts[-1] == "8"
+    with ViewJournal(tmp_path / "a.sqlite", evaluation.identity, 8, 1, 3) as journal:
+        journal.append(np.ones((6, 3), np.float32), {1: "bad", 4: "bad"})
+    shown.clear()
+    evaluation.scores(journal=tmp_path / "a.sqlite")
+    assert [done for done, _ in shown] == [8]
+    assert shown[-1][1]["bad"] == 2

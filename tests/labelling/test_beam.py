@@ -21,7 +21,7 @@ from keras_tdn.labelling import (
     label_with_beam,
     read_labels,
 )
-from keras_tdn.scoring import reading_processes
+from keras_tdn.scoring import view_processes
 from keras_tdn.scoring.scorer import Scorer
 from keras_tdn.scoring.views import VideoViews
 from keras_tdn.specs import ViewSpec
@@ -116,7 +116,7 @@ class TestWithBeam:
         model = keras_tdn.pretrained.load_preset(str(preset))
         with pytest.raises(StopIteration):
             label_videos(model, records, tmp_path, options, batch_size=4, progress=False)
-        assert list(tmp_path.glob(".labelling/*.log"))
+        assert list(tmp_path.glob(".labelling/*.sqlite"))
         monkeypatch.setattr(Scorer, "score", score)
         label_with_beam(str(preset), records, tmp_path, options, batch_size=4)
         assert_like(tmp_path, expected)
@@ -155,12 +155,12 @@ class TestWithBeam:
     def test_a_file_that_crashes_the_decoder_costs_itself_alone(
         self, preset, records, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr(reading_processes, "_serve", crashing_reader.serve_but_crash)
+        monkeypatch.setattr(view_processes, "make_view_reader", crashing_reader.make_view_reader)
         how = {"pipeline_options": RUNNER, "in_processes": True}
         report = label_with_beam(str(preset), records[:3], tmp_path / "beam", **how)
         (failure,) = report.failures
         assert failure.index == 1
-        assert "crashes the decoder: 2 processes ended with exit code 11" in failure.reason
+        assert "crashes the decoder (exit status 11)" in failure.reason
         monkeypatch.undo()
         label_with_beam(str(preset), records[:3], tmp_path / "here")
         rows = [list(read_labels(tmp_path / name)) for name in ("beam", "here")]

@@ -1,5 +1,4 @@
 import dataclasses
-import io
 import json
 import sys
 from pathlib import Path
@@ -18,8 +17,8 @@ from keras_tdn.evaluation.evaluation import Evaluation
 from keras_tdn.labelling import Labeller, LabelOptions, label_videos, read_labels
 from keras_tdn.labelling.labeller import complete_row
 from keras_tdn.labelling.labelling_run import list_videos
-from keras_tdn.labelling.progress import LabelProgress
 from keras_tdn.labelling.row_files import read_rows, write_rows
+from keras_tdn.progress import Progress
 from keras_tdn.scoring.scorer import average_views
 from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.scoring.views import ViewReader
@@ -361,22 +360,22 @@ class TestArguments:
         assert set(row["labels"]) == {"x", "y", "z"}
 
 
-class TestProgress:
-    def test_a_line_now_and_then_where_nobody_watches(self, monkeypatch):
-        monkeypatch.setattr("keras_tdn.labelling.progress.LINE_SECONDS", 0.0)
-        stream = io.StringIO()
-        monkeypatch.setattr(sys, "stderr", stream)
-        with LabelProgress(100, 20) as progress:
-            progress.update(30, 2)
-        assert stream.getvalue().startswith("keras-tdn label: 30 of 100 videos (30.0%), ")
-        # The twenty of an earlier run are no measure.
-        assert "2.5 videos/s, 00:28 left, 2 bad" in progress.line(4.0)
-        assert "no video yet" in LabelProgress(100, 20).line(4.0)
+def test_progress_counts_what_an_earlier_run_has_done(run, records, tmp_path, monkeypatch):
+    shown = []
 
-    def test_it_can_be_silenced(self, monkeypatch):
-        monkeypatch.setattr("keras_tdn.labelling.progress.LINE_SECONDS", 0.0)
-        stream = io.StringIO()
-        monkeypatch.setattr(sys, "stderr", stream)
-        with LabelProgress(100, 0, shown=False) as progress:
-            progress.update(30, 2)
-        assert not stream.getvalue()
+    class Shown(Progress):
+        def __init__(self, title, total, **options):
+            shown.append((title, total, options["done"]))
+            super().__init__(title, total, **options)
+
+        def update(self, done, total=None, **figures):
+            shown.append((done, figures))
+
+    monkeypatch.setattr("keras_tdn.labelling.labelling_run.Progress", Shown)
+    run(records, tmp_path, progress=True)
+    assert shown[0] == ("keras-tdn label", 7, 0)
+    assert shown[-1] == (7, {"bad": 2})
+    shown.clear()
+    (tmp_path / "labels-000001-of-000003.jsonl").unlink()
+    run(records, tmp_path, progress=True)
+    assert shown[0] == ("keras-tdn label", 7, 4)

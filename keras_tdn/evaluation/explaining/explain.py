@@ -112,10 +112,10 @@ def explain(
     clip_spec: ClipSpec | None = None,
     layer: str | None = None,
 ) -> Explanation:
-    """Tells what a model sees in a video, and what speaks for a class, where and when.
+    """Finds what a model sees in a video, and what speaks for a class, where and when.
 
     Use it to look at one video; `write_explanation` draws what it returns. The clip is the one that
-    `predict_video` looks at. It tells, by segment, the differences that the short-term TDM sees
+    `predict_video` looks at. It gives, by segment, the differences that the short-term TDM sees
     (section 3.2 of the paper), the gates of the long-term TDMs (section 3.3), and Grad-CAM, which
     weighs the last feature maps by the gradient of the class' logit. Works on any backend; models
     without one of the modules give the rest, and say what is missing. The first call for a model
