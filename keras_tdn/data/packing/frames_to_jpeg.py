@@ -120,8 +120,8 @@ def stream_frames(path: str, short_side: int) -> Iterator[np.ndarray]:
             decodes has none.
     """
     from keras_tdn.data.decoding.frame_conversion import FrameConverter
-    from keras_tdn.data.decoding.pyav_decoder import every_frame
     from keras_tdn.data.decoding.interface import open_source
+    from keras_tdn.data.decoding.pyav_decoder import every_frame
 
     size: tuple[int, int] | None = None
     name, opened = open_source(path)
@@ -134,8 +134,8 @@ def stream_frames(path: str, short_side: int) -> Iterator[np.ndarray]:
 
 def frame_rate(path: str) -> float | None:
     """Returns frames per second as the header states them; `None` where it does not."""
-    from keras_tdn.data.decoding.pyav_container import open_container, video_stream
     from keras_tdn.data.decoding.interface import open_source
+    from keras_tdn.data.decoding.pyav_container import open_container, video_stream
 
     if os.path.isdir(path):
         return None
