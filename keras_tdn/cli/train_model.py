@@ -10,7 +10,8 @@ from typing import Any
 
 import keras_tdn.models
 from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
-from keras_tdn.cli.loading import ASSUMED_CLIPS, DEFAULT_MODEL, MODELS
+from keras_tdn.cli.arguments import DEFAULT_MODEL, MODELS
+from keras_tdn.cli.loading import ASSUMED_CLIPS
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained.transfer import ARCHITECTURE
 from keras_tdn.pretrained.weights import IMAGENET
