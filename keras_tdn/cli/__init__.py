@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import stat
 import sys
 from collections.abc import Sequence
 
@@ -27,9 +29,7 @@ from keras_tdn.cli import (
     watch,
     web,
 )
-from keras_tdn.cli.completion import add_completion_option
-from keras_tdn.cli.parser import EXIT_ERROR, PROGRAM, CommandParser
-from keras_tdn.cli.streams import drop_what_cannot_be_written, prepare_streams, reader_has_left
+from keras_tdn.cli.parser import EXIT_ERROR, PROGRAM, CommandParser, add_completion_option
 from keras_tdn.ending import run_until_told
 from keras_tdn.progress import hidden_progress
 from keras_tdn.quiet import start_backends_quietly
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if argv is None:
             # Before anything opens a file.
-            prepare_streams()
+            _prepare_streams()
             start_backends_quietly()
         try:
             args = _parser().parse_args(argv)
@@ -109,10 +109,10 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _report(error: Exception) -> int:
-    if not reader_has_left(error):
+    if not _reader_has_left(error):
         with contextlib.suppress(OSError):
             sys.stderr.write(_error_text(error))
-    drop_what_cannot_be_written()
+    _drop_what_cannot_be_written()
     return EXIT_ERROR
 
 
@@ -138,3 +138,48 @@ def _parser() -> argparse.ArgumentParser:
             "--quiet", action="store_true", help="do not show how far the run is"
         )
     return parser
+
+
+# === Standard streams that are closed, full, or without a reader ===
+
+
+def _prepare_streams() -> None:
+    """Makes the process's streams such that nothing else comes to write into them, or they fail.
+
+    Raises:
+        OSError: if standard output is closed.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The next file that is opened would get the number, and what TensorFlow logs.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        raise OSError("Standard output is closed. Redirect it to a file, or to the null device.")
+    for stream in (sys.stdout, sys.stderr):
+        # File names and labels may have characters that a terminal has not.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _reader_has_left(error: Exception) -> bool:
+    """Whether an error is that of a pipe whose other end is closed, as `head` does."""
+    if not isinstance(error, BrokenPipeError):
+        return False
+    with contextlib.suppress(OSError, ValueError):
+        mode = os.fstat(sys.stdout.fileno()).st_mode
+        return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+    return False
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Writes what the streams still hold, or drops it: Python would complain at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from keras_tdn.cli.lists import add_list_arguments, load_list
+from keras_tdn.cli import arguments
 from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
 
 PAGE_SUFFIXES = (".html", ".htm")
@@ -21,7 +21,7 @@ def add_parser(subparsers: Any) -> None:
         description="Shows clips of some videos of a list as the model will see them: segments, "
         "crops, differences of neighbouring frames, and labels.",
     )
-    add_list_arguments(parser)
+    arguments.add_list_arguments(parser)
     parser.add_argument(
         "--output",
         required=True,
@@ -51,7 +51,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="epoch whose training clips are shown (default: 0)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
+    arguments.add_seed(parser)
     parser.set_defaults(run=run)
 
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from keras_tdn.data.browsing import browse_clips
     from keras_tdn.data.browsing_page import write_page, write_sheets
 
-    records = load_list(args, skip_missing=True)
+    records = arguments.load_list(args, skip_missing=True)
     base = ClipSpec()
     spec = ClipSpec.for_crop(args.segments, base.frames_per_segment, args.size, args.size)
     clips = browse_clips(

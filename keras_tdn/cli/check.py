@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import CHECK_TIME_LIMIT
-from keras_tdn.cli.lists import add_list_arguments, load_list
+from keras_tdn.cli import arguments
 
 if TYPE_CHECKING:
     from keras_tdn.data.checking import CheckReport, FileCheck
@@ -25,15 +25,13 @@ def add_parser(subparsers: Any) -> None:
         description="Tries every video of a list and names the bad ones, with the reason. "
         "The exit status is 0 if all are good, 1 if some are bad and 2 if the list cannot be read.",
     )
-    add_list_arguments(parser)
+    arguments.add_list_arguments(parser)
     parser.add_argument(
         "--full",
         action="store_true",
         help="decode every video from start to end, and count damage that players hide",
     )
-    parser.add_argument(
-        "--processes", type=int, metavar="N", help="number of processes (default: one per core)"
-    )
+    arguments.add_processes(parser)
     parser.add_argument(
         "--time-limit",
         type=float,
@@ -53,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from keras_tdn.data.checking import check_records
     from keras_tdn.progress import Progress
 
-    records = load_list(args, skip_missing=True)
+    records = arguments.load_list(args, skip_missing=True)
     num_bad = 0
     with Progress("keras-tdn check", len(records), unit="file") as progress:
 

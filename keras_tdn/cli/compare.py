@@ -8,6 +8,8 @@ import json
 import sys
 from typing import Any
 
+from keras_tdn.cli import arguments
+
 
 def add_parser(subparsers: Any) -> None:
     """Adds this command to the parser of `keras-tdn`."""
@@ -28,8 +30,8 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="samples of the bootstrap (default: 10000)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
-    parser.add_argument("--json", action="store_true", help="print the comparison as a JSON object")
+    arguments.add_seed(parser)
+    arguments.add_json(parser, "the comparison as a JSON object")
     parser.set_defaults(run=run)
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import WEIGHTS_SUFFIX
+from keras_tdn.cli import arguments
 
 if TYPE_CHECKING:
     from keras_tdn.pretrained import ConversionReport
@@ -47,18 +48,14 @@ def add_parser(subparsers: Any) -> None:
         help="segments that the checkpoint was trained with, which the file does not say "
         f"(default: {DEFAULT_SEGMENTS})",
     )
-    parser.add_argument(
-        "--labels",
-        metavar="NAME_OR_FILE",
-        help="class names: a data set's name or a text file with one per line",
-    )
+    arguments.add_labels(parser, come_with_weights=False)
     parser.add_argument(
         "--size",
         type=int,
         metavar="PIXELS",
         help="fix the clips' height and width (default: any, with crops of 224)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace what is at OUT")
+    arguments.add_overwrite(parser, "replace what is at OUT")
     parser.add_argument(
         "--no-verify", action="store_true", help="do not compare the result with PyTorch"
     )

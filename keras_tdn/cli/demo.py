@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from keras_tdn.choices import DEMO_EPOCHS, DEMO_OUTPUT
+from keras_tdn.cli import arguments
 
 
 def add_parser(subparsers: Any) -> None:
@@ -40,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
         help="a few videos and one epoch: shows within a minute whether everything works on this "
         "machine, and learns next to nothing",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
+    arguments.add_seed(parser)
     parser.set_defaults(run=run)
 
 

@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import Any
 
+from keras_tdn.cli import arguments
+
 
 def add_parser(subparsers: Any) -> None:
     """Adds this command to the parser of `keras-tdn`."""
@@ -16,10 +18,8 @@ def add_parser(subparsers: Any) -> None:
         "cache folders and the connection to the Hugging Face Hub, and says what to do about what "
         "is wrong. The exit status is 1 if something is broken that training and labelling need.",
     )
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        help="print the same as JSON for a bug report; it has no user names, tokens or home paths",
+    arguments.add_json(
+        parser, "the same as JSON for a bug report; it has no user names, tokens or home paths"
     )
     parser.set_defaults(run=run)
 

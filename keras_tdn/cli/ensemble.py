@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from keras_tdn.cli import arguments
 from keras_tdn.cli.evaluate import ENSEMBLES
 
 
@@ -36,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--output", metavar="DIR", help="folder to write the report and its page to"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
+    arguments.add_overwrite(parser)
     parser.set_defaults(run=run)
 
 

@@ -7,9 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from keras_tdn.cli import loading
-from keras_tdn.cli.lists import add_list_arguments, load_list
-from keras_tdn.cli.views import add_view_arguments, views_of
+from keras_tdn.cli import arguments, loading
 
 if TYPE_CHECKING:
     import keras
@@ -29,16 +27,14 @@ def add_parser(subparsers: Any) -> None:
         "confusion, calibration, what fewer views give, and the most confident mistakes.",
     )
     # A list that comes right after --weights is taken for one of them, and found there.
-    add_list_arguments(parser, packed=True, nargs="?")
-    parser.add_argument(
-        "--weights",
-        required=True,
+    arguments.add_list_arguments(parser, packed=True, nargs="?")
+    arguments.add_weights(
+        parser,
+        "; several make an ensemble, behind one --weights or one each",
         action="append",
         nargs="+",
-        metavar="PRESET_OR_FILE",
-        help=f"{loading.WEIGHTS_HELP}; several make an ensemble, behind one --weights or one each",
     )
-    add_view_arguments(parser)
+    arguments.add_view_arguments(parser)
     parser.add_argument(
         "--ensemble",
         choices=ENSEMBLES,
@@ -48,47 +44,23 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--output", metavar="DIR", help="folder to write the scores, the report and its page to"
     )
-    again = parser.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume",
-        action="store_true",
-        help="continue an evaluation that was stopped, from what is in DIR",
-    )
-    again.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
-    parser.add_argument(
-        "--batch-size", type=int, default=8, metavar="N", help="views scored at once (default: 8)"
-    )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="videos read side by side (default: one per processor, at most 8)",
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
-    parser.add_argument(
-        "--max-failure-share",
-        type=float,
-        default=0.1,
-        metavar="SHARE",
-        help="stop if a larger share of the videos cannot be read (default: 0.1)",
-    )
-    parser.add_argument(
-        "--skip-missing", action="store_true", help="leave out videos whose files are missing"
-    )
-    loading.add_model_arguments(parser)
+    arguments.add_earlier_results(parser, "an evaluation")
+    arguments.add_scoring_arguments(parser)
+    arguments.add_max_failure_share(parser)
+    arguments.add_skip_missing(parser)
+    arguments.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the main numbers and where the rest is."""
     args = _with_list(args)
-    views = views_of(args)
+    views = arguments.views_of(args)
     if args.ensemble and len(args.weights) == 1:
         raise ValueError(
             "--ensemble joins several models; pass more than one to --weights, or leave it out."
         )
-    if (args.resume or args.overwrite) and not args.output:
-        raise ValueError("--resume and --overwrite are about --output DIR. Pass it as well.")
+    arguments.check_about_output(args)
     from keras_tdn.evaluation.evaluation import evaluate
     from keras_tdn.labels import load_labels
 
@@ -192,4 +164,4 @@ def _load_records(args: argparse.Namespace, model: keras.Model) -> RecordList:
     if args.labels is None and getattr(model, "labels", None) is not None:
         args = argparse.Namespace(**{**vars(args), "labels": list(model.labels)})
     # Labels are compared with the model's classes, however few of them occur.
-    return load_list(args, skip_missing=args.skip_missing, believe_labels=True)
+    return arguments.load_list(args, skip_missing=args.skip_missing, believe_labels=True)

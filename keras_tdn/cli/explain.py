@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from keras_tdn.cli import loading
+from keras_tdn.cli import arguments, loading
 
 DEFAULT_FORMATS = "strip,gif,page"
 
@@ -21,9 +21,7 @@ def add_parser(subparsers: Any) -> None:
         "the long-term TDMs, and Grad-CAM of a class: as a picture, an animation and a page.",
     )
     parser.add_argument("video", metavar="VIDEO", help="path of a video file")
-    parser.add_argument(
-        "--weights", required=True, metavar="PRESET_OR_FILE", help=loading.WEIGHTS_HELP
-    )
+    arguments.add_weights(parser)
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to write into")
     parser.add_argument(
         "--format",
@@ -37,23 +35,16 @@ def add_parser(subparsers: Any) -> None:
         metavar="LABEL_OR_INDEX",
         help="the class to explain (default: the predicted one)",
     )
-    parser.add_argument(
-        "--top", type=int, default=5, metavar="N", help="predictions to name (default: 5)"
-    )
+    arguments.add_top(parser)
     parser.add_argument(
         "--layer",
         metavar="NAME",
         help="the layer whose maps Grad-CAM weighs (default: the last, stage4_block2_out of a "
         "TDN-ResNet50)",
     )
-    parser.add_argument(
-        "--labels",
-        metavar="NAME_OR_FILE",
-        help="class names: a data set's name or a text file with one per line "
-        "(default: those that come with the weights)",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
-    loading.add_model_arguments(parser)
+    arguments.add_labels(parser)
+    arguments.add_overwrite(parser, "replace existing files")
+    arguments.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 

@@ -7,13 +7,12 @@ import sys
 from typing import Any
 
 from keras_tdn.choices import FOLDED_DTYPES
-from keras_tdn.cli import loading
+from keras_tdn.cli import arguments, loading
 from keras_tdn.export.formats import PORTABLE_FORMATS, SAVED_MODEL, check_dtype
 
 FORMATS = (SAVED_MODEL, *PORTABLE_FORMATS)
 _STORED = (dtype for kind in PORTABLE_FORMATS.values() for dtype in kind.dtypes)
 ALL_DTYPES = tuple(dict.fromkeys([*FOLDED_DTYPES, *_STORED]))
-DEFAULT_TOP = 5
 MEGABYTE = 1e6
 
 
@@ -26,12 +25,7 @@ def add_parser(subparsers: Any) -> None:
         "scores, and needs TensorFlow alone to load; or a folder with a model for another runtime, "
         "which takes raw frames and gives scores.",
     )
-    parser.add_argument(
-        "--weights",
-        required=True,
-        metavar="PRESET_OR_FILE",
-        help=loading.WEIGHTS_HELP,
-    )
+    arguments.add_weights(parser)
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -45,19 +39,8 @@ def add_parser(subparsers: Any) -> None:
         help="folder to write; for a SavedModel, its name is a version number, as TensorFlow "
         "Serving expects: exported/tdn/1",
     )
-    parser.add_argument(
-        "--labels",
-        metavar="NAME_OR_FILE",
-        help="class names: a data set's name or a text file with one per line "
-        "(default: those that come with the weights)",
-    )
-    parser.add_argument(
-        "--top",
-        type=int,
-        default=DEFAULT_TOP,
-        metavar="N",
-        help="classes to name in an answer (default: %(default)s)",
-    )
+    arguments.add_labels(parser)
+    arguments.add_top(parser, what="classes to name in an answer")
     parser.add_argument(
         "--dtype",
         choices=ALL_DTYPES,
@@ -72,7 +55,7 @@ def add_parser(subparsers: Any) -> None:
         help="include requests that a server warms up with (default: if the extra "
         "keras-tdn[serving] is installed)",
     )
-    loading.add_model_arguments(parser)
+    arguments.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 

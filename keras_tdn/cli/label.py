@@ -7,9 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from keras_tdn.cli import loading
-from keras_tdn.cli.lists import add_list_arguments
-from keras_tdn.cli.views import add_view_arguments, views_of
+from keras_tdn.cli import arguments, loading
 
 if TYPE_CHECKING:
     from keras_tdn.labelling import LabelReport
@@ -27,11 +25,9 @@ def add_parser(subparsers: Any) -> None:
         "for, its features; or why it cannot be read. A run that was stopped for any reason "
         "continues when the same command is given again.",
     )
-    add_list_arguments(parser, packed=True)
+    arguments.add_list_arguments(parser, packed=True)
     parser.add_argument("output", metavar="OUT", help="folder for the rows")
-    parser.add_argument(
-        "--weights", required=True, metavar="PRESET_OR_FILE", help=loading.WEIGHTS_HELP
-    )
+    arguments.add_weights(parser)
     rows = parser.add_argument_group("rows")
     rows.add_argument(
         "--output-format",
@@ -39,9 +35,7 @@ def add_parser(subparsers: Any) -> None:
         default="jsonl",
         help="JSON lines, or Parquet, which needs the extra [parquet] (default: jsonl)",
     )
-    rows.add_argument(
-        "--top", type=int, default=5, metavar="N", help="classes to name (default: 5)"
-    )
+    arguments.add_top(rows)
     rows.add_argument("--features", action="store_true", help="also write the pooled features")
     rows.add_argument(
         "--videos-per-file",
@@ -50,23 +44,14 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="rows in each file of OUT (default: 1000)",
     )
-    add_view_arguments(parser)
+    arguments.add_view_arguments(parser)
     parser.add_argument(
         "--graph-dtype",
         choices=("float32", "bfloat16"),
         help="run the inference graph of `keras-tdn export` in this precision, which is faster on "
         "CPUs (default: the Keras model as it is)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
-    parser.add_argument(
-        "--batch-size", type=int, default=8, metavar="N", help="views scored at once (default: 8)"
-    )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="videos read side by side (default: one per processor, at most 8)",
-    )
+    arguments.add_scoring_arguments(parser)
     parser.add_argument(
         "--in-processes",
         action="store_true",
@@ -79,26 +64,16 @@ def add_parser(subparsers: Any) -> None:
         help="time that one video may take with --in-processes (default: 300)",
     )
     again = parser.add_argument_group("earlier results")
-    again.add_argument(
-        "--retry-failures", action="store_true", help="try again the videos that failed before"
-    )
-    again.add_argument(
-        "--overwrite", action="store_true", help="start over in a folder that other options began"
-    )
-    loading.add_model_arguments(parser)
-    parser.add_argument(
-        "--beam",
-        nargs=argparse.REMAINDER,
-        metavar="OPTION",
-        help="run as an Apache Beam pipeline with these options; must come last: --beam "
-        "--runner=FlinkRunner ... (needs the extra [beam])",
-    )
+    arguments.add_retry_failures(again)
+    arguments.add_overwrite(again, "start over in a folder of a run with other options")
+    arguments.add_model_arguments(parser)
+    arguments.add_beam(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Labels `args.list` into `args.output` and prints what was done."""
-    views = views_of(args)
+    views = arguments.views_of(args)
     if args.time_limit is not None and not args.in_processes:
         raise ValueError("--time-limit is for --in-processes: a thread cannot be ended. Pass both.")
     from keras_tdn.labelling import LabelOptions

@@ -4,68 +4,22 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
+from keras_tdn.choices import WEIGHTS_SUFFIX
+from keras_tdn.cli.arguments import DEFAULT_MODEL, DEFAULT_SEGMENTS, MODELS, parse_size
 
 if TYPE_CHECKING:
     import keras
 
     from keras_tdn.specs import ClipSpec
 
-# By the names of the functions that build them, as the command line spells them.
-MODELS = {"tdn_resnet50": "TDNResNet50", "tdn_resnet101": "TDNResNet101"}
-DEFAULT_MODEL = "tdn_resnet50"
-DEFAULT_SEGMENTS = 8
 # What `load_model` looks at besides the weights.
 CLIP_ARGUMENTS = ("clip_size", "short_side")
 MODEL_ARGUMENTS = ("model", "segments", "classes", *CLIP_ARGUMENTS)
-WEIGHTS_HELP = (
-    "preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
-    f"{MODEL_SUFFIX} file or {WEIGHTS_SUFFIX} file"
-)
 # What is warned of where weights do not tell.
 ASSUMED_CLIPS = ".*does not say how its clips are cut"
-SIZE = re.compile(r"(\d+)(?:x(\d+))?")
-
-
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what weights may leave open: the model that they are for, and how its clips are cut."""
-    bare = parser.add_argument_group(
-        f"for a {WEIGHTS_SUFFIX} file of another program, or a data set's name",
-        "neither of which says what model it is for",
-    )
-    bare.add_argument(
-        "--model", choices=sorted(MODELS), help=f"architecture (default: {DEFAULT_MODEL})"
-    )
-    bare.add_argument(
-        "--segments",
-        type=int,
-        metavar="N",
-        help=f"segments per video (default: {DEFAULT_SEGMENTS})",
-    )
-    bare.add_argument(
-        "--classes",
-        type=int,
-        metavar="N",
-        help="number of classes (default: as many as there are labels)",
-    )
-    clips = parser.add_argument_group("clips, if they are not cut as the weights say")
-    clips.add_argument(
-        "--size",
-        dest="clip_size",
-        metavar="PIXELS_OR_HxW",
-        help="size of a clip's frames: a side, or height and width, such as 112 or 96x128",
-    )
-    clips.add_argument(
-        "--short-side",
-        type=int,
-        metavar="PIXELS",
-        help="size that a video's short side is resized to before the clip is cut out (default "
-        "with --size: 256 for 224, other sizes in proportion)",
-    )
 
 
 def load_model(
@@ -174,17 +128,3 @@ def depths_of(model: str) -> tuple[int, ...]:
     from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
 
     return {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}[model]
-
-
-def parse_size(option: str, text: str) -> tuple[int, int]:
-    """Height and width of `112` or `96x128`.
-
-    Raises:
-        ValueError: if it is neither.
-    """
-    sides = SIZE.fullmatch(text)
-    if sides is None:
-        raise ValueError(
-            f"{option} is a number of pixels, or HEIGHTxWIDTH such as 256x256. Received: {text!r}"
-        )
-    return int(sides[1]), int(sides[2] or sides[1])

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from keras_tdn.cli.lists import add_list_arguments, load_list
+from keras_tdn.cli import arguments
 
 if TYPE_CHECKING:
     from keras_tdn.data.packing import PackReport
@@ -24,11 +24,9 @@ def add_parser(subparsers: Any) -> None:
         "in parallel. A run that was stopped for any reason continues when the same command is "
         "given again.",
     )
-    add_list_arguments(parser)
+    arguments.add_list_arguments(parser)
     parser.add_argument("output", metavar="OUT", help="folder to pack into")
-    parser.add_argument(
-        "--skip-missing", action="store_true", help="leave out videos whose files are missing"
-    )
+    arguments.add_skip_missing(parser)
     stored = parser.add_argument_group("stored frames")
     stored.add_argument(
         "--short-side",
@@ -53,29 +51,11 @@ def add_parser(subparsers: Any) -> None:
     stored.add_argument(
         "--name", default="videos", help="start of the file names (default: %(default)s)"
     )
-    parser.add_argument(
-        "--processes", type=int, metavar="N", help="number of processes (default: one per core)"
-    )
-    parser.add_argument(
-        "--max-failure-share",
-        type=float,
-        default=0.1,
-        metavar="SHARE",
-        help="stop if a larger share of the videos cannot be read (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--retry-failures", action="store_true", help="try again the videos that failed before"
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="start over in a folder that other options began"
-    )
-    parser.add_argument(
-        "--beam",
-        nargs=argparse.REMAINDER,
-        metavar="OPTION",
-        help="run as an Apache Beam pipeline with these options; must come last: --beam "
-        "--runner=FlinkRunner ... (needs the extra [beam])",
-    )
+    arguments.add_processes(parser)
+    arguments.add_max_failure_share(parser)
+    arguments.add_retry_failures(parser)
+    arguments.add_overwrite(parser, "start over in a folder of a run with other options")
+    arguments.add_beam(parser)
     parser.set_defaults(run=run)
 
 
@@ -83,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     """Packs `args.list` into `args.output` and prints what was done."""
     from keras_tdn.data.packing import pack
 
-    records = load_list(args, skip_missing=args.skip_missing)
+    records = arguments.load_list(args, skip_missing=args.skip_missing)
     stored = {
         "short_side": args.short_side,
         "quality": args.quality,

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from keras_tdn.cli import loading
+from keras_tdn.cli import arguments, loading
 
 if TYPE_CHECKING:
     from keras_tdn.prediction import Prediction
@@ -21,25 +21,11 @@ def add_parser(subparsers: Any) -> None:
         description="Names what happens in a video, from one clip and one centre crop of it.",
     )
     parser.add_argument("video", metavar="VIDEO", help="path of a video file")
-    parser.add_argument(
-        "--weights",
-        required=True,
-        metavar="PRESET_OR_FILE",
-        help=loading.WEIGHTS_HELP,
-    )
-    parser.add_argument(
-        "--labels",
-        metavar="NAME_OR_FILE",
-        help="class names: a data set's name or a text file with one per line "
-        "(default: those that come with the weights)",
-    )
-    parser.add_argument(
-        "--top", type=int, default=5, metavar="N", help="classes to name (default: 5)"
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print the predictions as a JSON object"
-    )
-    loading.add_model_arguments(parser)
+    arguments.add_weights(parser)
+    arguments.add_labels(parser)
+    arguments.add_top(parser)
+    arguments.add_json(parser, "the predictions as a JSON object")
+    arguments.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 

@@ -8,7 +8,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from keras_tdn.cli import loading
+from keras_tdn.cli import arguments, loading
 
 if TYPE_CHECKING:
     import keras
@@ -27,20 +27,17 @@ def add_parser(subparsers: Any) -> None:
         description="Counts multiply-accumulates, parameters and activations by stage and by kind "
         "of module, and measures latency and throughput on this machine.",
     )
-    parser.add_argument(
-        "--model", choices=sorted(loading.MODELS), help="architecture (default: tdn_resnet50)"
-    )
-    parser.add_argument("--segments", type=int, metavar="N", help="segments per video (default: 8)")
+    arguments.add_architecture(parser)
     parser.add_argument(
         "--frames-per-segment", type=int, metavar="N", help="frames in a segment (default: 5)"
     )
     parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: 400)")
     parser.add_argument(
         "--size",
-        metavar="PIXELS_OR_HxW",
+        metavar=arguments.SIZE_METAVAR,
         help=f"size of a frame (default: {DEFAULT_SIZE}, or that of the weights' clips)",
     )
-    parser.add_argument("--weights", metavar="PRESET_OR_FILE", help=loading.WEIGHTS_HELP)
+    arguments.add_weights(parser, required=False)
     parser.add_argument(
         "--batch-sizes",
         default="1,2,4",
@@ -61,7 +58,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the tables."""
-    size = None if args.size is None else loading.parse_size("--size", args.size)
+    size = None if args.size is None else arguments.parse_size("--size", args.size)
     batch_sizes = () if args.no_latency else _batch_sizes(args.batch_sizes)
     if args.report is not None and os.path.isdir(args.report):
         raise ValueError(f"--report names a file to write, and {args.report!r} is a folder.")
@@ -80,8 +77,8 @@ def _model(args: argparse.Namespace, size: tuple[int, int] | None) -> keras.Mode
     from keras_tdn.pretrained.weights_source import DATASETS
 
     if args.weights is None:
-        build = getattr(keras_tdn.models, loading.MODELS[args.model or loading.DEFAULT_MODEL])
-        segments = loading.DEFAULT_SEGMENTS if args.segments is None else args.segments
+        build = getattr(keras_tdn.models, arguments.MODELS[args.model or arguments.DEFAULT_MODEL])
+        segments = arguments.DEFAULT_SEGMENTS if args.segments is None else args.segments
         frames = DEFAULT_FRAMES if args.frames_per_segment is None else args.frames_per_segment
         return build(
             num_segments=segments,

@@ -8,7 +8,8 @@ import warnings
 from typing import Any
 
 import keras_tdn.models
-from keras_tdn.cli.loading import ASSUMED_CLIPS, DEFAULT_MODEL, MODELS
+from keras_tdn.cli.arguments import DEFAULT_MODEL, MODELS
+from keras_tdn.cli.loading import ASSUMED_CLIPS
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained.weights import ARCHITECTURE, read_config
 from keras_tdn.pretrained.weights_source import IMAGENET

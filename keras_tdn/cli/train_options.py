@@ -6,13 +6,16 @@ import argparse
 from typing import Any
 
 from keras_tdn.choices import AUTO, PARTS, RECIPES
-from keras_tdn.cli.lists import (
+from keras_tdn.cli.arguments import (
+    DEFAULT_MODEL,
+    MODELS,
     PACKED_HELP,
     SPLIT_HELP,
     add_classes_option,
     add_reading_options,
+    add_seed,
+    add_skip_missing,
 )
-from keras_tdn.cli.loading import MODELS
 
 DEFAULT_RECIPE = "finetune_small"
 STAGES = 4
@@ -56,9 +59,7 @@ def _add_data(group: Any) -> None:
     )
     add_reading_options(group)
     add_classes_option(group)
-    group.add_argument(
-        "--skip-missing", action="store_true", help="leave out videos whose files are missing"
-    )
+    add_skip_missing(group)
     group.add_argument(
         "--workers",
         type=int,
@@ -69,7 +70,7 @@ def _add_data(group: Any) -> None:
 
 def _add_model(group: Any) -> None:
     group.add_argument(
-        "--model", choices=sorted(MODELS), help="architecture (default: tdn_resnet50)"
+        "--model", choices=sorted(MODELS), help=f"architecture (default: {DEFAULT_MODEL})"
     )
     group.add_argument(
         "--stage-depths",
@@ -194,7 +195,7 @@ def _add_recipe(group: Any) -> None:
 
 
 def _add_run(group: Any) -> None:
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
+    add_seed(group)
     group.add_argument(
         "--save-every",
         type=int,

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from keras_tdn.cli import loading
+from keras_tdn.cli import arguments, loading
 
 DEFAULT_OUTPUTS = "csv,srt,vtt,page"
 
@@ -27,9 +27,7 @@ def add_parser(subparsers: Any) -> None:
         help="path of a video file, - for standard input, an address such as rtsp://HOST/PATH, or "
         "a camera such as /dev/video0",
     )
-    parser.add_argument(
-        "--weights", required=True, metavar="PRESET_OR_FILE", help=loading.WEIGHTS_HELP
-    )
+    arguments.add_weights(parser)
     parser.add_argument(
         "--window",
         type=float,
@@ -44,23 +42,12 @@ def add_parser(subparsers: Any) -> None:
         metavar="SEGMENTS",
         help="segments from one window to the next; a window has as many as the model (default: 1)",
     )
-    parser.add_argument(
-        "--labels",
-        metavar="NAME_OR_FILE",
-        help="class names: a data set's name or a text file with one per line "
-        "(default: those that come with the weights)",
-    )
-    parser.add_argument(
-        "--top",
-        type=int,
-        default=1,
-        metavar="N",
-        help="classes to name on the terminal (default: 1)",
-    )
-    parser.add_argument("--json", action="store_true", help="print a JSON object for each window")
+    arguments.add_labels(parser)
+    arguments.add_top(parser, 1, "classes to name on the terminal")
+    arguments.add_json(parser, "a JSON object for each window")
     _add_output_arguments(parser)
     _add_input_arguments(parser)
-    loading.add_model_arguments(parser)
+    arguments.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -137,11 +124,7 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SCORE",
         help="leave out subtitles with a lower score (default: 0)",
     )
-    again = files.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume", action="store_true", help="continue a run that was stopped, from what is in DIR"
-    )
-    again.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
+    arguments.add_earlier_results(files, "a run")
 
 
 def _add_input_arguments(parser: argparse.ArgumentParser) -> None:
@@ -182,8 +165,7 @@ def _add_input_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     if args.output is None:
-        if args.resume or args.overwrite:
-            raise ValueError("--resume and --overwrite are about --output DIR. Pass it as well.")
+        arguments.check_about_output(args)
     elif args.json:
         raise ValueError("--json is for the terminal; --output DIR writes JSON lines anyway.")
 

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from keras_tdn.cli import loading
+from keras_tdn.cli import arguments, loading
 
 DEFAULT_WEIGHTS = "motion"
 
@@ -21,18 +21,10 @@ def add_parser(subparsers: Any) -> None:
         "it, when, and what the model looks at. Videos stay on this machine. Needs the extra "
         "keras-tdn[web].",
     )
-    parser.add_argument(
-        "--weights",
-        default=DEFAULT_WEIGHTS,
-        metavar="PRESET_OR_FILE",
-        help=f"{loading.WEIGHTS_HELP} (default: the one that comes with the package)",
+    arguments.add_weights(
+        parser, " (default: the one that comes with the package)", default=DEFAULT_WEIGHTS
     )
-    parser.add_argument(
-        "--labels",
-        metavar="NAME_OR_FILE",
-        help="class names: a data set's name or a text file with one per line "
-        "(default: those that come with the weights)",
-    )
+    arguments.add_labels(parser)
     parser.add_argument(
         "--window",
         type=float,
@@ -77,7 +69,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="SECONDS",
         help="how much of a long video the timeline covers (default: 600)",
     )
-    loading.add_model_arguments(parser)
+    arguments.add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 

@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 from keras_tdn import cli
-from keras_tdn.cli import completion
+from keras_tdn.cli import parser as parsing
 
 
 def script(capsys, shell):
@@ -64,7 +64,7 @@ def test_another_shell_is_refused(capsys):
 
 def test_arguments_that_are_files_are_known():
     """A new name for one in a help text is to be entered."""
-    paths = (*completion.FILES, *completion.FOLDERS)
-    for action in completion._actions(cli._parser()):
+    paths = (*parsing.FILES, *parsing.FOLDERS)
+    for action in parsing._actions(cli._parser()):
         if action.dest in ("list", "video", "output", "weights", "labels", "report", "root"):
             assert action.metavar in paths, action

@@ -126,7 +126,7 @@ def test_files_do_not_get_the_place_of_closed_streams(tmp_path):
     file = tmp_path / "file"
     code = (
         "import os, sys\n"
-        "from keras_tdn.cli.streams import prepare_streams\n"
+        "from keras_tdn.cli import _prepare_streams as prepare_streams\n"
         "prepare_streams()\n"
         f"file = os.open({str(file)!r}, os.O_CREAT | os.O_WRONLY)\n"
         "os.write(file, b'%d' % file)\n"

@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from keras_tdn.cli import train
-from keras_tdn.cli.lists import add_list_arguments, load_list
+from keras_tdn.cli.arguments import add_list_arguments, load_list
 
 
 @pytest.fixture
