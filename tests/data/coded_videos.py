@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from synthetic_videos import same_priority
 
 HEIGHT, WIDTH = 72, 104
 FPS = 30
@@ -50,7 +51,10 @@ def encode(
     `change_packets` gets the packets in the order stored.
     """
     file = io.BytesIO()
-    with av.open(file, "w", format=container, options=container_options or {}) as output:
+    with (
+        same_priority(),
+        av.open(file, "w", format=container, options=container_options or {}) as output,
+    ):
         settings = {**COMMON.get(codec, {}), **(options or {})}
         if codec in PARAMS:
             name, common = PARAMS[codec]
