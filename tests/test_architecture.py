@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "keras_tdn"
-# The one arrow that points upwards: `weights=` is resolved where weights are known, inside functions.
+# The one arrow that points upwards: `weights=` is resolved where weights are known.
 UPWARD = ("models", "pretrained")
 ROW = re.compile(r"\| (`[^|]+) \| [^|]+ \| ([^|]+) \|")
 QUOTED = re.compile(r"`(\w+)`")
