@@ -67,7 +67,7 @@ def test_labels_of_a_file(folder, monkeypatch):
     [
         ("preset", "model", [], "is a positive integer"),
         ("preset", "preset/1/2", ["--top", "0"], "`top` must be an integer of at least 1"),
-        ("nowhere", "1", [], "There is no preset"),
+        ("nowhere", "1", [], "There are no weights"),
         ("nowhere", "model", [], "is a positive integer"),
         ("unnamed", "1", [], "on the command line --labels"),
         ("preset", "1", ["--labels", "ucf101"], "one name for each of the 3 classes"),
