@@ -58,12 +58,7 @@ def fold(layers: ConvNorm) -> FoldedConv:
 
 
 def fold_norm(conv: Any, norm: Any) -> FoldedConv:
-    """Folds a bias-free `Conv2D` and the `BatchNormalization` behind it.
-
-    Args:
-        conv: The Keras layer.
-        norm: The Keras layer.
-    """
+    """Folds a bias-free `Conv2D` and the `BatchNormalization` behind it."""
     gain = as_float64(norm.gamma) / np.sqrt(as_float64(norm.moving_variance) + norm.epsilon)
     bias = as_float64(norm.beta) - as_float64(norm.moving_mean) * gain
     return FoldedConv(as_float64(conv.kernel) * gain, bias)
@@ -83,11 +78,7 @@ def classifier_weights(model: TDNResNet) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_not_quantized(model: TDNResNet) -> None:
-    """Refuses a model whose kernels are integers, which mean nothing without their scales.
-
-    Raises:
-        ValueError: if `model.quantize` has changed one of its layers.
-    """
+    """Refuses a model whose kernels are integers, which mean nothing without their scales."""
     for layer in model.layers:
         mode = getattr(layer, "quantization_mode", None)
         if mode is not None:

@@ -140,11 +140,7 @@ def convert_official_checkpoint(
 
 
 def verify_conversion(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) -> tuple[Tap, ...]:
-    """Measures a model against the PyTorch forward pass with the authors' tensors.
-
-    Raises:
-        ValueError: if they differ by more than rounding explains; every place is listed.
-    """
+    """Measures a model against PyTorch, and raises with all taps if more than rounding differs."""
     taps = measure(model, state_dict)
     failed = [tap.name for tap in taps if not tap.passed]
     if failed:

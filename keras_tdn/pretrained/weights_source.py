@@ -79,12 +79,7 @@ class WeightsSource:
     entry: CatalogEntry | None = None
 
     def open_preset(self) -> PresetFiles:
-        """Returns the files of the preset.
-
-        Raises:
-            ValueError: if it is something else, or damaged.
-            OSError: if it could not be downloaded.
-        """
+        """Returns the files of the preset."""
         if self.kind is WeightsKind.DATASET:
             several = [entry.name for entry in CATALOG if entry.dataset == self.name]
             raise ValueError(
@@ -132,12 +127,7 @@ def resolve_weights(weights: str | os.PathLike[str] | None) -> WeightsSource | N
 
 
 def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
-    """Returns the files of a preset by folder, `hf://` address or name.
-
-    Raises:
-        ValueError: if there is none.
-        OSError: if it could not be downloaded.
-    """
+    """Returns the files of a preset by folder, `hf://` address or name."""
     name = os.fspath(source)
     found = _find(name)
     if found is None:
@@ -149,16 +139,10 @@ def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
 
 
 def open_entry(entry: CatalogEntry, asked: str) -> PresetFiles:
-    """Returns the files of a catalog entry, from the first of these that is set: `KERAS_TDN_HUB`,
-    the entry's repository, the folder of local presets.
+    """Returns the files of a catalog entry, or raises that `asked` is not hosted.
 
-    Args:
-        entry: Which.
-        asked: What the user asked for, for the message that there is none.
-
-    Raises:
-        ValueError: if none is set.
-        OSError: if it could not be downloaded.
+    They are from the first of these that is set: `KERAS_TDN_HUB`, the entry's repository, the
+    folder of local presets.
     """
     organisation = hub_organisation()
     if organisation is not None:
