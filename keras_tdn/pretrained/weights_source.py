@@ -6,7 +6,9 @@ import dataclasses
 import difflib
 import enum
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.files.beside import restore_replaced
@@ -157,14 +159,18 @@ def open_entry(entry: CatalogEntry, asked: str) -> PresetFiles:
     return files
 
 
-def check_entry(entry: CatalogEntry, config: PresetConfig, origin: str) -> None:
-    """Raises unless a preset that a name led to is the model of that name.
+def entry_differences(
+    entry: CatalogEntry, arguments: Mapping[str, Any], labels: Sequence[str] | None
+) -> list[str]:
+    """Returns where a model differs from that of an entry, in a few words each.
 
-    Whoever converted it may have taken another checkpoint, number of segments or label list.
+    Args:
+        entry: The entry.
+        arguments: Those of the model that are known.
+        labels: The model's labels.
     """
-    arguments = config.arguments
     expected = {
-        "stage_depths": list(entry.stage_depths),
+        "stage_depths": entry.stage_depths,
         "width": WIDTH,
         "num_segments": entry.num_segments,
         "frames_per_segment": FRAMES_PER_SEGMENT,
@@ -174,13 +180,23 @@ def check_entry(entry: CatalogEntry, config: PresetConfig, origin: str) -> None:
         "temporal_shift": True,
         "include_top": True,
     }
+    given = {**arguments, "stage_depths": tuple(arguments["stage_depths"])}
     wrong = [
-        f"{name} is {arguments[name]!r} and must be {value!r}"
+        f"{name} is {given[name]!r} and must be {value!r}"
         for name, value in expected.items()
-        if arguments[name] != value
+        if name in given and given[name] != value
     ]
-    if config.labels != load_labels(entry.dataset):
+    if labels != load_labels(entry.dataset):
         wrong.append(f"its labels are not those of {entry.dataset} in their order")
+    return wrong
+
+
+def check_entry(entry: CatalogEntry, config: PresetConfig, origin: str) -> None:
+    """Raises unless a preset that a name led to is the model of that name.
+
+    Whoever converted it may have taken another checkpoint, number of segments or label list.
+    """
+    wrong = entry_differences(entry, config.arguments, config.labels)
     if wrong:
         raise ValueError(
             f"{origin} is not {entry.name!r}, which it is called: {'; '.join(wrong)}. Convert the "
