@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_tdn.models import TDNResNet
+from keras_tdn.models.clips import check_gives_scores
 from keras_tdn.models.network_structure import ConvNorm
 
 
@@ -88,3 +89,29 @@ def check_not_quantized(model: TDNResNet) -> None:
                 "`model.quantize`, and let the export store fewer bits: dtype='bfloat16' for a "
                 "SavedModel, 'float16' or 'int8' for other formats (on the command line --dtype)."
             )
+
+
+def can_fold(model: Any) -> bool:
+    """Whether `folded_network` gives the scores of a model to 1e-5.
+
+    That is so for a `TDNResNet` with its classifier, in float32 throughout, on the TensorFlow
+    backend.
+    """
+    return reason_not_to_fold(model) is None and all(
+        layer.compute_dtype == "float32" for layer in model.structure.layers()
+    )
+
+
+def reason_not_to_fold(model: Any) -> str | None:
+    """Returns why a model cannot be folded, as an error message, or `None` if it can be."""
+    if keras.backend.backend() != "tensorflow" or not isinstance(model, TDNResNet):
+        return (
+            "The folded network is for TDN models on the TensorFlow backend. Received: "
+            f"{type(model).__name__} on {keras.backend.backend()!r}. Use the model itself."
+        )
+    try:
+        check_gives_scores(model)
+        check_not_quantized(model)
+    except ValueError as error:
+        return str(error)
+    return None
