@@ -24,9 +24,6 @@ def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:
     Args:
         served: What is exported.
         arguments: Of the command, besides `--weights` and `--top`.
-
-    Raises:
-        ValueError: if that process fails; with its reason.
     """
     with tempfile.TemporaryDirectory() as folder:
         preset = Path(folder) / "preset"

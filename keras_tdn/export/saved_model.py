@@ -122,12 +122,6 @@ def _write(served: ServedModel, dtype: str, path: Path) -> None:
 def check_version_folder(path: str | os.PathLike[str]) -> Path:
     """Checks the path of a version of a served model, such as `exported/tdn/1`.
 
-    Args:
-        path: Where the version is to be written; nothing may be there.
-
-    Returns:
-        The path.
-
     Raises:
         ValueError: if its name is not a version number, if something is there, or if it cannot be
             written.

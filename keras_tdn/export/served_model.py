@@ -63,11 +63,7 @@ class ServedModel:
 
     @classmethod
     def of(cls, model: Any, labels: Sequence[str] | None, top: int) -> ServedModel:
-        """Checks a model and its labels; those that are passed replace the model's own.
-
-        Raises:
-            ValueError: if the model cannot be served.
-        """
+        """Checks a model and its labels; those that are passed replace the model's own."""
         if not isinstance(model, TDNResNet):
             raise ValueError(
                 "An export takes a TDNResNet, such as load_preset gives and TDNResNet50 builds. "

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_tdn.models import TDNResNet
+from keras_tdn.models.clips import check_gives_scores
 from keras_tdn.models.network_structure import ConvNorm
 
 
@@ -58,12 +59,7 @@ def fold(layers: ConvNorm) -> FoldedConv:
 
 
 def fold_norm(conv: Any, norm: Any) -> FoldedConv:
-    """Folds a bias-free `Conv2D` and the `BatchNormalization` behind it.
-
-    Args:
-        conv: The Keras layer.
-        norm: The Keras layer.
-    """
+    """Folds a bias-free `Conv2D` and the `BatchNormalization` behind it."""
     gain = as_float64(norm.gamma) / np.sqrt(as_float64(norm.moving_variance) + norm.epsilon)
     bias = as_float64(norm.beta) - as_float64(norm.moving_mean) * gain
     return FoldedConv(as_float64(conv.kernel) * gain, bias)
@@ -83,11 +79,7 @@ def classifier_weights(model: TDNResNet) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_not_quantized(model: TDNResNet) -> None:
-    """Refuses a model whose kernels are integers, which mean nothing without their scales.
-
-    Raises:
-        ValueError: if `model.quantize` has changed one of its layers.
-    """
+    """Refuses a model whose kernels are integers, which mean nothing without their scales."""
     for layer in model.layers:
         mode = getattr(layer, "quantization_mode", None)
         if mode is not None:
@@ -97,3 +89,29 @@ def check_not_quantized(model: TDNResNet) -> None:
                 "`model.quantize`, and let the export store fewer bits: dtype='bfloat16' for a "
                 "SavedModel, 'float16' or 'int8' for other formats (on the command line --dtype)."
             )
+
+
+def can_fold(model: Any) -> bool:
+    """Whether `folded_network` gives the scores of a model to 1e-5.
+
+    That is so for a `TDNResNet` with its classifier, in float32 throughout, on the TensorFlow
+    backend.
+    """
+    return reason_not_to_fold(model) is None and all(
+        layer.compute_dtype == "float32" for layer in model.structure.layers()
+    )
+
+
+def reason_not_to_fold(model: Any) -> str | None:
+    """Returns why a model cannot be folded, as an error message, or `None` if it can be."""
+    if keras.backend.backend() != "tensorflow" or not isinstance(model, TDNResNet):
+        return (
+            "The folded network is for TDN models on the TensorFlow backend. Received: "
+            f"{type(model).__name__} on {keras.backend.backend()!r}. Use the model itself."
+        )
+    try:
+        check_gives_scores(model)
+        check_not_quantized(model)
+    except ValueError as error:
+        return str(error)
+    return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
@@ -12,9 +11,12 @@ import tensorflow as tf
 
 from keras_tdn.choices import FOLDED_DTYPES
 from keras_tdn.inference.folded_graph import FoldedGraph
-from keras_tdn.inference.folding import check_not_quantized, classifier_weights
+from keras_tdn.inference.folding import (
+    check_not_quantized,
+    classifier_weights,
+    reason_not_to_fold,
+)
 from keras_tdn.models import TDNResNet
-from keras_tdn.models.clips import check_gives_scores
 
 FLOAT32 = "float32"
 
@@ -46,32 +48,6 @@ def folded_network(model: TDNResNet, dtype: str = FLOAT32) -> FoldedNetwork:
     if reason := reason_not_to_fold(model):
         raise ValueError(reason)
     return FoldedNetwork(model, dtype)
-
-
-def can_fold(model: Any) -> bool:
-    """Whether `folded_network` gives the scores of a model to 1e-5.
-
-    That is so for a `TDNResNet` with its classifier, in float32 throughout, on the TensorFlow
-    backend.
-    """
-    return reason_not_to_fold(model) is None and all(
-        layer.compute_dtype == FLOAT32 for layer in model.structure.layers()
-    )
-
-
-def reason_not_to_fold(model: Any) -> str | None:
-    """Returns why a model cannot be folded, as an error message, or `None` if it can be."""
-    if keras.backend.backend() != "tensorflow" or not isinstance(model, TDNResNet):
-        return (
-            "The folded network is for TDN models on the TensorFlow backend. Received: "
-            f"{type(model).__name__} on {keras.backend.backend()!r}. Use the model itself."
-        )
-    try:
-        check_gives_scores(model)
-        check_not_quantized(model)
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 class FoldedNetwork:

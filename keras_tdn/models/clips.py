@@ -12,11 +12,7 @@ from keras_tdn.specs import ClipSpec
 
 
 def clip_spec_of(model: keras.Model, clip_spec: ClipSpec | None = None) -> ClipSpec:
-    """Returns how clips are cut: the caller's specification, or else the model's.
-
-    Raises:
-        ValueError: if neither does, or the caller passes something else.
-    """
+    """Returns how clips are cut: the caller's specification, or else the model's."""
     if clip_spec is not None:
         if not isinstance(clip_spec, ClipSpec):
             raise ValueError(f"Pass `clip_spec=keras_tdn.ClipSpec(...)`. Received: {clip_spec!r}")

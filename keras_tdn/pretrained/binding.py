@@ -154,9 +154,6 @@ def assign_checked(what: str, values: Iterable[tuple[Any, str, np.ndarray]]) -> 
     Args:
         what: What is assigned, as the beginning of a sentence.
         values: Variables, what to call their arrays in the message, and the arrays.
-
-    Raises:
-        ValueError: listing every array that is not finite. No variable has been changed then.
     """
     ready: list[tuple[Any, np.ndarray]] = []
     broken: list[str] = []

@@ -110,11 +110,7 @@ class PresetCard:
 
     @classmethod
     def from_config(cls, config: Any) -> PresetCard:
-        """Rebuilds what `to_config` wrote.
-
-        Raises:
-            ValueError: if an entry is unknown, missing or of the wrong kind.
-        """
+        """Rebuilds what `to_config` wrote."""
         _check_fields("card", config, cls)
         accuracies = {}
         for field in ("published", "measured"):

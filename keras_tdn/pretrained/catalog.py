@@ -138,11 +138,7 @@ def local_presets() -> tuple[str, ...]:
 
 
 def hub_organisation() -> str | None:
-    """Returns `KERAS_TDN_HUB`: an organisation on the Hub that replaces the catalog's addresses.
-
-    Raises:
-        ValueError: if the variable holds something else than a name.
-    """
+    """Returns `KERAS_TDN_HUB`: an organisation on the Hub that replaces the catalog's addresses."""
     given = os.environ.get(HUB_VARIABLE)
     if given and not HUB_NAME.fullmatch(given):
         raise ValueError(

@@ -74,12 +74,7 @@ class ScanError(ValueError):
 
 
 def scan_checkpoint(path: Path) -> None:
-    """Raises unless all that a file asks for is tensors and numbers that fit into it.
-
-    Raises:
-        RefusedNameError: if it asks for anything else.
-        ScanError: if it is damaged, or asks for more than it has.
-    """
+    """Raises unless all that a file asks for is tensors and numbers that fit into it."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(len(ZIP_START))

@@ -25,6 +25,7 @@ from keras_tdn.pretrained.official import (
 from keras_tdn.pretrained.presets import check_replaceable, save_preset
 from keras_tdn.pretrained.verification import Tap, measure
 from keras_tdn.pretrained.weights_file import write_weights_file
+from keras_tdn.pretrained.weights_source import entry_differences
 
 DEFAULT_SEGMENTS = 8
 
@@ -118,7 +119,14 @@ def convert_official_checkpoint(
     state = read_official_checkpoint(path)
     architecture = architecture_of(state)
     if entry is not None:
-        _check_is_entry(entry, {**architecture, "num_segments": num_segments, "labels": names})
+        wrong = entry_differences(entry, {**architecture, "num_segments": num_segments}, names)
+        if wrong:
+            raise ValueError(
+                f"The folder is called {entry.name!r}, like a published model, and this would be "
+                f"another: {'; '.join(wrong)}. Pass num_segments={entry.num_segments} and "
+                f"labels={entry.dataset!r} (on the command line --segments and --labels) with that "
+                "model's checkpoint, or choose another name."
+            )
     if names is not None and len(names) != architecture["classes"]:
         raise ValueError(
             f"The checkpoint {str(path)!r} has {architecture['classes']} classes, and `labels` has "
@@ -140,11 +148,7 @@ def convert_official_checkpoint(
 
 
 def verify_conversion(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) -> tuple[Tap, ...]:
-    """Measures a model against the PyTorch forward pass with the authors' tensors.
-
-    Raises:
-        ValueError: if they differ by more than rounding explains; every place is listed.
-    """
+    """Measures a model against PyTorch, and raises with all taps if more than rounding differs."""
     taps = measure(model, state_dict)
     failed = [tap.name for tap in taps if not tap.passed]
     if failed:
@@ -207,28 +211,6 @@ def _check_target(target: Path, overwrite: bool) -> None:
         )
     else:
         check_replaceable(target, overwrite)
-
-
-def _check_is_entry(entry: CatalogEntry, received: Mapping[str, Any]) -> None:
-    expected = {
-        "stage_depths": entry.stage_depths,
-        "classes": entry.classes,
-        "num_segments": entry.num_segments,
-        "labels": load_labels(entry.dataset),
-    }
-    wrong = [name for name, value in expected.items() if received[name] != value]
-    if wrong:
-        told = "; ".join(
-            "the labels differ" if name == "labels" else f"{name} is {received[name]}, not {value}"
-            for name, value in expected.items()
-            if name in wrong
-        )
-        raise ValueError(
-            f"The folder is called {entry.name!r}, like a published model, and this would be "
-            f"another: {told}. Pass num_segments={entry.num_segments} and "
-            f"labels={entry.dataset!r} (on the command line --segments and --labels) with that "
-            "model's checkpoint, or choose another name."
-        )
 
 
 def _write(

@@ -83,11 +83,7 @@ class Hdf5Content:
         return math.prod(self.arrays[path]) * self._datasets[path].get_type().get_size()
 
     def text(self, path: str, name: str) -> str | None:
-        """Returns an attribute of a group or array that is a text, or `None` without one.
-
-        Raises:
-            Hdf5Error: if it is something else.
-        """
+        """Returns an attribute of a group or array that is a text, or `None` without one."""
         value = self._attribute(path, name)
         if isinstance(value, bytes):
             with _in_words():
@@ -97,11 +93,7 @@ class Hdf5Content:
         raise Hdf5Error(f"{_shown(path, name)} is no text")
 
     def texts(self, path: str, name: str) -> tuple[str, ...]:
-        """Returns an attribute that is an array of texts; empty without one.
-
-        Raises:
-            Hdf5Error: if it is something else.
-        """
+        """Returns an attribute that is an array of texts; empty without one."""
         value = self._attribute(path, name)
         if value is None:
             return ()
@@ -118,11 +110,7 @@ class Hdf5Content:
             return h5py.Dataset(self._datasets[path]).dtype
 
     def read(self, path: str) -> np.ndarray:
-        """Reads an array.
-
-        Raises:
-            Hdf5Error: if it cannot be read.
-        """
+        """Reads an array."""
         with _in_words():
             return np.asarray(h5py.Dataset(self._datasets[path])[()])
 

@@ -49,9 +49,6 @@ def read_keras_resnet(path: pathlib.Path, epsilon: float | None = None) -> dict[
     Returns:
         A dict from torchvision's name to array in PyTorch's axis order, without the classifier.
         A layer that has no counterpart is kept under its own name, for the caller to refuse.
-
-    Raises:
-        ValueError: if the file cannot be read or is no such network.
     """
     layers = _read_layers(path)
     older = "conv1" in layers

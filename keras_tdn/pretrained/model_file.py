@@ -55,12 +55,7 @@ class ModelFile:
 
 
 def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
-    """Reads a `.keras` file, without building anything.
-
-    Raises:
-        ValueError: if it is no such file, is damaged, unpacks to far more than its size, or leads
-            to other files.
-    """
+    """Reads a `.keras` file, without building anything."""
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())

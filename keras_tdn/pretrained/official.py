@@ -90,9 +90,6 @@ def architecture_of(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the `TDNResNet` arguments that follow from the tensors' names and shapes.
 
     The number of segments is not among them: no tensor depends on it.
-
-    Raises:
-        ValueError: if these are not the tensors of a TDN model.
     """
     arrays = without_prefix(state_dict)
     depths = [

@@ -138,9 +138,6 @@ class PresetConfig:
 
         Returns:
             `None` for a model that a preset does not hold, such as a quantized one.
-
-        Raises:
-            ValueError: if the config is damaged.
         """
         policy = config.get("dtype")
         if isinstance(policy, Mapping):
@@ -154,11 +151,7 @@ class PresetConfig:
 
     @classmethod
     def from_json(cls, content: bytes) -> PresetConfig:
-        """Reads what `to_json` wrote.
-
-        Raises:
-            ValueError: if an entry is unknown, missing or of the wrong kind.
-        """
+        """Reads what `to_json` wrote."""
         try:
             config = json.loads(content.decode())
         except (ValueError, RecursionError) as error:
@@ -245,9 +238,6 @@ def clip_spec_in(config: Mapping[str, Any]) -> ClipSpec | None:
 
     Returns:
         `None` if the config is from a version that did not store it.
-
-    Raises:
-        ValueError: if the config is damaged.
     """
     if "clip_spec" not in config:
         return None

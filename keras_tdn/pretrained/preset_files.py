@@ -59,11 +59,7 @@ class PresetFiles:
         return self.origin[0].upper() + self.origin[1:]
 
     def path(self, name: str) -> Path:
-        """Returns the path of a file after checking its SHA-256.
-
-        Raises:
-            ValueError: if it is another one.
-        """
+        """Returns the path of a file after checking its SHA-256."""
         path = self._find(name, self.sums[name])
         with path.open("rb") as file:
             self._check(name, hashlib.file_digest(file, "sha256").hexdigest())
@@ -84,11 +80,7 @@ class PresetFiles:
 
 
 def open_folder(folder: str | os.PathLike[str]) -> PresetFiles:
-    """Opens a preset folder.
-
-    Raises:
-        ValueError: if it is none, or if one of its files is a link out of it.
-    """
+    """Opens a preset folder."""
     folder = Path(folder)
     restore_replaced(folder)
     missing = [name for name in (*NEEDED_FILES, SUMS_FILE) if not (folder / name).is_file()]
@@ -125,10 +117,6 @@ def open_repository(
         repo: The repository, `"organisation/name"`.
         revision: Commit, tag or branch; `None` is the newest commit of `main`.
         sums_sha256: The SHA-256 of `SHA256SUMS`, which pins every other file.
-
-    Raises:
-        ValueError: if there is no such preset or if a digest is another one.
-        OSError: if it could not be downloaded.
     """
     commit = revision
 
@@ -145,11 +133,7 @@ def open_repository(
 
 
 def split_source(source: str) -> tuple[str, str | None]:
-    """Splits `"hf://org/name[@revision]"` into repository and revision.
-
-    Raises:
-        ValueError: if it has another form.
-    """
+    """Splits `"hf://org/name[@revision]"` into repository and revision."""
     match = HUB_SOURCE.fullmatch(source)
     if match is None or ".." in source:
         raise ValueError(

@@ -142,11 +142,7 @@ def load_preset(source: str | os.PathLike[str]) -> TDNResNet:
 
 
 def read_preset(files: PresetFiles) -> tuple[PresetConfig, RecordedLogits]:
-    """Reads a preset's config and recorded logits, and checks that they belong together.
-
-    Raises:
-        ValueError: if they do not, if a hash is wrong, or if either cannot be read.
-    """
+    """Reads a preset's config and recorded logits, and checks that they belong together."""
     content = files.text(CONFIG_FILE)
     recorded = RecordedLogits.from_json(files.text(LOGITS_FILE))
     config = PresetConfig.from_json(content)

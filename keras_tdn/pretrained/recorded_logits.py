@@ -89,11 +89,7 @@ class RecordedLogits:
 
     @classmethod
     def from_json(cls, content: bytes) -> RecordedLogits:
-        """Reads what `to_json` wrote.
-
-        Raises:
-            ValueError: if it is something else.
-        """
+        """Reads what `to_json` wrote."""
         fields = {field.name for field in dataclasses.fields(cls)}
         try:
             values = json.loads(content.decode())
@@ -110,11 +106,7 @@ class RecordedLogits:
 def record_logits(
     model: TDNResNet, labels: Sequence[str] | None, config_sha256: str, weights_sha256: str
 ) -> RecordedLogits:
-    """Runs the seeded clip through `model`, in float32.
-
-    Raises:
-        ValueError: if the model computes something that is not finite.
-    """
+    """Runs the seeded clip through `model`, in float32."""
     clip = make_clip(model)
     given = clip.astype(np.float32)
     if not model.include_preprocessing:

@@ -74,9 +74,6 @@ def measure(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) -> tuple[Tap
 
     Returns:
         One `Tap` for each reported point, in the order of computation.
-
-    Raises:
-        ImportError: if PyTorch is not installed.
     """
     import_torch()
     reference = load_torch_reference()

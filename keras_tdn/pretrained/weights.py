@@ -245,11 +245,7 @@ def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = (
 
 
 def origin_of_weights_file(path: str | os.PathLike[str]) -> WeightsOrigin:
-    """Returns what a `.weights.h5` file says about the model that it was saved from.
-
-    Raises:
-        ValueError: if the file is damaged or is not such a file.
-    """
+    """Returns what a `.weights.h5` file says about the model that it was saved from."""
     origin = repr(os.fspath(path))
     config = read_description(path, origin)
     folder = preset_folder_of(path)

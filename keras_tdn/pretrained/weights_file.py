@@ -75,11 +75,7 @@ def load_weights_file(
 
 
 def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> PresetConfig | None:
-    """Returns what a `.weights.h5` file says about its model; `None` if nothing.
-
-    Raises:
-        ValueError: if the file is damaged or is not such a file.
-    """
+    """Returns what a `.weights.h5` file says about its model; `None` if nothing."""
     with _words_of(origin), open_hdf5(file) as content:
         text = content.text("", DESCRIPTION)
         try:
@@ -89,11 +85,7 @@ def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> Pr
 
 
 def load_described_weights(path: str) -> TDNResNet | None:
-    """Loads the model that a `.weights.h5` file says it is of; `None` if it does not say so.
-
-    Raises:
-        ValueError: if the file is damaged or is not such a file.
-    """
+    """Loads the model that a `.weights.h5` file says it is of; `None` if it does not say so."""
     origin = repr(path)
     config = read_description(path, origin)
     if config is None:
@@ -117,9 +109,6 @@ def write_weights_file(
         path: Where to write, ending in `.weights.h5`.
         described: Whether the file says what model it is for; see `describe`. The weights of a
             preset have its config beside them.
-
-    Raises:
-        OSError: if it cannot be written.
     """
     original = _InMemory()
     keras.saving.save_weights(model, original, objects_to_skip=[getattr(model, "optimizer", None)])

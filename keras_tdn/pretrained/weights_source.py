@@ -6,7 +6,9 @@ import dataclasses
 import difflib
 import enum
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.files.atomic import restore_replaced
@@ -79,12 +81,7 @@ class WeightsSource:
     entry: CatalogEntry | None = None
 
     def open_preset(self) -> PresetFiles:
-        """Returns the files of the preset.
-
-        Raises:
-            ValueError: if it is something else, or damaged.
-            OSError: if it could not be downloaded.
-        """
+        """Returns the files of the preset."""
         if self.kind is WeightsKind.DATASET:
             several = [entry.name for entry in CATALOG if entry.dataset == self.name]
             raise ValueError(
@@ -132,12 +129,7 @@ def resolve_weights(weights: str | os.PathLike[str] | None) -> WeightsSource | N
 
 
 def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
-    """Returns the files of a preset by folder, `hf://` address or name.
-
-    Raises:
-        ValueError: if there is none.
-        OSError: if it could not be downloaded.
-    """
+    """Returns the files of a preset by folder, `hf://` address or name."""
     name = os.fspath(source)
     found = _find(name)
     if found is None:
@@ -149,16 +141,10 @@ def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
 
 
 def open_entry(entry: CatalogEntry, asked: str) -> PresetFiles:
-    """Returns the files of a catalog entry, from the first of these that is set: `KERAS_TDN_HUB`,
-    the entry's repository, the folder of local presets.
+    """Returns the files of a catalog entry, or raises that `asked` is not hosted.
 
-    Args:
-        entry: Which.
-        asked: What the user asked for, for the message that there is none.
-
-    Raises:
-        ValueError: if none is set.
-        OSError: if it could not be downloaded.
+    They are from the first of these that is set: `KERAS_TDN_HUB`, the entry's repository, the
+    folder of local presets.
     """
     organisation = hub_organisation()
     if organisation is not None:
@@ -173,14 +159,18 @@ def open_entry(entry: CatalogEntry, asked: str) -> PresetFiles:
     return files
 
 
-def check_entry(entry: CatalogEntry, config: PresetConfig, origin: str) -> None:
-    """Raises unless a preset that a name led to is the model of that name.
+def entry_differences(
+    entry: CatalogEntry, arguments: Mapping[str, Any], labels: Sequence[str] | None
+) -> list[str]:
+    """Returns where a model differs from that of an entry, in a few words each.
 
-    Whoever converted it may have taken another checkpoint, number of segments or label list.
+    Args:
+        entry: The entry.
+        arguments: Those of the model that are known.
+        labels: The model's labels.
     """
-    arguments = config.arguments
     expected = {
-        "stage_depths": list(entry.stage_depths),
+        "stage_depths": entry.stage_depths,
         "width": WIDTH,
         "num_segments": entry.num_segments,
         "frames_per_segment": FRAMES_PER_SEGMENT,
@@ -190,13 +180,23 @@ def check_entry(entry: CatalogEntry, config: PresetConfig, origin: str) -> None:
         "temporal_shift": True,
         "include_top": True,
     }
+    given = {**arguments, "stage_depths": tuple(arguments["stage_depths"])}
     wrong = [
-        f"{name} is {arguments[name]!r} and must be {value!r}"
+        f"{name} is {given[name]!r} and must be {value!r}"
         for name, value in expected.items()
-        if arguments[name] != value
+        if name in given and given[name] != value
     ]
-    if config.labels != load_labels(entry.dataset):
+    if labels != load_labels(entry.dataset):
         wrong.append(f"its labels are not those of {entry.dataset} in their order")
+    return wrong
+
+
+def check_entry(entry: CatalogEntry, config: PresetConfig, origin: str) -> None:
+    """Raises unless a preset that a name led to is the model of that name.
+
+    Whoever converted it may have taken another checkpoint, number of segments or label list.
+    """
+    wrong = entry_differences(entry, config.arguments, config.labels)
     if wrong:
         raise ValueError(
             f"{origin} is not {entry.name!r}, which it is called: {'; '.join(wrong)}. Convert the "

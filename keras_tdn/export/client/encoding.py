@@ -83,11 +83,7 @@ def encode_clip(
 
 
 def check_clip_size(spec: ClipSpec) -> None:
-    """Raises if clips would take more memory than allowed; a server could ask for any size.
-
-    Raises:
-        ValueError: with what it would take and how to allow it.
-    """
+    """Raises if clips would take more memory than allowed; a server could ask for any size."""
     _check_frames_size(spec.num_frames, spec.height, spec.width)
 
 
