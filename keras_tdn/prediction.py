@@ -11,16 +11,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_tdn.data.frame_transforms import check_frames, resize_and_center_crop
-from keras_tdn.data.segment_sampling import center_indices
 from keras_tdn.labels import load_labels
-from keras_tdn.models.clips import (
-    check_gives_scores,
-    check_takes_clips,
-    clip_spec_of,
-    model_inputs,
-)
-from keras_tdn.models.predicting import predict_batch
+from keras_tdn.scoring.center_clip import read_center_clip
+from keras_tdn.scoring.scorer import Scorer, softmax
+from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
@@ -105,6 +99,7 @@ def predict_video(
     top: int = 5,
     labels: Labels | None = None,
     clip_spec: ClipSpec | None = None,
+    from_logits: bool | None = None,
 ) -> list[Prediction]:
     """Names what happens in one video.
 
@@ -123,6 +118,8 @@ def predict_video(
         top: How many classes to name; with fewer classes than that, all.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
         clip_spec: How to cut the clip. `None` takes the model's own.
+        from_logits: Whether the model's scores are logits. By default its last layer decides; a
+            model that ends in something other than a softmax or no activation is refused.
 
     Returns:
         List of `Prediction(index, label, score)`, highest score first.
@@ -138,41 +135,14 @@ def predict_video(
     """
     # Wrong arguments are reported before the time that decoding and the model take is spent.
     _check_top(top)
-    spec = clip_spec_of(model, clip_spec)
-    check_gives_scores(model)
-    check_takes_clips(model, spec, "Pass a `clip_spec` that fits the model.")
+    scorer = Scorer(model, ScoringOptions(clip_spec=clip_spec, from_logits=from_logits))
     labels = getattr(model, "labels", None) if labels is None else labels
     names = None if labels is None else load_labels(labels)
-
-    def choose(num_frames: int) -> np.ndarray:
-        return center_indices(num_frames, spec.num_segments, spec.frames_per_segment).ravel()
-
-    if isinstance(source, np.ndarray):
-        check_frames(source)
-        frames = source[choose(len(source))]
-    else:
-        # Imported here so that importing the package does not load the decoder.
-        from keras_tdn.data.decoding import read_frames
-
-        frames = read_frames(source, choose)
-    clip = model_inputs(model, resize_and_center_crop(frames, spec), spec)
-    # Compiled once per model and kept, where calling the model would run it step by step and, on
-    # PyTorch, record gradients.
-    scores = _check_scores(predict_batch(model, clip[np.newaxis]))
-    if _gives_logits(model):
-        scores = _softmax(scores)
+    clip = read_center_clip(source, scorer.spec)
+    scores = scorer.score(clip.pixels[np.newaxis])
+    if scorer.kind == "logits":
+        scores = softmax(scores)
     return decode_predictions(scores, top, names)[0]
-
-
-def _gives_logits(model: keras.Model) -> bool:
-    # A model without the attribute is not one of ours; its scores are left as they are.
-    activation = getattr(model, "classifier_activation", "unknown")
-    return activation is None or activation in ("linear", keras.activations.linear)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def _check_top(top: int) -> int:

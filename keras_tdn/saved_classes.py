@@ -22,9 +22,9 @@ SERIALIZATION_PACKAGE = "keras_tdn"
 CLASSES = {
     "CenterFrame": "layers.center_frame",
     "CoupledSGD": "training.optimizer",
-    "ExpectedCalibrationError": "evaluation.metrics.expected_calibration_error",
+    "ExpectedCalibrationError": "evaluation.metrics",
     "LongTermTDM": "layers.long_term_tdm",
-    "MeanClassAccuracy": "evaluation.metrics.mean_class_accuracy",
+    "MeanClassAccuracy": "evaluation.metrics",
     "MotionFusion": "layers.motion_fusion",
     "SegmentConsensus": "layers.segment_consensus",
     "ShortTermTDM": "layers.short_term_tdm",

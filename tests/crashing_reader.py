@@ -1,43 +1,17 @@
-"""A process that stands in for one that reads videos; it loads neither Keras nor the package."""
+"""What stands for a decoder that crashes, in a process that reads views."""
 
 import os
-import time
-
-import numpy as np
-
-SHAPE = (1, 2, 4, 4, 3)
 
 
-def serve(options, connection):
-    """`options` is a path where it counts its starts; a record's path says what happens."""
-    with open(options, "a") as file:
-        file.write("started\n")
-    if "never" in str(options):
-        os._exit(7)
-    connection.send("ready")
-    while True:
-        # Taking the record out of the bytes would import the package.
-        question = connection.recv_bytes()
-        if b"crash" in question:
+def make_view_reader(options, clip_spec):
+    """The real one, but for videos with "bad" in their paths, which end the process."""
+    from keras_tdn.scoring.view_processes import make_view_reader as make
+
+    read = make(options, clip_spec)
+
+    def read_or_crash(record, send):
+        if "bad" in os.path.basename(record.path):
             os._exit(11)
-        if b"hang" in question:
-            time.sleep(600)
-        if b"bad" in question:
-            connection.send("no video")
-            continue
-        connection.send((SHAPE, np.zeros((1, 2), np.int64)))
-        connection.send_bytes(np.arange(np.prod(SHAPE), dtype=np.uint8).data)
+        return read(record, send)
 
-
-def serve_but_crash(options, connection):
-    """The real one, but for what stands for a decoder that crashes: a path with "bad" in it."""
-    from keras_tdn.labelling import reading_processes
-
-    class Reader(reading_processes.RecordReader):
-        def __call__(self, record):
-            if "bad" in record.path:
-                os._exit(11)
-            return super().__call__(record)
-
-    reading_processes.RecordReader = Reader
-    reading_processes._serve(options, connection)
+    return read_or_crash

@@ -16,7 +16,8 @@ def ask_from_threads():
     import keras
 
     import keras_tdn
-    from keras_tdn.evaluation.scoring import Scorer
+    from keras_tdn.scoring.scorer import Scorer
+    from keras_tdn.scoring.scoring_options import ScoringOptions
 
     spec = keras_tdn.ClipSpec.for_crop(2, 5, SIZE, SIZE)
     # On JAX, each initializer of a network of many shapes takes a second.
@@ -24,7 +25,7 @@ def ask_from_threads():
     pixels = keras.layers.GlobalAveragePooling3D()(keras.layers.Rescaling(1 / 255)(clips))
     logits = keras.layers.Dense(3)(keras.layers.BatchNormalization()(pixels))
     model = keras.Model(clips, keras.layers.Activation("softmax")(logits))
-    scorer = Scorer(model, spec, (SIZE, SIZE))
+    scorer = Scorer(model, ScoringOptions(clip_spec=spec))
 
     def probabilities(clip):
         found = keras_tdn.predict_video(model, clip, top=3, clip_spec=spec)

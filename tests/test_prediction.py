@@ -10,9 +10,14 @@ from keras_tdn.data.decoding import VideoDecodeError
 from keras_tdn.data.frame_transforms import resize_and_center_crop
 from keras_tdn.data.segment_sampling import center_indices
 from keras_tdn.prediction import Prediction, decode_predictions, predict_video
+from keras_tdn.scoring.center_clip import read_center_clip
+from keras_tdn.scoring.scorer import Scorer, average_views
+from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.specs import ClipSpec, Normalization
 
 SPEC = ClipSpec(num_segments=4, height=32, width=32, short_side=36)
+# Of frames that are as large as the clip.
+SPEC_OF_FRAMES = ClipSpec(num_segments=4, height=32, width=32, short_side=32)
 LABELS = ("fall", "geton", "roll")
 SCORES = np.array([[0.1, 0.7, 0.2], [0.5, 0.0, 0.5]])
 
@@ -33,8 +38,9 @@ class Recorder:
     input_shape = (None, 20, 32, 32, 3)
     clip_spec = SPEC
 
-    def __init__(self, **attributes):
+    def __init__(self, activation=None, **attributes):
         self.__dict__.update(attributes)
+        self.layers = [keras.layers.Activation(activation)]
         self.clips = []
 
     def predict_on_batch(self, clips):
@@ -168,19 +174,50 @@ def test_both_kinds_of_preprocessing_agree(model):
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("activation", [None, "linear"])
-def test_logits_become_probabilities(activation):
-    recorder = Recorder(classifier_activation=activation)
-    best, second, last = predict_video(recorder, np.zeros((9, 40, 40, 3), np.uint8))
+FRAMES = np.zeros((9, 40, 40, 3), np.uint8)
+
+
+@pytest.mark.parametrize("options", [{"activation": None}, {"activation": "linear"}])
+def test_logits_become_probabilities(options):
+    best, second, last = predict_video(Recorder(**options), FRAMES)
     assert [best.index, second.index, last.index] == [1, 2, 0]
     assert best.score == pytest.approx(np.exp(3) / (1 + np.e + np.exp(3)))
     assert best.score + second.score + last.score == pytest.approx(1)
 
 
-@pytest.mark.parametrize("attributes", [{}, {"classifier_activation": "softmax"}])
-def test_other_scores_are_left_alone(attributes):
-    recorder = Recorder(**attributes)
-    assert predict_video(recorder, np.zeros((9, 40, 40, 3), np.uint8))[0].score == 3
+def test_the_caller_may_say_what_scores_are():
+    expected = predict_video(Recorder(), FRAMES)
+    assert predict_video(Recorder("sigmoid"), FRAMES, from_logits=True) == expected
+    with pytest.raises(ValueError, match="'recorder' are no probabilities"):
+        predict_video(Recorder("sigmoid"), FRAMES, from_logits=False)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+def test_error_scores_of_which_nothing_is_known(activation):
+    with pytest.raises(ValueError, match=r"'recorder' does not tell whether.*from_logits=True"):
+        predict_video(Recorder(activation), FRAMES)
+
+
+def test_scores_are_those_of_evaluation(model):
+    """To the bit: the softmax behind the model's logits is the same."""
+    frames = np.random.default_rng(1).integers(0, 256, (20, 32, 32, 3), np.uint8)
+    scorer = Scorer(model, ScoringOptions(clip_spec=SPEC_OF_FRAMES))
+    clip = read_center_clip(frames, SPEC_OF_FRAMES).pixels
+    (expected,) = average_views(scorer.score(clip[None])[None], scorer.kind)[0]
+    found = predict_video(model, frames, clip_spec=SPEC_OF_FRAMES)
+    assert [item.score for item in found] == sorted(expected, reverse=True)
+
+
+def test_a_model_that_does_not_tell_its_shape():
+    class Own(keras.Model):
+        def call(self, clips):
+            return keras.ops.mean(keras.ops.cast(clips, "float32"), axis=(1, 2, 3)) / 255
+
+    frames = np.zeros((5, 40, 40, 3), np.uint8)
+    frames[..., 1] = 255
+    best = predict_video(Own(), frames, top=1, clip_spec=SPEC, from_logits=True)
+    assert best[0].label == "class 1"
+    assert Scorer(Own(), ScoringOptions(clip_spec=SPEC, from_logits=True)).classes == 3
 
 
 def test_any_keras_model_will_do():

@@ -10,8 +10,8 @@ from keras_tdn.data import load_packed, load_records, make_dataset
 from keras_tdn.data.packed_records import read_packed
 from keras_tdn.data.packing import pack
 from keras_tdn.data.segment_sampling import SegmentSampler
-from keras_tdn.evaluation.frame_reading import FrameReader
 from keras_tdn.html import picture
+from keras_tdn.scoring.views import FrameReader
 from keras_tdn.specs import ClipSpec
 from keras_tdn.training import device_scope, keep_tensorflow_off_gpus
 

@@ -44,12 +44,12 @@ def run(args: argparse.Namespace) -> int:
     """Prints the main numbers and where the rest is."""
     from keras_tdn.data.records import Record, RecordList
     from keras_tdn.evaluation.ensembles import ensemble
-    from keras_tdn.evaluation.frame_reading import FrameReader
-    from keras_tdn.evaluation.outputs import OutputFolder
+    from keras_tdn.evaluation.results_folder import ResultsFolder
+    from keras_tdn.scoring.views import FrameReader
 
     report = ensemble(args.scores, args.method)
     if args.output:
-        folder = OutputFolder(Path(args.output), overwrite=args.overwrite)
+        folder = ResultsFolder(Path(args.output), overwrite=args.overwrite)
         # Pictures of the mistakes come from the videos, where they still are.
         records = RecordList(
             Record(video.path, video.label, index=video.index) for video in report.videos

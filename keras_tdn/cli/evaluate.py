@@ -149,16 +149,16 @@ def _run_ensemble(
 
     from keras_tdn.evaluation.ensembles import ensemble
     from keras_tdn.evaluation.evaluation import evaluate
-    from keras_tdn.evaluation.frame_reading import FrameReader
-    from keras_tdn.evaluation.outputs import PART_NAME, OutputFolder
+    from keras_tdn.evaluation.results_folder import PART_NAME, ResultsFolder
     from keras_tdn.evaluation.scores import load_scores
+    from keras_tdn.scoring.views import FrameReader
 
     if not args.output:
         raise ValueError(
             "An ensemble is made of scores on the disk. Pass --output DIR; each model's results "
             "go into a folder of their own in it."
         )
-    folder = OutputFolder(Path(args.output), args.resume, args.overwrite, of_ensemble=True)
+    folder = ResultsFolder(Path(args.output), args.resume, args.overwrite, of_ensemble=True)
     parts = []
     for number, weights in enumerate(args.weights, start=1):
         model = loading.load_model(args, names, weights)

@@ -113,7 +113,7 @@ def compare(
     right, or both wrong, say nothing. McNemar's exact test asks how often a fair coin would divide
     the others as unevenly; a paired bootstrap over videos gives intervals of the differences.
     Videos are paired by path, in whatever order they are listed; where a path is listed more than
-    once, by its place in the list too. Paths may begin otherwise, and be relative.
+    once, by its place in the list too. Paths may start with other folders, and be relative.
 
     Args:
         first: An `EvaluationReport`, the path of a `report.json` or of its folder.
@@ -267,7 +267,7 @@ def _partners(
 ) -> dict[int, int]:
     """Rows of the second list by rows of the first, of videos that have no partner yet.
 
-    What is listed more than once, as several actions in one video are, is told apart by its place
+    What is listed more than once, as several actions in one video are, is identified by its place
     in the list.
     """
     keys = [[key(video.path) for video in videos] for videos in (first, second)]

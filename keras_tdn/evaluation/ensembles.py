@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from keras_tdn.evaluation.averaging import CHUNK_VALUES, average_views
 from keras_tdn.evaluation.report import EvaluationReport, report_on_averages
 from keras_tdn.evaluation.scores import Scores, load_scores
+from keras_tdn.scoring.scorer import CHUNK_VALUES, average_views
 
 EnsembleMethod = Literal["softmax", "clipped_logits"]
 
@@ -148,13 +148,13 @@ def _restricted(loaded: Sequence[Scores], rows: list[int]) -> Scores:
 
 def _facts(loaded: Sequence[Scores], method: EnsembleMethod) -> dict[str, Any]:
     names = [str(scores.facts.get("model")) for scores in loaded]
-    told: dict[str, Any] = {"Ensemble": METHODS[method]}
+    described: dict[str, Any] = {"Ensemble": METHODS[method]}
     for number, scores in enumerate(loaded, start=1):
         weights = scores.facts.get("identity", {}).get("weights", "")
-        told[f"Model {number}"] = (
+        described[f"Model {number}"] = (
             f"{names[number - 1]}; {scores.facts.get('views_text')}; weights {weights[:16]}"
         )
-    return {"model": " + ".join(names), "ensemble": told}
+    return {"model": " + ".join(names), "ensemble": described}
 
 
 def _some(names: tuple[str, ...] | None) -> str:

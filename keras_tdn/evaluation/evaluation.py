@@ -4,37 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.metadata
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
 
-from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.failures import Failure, FailureLog
 from keras_tdn.data.records import RecordList
-from keras_tdn.evaluation.averaging import Average, average_views
-from keras_tdn.evaluation.batching import view_batches
-from keras_tdn.evaluation.checks import check_records, describe_views
-from keras_tdn.evaluation.frame_reading import FrameReader
-from keras_tdn.evaluation.model_hash import model_sha256
-from keras_tdn.evaluation.outputs import OutputFolder
-from keras_tdn.evaluation.progress import EvaluationProgress
+from keras_tdn.data.records.indices import check_indices
 from keras_tdn.evaluation.report import EvaluationReport, report_on
-from keras_tdn.evaluation.score_log import ScoreLog
+from keras_tdn.evaluation.results_folder import ResultsFolder
 from keras_tdn.evaluation.scores import Scores
-from keras_tdn.evaluation.scoring import Scorer
-from keras_tdn.evaluation.versions import versions
-from keras_tdn.evaluation.view_reading import ViewReader
-from keras_tdn.models.clips import clip_spec_of
+from keras_tdn.progress import Progress
+from keras_tdn.scoring.scorer import Average, Scorer, average_views
+from keras_tdn.scoring.scoring_options import ScoringKeywords, ScoringOptions
+from keras_tdn.scoring.scoring_run import ViewJournal, score_views, scoring_identity
+from keras_tdn.scoring.views import ViewReader
 from keras_tdn.specs import ClipSpec, ViewSpec
+from keras_tdn.version import __version__
 
-DEFAULT_BATCH_SIZE = 8
-# Each holds the frames of a video; more than this rarely helps, and can be asked for.
-MAX_DEFAULT_WORKERS = 8
+# TensorFlow cuts the clips on every backend, and PyAV decodes videos by default.
+DISTRIBUTIONS = ("tensorflow", "av")
 
 
 def evaluate(
@@ -42,18 +37,12 @@ def evaluate(
     records: RecordList,
     views: ViewSpec = ViewSpec(),  # noqa: B008
     *,
-    clip_spec: ClipSpec | None = None,
     average: Average = "softmax",
-    from_logits: bool | None = None,
-    batch_size: int = DEFAULT_BATCH_SIZE,
-    seed: int = 0,
-    num_workers: int | None = None,
-    decoder: str | Decoder = "pyav",
-    max_failure_share: float | None = 0.1,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
+    **options: Unpack[ScoringKeywords],
 ) -> EvaluationReport:
     """Scores every view of every video, averages them, and reports.
 
@@ -68,11 +57,11 @@ def evaluate(
     logits: processors sum in another order for other shapes and rows.
 
     **Resumable.** With `output`, scores are on the disk as soon as they are computed, in
-    `scores.log`. A call with `resume=True` and the same arguments goes on after the last batch that
-    was written whole, and ends with the same report as one that was never stopped. It refuses to
-    go on if model, records, class names, views, clip, seed, decoder or backend are others. At the
-    end the folder has `scores.npz` (scores of every view), `report.json` and `report.html`, and the
-    log is gone.
+    `scores.sqlite`. A call with `resume=True` and the same arguments continues after the last batch
+    that is there, and ends with the same report as one that was never stopped. It is refused if
+    model, records, class names, views, clip, seed, decoder or backend differ. At the end the folder
+    has `scores.npz` (scores of every view), `report.json` and `report.html`, and the journal is
+    gone.
 
     **Bad videos** are listed in the report and excluded from every number; the report states how
     many videos were scored of how many listed.
@@ -84,22 +73,16 @@ def evaluate(
         model: A model from clips to scores of classes, such as `TDNResNet50`.
         records: Labelled records, from `load_records` or `load_packed`.
         views: Which views of each video.
-        clip_spec: How clips are cut. `None` takes the model's own.
         average: `"softmax"`: the mean of the views' probabilities, as the authors take it;
             `"logits"`: the softmax of the mean of their logits.
-        from_logits: Whether the model's scores are logits; by default its last layer tells.
-        batch_size: Views scored at once. Memory and speed follow from it, and no more than the last
-            digits of the scores.
-        seed: What random clips are drawn from, together with a record's `index`.
-        num_workers: Videos read side by side; by default one per processor, at most 8. With thirty
-            views each takes up to 0.4 GB, of videos of 340 x 256 pixels.
-        decoder: Name of the decoder of video files, or the decoder itself.
-        max_failure_share: Share of bad videos that is an error, from 0 to 1, of 100 videos at
-            least. `None`: none is, unless nothing can be read.
         output: Folder for results; it is made if need be.
-        resume: Whether to go on with what is in the folder, if there is anything.
-        overwrite: Whether to begin anew if there are results or a log in the folder.
-        progress: Whether to show a bar with the accuracy so far, where there is a terminal.
+        resume: Whether to continue with what is in the folder, if there is anything.
+        overwrite: Whether to start anew if there are results or a journal in the folder.
+        progress: Whether to show how far it is and the accuracy so far: a bar on a terminal, a line
+            each minute elsewhere.
+        **options: How videos are read and scored: `clip_spec`, `from_logits`, `batch_size`, `seed`,
+            `num_workers`, `in_processes`, `time_limit`, `decoder` and `max_failure_share` of
+            `keras_tdn.scoring.scoring_options.ScoringOptions`.
 
     Returns:
         An `EvaluationReport`.
@@ -108,8 +91,8 @@ def evaluate(
         ValueError: if the records do not fit the model, or lack labels; if too many videos are bad
             (a `TooManyFailuresError`); or if the folder has results, or those of something else.
         OSError: if results cannot be written, or videos not be read for a reason that is not
-            theirs, such as a disk that fails; `resume=True` goes on.
-        MemoryError: if there is no memory left to read videos with; `resume=True` goes on.
+            theirs, such as a disk that fails; `resume=True` continues.
+        MemoryError: if there is no memory left to read videos with; `resume=True` continues.
 
     Example:
 
@@ -118,18 +101,7 @@ def evaluate(
     >>> report.top1, report.mean_class_accuracy
     (0.74, 0.73)
     """
-    evaluation = Evaluation(
-        model,
-        records,
-        views,
-        clip_spec=clip_spec,
-        from_logits=from_logits,
-        batch_size=batch_size,
-        seed=seed,
-        num_workers=num_workers,
-        decoder=decoder,
-        max_failure_share=max_failure_share,
-    )
+    evaluation = Evaluation(model, records, ScoringOptions(views, **options))
     evaluation.check_average(average)
     if output is None:
         if resume or overwrite:
@@ -137,12 +109,12 @@ def evaluate(
                 "`resume` and `overwrite` are about the folder of results. Pass `output` as well."
             )
         return report_on(evaluation.scores(average, progress=progress), average)
-    folder = OutputFolder(Path(output), resume, overwrite)
+    folder = ResultsFolder(Path(output), resume, overwrite)
     scores = folder.finished_scores(evaluation.identity)
     if scores is None:
-        scores = evaluation.scores(average, folder.log, resume=True, progress=progress)
+        scores = evaluation.scores(average, folder.journal, progress=progress)
     report = report_on(scores, average)
-    folder.write(scores, report, evaluation.frames, evaluation.rows)
+    folder.write(scores, report, evaluation.reader.frames, evaluation.rows)
     return report
 
 
@@ -152,50 +124,23 @@ class Evaluation:
     Use it where the same views are scored again and again, as `MultiViewValidation` does.
 
     Args:
-        model: As in `evaluate`, and so are the others.
+        model: As in `evaluate`, like the next.
+        records: Labelled records.
+        options: How videos are read and scored.
     """
 
     def __init__(
         self,
         model: keras.Model,
         records: RecordList,
-        views: ViewSpec = ViewSpec(),  # noqa: B008
-        *,
-        clip_spec: ClipSpec | None = None,
-        from_logits: bool | None = None,
-        batch_size: int = DEFAULT_BATCH_SIZE,
-        seed: int = 0,
-        num_workers: int | None = None,
-        decoder: str | Decoder = "pyav",
-        max_failure_share: float | None = 0.1,
+        options: ScoringOptions = ScoringOptions(),  # noqa: B008
     ) -> None:
-        if not isinstance(views, ViewSpec):
-            raise ValueError(
-                "The views are a ViewSpec, for example ViewSpec(num_clips=10, num_crops=3). "
-                f"Received: views={views!r}"
-            )
-        if num_workers is None:
-            num_workers = min(os.cpu_count() or 1, MAX_DEFAULT_WORKERS)
-        for name, number in (("batch_size", batch_size), ("num_workers", num_workers)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise ValueError(
-                    f"Evaluation needs a positive integer for `{name}`. Received: {name}={number!r}"
-                )
-        if isinstance(seed, bool) or not isinstance(seed, int):
-            raise ValueError(f"Evaluation's `seed` is an integer. Received: seed={seed!r}")
-        spec = clip_spec_of(model, clip_spec)
         self.records = records
-        self.views = views
-        self.spec = spec
-        self.seed = seed
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.scorer = Scorer(model, spec, views.crop_size_of(spec), from_logits)
-        self.class_names = check_records(records, self.scorer.classes, model)
-        self.frames = FrameReader(records, decoder)
-        self._decoder_name = decoder if isinstance(decoder, str) else type(decoder).__name__
-        self._reader = ViewReader(self.frames, records, views, spec, seed)
-        self._max_failure_share = max_failure_share
+        self.options = options
+        self.scorer = Scorer(model, options)
+        self.class_names = _check_records(records, self.scorer.classes, model)
+        # A decoder or a share that there is not is reported before anything is read.
+        self.reader = ViewReader(options, self.scorer.spec, records)
         self._failure_log(())
 
     def check_average(self, average: Average) -> None:
@@ -204,74 +149,65 @@ class Evaluation:
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """What the scores follow from. Others are not gone on with."""
+        """What the scores follow from. A journal of others is refused."""
         listed = [[record.path, record.label, record.index] for record in self.records]
         identity = {
-            "weights": model_sha256(self.scorer.model),
+            **scoring_identity(self.scorer, self.options.decoder_name),
             "records": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
             "class_names": self.class_names,
-            "views": self.views.to_config(),
-            "clip": self.spec.to_config(),
-            "seed": self.seed,
-            "decoder": self._decoder_name,
-            "scores": self.scorer.kind,
-            "backend": keras.backend.backend(),
+            "views": self.options.views.to_config(),
+            "seed": self.options.seed,
         }
         # As it will be read back: tuples are lists there.
         return json.loads(json.dumps(identity))
 
     def scores(
-        self,
-        average: Average = "softmax",
-        log: Path | None = None,
-        *,
-        resume: bool = False,
-        progress: bool = True,
+        self, average: Average = "softmax", journal: Path | None = None, *, progress: bool = True
     ) -> Scores:
-        """Scores every view that the log does not have yet.
+        """Scores every view that the journal does not have yet.
 
         Args:
-            average: What the accuracy in the bar is of.
-            log: Path of the log, or `None` for none.
-            resume: Whether to go on with a log that is there.
-            progress: Whether to show a bar.
+            average: What the accuracy so far is of.
+            journal: Path of the journal, which is continued if it is there; or `None` for none.
+            progress: Whether to show how far it is.
 
         Returns:
             The `Scores` of all videos that can be read.
         """
-        num_views, classes = self.views.num_views, self.scorer.classes
+        num_views, classes = self.options.views.num_views, self.scorer.classes
         identity = self.identity
         with contextlib.ExitStack() as stack:
             scored = stack.enter_context(
-                ScoreLog(log, identity, len(self.records) * num_views, classes, resume)
+                ViewJournal(journal, identity, len(self.records), num_views, classes, resume=True)
             )
             failures = self._failure_log(scored.failures.items())
-            labels = [record.label or 0 for record in self.records]
-            bar = stack.enter_context(
-                EvaluationProgress(scored, labels, num_views, self.scorer.kind, average, progress)
-            )
-            shape = (self.spec.num_frames, *self.views.crop_size_of(self.spec), 3)
-            batches = view_batches(
-                self._reader.read,
-                len(self.records),
-                num_views,
-                shape,
-                self.batch_size,
+            accuracy = _AccuracySoFar(scored, self, average)
+            batches = score_views(
+                self.scorer,
+                self.records,
+                self.options,
                 first_view=scored.num_done,
                 failures=scored.failures,
-                num_workers=self.num_workers,
+                reader=self.reader,
             )
-            for batch in stack.enter_context(contextlib.closing(batches)):
+            stack.enter_context(contextlib.closing(batches))
+            # Videos of an earlier run are no measure of the speed of this one.
+            shown = stack.enter_context(
+                Progress(
+                    "keras-tdn evaluate",
+                    len(self.records),
+                    done=scored.num_videos_done,
+                    shown=progress,
+                )
+            )
+            for batch in batches:
                 for row, reason in batch.failures.items():
-                    record = self.records[row]
-                    failures.add(Failure(record.path, record.index, reason), row + 1)
-                result = np.full((len(batch.present), classes), np.nan, np.float32)
-                if batch.present.any():
-                    views = self.scorer.score(batch.clips)[: len(batch.present)]
-                    result[batch.present] = views[batch.present]
-                scored.append(result, batch.failures)
-                bar.update()
-            view_scores = scored.scores.reshape(len(self.records), num_views, classes)
+                    failures.add(self._failure(row, reason), row + 1)
+                scored.append(batch.values, batch.failures)
+                if progress:
+                    bad, top1 = len(scored.failures), accuracy.top1()
+                    shown.update(scored.num_videos_done, bad=bad, top1=top1)
+            view_scores = scored.values.reshape(len(self.records), num_views, classes)
             return self._collected(view_scores, scored.failures, identity)
 
     @property
@@ -285,13 +221,12 @@ class Evaluation:
         good = [row for row in range(len(self.records)) if row not in failures]
         records = [self.records[row] for row in good]
         model = self.scorer.model
-        height, width = self.views.crop_size_of(self.spec)
         facts = {
             "identity": identity,
             "model": model.name,
             "parameters": model.count_params(),
-            "views_text": describe_views(self.views, self.spec),
-            "crop_size": [height, width],
+            "views_text": _describe_views(self.options.views, self.scorer.spec),
+            "crop_size": list(self.scorer.clip_shape[1:3]),
             "versions": versions(),
         }
         return Scores(
@@ -300,19 +235,125 @@ class Evaluation:
             labels=np.array([record.label for record in records], np.int64),
             paths=tuple(record.path for record in records),
             indices=np.array([record.index for record in records], np.int64),
-            failures=tuple(
-                Failure(self.records[row].path, self.records[row].index, failures[row])
-                for row in sorted(failures)
-            ),
+            failures=tuple(self._failure(row, failures[row]) for row in sorted(failures)),
             class_names=self.class_names,
-            views=self.views,
+            views=self.options.views,
             facts=facts,
         )
 
+    def _failure(self, row: int, reason: str) -> Failure:
+        return Failure(self.records[row].path, self.records[row].index, reason)
+
     def _failure_log(self, known: Any) -> FailureLog:
-        share = 1.0 if self._max_failure_share is None else self._max_failure_share
-        log = FailureLog(len(self.records), share)
+        share = self.options.max_failure_share
+        log = FailureLog(len(self.records), 1.0 if share is None else share)
         for row, reason in known:
-            record = self.records[row]
-            log.add(Failure(record.path, record.index, reason), row + 1)
+            log.add(self._failure(row, reason), row + 1)
         return log
+
+
+class _AccuracySoFar:
+    """How many of the videos scored so far are right, for the display of progress."""
+
+    def __init__(self, scored: ViewJournal, evaluation: Evaluation, average: Average) -> None:
+        self._scored = scored
+        self._labels = [record.label for record in evaluation.records]
+        self._kind = evaluation.scorer.kind
+        self._average: Average = average
+        self._num_seen = self._num_good = self._num_right = 0
+
+    def top1(self) -> str:
+        """Returns the share, with the videos whose last view has been scored, as text."""
+        scored = self._scored
+        for row in range(self._num_seen, scored.num_videos_done):
+            if row not in scored.failures:
+                views = scored.values[row * scored.num_views :][: scored.num_views]
+                (averaged,) = average_views(views[np.newaxis], self._kind, self._average)
+                self._num_good += 1
+                self._num_right += int(averaged[0].argmax() == self._labels[row])
+        self._num_seen = scored.num_videos_done
+        return f"{self._num_right / self._num_good:.1%}" if self._num_good else "-"
+
+
+def versions() -> dict[str, str]:
+    """Versions of this library, Keras, the backend and what prepares clips, by name.
+
+    They are for people and are no part of what a run is resumed by: a new version may continue it.
+    """
+    found = {"keras_tdn": __version__, "keras": keras.__version__}
+    for name in (keras.backend.backend(), *DISTRIBUTIONS):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            # Some builds have a name of their own, such as tensorflow-cpu.
+            found.setdefault(name, "unknown")
+    return found
+
+
+def _describe_views(views: ViewSpec, spec: ClipSpec) -> str:
+    """The views in words, and which three crops were taken."""
+    height, width = views.crop_size_of(spec)
+    clips = "1 clip" if views.num_clips == 1 else f"{views.num_clips} clips"
+    crops = "1 crop" if views.num_crops == 1 else f"{views.num_crops} crops"
+    modes = {
+        "uniform": "centre" if views.num_clips == 1 else "at equal steps",
+        "random": "at random",
+        "dense": "dense",
+    }
+    text = (
+        f"{clips} ({modes[views.clip_mode]}) x {crops} of {width}x{height} pixels, "
+        f"{spec.num_segments} segments of {spec.frames_per_segment} frames"
+    )
+    if views.num_crops != 3:
+        return text
+    if views.always_across:
+        return (
+            f"{text}; crops side by side, as the authors take them: of portrait videos all three "
+            "are the centre"
+        )
+    return (
+        f"{text}; crops along the long side, so that those of portrait videos differ (the "
+        "authors' coincide there)"
+    )
+
+
+def _check_records(records: RecordList, classes: int, model: keras.Model) -> tuple[str, ...] | None:
+    """Returns the names of the classes, if a model can be evaluated on these records."""
+    if not isinstance(records, RecordList) or not records:
+        raise ValueError(
+            "Evaluation takes a RecordList with at least one record; load_records makes one of "
+            f"lists, folders and tuples. Received: {records!r:.200}"
+        )
+    unlabelled = [record.path for record in records if record.label is None]
+    if unlabelled:
+        raise ValueError(
+            f"Evaluation needs a label for each record, and {len(unlabelled)} of {len(records)} "
+            f"have none, among them {unlabelled[0]!r}. Leave them out; predict_video names what "
+            "happens in a video without a label."
+        )
+    check_indices(records)
+    own = getattr(model, "labels", None)
+    own = None if own is None else tuple(own)
+    if records.labels is not None and len(records.labels) != classes:
+        raise ValueError(
+            f"The records have {len(records.labels)} classes and the model {classes}. A list that "
+            "names its classes has to name all of the model's, in its order: pass `labels=model."
+            "labels` to load_records, or use a model for these classes."
+        )
+    if own is not None and records.labels is not None and own != records.labels:
+        place = next(
+            i for i, pair in enumerate(zip(own, records.labels, strict=True)) if pair[0] != pair[1]
+        )
+        raise ValueError(
+            "The records and the model do not have the same classes in the same order: class "
+            f"{place} is {records.labels[place]!r} in the list and {own[place]!r} in the model. "
+            "Pass `labels=model.labels` to load_records."
+        )
+    largest, path = max((record.label or 0, record.path) for record in records)
+    if largest >= classes:
+        raise ValueError(
+            f"The records have labels up to {largest}, that of {path!r}, and the model has "
+            f"{classes} classes, from 0 to {classes - 1}. Correct the list, or use a model for "
+            "these classes."
+        )
+    return records.labels or own

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from keras_tdn.evaluation.frame_reading import FrameReader
 from keras_tdn.evaluation.page_classes import (
     calibration_section,
     classes_section,
@@ -26,6 +25,7 @@ from keras_tdn.html import (
     table,
     tiles,
 )
+from keras_tdn.scoring.views import FrameReader
 
 MAX_FAILURES = 50
 

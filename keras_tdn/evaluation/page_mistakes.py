@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_tdn.data.segment_sampling import center_indices
-from keras_tdn.evaluation.frame_reading import FrameReader
 from keras_tdn.evaluation.report import EvaluationReport, VideoResult
 from keras_tdn.html import escape, percent, picture_strip, section
+from keras_tdn.scoring.views import FrameReader
 
 MAX_MISTAKES = 24
 PICTURES_PER_VIDEO = 5

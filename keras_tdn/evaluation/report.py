@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from keras_tdn.data.failures import Failure
-from keras_tdn.evaluation.averaging import Average, average_views, view_subsets
 from keras_tdn.evaluation.measures import (
     CalibrationBin,
     calibration,
@@ -24,8 +23,14 @@ from keras_tdn.evaluation.measures import (
 )
 from keras_tdn.evaluation.scores import Scores
 from keras_tdn.files.atomic import written_beside
+from keras_tdn.scoring.scorer import Average, average_views
+from keras_tdn.specs import ViewSpec
 
 FORMAT = "keras_tdn evaluation 1"
+# Numbers of clips that a curve has a point for, if there are as many.
+CURVE_CLIPS = (1, 3, 5, 10, 30)
+# Where the centre is among the crops of each set.
+CENTER_CROP = {1: 0, 3: 2, 10: 8}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +88,21 @@ class ViewPoint:
     num_crops: int
     top1: float
     top5: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewSubset:
+    """Some of the views of a video.
+
+    Args:
+        num_clips: Clips among them.
+        num_crops: Crops of each clip among them.
+        views: Their numbers.
+    """
+
+    num_clips: int
+    num_crops: int
+    views: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,6 +282,40 @@ def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
     return report_on_averages(scores, by_subset[-1], facts, curve)
 
 
+def view_subsets(views: ViewSpec) -> list[ViewSubset]:
+    """Returns the smaller numbers of views that a run can report on.
+
+    Random clips are taken from the first on, which makes them those of a run with fewer. Of clips
+    at equal steps, those are taken that divide the video most evenly; they are not quite the clips
+    of a run with fewer.
+
+    Args:
+        views: The views of the run.
+
+    Returns:
+        By crops and then clips; the last is all views.
+
+    Example:
+
+    >>> [(subset.num_clips, subset.num_crops) for subset in view_subsets(ViewSpec(10, 3))]
+    [(1, 1), (3, 1), (5, 1), (10, 1), (1, 3), (3, 3), (5, 3), (10, 3)]
+    """
+    clip_counts = sorted(
+        {*(count for count in CURVE_CLIPS if count < views.num_clips), views.num_clips}
+    )
+    subsets = []
+    for num_crops in sorted({1, views.num_crops}):
+        center = CENTER_CROP[views.num_crops]
+        crops = range(views.num_crops) if num_crops == views.num_crops else (center,)
+        for num_clips in clip_counts:
+            clips = _spread(num_clips, views.num_clips)
+            if views.clip_mode == "random":
+                clips = list(range(num_clips))
+            numbers = tuple(clip * views.num_crops + crop for clip in clips for crop in crops)
+            subsets.append(ViewSubset(num_clips, num_crops, numbers))
+    return subsets
+
+
 def report_on_averages(
     scores: Scores,
     averaged: np.ndarray,
@@ -335,5 +389,10 @@ def _check_any(scores: Scores) -> None:
     if not scores.paths:
         raise ValueError(
             f"None of the {scores.num_listed} videos could be read, so that there is nothing to "
-            "report. `keras-tdn check` tells what is wrong with them."
+            "report. `keras-tdn check` reports what is wrong with them."
         )
+
+
+def _spread(count: int, total: int) -> list[int]:
+    """`count` of `total` numbers, each in the middle of its part."""
+    return [(2 * number + 1) * total // (2 * count) for number in range(count)]

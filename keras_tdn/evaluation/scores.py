@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from keras_tdn.data.failures import Failure
-from keras_tdn.evaluation.scoring import ScoreKind
 from keras_tdn.files.atomic import written_beside
+from keras_tdn.scoring.scorer import ScoreKind
 from keras_tdn.specs import ViewSpec
 
 FORMAT = "keras_tdn scores 1"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 
-from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.records import RecordList
-from keras_tdn.evaluation.averaging import Average
-from keras_tdn.evaluation.evaluation import DEFAULT_BATCH_SIZE, Evaluation
+from keras_tdn.evaluation.evaluation import Evaluation
 from keras_tdn.evaluation.report import EvaluationReport, report_on
-from keras_tdn.specs import ClipSpec, ViewSpec
+from keras_tdn.scoring.scorer import Average
+from keras_tdn.scoring.scoring_options import ScoringKeywords, ScoringOptions
+from keras_tdn.specs import ViewSpec
 
 
 class MultiViewValidation(keras.callbacks.Callback):
@@ -27,22 +27,17 @@ class MultiViewValidation(keras.callbacks.Callback):
         records: Labelled records.
         views: Which views of each video.
         every: Epochs between two validations; the last of every so many is validated.
-        clip_spec: How clips are cut. `None` takes the model's own.
         average: How views are averaged; see `evaluate`.
-        from_logits: Whether the model's scores are logits; by default its last layer tells.
-        batch_size: Views scored at once.
-        seed: What random clips are drawn from; they are the same in each epoch.
-        num_workers: Videos read side by side.
-        decoder: Name of the decoder of video files, or the decoder itself.
-        max_failure_share: Share of bad videos that is an error.
-        prefix: What the names in the logs begin with.
+        prefix: What the names in the logs start with.
         progress: Whether to show a bar.
+        **options: How videos are read and scored, as in `evaluate`. Random clips are the same in
+            each epoch.
 
     Attributes:
         report: The `EvaluationReport` of the last validation; `None` before the first.
 
     Raises:
-        ValueError: as `evaluate` does, when training begins.
+        ValueError: as `evaluate` does, when training starts.
 
     Example:
 
@@ -58,16 +53,10 @@ class MultiViewValidation(keras.callbacks.Callback):
         views: ViewSpec = ViewSpec(num_clips=3),  # noqa: B008
         *,
         every: int = 1,
-        clip_spec: ClipSpec | None = None,
         average: Average = "softmax",
-        from_logits: bool | None = None,
-        batch_size: int = DEFAULT_BATCH_SIZE,
-        seed: int = 0,
-        num_workers: int | None = None,
-        decoder: str | Decoder = "pyav",
-        max_failure_share: float | None = 0.1,
         prefix: str = "multiview_",
         progress: bool = False,
+        **options: Unpack[ScoringKeywords],
     ) -> None:
         super().__init__()
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
@@ -81,20 +70,12 @@ class MultiViewValidation(keras.callbacks.Callback):
         self._average = average
         self._progress = progress
         self._evaluation: Evaluation | None = None
-        self._records, self._views = records, views
-        self._options: dict[str, Any] = {
-            "clip_spec": clip_spec,
-            "from_logits": from_logits,
-            "batch_size": batch_size,
-            "seed": seed,
-            "num_workers": num_workers,
-            "decoder": decoder,
-            "max_failure_share": max_failure_share,
-        }
+        self._records = records
+        self._options = ScoringOptions(views, **options)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Wrong arguments are reported now, and not after an epoch.
-        self._evaluation = Evaluation(self.model, self._records, self._views, **self._options)
+        self._evaluation = Evaluation(self.model, self._records, self._options)
         self._evaluation.check_average(self._average)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -9,18 +9,13 @@ from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from keras_tdn.labelling.beam import label_with_beam
-    from keras_tdn.labelling.costs import ArchiveCost, archive_cost
-    from keras_tdn.labelling.labeller import Labeller
-    from keras_tdn.labelling.options import LabelOptions
-    from keras_tdn.labelling.results import LabelReport, read_labels
-    from keras_tdn.labelling.run import label_videos
+    from keras_tdn.labelling.labeller import Labeller, LabelOptions
+    from keras_tdn.labelling.labelling_run import LabelReport, label_videos, read_labels
 
 __all__ = [
-    "ArchiveCost",
     "LabelOptions",
     "LabelReport",
     "Labeller",
-    "archive_cost",
     "label_videos",
     "label_with_beam",
     "read_labels",
@@ -29,13 +24,11 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "ArchiveCost": "costs",
-        "LabelOptions": "options",
-        "LabelReport": "results",
+        "LabelOptions": "labeller",
+        "LabelReport": "labelling_run",
         "Labeller": "labeller",
-        "archive_cost": "costs",
-        "label_videos": "run",
+        "label_videos": "labelling_run",
         "label_with_beam": "beam",
-        "read_labels": "results",
+        "read_labels": "labelling_run",
     },
 )

@@ -8,23 +8,23 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.files.locks import locked
-from keras_tdn.labelling.labeller import Row
-from keras_tdn.labelling.listing import list_videos
-from keras_tdn.labelling.options import LabelOptions
-from keras_tdn.labelling.output_folder import LabelFolder
-from keras_tdn.labelling.plan import LabelPlan
-from keras_tdn.labelling.reading_processes import TIME_LIMIT
-from keras_tdn.labelling.record_reading import check_not_packed
-from keras_tdn.labelling.results import LabelReport, make_report
+from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan
+from keras_tdn.labelling.labeller import LabelOptions, Row
+from keras_tdn.labelling.labelling_run import (
+    FOLDER_VERB,
+    LabelReport,
+    list_videos,
+    make_report,
+)
 from keras_tdn.labelling.row_files import check_format
-from keras_tdn.labelling.run import FOLDER_VERB
 from keras_tdn.prediction import Labels
-from keras_tdn.specs import ClipSpec
+from keras_tdn.scoring.scoring_options import ReadingKeywords
+from keras_tdn.scoring.views import check_not_packed
 
 if TYPE_CHECKING:
     from keras_tdn.labelling.beam_handler import ModelSource
@@ -46,19 +46,14 @@ def label_with_beam(
     *,
     pipeline_options: Sequence[str] | Any = (),
     labels: Labels | None = None,
-    clip_spec: ClipSpec | None = None,
-    from_logits: bool | None = None,
-    batch_size: int = 8,
-    decoder: str = "pyav",
-    in_processes: bool = False,
-    time_limit: float = TIME_LIMIT,
     overwrite: bool = False,
     retry_failures: bool = False,
+    **reading: Unpack[ReadingKeywords],
 ) -> LabelReport:
     """Labels videos as `label_videos` does, on the machines of an Apache Beam runner.
 
     Use it for archives that outgrow one machine. The files are the same, and a run of either can be
-    finished by the other: shards that are whole are kept, others are labelled again from their
+    finished by the other: shards that are complete are kept, others are labelled again from their
     first video. The videos, the model and the output must lie where all workers and this process
     find them under the same paths. For lists elsewhere, and rows to elsewhere, build a pipeline of
     your own with `keras_tdn.labelling.beam_transform.LabelVideos`.
@@ -74,15 +69,11 @@ def label_with_beam(
         pipeline_options: Beam's, as on a command line (`["--runner=FlinkRunner", ...]`), or its
             `PipelineOptions`. By default this machine does the work.
         labels: Class names.
-        clip_spec: How clips are cut.
-        from_logits: Whether the model's scores are logits.
-        batch_size: Views scored at once.
-        decoder: Name of the decoder.
-        in_processes: Whether each worker reads in a process of its own, which a bad file may crash
-            or hang. Otherwise such a file takes the worker with it.
-        time_limit: Seconds that one video may take there.
-        overwrite: Whether to begin anew in a folder that was begun otherwise.
+        overwrite: Whether to start anew in a folder that has another labelling.
         retry_failures: Whether to label shards again in which videos could not be read.
+        **reading: How videos are read and scored, as `label_videos` takes it, but for
+            `num_workers`. With `in_processes` each worker reads in a process of its own, which a
+            bad file may crash or hang; otherwise such a file takes the worker with it.
 
     Returns:
         A `LabelReport`.
@@ -104,45 +95,35 @@ def label_with_beam(
         raise ImportError(NEEDS_EXTRA) from error
     from keras_tdn.labelling.beam_transform import LabelVideos
 
-    begun = time.monotonic()
+    started = time.monotonic()
     check_format(options.format)
     records = list_videos(videos)
     check_not_packed(records)
-    label = LabelVideos(
-        model,
-        options,
-        labels=labels,
-        clip_spec=clip_spec,
-        from_logits=from_logits,
-        batch_size=batch_size,
-        decoder=decoder,
-        in_processes=in_processes,
-        time_limit=time_limit,
-    )
-    plan = LabelPlan(records, options, {**label.identity, "decoder": decoder})
+    label = LabelVideos(model, options, labels=labels, **reading)
+    plan = LabelPlan(records, options, {**label.identity, "decoder": label.decoder_name})
     folder = LabelFolder(Path(output).absolute())
     if not isinstance(pipeline_options, PipelineOptions):
         pipeline_options = PipelineOptions(list(pipeline_options))
     with locked(folder.path, FOLDER_VERB):
-        whole = folder.begin(plan, overwrite, retry_failures)
-        num_kept = sum(made.num_videos for made in whole.values())
+        complete = folder.start(plan, overwrite, retry_failures)
+        num_kept = sum(made.num_videos for made in complete.values())
         tasks = [
             ShardTask(shard, plan.name_of(shard), tuple(plan.records_of(shard)))
             for shard in range(plan.num_shards)
-            if shard not in whole
+            if shard not in complete
         ]
         if tasks:
             with _explained():
                 _run(beam.Pipeline(options=pipeline_options), tasks, label, folder.path, options)
-        whole = folder.whole_shards(plan)
-        if len(whole) < plan.num_shards:
+        complete = folder.complete_shards(plan)
+        if len(complete) < plan.num_shards:
             raise ValueError(
-                f"The Beam pipeline has run, but {plan.num_shards - len(whole)} of "
+                f"The Beam pipeline has run, but {plan.num_shards - len(complete)} of "
                 f"{plan.num_shards} shards are not in {str(folder.path)!r}. That folder must be "
                 "one that all workers and this process share."
             )
-        folder.finish(plan, [whole[shard] for shard in range(plan.num_shards)])
-    return make_report(folder.path, plan, whole, num_kept, time.monotonic() - begun)
+        folder.finish(plan, [complete[shard] for shard in range(plan.num_shards)])
+    return make_report(folder.path, plan, complete, num_kept, time.monotonic() - started)
 
 
 @dataclasses.dataclass(frozen=True)

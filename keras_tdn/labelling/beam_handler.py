@@ -12,11 +12,11 @@ from typing import Any
 import keras
 from apache_beam.ml.inference.base import ModelHandler
 
-from keras_tdn.evaluation.model_hash import model_sha256
-from keras_tdn.evaluation.view_reading import VideoViews
-from keras_tdn.labelling.labeller import Labeller, Row
-from keras_tdn.labelling.options import LabelOptions, check_positive
+from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row
 from keras_tdn.prediction import Labels
+from keras_tdn.scoring.model_hash import model_sha256
+from keras_tdn.scoring.scoring_options import DEFAULT_BATCH_SIZE, check_positive
+from keras_tdn.scoring.views import VideoViews
 from keras_tdn.specs import ClipSpec
 
 ModelSource = str | os.PathLike[str] | Callable[[], keras.Model]
@@ -32,10 +32,10 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
 
     Args:
         load: Gives the model; called on the workers.
-        options: What is told of a video.
+        options: What a row says.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
         clip_spec: How clips are cut. `None` takes the model's own.
-        from_logits: Whether the model's scores are logits; by default its last layer tells.
+        from_logits: Whether the model's scores are logits; by default its last layer decides.
         batch_size: Views scored at once.
         weights_sha256: What `model_sha256` of the model has to be; a worker that loads another
             refuses.
@@ -50,7 +50,7 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         labels: Labels | None = None,
         clip_spec: ClipSpec | None = None,
         from_logits: bool | None = None,
-        batch_size: int = 8,
+        batch_size: int = DEFAULT_BATCH_SIZE,
         weights_sha256: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -61,11 +61,8 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         )
         self._load = load
         self._options = options
-        self._how: dict[str, Any] = {
-            "labels": labels,
-            "clip_spec": clip_spec,
-            "from_logits": from_logits,
-        }
+        self._labels = labels
+        self._clip_spec, self._from_logits = clip_spec, from_logits
         self._batch_size = batch_size
         self._weights_sha256 = weights_sha256
 
@@ -74,10 +71,16 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         model = self._load()
         if self._weights_sha256 is not None and model_sha256(model) != self._weights_sha256:
             raise ValueError(
-                f"A worker has loaded another model {model.name!r} than the pipeline was begun "
+                f"A worker has loaded another model {model.name!r} than the pipeline was started "
                 "with. The weights must be the same file, or the same revision, on all machines."
             )
-        return Labeller(model, self._options, **self._how)
+        return Labeller(
+            model,
+            self._options,
+            labels=self._labels,
+            clip_spec=self._clip_spec,
+            from_logits=self._from_logits,
+        )
 
     def run_inference(
         self,

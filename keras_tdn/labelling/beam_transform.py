@@ -5,6 +5,7 @@ This module needs the extra `keras-tdn[beam]`; nothing else in the package impor
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,18 +13,12 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 
 from keras_tdn.data.records import Record
-from keras_tdn.evaluation.batching import reason_of
 from keras_tdn.labelling.beam_handler import ModelSource, TDNModelHandler, loader_of
-from keras_tdn.labelling.labeller import Labeller, Row, complete_row
-from keras_tdn.labelling.options import LabelOptions
-from keras_tdn.labelling.reading_processes import (
-    TIME_LIMIT,
-    ReadingOptions,
-    ReadingProcesses,
-    check_time_limit,
-)
-from keras_tdn.labelling.record_reading import RecordReader
+from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, complete_row
 from keras_tdn.prediction import Labels
+from keras_tdn.scoring.scoring_options import ReadingKeywords, ScoringOptions
+from keras_tdn.scoring.view_processes import ViewProcesses
+from keras_tdn.scoring.views import ViewReader, reason_of
 from keras_tdn.specs import ClipSpec
 
 BAD = "bad"
@@ -42,16 +37,12 @@ class LabelVideos(beam.PTransform):
             workers can load, or a function without arguments that gives the model there. It is
             loaded once here, too, to see how its clips are cut.
         options: What rows say; `format` and `videos_per_shard` are of no concern.
-        labels: As `label_videos` takes it, like all that follow.
-        clip_spec: How clips are cut.
-        from_logits: Whether the model's scores are logits.
-        batch_size: Views scored at once.
-        decoder: Name of the decoder.
-        in_processes: Whether each worker reads in a process of its own. A file that crashes the
-            decoder otherwise takes the worker with it, and once the runner has tried that often
-            enough, the pipeline.
-        time_limit: Seconds that one video may take there.
-        **kwargs: Other arguments of Beam's `ModelHandler`.
+        labels: As `label_videos` takes it.
+        **kwargs: How videos are read and scored, as `label_with_beam` takes it; and other arguments
+            of Beam's `ModelHandler`.
+
+    Raises:
+        ValueError: if `num_workers` is given: the runner's own options say it.
 
     Example:
 
@@ -71,34 +62,32 @@ class LabelVideos(beam.PTransform):
         options: LabelOptions = LabelOptions(),  # noqa: B008
         *,
         labels: Labels | None = None,
-        clip_spec: ClipSpec | None = None,
-        from_logits: bool | None = None,
-        batch_size: int = 8,
-        decoder: str = "pyav",
-        in_processes: bool = False,
-        time_limit: float = TIME_LIMIT,
         **kwargs: Any,
     ) -> None:
         super().__init__()
-        check_time_limit(time_limit)
+        names = ReadingKeywords.__annotations__
+        reading = {name: kwargs.pop(name) for name in names if name in kwargs}
+        if reading.pop("num_workers", None) is not None:
+            raise ValueError(
+                "`num_workers` is for labelling without Beam, whose own options say it. Leave it "
+                "out."
+            )
         load = loader_of(model)
-        how: dict[str, Any] = {
-            "labels": labels,
-            "clip_spec": clip_spec,
-            "from_logits": from_logits,
-        }
-        labeller = Labeller(load(), options, **how)
+        labeller = Labeller(load(), options, labels=labels, **reading)
+        scoring = dataclasses.replace(labeller.scoring, num_workers=1)
         self.identity = labeller.identity
+        self.decoder_name = scoring.decoder_name
         self._handler = TDNModelHandler(
             load,
             options,
-            batch_size=batch_size,
+            labels=labels,
+            clip_spec=scoring.clip_spec,
+            from_logits=scoring.from_logits,
+            batch_size=scoring.batch_size,
             weights_sha256=self.identity["weights"],
-            **how,
             **kwargs,
         )
-        reading = ReadingOptions(options.views, labeller.spec, options.seed, decoder)
-        self._read = _ReadViews(reading, time_limit if in_processes else None)
+        self._read = _ReadViews(scoring, labeller.scorer.spec)
 
     def expand(self, records: Any) -> Any:
         read = records | "Read views" >> beam.ParDo(self._read).with_outputs(BAD, main="views")
@@ -113,19 +102,16 @@ class LabelVideos(beam.PTransform):
 class _ReadViews(beam.DoFn):
     """Reads records one by one, in a process of its own where that may take a limited time."""
 
-    def __init__(self, options: ReadingOptions, time_limit: float | None) -> None:
-        self._options, self._time_limit = options, time_limit
-        self._processes: ReadingProcesses | None = None
+    def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:
+        self._options, self._clip_spec = options, clip_spec
+        self._processes: ViewProcesses | None = None
 
     def setup(self) -> None:
-        how = self._options
-        if self._time_limit is None:
-            self._read: Callable[[Record], Any] = RecordReader(
-                how.views, how.clip_spec, how.seed, how.decoder
-            )
+        if self._options.in_processes:
+            self._processes = ViewProcesses(self._options, self._clip_spec)
+            self._read: Callable[[Record], Any] = self._processes
         else:
-            self._processes = ReadingProcesses(how, 1, self._time_limit)
-            self._read = self._processes
+            self._read = ViewReader(self._options, self._clip_spec).read
 
     def teardown(self) -> None:
         if self._processes is not None:

@@ -1,27 +1,106 @@
-"""A model and options: from clips to values, from the values of a video to its row."""
+"""What a row of labels says, and from the values of a video to its row."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack, get_args
 
 import keras
 import numpy as np
 
 from keras_tdn.data.records import Record
-from keras_tdn.evaluation.averaging import average_views
-from keras_tdn.evaluation.model_hash import model_sha256
-from keras_tdn.evaluation.view_reading import VideoViews
-from keras_tdn.labelling.options import LabelOptions
-from keras_tdn.labelling.value_scoring import value_scorer
 from keras_tdn.labels import load_labels
-from keras_tdn.models.clips import clip_spec_of
 from keras_tdn.prediction import Labels, decode_predictions
-from keras_tdn.specs import ClipSpec
+from keras_tdn.scoring.scorer import Average, Scorer, average_views
+from keras_tdn.scoring.scoring_options import ReadingKeywords, ScoringOptions, check_positive
+from keras_tdn.scoring.scoring_run import score_videos, scoring_identity
+from keras_tdn.scoring.views import VideoViews
+from keras_tdn.specs import ViewSpec
 
 Row = dict[str, Any]
+
+# By their endings.
+JSON_LINES, PARQUET = "jsonl", "parquet"
+FORMATS = (JSON_LINES, PARQUET)
+# Large enough that files are few and reading ahead seldom ends, small enough to keep in memory.
+VIDEOS_PER_SHARD = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelOptions:
+    """What a row says, and in what files rows are.
+
+    Args:
+        top: Classes to name for each video; with fewer classes than that, all.
+        features: Whether rows have the pooled features too: the mean over positions, segments and
+            views of what the classifier is given.
+        views: Which views of each video are scored and averaged. The default is that of
+            `predict_video`: one centre clip, one centre crop.
+        average: `"softmax"`: the mean of the views' probabilities; `"logits"`: the softmax of the
+            mean of their logits.
+        format: `"jsonl"`, JSON lines, or `"parquet"`, which needs the extra `keras-tdn[parquet]`.
+        videos_per_shard: Videos in each file; the last has the rest.
+        seed: What random clips are drawn from, together with a record's `index`.
+        graph_dtype: `None`: the Keras model as it is. `"float32"` or `"bfloat16"`: the inference
+            graph of `export_saved_model` in that precision, which is faster on processors, on the
+            TensorFlow backend and with crops of the model's own size.
+
+    Raises:
+        ValueError: if an argument is not as described.
+
+    Example:
+
+    >>> LabelOptions(format="parquet").shard_name(3, 10)
+    'labels-000003-of-000010.parquet'
+    """
+
+    top: int = 5
+    features: bool = False
+    views: ViewSpec = ViewSpec()  # noqa: RUF009
+    average: Average = "softmax"
+    format: str = JSON_LINES
+    videos_per_shard: int = VIDEOS_PER_SHARD
+    seed: int = 0
+    graph_dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("top", "videos_per_shard"):
+            check_positive(field, getattr(self, field))
+        for field, known in (("average", get_args(Average)), ("format", FORMATS)):
+            if getattr(self, field) not in known:
+                raise ValueError(
+                    f"Labelling needs one of {list(known)} for `{field}`. "
+                    f"Received: {field}={getattr(self, field)!r}"
+                )
+        # The others are checked there.
+        self.scoring()
+
+    def scoring(self, **reading: Unpack[ReadingKeywords]) -> ScoringOptions:
+        """How views are scored for such rows.
+
+        Args:
+            **reading: How videos are read.
+        """
+        return ScoringOptions(
+            self.views,
+            features=self.features,
+            graph_dtype=self.graph_dtype,
+            seed=self.seed,
+            # A bad video has a row like any other.
+            max_failure_share=None,
+            **reading,
+        )
+
+    def shard_name(self, shard: int, num_shards: int) -> str:
+        """File name of the shard with that number."""
+        return f"labels-{shard:06d}-of-{num_shards:06d}.{self.format}"
+
+    def to_config(self) -> dict[str, Any]:
+        """A dict that JSON can hold."""
+        return dataclasses.asdict(self)
 
 
 class Labeller:
@@ -34,8 +113,12 @@ class Labeller:
         model: A model from clips to scores of classes.
         options: What a row says.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
-        clip_spec: How clips are cut. `None` takes the model's own.
-        from_logits: Whether the model's scores are logits; by default its last layer tells.
+        **reading: How videos are read and scored: `clip_spec`, `from_logits` and others of
+            `keras_tdn.scoring.scoring_options.ScoringOptions`.
+
+    Attributes:
+        scorer: Gives the values: scores, and features behind them if they are asked for.
+        scoring: The `ScoringOptions`.
 
     Raises:
         ValueError: if the model takes other clips or gives something else, or names do not fit it.
@@ -44,25 +127,19 @@ class Labeller:
     def __init__(
         self,
         model: keras.Model,
-        options: LabelOptions = LabelOptions(),  # noqa: B008
+        options: LabelOptions = LabelOptions(),
         *,
         labels: Labels | None = None,
-        clip_spec: ClipSpec | None = None,
-        from_logits: bool | None = None,
+        **reading: Unpack[ReadingKeywords],
     ) -> None:
-        spec = clip_spec_of(model, clip_spec)
         self.options = options
-        self.spec = spec
-        size = options.views.crop_size_of(spec)
-        self.clip_shape = (spec.num_frames, *size, 3)
-        self._scorer = value_scorer(model, spec, size, from_logits, options)
-        self.classes = self._scorer.classes
-        self.num_values = self.classes + getattr(self._scorer, "num_features", 0)
+        self.scoring = options.scoring(**reading)
+        self.scorer = Scorer(model, self.scoring)
         labels = getattr(model, "labels", None) if labels is None else labels
         self.names = None if labels is None else tuple(load_labels(labels))
         self._lock = threading.Lock()
-        # What does not fit is told before a video is read.
-        self.prediction(np.zeros((1, self.num_values), np.float32))
+        # What does not fit is reported before a video is read.
+        self.prediction(np.zeros((1, self.scorer.num_values), np.float32))
 
     def values(self, clips: np.ndarray) -> np.ndarray:
         """Scores, and features if they are asked for, of a batch of views.
@@ -71,39 +148,21 @@ class Labeller:
             clips: Pixels in [0, 255], uint8 of shape `(batch, frames, height, width, 3)`.
 
         Returns:
-            float32 of shape `(batch, num_values)`.
+            float32 of shape `(batch, scorer.num_values)`.
         """
         with self._lock:
-            return self._scorer.score(clips)
+            return self.scorer.score(clips)
 
     def values_of_videos(self, videos: Sequence[VideoViews], batch_size: int) -> list[np.ndarray]:
-        """Values of all views of videos, in batches that go across them and have one size.
-
-        Args:
-            videos: The views of each.
-            batch_size: Views scored at once; what is missing in the last batch is black.
-
-        Returns:
-            For each video an array of shape `(views, num_values)`.
-        """
-        places = [(video, number) for video in videos for number in range(len(video))]
-        parts = []
-        for start in range(0, len(places), batch_size):
-            chosen = places[start : start + batch_size]
-            clips = np.zeros((batch_size, *self.clip_shape), np.uint8)
-            for place, (video, number) in enumerate(chosen):
-                clips[place] = video.view(number)
-            parts.append(self.values(clips)[: len(chosen)])
-        if not videos:
-            return []
-        ends = np.cumsum([len(video) for video in videos])
-        return np.split(np.concatenate(parts), ends[:-1])
+        """Values of all views of videos; see `keras_tdn.scoring.scoring_run.score_videos`."""
+        with self._lock:
+            return score_videos(self.scorer, videos, batch_size)
 
     def prediction(self, values: np.ndarray) -> Row:
         """What the values of a video's views say, as the columns of a row that follow from them."""
         options = self.options
-        scores = values[np.newaxis, :, : self.classes]
-        (averaged,) = average_views(scores, self._scorer.kind, options.average)
+        scores = values[np.newaxis, :, : self.scorer.classes]
+        (averaged,) = average_views(scores, self.scorer.kind, options.average)
         (best,) = decode_predictions(averaged, options.top, self.names)
         row: Row = {
             "labels": [item.label for item in best],
@@ -111,7 +170,7 @@ class Labeller:
             "scores": np.asarray([item.score for item in best], np.float32),
         }
         if options.features:
-            features = values[:, self.classes :].mean(axis=0, dtype=np.float64)
+            features = values[:, self.scorer.classes :].mean(axis=0, dtype=np.float64)
             row["features"] = features.astype(np.float32)
         return row
 
@@ -120,7 +179,7 @@ class Labeller:
 
         Args:
             record: The video.
-            values: Of its views, `(views, num_values)`; `None` if it cannot be read.
+            values: Of its views, one row for each; `None` if it cannot be read.
             reason: Why it cannot.
         """
         return complete_row(record, None if values is None else self.prediction(values), reason)
@@ -128,15 +187,7 @@ class Labeller:
     @property
     def identity(self) -> Mapping[str, Any]:
         """What rows follow from besides the list and the options."""
-        backend = keras.backend.backend()
-        identity = {
-            "weights": model_sha256(self._scorer.model),
-            "clip": self.spec.to_config(),
-            "labels": self.names,
-            "scores": self._scorer.kind,
-            "num_features": self.num_values - self.classes,
-            "backend": backend,
-        }
+        identity = {**scoring_identity(self.scorer), "labels": self.names}
         # As it will be read back: tuples are lists there.
         return json.loads(json.dumps(identity))
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_tdn.labelling.labeller import Row
-from keras_tdn.labelling.options import JSON_LINES, LabelOptions
+from keras_tdn.labelling.labeller import JSON_LINES, LabelOptions, Row
 
 NEEDS_EXTRA = (
     'Parquet needs its package: pip install "keras-tdn[parquet]". Without it, format="jsonl" (on '
@@ -49,7 +48,7 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
                 except (ValueError, TypeError, RecursionError) as error:
                     raise ValueError(
                         f"Line {number} of {os.fspath(path)!r} is not a row of labels: {error}. "
-                        "Label the list again; shards that are whole are kept."
+                        "Label the list again; complete files are kept."
                     ) from error
         return
     _pyarrow()
@@ -63,7 +62,7 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
     except pyarrow.ArrowException as error:
         raise ValueError(
             f"{os.fspath(path)!r} is not a Parquet file of labels: {error}. Label the list again; "
-            "shards that are whole are kept."
+            "complete files are kept."
         ) from error
 
 

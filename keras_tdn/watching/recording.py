@@ -17,13 +17,13 @@ import keras
 import numpy as np
 
 from keras_tdn.data.decoding.interface import VideoSource
-from keras_tdn.evaluation.model_hash import model_sha256
 from keras_tdn.files.journal import Journal, remove_journal
 from keras_tdn.files.locks import locked
 from keras_tdn.labels import load_labels
 from keras_tdn.models import TDNResNet
 from keras_tdn.prediction import Labels
 from keras_tdn.progress import Progress
+from keras_tdn.scoring.model_hash import model_sha256
 from keras_tdn.watching.layout import Window
 from keras_tdn.watching.opening import Source, StreamOptions
 from keras_tdn.watching.page import write_timeline_page

@@ -50,7 +50,7 @@ def find_videos(args, folder):
         found = folder
         for name, kind in kinetics_like.KINDS.items():
             kinetics_like.render(folder / f"{name}.mp4", kind)
-    from keras_tdn.labelling.listing import list_videos
+    from keras_tdn.labelling.labelling_run import list_videos
 
     return [record.path for record in list_videos(found)]
 
@@ -82,9 +82,8 @@ def measure(args, folder):
 
     import keras_tdn
     from keras_tdn.data.records import load_records
-    from keras_tdn.evaluation.frame_reading import FrameReader
-    from keras_tdn.evaluation.view_reading import ViewReader
     from keras_tdn.labelling import Labeller, LabelOptions, label_videos
+    from keras_tdn.scoring.views import ViewReader
 
     paths = find_videos(args, folder)
     # One batch more than is told of: what beginning takes is measured with that batch alone.
@@ -100,15 +99,15 @@ def measure(args, folder):
     )
     options = LabelOptions(graph_dtype=args.graph_dtype)
     labeller = Labeller(model, options)
-    reader = ViewReader(FrameReader(records), records, options.views, model.clip_spec)
-    video = reader.read(0)
+    reader = ViewReader(labeller.scoring, labeller.scorer.spec, records)
+    video = reader.read_row(0)
     clips = np.stack([video.view(0)] * args.batch_size)
     labeller.values(clips)
     num_batches = -(-args.number // args.batch_size)
 
     def decode():
         with ThreadPoolExecutor(args.workers) as pool:
-            for _ in pool.map(reader.read, range(args.number)):
+            for _ in pool.map(reader.read_row, range(args.number)):
                 pass
 
     def forward():
@@ -173,7 +172,7 @@ def main():
 
 
 def report(args, watch, device, processors):
-    from keras_tdn.labelling.costs import Worker, cost_table
+    from labelling_costs import Worker, cost_table
 
     clock, processor = watch.rates(watch.clock), watch.rates(watch.processor)
     sys.stdout.write(

@@ -46,19 +46,18 @@ def records(tmp_path_factory):
 def test_thirty_views_cost_a_fifth_of_thirty_decodes(records, benchmark):
     import tensorflow as tf
 
-    from keras_tdn.evaluation.frame_reading import FrameReader
-    from keras_tdn.evaluation.view_reading import ViewReader, crop_set_of
+    from keras_tdn.scoring.scoring_options import ScoringOptions
+    from keras_tdn.scoring.views import ViewReader, crop_set_of
     from keras_tdn.specs import ClipSpec, ViewSpec
 
     spec, views = ClipSpec(), ViewSpec(num_clips=10, num_crops=3)
-    frames = FrameReader(records)
-    at_once = ViewReader(frames, records, views, spec)
+    at_once = ViewReader(ScoringOptions(views), spec, records)
     signature = [tf.TensorSpec([None, None, None, 3], tf.uint8)]
     crops = tf.function(crop_set_of(views, spec), input_signature=signature)
     decoding = []
 
     def together(row):
-        video = at_once.read(row)
+        video = at_once.read_row(row)
         return [video.view(number) for number in range(30)]
 
     def separately(row):
@@ -67,10 +66,10 @@ def test_thirty_views_cost_a_fifth_of_thirty_decodes(records, benchmark):
             clip, crop = divmod(number, 3)
 
             def choose(num_frames, clip=clip):
-                return at_once.clip_indices(row, num_frames)[clip]
+                return at_once.clip_indices(records[row].index, num_frames)[clip]
 
             start = time.process_time()
-            pixels = frames.read(row, choose)
+            pixels = at_once.frames.read(row, choose)
             decoding[-1] += time.process_time() - start
             result.append(crops(pixels).numpy()[crop])
         return result

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from keras_tdn.data.records import load_records
-from keras_tdn.labelling.listing import list_videos
+from keras_tdn.labelling.labelling_run import list_videos
 
 
 def touch(root, *paths):

@@ -10,8 +10,8 @@ from forked_runs import die_after
 
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.evaluation.evaluation import evaluate
-from keras_tdn.evaluation.outputs import OutputFolder
-from keras_tdn.evaluation.scoring import Scorer
+from keras_tdn.evaluation.results_folder import ResultsFolder
+from keras_tdn.scoring.scorer import Scorer
 from keras_tdn.specs import ViewSpec
 
 # As a real model, the toy takes most of the time of a run.
@@ -52,7 +52,7 @@ def child(records, output, batch, delay):
 
 
 def write_slowly(delay):
-    write, replace = OutputFolder.write, os.replace
+    write, replace = ResultsFolder.write, os.replace
 
     def renamed(source, target):
         time.sleep(SECONDS_PER_NAME)
@@ -64,4 +64,4 @@ def write_slowly(delay):
         os.replace = renamed
         write(*arguments)
 
-    OutputFolder.write = begun
+    ResultsFolder.write = begun

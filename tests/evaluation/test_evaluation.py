@@ -1,11 +1,8 @@
 import dataclasses
-import io
-import re
 
 import keras
 import numpy as np
 import pytest
-import tqdm
 from evaluation_toys import NAMES, SPEC, toy
 
 import keras_tdn
@@ -13,9 +10,12 @@ from keras_tdn.data.dataset import make_dataset
 from keras_tdn.data.failures import TooManyFailuresError
 from keras_tdn.data.records import Record, RecordList, load_records
 from keras_tdn.evaluation import evaluate, load_report, load_scores, report_on
-from keras_tdn.evaluation.averaging import average_views, view_subsets
 from keras_tdn.evaluation.evaluation import Evaluation
-from keras_tdn.evaluation.score_log import ScoreLog
+from keras_tdn.evaluation.report import view_subsets
+from keras_tdn.progress import Progress
+from keras_tdn.scoring.scorer import average_views
+from keras_tdn.scoring.scoring_options import ScoringOptions
+from keras_tdn.scoring.scoring_run import ViewJournal
 from keras_tdn.specs import ClipSpec, Normalization, ViewSpec
 
 THIRTY = ViewSpec(num_clips=10, num_crops=3)
@@ -24,7 +24,7 @@ ROUNDING = 1e-5
 
 
 def run(model, records, views=THIRTY, **options):
-    return Evaluation(model, records, views, **options).scores(progress=False)
+    return Evaluation(model, records, ScoringOptions(views, **options)).scores(progress=False)
 
 
 def tdn(spec):
@@ -44,7 +44,7 @@ def test_one_view_equals_model_evaluate(some_bad, activation):
     model = tdn(spec) if activation else toy(None, classes=6, spec=spec)
     model.run_eagerly = bool(activation)
     records = RecordList(some_bad, num_classes=6)
-    scores = Evaluation(model, records, batch_size=4).scores(progress=False)
+    scores = Evaluation(model, records, ScoringOptions(batch_size=4)).scores(progress=False)
     # Labels that make four of six right, and one of the others right at the second guess.
     labels = scores.view_scores[:, 0].argsort(axis=1)[np.arange(6), [-1, -1, -1, -1, -2, 0]]
     report = report_on(dataclasses.replace(scores, labels=labels))
@@ -147,7 +147,7 @@ def test_many_videos_are_averaged_in_parts(monkeypatch):
     scores = np.random.default_rng(0).normal(size=(11, 6, 4)).astype(np.float32)
     subsets = [(0,), (1, 4), range(6)]
     expected = average_views(scores, "logits", subsets=subsets)
-    monkeypatch.setattr("keras_tdn.evaluation.averaging.CHUNK_VALUES", 50)
+    monkeypatch.setattr("keras_tdn.scoring.scorer.CHUNK_VALUES", 50)
     for one, other in zip(average_views(scores, "logits", subsets=subsets), expected, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -193,7 +193,7 @@ def test_models_without_a_softmax_and_without_preprocessing(videos):
     bare.include_preprocessing = False
     bare.clip_spec = spec
     result = Evaluation(bare, videos).scores(progress=False)
-    pixels = Evaluation(bare, videos)._reader.read(0).view(0).mean(axis=(0, 1, 2)) / 255
+    pixels = Evaluation(bare, videos).reader.read_row(0).view(0).mean(axis=(0, 1, 2)) / 255
     np.testing.assert_allclose(result.view_scores[0, 0], pixels - normalization.mean, atol=1e-5)
 
 
@@ -278,24 +278,23 @@ def test_scores_that_are_not_finite_are_an_error(videos):
         evaluate(model, videos, progress=False)
 
 
-def test_the_bar_tells_the_accuracy_so_far(model, some_bad, monkeypatch, tmp_path):
-    shown = io.StringIO()
+def test_progress_shows_the_accuracy_so_far(model, some_bad, monkeypatch, tmp_path):
+    shown = []
 
-    def on_a_terminal(**options):
-        return tqdm.std.tqdm(**(options | {"disable": False, "file": shown, "mininterval": 0}))
+    class Shown(Progress):
+        def update(self, done, total=None, **figures):
+            shown.append((done, figures))
+            super().update(done, total, **figures)
 
-    monkeypatch.setattr(tqdm, "tqdm", on_a_terminal)
+    monkeypatch.setattr("keras_tdn.evaluation.evaluation.Progress", Shown)
     report = evaluate(model, some_bad, batch_size=2)
-    last = shown.getvalue().split("\r")[-1]
-    assert "8/8" in last
-    assert f"bad=2, top1={report.top1:.1%}" in last
-    assert "3/8" in shown.getvalue() or "4/8" in shown.getvalue()
-    # A run that goes on begins where the one before it stopped.
-    evaluation = Evaluation(model, some_bad, batch_size=2)
-    with ScoreLog(tmp_path / "log", evaluation.identity, 8, 3) as log:
-        log.append(np.ones((6, 3), np.float32), {1: "bad", 4: "bad"})
-    shown.truncate(0)
-    evaluation.scores(log=tmp_path / "log", resume=True)
-    counts = re.findall(r"(\d)/8", shown.getvalue())
-    assert counts[0] == "6"
-    assert counts[-1] == "8"
+    assert [done for done, _ in shown] == [2, 4, 6, 8]
+    assert shown[-1][1] == {"bad": 2, "top1": f"{report.top1:.1%}"}
+    # A run that is continued starts where the one before it stopped.
+    evaluation = Evaluation(model, some_bad, ScoringOptions(batch_size=2))
+    with ViewJournal(tmp_path / "a.sqlite", evaluation.identity, 8, 1, 3) as journal:
+        journal.append(np.ones((6, 3), np.float32), {1: "bad", 4: "bad"})
+    shown.clear()
+    evaluation.scores(journal=tmp_path / "a.sqlite")
+    assert [done for done, _ in shown] == [8]
+    assert shown[-1][1]["bad"] == 2

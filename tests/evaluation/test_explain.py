@@ -20,8 +20,8 @@ from explained_video import FRAMES, LABELS, SEGMENTS, SIDE, SIZE, make_model, mo
 
 from keras_tdn.evaluation import explain, write_explanation
 from keras_tdn.evaluation.explaining.animation import draw_animation
-from keras_tdn.evaluation.explaining.gradients import score_gradient
 from keras_tdn.evaluation.explaining.strip import draw_strip
+from keras_tdn.evaluation.explaining.taps import score_gradient
 from keras_tdn.layers import LongTermTDM, SegmentConsensus
 
 # The networks are cut in many ways, and each part would be compiled.

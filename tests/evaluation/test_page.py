@@ -9,8 +9,8 @@ from evaluation_toys import make_scores
 from keras_tdn.data.failures import Failure
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.evaluation import ensemble, evaluate, report_on, write_page
-from keras_tdn.evaluation.frame_reading import FrameReader
 from keras_tdn.labels import load_labels
+from keras_tdn.scoring.views import FrameReader
 from keras_tdn.specs import ViewSpec
 
 VOID = {"meta", "img"}

@@ -1,6 +1,8 @@
+import contextlib
 import errno
 import json
 import signal
+import sqlite3
 from pathlib import Path
 
 import av
@@ -15,10 +17,9 @@ from stopped_runs import StoppedError, Stopping
 from keras_tdn.data.decoding import VideoDecodeError, get_decoder
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.evaluation import evaluate, load_scores, report_on
-from keras_tdn.evaluation.evaluation import Evaluation
-from keras_tdn.evaluation.outputs import OutputFolder
-from keras_tdn.evaluation.score_log import TITLE, ScoreLog
-from keras_tdn.evaluation.scoring import Scorer
+from keras_tdn.evaluation.results_folder import ResultsFolder
+from keras_tdn.scoring.scorer import Scorer
+from keras_tdn.scoring.scoring_run import ViewJournal
 from keras_tdn.specs import ClipSpec, ViewSpec
 
 VIEWS = ViewSpec(num_clips=3, num_crops=3)
@@ -55,7 +56,7 @@ def test_what_is_stopped_goes_on(model, some_bad, expected, stop, tmp_path):
         with pytest.raises(StoppedError):
             run(model, some_bad, tmp_path, resume=True)
         done += stop.calls
-        assert {path.name for path in tmp_path.iterdir()} == {"scores.log"}
+        assert {path.name for path in tmp_path.iterdir()} == {"scores.sqlite"}
     stop.after(None)
     run(model, some_bad, tmp_path, resume=True)
     assert done + stop.calls == BATCHES
@@ -66,29 +67,20 @@ def test_what_is_stopped_goes_on(model, some_bad, expected, stop, tmp_path):
     assert content(tmp_path) == expected
 
 
-def test_a_damaged_log_counts_up_to_the_damage(model, some_bad, expected, stop, tmp_path):
-    rng = np.random.default_rng(0)
-    log = tmp_path / "scores.log"
+def test_a_damaged_journal_counts_up_to_the_damage(model, some_bad, expected, stop, tmp_path):
     stop.after(12)
     with pytest.raises(StoppedError):
         run(model, some_bad, tmp_path)
-    whole = log.read_bytes()
-    start = whole.index(b"\n", len(TITLE)) + 1
-    identity = Evaluation(model, some_bad, VIEWS).identity
-    with ScoreLog(log, identity, 72, 3, resume=True) as opened:
-        all_done = opened.num_done
-    assert all_done >= 48
-    for place in [start, start + 3, len(whole) - 1, *rng.integers(start, len(whole), 4)]:
-        damaged = bytearray(whole)
-        damaged[place] ^= 1 << int(rng.integers(8))
-        for broken in (whole[:place], bytes(damaged), whole[:place] + bytes(100)):
-            log.write_bytes(broken)
-            with ScoreLog(log, identity, 72, 3, resume=True) as opened:
-                assert opened.num_done < all_done
-            # What remains is the beginning of the log, to the byte.
-            assert whole.startswith(log.read_bytes())
+    with contextlib.closing(sqlite3.connect(tmp_path / "scores.sqlite")) as database:
+        (count,) = database.execute("SELECT count(*) FROM entries WHERE key < 100").fetchone()
+        database.execute("UPDATE entries SET value = zeroblob(length(value)) WHERE key = 20")
+        database.commit()
+    # Twelve batches that were scored, and those of bad videos alone among them.
+    assert count >= 12
     stop.after(None)
     run(model, some_bad, tmp_path, resume=True)
+    # 15 in all, and five before the damaged one, one of which had nothing to be scored.
+    assert stop.calls >= BATCHES - 5
     assert content(tmp_path) == expected
 
 
@@ -209,53 +201,53 @@ def test_another_evaluation_is_not_gone_on_with(model, some_bad, stop, tmp_path)
         ((model, some_bad, VIEWS), {"seed": 1}, "seed"),
         ((model, some_bad, VIEWS), {"from_logits": False}, "scores"),
     ):
-        with pytest.raises(ValueError, match=f"of another evaluation: {differing} differ"):
+        with pytest.raises(ValueError, match=f"was started with {differing}"):
             evaluate(*arguments, output=tmp_path, resume=True, progress=False, **options)
-    with pytest.raises(ValueError, match=r"has results already: scores\.log\..*--resume"):
+    with pytest.raises(ValueError, match=r"has results already: scores\.sqlite\..*--resume"):
         run(model, some_bad, tmp_path)
     run(model, some_bad, tmp_path, overwrite=True)
-    with pytest.raises(ValueError, match="of another evaluation: weights differ"):
+    with pytest.raises(ValueError, match="was started with weights"):
         run(other, some_bad, tmp_path, resume=True)
-    with pytest.raises(ValueError, match="of another evaluation: class_names differ"):
+    with pytest.raises(ValueError, match="was started with class_names"):
         run(model, RecordList(some_bad, NAMES[::-1]), tmp_path, resume=True)
     with pytest.raises(ValueError, match=r"scores\.npz, report\.json, report\.html"):
         run(model, some_bad, tmp_path)
-    (tmp_path / "scores.log").write_bytes(b"something else")
-    with pytest.raises(ValueError, match="is no score log of this version"):
+    (tmp_path / "scores.sqlite").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="is damaged or not a journal"):
         run(model, some_bad, tmp_path, resume=True)
 
 
 def test_one_process_at_a_time(tmp_path):
     with (
-        ScoreLog(tmp_path / "scores.log", {}, 3, 2),
+        ViewJournal(tmp_path / "scores.sqlite", {}, 3, 1, 2),
         pytest.raises(ValueError, match="Another process is evaluating into"),
-        ScoreLog(tmp_path / "scores.log", {}, 3, 2, resume=True),
+        ViewJournal(tmp_path / "scores.sqlite", {}, 3, 1, 2, resume=True),
     ):
         pass
 
 
 def test_a_running_evaluation_is_not_overwritten(model, some_bad, tmp_path):
-    log = tmp_path / "scores.log"
+    path = tmp_path / "scores.sqlite"
     (tmp_path / "report.json").write_text("{}")
-    with ScoreLog(log, {}, 3, 2) as running:
+    with ViewJournal(path, {}, 3, 1, 2) as running:
         running.append(np.ones((2, 2), np.float32), {})
-        before = log.read_bytes()
+        before = path.read_bytes()
         with pytest.raises(ValueError, match="Another process is evaluating into"):
             run(model, some_bad, tmp_path, overwrite=True)
-        assert log.read_bytes() == before
+        assert path.read_bytes() == before
         assert (tmp_path / "report.json").exists()
-        # Nor are results written over its log by a run that ended meanwhile.
-        folder = OutputFolder(tmp_path / "new")
+        # Nor are results written over its journal by a run that ended meanwhile.
+        folder = ResultsFolder(tmp_path / "new")
         folder.path = tmp_path
         with pytest.raises(ValueError, match="Another process is evaluating into"):
             folder.write(None, report_on(make_scores(0)))
     run(model, some_bad, tmp_path, overwrite=True)
-    assert not log.exists()
+    assert not path.exists()
 
 
 def test_what_a_kill_left_beside_the_results_is_removed(model, some_bad, expected, tmp_path):
     for options in ({"resume": True}, {"overwrite": True}):
-        for name in ("scores.log", *OUTPUTS):
+        for name in ("scores.sqlite", *OUTPUTS):
             leftover = tmp_path / f".{name}.x1y2z3.tmp"
             leftover.mkdir()
             (leftover / "new").write_bytes(b"half")
@@ -267,31 +259,38 @@ def test_what_a_kill_left_beside_the_results_is_removed(model, some_bad, expecte
 
 def test_results_of_something_else_are_not_gone_on_with(model, some_bad, tmp_path):
     run(model, some_bad, tmp_path / "one")
-    joined = OutputFolder(tmp_path / "joined")
+    joined = ResultsFolder(tmp_path / "joined")
     joined.write(None, report_on(load_scores(tmp_path / "one")))
     before = (tmp_path / "joined" / "report.json").read_bytes()
     with pytest.raises(ValueError, match=r"report\.json, report\.html and no scores"):
         run(model, some_bad, tmp_path / "joined", resume=True)
     with pytest.raises(ValueError, match="and no folders of its models"):
-        OutputFolder(tmp_path / "joined", resume=True, of_ensemble=True)
+        ResultsFolder(tmp_path / "joined", resume=True, of_ensemble=True)
     with pytest.raises(ValueError, match=r"scores\.npz, .* which are those of one model"):
-        OutputFolder(tmp_path / "one", resume=True, of_ensemble=True)
+        ResultsFolder(tmp_path / "one", resume=True, of_ensemble=True)
     assert (tmp_path / "joined" / "report.json").read_bytes() == before
     (tmp_path / "joined" / "model_1").mkdir()
-    OutputFolder(tmp_path / "joined", resume=True, of_ensemble=True)
+    ResultsFolder(tmp_path / "joined", resume=True, of_ensemble=True)
     run(model, some_bad, tmp_path / "joined", overwrite=True)
 
 
-@pytest.mark.parametrize("num_bytes", [10, 1500, 3000])
-def test_a_full_disk_is_told_and_gone_on_from(model, some_bad, expected, tmp_path, num_bytes):
-    # The header does not fit, some entries do, or all of them do and not the results.
-    with disk_of(num_bytes), pytest.raises(OSError, match="File too large"):
+@pytest.mark.parametrize("num_bytes", [10, 40_000, 100_000])
+def test_a_full_disk_is_reported_and_resumed_from(
+    model, some_bad, expected, stop, tmp_path, num_bytes
+):
+    # The journal does not fit, some entries do, or all of them do.
+    stop.after(None)
+    with disk_of(num_bytes), contextlib.suppress(OSError):
         run(model, some_bad, tmp_path, resume=True)
-    if num_bytes == 1500:
-        assert 1000 < (tmp_path / "scores.log").stat().st_size <= 1500
-        with disk_of(num_bytes), pytest.raises(OSError, match=r"make room and go on with resume"):
+        assert num_bytes == 100_000
+    if num_bytes == 40_000:
+        done = stop.calls
+        assert 1 < done < BATCHES
+        with disk_of(num_bytes), pytest.raises(OSError, match="make room and run the same again"):
             run(model, some_bad, tmp_path, resume=True)
+        stop.after(None)
     run(model, some_bad, tmp_path, resume=True)
+    assert num_bytes != 40_000 or stop.calls < BATCHES
     assert content(tmp_path) == expected
 
 
@@ -315,25 +314,8 @@ def test_killed_at_any_moment_it_ends_the_same(forked_runs, some_bad, tmp_path, 
         else:
             batch, delay = "writing", rng.uniform(0.001, 0.17)
         assert killed_run(forked_runs, some_bad, folder, batch, delay) == -signal.SIGALRM
-        assert (folder / "scores.log").exists()
+        assert (folder / "scores.sqlite").exists()
         assert killed_run(forked_runs, some_bad, folder) == 0
         assert content(folder) == expected
         assert {path.name for path in folder.iterdir()} == set(OUTPUTS)
     assert json.loads(expected["report.json"])["num_scored"] == 6
-
-
-def test_the_log_says_what_it_is_of(tmp_path):
-    identity = {"weights": "abc", "views": ViewSpec().to_config()}
-    path = tmp_path / "scores.log"
-    with ScoreLog(path, identity, 5, 2) as log:
-        log.append(np.ones((2, 2), np.float32), {})
-        log.append(np.full((2, 2), np.nan, np.float32), {1: "no \udcff video"})
-    with ScoreLog(path, identity, 5, 2, resume=True) as log:
-        assert log.num_done == 4
-        assert log.failures == {1: "no \udcff video"}
-        np.testing.assert_array_equal(log.scores[:, 0], [1, 1, np.nan, np.nan, np.nan])
-    with (
-        pytest.raises(ValueError, match="views differ"),
-        ScoreLog(path, identity | {"views": {}}, 5, 2, resume=True),
-    ):
-        pass

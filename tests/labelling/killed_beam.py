@@ -6,7 +6,7 @@ import threading
 
 from keras_tdn.data.records import load_records
 from keras_tdn.labelling import Labeller, LabelOptions, label_with_beam
-from keras_tdn.labelling.output_folder import LabelFolder
+from keras_tdn.labelling.label_folder import LabelFolder
 
 # Where the time of a run goes: the model, and the files of rows.
 MOMENTS = {"model": (Labeller, "values_of_videos"), "file": (LabelFolder, "write_shard")}

@@ -6,7 +6,8 @@ import keras
 from evaluation_toys import toy
 from forked_runs import die_after
 
-from keras_tdn.labelling import Labeller, LabelOptions, label_videos
+from keras_tdn.labelling import LabelOptions, label_videos
+from keras_tdn.scoring.scorer import Scorer
 from keras_tdn.specs import ViewSpec
 
 # As a real model, the toy takes most of the time of a run.
@@ -14,7 +15,7 @@ SECONDS_PER_BATCH = 0.05
 
 
 def child(paths, output, batch=None, delay=0.0):
-    values = Labeller.values
+    score = Scorer.score
     count = 0
 
     def slowly(self, clips):
@@ -23,9 +24,9 @@ def child(paths, output, batch=None, delay=0.0):
         if count == batch:
             die_after(delay)
         time.sleep(SECONDS_PER_BATCH)
-        return values(self, clips)
+        return score(self, clips)
 
-    Labeller.values = slowly
+    Scorer.score = slowly
     keras.utils.set_random_seed(0)
     label_videos(
         toy(),

@@ -14,15 +14,16 @@ from real_videos import BEDFALL, NO_VIDEOS
 import keras_tdn
 from keras_tdn.data.packing import pack
 from keras_tdn.data.records import Record, load_records
-from keras_tdn.evaluation.view_reading import VideoViews
 from keras_tdn.labelling import (
     Labeller,
     LabelOptions,
     label_videos,
     label_with_beam,
     read_labels,
-    reading_processes,
 )
+from keras_tdn.scoring import view_processes
+from keras_tdn.scoring.scorer import Scorer
+from keras_tdn.scoring.views import VideoViews
 from keras_tdn.specs import ViewSpec
 
 RUNNER = ["--runner=DirectRunner"]
@@ -108,15 +109,15 @@ class TestWithBeam:
         self, preset, records, options, expected, tmp_path, monkeypatch
     ):
         count = iter(range(2))
-        values = Labeller.values
+        score = Scorer.score
         monkeypatch.setattr(
-            Labeller, "values", lambda self, clips: (next(count), values(self, clips))[1]
+            Scorer, "score", lambda self, clips: (next(count), score(self, clips))[1]
         )
         model = keras_tdn.pretrained.load_preset(str(preset))
         with pytest.raises(StopIteration):
             label_videos(model, records, tmp_path, options, batch_size=4, progress=False)
-        assert list(tmp_path.glob(".labelling/*.log"))
-        monkeypatch.setattr(Labeller, "values", values)
+        assert list(tmp_path.glob(".labelling/*.sqlite"))
+        monkeypatch.setattr(Scorer, "score", score)
         label_with_beam(str(preset), records, tmp_path, options, batch_size=4)
         assert_like(tmp_path, expected)
 
@@ -154,12 +155,12 @@ class TestWithBeam:
     def test_a_file_that_crashes_the_decoder_costs_itself_alone(
         self, preset, records, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr(reading_processes, "_serve", crashing_reader.serve_but_crash)
+        monkeypatch.setattr(view_processes, "make_view_reader", crashing_reader.make_view_reader)
         how = {"pipeline_options": RUNNER, "in_processes": True}
         report = label_with_beam(str(preset), records[:3], tmp_path / "beam", **how)
         (failure,) = report.failures
         assert failure.index == 1
-        assert "crashes the decoder: 2 processes ended with exit code 11" in failure.reason
+        assert "crashes the decoder (exit status 11)" in failure.reason
         monkeypatch.undo()
         label_with_beam(str(preset), records[:3], tmp_path / "here")
         rows = [list(read_labels(tmp_path / name)) for name in ("beam", "here")]
@@ -234,7 +235,7 @@ class TestWithBeam:
         def full(*arguments):
             raise OSError("No space left on device")
 
-        monkeypatch.setattr("keras_tdn.labelling.output_folder.write_rows", full)
+        monkeypatch.setattr("keras_tdn.labelling.label_folder.write_rows", full)
         with pytest.raises(ValueError, match=r"pipeline failed: (?s:.*)No space left on device"):
             label_with_beam(str(preset), records, tmp_path)
 

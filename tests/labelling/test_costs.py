@@ -1,7 +1,11 @@
-import pytest
+import re
+from pathlib import Path
 
-from keras_tdn.labelling import archive_cost, costs
-from keras_tdn.labelling.costs import Worker
+import labelling_costs
+import pytest
+from labelling_costs import Worker, archive_cost
+
+PAGE = Path(__file__).parents[2] / "docs" / "labelling.md"
 
 
 def test_decoding_and_the_model_take_turns_on_processors():
@@ -54,11 +58,38 @@ def test_archives_that_are_none():
 
 def test_on_the_command_line(capsys):
     rates = ["--decode-rate", "5", "--forward-rate", "20", "--processors", "2", "--price", "0.5"]
-    assert costs.main([*rates, "--videos", "1e6", "--hours", "10", "--efficiency", "0.5"]) == 0
+    assert (
+        labelling_costs.main([*rates, "--videos", "1e6", "--hours", "10", "--efficiency", "0.5"])
+        == 0
+    )
     told = capsys.readouterr().out
     assert told.startswith("6.67 videos/s on a worker")
     assert "the limit is the decoder" in told
     assert "| 1,000,000 | 83 | 42 | 10 h | 9 |" in told
     with pytest.raises(SystemExit):
-        costs.main([*rates, "--views", "0"])
+        labelling_costs.main([*rates, "--views", "0"])
     assert "`num_views` is a number above 0" in capsys.readouterr().err
+
+
+def test_the_table_follows_from_the_measured_rates():
+    """Of a worker with two processors at the example's price."""
+    tables = [
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        for table in re.findall(r"^\|---.*\n((?:\|.*\n)+)", PAGE.read_text(), re.MULTILINE)
+    ]
+    measured, costs = tables[-2:]
+    assert len(measured) == len(costs) == 4
+    for rates, row in zip(measured, costs, strict=True):
+        assert row[:2] == rates[:2]
+        worker = Worker(float(rates[2]), 2 * float(rates[3]), 2, 0.1)
+        assert rates[6].startswith(f"the {worker.limit}")
+        million, billion = archive_cost(10**6, worker, 24), archive_cost(10**9, worker, 168)
+        assert row[2:] == [
+            f"{worker.videos_per_second:.2f}",
+            f"{million.worker_hours:,.0f}",
+            f"{million.cost:,.2f}",
+            f"{million.num_workers}",
+            f"{billion.worker_hours:,.0f}",
+            f"{billion.cost:,.0f}",
+            f"{billion.num_workers}",
+        ]

@@ -7,14 +7,10 @@ from pathlib import Path
 import pytest
 
 import keras_tdn
-from keras_tdn.labelling import archive_cost
-from keras_tdn.labelling.costs import Worker
 
 pytestmark = pytest.mark.usefixtures("eager_models")
 PAGE = Path(__file__).parents[2] / "docs" / "labelling.md"
-HERE, PIPELINE, COSTS = re.findall(
-    r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL
-)
+HERE, PIPELINE = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -41,35 +37,6 @@ def test_a_pipeline_of_ones_own(archive, paths):
     (file,) = Path().glob("labels-*")
     lines = sorted(file.read_text().splitlines())
     assert [line.startswith(path) for line, path in zip(lines, paths, strict=False)] == [True] * 2
-
-
-def test_costs(capsys):
-    exec(compile(COSTS, str(PAGE), "exec"), {})
-    assert capsys.readouterr().out
-
-
-def test_the_table_follows_from_the_measured_rates():
-    """Of a worker with two processors at the example's price."""
-    tables = [
-        [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
-        for table in re.findall(r"^\|---.*\n((?:\|.*\n)+)", PAGE.read_text(), re.MULTILINE)
-    ]
-    measured, costs = tables[-2:]
-    assert len(measured) == len(costs) == 4
-    for rates, row in zip(measured, costs, strict=True):
-        assert row[:2] == rates[:2]
-        worker = Worker(float(rates[2]), 2 * float(rates[3]), 2, 0.1)
-        assert rates[6].startswith(f"the {worker.limit}")
-        million, billion = archive_cost(10**6, worker, 24), archive_cost(10**9, worker, 168)
-        assert row[2:] == [
-            f"{worker.videos_per_second:.2f}",
-            f"{million.worker_hours:,.0f}",
-            f"{million.cost:,.2f}",
-            f"{million.num_workers}",
-            f"{billion.worker_hours:,.0f}",
-            f"{billion.cost:,.0f}",
-            f"{billion.num_workers}",
-        ]
 
 
 def test_every_option_of_the_command_exists(capsys):

@@ -1,5 +1,4 @@
 import dataclasses
-import io
 import json
 import sys
 from pathlib import Path
@@ -14,14 +13,15 @@ import keras_tdn
 from keras_tdn.data import load_packed
 from keras_tdn.data.packing import pack
 from keras_tdn.data.records import Record, RecordList, load_records
-from keras_tdn.evaluation.averaging import average_views
 from keras_tdn.evaluation.evaluation import Evaluation
 from keras_tdn.labelling import Labeller, LabelOptions, label_videos, read_labels
 from keras_tdn.labelling.labeller import complete_row
-from keras_tdn.labelling.listing import list_videos
-from keras_tdn.labelling.progress import LabelProgress
-from keras_tdn.labelling.record_reading import RecordReader
+from keras_tdn.labelling.labelling_run import list_videos
 from keras_tdn.labelling.row_files import read_rows, write_rows
+from keras_tdn.progress import Progress
+from keras_tdn.scoring.scorer import average_views
+from keras_tdn.scoring.scoring_options import ScoringOptions
+from keras_tdn.scoring.views import ViewReader
 from keras_tdn.specs import ViewSpec
 
 # Compiled models: test_label_resuming.py.
@@ -94,20 +94,20 @@ class TestRows:
         one = Labeller(tdn, options)
         rows = list(read_labels(tmp_path))
         assert rows[1]["features"] is None
-        read = RecordReader(options.views, tdn.clip_spec)
+        read = ViewReader(options.scoring(), tdn.clip_spec).read
         for place in (0, 2):
             video = read(records[place])
             clips = np.stack([video.view(0), video.view(1)])
             expected = np.mean(headless(clips, training=False), axis=0)
             # The same convolutions in graphs that TensorFlow arranges differently.
             np.testing.assert_allclose(rows[place]["features"], expected, rtol=1e-4, atol=1e-6)
-            assert one.num_values == 4 + len(expected)
+            assert one.scorer.num_values == 4 + len(expected)
 
     @pytest.mark.skipif(
         keras.backend.backend() != "tensorflow", reason="the inference graph is TensorFlow's"
     )
     def test_the_inference_graph_gives_the_same(self, tdn, records):
-        read = RecordReader(ViewSpec(), tdn.clip_spec)
+        read = ViewReader(ScoringOptions(), tdn.clip_spec).read
         clips = np.stack([read(records[place]).view(0) for place in (0, 2, 3, 5)])
         expected = Labeller(tdn, LabelOptions(features=True)).values(clips)
         # Sums in another order; and bfloat16 has eight bits.
@@ -121,7 +121,9 @@ class TestRows:
     def test_views_are_averaged_as_evaluation_does(self, model, run, records, tmp_path):
         views = ViewSpec(2, 3, clip_mode="random")
         good = load_records([(records[place].path, 0) for place in (0, 3)], labels=NAMES)
-        scores = Evaluation(model, good, views, seed=5, batch_size=4).scores(progress=False)
+        scores = Evaluation(model, good, ScoringOptions(views, seed=5, batch_size=4)).scores(
+            progress=False
+        )
         for average in ("softmax", "logits"):
             options = LabelOptions(views=views, average=average, seed=5)
             run(good, tmp_path / average, options=options)
@@ -147,6 +149,13 @@ class TestRows:
         run(records[:1], tmp_path, toy(), LabelOptions(top=9))
         (row,) = read_labels(tmp_path)
         assert sorted(row["labels"]) == ["class 0", "class 1", "class 2"]
+
+
+def test_rows_do_not_depend_on_where_videos_are_read(run, records, tmp_path):
+    options = LabelOptions(top=2)
+    run(records, tmp_path / "threads", options=options)
+    run(records, tmp_path / "processes", options=options, num_workers=1, in_processes=True)
+    assert contents(tmp_path / "threads") == contents(tmp_path / "processes")
 
 
 class TestLists:
@@ -351,22 +360,22 @@ class TestArguments:
         assert set(row["labels"]) == {"x", "y", "z"}
 
 
-class TestProgress:
-    def test_a_line_now_and_then_where_nobody_watches(self, monkeypatch):
-        monkeypatch.setattr("keras_tdn.labelling.progress.LINE_SECONDS", 0.0)
-        stream = io.StringIO()
-        monkeypatch.setattr(sys, "stderr", stream)
-        with LabelProgress(100, 20) as progress:
-            progress.update(30, 2)
-        assert stream.getvalue().startswith("keras-tdn label: 30 of 100 videos (30.0%), ")
-        # The twenty of an earlier run are no measure.
-        assert "2.5 videos/s, 00:28 left, 2 bad" in progress.line(4.0)
-        assert "no video yet" in LabelProgress(100, 20).line(4.0)
+def test_progress_counts_what_an_earlier_run_has_done(run, records, tmp_path, monkeypatch):
+    shown = []
 
-    def test_it_can_be_silenced(self, monkeypatch):
-        monkeypatch.setattr("keras_tdn.labelling.progress.LINE_SECONDS", 0.0)
-        stream = io.StringIO()
-        monkeypatch.setattr(sys, "stderr", stream)
-        with LabelProgress(100, 0, shown=False) as progress:
-            progress.update(30, 2)
-        assert not stream.getvalue()
+    class Shown(Progress):
+        def __init__(self, title, total, **options):
+            shown.append((title, total, options["done"]))
+            super().__init__(title, total, **options)
+
+        def update(self, done, total=None, **figures):
+            shown.append((done, figures))
+
+    monkeypatch.setattr("keras_tdn.labelling.labelling_run.Progress", Shown)
+    run(records, tmp_path, progress=True)
+    assert shown[0] == ("keras-tdn label", 7, 0)
+    assert shown[-1] == (7, {"bad": 2})
+    shown.clear()
+    (tmp_path / "labels-000001-of-000003.jsonl").unlink()
+    run(records, tmp_path, progress=True)
+    assert shown[0] == ("keras-tdn label", 7, 4)

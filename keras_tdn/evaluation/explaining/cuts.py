@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-from keras_tdn.evaluation.scoring import ScoreKind, with_logits
 from keras_tdn.layers import LongTermTDM
+from keras_tdn.scoring.scorer import ScoreKind, with_logits
 
 # Errors name so many layers at most: the last ones, whose maps mean most.
 MAX_NAMED = 8

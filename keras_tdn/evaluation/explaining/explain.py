@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from keras_tdn.evaluation.averaging import softmax
-from keras_tdn.evaluation.explaining.clip import read_center_clip
 from keras_tdn.evaluation.explaining.taps import GateMaps, tap
-from keras_tdn.evaluation.scoring import ScoreKind, Scorer
 from keras_tdn.labels import load_labels
-from keras_tdn.models.clips import clip_spec_of
 from keras_tdn.prediction import Labels, Prediction, decode_predictions
+from keras_tdn.scoring.center_clip import read_center_clip
+from keras_tdn.scoring.scorer import ScoreKind, Scorer, softmax
+from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
@@ -113,10 +112,10 @@ def explain(
     clip_spec: ClipSpec | None = None,
     layer: str | None = None,
 ) -> Explanation:
-    """Tells what a model sees in a video, and what speaks for a class, where and when.
+    """Finds what a model sees in a video, and what speaks for a class, where and when.
 
     Use it to look at one video; `write_explanation` draws what it returns. The clip is the one that
-    `predict_video` looks at. It tells, by segment, the differences that the short-term TDM sees
+    `predict_video` looks at. It gives, by segment, the differences that the short-term TDM sees
     (section 3.2 of the paper), the gates of the long-term TDMs (section 3.3), and Grad-CAM, which
     weighs the last feature maps by the gradient of the class' logit. Works on any backend; models
     without one of the modules give the rest, and say what is missing. The first call for a model
@@ -151,9 +150,9 @@ def explain(
     >>> explanation.target.label, explanation.contributions.round(1)
     ('Jump', array([0.2, 1.1, 1.9, 0.4], dtype=float32))
     """
-    spec = clip_spec_of(model, clip_spec)
     # Wrong arguments are reported before the time that decoding and the model take is spent.
-    classes = Scorer(model, spec, (spec.height, spec.width)).classes
+    scorer = Scorer(model, ScoringOptions(clip_spec=clip_spec))
+    spec, classes = scorer.spec, scorer.classes
     own = getattr(model, "labels", None) if labels is None else labels
     names = None if own is None else load_labels(own)
     index = None if target is None else _class_index(target, names, classes)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_tdn.data.frame_transforms import _resized_size, check_frames, resize_and_center_crop
-from keras_tdn.data.segment_sampling import center_indices
 from keras_tdn.limits import check_bytes
+from keras_tdn.scoring.center_clip import read_center_clip
 from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
@@ -62,7 +62,11 @@ def encode_clip(
             f"Received: quality={quality!r}"
         )
     check_clip_size(clip_spec)
-    frames = _read(source, clip_spec)
+    if isinstance(source, np.ndarray):
+        check_frames(source)
+        # Frames of a file are checked where it is decoded.
+        _check_frames_size(clip_spec.num_frames, *source.shape[1:3])
+    frames = read_center_clip(source, clip_spec, crop=False).pixels
     pictures: dict[bytes, bytes] = {}
     files = []
     for frame in _shrink(frames, clip_spec):
@@ -91,20 +95,6 @@ def _check_frames_size(num_frames: int, height: int, width: int) -> None:
     # A server may have sent numbers of thousands of digits.
     what = f"A clip of {num_frames} frames of {height}x{width} pixels"[:200]
     check_bytes(num_frames * max(FRAME_BYTES, height * width * 3), "clip", what)
-
-
-def _read(source: VideoSource | np.ndarray, spec: ClipSpec) -> np.ndarray:
-    def choose(num_frames: int) -> np.ndarray:
-        return center_indices(num_frames, spec.num_segments, spec.frames_per_segment).ravel()
-
-    if isinstance(source, np.ndarray):
-        check_frames(source)
-        # Frames of a file are checked where it is decoded.
-        _check_frames_size(spec.num_frames, *source.shape[1:3])
-        return source[choose(len(source))]
-    from keras_tdn.data.decoding import read_frames
-
-    return read_frames(source, choose)
 
 
 def _shrink(frames: np.ndarray, spec: ClipSpec) -> np.ndarray:

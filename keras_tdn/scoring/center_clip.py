@@ -1,4 +1,7 @@
-"""The clip of a video that is explained: the one that `predict_video` looks at."""
+"""The centre clip of one video: what `predict_video`, `explain` and the serving client look at.
+
+Unlike the readers of many videos, it needs no TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +33,15 @@ class CenterClip:
     num_frames: int
 
 
-def read_center_clip(source: VideoSource | np.ndarray, spec: ClipSpec) -> CenterClip:
-    """One centre crop of centre-sampled segments.
+def read_center_clip(
+    source: VideoSource | np.ndarray, spec: ClipSpec, *, crop: bool = True
+) -> CenterClip:
+    """Reads centre-sampled segments of a video, and cuts the centre out of their frames.
 
     Args:
         source: A path, the content of a file, a binary file object, or all frames as an array.
         spec: How the clip is cut.
+        crop: Whether frames are resized and cropped. Otherwise they are as the video has them.
 
     Raises:
         ValueError: if it is no video, or no frames.
@@ -57,4 +63,5 @@ def read_center_clip(source: VideoSource | np.ndarray, spec: ClipSpec) -> Center
 
         frames = read_frames(source, choose)
     indices = center_indices(num_frames, spec.num_segments, spec.frames_per_segment)
-    return CenterClip(resize_and_center_crop(frames, spec), indices, num_frames)
+    pixels = resize_and_center_crop(frames, spec) if crop else frames
+    return CenterClip(pixels, indices, num_frames)

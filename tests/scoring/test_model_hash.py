@@ -7,7 +7,7 @@ import pytest
 from evaluation_toys import toy
 from small_networks import new_small_network, small_network
 
-from keras_tdn.evaluation.model_hash import model_sha256
+from keras_tdn.scoring.model_hash import model_sha256
 
 
 def head(pooling=keras.layers.GlobalAveragePooling3D, scale=0.5, shift=0, dtype=None, name=None):
@@ -108,7 +108,7 @@ def test_another_process_gets_the_same(tmp_path):
     model = head()
     model.save(tmp_path / "model.keras")
     script = (
-        "import sys, keras; from keras_tdn.evaluation.model_hash import model_sha256\n"
+        "import sys, keras; from keras_tdn.scoring.model_hash import model_sha256\n"
         "model = keras.saving.load_model(sys.argv[1], safe_mode=False)\n"
         "print(model_sha256(model))"
     )

@@ -1,42 +1,42 @@
-"""The folder of results."""
+"""The folder of an evaluation's results."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.evaluation.frame_reading import FrameReader
 from keras_tdn.evaluation.page import write_page
 from keras_tdn.evaluation.report import EvaluationReport
-from keras_tdn.evaluation.score_log import DOING, check_identity
 from keras_tdn.evaluation.scores import Scores, load_scores
 from keras_tdn.files.atomic import remove_leftovers
+from keras_tdn.files.journal import differences, remove_journal
 from keras_tdn.files.locks import locked
+from keras_tdn.scoring.scoring_run import ACTION
+from keras_tdn.scoring.views import FrameReader
 
-LOG_NAME = "scores.log"
+JOURNAL_NAME = "scores.sqlite"
 SCORES_NAME = "scores.npz"
 REPORT_NAME = "report.json"
 PAGE_NAME = "report.html"
 # Folders of an ensemble's models have this and a number.
 PART_NAME = "model_"
-NAMES = (LOG_NAME, SCORES_NAME, REPORT_NAME, PAGE_NAME)
+NAMES = (JOURNAL_NAME, SCORES_NAME, REPORT_NAME, PAGE_NAME)
 
 
-class OutputFolder:
+class ResultsFolder:
     """Where an evaluation writes, checked before any time is spent.
 
     Args:
         path: The folder; it is made if need be. Other files in it are left alone.
-        resume: Whether to go on with what is there.
+        resume: Whether to continue with what is there.
         overwrite: Whether to remove it.
         of_ensemble: Whether the results are those of an ensemble, which has no scores of its own;
             those of its models are in folders in this one.
 
     Raises:
         ValueError: if there is something and neither is asked for, or both are; if what is there
-            is not what could be gone on with; or if another process is at it.
+            is not what could be continued; or if another process is at it.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class OutputFolder:
     ) -> None:
         if resume and overwrite:
             raise ValueError(
-                "Resuming goes on with the results in the folder and overwriting removes them. "
+                "Resuming continues with the results in the folder and overwriting removes them. "
                 "Pass one of `resume` and `overwrite`."
             )
         self.path = path
-        self.log = path / LOG_NAME
+        self.journal = path / JOURNAL_NAME
         if path.exists() and not path.is_dir():
             raise ValueError(
                 f"{str(path)!r} is a file. Results go into a folder; choose another place."
@@ -61,27 +61,35 @@ class OutputFolder:
         there = [name for name in NAMES if (path / name).exists()]
         if there and not (resume or overwrite):
             raise ValueError(
-                f"{str(path)!r} has results already: {', '.join(there)}. Choose another folder, go "
-                "on with them by resume=True (on the command line --resume), or replace them by "
+                f"{str(path)!r} has results already: {', '.join(there)}. Choose another folder, "
+                "continue with resume=True (on the command line --resume), or replace them with "
                 "overwrite=True (--overwrite)."
             )
         if resume:
             _check_resumable(path, there, of_ensemble)
         path.mkdir(parents=True, exist_ok=True)
         if resume or overwrite:
-            with locked(path, DOING):
+            with locked(path, ACTION):
                 for name in NAMES:
                     remove_leftovers(path / name)
-                for name in there if overwrite else ():
-                    (path / name).unlink()
+                if overwrite:
+                    remove_journal(self.journal)
+                    for name in NAMES:
+                        (path / name).unlink(missing_ok=True)
 
     def finished_scores(self, identity: Mapping[str, Any]) -> Scores | None:
         """The scores of a run that came to its end, if there are any."""
         file = self.path / SCORES_NAME
-        if self.log.exists() or not file.exists():
+        if self.journal.exists() or not file.exists():
             return None
         scores = load_scores(file)
-        check_identity(scores.facts.get("identity", {}), identity, str(file))
+        differing = list(differences(scores.facts.get("identity", {}), identity))
+        if differing:
+            raise ValueError(
+                f"{str(file)!r} was started with {'; '.join(differing)}. Continue with what it was "
+                "started with, choose another folder, or pass overwrite=True (on the command line "
+                "--overwrite) to start anew."
+            )
         return scores
 
     def write(
@@ -91,7 +99,7 @@ class OutputFolder:
         frames: FrameReader | None = None,
         rows: Mapping[str, int] | None = None,
     ) -> None:
-        """Writes everything, and removes the log when all of it is there.
+        """Writes everything, and removes the journal when all of it is there.
 
         Args:
             scores: The scores of views, if there are any.
@@ -99,23 +107,22 @@ class OutputFolder:
             frames: Reads frames of the videos, for pictures of the mistakes.
             rows: Rows of the videos in that reader, by path.
         """
-        # Whoever overwrites meanwhile would lose the log of the new run.
-        with locked(self.path, DOING):
+        # Whoever overwrites meanwhile would lose the journal of the new run.
+        with locked(self.path, ACTION):
             if scores is not None:
                 scores.save(self.path / SCORES_NAME)
             report.save(self.path / REPORT_NAME)
             write_page(report, self.path / PAGE_NAME, frames, rows)
-            with contextlib.suppress(FileNotFoundError):
-                self.log.unlink()
+            remove_journal(self.journal)
 
 
 def _check_resumable(path: Path, there: list[str], of_ensemble: bool) -> None:
     """Raises a `ValueError` if what is there is the result of something else."""
-    has_scores = LOG_NAME in there or SCORES_NAME in there
+    has_scores = JOURNAL_NAME in there or SCORES_NAME in there
     if not of_ensemble and there and not has_scores:
         problem = (
             f"{', '.join(there)} and no scores, such as those of an ensemble, which one model "
-            "does not go on with"
+            "does not continue"
         )
     elif of_ensemble and has_scores:
         problem = (

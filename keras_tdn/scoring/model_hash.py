@@ -72,7 +72,7 @@ def _anonymous(value: Any, places: Mapping[str, int]) -> Any:
         if key in IRRELEVANT or (key == "name" and _is_of_layer(value)):
             continue
         if key == "clip_spec":
-            # How clips are cut is told besides the model, which is handed any.
+            # How clips are cut is part of a run's identity, and the model takes any.
             item = item.get("normalization") if isinstance(item, Mapping) else None
             if item in (None, PUBLISHED_NORMALIZATION):
                 continue
@@ -86,7 +86,7 @@ def _anonymous(value: Any, places: Mapping[str, int]) -> Any:
 def _is_of_layer(config: Mapping[str, Any]) -> bool:
     """Whether the name in a config is a layer's: others, such as those of dtypes, mean something.
 
-    A layer's config tells whether it is trainable, that of an input its shape; in the config of a
+    A layer's config says whether it is trainable, that of an input its shape; in the config of a
     model, entries have both a name and a class.
     """
     return any(key in config for key in ("trainable", "batch_shape", "class_name"))

@@ -1,6 +1,6 @@
 """What labelling an archive takes: workers, hours and money, from measured rates.
 
-    python -m keras_tdn.labelling.costs --decode-rate 20 --forward-rate 2 --processors 2 --price 0.1
+    python labelling_costs.py --decode-rate 20 --forward-rate 2 --processors 2 --price 0.1
 
 prints a table for your own rates; `tests/benchmarks/labelling_speed.py` measures them.
 """
@@ -161,7 +161,7 @@ def cost_table(
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table for the rates on the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m keras_tdn.labelling.costs", description="What labelling an archive takes."
+        prog="labelling_costs.py", description="What labelling an archive takes."
     )
     add = parser.add_argument
     add("--decode-rate", type=float, required=True, help="videos per second and processor")

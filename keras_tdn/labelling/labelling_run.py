@@ -1,0 +1,245 @@
+"""A list of videos to rows of labels, in one call."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Unpack
+
+import keras
+
+from keras_tdn.data.failures import Failure
+from keras_tdn.data.packing.index import INDEX_FILE
+from keras_tdn.data.records import Record, RecordList
+from keras_tdn.data.records.class_folders import Skipped, videos_below
+from keras_tdn.data.records.indices import check_indices
+from keras_tdn.data.records.load import RecordSource, load_listed
+from keras_tdn.data.records.rows import VIDEO_SUFFIXES
+from keras_tdn.files.locks import locked
+from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan, LabelShard, load_index
+from keras_tdn.labelling.label_shards import ShardMaker
+from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row
+from keras_tdn.labelling.row_files import check_format, read_rows
+from keras_tdn.prediction import Labels
+from keras_tdn.progress import Progress
+from keras_tdn.scoring.scoring_options import ReadingKeywords
+from keras_tdn.scoring.scoring_run import score_views
+
+FOLDER_VERB = "writing labels"
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelReport:
+    """What a run of `label_videos` or `label_with_beam` did.
+
+    Args:
+        folder: Where the rows lie.
+        num_videos: Videos there are rows of, bad ones included.
+        num_kept: Those among them that an earlier run had labelled.
+        num_shards: Files of rows.
+        failures: Videos that cannot be read, with the reasons, in the order of the list.
+        seconds: How long the run took.
+    """
+
+    folder: str
+    num_videos: int
+    num_kept: int
+    num_shards: int
+    failures: tuple[Failure, ...]
+    seconds: float
+
+    @property
+    def videos_per_second(self) -> float:
+        """The rate of this run; 0 if there was nothing left to do."""
+        return (self.num_videos - self.num_kept) / max(self.seconds, 1e-9)
+
+
+def label_videos(
+    model: keras.Model,
+    videos: RecordList | RecordSource,
+    output: str | os.PathLike[str],
+    options: LabelOptions = LabelOptions(),  # noqa: B008
+    *,
+    labels: Labels | None = None,
+    overwrite: bool = False,
+    retry_failures: bool = False,
+    progress: bool = True,
+    **reading: Unpack[ReadingKeywords],
+) -> LabelReport:
+    """Labels many videos: top classes, scores and, if asked for, features of each, in files.
+
+    Use it for archives; `predict_video` is for a video at hand, `evaluate` for accuracy. Videos are
+    decoded ahead of the model, batches go across them, and with one centre view the scores are
+    those of `predict_video`.
+
+    **Rows.** Every listed video has one, in the order of the list: `index`, `path`, `labels`,
+    `label_indices`, `scores`, maybe `features`, and `error`. A video that cannot be read has an
+    `error` and no labels; it is also in `failures.jsonl`. It never ends the run.
+
+    **Resumable.** Values are on the disk as soon as they are computed. A run that was killed, at
+    any moment, continues when it is called again with the same arguments, and ends with the same
+    rows in the same order, none lost and none twice. Files that are there are compared with the
+    SHA-256 noted of them, and made again where they differ. What was started with another list,
+    model or options is refused. `batch_size`, `num_workers` and `in_processes` may change.
+
+    Args:
+        model: A model from clips to scores of classes, such as `TDNResNet50`.
+        videos: A `RecordList`, what `load_records` takes, or a folder of videos. Labels that it
+            gives are of no concern.
+        output: Folder for the rows, absent, empty or of an unfinished run.
+        options: What rows say, and in what files they are.
+        labels: Class names, as in `decode_predictions`. `None` takes the model's own.
+        overwrite: Whether to start anew in a folder that has another labelling.
+        retry_failures: Whether to label shards again in which videos could not be read.
+        progress: Whether to show videos per second and the time left: a bar on a terminal, a line
+            each minute elsewhere.
+        **reading: How videos are read and scored: `clip_spec`, `from_logits`, `batch_size`,
+            `num_workers`, `in_processes`, `time_limit` and `decoder` of
+            `keras_tdn.scoring.scoring_options.ScoringOptions`.
+
+    Returns:
+        A `LabelReport`. `read_labels(output)` gives the rows.
+
+    Raises:
+        ValueError: if an argument does not fit, or the folder has something else.
+        OSError: if rows cannot be written, as on a full disk. What is done stays.
+        ImportError: if Parquet is asked for and its package is not installed.
+
+    Example:
+
+    >>> report = label_videos(model, "archive.txt", "labels", LabelOptions(top=3))
+    >>> report.num_videos, len(report.failures)
+    (10000, 2)
+    """
+    started = time.monotonic()
+    options.scoring(**reading)
+    check_format(options.format)
+    records = list_videos(videos)
+    labeller = Labeller(model, options, labels=labels, **reading)
+    plan = LabelPlan(
+        records, options, {**labeller.identity, "decoder": labeller.scoring.decoder_name}
+    )
+    folder = LabelFolder(Path(output).absolute())
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(locked(folder.path, FOLDER_VERB))
+        complete = folder.start(plan, overwrite, retry_failures)
+        shards = [shard for shard in range(plan.num_shards) if shard not in complete]
+        maker = ShardMaker(folder, plan, shards, labeller, complete.__setitem__, retry_failures)
+        stack.enter_context(maker)
+        num_kept = len(records) - maker.num_left
+        if maker.num_left:
+            scored = score_views(
+                labeller.scorer,
+                records,
+                labeller.scoring,
+                rows=maker.rows,
+                first_view=maker.first_view,
+                failures=maker.failures,
+            )
+            stack.enter_context(contextlib.closing(scored))
+            shown = stack.enter_context(
+                Progress("keras-tdn label", len(records), done=num_kept, shown=progress)
+            )
+            bad = set(maker.failures)
+            for views in scored:
+                maker.append(views.values, views.failures)
+                bad |= set(views.failures)
+                shown.update(len(records) - maker.num_left, bad=len(bad))
+        folder.finish(plan, [complete[shard] for shard in range(plan.num_shards)])
+    return make_report(folder.path, plan, complete, num_kept, time.monotonic() - started)
+
+
+def make_report(
+    folder: Path, plan: LabelPlan, shards: dict[int, LabelShard], num_kept: int, seconds: float
+) -> LabelReport:
+    """Sums up the shards of a labelling."""
+    failures = [failure for shard in sorted(shards) for failure in shards[shard].failures]
+    return LabelReport(
+        str(folder), len(plan.records), num_kept, plan.num_shards, tuple(failures), seconds
+    )
+
+
+def read_labels(folder: str | os.PathLike[str]) -> Iterator[Row]:
+    """Reads the rows of a finished labelling, in the order of the list, one at a time.
+
+    Args:
+        folder: The folder that `label_videos` or `label_with_beam` wrote to.
+
+    Returns:
+        An iterator of dicts with the columns as keys; vectors are float32 arrays.
+
+    Raises:
+        ValueError: if the folder has no finished labelling.
+        ImportError: if it is Parquet, and its package is not installed.
+
+    Example:
+
+    >>> [row["path"] for row in read_labels("labels") if row["error"]]
+    ['/videos/empty.mp4']
+    """
+    path = Path(folder)
+    names = [shard["name"] for shard in load_index(path)["shards"]]
+    return (row for name in names for row in read_rows(path / name))
+
+
+def list_videos(source: RecordList | RecordSource, **how: Any) -> RecordList:
+    """The videos to label, in order.
+
+    Unlike training and evaluation, labelling does not need to know what videos show, takes any
+    folder of videos, and keeps files that are not there: they have a row that says so.
+
+    Args:
+        source: A `RecordList`; what `load_records` takes; a folder with videos in it, or in folders
+            in it, taken by name; or a folder that `pack` has written.
+        **how: `format`, `root`, `split` and `fold` of `load_records`.
+
+    Returns:
+        Records with an `index` each of its own.
+
+    Raises:
+        ValueError: if there is no such list, nothing is listed, or none of it is there.
+    """
+    how = {name: value for name, value in how.items() if value is not None}
+    records = source if isinstance(source, RecordList) else _load(source, how)
+    if not records:
+        raise ValueError("There is nothing to label: the list has no videos.")
+    check_indices(records)
+    return records
+
+
+def _load(source: RecordSource, how: dict[str, Any]) -> RecordList:
+    if isinstance(source, (str, os.PathLike)) and os.path.isdir(source) and not how:
+        if os.path.isfile(os.path.join(source, INDEX_FILE)):
+            from keras_tdn.data import load_packed
+
+            return load_packed(source)
+        return _folder(Path(source))
+    records = load_listed(source, skip_missing=True, believe_labels=True, **how)
+    if not records.missing:
+        return records
+    # What was left out are the numbers that are not there, in the same order.
+    there = {record.index: record for record in records}
+    missing = iter(records.missing)
+    total = len(records) + len(records.missing)
+    return RecordList(
+        there[index] if index in there else Record(next(missing), None, index=index)
+        for index in range(total)
+    )
+
+
+def _folder(folder: Path) -> RecordList:
+    folder = folder.expanduser().absolute()
+    skipped = Skipped(folder)
+    paths = [str(folder / path) for path in videos_below(folder, os.curdir, skipped)]
+    skipped.warn()
+    if not paths:
+        raise ValueError(
+            f"There is no video in the folder {str(folder)!r} or in those in it. Videos end in "
+            f"{', '.join(VIDEO_SUFFIXES)}; a benchmark's folder of lists needs its `format` (on "
+            "the command line --format)."
+        )
+    return RecordList(Record(path, None, index=index) for index, path in enumerate(paths))

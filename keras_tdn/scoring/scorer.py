@@ -1,0 +1,309 @@
+"""From clips to scores on any backend, from the scores of views to those of a video."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
+
+import keras
+import numpy as np
+
+from keras_tdn.layers import SegmentConsensus
+from keras_tdn.models.clips import (
+    check_gives_scores,
+    check_takes_clips,
+    clip_spec_of,
+    model_inputs,
+)
+from keras_tdn.models.predicting import predict_batch
+from keras_tdn.scoring.scoring_options import ScoringOptions
+
+ScoreKind = Literal["logits", "probabilities"]
+Average = Literal["softmax", "logits"]
+# From clips to their scores, and to their pooled features if these are asked for.
+_Compute = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+
+# Sums of probabilities in half precision differ from 1 by less.
+SUM_TOLERANCE = 0.02
+# Views are averaged in double precision, some at a time.
+CHUNK_VALUES = 2**22
+OTHER_SIZES = (
+    "Pass a `clip_spec` that fits the model or, of a model for one size only, "
+    "`ViewSpec(crop_size=(height, width))` (on the command line --crop-size HxW)."
+)
+# Kept as long as the models themselves, because each is compiled when it is first used.
+_LOGIT_MODELS: weakref.WeakKeyDictionary[keras.Model, keras.Model] = weakref.WeakKeyDictionary()
+_FEATURE_MODELS: weakref.WeakKeyDictionary[keras.Model, keras.Model] = weakref.WeakKeyDictionary()
+
+
+class Scorer:
+    """Scores views with a model.
+
+    Scores are logits where the model has them, behind a softmax or without one: every average
+    follows from logits, and the authors' ensemble needs them. Of another model that gives
+    probabilities, these are taken. Features, if they are asked for, come from the same pass.
+
+    Args:
+        model: A model from clips to scores of classes.
+        options: Their `views`, `clip_spec`, `from_logits`, `features` and `graph_dtype`.
+
+    Attributes:
+        spec: The clip that the model takes.
+        clip_shape: Shape of a view, `(frames, height, width, 3)`.
+        kind: `"logits"` or `"probabilities"`.
+        num_features: Features behind the scores; 0 without.
+
+    Raises:
+        ValueError: if the model gives something else or takes other clips, if its last layer does
+            not tell whether its scores are logits, or if it has no features or inference graph.
+
+    Example:
+
+    >>> Scorer(model).score(clips).shape
+    (8, 400)
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        options: ScoringOptions = ScoringOptions(),  # noqa: B008
+    ) -> None:
+        self.model = model
+        self.spec = clip_spec_of(model, options.clip_spec)
+        size = options.views.crop_size_of(self.spec)
+        self.clip_shape = (self.spec.num_frames, *size, 3)
+        check_gives_scores(model)
+        check_takes_clips(model, self.spec, OTHER_SIZES, size)
+        shape = getattr(model, "output_shape", None)
+        if shape is not None and (not isinstance(shape, tuple) or len(shape) != 2):
+            raise ValueError(
+                "Scoring takes a model that gives one score per class, of shape (batch, classes). "
+                f"Received a model with the output shape {shape}"
+            )
+        self.kind, self._scoring_model = with_logits(model, options.from_logits)
+        self.num_features = 0
+        self._compute: _Compute = self._keras_model
+        if options.graph_dtype is not None:
+            self._compute = self._inference_graph(options.graph_dtype, options.features)
+        elif options.features:
+            self._compute = self._model_with_features()
+
+    @functools.cached_property
+    def classes(self) -> int:
+        """Number of classes. A model that does not tell its output shape scores a black clip."""
+        shape = getattr(self.model, "output_shape", None)
+        if shape is not None and shape[1] is not None:
+            return int(shape[1])
+        return self.score(np.zeros((1, *self.clip_shape), np.uint8)).shape[1] - self.num_features
+
+    @property
+    def num_values(self) -> int:
+        """Numbers that a view is given: scores, and features if they are asked for."""
+        return self.classes + self.num_features
+
+    def score(self, clips: np.ndarray) -> np.ndarray:
+        """Scores a batch of clips.
+
+        Args:
+            clips: Pixels in [0, 255], uint8 of shape `(batch, frames, height, width, 3)`. Batches
+                of one shape are compiled once, and give equal bits for equal clips.
+
+        Returns:
+            float32 of shape `(batch, num_values)`: logits or probabilities, as `kind` says, and
+            features behind them.
+
+        Raises:
+            ValueError: if a number is not finite, or what should be probabilities are not.
+        """
+        scores, features = self._compute(clips)
+        self._check(scores)
+        if features is None:
+            return scores
+        if not np.isfinite(features).all():
+            raise ValueError(
+                f"The model {self.model.name!r} gives features that are not finite. Check its "
+                "weights, and whether it expects pixels in [0, 255]."
+            )
+        return np.concatenate([scores, features], axis=1)
+
+    def _check(self, scores: np.ndarray) -> None:
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"The model {self.model.name!r} gives scores that are not finite. Check its "
+                "weights, and whether it expects pixels in [0, 255]."
+            )
+        if self.kind == "probabilities" and (
+            scores.min() < 0 or np.abs(scores.sum(axis=1) - 1).max() > SUM_TOLERANCE
+        ):
+            raise ValueError(
+                f"The scores of the model {self.model.name!r} are no probabilities: they are "
+                "negative, or do not sum to 1 over the classes. Pass `from_logits=True` if they "
+                "are logits; no others are known."
+            )
+
+    def _keras_model(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        inputs = model_inputs(self.model, clips, self.spec)
+        return np.asarray(predict_batch(self._scoring_model, inputs), np.float32), None
+
+    def _model_with_features(self) -> _Compute:
+        """The Keras model with a second output, the mean over segments of what is pooled."""
+        model, scoring = self.model, self._scoring_model
+        if not hasattr(model, "stage_depths"):
+            raise ValueError(
+                f"The model {model.name!r} is not a TDN model, and where its pooled features are "
+                "cannot be told. Leave out `features` (on the command line --features)."
+            )
+        if scoring not in _FEATURE_MODELS:
+            pooled = model.get_layer("pool").output
+            mean = SegmentConsensus(model.num_segments, name="features", dtype="float32")(pooled)
+            _FEATURE_MODELS[scoring] = keras.Model(model.input, [scoring.output, mean])
+        both = _FEATURE_MODELS[scoring]
+        self.num_features = int(both.output_shape[1][-1])
+
+        def compute(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+            scores, features = predict_batch(both, model_inputs(model, clips, self.spec))
+            return np.asarray(scores, np.float32), np.asarray(features, np.float32)
+
+        return compute
+
+    def _inference_graph(self, dtype: str, with_features: bool) -> _Compute:
+        """The graph of the exports.
+
+        Batch norms are inside the convolutions and both directions of a long-term TDM are one
+        batch, which gives the same numbers sooner, and bfloat16 takes about half of the time on
+        processors that have instructions for it.
+        """
+        model = self.model
+        leave_out = "Leave out `graph_dtype` (on the command line --graph-dtype)."
+        if keras.backend.backend() != "tensorflow" or not hasattr(model, "stage_depths"):
+            raise ValueError(
+                "The inference graph is of TDN models on the TensorFlow backend. Received: "
+                f"{model.name!r} on {keras.backend.backend()!r}. {leave_out}"
+            )
+        spec, crop_size = model.clip_spec, self.clip_shape[1:3]
+        if crop_size != (spec.height, spec.width) or self.kind != "logits":
+            raise ValueError(
+                f"The inference graph takes crops of the model's own size, {spec.height}x"
+                f"{spec.width}, and gives logits. Received: crops of {crop_size[0]}x"
+                f"{crop_size[1]}, scores that are {self.kind}. {leave_out}"
+            )
+        from keras_tdn.export.layer_weights import classifier_weights
+        from keras_tdn.export.network import ServedNetwork
+
+        network = ServedNetwork(model, dtype)
+        kernel, bias = classifier_weights(model)
+        self.num_features = len(kernel) if with_features else 0
+
+        def compute(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+            features = network.features(clips).numpy()
+            return features @ kernel + bias, features if with_features else None
+
+        return compute
+
+
+def with_logits(
+    model: keras.Model, from_logits: bool | None = None
+) -> tuple[ScoreKind, keras.Model]:
+    """Decides what a model's scores are, and finds the model that gives logits if there is one.
+
+    This is the one rule for every front end. Scores of an unknown kind are refused, because a
+    softmax too many or too few would silently change what is reported.
+
+    Args:
+        model: A model from clips to scores.
+        from_logits: Whether its scores are logits; by default its last layer decides.
+
+    Returns:
+        The kind, and the model itself or, if it ends in a softmax of its own, one without that.
+
+    Raises:
+        ValueError: if the last layer does not tell, and `from_logits` is `None`.
+    """
+    if from_logits is not None:
+        return ("logits" if from_logits else "probabilities"), model
+    last = model.layers[-1] if getattr(model, "layers", None) else None
+    activation = getattr(last, "activation", None)
+    is_softmax = isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax
+    if is_softmax and isinstance(last, keras.layers.Activation) and _ends_in(model, last):
+        if model not in _LOGIT_MODELS:
+            # It has the same layers and weights, and stops one step short.
+            name = f"{model.name}_logits"
+            _LOGIT_MODELS[model] = keras.Model(model.input, last.input, name=name)
+        return "logits", _LOGIT_MODELS[model]
+    if is_softmax:
+        return "probabilities", model
+    if activation is keras.activations.linear:
+        return "logits", model
+    raise ValueError(
+        f"The last layer of the model {getattr(model, 'name', model)!r} does not tell whether its "
+        "scores are logits or a softmax of them. End it in `keras.layers.Activation('linear')` for "
+        "logits, or in `keras.layers.Activation('softmax')`; functions that score videos also take "
+        "`from_logits=True` or `from_logits=False`."
+    )
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities over the last axis, in double precision."""
+    logits = np.asarray(logits, np.float64)
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def average_views(
+    view_scores: np.ndarray,
+    kind: ScoreKind,
+    average: Average = "softmax",
+    subsets: Sequence[Sequence[int]] | None = None,
+) -> list[np.ndarray]:
+    """Averages the scores of each video's views to probabilities.
+
+    Args:
+        view_scores: Scores of shape `(videos, views, classes)`.
+        kind: Whether they are logits or probabilities.
+        average: `"softmax"`: the mean of the views' probabilities, as the authors take it;
+            `"logits"`: the softmax of the mean of their logits.
+        subsets: Numbers of the views to average; all of them by default. One result for each.
+
+    Returns:
+        For each subset, float64 of shape `(videos, classes)`, rows summing to 1.
+
+    Raises:
+        ValueError: if there is no such average, or no logits.
+
+    Example:
+
+    >>> average_views(np.array([[[0.0, 0.0], [0.0, 5.0]]]), "logits")[0].round(3)
+    array([[0.253, 0.747]])
+    """
+    if average not in get_args(Average):
+        raise ValueError(
+            f"Views are averaged by one of {list(get_args(Average))}. Received: average={average!r}"
+        )
+    if average == "logits" and kind != "logits":
+        raise ValueError(
+            "Only logits can be averaged before the softmax, and this model gives probabilities. "
+            "Pass average='softmax'."
+        )
+    num_videos, num_views, classes = view_scores.shape
+    chosen = [list(subset) for subset in (subsets or [range(num_views)])]
+    results = [np.empty((num_videos, classes)) for _ in chosen]
+    chunk = max(1, CHUNK_VALUES // (num_views * classes))
+    for start in range(0, num_videos, chunk):
+        scores = view_scores[start : start + chunk].astype(np.float64)
+        if kind == "logits" and average == "softmax":
+            scores = softmax(scores)
+        for result, subset in zip(results, chosen, strict=True):
+            mean = scores[:, subset].mean(axis=1)
+            result[start : start + chunk] = softmax(mean) if average == "logits" else mean
+    return results
+
+
+def _ends_in(model: keras.Model, layer: keras.layers.Layer) -> bool:
+    """Whether the model is a graph of layers whose output is this layer's, used once."""
+    outputs = getattr(model, "outputs", None) or []
+    try:
+        return len(outputs) == 1 and layer.output is outputs[0]
+    except AttributeError:
+        return False

@@ -1,0 +1,258 @@
+"""A model over the views of many videos, batch by batch, and the journal of what it gave."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_tdn.data.records import RecordList
+from keras_tdn.files.journal import Journal
+from keras_tdn.scoring.batches import fill_batches, read_ahead, view_batches
+from keras_tdn.scoring.model_hash import model_sha256
+from keras_tdn.scoring.scorer import Scorer
+from keras_tdn.scoring.scoring_options import ScoringOptions
+from keras_tdn.scoring.view_processes import ViewProcesses
+from keras_tdn.scoring.views import VideoViews, ViewReader, check_not_packed
+
+ACTION = "evaluating"
+# Keys of videos that cannot be read start with this.
+FAILED = "video "
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ScoredViews:
+    """What the model gives for consecutive views.
+
+    Args:
+        values: float32 of shape `(views, num_values)`, NaN where a video cannot be read.
+        failures: Reasons by position of the videos that cannot be read.
+    """
+
+    values: np.ndarray
+    failures: Mapping[int, str]
+
+
+def score_views(
+    scorer: Scorer,
+    records: RecordList,
+    options: ScoringOptions,
+    *,
+    rows: Sequence[int] | None = None,
+    first_view: int = 0,
+    failures: Mapping[int, str] | None = None,
+    reader: ViewReader | None = None,
+) -> Generator[ScoredViews, None, None]:
+    """Scores views of records in order, while the next videos are read.
+
+    Views are numbered through: those of the video in position `i` of `rows` start with
+    `i * num_views`. A batch starts with a multiple of the batch size after `first_view`, so that a
+    run that is resumed behind a batch scores the same batches as one that was never stopped.
+
+    Args:
+        scorer: The model.
+        records: The list that the videos are in.
+        options: How videos are read.
+        rows: Rows of the list to score; all by default.
+        first_view: Number of the first view that is wanted.
+        failures: Reasons by position of videos that are known to be bad.
+        reader: What reads the list, unless processes do. By default one is made.
+
+    Yields:
+        Every view from `first_view` on, once.
+
+    Raises:
+        MemoryError: if there is no memory left to read a video with.
+        OSError: likewise, of files that may be open, or of a disk or network that fails.
+    """
+    rows = range(len(records)) if rows is None else rows
+    if first_view >= len(rows) * options.views.num_views:
+        return
+    with contextlib.ExitStack() as stack:
+        read, stop_reading = _reading(scorer, records, options, reader)
+        batches = view_batches(
+            lambda position: read(rows[position]),
+            len(rows),
+            scorer.clip_shape,
+            options,
+            first_view=first_view,
+            failures=failures,
+        )
+        ahead = stack.enter_context(contextlib.closing(read_ahead(batches)))
+        # Before the threads that wait for it are waited for.
+        stack.callback(stop_reading)
+        for batch in ahead:
+            values = np.full((len(batch.present), scorer.num_values), np.nan, np.float32)
+            if batch.present.any():
+                found = scorer.score(batch.clips)[: len(batch.present)]
+                values[batch.present] = found[batch.present]
+            yield ScoredViews(values, batch.failures)
+
+
+class ViewJournal:
+    """The values of views in order, in memory and in a journal on the disk.
+
+    The journal has an entry for each batch: its key is the number of the first view, its value the
+    batch's float32 numbers. A video that cannot be read has an entry of its own, `video 7`, with
+    the reason as a JSON string. On opening, batches count up to the first that is missing; so each
+    view is taken exactly once, whenever the process was killed.
+
+    Use it as a context manager.
+
+    Args:
+        path: Path of the journal, or `None` to keep nothing on the disk.
+        identity: What the values follow from.
+        num_videos: Videos in all.
+        num_views: Views of each.
+        num_values: Numbers of each view.
+        resume: Whether to continue with a journal that is there.
+        lock: Whether to lock the folder; see `Journal`.
+
+    Attributes:
+        values: float32 of shape `(views of all videos, num_values)`, NaN where there is none.
+        num_done: Views that have been taken.
+        failures: Reasons by position of the videos that cannot be read.
+
+    Raises:
+        ValueError: on entering, if the journal is of something else, or in use.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        identity: Mapping[str, Any],
+        num_videos: int,
+        num_views: int,
+        num_values: int,
+        *,
+        resume: bool = False,
+        lock: bool = True,
+    ) -> None:
+        self.values = np.full((num_videos * num_views, num_values), np.nan, np.float32)
+        self.num_views = num_views
+        self.num_done = 0
+        self.failures: dict[int, str] = {}
+        self._journal: Journal | None = None
+        if path is not None:
+            self._journal = Journal(path, identity, resume=resume, action=ACTION, lock=lock)
+
+    def __enter__(self) -> ViewJournal:
+        if self._journal is not None:
+            self._journal.__enter__()
+            self._read(self._journal)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._journal is not None:
+            self._journal.__exit__(kind, error, trace)
+
+    @property
+    def num_videos_done(self) -> int:
+        """Videos of which all views have been taken."""
+        return self.num_done // self.num_views
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all views of all videos have been taken."""
+        return self.num_done == len(self.values)
+
+    def append(self, values: np.ndarray, failures: Mapping[int, str]) -> None:
+        """Takes the values of the next views, and writes them down.
+
+        Args:
+            values: float32 of shape `(views, num_values)`, NaN where a video cannot be read.
+            failures: Reasons by position of the videos that cannot be read among them.
+
+        Raises:
+            OSError: if they cannot be written, for example because the disk is full.
+        """
+        if self._journal is not None:
+            # The batch comes last: only with it does the journal count these views.
+            for position, reason in failures.items():
+                if position not in self.failures:
+                    self._journal.put(f"{FAILED}{position}", failure=_as_text(reason))
+            self._journal.put(self.num_done, np.ascontiguousarray(values, "<f4").tobytes())
+        self._take(values)
+        self.failures.update(failures)
+
+    def _take(self, values: np.ndarray) -> None:
+        self.values[self.num_done : self.num_done + len(values)] = values
+        self.num_done += len(values)
+
+    def _read(self, journal: Journal) -> None:
+        whole = True
+        for key, value, reason in journal.items():
+            if isinstance(key, str):
+                self.failures[int(key.removeprefix(FAILED))] = json.loads(reason or "null")
+                continue
+            # Behind what is missing there may be batches of another size, which end elsewhere.
+            whole = whole and key <= self.num_done
+            if whole and key == self.num_done and value is not None:
+                self._take(np.frombuffer(value, "<f4").reshape(-1, self.values.shape[1]))
+
+
+def score_videos(scorer: Scorer, videos: Sequence[VideoViews], batch_size: int) -> list[np.ndarray]:
+    """Scores all views of videos that have been read, in batches that go across them.
+
+    Args:
+        scorer: The model.
+        videos: The views of each.
+        batch_size: Views scored at once; what is missing in the last batch is black.
+
+    Returns:
+        For each video an array of shape `(views, num_values)`.
+    """
+    if not videos:
+        return []
+    views = (
+        (row, video.view(number))
+        for row, video in enumerate(videos)
+        for number in range(len(video))
+    )
+    parts = [
+        scorer.score(batch.clips)[: len(batch.present)]
+        for batch in fill_batches(views, scorer.clip_shape, batch_size)
+    ]
+    ends = np.cumsum([len(video) for video in videos])
+    return np.split(np.concatenate(parts), ends[:-1])
+
+
+def scoring_identity(scorer: Scorer, decoder: str | None = None) -> dict[str, Any]:
+    """What scores follow from besides the list, the views and the seed."""
+    return {
+        "weights": model_sha256(scorer.model),
+        "clip": scorer.spec.to_config(),
+        "scores": scorer.kind,
+        "backend": keras.backend.backend(),
+        **({} if decoder is None else {"decoder": decoder}),
+    }
+
+
+def _reading(
+    scorer: Scorer, records: RecordList, options: ScoringOptions, reader: ViewReader | None
+) -> tuple[Callable[[int], VideoViews], Callable[[], None]]:
+    """What gives the views of the record in a row of the list, and what ends it."""
+    if not options.in_processes:
+        reader = reader or ViewReader(options, scorer.spec, records)
+        return reader.read_row, lambda: None
+    check_not_packed(records)
+    processes = ViewProcesses(options, scorer.spec)
+    return lambda row: processes(records[row]), processes.close
+
+
+def _as_text(reason: str) -> str:
+    """A reason as JSON. A path in it may have bytes that are no text, which become escapes."""
+    text = json.dumps(reason, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,324 @@
+"""From a record to its views, all out of one decoding."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import functools
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_tdn.data.dataset.order import record_seed
+from keras_tdn.data.decoding import VideoDecodeError, get_decoder
+from keras_tdn.data.frame_folders import scan_frame_folder
+from keras_tdn.data.jpeg_frames import decode_frame_files
+from keras_tdn.data.packed_records import PackedRecordList, decode_packed_frames
+from keras_tdn.data.records import Record, RecordList
+from keras_tdn.data.segment_sampling import SamplingMode, SegmentSampler
+from keras_tdn.data.transforms.array_crops import crops_of_array
+from keras_tdn.data.transforms.crop_sets import CropSet, OneCrop, TenCrops, ThreeCrops
+from keras_tdn.limits import check_bytes, max_bytes
+from keras_tdn.scoring.scoring_options import ScoringOptions
+from keras_tdn.specs import ClipSpec, ViewSpec
+from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
+
+ChooseIndices = Callable[[int], np.ndarray]
+
+# What is drawn for scoring is drawn once: there are no epochs.
+EPOCH = 0
+# What the system says when it, a disk or a network has a problem that no other file would be
+# without. Not every system has all of them.
+PASSING_ERRORS = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EAGAIN", "EDQUOT", "EHOSTDOWN", "EHOSTUNREACH", "EIO", "EMFILE", "ENETDOWN",
+        "ENETUNREACH", "ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC", "ENOTCONN", "ESTALE", "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+)  # fmt: skip
+AMBIGUOUS = frozenset({errno.EAGAIN, errno.EIO, errno.ENOMEM})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class VideoViews:
+    """The views of one video, clip by clip, in each clip crop by crop.
+
+    Clips share frames, so that pixels are kept per frame, and a view is put together when it is
+    asked for: thirty views of 40 frames of 256 x 256 pixels would take 236 MB.
+
+    Args:
+        crops: For each crop the frames that the clips need, uint8 of shape
+            `(distinct frames, height, width, 3)`. They may share memory.
+        positions: Where each clip's frames lie among them, of shape `(num_clips, frames of a
+            clip)`.
+    """
+
+    crops: Sequence[np.ndarray]
+    positions: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.positions) * len(self.crops)
+
+    def view(self, number: int) -> np.ndarray:
+        """One view, uint8 of shape `(frames, height, width, 3)`."""
+        clip, crop = divmod(number, len(self.crops))
+        return self.crops[crop][self.positions[clip]]
+
+
+class FrameReader:
+    """Reads chosen frames of records: video files, folders of JPEG frames, packed records.
+
+    Use it where records are read one by one; `make_dataset` reads many of one kind. It may be
+    called from several threads.
+
+    Args:
+        records: The records. They may be left out where only paths are read.
+        decoder: Name of the decoder of video files, or the decoder itself.
+
+    Example:
+
+    >>> FrameReader(records).read(0, lambda num_frames: np.array([0, num_frames - 1])).shape
+    (2, 240, 320, 3)
+    """
+
+    def __init__(self, records: Sequence[Record] = (), decoder: Any = "pyav") -> None:
+        leave_gpus_to_backend()
+        self._records = records
+        self._columns = records.columns() if isinstance(records, PackedRecordList) else None
+        # As graphs, because op by op a frame takes longer to call for than to decode.
+        self._decode_files = tf.function(
+            decode_frame_files, input_signature=[tf.TensorSpec([None], tf.string)]
+        )
+        self._decode_packed = tf.function(
+            decode_packed_frames,
+            input_signature=[
+                tf.TensorSpec([], tf.string),
+                tf.TensorSpec([], tf.int64),
+                tf.TensorSpec([None], tf.int64),
+            ],
+        )
+        # One thread each, because videos are decoded side by side.
+        self._decoder = get_decoder(decoder, 1) if isinstance(decoder, str) else decoder
+
+    def read(self, row: int, choose_indices: ChooseIndices) -> np.ndarray:
+        """Frames of the record in that row of the list.
+
+        Args:
+            row: Its position in the list.
+            choose_indices: Called with the number of frames; returns zero-based indices, each once.
+                It may be called again with another number, if damage shows up while decoding.
+
+        Returns:
+            Pixels in [0, 255], uint8, of shape `(number of indices, height, width, 3)`.
+
+        Raises:
+            ValueError: if it cannot be read; a `VideoDecodeError` if it is a video file.
+        """
+        path = self._records[row].path
+        if self._columns is None:
+            return self.read_path(path, choose_indices)
+        columns: dict[str, Any] = self._columns
+        indices = np.asarray(choose_indices(int(columns["num_frames"][row])), np.int64)
+        _check_frame_bytes(path, len(indices), columns["height"][row], columns["width"][row])
+        try:
+            place = columns["shard"][row], columns["offset"][row]
+            return self._decode_packed(*place, indices).numpy()
+        except tf.errors.OpError as error:
+            raise ValueError(
+                f"Cannot read {path!r}: its packed record is damaged, or the shard is missing or "
+                "cut short."
+            ) from error
+
+    def read_path(self, path: str, choose_indices: ChooseIndices) -> np.ndarray:
+        """Frames of a video file or a folder of frames; see `read`."""
+        if not os.path.isdir(path):
+            return self._decoder.read_frames(path, choose_indices)
+        paths = scan_frame_folder(path).paths
+        chosen = [paths[index] for index in choose_indices(len(paths))]
+        try:
+            height, width = tf.io.extract_jpeg_shape(tf.io.read_file(chosen[0])).numpy()[:2]
+            _check_frame_bytes(path, len(chosen), height, width)
+            return self._decode_files(chosen).numpy()
+        except tf.errors.OpError as error:
+            raise ValueError(
+                f"Cannot read {path!r}: a frame is missing, or is not a JPEG picture of the same "
+                "size as the others."
+            ) from error
+
+
+class ViewReader:
+    """Reads the views of records, each video decoded once for all of them.
+
+    Where the frames would take more memory than one clip may (`keras_tdn.limits`), a video is
+    decoded in as many parts as it takes. It may be called from several threads.
+
+    Args:
+        options: Their `views`, `seed` and `decoder`.
+        clip_spec: The clip that the model takes.
+        records: The records that `read_row` reads.
+
+    Attributes:
+        frames: The `FrameReader` of the records.
+
+    Example:
+
+    >>> reader = ViewReader(ScoringOptions(ViewSpec(10, 3)), model.clip_spec)
+    >>> len(reader.read(Record("video.mp4", None)))
+    30
+    """
+
+    def __init__(
+        self, options: ScoringOptions, clip_spec: ClipSpec, records: Sequence[Record] = ()
+    ) -> None:
+        self.frames = FrameReader(records, options.decoder)
+        self._records = records
+        self._views = options.views
+        self._seed = options.seed
+        mode: SamplingMode = "dense" if options.views.clip_mode == "dense" else "center"
+        self._sampler = SegmentSampler(clip_spec.num_segments, clip_spec.frames_per_segment, mode)
+        self._crop_set = crop_set_of(options.views, clip_spec)
+
+    def read(self, record: Record) -> VideoViews:
+        """The views of a video file or a folder of frames.
+
+        Raises:
+            ValueError: if it cannot be read.
+        """
+        return self._read(record, functools.partial(self.frames.read_path, record.path))
+
+    def read_row(self, row: int) -> VideoViews:
+        """The views of the record in that row of the list, which may be packed; see `read`."""
+        return self._read(self._records[row], functools.partial(self.frames.read, row))
+
+    def clip_indices(self, index: int, num_frames: int) -> np.ndarray:
+        """Frames of every clip of a video, int32 of shape `(num_clips, frames of a clip)`.
+
+        Args:
+            index: The record's `index`.
+            num_frames: Frames of the video.
+        """
+        random = self._views.clip_mode == "random"
+        seed = record_seed(self._seed, EPOCH, index) if random else None
+        clips = self._sampler.sample_clips(
+            num_frames, self._views.num_clips, "random" if random else "uniform", seed
+        )
+        return clips.reshape(len(clips), -1)
+
+    def _read(
+        self, record: Record, read_frames: Callable[[ChooseIndices], np.ndarray]
+    ) -> VideoViews:
+        choose_clips = functools.partial(self.clip_indices, record.index)
+        num_clips = self._views.num_clips
+        try:
+            return self._read_clips(read_frames, choose_clips, range(num_clips))
+        except VideoDecodeError:
+            clips = _clips_by_part(read_frames, choose_clips, num_clips)
+            if len(clips) == 1:
+                raise
+        parts = [self._read_clips(read_frames, choose_clips, part) for part in clips]
+        starts = np.cumsum([0, *(len(part.crops[0]) for part in parts[:-1])])
+        return VideoViews(
+            [np.concatenate(crops) for crops in zip(*(part.crops for part in parts), strict=True)],
+            np.concatenate(
+                [part.positions + start for part, start in zip(parts, starts, strict=True)]
+            ),
+        )
+
+    def _read_clips(
+        self,
+        read_frames: Callable[[ChooseIndices], np.ndarray],
+        choose_clips: ChooseIndices,
+        clips: Sequence[int],
+    ) -> VideoViews:
+        positions: Any = None
+
+        def choose(num_frames: int) -> np.ndarray:
+            nonlocal positions
+            chosen = choose_clips(num_frames)[clips]
+            distinct, inverse = np.unique(chosen, return_inverse=True)
+            # NumPy 1 flattens what it returns here.
+            positions = inverse.reshape(chosen.shape)
+            return distinct
+
+        frames = read_frames(choose)
+        # Elsewhere the accelerator would be given work, and memory, that the model needs.
+        with tf.device("CPU:0"):
+            crops = crops_of_array(self._crop_set, frames)
+        return VideoViews(crops, positions)
+
+
+def crop_set_of(views: ViewSpec, clip_spec: ClipSpec) -> CropSet:
+    """The crops that the views ask for."""
+    height, width = views.crop_size_of(clip_spec)
+    short_side = clip_spec.short_side
+    if views.num_crops == 3:
+        return ThreeCrops(height, width, short_side, views.always_across)
+    kind: Callable[..., CropSet] = OneCrop if views.num_crops == 1 else TenCrops
+    return kind(height, width, short_side)
+
+
+def check_not_packed(records: RecordList) -> None:
+    """Raises a `ValueError` for packed records, which have no file of their own each."""
+    if isinstance(records, PackedRecordList):
+        raise ValueError(
+            "Packed records are read by threads of this process alone, which takes no decoder. "
+            "Leave out `in_processes` (on the command line --in-processes) and Beam, or label the "
+            "videos themselves."
+        )
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """Whether the machine failed, rather than the video: read again, it may be fine.
+
+    Args:
+        error: What was raised. What it was raised from counts too.
+    """
+    while error is not None:
+        is_of_python = type(error).__module__ == "builtins"
+        # Decoders report damaged files by some of the same numbers.
+        numbers = PASSING_ERRORS if is_of_python else PASSING_ERRORS - AMBIGUOUS
+        if (
+            isinstance(error, tf.errors.ResourceExhaustedError)
+            or (isinstance(error, MemoryError) and is_of_python)
+            or (isinstance(error, OSError) and error.errno in numbers)
+        ):
+            return True
+        error = error.__cause__
+    return False
+
+
+def reason_of(error: Exception) -> str:
+    """Why a video cannot be read, in words."""
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+
+
+def _clips_by_part(
+    read_frames: Callable[[ChooseIndices], np.ndarray], choose_clips: ChooseIndices, num_clips: int
+) -> list[list[int]]:
+    """Clips that fit the memory allowed together; all of them if that was not the problem."""
+    clips = np.zeros((0, 0), np.int64)
+
+    def choose(num_frames: int) -> np.ndarray:
+        nonlocal clips
+        clips = choose_clips(num_frames)
+        return np.zeros(1, np.int64)
+
+    frame_bytes = read_frames(choose).nbytes
+    for num_parts in range(1, num_clips + 1):
+        parts = np.array_split(np.arange(num_clips), num_parts)
+        most = max(len(np.unique(clips[part])) for part in parts)
+        if most * frame_bytes <= max_bytes("clip"):
+            break
+    return [part.tolist() for part in parts]
+
+
+def _check_frame_bytes(path: str, count: int, height: Any, width: Any) -> None:
+    what = f"{count} frames of {height}x{width} pixels"
+    try:
+        check_bytes(count * int(height) * int(width) * 3, "clip", what)
+    except ValueError as error:
+        raise VideoDecodeError(f"Cannot read {path!r}: {error}") from error
