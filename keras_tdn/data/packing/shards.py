@@ -18,7 +18,7 @@ from keras_tdn.data.packing.index import (
     PackedShard,
     shard_problem,
 )
-from keras_tdn.data.packing.packing_plan import PackingPlan, ShardTask, differences
+from keras_tdn.data.packing.packing_plan import PackingPlan, ShardTask
 from keras_tdn.data.packing.sequence_example import to_sequence_example
 from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
 from keras_tdn.files.resumable_folder import TEMPORARY_SUFFIX, FolderKind, ResumableFolder
@@ -58,7 +58,7 @@ class PackingFolder:
         """
         if overwrite:
             self._folder.clear(self._shard_patterns())
-        self._folder.prepare(plan.header(), differences)
+        self._folder.prepare(plan.header())
         noted = self.noted(plan)
         return [(plan.task(shard), noted.get(shard)) for shard in range(plan.num_shards)]
 
