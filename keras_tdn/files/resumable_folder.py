@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_tdn.files.atomic import write_whole
+from keras_tdn.files.journal import differences
 from keras_tdn.files.locks import LOCK_FILE
 
 PLAN_FILE = "plan.json"
@@ -68,22 +69,14 @@ class ResumableFolder:
                 "Choose an empty folder, or one that is not there yet."
             )
 
-    def prepare(
-        self,
-        header: Mapping[str, Any],
-        differences: Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]],
-    ) -> None:
-        """Makes the workplace for a plan.
-
-        Args:
-            header: The plan's identity.
-            differences: Describes how two headers differ.
+    def prepare(self, header: Mapping[str, Any]) -> None:
+        """Makes the workplace for a plan with this identity, of JSON values.
 
         Raises:
             ValueError: if the folder was started with another plan.
         """
         for started in self.headers():
-            found = differences(started, header)
+            found = list(differences({name: started.get(name) for name in header}, header))
             if found:
                 raise ValueError(
                     f"{str(self.path)!r} was started with {'; '.join(found)}. {self._kind.same} to "

@@ -13,7 +13,7 @@ from typing import Any
 from keras_tdn.data.failures import Failure
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
-from keras_tdn.files.journal import differences, remove_journal
+from keras_tdn.files.journal import remove_journal
 from keras_tdn.files.resumable_folder import FolderKind, ResumableFolder, read_object
 from keras_tdn.labelling.labeller import LabelOptions, Row
 from keras_tdn.labelling.row_files import write_rows
@@ -140,7 +140,7 @@ class LabelFolder:
         """
         if overwrite:
             self._folder.clear([FAILURES_FILE, "labels-*-of-*"])
-        self._folder.prepare(plan.header(), _differences)
+        self._folder.prepare(plan.header())
         complete = self.complete_shards(plan)
         if retry_failures:
             for shard in [shard for shard, made in complete.items() if made.failures]:
@@ -196,11 +196,6 @@ class LabelFolder:
 
     def _notes(self, shard: int) -> Path:
         return self._folder.workplace / f"shard-{shard:06d}.json"
-
-
-def _differences(started: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    # An index has the shards as well.
-    return list(differences({name: started.get(name) for name in asked}, asked))
 
 
 def load_index(folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from keras_tdn.data.failures import Failure
 from keras_tdn.data.packing.packing_plan import PackOptions
 from keras_tdn.files.atomic import sha256_of
 
@@ -42,13 +43,8 @@ class PackedRecord:
     shard: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class FailedRecord:
-    """One video that could not be packed, and why."""
-
-    index: int
-    path: str
-    reason: str
+# The public name here of what other parts report as well.
+FailedRecord = Failure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +63,7 @@ class PackedShard:
     num_bytes: int
     sha256: str
     records: tuple[PackedRecord, ...]
-    failures: tuple[FailedRecord, ...]
+    failures: tuple[Failure, ...]
 
     def to_config(self) -> dict[str, Any]:
         """A dict that JSON can hold; `from_config` reads it back."""
@@ -81,7 +77,7 @@ class PackedShard:
             config["num_bytes"],
             config["sha256"],
             tuple(PackedRecord(**record) for record in config["records"]),
-            tuple(FailedRecord(**failure) for failure in config["failures"]),
+            tuple(Failure(**failure) for failure in config["failures"]),
         )
 
 
@@ -116,7 +112,7 @@ class PackedIndex:
         return tuple(sorted(found, key=lambda record: record.index))
 
     @property
-    def failures(self) -> tuple[FailedRecord, ...]:
+    def failures(self) -> tuple[Failure, ...]:
         """What is not, in the order of the list."""
         found = [failure for shard in self.shards for failure in shard.failures]
         return tuple(sorted(found, key=lambda failure: failure.index))

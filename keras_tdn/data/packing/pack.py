@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from keras_tdn.data.failures import Failure
 from keras_tdn.data.packing import shards as packing_shards
-from keras_tdn.data.packing.index import FailedRecord, PackedShard
+from keras_tdn.data.packing.index import PackedShard
 from keras_tdn.data.packing.packing_plan import PackingPlan, PackOptions, ShardTask
 from keras_tdn.data.packing.shards import Job, PackingFolder
 from keras_tdn.data.records import RecordList, load_records
@@ -46,7 +47,7 @@ class PackReport:
     num_bytes: int
     num_shards: int
     num_kept_shards: int
-    failures: tuple[FailedRecord, ...]
+    failures: tuple[Failure, ...]
     seconds: float
 
 

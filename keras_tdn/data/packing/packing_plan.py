@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from keras_tdn.data.records import Record, RecordList
@@ -149,21 +148,3 @@ class PackingPlan:
             "num_classes": self.records.num_classes,
             "labels": None if labels is None else list(labels),
         }
-
-
-def differences(started: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Describes how two headers differ; empty if they are of the same packing."""
-    found = []
-    if started.get("format") != asked["format"]:
-        found.append(f"format {started.get('format')} of another release, not {asked['format']}")
-    old_options = started.get("options", {})
-    for option, value in asked["options"].items():
-        if old_options.get(option) != value:
-            found.append(f"{option}={old_options.get(option)!r}, not {value!r}")
-    list_fields = ("num_records", "list_sha256", "num_classes", "labels")
-    if any(started.get(field) != asked[field] for field in list_fields):
-        found.append(
-            f"a list of {started.get('num_records')} other records, paths, labels or label names "
-            f"than these {asked['num_records']}"
-        )
-    return found

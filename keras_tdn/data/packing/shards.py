@@ -10,15 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_tdn.data.failures import Failure
 from keras_tdn.data.packing.frames_to_jpeg import encode_frames
 from keras_tdn.data.packing.index import (
     INDEX_FILE,
-    FailedRecord,
     PackedRecord,
     PackedShard,
     shard_problem,
 )
-from keras_tdn.data.packing.packing_plan import PackingPlan, ShardTask, differences
+from keras_tdn.data.packing.packing_plan import PackingPlan, ShardTask
 from keras_tdn.data.packing.sequence_example import to_sequence_example
 from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
 from keras_tdn.files.resumable_folder import TEMPORARY_SUFFIX, FolderKind, ResumableFolder
@@ -58,7 +58,7 @@ class PackingFolder:
         """
         if overwrite:
             self._folder.clear(self._shard_patterns())
-        self._folder.prepare(plan.header(), differences)
+        self._folder.prepare(plan.header())
         noted = self.noted(plan)
         return [(plan.task(shard), noted.get(shard)) for shard in range(plan.num_shards)]
 
@@ -163,17 +163,17 @@ def write_shard(task: ShardTask, path: Path, starts: Callable[[int], None]) -> P
 
     skipped = dict(task.skipped)
     records: list[PackedRecord] = []
-    failures: list[FailedRecord] = []
+    failures: list[Failure] = []
     offset = 0
     try:
         with tf.io.TFRecordWriter(os.fspath(path)) as writer:
             for place, record in enumerate(task.records):
                 starts(place)
                 if place in skipped:
-                    failures.append(FailedRecord(record.index, record.path, skipped[place]))
+                    failures.append(Failure(record.path, record.index, skipped[place]))
                     continue
                 made = _encode(task, place, offset)
-                if isinstance(made, FailedRecord):
+                if isinstance(made, Failure):
                     failures.append(made)
                     continue
                 content, packed = made
@@ -194,7 +194,7 @@ def write_shard(task: ShardTask, path: Path, starts: Callable[[int], None]) -> P
     )
 
 
-def _encode(task: ShardTask, place: int, offset: int) -> tuple[bytes, PackedRecord] | FailedRecord:
+def _encode(task: ShardTask, place: int, offset: int) -> tuple[bytes, PackedRecord] | Failure:
     record = task.records[place]
     try:
         frames = encode_frames(record.path, task.options)
@@ -202,7 +202,7 @@ def _encode(task: ShardTask, place: int, offset: int) -> tuple[bytes, PackedReco
     except Exception as error:
         # One video must not end a run of days, whatever it does; the reason says what it was.
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        return FailedRecord(record.index, record.path, f"{kind}{error}")
+        return Failure(record.path, record.index, f"{kind}{error}")
     packed = PackedRecord(
         record.index,
         record.path,

@@ -193,9 +193,12 @@ def test_what_a_killed_run_left_is_cleared_away(packed, records, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"short_side": 64}, r"started with short_side=80, not 64"),
-        ({"quality": 80, "name": "a"}, r"quality=90, not 80; name='videos', not 'a'"),
-        ({"records": 1}, r"a list of 9 other records, paths, labels or label names than these 8"),
+        ({"short_side": 64}, r"started with options.short_side 80, now 64"),
+        (
+            {"quality": 80, "name": "a"},
+            r"options.name 'videos', now 'a'; options.quality 90, now 80",
+        ),
+        ({"records": 1}, r"list_sha256 .*; num_records 9, now 8"),
     ],
 )
 @pytest.mark.parametrize("finished", [True, False])
@@ -219,7 +222,7 @@ def test_a_folder_begun_otherwise_is_refused(packed, records, tmp_path, changes,
 
 def test_labels_are_part_of_the_list(packed, records, tmp_path):
     other = RecordList(records, ("a", "b", "c"))
-    with pytest.raises(ValueError, match="9 other records, paths, labels or label names"):
+    with pytest.raises(ValueError, match=r"labels \['jump', 'run', 'sit'\], now \['a', 'b', 'c'\]"):
         pack_small(other, copy(packed, tmp_path))
 
 
