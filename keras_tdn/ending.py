@@ -79,7 +79,7 @@ def run_until_told(run: Callable[[], int]) -> int:
 
 @contextlib.contextmanager
 def finishing(is_at_work: Callable[[], bool]) -> Iterator[None]:
-    """Within the block, a process that is told to end goes on while a function says so.
+    """Within the block, a process that is told to end continues while a function says so.
 
     Use it where a piece of work takes its time and then heeds the signal, as a training does that
     saves after its step. A second signal does not wait.

@@ -95,7 +95,7 @@ class ChildProcess:
             )
         self._finalizer = weakref.finalize(self, _end, self._process)
         _running.add(self)
-        # Whether it is there to read them, the first answer tells.
+        # The first answer shows whether it was there to read them.
         with contextlib.suppress(OSError):
             self.connection.send((serve, arguments))
 
@@ -138,6 +138,10 @@ class ChildProcess:
         return self.join()
 
 
+class WorkerStartError(OSError):
+    """A worker process does not start."""
+
+
 class LostTaskError(Exception):
     """A task ended its process, or took so long that its process was ended.
 
@@ -176,7 +180,7 @@ class WorkerPool:
             sends a message; what it returns, or the exception that it raises, comes back.
         *arguments: Sent there by pickle.
         num_processes: How many.
-        time_limit: Seconds that a task may take; each message that it sends starts them anew.
+        time_limit: Seconds that a task may take; each message that it sends starts them over.
             `None` sets no limit.
         deaths_per_task: Processes that must end at a task for it to be lost. With 2, a process
             that the system ended for want of memory is not blamed on its task.
@@ -230,7 +234,7 @@ class WorkerPool:
 
         Raises:
             LostTaskError: if the task ends its process, or takes too long.
-            OSError: if no process starts.
+            WorkerStartError: if no process starts.
         """
         worker = self._idle.get()
         try:
@@ -304,7 +308,7 @@ class _Worker:
                 return
         code = self.process.end(GRACE_SECONDS)
         self.ready = True
-        raise OSError(f"A worker process does not start ({exit_reason(code)}).")
+        raise WorkerStartError(f"A worker process does not start ({exit_reason(code)}).")
 
     def ask(
         self, task: Any, time_limit: float | None, on_message: Callable[[Any], None] | None
@@ -416,7 +420,7 @@ def run_command(arguments: list[str], **environment: str) -> subprocess.Complete
 
 
 def output_of(program: str, *arguments: str, timeout: float) -> str | None:
-    """What another program writes, or `None` if it fails or takes longer.
+    """Returns what another program writes, or `None` if it fails or takes longer.
 
     Args:
         program: Its path; see `shutil.which`.
@@ -437,7 +441,7 @@ def output_of(program: str, *arguments: str, timeout: float) -> str | None:
 
 
 def exit_reason(code: int | None) -> str:
-    """How a process ended, in words.
+    """Returns how a process ended, in words.
 
     Args:
         code: Its `exitcode`.

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +15,19 @@ FIRST_LINE_SECONDS = 8.0
 LINE_SECONDS = 60.0
 _LIVE_SECONDS = "{desc}{n:.0f} s [{elapsed}{postfix}]"
 _SECONDS = "{l_bar}{bar}| {n:.0f} of {total:.0f} s [{elapsed}{postfix}]"
+
+_hidden = False
+
+
+@contextlib.contextmanager
+def hidden_progress() -> Iterator[None]:
+    """Shows no progress of any run within the block, as `--quiet` asks."""
+    global _hidden
+    before, _hidden = _hidden, True
+    try:
+        yield
+    finally:
+        _hidden = before
 
 
 class Progress:
@@ -62,6 +76,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self._started = time.monotonic()
+        self.shown = self.shown and not _hidden
         if not self.shown:
             return self
         from tqdm import tqdm
@@ -93,20 +108,22 @@ class Progress:
         """Whether a bar is shown, for callers whose figures take time to compute."""
         return self._bar is not None and not self._bar.disable
 
-    def update(self, done: float, total: float | None = None, **figures: Any) -> None:
+    def update(self, done: float, total: float | None = None, *notes: str, **figures: Any) -> None:
         """Shows how much is done.
 
         Args:
             done: How much in all, with what an earlier run has done.
             total: How much there is to do, if that is known only now.
-            **figures: What else is shown, by name: `bad=3`.
+            *notes: What else is shown.
+            **figures: The same by name: `bad=3`.
         """
         with self._mutex:
             before, self.done = self.done, done
             if total is not None:
                 self.total = total
-            if figures:
-                self._figures = ", ".join(f"{name} {value}" for name, value in figures.items())
+            if notes or figures:
+                named = (f"{name} {value}" for name, value in figures.items())
+                self._figures = ", ".join([*notes, *named])
             if self.on_terminal:
                 self._bar.total = self.total
                 self._bar.bar_format = self._bar_format()

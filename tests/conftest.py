@@ -86,6 +86,12 @@ def _seeded(request):
         sys.modules["keras"].utils.set_random_seed(seed)
 
 
+@pytest.fixture(autouse=True)
+def _no_progress_lines(monkeypatch):
+    """How long a test takes decides nothing that it finds in standard error."""
+    monkeypatch.setattr("keras_tdn.progress.FIRST_LINE_SECONDS", 3600.0)
+
+
 @pytest.fixture(scope="module")
 def eager_models():
     """Every model of the module is run layer by layer: to compile one takes a second.

@@ -80,7 +80,7 @@ class ForkedRuns:
     def close(self):
         if self._process is not None:
             self._process.stdin.close()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=120)
             self._process.stdout.close()
 
     def _start(self):

@@ -47,7 +47,7 @@ def test_the_command_runs_nothing_of_the_current_folder(planted, tmp_path):
     (planted / "good.mp4").write_bytes(encode_video(12))
     (planted / "list.txt").write_text("good.mp4 0\n")
     result = subprocess.run(
-        [sys.executable, str(script), "check", "list.txt"],
+        [sys.executable, str(script), "check", "list.txt", "--quiet"],
         capture_output=True, text=True, env=environment(),
     )  # fmt: skip
     assert result.stdout.startswith("files     1, of which 0 bad"), result.stderr
@@ -67,7 +67,7 @@ def test_as_a_module_python_itself_looks_in_the_current_folder_and_we_do_not(tmp
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "list.txt").write_text("empty.mp4 0\n")
     result = subprocess.run(
-        [sys.executable, "-m", "keras_tdn", "check", "list.txt"],
+        [sys.executable, "-m", "keras_tdn", "check", "list.txt", "--quiet"],
         capture_output=True, text=True, env=environment(), cwd=tmp_path,
     )  # fmt: skip
     assert (result.returncode, result.stderr) == (1, "")

@@ -7,7 +7,13 @@ import threading
 import time
 
 from keras_tdn import progress as progress_module
-from keras_tdn.progress import FIRST_LINE_SECONDS, LINE_SECONDS, Progress, duration
+from keras_tdn.progress import (
+    FIRST_LINE_SECONDS,
+    LINE_SECONDS,
+    Progress,
+    duration,
+    hidden_progress,
+)
 
 
 class Terminal(io.StringIO):
@@ -104,6 +110,8 @@ def test_nothing_if_it_is_not_shown(monkeypatch):
         progress.describe("x")
         progress.write("x")
         time.sleep(0.2)
+    with hidden_progress(), Progress("keras-tdn label", 40) as progress:
+        progress.write("x")
     assert log.getvalue() == ""
 
 

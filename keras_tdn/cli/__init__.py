@@ -31,6 +31,7 @@ from keras_tdn.cli.completion import add_completion_option
 from keras_tdn.cli.parser import EXIT_ERROR, PROGRAM, CommandParser
 from keras_tdn.cli.streams import drop_what_cannot_be_written, prepare_streams, reader_has_left
 from keras_tdn.ending import run_until_told
+from keras_tdn.progress import hidden_progress
 from keras_tdn.quiet import start_backends_quietly
 from keras_tdn.version import __version__
 
@@ -56,6 +57,9 @@ COMMANDS = (
     pack,
     doctor,
 )
+
+# Those that show how far they are.
+LONG_COMMANDS = ("demo", "watch", "train", "evaluate", "ensemble", "label", "check", "pack")
 
 EXIT_INTERRUPTED = 130
 # Errors that the user can fix; anything else is a fault of the package and keeps its traceback.
@@ -96,7 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     try:
-        status = args.run(args)
+        with hidden_progress() if getattr(args, "quiet", False) else contextlib.nullcontext():
+            status = args.run(args)
         sys.stdout.flush()
         return status
     except ERRORS as error:
@@ -128,4 +133,8 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)
+    for name in set(LONG_COMMANDS) & set(subparsers.choices):
+        subparsers.choices[name].add_argument(
+            "--quiet", action="store_true", help="do not show how far the run is"
+        )
     return parser

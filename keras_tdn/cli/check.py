@@ -51,44 +51,30 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints what is bad and a summary."""
     from keras_tdn.data.checking import check_records
+    from keras_tdn.progress import Progress
 
     records = load_list(args, skip_missing=True)
-    progress = _Progress(len(records))
-    try:
+    num_bad = 0
+    with Progress("keras-tdn check", len(records), unit="file") as progress:
+
+        def show(file: FileCheck) -> None:
+            nonlocal num_bad
+            num_bad += bool(file.reason)
+            progress.advance(bad=num_bad)
+
         report = check_records(
             records,
             full=args.full,
             num_processes=args.processes,
             time_limit=args.time_limit,
-            on_progress=progress.step,
+            on_progress=show,
         )
-    finally:
-        progress.close()
     if args.report is not None:
         report.write_report(args.report)
     if args.write_good is not None:
         report.write_good_list(args.write_good)
     sys.stdout.write(_bad_files(report) + _summary(report))
     return EXIT_BAD_FILES if report.bad else 0
-
-
-class _Progress:
-    """A bar on standard error, where that is a terminal."""
-
-    def __init__(self, total: int) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(total=total, unit="file", disable=None, smoothing=0.05)
-        self._bad = 0
-
-    def step(self, check: FileCheck) -> None:
-        if check.reason:
-            self._bad += 1
-            self._bar.set_postfix(bad=self._bad, refresh=False)
-        self._bar.update()
-
-    def close(self) -> None:
-        self._bar.close()
 
 
 def _bad_files(report: CheckReport) -> str:

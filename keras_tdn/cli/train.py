@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from keras_tdn.data import RecordList
     from keras_tdn.training import Recipe
     from keras_tdn.training.distribution import Devices
-    from keras_tdn.training.result import TrainingResult
+    from keras_tdn.training.training_result import TrainingResult
 
 # Recipe's field: the option that sets it.
 RECIPE_OPTIONS = {

@@ -16,13 +16,13 @@ from keras_tdn.data.failures import Failure, failure_line
 from keras_tdn.data.records import RecordList
 from keras_tdn.data.records.record import Record, believable_classes
 from keras_tdn.data.records.tables import format_table
-from keras_tdn.files.beside import written_beside
+from keras_tdn.files.atomic import written_beside
 from keras_tdn.processes import LostTaskError, WorkerPool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileCheck:
-    """What one record's file turned out to be.
+    """What the check of one record's file found.
 
     Args:
         path: Path of the file, or of the folder of frames.
@@ -32,7 +32,7 @@ class FileCheck:
         num_frames: Frames that can be read.
         height: Height of upright frames in pixels.
         width: Width of upright frames in pixels.
-        seconds: Duration, where the file tells its frame rate.
+        seconds: Duration, where the file states its frame rate.
         num_bytes: Size of the file, or of all files of the folder.
     """
 

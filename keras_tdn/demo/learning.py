@@ -20,7 +20,7 @@ from keras_tdn.version import __version__
 
 if TYPE_CHECKING:
     from keras_tdn.evaluation import EvaluationReport
-    from keras_tdn.training.result import TrainingResult
+    from keras_tdn.training.training_result import TrainingResult
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,9 +18,9 @@ from keras_tdn.demo.page import write_page
 from keras_tdn.demo.result import EXPORT, PRESET, RESULT_FILE, VIDEO, VIDEOS, DemoResult
 from keras_tdn.demo.settings import DemoSettings
 from keras_tdn.demo.stopwatch import Stopwatch
-from keras_tdn.demo.video_bar import VideoBar
 from keras_tdn.export import export_saved_model
 from keras_tdn.pretrained import save_preset
+from keras_tdn.progress import Progress
 
 # In the order in which they are trained: whether it has temporal modules, and what it is called.
 MODELS = (
@@ -121,13 +121,16 @@ class _Demo:
             f"1/6  Rendering {settings.num_train} videos to learn from and "
             f"{settings.num_validation} to measure on"
         )
-        with self._clock.step("rendering videos"), VideoBar(self._progress) as bar:
+        with (
+            self._clock.step("rendering videos"),
+            Progress("keras-tdn demo", None, shown=self._progress) as progress,
+        ):
             return make_motion_dataset(
                 self._place / VIDEOS,
                 settings.num_train,
                 settings.num_validation,
                 seed=settings.seed,
-                progress=bar.show,
+                progress=progress.update,
             )
 
     def _learn(self, train_records: RecordList, held_out: RecordList) -> dict[str, LearnedModel]:

@@ -13,7 +13,7 @@ from keras_tdn.evaluation.page_classes import (
 )
 from keras_tdn.evaluation.page_mistakes import STYLE, mistakes_section
 from keras_tdn.evaluation.report import EvaluationReport
-from keras_tdn.files.beside import written_beside
+from keras_tdn.files.atomic import written_beside
 from keras_tdn.html import (
     Line,
     Tile,

@@ -22,7 +22,7 @@ from keras_tdn.evaluation.measures import (
     wilson_interval,
 )
 from keras_tdn.evaluation.scores import Scores
-from keras_tdn.files.beside import written_beside
+from keras_tdn.files.atomic import written_beside
 from keras_tdn.scoring.scorer import Average, average_views
 from keras_tdn.specs import ViewSpec
 

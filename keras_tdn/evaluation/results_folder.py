@@ -9,7 +9,7 @@ from typing import Any
 from keras_tdn.evaluation.page import write_page
 from keras_tdn.evaluation.report import EvaluationReport
 from keras_tdn.evaluation.scores import Scores, load_scores
-from keras_tdn.files.beside import remove_leftovers
+from keras_tdn.files.atomic import remove_leftovers
 from keras_tdn.files.journal import differences, remove_journal
 from keras_tdn.files.locks import locked
 from keras_tdn.scoring.scoring_run import ACTION

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from keras_tdn.data.failures import Failure
-from keras_tdn.files.beside import written_beside
+from keras_tdn.files.atomic import written_beside
 from keras_tdn.scoring.scorer import ScoreKind
 from keras_tdn.specs import ViewSpec
 
@@ -83,9 +83,9 @@ class Scores:
         }
         # As bytes, because a path need not be text that UTF-8 can hold; JSON escapes it.
         text = np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)
-        with written_beside(Path(path), ".npz") as temporary:
+        with written_beside(Path(path)) as temporary, open(temporary, "wb") as file:
             np.savez(
-                temporary,
+                file,
                 header=text,
                 view_scores=self.view_scores,
                 labels=self.labels,

@@ -13,7 +13,7 @@ from keras_tdn.export.formats import PORTABLE_FORMATS, PortableFormat
 from keras_tdn.export.manifest import describe_export, write_manifest
 from keras_tdn.export.quiet_tensorflow import quiet_tensorflow
 from keras_tdn.export.served_model import ServedModel
-from keras_tdn.files.beside import check_free, written_beside
+from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.models import TDNResNet
 
 

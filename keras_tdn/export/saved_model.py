@@ -16,7 +16,7 @@ from keras_tdn.export.quiet_tensorflow import quiet_tensorflow
 from keras_tdn.export.served_model import ServedModel
 from keras_tdn.export.serving_api import has_serving_api, import_serving_api
 from keras_tdn.export.warm_up import write_warm_up
-from keras_tdn.files.beside import written_beside
+from keras_tdn.files.atomic import written_beside
 from keras_tdn.models import TDNResNet
 
 FORMAT = "saved_model"

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import math
+import operator
 import os
 import sqlite3
 import threading
@@ -19,7 +20,7 @@ from typing import Any
 from keras_tdn.files.locks import locked
 from keras_tdn.files.text import shown
 
-# "kTDN"; `file` shows it, and it tells a journal from other SQLite databases.
+# "kTDN"; `file` shows it, and it marks the journals among SQLite databases.
 APPLICATION_ID = 0x6B54444E
 FORMAT_VERSION = 1
 # A kill loses nothing that was put where there is a write-ahead log; a power cut loses less than
@@ -146,15 +147,15 @@ class Journal:
             OSError: if it cannot be written, for example because the disk is full. What was put
                 before is safe.
         """
-        self._write(_PUT, (key, value, failure))
+        self._write(_PUT, (_plain(key), value, failure))
 
     def get(self, key: Key) -> bytes | None:
         """Returns the result of a part, or `None` if it has failed or is not done."""
-        row = self._first("SELECT value FROM entries WHERE key = ?", key)
+        row = self._first("SELECT value FROM entries WHERE key = ?", _plain(key))
         return None if row is None else row[0]
 
     def __contains__(self, key: Key) -> bool:
-        return self._first("SELECT 1 FROM entries WHERE key = ?", key) is not None
+        return self._first("SELECT 1 FROM entries WHERE key = ?", _plain(key)) is not None
 
     def __len__(self) -> int:
         return self._first("SELECT count(*) FROM entries")[0]
@@ -267,8 +268,11 @@ class Journal:
         try:
             yield
         except sqlite3.Error as error:
+            if not hasattr(error, "sqlite_errorcode"):
+                # A mistake of the caller, such as a value that is not bytes.
+                raise
             # The lowest byte is the kind of the error, the rest says where it happened.
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            code = error.sqlite_errorcode & 0xFF
             if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
                 raise self._unusable(f"is damaged or not a journal ({error})") from error
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -330,6 +334,11 @@ def on_network(folder: Path) -> bool:
         if mount.split()[2] == number:
             return source.startswith(NETWORK_FILE_SYSTEMS)
     return False
+
+
+def _plain(key: Key) -> Key:
+    """Returns a key as SQLite takes it: NumPy's integers are others to it."""
+    return key if isinstance(key, str) else operator.index(key)
 
 
 def _checksum(key: Key, value: bytes | None, failure: str | None) -> int:

@@ -20,8 +20,8 @@ def locked(folder: str | os.PathLike[str], doing: str = "packing") -> Iterator[N
     The system unlocks it however the process ends.
 
     Args:
-        folder: The folder; it is made if need be.
-        doing: What is done to it, for the error.
+        folder: The folder; it is created if needed.
+        doing: What the process does, for the error.
 
     Raises:
         ValueError: if another process holds it.

@@ -1,4 +1,4 @@
-"""A folder that long work fills shard by shard, and that it finds again after a kill."""
+"""Folders that long work fills shard by shard, and continues after a kill."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_tdn.files.atomic import write_whole
 from keras_tdn.files.locks import LOCK_FILE
-from keras_tdn.files.storage import write_whole
 
 PLAN_FILE = "plan.json"
 TEMPORARY_SUFFIX = ".tmp"
@@ -20,14 +20,14 @@ TEMPORARY_SUFFIX = ".tmp"
 
 @dataclasses.dataclass(frozen=True)
 class FolderKind:
-    """What a folder is of, in files and in words.
+    """What kind of work a folder holds, in files and in words.
 
     Args:
         index: The file that only a finished folder has.
         workplace: The folder in it with what only an unfinished one needs.
         action: What is done, as in "Cannot pack into".
-        noun: What comes of it, as in "files that are not of a packing".
-        same: How it goes on, as in "Pack with the same list to go on".
+        noun: What the work is called, as in "files that are not of a packing".
+        same: How it continues, as in "Pack with the same list to continue".
     """
 
     index: str
@@ -38,11 +38,11 @@ class FolderKind:
 
 
 class ResumableFolder:
-    """Refuses what was begun otherwise, and knows what is noted of each shard.
+    """Refuses a folder that was started with another plan, and reads the notes of each shard.
 
     Args:
-        path: The folder; it is made if it is not there.
-        kind: What it is of.
+        path: The folder; it is created if needed.
+        kind: What kind of work it holds.
 
     Raises:
         ValueError: if it has files of something else, or cannot be made.
@@ -56,7 +56,7 @@ class ResumableFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             there = [name for name in os.listdir(path) if name != LOCK_FILE]
-            strange = bool(there) and not self._is_begun()
+            strange = bool(there) and not self._is_started()
         except OSError as error:
             raise ValueError(
                 f"Cannot {kind.action} {str(path)!r}: {error.strerror}. Choose a folder that can "
@@ -76,19 +76,19 @@ class ResumableFolder:
         """Makes the workplace for a plan.
 
         Args:
-            header: What tells the plan from others.
-            differences: What two headers differ in, for people.
+            header: The plan's identity.
+            differences: Describes how two headers differ.
 
         Raises:
-            ValueError: if the folder was begun with another plan.
+            ValueError: if the folder was started with another plan.
         """
-        for begun in self.headers():
-            found = differences(begun, header)
+        for started in self.headers():
+            found = differences(started, header)
             if found:
                 raise ValueError(
-                    f"{str(self.path)!r} was begun with {'; '.join(found)}. {self._kind.same} to "
-                    "go on, choose another folder, or pass overwrite=True (on the command line "
-                    "--overwrite) to begin anew."
+                    f"{str(self.path)!r} was started with {'; '.join(found)}. {self._kind.same} to "
+                    "continue, choose another folder, or pass overwrite=True (on the command line "
+                    "--overwrite) to start anew."
                 )
         self.workplace.mkdir(exist_ok=True)
         for leftover in self.workplace.glob(f"*{TEMPORARY_SUFFIX}"):
@@ -96,12 +96,12 @@ class ResumableFolder:
         self.write(self.workplace / PLAN_FILE, header)
 
     def headers(self) -> list[dict[str, Any]]:
-        """The headers that are written in the folder."""
+        """Returns the headers that are written in the folder."""
         found = (read_object(self._index), read_object(self.workplace / PLAN_FILE))
         return [header for header in found if header]
 
     def noted(self, num_shards: int, notes_path: Callable[[int], Path]) -> dict[int, Any]:
-        """What is noted of each shard, now or by the run that made the index."""
+        """Returns the notes of each shard, of this run or of the one that wrote the index."""
         index = read_object(self._index) or {}
         configs: dict[int, Any] = dict(enumerate(index.get("shards", [])))
         for shard in range(num_shards):
@@ -115,7 +115,7 @@ class ResumableFolder:
 
     def clear(self, patterns: Iterable[str]) -> None:
         """Removes what was made, and files of these patterns."""
-        # The index goes first: there is none of what is half gone.
+        # The index goes first: a folder that is half removed must not have one.
         self._index.unlink(missing_ok=True)
         for pattern in patterns:
             for path in self.path.glob(pattern):
@@ -123,20 +123,20 @@ class ResumableFolder:
         shutil.rmtree(self.workplace, ignore_errors=True)
 
     def temporary(self, name: str) -> Path:
-        """Where a file is written before it gets its name; no other process takes the same."""
+        """Returns a path that no other process uses, to write a file to at first."""
         unique = f"{name}.{os.getpid()}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
         return self.workplace / unique
 
     def write(self, path: Path, content: Mapping[str, Any]) -> None:
-        """Writes JSON, whole or not at all."""
+        """Writes JSON atomically."""
         write_whole(path, json.dumps(content, indent=1).encode(), self.temporary(path.name))
 
-    def _is_begun(self) -> bool:
+    def _is_started(self) -> bool:
         return self.workplace.is_dir() or bool(read_object(self._index))
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file, or `None` if there is none that can be read."""
+    """Returns the object in a JSON file, or `None` if it cannot be read."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):

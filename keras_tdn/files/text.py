@@ -18,7 +18,7 @@ KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-# The longer mark first: that of UTF-32 begins like that of UTF-16.
+# The longer mark first: that of UTF-32 starts like that of UTF-16.
 OTHER_ENCODINGS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -27,7 +27,7 @@ OTHER_ENCODINGS = (
 )
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
-# Enough to tell a video from a list without reading all of it.
+# Enough to distinguish a video from a list without reading all of it.
 HEAD_BYTES = 8192
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from keras_tdn.data.failures import Failure
 from keras_tdn.data.records import Record, RecordList
+from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
 from keras_tdn.files.journal import differences, remove_journal
 from keras_tdn.files.resumable_folder import FolderKind, ResumableFolder, read_object
-from keras_tdn.files.storage import put_in_place, sha256_of, write_whole
 from keras_tdn.labelling.labeller import LabelOptions, Row
 from keras_tdn.labelling.row_files import write_rows
 

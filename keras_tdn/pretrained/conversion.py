@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_tdn.files.beside import check_free, written_beside
+from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.labels import load_labels
 from keras_tdn.models import TDNResNet, TDNResNet50, TDNResNet101
 from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
@@ -239,7 +239,7 @@ def _write(
         card = None if entry is None else entry.card
         save_preset(model, target, card=card, overwrite=overwrite)
         return
-    with written_beside(target, suffix) as new:
+    with written_beside(target) as new:
         if suffix == ".keras":
             model.save(new)
         else:

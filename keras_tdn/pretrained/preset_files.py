@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_tdn.files.beside import restore_replaced
+from keras_tdn.files.atomic import restore_replaced
 from keras_tdn.pretrained.hub import HubFile, check_file_name, fetch_file
 
 if TYPE_CHECKING:

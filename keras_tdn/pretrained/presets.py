@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_tdn.files.beside import check_free, written_beside
+from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained.card import PresetCard
 from keras_tdn.pretrained.model_card import format_model_card

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     )
     from keras_tdn.training.optimizer import CoupledSGD
     from keras_tdn.training.recipe import Recipe
-    from keras_tdn.training.result import TrainingResult
     from keras_tdn.training.schedules import (
         CosineDecay,
         ProportionalStepDecay,
         StepDecay,
         WarmUp,
     )
+    from keras_tdn.training.training_result import TrainingResult
     from keras_tdn.training.training_run import train
 
 __all__ = [
@@ -71,7 +71,7 @@ __getattr__, __dir__ = lazy_names(
         "Recipe": "recipe",
         "StepDecay": "schedules",
         "TrainingDivergedError": "callbacks",
-        "TrainingResult": "result",
+        "TrainingResult": "training_result",
         "TrainingState": "callbacks",
         "WarmUp": "schedules",
         "device_scope": "distribution",

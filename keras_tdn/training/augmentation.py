@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,25 +11,13 @@ from keras_tdn.data.transforms import CutMix, MixUp, train_transforms
 from keras_tdn.data.transforms.transform import as_seed, derived_seed, draw_uniform
 from keras_tdn.specs import ClipSpec
 
-if TYPE_CHECKING:
-    from keras_tdn.training.recipe import Recipe
-
 
 @dataclasses.dataclass(frozen=True)
 class MixUpOrCutMix:
-    """Blends a batch or cuts windows into it, as often the one as the other.
+    """Blends a batch with `mix_up` or cuts windows into it with `cut_mix`, each half of the time.
 
-    Args:
-        mix_up: The one.
-        cut_mix: The other.
-
-    Call arguments:
-        inputs: A tuple of clips, pixels in [0, 255] of shape `(batch, frames, height, width, 3)`,
-            and labels, floats of shape `(batch, classes)`.
-        seed: Two integers, int32 of shape `(2,)`.
-
-    Returns:
-        Clips, float32 in [0, 255], and labels, float32.
+    Takes `(clips, labels)`, pixels in [0, 255] and floats of shape `(batch, classes)`, and a seed
+    of two integers; returns both as float32.
     """
 
     mix_up: MixUp
@@ -49,13 +37,15 @@ class MixUpOrCutMix:
         )
 
 
-def clip_transforms(recipe: Recipe, spec: ClipSpec) -> Any:
+def clip_transforms(flip: bool, spec: ClipSpec) -> Any:
     """Transforms of one clip; `None` leaves them to `make_dataset`, which knows the flip map."""
-    return None if recipe.flip else train_transforms(spec, flip=False)
+    return None if flip else train_transforms(spec, flip=False)
 
 
-def batch_transforms(recipe: Recipe) -> MixUp | CutMix | MixUpOrCutMix | None:
+def batch_transforms(
+    mixup_alpha: float, cutmix_alpha: float
+) -> MixUp | CutMix | MixUpOrCutMix | None:
     """Transforms of one batch, or `None`."""
-    mix_up = MixUp(recipe.mixup_alpha) if recipe.mixup_alpha else None
-    cut_mix = CutMix(recipe.cutmix_alpha) if recipe.cutmix_alpha else None
+    mix_up = MixUp(mixup_alpha) if mixup_alpha else None
+    cut_mix = CutMix(cutmix_alpha) if cutmix_alpha else None
     return MixUpOrCutMix(mix_up, cut_mix) if mix_up and cut_mix else mix_up or cut_mix

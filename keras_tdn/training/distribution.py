@@ -160,7 +160,7 @@ def join_processes(
 
     Raises:
         ValueError: if the backend is not JAX, something has been computed already, the others do
-            not come, or no number of processes is told.
+            not come, or no number of processes is given.
 
     Example:
 

@@ -65,13 +65,9 @@ def unfreeze(model: TDNResNet) -> None:
 
 
 def frozen_layers(model: TDNResNet, part: str) -> list[keras.layers.Layer]:
-    """Layers with weights, from a part of the model on, that are frozen.
+    """Returns layers with weights, from a part of the model on, that are frozen.
 
     Batch norms do not count, which are frozen for reasons of their own.
-
-    Args:
-        model: A `TDNResNet`.
-        part: As in `freeze_until`.
     """
     return [
         layer

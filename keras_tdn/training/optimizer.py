@@ -18,12 +18,7 @@ BIAS = "bias"
 
 @dataclasses.dataclass(frozen=True)
 class ParameterGroup:
-    """How one variable is updated.
-
-    Args:
-        multiplier: Factor of the learning rate.
-        weight_decay: Factor of the variable that is added to its gradient.
-    """
+    """How one variable is updated: factors of the learning rate, and of L2 in its gradient."""
 
     multiplier: float
     weight_decay: float

@@ -19,8 +19,7 @@ from keras_tdn.training.freezing import (
     frozen_layers,
 )
 from keras_tdn.training.optimizer import CoupledSGD
-from keras_tdn.training.run_length import check_run_length, warn_of_run_length
-from keras_tdn.training.schedules import Schedule, WarmUp
+from keras_tdn.training.schedules import Schedule, WarmUp, check_run_length, warn_of_run_length
 
 if TYPE_CHECKING:
     from keras_tdn.data import RecordList
@@ -258,8 +257,10 @@ class Recipe:
         ours = {
             "batch_size": self.batch_size,
             "one_hot": self.one_hot,
-            "transforms": clip_transforms(self, spec) if training else None,
-            "batch_transforms": batch_transforms(self) if training else None,
+            "transforms": clip_transforms(self.flip, spec) if training else None,
+            "batch_transforms": (
+                batch_transforms(self.mixup_alpha, self.cutmix_alpha) if training else None
+            ),
         }
         return make_dataset(records, spec, training=training, **{**ours, **arguments})
 

@@ -1,4 +1,4 @@
-"""The folder of a training, and what the training in it was begun with."""
+"""The folder of a training, and what the training in it was started with."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ import keras
 import numpy as np
 
 from keras_tdn.data.records import RecordList
+from keras_tdn.files.atomic import remove_leftovers
+from keras_tdn.files.journal import differences
 from keras_tdn.files.locks import locked
 from keras_tdn.training.callbacks import BEST_FILE, LAST_FILE, LOG_FILE
-from keras_tdn.training.callbacks.tensorboard import FOLDER as TENSORBOARD_FOLDER
-from keras_tdn.training.durable import remove_unfinished, written_durably
+from keras_tdn.training.callbacks.reporting import TENSORBOARD_FOLDER
+from keras_tdn.training.state_files import STATE_FILE, written_durably
 
 logger = logging.getLogger("keras_tdn")
 
@@ -36,11 +38,11 @@ OWN_NAMES = (
 )
 BEFORE_TRAINING = (RUN_FILE, FAILURES_FILE)
 
-# What decides the bits and cannot be passed as an argument: told, not refused.
+# What decides the bits and cannot be passed as an argument: reported, not refused.
 VERSIONS = "versions"
 PACKAGES = ("keras", "numpy", "tensorflow", "jax", "torch")
 # A training gives a model without names those of its records, which are compared anyway.
-NAMES_GIVEN = re.compile(r"model\.labels was (null and is .*|.* and is null)")
+NAMES_GIVEN = re.compile(r"model\.labels (None, now .*|.*, now None)")
 # Arguments of `make_dataset` that change nothing but the pace, or what is given up.
 NO_MATTER = ("num_parallel_calls", "failure_report", "max_failure_share")
 MAX_SHOWN = 8
@@ -52,11 +54,11 @@ def describe_run(
     validation_records: RecordList | None,
     **arguments: Any,
 ) -> dict[str, Any]:
-    """All that a training depends on, as JSON holds it."""
+    """Returns all that a training depends on, as JSON values."""
     for name in NO_MATTER:
         arguments.get("dataset_arguments", {}).pop(name, None)
     config = model.get_config()
-    # The clips that it is given are told whether or not it says so itself.
+    # The clips that it is given are described whether or not it says so itself.
     config.pop("clip_spec", None)
     content = {
         "backend": keras.backend.backend(),
@@ -73,7 +75,7 @@ def describe_run(
 
 
 def check_output(output: str | os.PathLike[str], resume: bool) -> None:
-    """Tells early what `run_folder` would tell when all else is ready.
+    """Raises early what `run_folder` would raise when all else is ready.
 
     Raises:
         ValueError: if the output is no folder, or there is a training in it and `resume` is false.
@@ -92,16 +94,16 @@ def check_output(output: str | os.PathLike[str], resume: bool) -> None:
 def run_folder(
     output: str | os.PathLike[str], run: Mapping[str, Any], resume: bool
 ) -> Iterator[Path]:
-    """The folder of a training, held for this process alone.
+    """Holds the folder of a training for this process alone, and creates it if needed.
 
     Args:
-        output: The folder; it is made if needed.
-        run: What `describe_run` gave.
-        resume: Whether to go on with the training in it, if there is one.
+        output: The folder.
+        run: What `describe_run` returned.
+        resume: Whether to continue the training in it, if there is one.
 
     Raises:
         ValueError: if it cannot be written, if another process trains in it, if there is a
-            training in it and `resume` is false, or if that was begun with something else.
+            training in it and `resume` is false, or if that was started with something else.
     """
     folder = Path(output)
     try:
@@ -121,15 +123,16 @@ def run_folder(
                 f"Another process is training in {str(folder)!r}. Wait for it, or choose another "
                 "folder."
             ) from None
-        _begin(folder, run, resume)
+        _start(folder, run, resume)
         yield folder
 
 
-def _begin(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
-    remove_unfinished(folder, OWN_NAMES)
+def _start(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
+    for name in OWN_NAMES:
+        remove_leftovers(folder / name)
     state = folder / STATE_FOLDER
     if state.is_dir():
-        remove_unfinished(state)
+        remove_leftovers(state / STATE_FILE)
         if not any(state.iterdir()):
             state.rmdir()
     if not resume:
@@ -137,7 +140,7 @@ def _begin(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
     trained = _trained(folder)
     if trained and not (folder / RUN_FILE).exists():
         raise ValueError(
-            f"{str(folder)!r} has no {RUN_FILE}, which a training to go on with would have, but "
+            f"{str(folder)!r} has no {RUN_FILE}, which a training to continue would have, but "
             f"{', '.join(trained)}. Choose another folder."
         )
     if not trained:
@@ -145,13 +148,13 @@ def _begin(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
             new.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
         return
     try:
-        begun = json.loads((folder / RUN_FILE).read_text("utf-8"))
+        started = json.loads((folder / RUN_FILE).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{str(folder / RUN_FILE)!r} cannot be read ({error}), so that it is not known what "
-            "the training was begun with. Start anew in another folder."
+            "the training was started with. Start anew in another folder."
         ) from error
-    _check_same(folder, begun, run)
+    _check_same(folder, started, run)
     # A kill may have left the folder for TensorBoard and no state yet.
     if trained != [TENSORBOARD_FOLDER] and not {STATE_FOLDER, RESULT_FILE} & {*trained}:
         raise ValueError(
@@ -164,8 +167,8 @@ def _check_untrained(folder: Path) -> None:
     trained = _trained(folder)
     if trained:
         raise ValueError(
-            f"There is a training in {str(folder)!r} already ({', '.join(trained)}). Go on with it "
-            "by resume=True (on the command line --resume), or choose another folder."
+            f"There is a training in {str(folder)!r} already ({', '.join(trained)}). Continue it "
+            "with resume=True (on the command line --resume), or choose another folder."
         )
 
 
@@ -175,17 +178,15 @@ def _trained(folder: Path) -> list[str]:
     return [name for name in names if (folder / name).exists()]
 
 
-def _check_same(folder: Path, begun: Any, run: Mapping[str, Any]) -> None:
-    differences = list(_differences("", begun, run))
-    versions = [line for line in differences if line.startswith(VERSIONS)]
+def _check_same(folder: Path, started: Any, run: Mapping[str, Any]) -> None:
+    found = list(differences(started, run))
+    versions = [line for line in found if line.startswith(VERSIONS)]
     others = [
-        line
-        for line in differences
-        if not line.startswith(VERSIONS) and not NAMES_GIVEN.fullmatch(line)
+        line for line in found if not line.startswith(VERSIONS) and not NAMES_GIVEN.fullmatch(line)
     ]
     if versions:
         logger.warning(
-            "The training in %s was begun with other software, so that the last bits may differ "
+            "The training in %s was started with other software, so that the last bits may differ "
             "from what it would have given: %s",
             folder,
             "; ".join(versions),
@@ -193,24 +194,10 @@ def _check_same(folder: Path, begun: Any, run: Mapping[str, Any]) -> None:
     if others:
         more = f"; and {len(others) - MAX_SHOWN} more" if len(others) > MAX_SHOWN else ""
         raise ValueError(
-            f"The training in {str(folder)!r} was begun with other arguments: "
-            f"{'; '.join(others[:MAX_SHOWN])}{more}. Pass those it was begun with, or start anew "
+            f"The training in {str(folder)!r} was started with other arguments: "
+            f"{'; '.join(others[:MAX_SHOWN])}{more}. Pass those it was started with, or start anew "
             "in another folder."
         )
-
-
-def _differences(where: str, begun: Any, now: Any) -> Iterator[str]:
-    if isinstance(begun, dict) and isinstance(now, dict):
-        for name in sorted({*begun, *now}):
-            inner = f"{where}.{name}" if where else name
-            yield from _differences(inner, begun.get(name), now.get(name))
-    elif begun != now:
-        yield f"{where} was {_short(begun)} and is {_short(now)}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _describe_records(records: RecordList) -> dict[str, Any]:
@@ -230,7 +217,7 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # The class tells schedules apart whose fields are alike.
+        # The class distinguishes schedules whose fields are alike.
         return {"class": type(value).__name__, **vars(value)}
     # Not the text of an object, which may have its address in it.
     return value if isinstance(value, str) else f"{type(value).__module__}.{type(value).__name__}"

@@ -1,24 +1,25 @@
-"""States of a training on the disk: each whole, checked by its hash, the one before it kept."""
+"""Files of a training: states, each whole and checked by its hash, the one before it kept."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_tdn.files.storage import sha256_of
-from keras_tdn.training.durable import written_durably
+from keras_tdn.files.atomic import sha256_of, written_beside
 
 logger = logging.getLogger("keras_tdn")
 
-# The name tells the order and the content: no second file that could disagree.
+# The name holds the order and the hash: no second file that could disagree.
+STATE_FILE = "state.npz"
 PATTERN = re.compile(r"(\d{10})-([0-9a-f]{64})\.npz")
 KEPT = 2
 
@@ -34,7 +35,7 @@ class State:
     Args:
         step: Batches since the start of the training.
         arrays: All that is numbers, by name.
-        meta: All else, as JSON holds it.
+        meta: All else, as JSON values.
     """
 
     step: int
@@ -47,26 +48,19 @@ def write_state(folder: Path, state: State) -> None:
 
     A process that is killed at any moment, or a full disk, leaves the earlier states as they were.
 
-    Args:
-        folder: Where states lie; it is made if needed.
-        state: What to write.
-
     Raises:
         OSError: if it cannot be written.
     """
-    with written_durably(folder / "state.npz", lambda new: _name(state.step, new)) as new:
+    with written_durably(folder / STATE_FILE, lambda new: _name(state.step, new)) as new:
         np.savez(new, allow_pickle=False, **_storable(state))
     for path in _newest_first(folder)[KEPT:]:
         path.unlink()
 
 
 def read_newest_state(folder: Path) -> State | None:
-    """The newest state that is whole, or `None` if there is no state at all.
+    """Returns the newest state that is whole, or `None` if there is no state at all.
 
-    A damaged one is passed over with a warning, for the one before it.
-
-    Args:
-        folder: Where `write_state` wrote.
+    A damaged one is skipped with a warning, for the one before it.
 
     Raises:
         ValueError: if there are states and all are damaged.
@@ -127,3 +121,38 @@ def _read(path: Path) -> State:
 
         arrays[name] = arrays[name].view(ml_dtypes.bfloat16)
     return State(meta.pop("step"), arrays, meta)
+
+
+# How h5py starts a RuntimeError, which it raises when a full disk comes to light as it closes a
+# file.
+HDF5_ERRORS = ("Can't ", "Unable to ")
+
+
+@contextlib.contextmanager
+def failures_to_write_in_words(path: Path) -> Iterator[None]:
+    """Within the block, errors of the system and of h5py say what could not be written."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not str(error).startswith(HDF5_ERRORS):
+            raise
+        raise OSError(
+            f"{str(path)!r} could not be written ({_reason(error)}). What was there before is "
+            "kept. Make room, or make the folder writable, and continue with resume=True (on "
+            "the command line --resume)."
+        ) from error
+
+
+@contextlib.contextmanager
+def written_durably(path: Path, named: Callable[[Path], str] | None = None) -> Iterator[Path]:
+    """`written_beside`, whose errors say how to continue the training.
+
+    Raises:
+        OSError: if the file cannot be written; what was there before still is.
+    """
+    with failures_to_write_in_words(path), written_beside(path, named) as new:
+        yield new
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or " ".join(str(error).split())[:200]

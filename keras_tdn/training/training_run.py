@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import re
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 
+from keras_tdn.data.failures import TooManyFailuresError
 from keras_tdn.data.records import RecordList
+from keras_tdn.ending import SIGNALS, finishing
 from keras_tdn.models import TDNResNet
 from keras_tdn.nvidia_gpus import unseen_gpu_line
 from keras_tdn.pretrained.card import PresetCard
 from keras_tdn.training.callbacks import TrainingState
-from keras_tdn.training.callbacks.tensorboard import check_tensorboard
-from keras_tdn.training.checks import check_training
-from keras_tdn.training.class_weights import class_weights
-from keras_tdn.training.determinism import make_deterministic
+from keras_tdn.training.callbacks.reporting import check_tensorboard
 from keras_tdn.training.distribution import whole_batches
-from keras_tdn.training.finish import finish_training, finished_training
-from keras_tdn.training.input_errors import input_errors_in_words
-from keras_tdn.training.interruption import saving_when_interrupted
 from keras_tdn.training.recipe import Recipe
-from keras_tdn.training.result import TrainingResult
 from keras_tdn.training.run_folder import (
     FAILURES_FILE,
     STATE_FOLDER,
     describe_run,
     run_folder,
 )
+from keras_tdn.training.training_checks import check_training, class_weights
+from keras_tdn.training.training_result import TrainingResult, finish_training, finished_training
 
 
 def train(
@@ -53,15 +56,15 @@ def train(
 ) -> TrainingResult:
     """Trains a model by a recipe, and leaves a preset.
 
-    Use it for a training that you can leave alone: all that can be wrong is told first, it goes on
-    after any interruption as if there had been none, and what it came to is written down. All of it
-    can be had in plain `model.fit` as well, with `recipe.compile`, `recipe.make_dataset`,
+    Use it for a training that you can leave alone: all that can be wrong is reported first, it
+    continues after any interruption as if there had been none, and its result is written down. All
+    of it can be had in plain `model.fit` as well, with `recipe.compile`, `recipe.make_dataset`,
     `recipe.callbacks` and `TrainingState`.
 
     In `output` are then: `preset`, for `load_preset` and `weights=`; `best.weights.h5` and
     `last.weights.h5`, averaged if the recipe does that; `log.csv`; `result.json`; `run.json`, what
-    the training was begun with; `failures.jsonl`, the videos that could not be read; and `state`,
-    which is only needed to go on and may be deleted when all is done.
+    the training was started with; `failures.jsonl`, the videos that could not be read; and `state`,
+    which is only needed to continue and may be deleted when all is done.
 
     Args:
         model: A `TDNResNet` with a classifier. Its `clip_spec` says how clips are cut.
@@ -73,9 +76,9 @@ def train(
         output: Folder that is written to.
         seed: Where the order of the videos and all that is drawn from them starts. Weights and
             dropout have the seed of `keras.utils.set_random_seed` when the model is built.
-        resume: Whether to go on with the training in `output`. If there is none, one begins.
-        early_stopping: Epochs without a better accuracy after which training ends; `None` goes on
-            to the end.
+        resume: Whether to continue the training in `output`. If there is none, one starts.
+        early_stopping: Epochs without a better accuracy after which training ends; `None`
+            trains to the end.
         class_weight: `"balanced"`, or a mapping of class indices to factors of the loss.
         tensorboard: Whether to write logs for TensorBoard.
         save_every: Steps from one state to the next; `None` saves at the end of each epoch and
@@ -92,7 +95,7 @@ def train(
 
     Raises:
         ValueError: if the arguments do not fit each other, or the training in `output` cannot be
-            gone on with; `TrainingDivergedError` if the loss becomes NaN.
+            continued; `TrainingDivergedError` if the loss becomes NaN.
         OSError: if something cannot be written, as on a full disk. What was trained is kept.
         KeyboardInterrupt: after Ctrl-C, when the state is saved.
 
@@ -202,3 +205,86 @@ def train(
             card,
             whole_batches=bool(common.get("drop_remainder")),
         )
+
+
+def make_deterministic(seed: int) -> None:
+    """Makes operations of this process give the same bits each time, also on a GPU.
+
+    On CPUs they do so anyway. It cannot be undone. `seed` is that of Python, NumPy and the backend.
+
+    Raises:
+        ValueError: on JAX, where it is a matter of the environment.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        raise ValueError(
+            "On JAX, operations on a GPU are made deterministic by the environment variable "
+            "XLA_FLAGS=--xla_gpu_deterministic_ops=true, before the process starts. Leave "
+            "`deterministic` out."
+        )
+    keras.utils.set_random_seed(seed % 2**32)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    elif backend == "torch":
+        import torch
+
+        torch.use_deterministic_algorithms(True)
+
+
+logger = logging.getLogger("keras_tdn")
+
+
+@contextlib.contextmanager
+def saving_when_interrupted(state: TrainingState) -> Iterator[None]:
+    """Within the block, a first signal to end saves the training before the next step.
+
+    A second one ends at once, and so does the first where the process is a command's own and no
+    batch comes in a second and a half. Only the main thread can take signals; elsewhere nothing
+    changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def stop_soon(number: int, frame: Any) -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        state.stop_soon()
+        logger.warning("Saving in front of the next step, then stopping. Again stops at once.")
+
+    for number in SIGNALS:
+        signal.signal(number, stop_soon)
+    try:
+        with finishing(state.is_at_work):
+            yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# How TensorFlow puts it: the class, the text, and a blank line before the traceback.
+WRAPPED = re.compile(rf"{TooManyFailuresError.__name__}: (.+?)(?:\n|$)")
+
+
+@contextlib.contextmanager
+def input_errors_in_words() -> Iterator[None]:
+    """Within the block, the pipeline's own error comes out as it was raised.
+
+    Keras' warning that data ran out is suppressed: bad records make a validation set end earlier
+    than expected, and nothing is wrong with that.
+
+    Raises:
+        TooManyFailuresError: if too many records cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Your input ran out of data")
+            yield
+    except Exception as error:
+        found = WRAPPED.search(str(error))
+        if found is None or isinstance(error, ValueError):
+            raise
+        raise TooManyFailuresError(found[1]) from error

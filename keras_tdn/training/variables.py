@@ -34,9 +34,7 @@ def build_optimizer(model: keras.Model) -> None:
 def build_metrics(model: keras.Model, label_spec: Any) -> None:
     """Makes the metrics' variables, which `fit` on TensorFlow does in its first step.
 
-    Args:
-        model: A compiled model.
-        label_spec: `tf.TensorSpec` of the labels of a batch.
+    `label_spec` is the `tf.TensorSpec` of the labels of a batch.
     """
     if _metrics_built(model):
         return
@@ -47,7 +45,7 @@ def build_metrics(model: keras.Model, label_spec: Any) -> None:
 
 
 def arrays_of(model: keras.Model, *, metrics: bool) -> dict[str, np.ndarray]:
-    """Values of a model's and its optimizer's variables, and of its metrics'.
+    """Returns the values of a model's and its optimizer's variables, and of its metrics'.
 
     The model's include the seeds of its random layers; the optimizer's are momentum, averages,
     accumulated gradients, its count of steps and the scale of the loss.
@@ -75,7 +73,7 @@ def assign_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray], *, metri
             raise ValueError(
                 f"The training state does not fit: its {group} has {len(shapes)} variables, and "
                 f"here are {len(variables)}, or some are of another shape. Compile the same model "
-                "as the training was begun with, or begin anew in another folder."
+                "as the training was started with, or start anew in another folder."
             )
         for name, variable in zip(names, variables, strict=True):
             if group == MODEL and is_real(np.dtype(arrays[name].dtype)):
@@ -91,11 +89,9 @@ def assign_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray], *, metri
 def first_not_finite(
     model: keras.Model, arrays: Mapping[str, np.ndarray] | None = None
 ) -> str | None:
-    """The path of a weight that is NaN or infinite, or `None`.
+    """Returns the path of a weight that is NaN or infinite, or `None`.
 
-    Args:
-        model: The model.
-        arrays: What `arrays_of` gave, if it is at hand.
+    `arrays` is what `arrays_of` returned, if it is at hand.
     """
     for index, variable in enumerate(model.variables):
         array = (
@@ -150,7 +146,7 @@ def take_averages(model: keras.Model) -> Sequence[np.ndarray] | None:
     """Replaces weights by their averages; gives what they were, for `put_back`.
 
     `keras.callbacks.SwapEMAWeights` adds and subtracts on TensorFlow, which rounds: training would
-    go on from weights that are not quite the same.
+    continue from weights that are not quite the same.
     """
     # Before the first step the averages are zero.
     if not averages_weights(model) or not _copy(model.optimizer.iterations):

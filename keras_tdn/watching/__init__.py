@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from keras_tdn.watching.layout import WindowLayout
+    from keras_tdn.watching.layout import Window, WindowLayout
     from keras_tdn.watching.opening import StreamOptions
     from keras_tdn.watching.page import write_timeline_page
     from keras_tdn.watching.recording import record_timeline
-    from keras_tdn.watching.report import Loss, WatchReport
-    from keras_tdn.watching.spans import Span, SpanMerger
-    from keras_tdn.watching.timeline import Timeline, load_timeline
-    from keras_tdn.watching.window import Window
+    from keras_tdn.watching.timeline import Loss, Timeline, WatchReport, load_timeline
+    from keras_tdn.watching.timeline_writers import Span, SpanMerger
     from keras_tdn.watching.windows import Watch, watch
 
 __all__ = [
@@ -37,14 +35,14 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "Loss": "report",
-        "Span": "spans",
-        "SpanMerger": "spans",
+        "Loss": "timeline",
+        "Span": "timeline_writers",
+        "SpanMerger": "timeline_writers",
         "StreamOptions": "opening",
         "Timeline": "timeline",
         "Watch": "windows",
-        "WatchReport": "report",
-        "Window": "window",
+        "WatchReport": "timeline",
+        "Window": "layout",
         "WindowLayout": "layout",
         "load_timeline": "timeline",
         "record_timeline": "recording",

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
-from keras_tdn.watching.clock import Clock
-from keras_tdn.watching.damage import Damage
 from keras_tdn.watching.opening import silence
 
 DEFAULT_RATE = Fraction(25)
@@ -25,13 +23,10 @@ RETRY_SECONDS = 0.005
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TimedFrame:
-    """A frame and when it is on screen.
+    """A frame and when it is on screen, in seconds since the first frame.
 
-    Args:
-        number: How many frames came before it.
-        time: Seconds since the first frame.
-        picture: The frame as it was decoded.
-        damage: Why there is a hole between the frame before and this one; empty where none is.
+    `number` counts the frames before it, `picture` is the frame as it was decoded, and `damage`
+    says why there is a hole between the frame before and this one.
     """
 
     number: int
@@ -49,7 +44,7 @@ class StreamFacts:
         num_frames: Frames read.
         seconds: When the last of them is on screen.
         num_segments: Segments that they make, those left out included.
-        ending: Why it ended before its end; empty if it did not.
+        ending: Why it ended early; empty if it did not.
         tolerance: Seconds by which times are rounded.
         is_cut: Whether it was read no further because no more was asked for.
     """
@@ -80,9 +75,6 @@ def timed_frames(
         facts: Filled in along the way.
         timeout_seconds: How long to wait for a device that has no picture yet.
         max_packets: How many packets are read, of about a frame each; `None` for all.
-
-    Returns:
-        An iterator of `TimedFrame`.
     """
     rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
     may_leap = bool(container.format.flags & TIMESTAMPS_MAY_LEAP)
@@ -119,11 +111,11 @@ def timed_frames(
             if damage.is_over(picture, now):
                 reason = damage.end()
                 if facts.num_frames == 0:
-                    # Time begins with the first frame that is whole, and nothing was lost before.
+                    # Time starts with the first frame that is whole, and nothing was lost before.
                     clock, reason, before = Clock(*steps), "", None
                     now = clock.tick(picture.pts)
-                if clock.began_anew and not reason:
-                    reason = "the timestamps began anew"
+                if clock.started_over and not reason:
+                    reason = "the timestamps started over"
                 if not reason and before is not None and now - before > SILENCE_SECONDS:
                     reason = f"no frame for {now - before:.0f} seconds"
                 facts.seconds = now
@@ -136,7 +128,7 @@ def timed_frames(
 def _packets(
     container: Any, stream: Any, facts: StreamFacts, timeout_seconds: float
 ) -> Iterator[tuple[Any, str]]:
-    """Packets, and `None` behind the last; or what was wrong with one that cannot be read."""
+    """Yields packets, and `None` behind the last; or what is wrong with one that is not read."""
     import av
 
     from keras_tdn.data.decoding.pyav_container import reason
@@ -196,3 +188,109 @@ def _duration(container: Any, stream: Any) -> float | None:
         return float(stream.duration * stream.time_base)
     # In microseconds.
     return container.duration / 1e6 if container.duration else None
+
+
+# Timestamps that run back by less are out of order, as those of AVI are around B-frames; by more,
+# the stream has started to count over.
+DISORDER_SECONDS = 1.0
+# In formats made for streams, timestamps that run ahead by more have started over as well.
+LEAP_SECONDS = 60.0
+# In all others no picture stands still for longer.
+STILL_SECONDS = 30 * 86_400.0
+
+
+class Clock:
+    """Computes when frames are on screen, in the order in which they are shown.
+
+    Times never run back. A frame without a timestamp follows the one before it by `period` seconds,
+    and where timestamps start over, as after a camera's restart, time continues by that step.
+    With `may_leap`, as in MPEG-TS, timestamps that leap ahead have started over as well; in other
+    formats a picture stands still for so long, up to thirty days.
+
+    >>> clock = Clock(Fraction(1, 1000), 0.04)
+    >>> [clock.tick(pts) for pts in (500, 540, None, 620, 580)]
+    [0.0, 0.04, 0.08, 0.12, 0.12]
+    """
+
+    def __init__(self, time_base: Fraction, period: float, may_leap: bool = False) -> None:
+        self._time_base = Fraction(time_base)
+        self._period = period
+        self._max_step = LEAP_SECONDS if may_leap else STILL_SECONDS
+        self._origin: int | None = None
+        self._shift = 0.0
+        self.now: float | None = None
+        # Whether timestamps started over with the latest frame.
+        self.started_over = False
+
+    def tick(self, pts: int | None) -> float:
+        """Returns seconds since the first frame, for the next one, whose timestamp is `pts`."""
+        self.started_over = False
+        following = 0.0 if self.now is None else self.now + self._period
+        if pts is None:
+            self.now = following
+            return following
+        if self._origin is None:
+            self._origin, self._shift = pts, following
+        # As one division of integers, which is rounded once.
+        ticks = (pts - self._origin) * self._time_base.numerator
+        time = self._shift + ticks / self._time_base.denominator
+        if self.now is not None:
+            step = time - self.now
+            if not -DISORDER_SECONDS <= step <= self._max_step:
+                self.started_over = True
+                self._origin, self._shift = pts, following
+                time = following
+            else:
+                time = max(time, self.now)
+        self.now = time
+        return time
+
+
+# Frames behind damage are built on what is missing, up to the next one that stands for itself.
+# Streams that have none refresh their pictures bit by bit, within this time.
+RECOVERY_SECONDS = 10.0
+
+
+class Damage:
+    """Decides whether frames are spoilt by damage that came before them.
+
+    With `intra_only`, every picture stands for itself.
+    """
+
+    def __init__(self, intra_only: bool) -> None:
+        self.reason = ""
+        self._intra_only = intra_only
+        self._since = 0.0
+        self._key_fed = False
+        self._key_pts: int | None = None
+
+    def happen(self, reason: str, now: float) -> None:
+        """Records damage; `now` is when the last whole frame is on screen, in seconds."""
+        if not self.reason:
+            self.reason, self._since = reason, now
+        self._key_fed, self._key_pts = False, None
+
+    def key_packet(self, pts: int | None) -> None:
+        """Records a packet, decoded well, that others are predicted from."""
+        if self.reason and not self._key_fed:
+            self._key_fed, self._key_pts = True, pts
+
+    def is_over(self, picture: Any, now: float) -> bool:
+        """Returns whether a decoded frame is whole, which is on screen at that time."""
+        if not self.reason:
+            return True
+        if picture.is_corrupt:
+            return False
+        if self._intra_only or now - self._since > RECOVERY_SECONDS:
+            return True
+        # The decoder may still hold frames from before, a key frame among them.
+        if not self._key_fed:
+            return False
+        if self._key_pts is None or picture.pts is None:
+            return bool(picture.key_frame)
+        return picture.pts >= self._key_pts
+
+    def end(self) -> str:
+        """Returns what the damage was that is over; empty if there was none."""
+        reason, self.reason = self.reason, ""
+        return reason

@@ -7,6 +7,8 @@ import math
 import operator
 from typing import Any
 
+import numpy as np
+
 from keras_tdn.datasets.motion.trajectories import MOTION_LABELS
 from keras_tdn.labels import load_labels
 
@@ -25,15 +27,15 @@ class WindowLayout:
     """Where segments and windows lie on the time axis of a video.
 
     Time is in seconds since the first frame. It is divided into spans of equal length, `spacing`,
-    and a segment is the `frames_per_segment` neighbouring frames that begin with the one on screen
+    and a segment is the `frames_per_segment` neighbouring frames that start with the one on screen
     in the middle of a span. A window is `num_segments` neighbouring spans, as a whole video is in
-    training and in `predict_video`; windows begin every `stride` spans.
+    training and in `predict_video`; windows start every `stride` spans.
 
     Args:
         num_segments: Segments in a window.
         frames_per_segment: Neighbouring frames in a segment.
         window_seconds: Length of a window.
-        stride: Spans from one window's begin to the next one's.
+        stride: Spans from the start of one window to that of the next.
 
     Raises:
         ValueError: if an argument is not positive.
@@ -67,11 +69,11 @@ class WindowLayout:
         return self.window_seconds / self.num_segments
 
     def segment_time(self, segment: int) -> float:
-        """When the first frame of that segment is on screen."""
+        """Returns when the first frame of that segment is on screen."""
         return (segment + 0.5) * self.spacing
 
     def first_segment_at(self, time: float, tolerance: float) -> int:
-        """The first segment whose time, and that much more, is not before the given one."""
+        """Returns the first segment whose time, plus the tolerance, is not before the given one."""
         segment = max(math.ceil((time - tolerance) / self.spacing - 0.5), 0)
         # The quotient is rounded; what counts is the segment's own time.
         while segment and self.segment_time(segment - 1) + tolerance >= time:
@@ -81,48 +83,44 @@ class WindowLayout:
         return segment
 
     def window_start(self, window: int) -> float:
-        """Begin of the first span of that window, to the microsecond."""
+        """Returns the start of the first span of that window, to the microsecond."""
         return round(window * self.stride * self.spacing, 6)
 
     def window_end(self, window: int) -> float:
-        """End of its last span, to the microsecond."""
+        """Returns the end of its last span, to the microsecond."""
         return round((window * self.stride + self.num_segments) * self.spacing, 6)
 
     def first_segment(self, window: int) -> int:
-        """The segment that a window begins with."""
+        """Returns the segment that a window starts with."""
         return window * self.stride
 
     def window_ending_with(self, segment: int) -> int | None:
-        """The window whose last segment that is, if there is one."""
+        """Returns the window whose last segment that is, if there is one."""
         first = segment - self.num_segments + 1
         return first // self.stride if first >= 0 and first % self.stride == 0 else None
 
     def num_windows_ending(self, start: int, stop: int) -> int:
-        """How many windows have their last segment among those from `start` to before `stop`."""
+        """Returns how many windows have their last segment in `range(start, stop)`."""
         first, last = max(start - self.num_segments + 1, 0), stop - self.num_segments
         return last // self.stride - (first - 1) // self.stride if last >= first else 0
 
     def is_first(self, segment: int) -> bool:
-        """Whether a window begins with that segment."""
+        """Returns whether a window starts with that segment."""
         return segment % self.stride == 0
 
     def latest_start(self, segment: int) -> int:
-        """The latest segment, up to that one, that a window begins with."""
+        """Returns the latest segment, up to that one, that a window starts with."""
         return segment - segment % self.stride
 
     def is_used(self, segment: int) -> bool:
-        """Whether some window has that segment; with wide strides there are others."""
+        """Returns whether some window has that segment; with wide strides some have none."""
         return segment % self.stride < self.num_segments
 
 
 def make_layout(model: Any, window_seconds: float | None, stride: int) -> WindowLayout:
-    """The layout for a model's clips.
+    """Returns the layout for a model's clips.
 
-    Args:
-        model: A TDN model.
-        window_seconds: Length of a window; `None` for that of the videos it was trained on, where
-            its labels tell.
-        stride: Spans from one window's begin to the next one's.
+    Without `window_seconds`, a window is as long as the videos that the model was trained on.
 
     Raises:
         ValueError: if an argument does not fit, or the length is not known.
@@ -134,7 +132,7 @@ def make_layout(model: Any, window_seconds: float | None, stride: int) -> Window
 
 
 def training_seconds(model: Any) -> float:
-    """About how long the videos are that a model was trained on.
+    """Returns about how long the videos are that a model was trained on.
 
     Raises:
         ValueError: if its labels are not those of a data set known here.
@@ -148,7 +146,7 @@ def training_seconds(model: Any) -> float:
             if names == load_labels(dataset):
                 return seconds
     raise ValueError(
-        "The model does not tell how long a window should be: its labels are not those of "
+        "The model does not say how long a window should be: its labels are not those of "
         f"{', '.join(TRAINING_SECONDS)} or motion. Pass `window_seconds` (on the command line "
         "--window SECONDS): about as long as the videos that it was trained on."
     )
@@ -179,3 +177,20 @@ def _stride(value: Any) -> int:
             f"Received: stride={value!r}"
         )
     return number
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Window:
+    """A stretch of a video and its scores.
+
+    Args:
+        index: How many windows come before it, lost ones included.
+        start: Its start, in seconds since the first frame.
+        end: Its end.
+        scores: One for each class, float32; probabilities where the model gives those or logits.
+    """
+
+    index: int
+    start: float
+    end: float
+    scores: np.ndarray

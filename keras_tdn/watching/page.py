@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_tdn.files.beside import written_beside
+from keras_tdn.files.atomic import written_beside
 from keras_tdn.html import Tile, clock_text, document, escape, facts, percent, section, table, tiles
 from keras_tdn.html.plot import COLORS, Plot, nice_ticks
 from keras_tdn.watching.layout import WindowLayout
-from keras_tdn.watching.report import WatchReport
-from keras_tdn.watching.spans import Span, SpanMerger
-from keras_tdn.watching.timeline import Timeline, load_timeline
+from keras_tdn.watching.timeline import Timeline, WatchReport, load_timeline
+from keras_tdn.watching.timeline_writers import Span, SpanMerger
 
 # Curves have no more points than the drawing has room for, and tables no more rows than are read.
 MAX_POINTS = 400

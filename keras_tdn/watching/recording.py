@@ -1,33 +1,43 @@
-"""A timeline on the disk: a run that can be killed and go on."""
+"""Runs that write a timeline to a folder, and continue after a kill."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Sequence
+import struct
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
 
 from keras_tdn.data.decoding.interface import VideoSource
+from keras_tdn.files.journal import Journal, remove_journal
 from keras_tdn.files.locks import locked
 from keras_tdn.labels import load_labels
 from keras_tdn.models import TDNResNet
 from keras_tdn.prediction import Labels
-from keras_tdn.watching.opening import StreamOptions
+from keras_tdn.progress import Progress
+from keras_tdn.scoring.model_hash import model_sha256
+from keras_tdn.watching.layout import Window
+from keras_tdn.watching.opening import Source, StreamOptions
 from keras_tdn.watching.page import write_timeline_page
-from keras_tdn.watching.progress import WatchProgress
-from keras_tdn.watching.report import WatchReport
-from keras_tdn.watching.run_identity import run_identity
-from keras_tdn.watching.timeline import TIMELINE_NAME, load_timeline
-from keras_tdn.watching.timeline_log import FOLDER_VERB, TimelineLog
-from keras_tdn.watching.window import Window
+from keras_tdn.watching.timeline import TIMELINE_NAME, LineWriter, WatchReport
+from keras_tdn.watching.timeline_writers import CSVWriter, SubtitleWriter, TimelineWriter
 from keras_tdn.watching.windows import Watch
-from keras_tdn.watching.writers import CSVWriter, SubtitleWriter, TimelineWriter
 
 OUTPUTS = ("csv", "srt", "vtt", "page")
 NAMES = {name: f"timeline.{'html' if name == 'page' else name}" for name in OUTPUTS}
 STOPPED = "stopped"
+# What is done; `timeline.jsonl` and the other files are written again from it when a run continues.
+JOURNAL_NAME = "timeline.sqlite"
+# Start and end of a window, before its scores.
+_TIMES = struct.Struct("<dd")
 
 
 def record_timeline(
@@ -49,12 +59,12 @@ def record_timeline(
 
     Use it for long videos and cameras; `watch` gives the scores to a program. The folder gets
     `timeline.jsonl`, a line of scores for each window, and what `outputs` asks for. A run that is
-    killed goes on with `resume=True` and ends with the same files, byte for byte.
+    killed continues with `resume=True` and ends with the same files, byte for byte.
 
     Args:
         model: See `watch`.
         video: See `watch`.
-        output: The folder. It is made if need be; other files in it are left alone.
+        output: The folder. It is created if needed; other files in it are left alone.
         outputs: Of `"csv"`, a table; `"srt"` and `"vtt"`, subtitles; and `"page"`, a plot. Tables
             and subtitles grow along with the video, the page is written at the end.
         window_seconds: See `watch`.
@@ -62,11 +72,11 @@ def record_timeline(
         labels: Class names, as in `predict_video`. `None` takes the model's own.
         min_score: Below this there is no subtitle.
         how: How to open the video.
-        resume: Whether to go on with a timeline that is there, if one is. One of a live video
-            cannot be gone on with.
-        overwrite: Whether to begin anew where results are. They are removed once the first window
+        resume: Whether to continue the run in the folder, if there is one. One of a live video
+            cannot be continued.
+        overwrite: Whether to start anew where results are. They are removed once the first window
             of the new ones has been scored.
-        progress: Whether to show a line on a terminal: how far, and how fast against real time.
+        progress: Whether to show how far the run is, and its speed relative to real time.
 
     Returns:
         What was watched, and what was lost.
@@ -74,7 +84,7 @@ def record_timeline(
     Raises:
         ValueError: if an argument does not fit, the folder has results of something else, or the
             video cannot be read.
-        OSError: if the disk is full, for example; what was written stays, to go on with.
+        OSError: if the disk is full, for example; what was written stays, and can be continued.
 
     Example:
 
@@ -85,54 +95,57 @@ def record_timeline(
     names = _check_outputs(outputs)
     if resume and overwrite:
         raise ValueError(
-            "Resuming goes on with the results in the folder and overwriting removes them. Pass "
+            "Resuming continues the run in the folder and overwriting removes its results. Pass "
             "one of `resume` and `overwrite`."
         )
     with contextlib.ExitStack() as stack:
         watch = stack.enter_context(Watch(model, video, window_seconds, stride, 0, how))
         if resume and not watch.source.is_file:
             raise ValueError(
-                f"{watch.source.name} is no file, so that a run cannot go on where another one "
+                f"{watch.source.name} is no file, so that a run cannot continue where another one "
                 "stopped. Leave out resume=True (on the command line --resume)."
             )
         classes = _names(model, labels)
         identity = run_identity(model, watch, classes)
         _make_folder(folder)
-        stack.enter_context(locked(folder, FOLDER_VERB))
+        stack.enter_context(locked(folder, "watching"))
         there = _check_results(folder, resume, overwrite)
         first: list[Window] = []
         if there and overwrite:
             # What cannot be watched must not cost the results of what could be.
             first = list(itertools.islice(watch, 1))
+            remove_journal(folder / JOURNAL_NAME)
             for name in there:
-                (folder / name).unlink()
-        log = stack.enter_context(
-            TimelineLog(folder / TIMELINE_NAME, identity, len(classes), resume)
+                (folder / name).unlink(missing_ok=True)
+        journal = stack.enter_context(
+            Journal(folder / JOURNAL_NAME, identity, resume=resume, action="watching", lock=False)
         )
-        writers = _writers(folder, names, classes, watch, min_score)
+        lines = LineWriter(folder / TIMELINE_NAME, journal.identity)
+        writers = [lines, *_writers(folder, names, classes, watch, min_score)]
         for writer in writers:
             stack.callback(writer.close)
-        if log.num_windows:
-            for window in load_timeline(log.path).windows():
-                for writer in writers:
-                    writer.add(window)
-        if log.report is None:
-            if log.next_window:
+        next_window = 0
+        for key, value, _ in journal.items():
+            window = _unpack(int(key), value or b"")
+            next_window = window.index + 1
+            for writer in writers:
+                writer.add(window)
+        if not journal.finished:
+            if next_window:
                 watch = stack.enter_context(
-                    Watch(model, video, window_seconds, stride, log.next_window, how)
+                    Watch(model, video, window_seconds, stride, next_window, how)
                 )
-            _run(watch, itertools.chain(first, watch), log, writers, classes, progress)
-    report = log.report
-    if "page" in names and log.num_windows:
+            _run(watch, itertools.chain(first, watch), next_window, journal, writers, progress)
+        report = WatchReport.from_config(journal.noted("report"))
+        lines.finish(report)
+    if "page" in names and report.num_windows:
         title = f"Timeline of {watch.source.name}"
         write_timeline_page(folder, folder / NAMES["page"], min_score=min_score, title=title)
-    if report is None:
-        raise RuntimeError("The run has ended without a report.")
     return report
 
 
 def output_paths(output: str | os.PathLike[str], outputs: Sequence[str]) -> list[str]:
-    """The files that a run has written into its folder."""
+    """Returns the files that a run has written into its folder."""
     paths = [os.path.join(output, name) for name in (TIMELINE_NAME, *(NAMES[o] for o in outputs))]
     return [path for path in paths if os.path.exists(path)]
 
@@ -140,26 +153,48 @@ def output_paths(output: str | os.PathLike[str], outputs: Sequence[str]) -> list
 def _run(
     watch: Watch,
     windows: Iterable[Window],
-    log: TimelineLog,
+    first_window: int,
+    journal: Journal,
     writers: Sequence[TimelineWriter],
-    labels: Sequence[str],
     shown: bool,
 ) -> None:
+    """Scores what is left, and notes the report."""
     ending = ""
-    with WatchProgress(watch, watch.layout.window_start(log.next_window), shown) as progress:
+    first_second = watch.layout.window_start(first_window)
+    started = time.monotonic()
+    labels = journal.identity["labels"]
+    with Progress("keras-tdn watch", None, unit="s", done=first_second, shown=shown) as progress:
         try:
             for window in windows:
-                log.append(window)
+                journal.put(window.index, _pack(window))
                 for writer in writers:
                     writer.add(window)
-                progress.update(window, labels[int(window.scores.argmax())])
+                speed = (window.end - first_second) / max(time.monotonic() - started, 1e-9)
+                best = labels[int(window.scores.argmax())]
+                progress.update(window.end, watch.duration, f"{speed:.1f}x real time", best)
         except KeyboardInterrupt:
-            # The way to end the watching of a camera; of a file the run can go on.
+            # The way to end the watching of a camera; of a file the run can continue.
             if watch.source.is_file:
                 raise
             ending = STOPPED
-    report = watch.report
-    log.finish(dataclasses.replace(report, ending=ending or report.ending, finished=True))
+    report = dataclasses.replace(
+        watch.report,
+        num_windows=len(journal),
+        ending=ending or watch.report.ending,
+        finished=True,
+    )
+    journal.note("report", dataclasses.asdict(report))
+    journal.finish()
+
+
+def _pack(window: Window) -> bytes:
+    return _TIMES.pack(window.start, window.end) + window.scores.astype("<f4").tobytes()
+
+
+def _unpack(index: int, value: bytes) -> Window:
+    scores = np.frombuffer(value, "<f4", offset=_TIMES.size)
+    start, end = _TIMES.unpack_from(value)
+    return Window(index, start, end, scores)
 
 
 def _writers(
@@ -190,13 +225,20 @@ def _make_folder(folder: Path) -> None:
 
 
 def _check_results(folder: Path, resume: bool, overwrite: bool) -> list[str]:
-    """Names of the results that are there, if there may be any."""
-    there = [name for name in (TIMELINE_NAME, *NAMES.values()) if (folder / name).exists()]
+    """Returns the names of the results that are there, if there may be any."""
+    names = (TIMELINE_NAME, *NAMES.values(), JOURNAL_NAME)
+    there = [name for name in names if (folder / name).exists()]
     if there and not (resume or overwrite):
         raise ValueError(
-            f"{str(folder)!r} has results already: {', '.join(there)}. Choose another folder, go "
-            "on with them by resume=True (on the command line --resume), or replace them by "
+            f"{str(folder)!r} has results already: {', '.join(there)}. Choose another folder, "
+            "continue with resume=True (on the command line --resume), or replace them with "
             "overwrite=True (--overwrite)."
+        )
+    if resume and there and JOURNAL_NAME not in there:
+        raise ValueError(
+            f"{str(folder)!r} has {', '.join(there)} but not {JOURNAL_NAME}, which a run continues "
+            "from. Choose another folder, or pass overwrite=True (on the command line --overwrite) "
+            "to start anew."
         )
     return there
 
@@ -213,3 +255,38 @@ def _names(model: TDNResNet, labels: Labels | None) -> tuple[str, ...]:
             f"`labels` has {len(names)} names. Pass the labels that the model was trained with."
         )
     return names
+
+
+# Enough of a file to distinguish it from another, without reading hours of video.
+SAMPLE_BYTES = 2**20
+NUM_SAMPLES = 8
+
+
+def run_identity(model: TDNResNet, watch: Watch, labels: Sequence[str]) -> Mapping[str, Any]:
+    """Returns what the scores follow from; a run with another identity is not continued."""
+    return {
+        "weights": model_sha256(model),
+        "video": video_identity(watch.source),
+        "window_seconds": watch.layout.window_seconds,
+        "stride": watch.layout.stride,
+        "clip": model.clip_spec.to_config(),
+        "backend": keras.backend.backend(),
+        "labels": list(labels),
+    }
+
+
+def video_identity(source: Source) -> Mapping[str, Any]:
+    """Returns what identifies a video: of a file its size and samples of it."""
+    if not source.is_file:
+        return {"name": source.name}
+    digest = hashlib.sha256()
+    with contextlib.ExitStack() as stack:
+        file = source.opened
+        if isinstance(file, str):
+            file = stack.enter_context(open(file.removeprefix("file:"), "rb"))
+        size = file.seek(0, os.SEEK_END)
+        for part in range(NUM_SAMPLES):
+            file.seek(max(0, size - SAMPLE_BYTES) * part // (NUM_SAMPLES - 1))
+            digest.update(file.read(SAMPLE_BYTES))
+        file.seek(0)
+    return {"bytes": size, "sha256_of_samples": digest.hexdigest()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
+import queue
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -26,9 +28,8 @@ class Segment:
     Args:
         index: How many segments come before it.
         clip: Its frames as the model sees them, uint8 of shape `(frames, height, width, 3)`.
-            `None` where it is lost or of no use, because no window has it, or none that is whole.
-            Of a picture that stands still neighbouring segments may be the same frames, and then
-            are the same array.
+            `None` where it is lost or not needed. Of a still picture, neighbouring segments may be
+            the same array.
         loss: Why it is lost; empty if it is not.
         count: How many neighbours, from this one on, are lost for that reason: a hole costs the
             same however long a file says that it is.
@@ -43,10 +44,7 @@ class Segment:
 class FrameCropper:
     """Turns decoded frames into what the model sees, the same pixels as in `predict_video`.
 
-    Args:
-        name: How errors call the video.
-        stream: The video stream that the frames come from.
-        clip_spec: The clip that the model takes.
+    `name` is how errors call the video, and `stream` the video stream that the frames come from.
     """
 
     def __init__(self, name: str, stream: Any, clip_spec: ClipSpec) -> None:
@@ -85,18 +83,17 @@ def segments_of(
 ) -> Iterator[Segment]:
     """Cuts segments out of frames as they come, with no more frames in memory than a segment has.
 
+    A video that ends before the first window does is filled up with its last frames, as a short
+    clip is in `predict_video`.
+
     Args:
         frames: The frames of a video, in order.
         layout: Where segments lie.
         facts: What is known of the stream.
-        crop: Gives the pixels of frames.
+        crop: Returns the pixels of frames.
         first_segment: The first whose pixels are wanted.
-        admits: Whether the segment with that index is taken. Those that are not are left out.
+        admits: Whether the segment with that index is taken. Others are left out.
         max_segments: How many are cut at most; `None` for all.
-
-    Returns:
-        An iterator of `Segment`, in order. A video that ends before the first window does is filled
-        up with its last frames, as a short clip is in `predict_video`.
     """
     size = layout.frames_per_segment
     held: collections.deque[TimedFrame] = collections.deque()
@@ -107,7 +104,7 @@ def segments_of(
 
     def make(chosen: list[TimedFrame]) -> Segment:
         nonlocal latest
-        # With wide strides, what follows a loss is of no use up to the next window's begin.
+        # With wide strides, what follows a loss is not needed up to the start of the next window.
         is_useful = layout.is_used(index) and layout.latest_start(index) > latest_lost
         if index < first_segment or not is_useful:
             return Segment(index, None)
@@ -121,7 +118,7 @@ def segments_of(
             moment = layout.segment_time(index) + facts.tolerance
             while len(held) > 1 and held[1].time <= moment:
                 held.popleft()
-            # Only the next frame tells that the first one is still on screen.
+            # Only the next frame shows that the first one is still on screen.
             if len(held) < max(size, 2):
                 break
             if index == max_segments:
@@ -165,21 +162,9 @@ def stream_segments(
     admits: Callable[[int], bool] = lambda _: True,
     max_seconds: float | None = None,
 ) -> Iterator[Segment]:
-    """Opens a stream and cuts segments out of it.
+    """Opens a `Source` with `StreamOptions`, and cuts segments out of it; see `segments_of`.
 
-    Args:
-        source: What to open, a `Source`.
-        how: How to open it, `StreamOptions`.
-        layout: Where segments lie.
-        clip_spec: The clip that the model takes.
-        facts: Filled in along the way.
-        first_segment: The first whose pixels are wanted.
-        admits: Whether the segment with that index is taken.
-        max_seconds: How much of it is read, but for the first window, which is read whole; `None`
-            for all.
-
-    Returns:
-        An iterator of `Segment`, in order.
+    At most `max_seconds` are read, but for the first window, which is read whole.
 
     Raises:
         VideoDecodeError: while iterating, if it does not open or has no frame that decodes.
@@ -206,3 +191,108 @@ def stream_segments(
             f"Cannot watch {source.name}: not one of its frames decodes{why}. It is damaged or "
             "incomplete; fetch or encode it again."
         )
+
+
+# How often a thread that waits looks whether it should end.
+POLL_SECONDS = 0.1
+# A sender that is waited for cannot be interrupted; its thread ends with the process.
+JOIN_SECONDS = 2.0
+
+
+class SegmentFeed:
+    """Yields segments from a thread that reads ahead as far as there is room.
+
+    Args:
+        make_segments: Called with a function that returns how many segments wait; yields the
+            segments.
+        room: The most segments that wait at a time.
+    """
+
+    def __init__(
+        self, make_segments: Callable[[Callable[[], int]], Iterator[Segment]], room: int
+    ) -> None:
+        self._queue: queue.Queue[Segment | BaseException | None] = queue.Queue(room)
+        self._make_segments = make_segments
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keras_tdn segments", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Segment]:
+        while not self._stopped.is_set():
+            item = self._queue.get()
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def close(self) -> None:
+        """Stops reading; what waits is dropped."""
+        self._stopped.set()
+        # Of an iterator that was dropped, the garbage collector does this, perhaps in that thread.
+        if threading.current_thread() is not self._thread:
+            self._thread.join(JOIN_SECONDS)
+
+    def _run(self) -> None:
+        end: BaseException | None = None
+        segments = self._make_segments(self._queue.qsize)
+        try:
+            for segment in segments:
+                if not self._put(segment):
+                    return
+        except BaseException as error:
+            # Raised where the segments are asked for.
+            end = error
+        finally:
+            close = getattr(segments, "close", None)
+            if close is not None:
+                close()
+        self._put(end)
+
+    def _put(self, item: Segment | BaseException | None) -> bool:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=POLL_SECONDS)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+
+class WindowAdmission:
+    """Takes a live video's windows whole or not at all.
+
+    A window is worth nothing with a hole in it, so leaving out single segments whenever the queue
+    is full would lose every window once the model falls behind. Instead a window is promised at its
+    first segment, while there is room for all of it, and then gets every segment. When too much
+    waits, what follows is left out until the model has caught up, which gives long runs of windows
+    that share their segments' work, and answers that do not come ever later.
+
+    Args:
+        layout: Where windows lie.
+        waiting: Returns how many segments wait for the model. There must be room for `capacity`.
+    """
+
+    def __init__(self, layout: WindowLayout, waiting: Callable[[], int]) -> None:
+        self._layout = layout
+        self._waiting = waiting
+        self._is_behind = False
+        # The first segment that no window has been promised.
+        self._promised = 0
+
+    @staticmethod
+    def capacity(layout: WindowLayout) -> int:
+        """Returns how many segments may wait: those of a window, and of one that is promised."""
+        return 2 * layout.num_segments
+
+    def __call__(self, index: int) -> bool:
+        """Returns whether to take that segment. Segments are asked about in order, each once."""
+        layout = self._layout
+        if layout.is_first(index):
+            self._is_behind = self._waiting() > (0 if self._is_behind else layout.num_segments)
+            if not self._is_behind:
+                self._promised = index + layout.num_segments
+        if layout.is_used(index):
+            return index < self._promised
+        # Cheap, but the reader of a live video must not be made to wait.
+        return self._waiting() < self.capacity(layout)

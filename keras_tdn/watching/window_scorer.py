@@ -1,4 +1,4 @@
-"""From segments to maps, and from the maps of a window to its scores."""
+"""The scores of windows, whose segments go through their part of the network once."""
 
 from __future__ import annotations
 
@@ -19,16 +19,9 @@ class WindowScorer:
     Segments and windows are batches of their own, so that each has the same bits whatever comes
     before and behind it.
 
-    Args:
-        model: A `TDNResNet` with its classifier.
-
     Raises:
-        ValueError: if it is something else, or takes no clips of its `clip_spec`.
-
-    Example:
-
-    >>> scorer = WindowScorer(model)
-    >>> scores = scorer.score([scorer.maps_of(segment) for segment in segments])
+        ValueError: if the model is no `TDNResNet` with its classifier, or takes no clips of its
+            `clip_spec`.
     """
 
     def __init__(self, model: TDNResNet) -> None:
@@ -39,22 +32,18 @@ class WindowScorer:
         self._gives_logits = activation is keras.activations.linear
 
     def compile(self) -> None:
-        """Takes the seconds now that the first window would take."""
+        """Compiles the network, which otherwise the first window would wait for."""
         spec = self._model.clip_spec
         clip = np.zeros((spec.frames_per_segment, spec.height, spec.width, 3), np.uint8)
         self.score([self.maps_of(clip)] * spec.num_segments)
 
     def maps_of(self, clip: np.ndarray) -> list[np.ndarray]:
-        """What a segment has for itself.
-
-        Args:
-            clip: Its frames, uint8 of shape `(frames, height, width, 3)`.
-        """
+        """Returns the maps of a segment, uint8 frames of shape `(frames, height, width, 3)`."""
         inputs = model_inputs(self._model, clip[np.newaxis], self._model.clip_spec)
         return predict_batch(self._segments, inputs)
 
     def score(self, maps: Iterable[list[np.ndarray]]) -> np.ndarray:
-        """Scores of a window, float32; probabilities where the model gives those or logits.
+        """Returns the scores of a window; probabilities where the model gives those or logits.
 
         Args:
             maps: Those of all its segments, in order.

@@ -12,14 +12,11 @@ import numpy as np
 
 from keras_tdn.data.decoding.interface import VideoSource
 from keras_tdn.models import TDNResNet
-from keras_tdn.watching.admission import WindowAdmission
-from keras_tdn.watching.feed import SegmentFeed
 from keras_tdn.watching.frames import StreamFacts
-from keras_tdn.watching.layout import make_layout
+from keras_tdn.watching.layout import Window, make_layout
 from keras_tdn.watching.opening import StreamOptions, find_source
-from keras_tdn.watching.report import LossList, WatchReport
-from keras_tdn.watching.segments import Segment, stream_segments
-from keras_tdn.watching.window import Window
+from keras_tdn.watching.segments import Segment, SegmentFeed, WindowAdmission, stream_segments
+from keras_tdn.watching.timeline import LossList, WatchReport
 from keras_tdn.watching.window_scorer import WindowScorer
 
 TOO_SLOW = "the model was slower than the video"
@@ -42,8 +39,8 @@ def watch(
     """Scores a video of any length, or a camera, in windows that slide over it.
 
     Use it where one answer for a whole video is too little; `predict_video` gives that one. Each
-    segment's part of the network (stem, stage 1 and the begin of stage 2) is computed once and kept
-    while a window needs it; scores are those that computing each window anew gives. Memory does not
+    segment's part of the network (stem, stage 1 and the start of stage 2) is computed once and kept
+    while a window needs it; scores are those of each window computed from scratch. Memory does not
     grow with the video. Damage costs the segments that it spoils, and the windows that have them.
 
     Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
@@ -57,10 +54,10 @@ def watch(
             `"/dev/video0"`.
         window_seconds: Length of a window, in seconds: about as long as the videos that the model
             was trained on. `None` takes that of the data set whose labels the model has.
-        stride: Segments from one window to the next; windows begin every
+        stride: Segments from one window to the next; windows start every
             `stride * window_seconds / num_segments` seconds.
-        first_window: The first window that is scored, to go on where another run stopped. What
-            comes before is decoded and no more.
+        first_window: The first window that is scored, to continue where another run stopped. What
+            comes before is only decoded.
         format: See `StreamOptions`; here and below.
         options: Options of FFmpeg.
         live: Whether to leave out segments when the model is slower than the video, in runs, so
@@ -68,10 +65,10 @@ def watch(
         timeout_seconds: How long to wait for a sender or a camera, in seconds.
         num_threads: Threads for decoding.
         max_seconds: How much of the video is watched, but for the first window, which is scored
-            however long it is; `None` for all. `Watch.is_cut` tells whether there was more.
+            however long it is; `None` for all. `Watch.is_cut` says whether there was more.
 
     Returns:
-        A `Watch`, an iterator of `Window`, in order. Its `report` tells what was lost.
+        A `Watch`, an iterator of `Window`, in order. Its `report` says what was lost.
 
     Raises:
         ValueError: if an argument does not fit. While iterating, a `VideoDecodeError` if the video
@@ -89,17 +86,7 @@ def watch(
 
 
 class Watch:
-    """The iterator that `watch` returns; close it, or use it as a context, to stop early.
-
-    Args:
-        model: See `watch`.
-        video: See `watch`.
-        window_seconds: See `watch`.
-        stride: See `watch`.
-        first_window: See `watch`.
-        how: How to open the video.
-        max_seconds: See `watch`.
-    """
+    """The iterator that `watch` returns; close it, or use it as a context, to stop early."""
 
     def __init__(
         self,

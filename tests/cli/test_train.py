@@ -21,7 +21,7 @@ from keras_tdn.pretrained import save_preset
 from keras_tdn.specs import ClipSpec
 from keras_tdn.training import distribution, recipes
 from keras_tdn.training.distribution import Devices
-from keras_tdn.training.result import TrainingResult
+from keras_tdn.training.training_result import TrainingResult
 
 COMPACT = ("--stage-depths", "1,1,1,1", "--width", 8)
 RESULT = TrainingResult(

@@ -11,9 +11,9 @@ from keras_tdn.evaluation.report import load_report
 from keras_tdn.evaluation.scores import load_scores
 from keras_tdn.files.resumable_folder import read_object
 from keras_tdn.labelling.row_files import read_rows
-from keras_tdn.training.result import TrainingResult
 from keras_tdn.training.state_files import read_newest_state
-from keras_tdn.watching.timeline_lines import CHECKSUM, parse_line
+from keras_tdn.training.training_result import TrainingResult
+from keras_tdn.watching.timeline import parse_line
 
 DEEP = b"[" * 10_000
 
@@ -49,7 +49,7 @@ def test_files_that_a_run_finds(tmp_path):
     assert read_object(tmp_path / "plan.json") is None
     assert TrainingResult.read(tmp_path / "plan.json", tmp_path) is None
     checksum = str(zlib.crc32(DEEP)).encode()
-    assert parse_line(DEEP + CHECKSUM + checksum + b"}\n") is None
+    assert parse_line(DEEP + b',"crc32":' + checksum + b"}\n") is None
     state = npz(meta=np.frombuffer(DEEP, np.uint8))
     (tmp_path / f"{1:010d}-{'0' * 64}.npz").write_bytes(state)
     with pytest.raises(ValueError, match="they are damaged"):

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from full_disk import disk_of
 
@@ -50,7 +51,7 @@ def mode(request, monkeypatch):
 
 def test_what_was_put_is_there_when_it_is_opened_again(path, mode):
     with started(path) as journal:
-        journal.put(2, b"two")
+        journal.put(np.int32(2), b"two")
         journal.put(0, b"")
         journal.put(1, failure="no video stream")
         journal.put("row 7", b"seven")
@@ -65,7 +66,7 @@ def test_what_was_put_is_there_when_it_is_opened_again(path, mode):
             ("row 7", b"seven", None),
         ]
         assert len(journal) == 4
-        assert journal.get(2) == b"TWO"
+        assert journal.get(2) == journal.get(np.int64(2)) == b"TWO"
         assert journal.get(1) is journal.get(5) is None
         assert 1 in journal
         assert 5 not in journal
@@ -253,6 +254,15 @@ def test_one_process_holds_it_and_others_read_it(path, mode):
         reader.close()
         with started(path, lock=False):
             pass
+
+
+def test_mistakes_of_the_caller_are_told_as_they_are(path):
+    with started(path) as journal:
+        with pytest.raises(TypeError):
+            journal.put(1.5, b"")
+        with pytest.raises(sqlite3.Error, match="not supported"):
+            journal.put(1, {"not": "bytes"})
+        assert len(journal) == 0
 
 
 def test_threads_share_it(path, mode):

@@ -24,9 +24,8 @@ from keras_tdn.training.callbacks import (
     StopOnDivergence,
     TrainingDivergedError,
     TrainingState,
-    input_timing,
     load_checkpoint,
-    progress,
+    reporting,
     training_callbacks,
 )
 from keras_tdn.training.variables import sync
@@ -296,7 +295,7 @@ def test_waiting_is_from_the_end_of_a_step_to_the_next_batch(monkeypatch):
     positions = BatchPositions()
     timing = InputTiming(positions)
     now = [0.0]
-    monkeypatch.setattr(input_timing.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(reporting.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr("keras_tdn.data.dataset.positions.time.perf_counter", lambda: now[0])
 
     def step(batch, in_epoch, made, end):
@@ -335,25 +334,20 @@ def test_a_line_for_each_epoch(capsys):
 
 def test_a_bar_for_the_whole_training(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN_FIGURES", 0.0)
+    monkeypatch.setattr(reporting, "SECONDS_BETWEEN_FIGURES", 0.0)
     # Two steps of the second of three epochs, of four steps each, then the third.
     bar = Progress(epochs=3, steps_per_epoch=4)
     model = small_model()
     model.fit(CLIPS[:4], LABELS[:4], batch_size=2, initial_epoch=1, epochs=2, callbacks=[bar],
               validation_data=(CLIPS, LABELS), verbose=0)  # fmt: skip
-    assert bar._bar.n == 8
+    assert bar._display.done == 8
     fit(model, [bar], initial_epoch=2, epochs=3)
-    assert bar._bar is None
+    assert bar._display is None
     shown = capsys.readouterr().err
     assert "12/12" in shown
     assert "epoch 2/3, validating" in shown
     assert "loss 0." in shown
     assert shown.count("val_top1") == 2
-
-
-def test_durations_are_readable():
-    texts = [progress._duration(seconds) for seconds in (4.4, 61, 3600 * 26 + 61)]
-    assert texts == ["4 s", "1 min 01 s", "26 h 01 min"]
 
 
 # === All together ===
@@ -389,7 +383,7 @@ def test_a_state_of_other_callbacks_or_models_is_refused(tmp_path):
     fit(small_model(), [state], epochs=1)
     other = TrainingState(tmp_path, epochs=2, steps_per_epoch=4)
     other.members = (EpochLog(),)
-    with pytest.raises(ValueError, match="was begun without EpochLog"):
+    with pytest.raises(ValueError, match="was started without EpochLog"):
         next(other.spans())
     model = small_model()
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")

@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from keras_tdn.training import recipes
-from keras_tdn.training.run_length import check_accumulation, check_run_length, warn_of_run_length
+from keras_tdn.training.schedules import check_accumulation, check_run_length, warn_of_run_length
 
 # 18 batches in all.
 STEPS, EPOCHS = 6, 3

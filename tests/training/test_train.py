@@ -22,15 +22,15 @@ from keras_tdn.pretrained import load_preset
 from keras_tdn.pretrained.card import PresetCard
 from keras_tdn.pretrained.preset_source import open_preset
 from keras_tdn.pretrained.presets import read_preset
-from keras_tdn.training import checks, finish, recipes, train, training_run
+from keras_tdn.training import recipes, train, training_checks, training_result, training_run
 from keras_tdn.training.callbacks import (
     Checkpoints,
     TrainingDivergedError,
     TrainingState,
 )
-from keras_tdn.training.class_weights import class_weights
-from keras_tdn.training.determinism import make_deterministic
 from keras_tdn.training.run_folder import run_folder
+from keras_tdn.training.training_checks import class_weights
+from keras_tdn.training.training_run import make_deterministic
 
 LABELS = ("jump", "run", "wave")
 RECIPE = dataclasses.replace(
@@ -149,14 +149,14 @@ def test_what_it_was_begun_with_is_asked_for(videos, finished, tmp_path, caplog)
     other = dataclasses.replace(recipe, learning_rate=0.1, epochs=9)
     with pytest.raises(
         ValueError,
-        match=r"begun with other arguments: recipe.epochs was 2 and is 9; "
-        r"recipe.learning_rate was 0.002 and is 0.1; seed was 0 and is 7\. Pass those",
+        match=r"started with other arguments: recipe.epochs 2, now 9; "
+        r"recipe.learning_rate 0.002, now 0.1; seed 0, now 7\. Pass those",
     ):
         run(videos, result.output, other, build(labels=LABELS), seed=7, **arguments)
     fewer = videos[0][1:], videos[1]
-    with pytest.raises(ValueError, match=r"train_records.sha256 was .*train_records.videos was 10"):
+    with pytest.raises(ValueError, match=r"train_records.sha256 .*train_records.videos 10, now"):
         run(fewer, result.output, recipe, build(labels=LABELS), **arguments)
-    with pytest.raises(ValueError, match=r"model.width was 8 and is 16"):
+    with pytest.raises(ValueError, match=r"model.width 8, now 16"):
         run(videos, result.output, recipe, build(labels=LABELS, width=16), **arguments)
     # What does not change the outcome is not asked for; what may in the last bits is told.
     content = json.loads((result.output / "run.json").read_text())
@@ -164,7 +164,7 @@ def test_what_it_was_begun_with_is_asked_for(videos, finished, tmp_path, caplog)
     (result.output / "run.json").write_text(json.dumps(content))
     more = {"dataset_arguments": {"num_parallel_calls": 1}, "save_every": 3}
     assert run(videos, result.output, recipe, build(labels=LABELS), **arguments, **more) == result
-    assert 'versions.keras was "3.0"' in caplog.text
+    assert "versions.keras '3.0'" in caplog.text
 
 
 def test_videos_may_be_moved(videos, finished, tmp_path):
@@ -209,7 +209,7 @@ def test_a_signal_saves_and_a_full_disk_loses_nothing(videos, tmp_path, monkeypa
     assert state.spans().__next__().steps_per_epoch == 1
     assert (folder / "last.weights.h5").exists()
     with monkeypatch.context() as patch, full_disk.disk_of():
-        patch.setattr(finish, "save_preset", without_room)
+        patch.setattr(training_result, "save_preset", without_room)
         with pytest.raises(OSError, match=r"run/preset' could not be written .*--resume"):
             run(videos, folder, resume=True, early_stopping=5)
     assert not (folder / "preset").exists()
@@ -239,7 +239,7 @@ def fill_disk(self, epoch, logs=None, original=Checkpoints.on_epoch_end):
     full_disk.limit(50_000)
 
 
-def without_room(*arguments, original=finish.save_preset, **options):
+def without_room(*arguments, original=training_result.save_preset, **options):
     full_disk.limit(50_000)
     return original(*arguments, **options)
 
@@ -403,29 +403,29 @@ def test_a_training_without_its_state_is_not_begun_anew(videos, finished, tmp_pa
 
 
 def test_hidden_folders_of_others_stay(tmp_path):
-    for name in (".cache.tmp", ".preset.abc.tmp", ".unfinished"):
+    for name in (".cache.tmp", ".preset.abc.tmp"):
         (tmp_path / name).mkdir()
     with run_folder(tmp_path, {}, False):
         names = [path.name for path in tmp_path.iterdir()]
         assert ".cache.tmp" in names
-        assert not {".preset.abc.tmp", ".unfinished"} & {*names}
+        assert ".preset.abc.tmp" not in names
 
 
 def test_several_processes_and_devices_are_checked(videos, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(checks, "num_joined_processes", lambda: 2)
+        patch.setattr(training_checks, "num_joined_processes", lambda: 2)
         with pytest.raises(ValueError, match=r"are for one process.*Received: 2 processes"):
             run(videos, tmp_path / "run")
     for devices, message in (
         (2, "Received: 3 validation videos and batches of 4"),
         (3, "divided among 3 devices"),
     ):
-        monkeypatch.setattr(checks, "devices_of_an_array", lambda devices=devices: devices)
+        monkeypatch.setattr(training_checks, "devices_of_an_array", lambda devices=devices: devices)
         with pytest.raises(ValueError, match=message):
             run(videos, tmp_path / "run")
     monkeypatch.undo()
     # Replicas of TensorFlow's.
-    monkeypatch.setattr(checks, "num_replicas", lambda: 3)
+    monkeypatch.setattr(training_checks, "num_replicas", lambda: 3)
     with pytest.raises(ValueError, match="divided among 3 devices"):
         run(videos, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from keras_tdn.watching import WindowLayout, watch
-from keras_tdn.watching.admission import WindowAdmission
 from keras_tdn.watching.frames import StreamFacts, TimedFrame
-from keras_tdn.watching.segments import segments_of
+from keras_tdn.watching.segments import WindowAdmission, segments_of
 from keras_tdn.watching.window_scorer import WindowScorer
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from watched import small_model
 
+from keras_tdn.files.journal import Journal
 from keras_tdn.watching import load_timeline, record_timeline
-from keras_tdn.watching.timeline_log import TimelineLog
 
 RATE = 25
 SECONDS = 3600
@@ -51,15 +51,15 @@ def memory():
 )
 def test_an_hour_in_the_memory_of_a_minute(tmp_path, monkeypatch):
     render(tmp_path / "hour.mp4")
-    append = TimelineLog.append
+    put = Journal.put
     samples = {}
 
-    def sampled(self, window):
-        append(self, window)
-        if window.index % 60 == 0:
-            samples[window.index] = memory()
+    def sampled(self, key, value):
+        put(self, key, value)
+        if key % 60 == 0:
+            samples[key] = memory()
 
-    monkeypatch.setattr(TimelineLog, "append", sampled)
+    monkeypatch.setattr(Journal, "put", sampled)
     start = time.monotonic(), time.process_time()
     report = record_timeline(
         small_model(), tmp_path / "hour.mp4", tmp_path / "out", window_seconds=4.0, progress=False

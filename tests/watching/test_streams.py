@@ -19,8 +19,7 @@ from synthetic_videos import encode_video, read_numbers, with_display_matrix
 from keras_tdn.data.decoding import VideoDecodeError, read_frames
 from keras_tdn.specs import ClipSpec
 from keras_tdn.watching import StreamOptions, WindowLayout, watch
-from keras_tdn.watching.clock import Clock
-from keras_tdn.watching.frames import StreamFacts, TimedFrame
+from keras_tdn.watching.frames import Clock, StreamFacts, TimedFrame
 from keras_tdn.watching.opening import find_source
 from keras_tdn.watching.segments import FrameCropper, segments_of, stream_segments
 
@@ -76,7 +75,7 @@ def test_clock():
     clock = Clock(Fraction(1, 1000), 0.04, may_leap=True)
     for number, (pts, leap) in enumerate(zip(ticks, leaps, strict=True)):
         assert clock.tick(pts) == pytest.approx(0.04 * number)
-        assert clock.began_anew == leap
+        assert clock.started_over == leap
     clock = Clock(Fraction(1, 1000), 0.04)
     assert [clock.tick(pts) for pts in ticks[:3]] == pytest.approx([0, 0.04, 7000.08])
     clock = Clock(Fraction(1, 25), 0.04)
@@ -117,7 +116,7 @@ def test_a_gap_costs_the_same_however_long_it_is(gap, back):
     holes = {item.loss for item in segments if item.loss}
     is_still = gap == 10**9
 
-    assert holes == {"no frame for 1000000 seconds" if is_still else "the timestamps began anew"}
+    assert holes == {"no frame for 1000000 seconds" if is_still else "the timestamps started over"}
     # As many as they say, and none twice.
     assert [item.index for item in segments[1:]] == [
         item.index + item.count for item in segments[:-1]

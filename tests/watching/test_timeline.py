@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import io
 import json
@@ -29,7 +30,7 @@ from keras_tdn.watching import (
     watch,
     write_timeline_page,
 )
-from keras_tdn.watching.timeline_log import TimelineLog
+from keras_tdn.watching.timeline import LineWriter
 from keras_tdn.watching.window_scorer import WindowScorer
 
 KILLED_RUNS = Path(__file__).with_name("killed_runs.py")
@@ -162,17 +163,17 @@ def test_page_of_a_long_timeline(tmp_path):
         "window_seconds": 8.0, "stride": 1, "clip": {"num_segments": 4, "frames_per_segment": 5},
     }  # fmt: skip
     rng = np.random.default_rng(0)
-    with TimelineLog(tmp_path / "timeline.jsonl", identity, 3) as log:
-        log._synced = float("inf")
+    num_windows = 0
+    with contextlib.closing(LineWriter(tmp_path / "timeline.jsonl", identity)) as lines:
         for index in range(86_400):
             if index % 1000 > 100 and index % 25 == 0:
-                best = rng.integers(3)
-                log.append(window_of(layout, index, best))
-        log.finish(WatchReport(1, 2, 3, 4.0, (Loss(1.0, 2.0, "noise"),), True))
+                num_windows += 1
+                lines.add(window_of(layout, index, rng.integers(3)))
+        lines.finish(WatchReport(1, 2, 3, 4.0, (Loss(1.0, 2.0, "noise"),), True))
     write_timeline_page(tmp_path, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert len(page) < 200_000
-    assert f"and {log.num_windows - 200} more" in page
+    assert f"and {num_windows - 200} more" in page
     assert "a&lt;b" in page
     assert "47:59:18" in page
 
@@ -199,25 +200,22 @@ def test_what_is_stopped_goes_on(model, damaged, expected, stop, tmp_path):
     assert files(tmp_path) == files(expected)
 
 
-def test_a_damaged_log_counts_up_to_the_damage(model, damaged, expected, tmp_path):
+def test_a_damaged_timeline_is_read_up_to_the_damage(model, damaged, expected, tmp_path):
     whole = (expected / "timeline.jsonl").read_bytes()
-    log = tmp_path / "timeline.jsonl"
+    shutil.copytree(expected, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "timeline.jsonl"
     start = whole.index(b"\n") + 1
-    identity = dict(load_timeline(expected).facts)
-    for name in ("format", "crc32"):
-        identity.pop(name, None)
     rng = np.random.default_rng(0)
     places = [start, start + 3, len(whole) - 1, *rng.integers(start, len(whole), 40)]
     for place in places:
         flipped = bytearray(whole)
         flipped[place] ^= 1 << int(rng.integers(8))
         for broken in (whole[:place], bytes(flipped), whole[:place] + bytes(100)):
-            log.write_bytes(broken)
-            with TimelineLog(log, identity, 3, resume=True) as opened:
-                assert opened.report is None
-                assert opened.num_windows == broken[:place].count(b"\n") - 1
-            # What remains is the beginning of the log, to the byte.
-            assert whole.startswith(log.read_bytes())
+            file.write_bytes(broken)
+            timeline = load_timeline(file)
+            assert timeline.report is None
+            assert len(list(timeline.windows())) == broken[:place].count(b"\n") - 1
+    # A run writes it again from its journal.
     record(model, damaged, tmp_path, resume=True)
     assert files(tmp_path) == files(expected)
 
@@ -235,15 +233,19 @@ def test_another_run_is_not_gone_on_with(model, damaged, video, stop, tmp_path):
         ((model, damaged), {"stride": 2}, "stride"),
         ((model, damaged), {"labels": ["a", "b", "c"]}, "labels"),
     ):
-        with pytest.raises(ValueError, match=f"of another run: {differing} differ"):
+        with pytest.raises(ValueError, match=f"was started with {differing}"):
             record(*arguments, tmp_path, resume=True, **options)
     with pytest.raises(ValueError, match=r"has results already: timeline\.jsonl.*--resume"):
         record(model, damaged, tmp_path)
     with pytest.raises(ValueError, match="one of `resume` and `overwrite`"):
         record(model, damaged, tmp_path, resume=True, overwrite=True)
-    (tmp_path / "timeline.jsonl").write_text("something else\n")
-    with pytest.raises(ValueError, match="is no timeline of this version"):
+    (tmp_path / "timeline.sqlite").write_text("something else\n")
+    with pytest.raises(ValueError, match="is damaged or not a journal"):
         record(model, damaged, tmp_path, resume=True)
+    (tmp_path / "timeline.sqlite").unlink()
+    with pytest.raises(ValueError, match=r"but not timeline\.sqlite, which a run continues from"):
+        record(model, damaged, tmp_path, resume=True)
+    (tmp_path / "timeline.jsonl").write_text("something else\n")
     with pytest.raises(ValueError, match="is no timeline of this version"):
         load_timeline(tmp_path)
     with pytest.raises(ValueError, match=r"There is no timeline.*keras-tdn watch --output"):
@@ -327,7 +329,7 @@ def test_wrong_arguments(model, damaged, tmp_path):
     with pytest.raises(ValueError, match=r"is a file\. Results go into a folder"):
         record(model, damaged, tmp_path / "file")
     how = StreamOptions(format="lavfi")
-    with pytest.raises(ValueError, match="is no file, so that a run cannot go on"):
+    with pytest.raises(ValueError, match="is no file, so that a run cannot continue"):
         record(model, "testsrc", tmp_path, resume=True, how=how)
 
 
@@ -390,7 +392,7 @@ def test_progress_tells_the_speed(model, video, monkeypatch, tmp_path):
     record(model, source, tmp_path / "camera", outputs=(), progress=True, how=how)
     told = terminal.getvalue().split("\r")[-1]
     assert re.search(r"^2 s \[\d\d:\d\d, \d+\.\dx real time, (fall|get on|roll)\]", told)
-    # And nothing is told where nobody looks.
+    # And nothing is told where nobody looks, but for a line now and then.
     terminal.truncate(0)
     monkeypatch.setattr(Terminal, "isatty", lambda self: False)
     record(model, video, tmp_path / "quiet", outputs=(), progress=True)

@@ -157,7 +157,7 @@ def test_default_length_is_that_of_training():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, r"does not tell how long a window should be.*--window SECONDS"),
+        ({}, r"does not say how long a window should be.*--window SECONDS"),
         ({"window_seconds": 0}, r"`window_seconds` is a number from 0.001 to 1000000.*=0"),
         ({"window_seconds": float("nan")}, "window_seconds=nan"),
         ({"window_seconds": "long"}, "window_seconds='long'"),

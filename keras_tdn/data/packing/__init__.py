@@ -10,8 +10,8 @@ from keras_tdn.data.packing.index import (
     PackedShard,
     load_packed_index,
 )
-from keras_tdn.data.packing.options import PackOptions
 from keras_tdn.data.packing.pack import PackReport, pack
+from keras_tdn.data.packing.packing_plan import PackOptions
 
 __all__ = [
     "FailedRecord",

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.data.packing.options import PackOptions
+from keras_tdn.data.packing import shards as packing_shards
 from keras_tdn.data.packing.pack import PackReport, check_failures, check_share, make_report
-from keras_tdn.data.packing.packing_folder import PackingFolder
-from keras_tdn.data.packing.plan import PackingPlan
-from keras_tdn.data.packing.workers import Job, Work
+from keras_tdn.data.packing.packing_plan import PackingPlan, PackOptions
+from keras_tdn.data.packing.shards import Job, PackingFolder
 from keras_tdn.data.records import RecordList, load_records
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.files.locks import locked
@@ -50,10 +49,10 @@ def pack_with_beam(
         short_side: As `pack` takes it, like all that follow.
         quality: Of the JPEG frames.
         num_shards: Number of files.
-        name: What the files' names begin with.
+        name: How the files' names start.
         max_failures: Share of the records that may fail.
         retry_failures: Whether to make shards again in which videos were left out.
-        overwrite: Whether to start again in a folder that other options started.
+        overwrite: Whether to start anew in a folder of other options.
 
     Returns:
         A `PackReport`.
@@ -74,7 +73,7 @@ def pack_with_beam(
             'Packing with Apache Beam needs its package: pip install "keras-tdn[beam]". Without '
             "it, `pack` uses the cores of this machine."
         ) from error
-    begun = time.monotonic()
+    started = time.monotonic()
     check_share(max_failures)
     if not isinstance(records, RecordList):
         records = load_records(records)
@@ -83,15 +82,14 @@ def pack_with_beam(
     if not isinstance(pipeline_options, PipelineOptions):
         pipeline_options = PipelineOptions(list(pipeline_options))
     with locked(folder.path):
-        noted = folder.begin(plan, overwrite)
-        jobs = [(plan.task(shard), noted.get(shard)) for shard in range(plan.num_shards)]
+        jobs = folder.start(plan, overwrite)
         pipeline = beam.Pipeline(options=pipeline_options)
         _ = (
             pipeline
             | "Shards" >> beam.Create(jobs)
             # Without it a runner may give all shards to one worker.
             | "Spread" >> beam.Reshuffle()
-            | "Pack" >> beam.Map(_run_job, Work(folder.path, retry_failures))
+            | "Pack" >> beam.Map(_run_job, folder.path, retry_failures)
         )
         try:
             result = pipeline.run()
@@ -117,12 +115,12 @@ def pack_with_beam(
         shards = [made[shard] for shard in range(plan.num_shards)]
         check_failures(shards, len(records), max_failures)
         folder.finish(plan, shards)
-    return make_report(folder.path, shards, kept, time.monotonic() - begun)
+    return make_report(folder.path, shards, kept, time.monotonic() - started)
 
 
-def _run_job(job: Job, work: Work) -> None:
+def _run_job(job: Job, folder: Path, retry_failures: bool) -> None:
     from apache_beam.metrics import Metrics
 
-    _, found = work.run(job, lambda place: None)
+    _, found = packing_shards.finish_shard(job, folder, retry_failures, lambda place: None)
     if found:
         Metrics.counter("keras_tdn", KEPT).inc()

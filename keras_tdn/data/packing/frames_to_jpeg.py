@@ -1,4 +1,4 @@
-"""The frames of a record, as JPEG."""
+"""The frames of a record, decoded one after the other, as they are stored: as JPEG."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_tdn.data.decoding.interface import VideoDecodeError
+from keras_tdn.data.decoding.interface import VideoDecodeError, resized_size
 from keras_tdn.data.frame_folders import scan_frame_folder
-from keras_tdn.data.packing.frame_stream import frame_rate, shrunk_size, stream_frames
-from keras_tdn.data.packing.options import PackOptions
+from keras_tdn.data.packing.packing_plan import PackOptions
 
 # A record is read whole, and protocol buffers end at twice this: about 14 minutes of video.
 MAX_RECORD_BYTES = 2**29
@@ -26,7 +25,7 @@ class EncodedFrames:
         pictures: One JPEG file per frame.
         height: Height of the frames in pixels.
         width: Width of the frames in pixels.
-        frame_rate: Frames per second, if the source tells.
+        frame_rate: Frames per second, if the source says.
     """
 
     pictures: list[bytes]
@@ -100,3 +99,52 @@ def _encode(frame: Any, quality: int) -> bytes:
 
     # Twice as fast as FFmpeg's encoder, and closer to the frame at equal size.
     return tf.io.encode_jpeg(frame, quality=quality, chroma_downsampling=True).numpy()
+
+
+def stream_frames(path: str, short_side: int) -> Iterator[np.ndarray]:
+    """Decodes a video from start to end, with one frame in memory at a time.
+
+    The frames are those that `read_frames` reads at that size, in the same order: resized in the
+    decoder's own pixel format, bilinear with antialiasing. That is the filter which the published
+    models' frames were resized with, and of those at hand the closest to it.
+
+    Args:
+        path: Path of a video file.
+        short_side: Pixels that a longer short side is shrunk to.
+
+    Returns:
+        An iterator of pixels in [0, 255], uint8, each of one shape `(height, width, 3)`.
+
+    Raises:
+        VideoDecodeError: while iterating, if the file is not a video. One without a frame that
+            decodes has none.
+    """
+    from keras_tdn.data.decoding.frame_conversion import FrameConverter
+    from keras_tdn.data.decoding.pyav_sequential import every_frame
+    from keras_tdn.data.decoding.sources import open_source
+
+    size: tuple[int, int] | None = None
+    name, opened = open_source(path)
+    converter = FrameConverter(name, num_threads=1)
+    for frame, stored_size in every_frame(name, opened, 1):
+        if size is None:
+            size = shrunk_size(*converter.upright_size(frame, *stored_size), short_side)
+        yield np.ascontiguousarray(converter.convert(frame, *size))
+
+
+def frame_rate(path: str) -> float | None:
+    """Returns frames per second as the header states them; `None` where it does not."""
+    from keras_tdn.data.decoding.pyav_container import open_container, video_stream
+    from keras_tdn.data.decoding.sources import open_source
+
+    if os.path.isdir(path):
+        return None
+    name, opened = open_source(path)
+    with open_container(name, opened) as container:
+        rate = video_stream(name, container).average_rate
+    return float(rate) if rate else None
+
+
+def shrunk_size(height: int, width: int, short_side: int) -> tuple[int, int]:
+    """Height and width that frames are stored with."""
+    return resized_size(short_side if min(height, width) > short_side else None, height, width)

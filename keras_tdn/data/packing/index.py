@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.data.packing.options import PackOptions
-from keras_tdn.files.storage import sha256_of
+from keras_tdn.data.packing.packing_plan import PackOptions
+from keras_tdn.files.atomic import sha256_of
 
 INDEX_FILE = "index.json"
 MAX_PROBLEMS_SHOWN = 5
@@ -26,7 +26,7 @@ class PackedRecord:
         num_frames: Frames stored: all that decode.
         height: Height of the stored frames in pixels.
         width: Width of the stored frames in pixels.
-        offset: Where the record begins in its shard, in bytes.
+        offset: Where the record starts in its shard, in bytes.
         num_bytes: What it takes there.
         shard: Number of the shard.
     """
@@ -205,7 +205,7 @@ def load_packed_index(source: str | os.PathLike[str]) -> PackedIndex:
 
 
 def shard_problem(path: str, shard: PackedShard, hashes: bool) -> str:
-    """What is wrong with a shard's file; empty if nothing is."""
+    """Returns what is wrong with a shard's file; empty if nothing is."""
     try:
         size = os.path.getsize(path)
         if size != shard.num_bytes:

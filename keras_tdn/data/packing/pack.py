@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from keras_tdn.data.packing import shards as packing_shards
 from keras_tdn.data.packing.index import FailedRecord, PackedShard
-from keras_tdn.data.packing.options import PackOptions
-from keras_tdn.data.packing.packing_folder import PackingFolder
-from keras_tdn.data.packing.plan import PackingPlan
-from keras_tdn.data.packing.progress import Progress
-from keras_tdn.data.packing.workers import Work, run_jobs
+from keras_tdn.data.packing.packing_plan import PackingPlan, PackOptions, ShardTask
+from keras_tdn.data.packing.shards import Job, PackingFolder
 from keras_tdn.data.records import RecordList, load_records
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.files.locks import locked
+from keras_tdn.processes import LostTaskError, WorkerPool, WorkerStartError, exit_reason
+from keras_tdn.progress import Progress
 
+# A video at which this many processes died is given up: a decoder can crash on a damaged one.
+DEATHS_PER_RECORD = 2
 MAX_FAILURES_SHOWN = 3
 
 
@@ -84,20 +88,20 @@ def pack(
         quality: Of the JPEG frames, from 1 to 100.
         num_shards: Number of files; `None` for one per 64 records, but at least 16 where there are
             as many records.
-        name: What the files' names begin with.
+        name: How the files' names start.
         num_processes: Processes, one core each; `None` for as many as there are cores.
         max_failures: Share of the records that may fail, from 0 to 1. A video that cannot be read
             is noted with the reason and left out; when more than this share fail, the run stops.
         retry_failures: Whether to make shards again in which an earlier run left videos out.
-        overwrite: Whether to start again in a folder that another list or other options started.
-        progress: Whether to show a bar, if standard error is a terminal.
+        overwrite: Whether to start anew in a folder of another list or other options.
+        progress: Whether to show how far it is: a bar on a terminal, a line now and then elsewhere.
 
     Returns:
         A `PackReport`. The folder's `index.json` holds the same per shard and record;
         `load_packed_index` reads it.
 
     Raises:
-        ValueError: if an argument is out of range, the folder was begun otherwise or cannot be
+        ValueError: if an argument is out of range, the folder was started otherwise or cannot be
             written, or too many videos fail.
         OSError: if a shard cannot be written, as on a full disk. What is finished stays.
 
@@ -107,38 +111,99 @@ def pack(
     >>> report.num_records, len(report.failures)
     (150, 0)
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     check_share(max_failures)
     processes = _num_processes(num_processes)
     if not isinstance(records, RecordList):
         records = load_records(records)
-    options = PackOptions(short_side, quality, num_shards, name)
-    plan = PackingPlan(records, options)
+    plan = PackingPlan(records, PackOptions(short_side, quality, num_shards, name))
     folder = PackingFolder(Path(output).absolute())
-    with locked(folder.path):
-        noted = folder.begin(plan, overwrite)
-        jobs = [(plan.task(shard), noted.get(shard)) for shard in range(plan.num_shards)]
-        done: dict[int, PackedShard] = {}
-        kept = 0
-        bar = Progress(len(records), progress)
+    done: dict[int, PackedShard] = {}
+    kept = 0
+    with (
+        locked(folder.path),
+        Progress("keras-tdn pack", len(records), shown=progress) as display,
+    ):
+        jobs = folder.start(plan, overwrite)
+        # By shard, because a shard that is started again counts once.
+        reached: Counter[int] = Counter()
+
+        def reach(shard: int, place: int) -> None:
+            num_failed = sum(len(shard.failures) for shard in list(done.values()))
+            display.advance(place - reached[shard], failed=num_failed)
+            reached[shard] = place
+
         try:
-            work = Work(folder.path, retry_failures)
-            for task, shard, found in run_jobs(work, jobs, processes, bar.started):
+            for task, shard, found in _make_shards(
+                jobs, folder.path, retry_failures, processes, reach
+            ):
                 done[task.shard] = shard
                 kept += found
-                bar.finished(task.shard, len(task.records), len(shard.failures))
+                reach(task.shard, len(task.records))
                 check_failures(done.values(), len(records), max_failures)
+        except WorkerStartError:
+            raise
         except OSError as error:
             raise OSError(
                 f"Cannot write to {str(folder.path)!r}: {error}. {len(done)} of "
                 f"{plan.num_shards} shards are finished and stay; fix the cause and run the same "
                 "again."
             ) from error
-        finally:
-            bar.close()
         shards = [done[shard] for shard in range(plan.num_shards)]
         folder.finish(plan, shards)
-    return make_report(folder.path, shards, kept, time.monotonic() - begun)
+    return make_report(folder.path, shards, kept, time.monotonic() - started)
+
+
+def _make_shards(
+    jobs: Sequence[Job],
+    folder: Path,
+    retry_failures: bool,
+    num_processes: int,
+    reach: Callable[[int, int], None],
+) -> Iterator[tuple[ShardTask, PackedShard, bool]]:
+    """Yields shards as they are finished, in any order, and whether they were before.
+
+    `reach` is called with a shard and the place of each record that is started.
+    """
+    if num_processes == 1:
+        for job in jobs:
+            reach_here = functools.partial(reach, job[0].shard)
+            yield job[0], *packing_shards.finish_shard(job, folder, retry_failures, reach_here)
+        return
+    with WorkerPool(
+        packing_shards.make_packer,
+        folder,
+        retry_failures,
+        num_processes=min(num_processes, len(jobs)),
+    ) as pool:
+
+        def make(job: Job) -> tuple[ShardTask, PackedShard, bool]:
+            task, noted = job
+            deaths: Counter[int] = Counter()
+            places: list[int] = []
+            shard = task.shard
+
+            def start(place: int) -> None:
+                places.append(place)
+                reach(shard, place)
+
+            while True:
+                places.clear()
+                try:
+                    return task, *pool.run((task, noted), start)
+                except LostTaskError as error:
+                    end = exit_reason(error.exitcode)
+                if not places:
+                    raise ValueError(
+                        f"A worker process ended with {end} before it started a video. Pass "
+                        "num_processes=1 to see why."
+                    )
+                deaths[places[-1]] += 1
+                if deaths[places[-1]] >= DEATHS_PER_RECORD:
+                    reason = f"{DEATHS_PER_RECORD} processes ended with {end} while decoding it"
+                    task = task.without(places[-1], reason)
+
+        yield from pool.map(make, jobs, ordered=False)
 
 
 def make_report(
@@ -166,7 +231,7 @@ def check_failures(shards: Iterable[PackedShard], num_records: int, max_failures
     shown = "; ".join(failure.reason for failure in failures[:MAX_FAILURES_SHOWN])
     raise ValueError(
         f"{len(failures)} of {num_records} videos cannot be packed, more than the share of "
-        f"{max_failures:g} that may fail (max_failures). The first: {shown} Mend them and pass "
+        f"{max_failures:g} that may fail (max_failures). The first: {shown} Fix them and pass "
         "retry_failures=True (on the command line --retry-failures), or allow more (there "
         "--max-failure-share)."
     )

@@ -16,7 +16,7 @@ from keras_tdn.datasets.motion.config import MotionConfig
 from keras_tdn.datasets.motion.encoding import encode_mp4
 from keras_tdn.datasets.motion.rendering import render_motion
 from keras_tdn.datasets.motion.trajectories import MOTION_LABELS
-from keras_tdn.files.beside import written_beside
+from keras_tdn.files.atomic import written_beside
 
 CONFIG_FILE = "motion.json"
 LABELS_FILE = "classes.txt"

@@ -10,7 +10,7 @@ from keras_tdn.evaluation.explaining.animation import draw_animation, encode_gif
 from keras_tdn.evaluation.explaining.explain import Explanation
 from keras_tdn.evaluation.explaining.page import page
 from keras_tdn.evaluation.explaining.strip import draw_strip
-from keras_tdn.files.beside import check_free, written_beside
+from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.html import encode_png
 
 FILES = {

@@ -28,7 +28,7 @@ from keras_tdn.evaluation.profiling.latency import (
     this_machine,
 )
 from keras_tdn.evaluation.profiling.layer_calls import trace_calls
-from keras_tdn.files.beside import written_beside
+from keras_tdn.files.atomic import written_beside
 from keras_tdn.specs import DEFAULT_CROP_SIZE
 
 CONVENTION = (

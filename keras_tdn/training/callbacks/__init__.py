@@ -1,31 +1,29 @@
-"""Callbacks for `fit`: logs, checkpoints, an early end, and states to go on from."""
+"""Callbacks for `fit`: logs, checkpoints, an early end, and states to continue from."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 
-from keras_tdn.training.callbacks.averages import EvaluateAverages
 from keras_tdn.training.callbacks.checkpoints import (
     BEST_FILE,
     LAST_FILE,
+    AverageReplicas,
     Checkpoints,
+    EvaluateAverages,
     load_checkpoint,
 )
-from keras_tdn.training.callbacks.divergence import StopOnDivergence, TrainingDivergedError
-from keras_tdn.training.callbacks.early_stopping import StopEarly
-from keras_tdn.training.callbacks.epoch_log import EpochLog
-from keras_tdn.training.callbacks.input_timing import InputTiming
-from keras_tdn.training.callbacks.progress import Progress
-from keras_tdn.training.callbacks.replicas import AverageReplicas
-from keras_tdn.training.callbacks.tensorboard import tensorboard_callback
+from keras_tdn.training.callbacks.reporting import (
+    EpochLog,
+    InputTiming,
+    Progress,
+    tensorboard_callback,
+)
+from keras_tdn.training.callbacks.stopping import StopEarly, StopOnDivergence, TrainingDivergedError
 from keras_tdn.training.callbacks.training_state import TrainingState
-
-if TYPE_CHECKING:
-    from keras_tdn.training.recipe import Recipe
 
 __all__ = [
     "BEST_FILE",
@@ -48,7 +46,7 @@ LOG_FILE = "log.csv"
 
 
 def training_callbacks(
-    recipe: Recipe,
+    recipe: Any,
     output: str | os.PathLike[str],
     *,
     state: TrainingState | None = None,
@@ -63,7 +61,7 @@ def training_callbacks(
     `last.weights.h5` and, with validation data, `best.weights.h5`, of the highest `val_top1`.
 
     Args:
-        recipe: The recipe.
+        recipe: The `Recipe`.
         output: Folder that is written to; it is made if needed.
         state: Saves and restores the training, and remembers what the other callbacks need for
             that. Callbacks of your own go in front of it.

@@ -1,19 +1,20 @@
-"""The weights of the last epoch and of the best."""
+"""Callbacks that keep weights: of the last and best epoch, averages, and those of replicas."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_tdn.pretrained.transfer import fill, source_of_weights_file
 from keras_tdn.pretrained.weights_writer import write_weights_file
-from keras_tdn.training.durable import written_durably
-from keras_tdn.training.variables import averaged_weights
+from keras_tdn.training.state_files import written_durably
+from keras_tdn.training.variables import average_replicas, averaged_weights, put_back, take_averages
 
 LAST_FILE = "last.weights.h5"
 BEST_FILE = "best.weights.h5"
@@ -65,11 +66,11 @@ class Checkpoints(keras.callbacks.Callback):
             self.best, self.best_epoch = float(figure), epoch + 1
 
     def state(self) -> dict[str, Any]:
-        """What `restore` takes to go on from here, as JSON holds it."""
+        """Returns what `restore` takes, as JSON values."""
         return {"best": self.best, "best_epoch": self.best_epoch}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what `state` gave."""
+        """Continues from what `state` returned."""
         self.best, self.best_epoch = state["best"], state["best_epoch"]
 
     def _write(self, name: str) -> None:
@@ -104,3 +105,47 @@ def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
             f"validation videos, and {LAST_FILE} after each epoch."
         )
     fill(model, source_of_weights_file(path), path, free_head=False)
+
+
+class EvaluateAverages(keras.callbacks.Callback):
+    """Evaluates, during `fit`, with the averages of the weights that the optimizer keeps.
+
+    Use it with `use_ema=True`; otherwise it does nothing. It does what
+    `keras.callbacks.SwapEMAWeights` does, but gives back the very weights that training had:
+    Keras' own rounds on TensorFlow.
+
+    Example:
+
+    >>> model.compile(keras.optimizers.SGD(0.01, use_ema=True), loss, metrics=metrics)
+    >>> model.fit(train, validation_data=validation, callbacks=[EvaluateAverages()])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._saved: Sequence[np.ndarray] | None = None
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._saved = take_averages(self.model)
+
+    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        put_back(self.model, self._saved)
+        self._saved = None
+
+
+class AverageReplicas(keras.callbacks.Callback):
+    """Averages batch norms' statistics over TensorFlow's replicas before they are used or saved.
+
+    Use it with `tf.distribute.MirroredStrategy` where batch norms are not synchronised, in front of
+    callbacks that save: otherwise validation mixes the replicas' statistics, and what is saved has
+    the first replica's. On one device, and on other backends, it does nothing.
+
+    Example:
+
+    >>> model.fit(train, validation_data=validation, callbacks=[AverageReplicas(), checkpoints])
+    """
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        average_replicas(self.model)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        average_replicas(self.model)

@@ -1,4 +1,4 @@
-"""Training that goes on after any interruption as if nothing had happened."""
+"""Training that continues after any interruption as if there had been none."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_tdn.data.dataset.positions import BatchPositions
-from keras_tdn.training.callbacks.divergence import not_finite
-from keras_tdn.training.place import FitSpan, TrainingPlace
-from keras_tdn.training.random_state import assign_random_arrays, random_arrays
+from keras_tdn.training.callbacks.stopping import not_finite
 from keras_tdn.training.state_files import State, read_newest_state, write_state
 from keras_tdn.training.variables import (
     arrays_of,
@@ -31,14 +30,14 @@ SAVE_SECONDS = 300.0
 
 
 class TrainingState(keras.callbacks.Callback):
-    """Saves all that training depends on, and goes on from there.
+    """Saves all that training depends on, and continues from there.
 
     Use it when a training must survive its process. Saved are the weights, the state of random
     layers and of the optimizer (momentum, averages, count of steps, scale of the loss), the metrics
     of an unfinished epoch, the place in the data, and the other callbacks' memory. A training that
-    was killed at any moment, also while a state was being written, and goes on with the same model,
-    arguments and data, has the weights and the history of one that was not: on a CPU to the last
-    bit. `keras.callbacks.BackupAndRestore` keeps neither the place in the data nor metrics.
+    was killed at any moment, also while a state was being written, and continues with the same
+    model, arguments and data, has the weights and the history of one that was not: on a CPU to the
+    last bit. `keras.callbacks.BackupAndRestore` keeps neither the place in the data nor metrics.
 
     A state is written at the start, at the end of each epoch, and in between as `save_every` or
     `save_seconds` say. The latest two are kept, each under its hash, and a damaged one is passed
@@ -70,7 +69,7 @@ class TrainingState(keras.callbacks.Callback):
     ...     model.fit(train, callbacks=[state], **span.fit_arguments)
     """
 
-    # Its end of a step is told while the next one is under way, and Keras waits for no loss.
+    # Keras then reports the end of a step while the next one is under way, and waits for no loss.
     async_safe = True
 
     def __init__(
@@ -106,8 +105,8 @@ class TrainingState(keras.callbacks.Callback):
         self._metrics: Mapping[str, Any] | None = None
         self._random: Mapping[str, Any] | None = None
         self._interrupted = False
-        # Batches of this call of `fit` whose steps began and ended, and whether it is saving.
-        self._begun = 0
+        # Batches of this call of `fit` whose steps started and ended, and whether it is saving.
+        self._started = 0
         self._ended = 0
         self._saving = False
 
@@ -148,12 +147,12 @@ class TrainingState(keras.callbacks.Callback):
 
         Not while a batch is waited for, of which nobody knows whether it comes.
         """
-        if self._saving or self._begun <= self._ended:
+        if self._saving or self._started <= self._ended:
             return self._saving
         # Several steps may be one execution, but for the last ones of an epoch.
         more = getattr(self.model, "steps_per_execution", 1) - 1
-        left = self._batches + self.steps_per_epoch - self._offset - self._begun
-        return self.positions.made_at(self._begun - 1 + min(more, left)) is not None
+        left = self._batches + self.steps_per_epoch - self._offset - self._started
+        return self.positions.made_at(self._started - 1 + min(more, left)) is not None
 
     # === What Keras calls ===
 
@@ -161,7 +160,7 @@ class TrainingState(keras.callbacks.Callback):
         build_optimizer(self.model)
         state = self._read_place()
         self._batches, self._offset = 0, self._place.step
-        self._begun = self._ended = 0
+        self._started = self._ended = 0
         self._asked_at = self._place.epoch * self.steps_per_epoch + self._place.step
         self._saved_at = time.monotonic()
         if state is None:
@@ -184,7 +183,7 @@ class TrainingState(keras.callbacks.Callback):
             # depends on the interruptions.
             assign_random_arrays(self._random)
             self._random = None
-        self._begun = self._batches + batch + 1
+        self._started = self._batches + batch + 1
         # Here and not at a batch's end, where Keras would wait for each loss.
         if self._interrupted and batch == 0:
             raise KeyboardInterrupt
@@ -234,8 +233,8 @@ class TrainingState(keras.callbacks.Callback):
             name = type(member).__name__
             if name not in state.meta["members"]:
                 raise ValueError(
-                    f"The training in {str(self.folder)!r} was begun without {name}. Go on with "
-                    "the same callbacks, or begin anew in another folder."
+                    f"The training in {str(self.folder)!r} was started without {name}. "
+                    "Continue with the same callbacks, or start anew in another folder."
                 )
             member.restore(state.meta["members"][name])
 
@@ -260,3 +259,78 @@ class TrainingState(keras.callbacks.Callback):
         step = place.epoch * self.steps_per_epoch + place.step
         write_state(self.folder, State(step, {**arrays, **random_arrays()}, meta))
         self._place, self._saved_at = place, time.monotonic()
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingPlace:
+    """Where a training stands.
+
+    Args:
+        epoch: Epochs that are done.
+        step: Batches that are done in the next.
+        start: Records before its next batch; see `BatchPositions`.
+        stopped: Whether it has been ended early.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    start: int = 0
+    stopped: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class FitSpan:
+    """The part of a training that one call of `fit` does.
+
+    A training that continues in the middle of an epoch takes two: the rest of that epoch, which has
+    fewer steps, and all others.
+
+    Args:
+        start: Where the data set starts, for `make_dataset`.
+        initial_epoch: For `fit`: epochs that are done.
+        epochs: For `fit`: the epoch to end with.
+        steps_per_epoch: For `fit`: batches in each of these epochs.
+    """
+
+    start: int
+    initial_epoch: int
+    epochs: int
+    steps_per_epoch: int
+
+    @property
+    def fit_arguments(self) -> dict[str, int]:
+        """The arguments of `fit` that belong to it."""
+        return {
+            "initial_epoch": self.initial_epoch,
+            "epochs": self.epochs,
+            "steps_per_epoch": self.steps_per_epoch,
+        }
+
+
+GROUP = "random"
+
+
+def random_arrays() -> dict[str, np.ndarray]:
+    """Returns the state of generators that training draws from, besides those of its layers.
+
+    On PyTorch, Keras' dropout draws from PyTorch's own generators unless it was given a seed; on
+    the other backends there are none.
+    """
+    if keras.backend.backend() != "torch":
+        return {}
+    import torch
+
+    states = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+    return {f"{GROUP}/{index:05d}": state.numpy().copy() for index, state in enumerate(states)}
+
+
+def assign_random_arrays(arrays: Mapping[str, np.ndarray]) -> None:
+    """Gives generators the state that `random_arrays` returned; those of other devices stay."""
+    states = [arrays[name] for name in sorted(arrays) if name.startswith(f"{GROUP}/")]
+    if not states or keras.backend.backend() != "torch":
+        return
+    import torch
+
+    torch.set_rng_state(torch.from_numpy(states[0]))
+    for device, state in enumerate(states[1 : 1 + torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(torch.from_numpy(state), device)

@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras_tdn.data import SegmentSampler
 from keras_tdn.data.packed_records import load_packed, read_packed
 from keras_tdn.data.packing import pack
-from keras_tdn.data.packing.frame_stream import stream_frames
+from keras_tdn.data.packing.frames_to_jpeg import stream_frames
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.transforms import Compose, MultiScaleCrop, ResizeAndCenterCrop
 

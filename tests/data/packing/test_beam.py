@@ -44,11 +44,11 @@ class TestWithBeam:
         def full(*arguments):
             raise OSError("No space left on device")
 
-        monkeypatch.setattr("keras_tdn.data.packing.workers.make_shard", full)
+        monkeypatch.setattr("keras_tdn.data.packing.shards.make_shard", full)
         with pytest.raises(ValueError, match=r"pipeline failed: (?s:.*)No space left on device"):
             pack_with_beam(records, tmp_path, **OPTIONS)
 
     def test_a_folder_that_is_not_shared_is_told(self, records, tmp_path, monkeypatch):
-        monkeypatch.setattr("keras_tdn.data.packing.workers.Work.run", lambda *_: (None, False))
+        monkeypatch.setattr("keras_tdn.data.packing.shards.finish_shard", lambda *_: (None, False))
         with pytest.raises(ValueError, match=r"3 of 3 shards are not in .* share"):
             pack_with_beam(records, tmp_path, **OPTIONS)

@@ -3,7 +3,6 @@
 `KERAS_TDN_KILLS=20` asks for so many moments.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -19,9 +18,9 @@ import synthetic_videos
 import keras_tdn
 from keras_tdn.data.packing import load_packed_index, pack
 from keras_tdn.data.records import Record, RecordList
-from keras_tdn.files.locks import LOCK_FILE
+from keras_tdn.files.locks import LOCK_FILE, locked
 
-FORKED_RUNS = Path(__file__).with_name("forked_runs.py")
+KILLED_PACKING = Path(__file__).with_name("killed_packing.py")
 NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "8"))
 # A run of six shards writes to the disk about 45 times.
 EVENTS = (2, 9, 23, 43)
@@ -35,34 +34,30 @@ def environment():
 
 
 class Runs:
-    def __init__(self, records):
+    """Runs of `pack` in process groups of their own."""
+
+    def __init__(self, forked_runs, records):
+        self._forked_runs = forked_runs
         self._request = {
             "records": [[record.index, record.path, record.label] for record in records],
             "labels": records.labels,
             "options": OPTIONS,
         }
-        self._process = subprocess.Popen(
-            [sys.executable, FORKED_RUNS],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-            text=True,
-        )
 
     def run(self, output, **how):
-        request = {**self._request, "output": str(output), **how}
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        assert line, self._process.stderr.read()
-        return json.loads(line)
+        ended = self._forked_runs.run(KILLED_PACKING, output=str(output), **self._request, **how)
+        wait_for_lock(output)
+        return ended
 
-    def close(self):
-        self._process.stdin.close()
-        self._process.wait(timeout=10)
-        self._process.stdout.close()
-        self._process.stderr.close()
+
+def wait_for_lock(folder):
+    """Forked workers, unlike spawned ones, hold their parent's lock until they are dead as well."""
+    while folder.is_dir():
+        try:
+            with locked(folder):
+                return
+        except ValueError:
+            time.sleep(0.001)
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +84,9 @@ def expected(records, tmp_path_factory):
     return contents(folder)
 
 
-@pytest.fixture(scope="module")
-def runs(records):
-    runs = Runs(records)
-    yield runs
-    runs.close()
+@pytest.fixture
+def runs(forked_runs, records):
+    return Runs(forked_runs, records)
 
 
 def contents(folder):
@@ -109,7 +102,7 @@ def check_unfinished(folder, expected):
 
 @pytest.mark.slow
 def test_killed_at_seeded_moments_it_ends_with_the_same_files(runs, records, expected, tmp_path):
-    assert runs.run(tmp_path / "whole")["status"] == 0
+    assert runs.run(tmp_path / "whole").status == 0
     # The second run measures: for the first, everything came from the disk.
     whole = runs.run(tmp_path / "again")
     assert contents(tmp_path / "again") == expected
@@ -117,14 +110,14 @@ def test_killed_at_seeded_moments_it_ends_with_the_same_files(runs, records, exp
     for seed in range(NUM_KILLS):
         rng = np.random.default_rng(seed)
         folder = tmp_path / str(seed)
-        kill_once(runs, folder, float(rng.uniform(0, whole["seconds"])))
+        kill_once(runs, folder, float(rng.uniform(0, whole.seconds)))
         check_unfinished(folder, expected)
         if rng.integers(2):
             # Once more on the way; this run may be done before its moment comes.
-            runs.run(folder, seconds=float(rng.uniform(0, whole["seconds"])))
+            runs.run(folder, kill_after=float(rng.uniform(0, whole.seconds)))
             check_unfinished(folder, expected)
         kept.add(len(list(folder.glob("*.tfrecord"))))
-        assert runs.run(folder)["status"] == 0
+        assert runs.run(folder).status == 0
         assert contents(folder) == expected
         shutil.rmtree(folder)
     # The moments are spread over the run, or this would test little.
@@ -133,7 +126,7 @@ def test_killed_at_seeded_moments_it_ends_with_the_same_files(runs, records, exp
 
 def kill_once(runs, folder, seconds):
     """Kills a run, earlier if it was faster than the one that was measured."""
-    while (status := runs.run(folder, seconds=seconds)["status"]) != -signal.SIGKILL:
+    while (status := runs.run(folder, kill_after=seconds).status) != -signal.SIGKILL:
         assert status == 0
         shutil.rmtree(folder)
         seconds *= 0.7
@@ -144,19 +137,19 @@ def kill_once(runs, folder, seconds):
 )
 def test_killed_between_two_writes(runs, expected, tmp_path, event):
     folder = tmp_path / "out"
-    assert runs.run(folder, event=event)["status"] == -signal.SIGKILL
+    assert runs.run(folder, event=event).status == -signal.SIGKILL
     check_unfinished(folder, expected)
-    assert runs.run(folder)["status"] == 0
+    assert runs.run(folder).status == 0
     assert contents(folder) == expected
 
 
 def test_a_video_that_crashes_the_decoder_is_listed(runs, records, tmp_path):
     folder = tmp_path / "out"
-    assert runs.run(folder, crash="10.mp4")["status"] == 0
+    assert runs.run(folder, crash="10.mp4").status == 0
     index = load_packed_index(folder)
     assert index.num_records == 16
     assert [failure.index for failure in index.failures] == [7, 10]
-    assert index.failures[1].reason == "2 processes ended with exit code -11 while decoding it"
+    assert index.failures[1].reason == "2 processes ended with signal SIGSEGV while decoding it"
 
 
 # Workers do not import it, so that it needs no `if __name__ == "__main__":`.

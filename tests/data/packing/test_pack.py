@@ -193,7 +193,7 @@ def test_what_a_killed_run_left_is_cleared_away(packed, records, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"short_side": 64}, r"begun with short_side=80, not 64"),
+        ({"short_side": 64}, r"started with short_side=80, not 64"),
         ({"quality": 80, "name": "a"}, r"quality=90, not 80; name='videos', not 'a'"),
         ({"records": 1}, r"a list of 9 other records, paths, labels or label names than these 8"),
     ],

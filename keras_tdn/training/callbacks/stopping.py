@@ -1,12 +1,14 @@
-"""An end to training whose loss is no number any more."""
+"""Callbacks that end a training: one that diverges, or one that does not improve."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 
+from keras_tdn.training.callbacks.checkpoints import MONITOR
 from keras_tdn.training.variables import first_not_finite
 
 ADVICE = (
@@ -81,3 +83,63 @@ def not_finite(epoch: int, variable: str, step: int | None = None) -> TrainingDi
     return TrainingDivergedError(
         f"The weight {variable!r} is NaN or infinite in epoch {epoch + 1}, {when}. {ADVICE}"
     )
+
+
+class StopEarly(keras.callbacks.Callback):
+    """Ends training when a figure has not risen for some epochs.
+
+    Use it instead of `keras.callbacks.EarlyStopping` where training is resumed: it continues
+    to count where it was.
+
+    Args:
+        patience: Epochs without a new best after which training ends.
+        monitor: The figure of which the highest is best.
+
+    Attributes:
+        stopped: Whether it has ended the training.
+
+    Raises:
+        ValueError: if `patience` is not a positive integer, or, at the end of an epoch, if there
+            is no such figure.
+
+    Example:
+
+    >>> model.fit(train, validation_data=validation, epochs=100, callbacks=[StopEarly(patience=5)])
+    """
+
+    def __init__(self, patience: int, monitor: str = MONITOR) -> None:
+        super().__init__()
+        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
+            raise ValueError(
+                f"Early stopping waits a positive number of epochs. Received: patience={patience!r}"
+            )
+        self.patience = patience
+        self.monitor = monitor
+        self.stopped = False
+        self._best: float | None = None
+        self._waited = 0
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        if self.monitor not in (logs or {}):
+            raise ValueError(
+                f"Early stopping watches {self.monitor!r}, which is not measured. Pass validation "
+                f"data to `fit`, or watch another figure. Measured: {sorted(logs or {})}"
+            )
+        figure = float((logs or {})[self.monitor])
+        # A comparison with NaN is false: such an epoch is none that is better.
+        if self._best is None or figure > self._best:
+            self._best, self._waited = figure, 0
+        else:
+            self._waited += 1
+        if self._waited >= self.patience:
+            self.stopped = True
+            self.model.stop_training = True
+
+    def state(self) -> dict[str, Any]:
+        """Returns what `restore` takes, as JSON values."""
+        return {"best": self._best, "waited": self._waited, "stopped": self.stopped}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continues from what `state` returned."""
+        self._best, self._waited = state["best"], state["waited"]
+        self.stopped = state["stopped"]

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from keras_tdn.demo.folder import PAGE_FILE, demo_folder
-from keras_tdn.files import beside
-from keras_tdn.files.beside import (
+from keras_tdn.files import atomic
+from keras_tdn.files.atomic import (
     check_free,
     remove_leftovers,
     restore_replaced,
@@ -116,14 +116,14 @@ import os, pathlib, runpy, signal, sys
 written_beside = runpy.run_path(sys.argv[2])["written_beside"]
 replace = os.replace
 def die(source, target):
-    if source.name == "new":
+    if source.parent.name == "new":
         os.kill(os.getpid(), signal.SIGKILL)
     replace(source, target)
 os.replace = die
 with written_beside(pathlib.Path(sys.argv[1])) as new:
     new.mkdir()
 """
-    arguments = [code, tmp_path / "preset", beside.__file__]
+    arguments = [code, tmp_path / "preset", atomic.__file__]
     killed = subprocess.run([sys.executable, "-c", *arguments], timeout=60)
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "preset").exists()

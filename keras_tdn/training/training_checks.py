@@ -1,9 +1,12 @@
-"""What would fail late, or in silence, told before a training starts."""
+"""Checks, before a training starts, of what would fail late or in silence."""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from keras_tdn.data.records import RecordList
@@ -15,7 +18,7 @@ from keras_tdn.training.distribution import (
     num_replicas,
 )
 from keras_tdn.training.recipe import Recipe
-from keras_tdn.training.run_length import check_accumulation, check_run_length
+from keras_tdn.training.schedules import check_accumulation, check_run_length
 
 logger = logging.getLogger("keras_tdn")
 
@@ -32,7 +35,7 @@ def check_training(
 ) -> None:
     """Checks the arguments of `train` against each other; it documents them.
 
-    Warnings tell of videos in both lists and of crops of another size than the recipe's.
+    Logs warnings of videos in both lists and of crops of another size than the recipe's.
 
     Raises:
         ValueError: if they do not fit.
@@ -187,3 +190,44 @@ def _warn_of_shared(train_records: RecordList, validation_records: RecordList) -
 def _shown(paths: list[str]) -> str:
     more = f" and {len(paths) - MAX_SHOWN} more" if len(paths) > MAX_SHOWN else ""
     return ", ".join(map(repr, paths[:MAX_SHOWN])) + more
+
+
+BALANCED = "balanced"
+
+
+def class_weights(
+    records: RecordList, weights: str | Mapping[int, float] | None, classes: int
+) -> dict[int, float] | None:
+    """Returns the `class_weight` that `fit` takes.
+
+    With `"balanced"`, every class that there is counts alike, and the mean over the videos is 1. A
+    mapping of class indices to positive weights is filled up with 1.
+
+    >>> records = load_records([("a.mp4", 0), ("b.mp4", 0), ("c.mp4", 1)], check_files=False)
+    >>> class_weights(records, "balanced", classes=2)
+    {0: 0.75, 1: 1.5}
+    """
+    if weights is None:
+        return None
+    if weights == BALANCED:
+        counts = Counter(record.label for record in records)
+        return {
+            index: len(records) / (len(counts) * counts[index]) if counts[index] else 1.0
+            for index in range(classes)
+        }
+    if not isinstance(weights, Mapping) or not all(
+        _is_weight(index, weight, classes) for index, weight in weights.items()
+    ):
+        raise ValueError(
+            f"Class weights are {BALANCED!r}, or a mapping of class indices from 0 to "
+            f"{classes - 1} to positive numbers. Received: {weights!r:.200}"
+        )
+    # Keras takes the highest index for the number of classes.
+    return {index: float(weights.get(index, 1.0)) for index in range(classes)}
+
+
+def _is_weight(index: object, weight: object, classes: int) -> bool:
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < classes:
+        return False
+    number = isinstance(weight, int | float) and not isinstance(weight, bool)
+    return bool(number and math.isfinite(weight) and weight > 0)  # type: ignore[arg-type, operator]

@@ -1,4 +1,4 @@
-"""Writing files and folders beside their place and renaming them into it."""
+"""Atomic writes: files and folders that are whole or absent, whenever power or a process ends."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 TEMPORARY_SUFFIX = ".tmp"
 # What `tempfile` puts in between.
 RANDOM_PART = re.compile(r"[a-z0-9_]+")
-OLD = "old"
+OLD, NEW = "old", "new"
 # Names of files have 255 bytes at most; beyond this there is no room for what is added to them.
 LONGEST_NAME = 200
 
@@ -40,17 +40,18 @@ def remove_leftovers(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def written_beside(path: Path, suffix: str = "") -> Iterator[Path]:
+def written_beside(path: Path, named: Callable[[Path], str] | None = None) -> Iterator[Path]:
     """A path in a new folder next to `path`, renamed to `path` if the block succeeds.
 
-    A reader never sees half of the result. What was at `path` is removed when the result is there,
-    and not before: after a failure or an interrupt it is there as it was. A folder cannot be
-    replaced in one step; if the process is killed in between, `restore_replaced` brings the old
-    folder back, as `check_free` and `remove_leftovers` do.
+    It has the same file name, because some writers insist on endings. A reader never sees half of
+    the result, and a power cut leaves the old one or the new one. What was at `path` is removed
+    when the result is there, and not before: after a failure or an interrupt it is there as it was.
+    A folder cannot be replaced in one step; if the process is killed in between, `restore_replaced`
+    brings the old folder back, as `check_free` and `remove_leftovers` do.
 
     Args:
         path: Where the result belongs: a file, or a folder.
-        suffix: Ending that the file's writer insists on.
+        named: Called with the finished file, gives another name for it.
 
     Raises:
         ValueError: if the result is a file and there is a folder at `path`.
@@ -60,16 +61,23 @@ def written_beside(path: Path, suffix: str = "") -> Iterator[Path]:
         tempfile.mkdtemp(prefix=_prefix(path), suffix=TEMPORARY_SUFFIX, dir=path.parent)
     )
     try:
-        result = workplace / f"new{suffix}"
+        # In a folder of its own, because it may be called "old".
+        result = workplace / NEW / path.name
+        result.parent.mkdir()
         yield result
-        if path.is_dir():
+        final = path if named is None else path.with_name(named(result))
+        if final.is_dir():
             if not result.is_dir():
                 raise ValueError(
-                    f"{str(path)!r} is a folder, and a file was to be written there. Choose "
+                    f"{str(final)!r} is a folder, and a file was to be written there. Choose "
                     "another place."
                 )
-            os.replace(path, workplace / OLD)
-        os.replace(result, path)
+            _sync(result)
+            os.replace(final, workplace / OLD)
+        else:
+            _sync(result)
+        os.replace(result, final)
+        _sync_folder(final.parent)
     finally:
         # If this does not succeed either, the old folder stays where it is found again.
         _put_back(workplace, path)
@@ -124,3 +132,40 @@ def _prefix(path: Path) -> str:
     if len(encoded) <= LONGEST_NAME:
         return f".{path.name}."
     return f".{hashlib.sha256(encoded).hexdigest()}."
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def put_in_place(temporary: Path, final: Path) -> None:
+    """Renames a file that is complete; what was written is on the disk before its name is."""
+    _sync(temporary)
+    os.replace(temporary, final)
+    _sync_folder(final.parent)
+
+
+def write_whole(path: Path, content: bytes, temporary: Path) -> None:
+    """Writes a file by way of `temporary`, a path on the same disk."""
+    temporary.write_bytes(content)
+    put_in_place(temporary, path)
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file, or all files of a folder, are on the disk."""
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            with open(file, "rb+") as opened:
+                os.fsync(opened.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    # Windows cannot open folders, and needs no such thing.
+    with contextlib.suppress(PermissionError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

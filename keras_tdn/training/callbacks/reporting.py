@@ -1,0 +1,265 @@
+"""Callbacks that report: a table of epochs, the progress, waits for input, TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_tdn.data.dataset.positions import BatchPositions
+from keras_tdn.progress import Progress as RunProgress
+from keras_tdn.progress import duration
+from keras_tdn.training.state_files import written_durably
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Keeps the figures of every epoch, and writes them to a CSV file after each.
+
+    Use it instead of `keras.callbacks.CSVLogger` where training is resumed: the file is written
+    whole each time and never has an epoch twice. The columns are the epoch, counted from 1, the
+    learning rate at its end, and what `fit` measured.
+
+    Args:
+        path: The CSV file, or `None` for none.
+
+    Attributes:
+        rows: A dict for each epoch so far.
+
+    Example:
+
+    >>> log = EpochLog("log.csv")
+    >>> model.fit(dataset, epochs=2, callbacks=[log])
+    >>> [row["epoch"] for row in log.rows]
+    [1, 2]
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        super().__init__()
+        self.path = None if path is None else Path(path)
+        self.rows: list[dict[str, float]] = []
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        # A run that was stopped at a later place may come through here again.
+        self.rows = [row for row in self.rows if row["epoch"] <= epoch]
+        self.rows.append({"epoch": epoch + 1, "learning_rate": rate, **figures})
+        if self.path is not None:
+            self._write(self.path)
+
+    def state(self) -> dict[str, Any]:
+        """Returns what `restore` takes, as JSON values."""
+        return {"rows": self.rows}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continues from what `state` returned."""
+        self.rows = [dict(row) for row in state["rows"]]
+
+    def _write(self, path: Path) -> None:
+        columns = dict.fromkeys(name for row in self.rows for name in row)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        with written_durably(path) as new:
+            new.write_text(text.getvalue(), encoding="utf-8")
+
+
+class InputTiming(keras.callbacks.Callback):
+    """Measures how long the model had nothing to do because no batch was ready.
+
+    Use it to find out which is the limit: if it is the input, use more cores, packed records or
+    smaller videos, and if not, a faster device or mixed precision. A step waits from the end of the
+    one before it to the moment its batch was ready, which `positions` knows; time spent in
+    validation does not count.
+
+    Args:
+        positions: What was passed to `make_dataset`.
+
+    Attributes:
+        seconds: Duration of the steps so far, but the first of each call of `fit`, which compiles.
+        waited: The part of it that was spent waiting.
+
+    Example:
+
+    >>> positions = BatchPositions()
+    >>> train = make_dataset(records, spec, training=True, batch_size=8, positions=positions)
+    >>> timing = InputTiming(positions)
+    >>> model.fit(train, epochs=5, steps_per_epoch=100, callbacks=[timing])
+    >>> print(f"{timing.waited / timing.seconds:.0%} of the time there was nothing to do")
+    """
+
+    # Called while the next step is under way, when the loss of the last has been computed.
+    async_safe = True
+
+    def __init__(self, positions: BatchPositions) -> None:
+        super().__init__()
+        self._positions = positions
+        self.seconds = 0.0
+        self.waited = 0.0
+        self._before = 0.0
+        self._batches_before = 0
+        self._batches = 0
+
+    @property
+    def share_waited(self) -> float:
+        """Part of the duration that was spent waiting, from 0 to 1."""
+        return self.waited / self.seconds if self.seconds else 0.0
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._batches_before = self._batches = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._batches_before += self._batches
+        self._before = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        now = time.perf_counter()
+        self._batches = batch + 1
+        made = self._positions.made_at(self._batches_before + batch)
+        # The first step of a call of `fit` compiles, and fills the pipeline only then.
+        if made is not None and self._batches_before + batch:
+            self.seconds += now - self._before
+            self.waited += min(max(made - self._before, 0.0), now - self._before)
+        self._before = now
+
+    def state(self) -> dict[str, Any]:
+        """Returns what `restore` takes, as JSON values."""
+        return {"seconds": self.seconds, "waited": self.waited}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continues from what `state` returned."""
+        self.seconds, self.waited = state["seconds"], state["waited"]
+
+
+# Figures are put beside the bar no more often than this.
+SECONDS_BETWEEN_FIGURES = 0.5
+
+
+class Progress(keras.callbacks.Callback):
+    """Shows a bar for the whole training with the time that is left, and a line for each epoch.
+
+    Use it with `verbose=0` in `fit`, whose own bar knows of one epoch only. Where standard error is
+    not a terminal, there are a line each minute and the line for each epoch.
+
+    Args:
+        epochs: Epochs of the whole training; `None` takes those of `fit`.
+        steps_per_epoch: Batches in an epoch; `None` takes those of `fit`, which are fewer where
+            a training continues in the middle of an epoch.
+
+    Example:
+
+    >>> model.fit(train, epochs=10, steps_per_epoch=100, verbose=0, callbacks=[Progress()])
+    """
+
+    async_safe = True
+
+    def __init__(self, epochs: int | None = None, steps_per_epoch: int | None = None) -> None:
+        super().__init__()
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self._display: RunProgress | None = None
+        self._epochs = self._steps = 0
+        self._epoch = 0
+        self._offset = 0
+        self._started: tuple[float, int] | None = None
+        self._figures_at = 0.0
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        steps = self.params.get("steps") or 1
+        self._steps = self.steps_per_epoch or steps
+        self._epochs = self.epochs or self.params["epochs"]
+        # In the middle of an epoch, `fit` counts from there.
+        self._offset = self._steps - steps
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._epoch = epoch
+        done = epoch * self._steps + self._offset
+        if self._started is None:
+            self._started = time.perf_counter(), done
+        if self._display is None:
+            total = self._epochs * self._steps
+            self._display = RunProgress("keras-tdn train", total, unit="step", done=done)
+            self._display.__enter__()
+        self._describe("")
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        if self._display is None:
+            return
+        now = time.perf_counter()
+        notes = []
+        if logs and now - self._figures_at > SECONDS_BETWEEN_FIGURES:
+            self._figures_at = now
+            notes = [_figures(logs)]
+        self._display.update(self._epoch * self._steps + self._offset + batch + 1, None, *notes)
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        self._describe(", validating")
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._offset = 0
+        left = self._seconds_left(epoch)
+        if self._display is not None:
+            self._display.write(
+                f"epoch {epoch + 1}/{self._epochs}  {_figures(logs or {})}"
+                + (f"  {duration(left)} left" if left else "")
+            )
+        if epoch + 1 == self._epochs:
+            self.close()
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        if self.model.stop_training:
+            self.close()
+
+    def close(self) -> None:
+        """Leaves the terminal to others."""
+        if self._display is not None:
+            self._display.close()
+            self._display = None
+
+    def _seconds_left(self, epoch: int) -> float:
+        started, first = self._started or (0.0, 0)
+        done = (epoch + 1) * self._steps
+        pace = (time.perf_counter() - started) / max(1, done - first)
+        return pace * (self._epochs * self._steps - done)
+
+    def _describe(self, what: str) -> None:
+        if self._display is not None:
+            self._display.describe(f"epoch {self._epoch + 1}/{self._epochs}{what}")
+
+
+def _figures(logs: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+
+
+TENSORBOARD_FOLDER = "tensorboard"
+
+
+def check_tensorboard() -> None:
+    """Raises unless TensorBoard is installed: without it, TensorFlow fails at the first figure.
+
+    Raises:
+        ImportError: if it is not.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ImportError(
+            "Logs for TensorBoard need the package tensorboard, which TensorFlow does not bring "
+            'along any more. Install it: pip install "keras-tdn[tensorboard]"'
+        )
+
+
+def tensorboard_callback(output: Path) -> keras.callbacks.TensorBoard:
+    """Keras' own callback, which writes to a subfolder of `output`.
+
+    Raises:
+        ImportError: if TensorBoard is not installed.
+    """
+    check_tensorboard()
+    return keras.callbacks.TensorBoard(output / TENSORBOARD_FOLDER)
