@@ -15,6 +15,9 @@ SLOW_TOO = bool(os.environ.get("KERAS_TDN_SLOW"))
 
 
 def pytest_configure(config):
+    # What tests write need not survive a power cut, and waiting for the disk took a tenth of the
+    # time. Tests of the order of writes put their own function here.
+    os.fsync = lambda _: None
     if path := os.environ.get("KERAS_TDN_TIMES"):
         from cpu_times import CpuTimes
 

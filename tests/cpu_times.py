@@ -7,6 +7,7 @@ prints sums by file, or by folder with a smaller depth.
 
 import collections
 import functools
+import inspect
 import json
 import operator
 import os
@@ -91,6 +92,7 @@ class CpuTimes:
                 self._inside = False
                 self._counts[f"{name}_s"] += time.process_time() - before
 
+        call.__signature__ = inspect.signature(function)
         return call
 
 

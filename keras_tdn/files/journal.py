@@ -136,7 +136,7 @@ class Journal:
                     raise
 
     def put(self, key: Key, value: bytes | None = None, failure: str | None = None) -> None:
-        """Takes down that a part of the work is done. Putting it again replaces it.
+        """Records that a part of the work is done. Putting it again replaces it.
 
         Args:
             key: Which part.
@@ -175,7 +175,7 @@ class Journal:
             return dict(self._database.execute(found).fetchall())
 
     def note(self, name: str, value: Any) -> None:
-        """Takes down a fact of the whole run as JSON; it is on the disk when this returns."""
+        """Records a fact of the whole run as JSON; it is on the disk when this returns."""
         self._write(_NOTE, (name, json.dumps(value)), durable=True)
 
     def noted(self, name: str) -> Any:
@@ -185,7 +185,7 @@ class Journal:
             return None if row is None else json.loads(row[0])
 
     def finish(self) -> None:
-        """Takes down that the run is complete."""
+        """Records that the run is complete."""
         self.note(_FINISHED, True)
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 from keras_tdn.models import TDNResNet
 from keras_tdn.models.clips import check_takes_clips, model_inputs
 from keras_tdn.models.predicting import predict_batch
+from keras_tdn.scoring.scorer import softmax
 from keras_tdn.watching.network_parts import network_parts
 
 
@@ -58,7 +59,4 @@ class WindowScorer:
                 f"The model {self._model.name!r} gives scores that are not finite. Check its "
                 "weights."
             )
-        if self._gives_logits:
-            exponentials = np.exp(scores - scores.max())
-            scores = exponentials / exponentials.sum()
-        return scores
+        return softmax(scores).astype(np.float32) if self._gives_logits else scores

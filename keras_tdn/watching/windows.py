@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
+import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from keras_tdn.data.decoding.interface import VideoSource
 from keras_tdn.models import TDNResNet
 from keras_tdn.watching.frames import StreamFacts
-from keras_tdn.watching.layout import Window, make_layout
+from keras_tdn.watching.layout import Window, WindowLayout, make_layout
 from keras_tdn.watching.opening import StreamOptions, find_source
 from keras_tdn.watching.segments import Segment, SegmentFeed, WindowAdmission, stream_segments
 from keras_tdn.watching.timeline import LossList, WatchReport
@@ -120,7 +121,9 @@ class Watch:
         self._losses = LossList(self.layout.spacing)
         self._num_windows = self._num_lost = 0
         self._finished = False
-        self._windows = self._iterate()
+        # Without a reference to this object, which would keep alive what nobody iterates: it ends,
+        # and with it the thread that reads, when the last reference to it goes.
+        self._windows = Watch._iterate(weakref.proxy(self))
 
     def __iter__(self) -> Iterator[Window]:
         return self
@@ -172,7 +175,7 @@ class Watch:
             # Compiling takes seconds, in which a live video would run away.
             self._scorer.compile()
 
-        # Without a reference to this object: the thread would keep alive what nobody iterates.
+        # Of the thread, too, none may keep this object alive.
         source, how, spec, facts = self.source, self._how, self.model.clip_spec, self._facts
         first, most = layout.first_segment(self._first_window), self._max_seconds
 
@@ -186,7 +189,7 @@ class Watch:
         room = WindowAdmission.capacity(layout) if source.live else layout.num_segments
         feed = SegmentFeed(make_segments, room)
         try:
-            for segment in self._with_skipped(feed):
+            for segment in _with_skipped(feed, layout, facts):
                 item: Any = segment.loss or None
                 stop = segment.index + segment.count
                 if segment.loss:
@@ -211,21 +214,25 @@ class Watch:
         finally:
             feed.close()
 
-    def _with_skipped(self, segments: Iterable[Segment]) -> Iterator[Segment]:
-        """Puts in the segments that were left out."""
-        expected = 0
-        for segment in segments:
-            yield from self._skipped(expected, segment.index)
-            yield segment
-            expected = segment.index + segment.count
-        yield from self._skipped(expected, self._facts.num_segments)
-
-    def _skipped(self, start: int, stop: int) -> Iterator[Segment]:
-        for index in range(start, stop):
-            # What no window has is no loss.
-            yield Segment(index, None, TOO_SLOW if self.layout.is_used(index) else "")
-
     def _window(self, index: int, scores: np.ndarray) -> Window:
         self._num_windows += 1
         layout = self.layout
         return Window(index, layout.window_start(index), layout.window_end(index), scores)
+
+
+def _with_skipped(
+    segments: Iterable[Segment], layout: WindowLayout, facts: StreamFacts
+) -> Iterator[Segment]:
+    """Puts in the segments that were left out."""
+    expected = 0
+    for segment in segments:
+        yield from _skipped(expected, segment.index, layout)
+        yield segment
+        expected = segment.index + segment.count
+    yield from _skipped(expected, facts.num_segments, layout)
+
+
+def _skipped(start: int, stop: int, layout: WindowLayout) -> Iterator[Segment]:
+    for index in range(start, stop):
+        # What no window has is no loss.
+        yield Segment(index, None, TOO_SLOW if layout.is_used(index) else "")
