@@ -71,7 +71,10 @@ def test_a_list(folder, motion, tmp_path, capsys):
     assert main(command(folder, tmp_path / "out", *options)) == 0
     assert capsys.readouterr().out.startswith("videos  4, 4 of them labelled before\n")
     assert main(command(folder, tmp_path / "out")) == 2
-    assert "options.features True, now False; options.top 2, now 5" in capsys.readouterr().err
+    assert (
+        "was started with options.features True, now False; options.top 2, now 5"
+        in capsys.readouterr().err
+    )
     again = ("--features", "--batch-size", "2", "--overwrite", "--retry-failures")
     assert main(command(folder, tmp_path / "out", *again)) == 0
     assert len(next(iter(read_labels(tmp_path / "out")))["labels"]) == 5

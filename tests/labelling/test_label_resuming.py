@@ -130,7 +130,7 @@ def test_another_labelling_is_not_gone_on_with(run, model, records, label, stop,
         ({"clip_spec": ClipSpec(2, 3, 24, 30, 32)}, "clip.width 32, now 30"),
         ({"from_logits": False}, "scores 'logits', now 'probabilities'"),
     ):
-        with pytest.raises(ValueError, match=f"with .*{told}.*--overwrite"):
+        with pytest.raises(ValueError, match=f"was started with .*{told}.*--overwrite"):
             label(tmp_path, **what)
     with pytest.raises(ValueError, match="num_videos 7, now 6"):
         run(records[:6], tmp_path, options=OPTIONS)
