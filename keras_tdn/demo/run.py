@@ -11,14 +11,13 @@ from keras_tdn.choices import DEMO_OUTPUT
 from keras_tdn.data.records import RecordList
 from keras_tdn.datasets import FramesInMemory
 from keras_tdn.datasets.motion import make_motion_dataset
+from keras_tdn.demo.demo_page import write_page
 from keras_tdn.demo.folder import PAGE_FILE, demo_folder
 from keras_tdn.demo.fresh_video import FreshVideo, ask_export, write_fresh_video
 from keras_tdn.demo.learning import LearnedModel, card_of, learn, measure
-from keras_tdn.demo.page import write_page
 from keras_tdn.demo.result import EXPORT, PRESET, RESULT_FILE, VIDEO, VIDEOS, DemoResult
 from keras_tdn.demo.settings import DemoSettings
 from keras_tdn.demo.stopwatch import Stopwatch
-from keras_tdn.demo.video_bar import VideoBar
 from keras_tdn.export import export_saved_model
 from keras_tdn.pretrained import save_preset
 
@@ -121,13 +120,22 @@ class _Demo:
             f"1/6  Rendering {settings.num_train} videos to learn from and "
             f"{settings.num_validation} to measure on"
         )
-        with self._clock.step("rendering videos"), VideoBar(self._progress) as bar:
+        from tqdm import tqdm
+
+        # `None` is tqdm's way to say: only on a terminal.
+        bar = tqdm(unit="video", disable=None if self._progress else True, leave=False)
+
+        def show(ready: int, total: int) -> None:
+            bar.total = total
+            bar.update(ready - bar.n)
+
+        with self._clock.step("rendering videos"), bar:
             return make_motion_dataset(
                 self._place / VIDEOS,
                 settings.num_train,
                 settings.num_validation,
                 seed=settings.seed,
-                progress=bar.show,
+                progress=show,
             )
 
     def _learn(self, train_records: RecordList, held_out: RecordList) -> dict[str, LearnedModel]:

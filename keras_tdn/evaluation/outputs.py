@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_tdn.evaluation.frame_reading import FrameReader
-from keras_tdn.evaluation.page import write_page
 from keras_tdn.evaluation.report import EvaluationReport
+from keras_tdn.evaluation.report_page import write_page
 from keras_tdn.evaluation.score_log import DOING, check_identity
 from keras_tdn.evaluation.scores import Scores, load_scores
 from keras_tdn.files.beside import remove_leftovers

@@ -15,12 +15,12 @@ from keras_tdn.labels import load_labels
 from keras_tdn.models import TDNResNet
 from keras_tdn.prediction import Labels
 from keras_tdn.watching.opening import StreamOptions
-from keras_tdn.watching.page import write_timeline_page
 from keras_tdn.watching.progress import WatchProgress
 from keras_tdn.watching.report import WatchReport
 from keras_tdn.watching.run_identity import run_identity
 from keras_tdn.watching.timeline import TIMELINE_NAME, load_timeline
 from keras_tdn.watching.timeline_log import FOLDER_VERB, TimelineLog
+from keras_tdn.watching.timeline_page import write_timeline_page
 from keras_tdn.watching.window import Window
 from keras_tdn.watching.windows import Watch
 from keras_tdn.watching.writers import CSVWriter, SubtitleWriter, TimelineWriter
