@@ -1,7 +1,6 @@
 """TensorFlow reads videos for every backend, and leaves the GPUs to those that compute on them."""
 
 import keras
-import numpy as np
 import pytest
 import tensorflow as tf
 from synthetic_videos import encode_video
@@ -10,7 +9,6 @@ from keras_tdn.data import load_packed, load_records, make_dataset
 from keras_tdn.data.packed_records import read_packed
 from keras_tdn.data.packing import pack
 from keras_tdn.data.segment_sampling import SegmentSampler
-from keras_tdn.html import picture
 from keras_tdn.scoring.views import FrameReader
 from keras_tdn.specs import ClipSpec
 from keras_tdn.training import device_scope, keep_tensorflow_off_gpus
@@ -36,7 +34,6 @@ USES = {
     "dataset": lambda records: make_dataset(
         records, ClipSpec(2, 1, 16, 16, 16), training=False, batch_size=1
     ),
-    "pictures": lambda records: picture(np.zeros((4, 4, 3), np.uint8), "black"),
 }
 
 

@@ -48,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the demo and prints where its page is."""
     from keras_tdn.demo import DemoSettings, run_demo
-    from keras_tdn.demo.page import next_commands
+    from keras_tdn.demo.demo_page import next_commands
 
     if args.short:
         settings = DemoSettings.short(args.seed)

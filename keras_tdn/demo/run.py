@@ -11,10 +11,10 @@ from keras_tdn.choices import DEMO_OUTPUT
 from keras_tdn.data.records import RecordList
 from keras_tdn.datasets import FramesInMemory
 from keras_tdn.datasets.motion import make_motion_dataset
+from keras_tdn.demo.demo_page import write_page
 from keras_tdn.demo.folder import PAGE_FILE, demo_folder
 from keras_tdn.demo.fresh_video import FreshVideo, ask_export, write_fresh_video
 from keras_tdn.demo.learning import LearnedModel, card_of, learn, measure
-from keras_tdn.demo.page import write_page
 from keras_tdn.demo.result import EXPORT, PRESET, RESULT_FILE, VIDEO, VIDEOS, DemoResult
 from keras_tdn.demo.settings import DemoSettings
 from keras_tdn.demo.stopwatch import Stopwatch

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from keras_tdn.evaluation.evaluation import evaluate
     from keras_tdn.evaluation.explaining import Explanation, explain, write_explanation
     from keras_tdn.evaluation.metrics import ExpectedCalibrationError, MeanClassAccuracy
-    from keras_tdn.evaluation.page import write_page
-    from keras_tdn.evaluation.profiling import ModelProfile, profile_model
+    from keras_tdn.evaluation.profiling import ModelProfile, plot_profile, profile_model
     from keras_tdn.evaluation.report import EvaluationReport, load_report, report_on
+    from keras_tdn.evaluation.report_page import plot_calibration, plot_confusion, write_page
     from keras_tdn.evaluation.scores import Scores, load_scores
     from keras_tdn.evaluation.validation_callback import MultiViewValidation
 
@@ -34,6 +34,9 @@ __all__ = [
     "explain",
     "load_report",
     "load_scores",
+    "plot_calibration",
+    "plot_confusion",
+    "plot_profile",
     "profile_model",
     "report_on",
     "write_explanation",
@@ -57,9 +60,12 @@ __getattr__, __dir__ = lazy_names(
         "explain": "explaining",
         "load_report": "report",
         "load_scores": "scores",
+        "plot_calibration": "report_page",
+        "plot_confusion": "report_page",
+        "plot_profile": "profiling",
         "profile_model": "profiling",
         "report_on": "report",
         "write_explanation": "explaining",
-        "write_page": "page",
+        "write_page": "report_page",
     },
 )

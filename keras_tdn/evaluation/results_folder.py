@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.evaluation.page import write_page
 from keras_tdn.evaluation.report import EvaluationReport
+from keras_tdn.evaluation.report_page import write_page
 from keras_tdn.evaluation.scores import Scores, load_scores
 from keras_tdn.files.atomic import remove_leftovers
 from keras_tdn.files.journal import differences, remove_journal

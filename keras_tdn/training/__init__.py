@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         synchronize_batch_norms,
         unfreeze,
     )
+    from keras_tdn.training.history_plot import plot_history
     from keras_tdn.training.optimizer import CoupledSGD
     from keras_tdn.training.recipe import Recipe
     from keras_tdn.training.schedules import (
@@ -55,6 +56,7 @@ __all__ = [
     "join_processes",
     "keep_tensorflow_off_gpus",
     "load_checkpoint",
+    "plot_history",
     "recipes",
     "synchronize_batch_norms",
     "train",
@@ -80,6 +82,7 @@ __getattr__, __dir__ = lazy_names(
         "join_processes": "distribution",
         "keep_tensorflow_off_gpus": "distribution",
         "load_checkpoint": "callbacks",
+        "plot_history": "history_plot",
         "synchronize_batch_norms": "freezing",
         "train": "training_run",
         "unfreeze": "freezing",

@@ -10,9 +10,9 @@ from keras_tdn.lazy_names import lazy_names
 if TYPE_CHECKING:
     from keras_tdn.watching.layout import Window, WindowLayout
     from keras_tdn.watching.opening import StreamOptions
-    from keras_tdn.watching.page import write_timeline_page
     from keras_tdn.watching.recording import record_timeline
     from keras_tdn.watching.timeline import Loss, Timeline, WatchReport, load_timeline
+    from keras_tdn.watching.timeline_page import plot_timeline, write_timeline_page
     from keras_tdn.watching.timeline_writers import Span, SpanMerger
     from keras_tdn.watching.windows import Watch, watch
 
@@ -27,6 +27,7 @@ __all__ = [
     "Window",
     "WindowLayout",
     "load_timeline",
+    "plot_timeline",
     "record_timeline",
     "watch",
     "write_timeline_page",
@@ -45,8 +46,9 @@ __getattr__, __dir__ = lazy_names(
         "Window": "layout",
         "WindowLayout": "layout",
         "load_timeline": "timeline",
+        "plot_timeline": "timeline_page",
         "record_timeline": "recording",
         "watch": "windows",
-        "write_timeline_page": "page",
+        "write_timeline_page": "timeline_page",
     },
 )

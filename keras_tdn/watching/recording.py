@@ -26,8 +26,8 @@ from keras_tdn.progress import Progress
 from keras_tdn.scoring.model_hash import model_sha256
 from keras_tdn.watching.layout import Window
 from keras_tdn.watching.opening import Source, StreamOptions
-from keras_tdn.watching.page import write_timeline_page
 from keras_tdn.watching.timeline import TIMELINE_NAME, LineWriter, WatchReport
+from keras_tdn.watching.timeline_page import write_timeline_page
 from keras_tdn.watching.timeline_writers import CSVWriter, SubtitleWriter, TimelineWriter
 from keras_tdn.watching.windows import Watch
 

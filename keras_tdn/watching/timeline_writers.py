@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
-from keras_tdn.html.text import UNPRINTABLE
+from keras_tdn.pages.texts import UNPRINTABLE
 from keras_tdn.watching.layout import Window, WindowLayout
 
 

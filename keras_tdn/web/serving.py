@@ -20,8 +20,7 @@ from keras_tdn.web.gradio_import import import_gradio
 from keras_tdn.web.hosts import Hosts, is_loopback
 from keras_tdn.web.page import build_page
 from keras_tdn.web.protection import Protection
-from keras_tdn.web.showing import about_text, class_names, show_video
-from keras_tdn.web.style import head
+from keras_tdn.web.showing import about_text, class_names, head, show_video
 from keras_tdn.web.uploads import UploadLimits
 from keras_tdn.web.visitors import Visitors
 

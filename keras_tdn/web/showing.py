@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from keras_tdn.data.decoding.interface import VideoDecodeError
 from keras_tdn.evaluation import explain
 from keras_tdn.evaluation.explaining import Explanation
-from keras_tdn.evaluation.explaining.page import gate_maps, in_motion, overview, short_term_maps
-from keras_tdn.html import Bar, Tile, bar_chart, clock_text, escape, percent, tiles
+from keras_tdn.evaluation.explaining.explanation_page import shown_maps
 from keras_tdn.models import TDNResNet
+from keras_tdn.pages.rendering import Bar, render_part
+from keras_tdn.pages.texts import clock_text
 from keras_tdn.prediction import Prediction, predict_video
 from keras_tdn.watching import WindowLayout, watch
 from keras_tdn.web.timeline import TimelineDrawing
@@ -22,7 +23,7 @@ TOP = 5
 # Class names that stand for the others.
 EXAMPLES = 4
 # The page is drawn anew no more often than this.
-REDRAW_SECONDS = 0.25
+REDRAW_SECONDS = 0.5
 
 NOTHING = '<p class="note">What the model makes of a video appears here.</p>'
 # One video is looked at at a time.
@@ -122,24 +123,25 @@ def about_text(
     )
 
 
+def head() -> str:
+    """Returns a style sheet whose rules hold inside elements of the class `tdn` alone."""
+    return render_part("web.html", "head")
+
+
 def answer_html(predictions: Sequence[Prediction]) -> str:
-    """The first class in large type, and a bar for each."""
-    first = predictions[0]
-    bars = bar_chart(Bar(item.label, item.score) for item in predictions)
-    return tiles([Tile(first.label, "predicted", percent(first.score))]) + bars
+    """Returns the first class in large type, and a bar for each."""
+    return render_part("web.html", "answer", [Bar(item.label, item.score) for item in predictions])
 
 
 def maps_html(explanation: Explanation) -> str:
-    """What `keras-tdn explain` draws, its details folded."""
-    missing = "".join(f'<p class="warning">{escape(text)}</p>' for text in explanation.missing)
-    details = short_term_maps(explanation) + gate_maps(explanation)
-    folded = f"<details><summary>Every difference and gate</summary>{details}</details>"
-    return missing + overview(explanation) + in_motion(explanation) + (folded if details else "")
+    """Returns what `keras-tdn explain` draws, its details folded."""
+    maps = shown_maps(explanation)
+    return render_part("web.html", "maps", maps, explanation.missing, explanation.target.label)
 
 
 def problem_html(message: str) -> str:
-    """A message that something is wrong."""
-    return f'<p class="warning wraps" role="alert">{escape(message)}</p>'
+    """Returns a message that something is wrong."""
+    return render_part("web.html", "problem", message)
 
 
 def _timeline(
@@ -173,13 +175,11 @@ def _timeline(
             )
     if drawing is not None:
         drawing.finish()
-    state = "".join(f'<p class="note wraps">{escape(line)}</p>' for line in lines)
-    yield Shown(state or '<p class="note">Done.</p>',
-                timeline=drawing.html() if drawing else "")  # fmt: skip
+    yield Shown(render_part("web.html", "done", lines), timeline=drawing.html() if drawing else "")
 
 
 def _working(text: str) -> str:
-    return f'<p class="note working" role="status">{escape(text)}\u2026</p>'
+    return render_part("web.html", "working", text)
 
 
 def _without_path(message: str, path: str) -> str:

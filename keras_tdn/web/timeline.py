@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from keras_tdn.html import clock_text, escape, percent, section, table
-from keras_tdn.html.plot import COLORS, Plot, nice_ticks
+from keras_tdn.pages.plots import COLORS, inline_svg
+from keras_tdn.pages.rendering import render_part
+from keras_tdn.pages.texts import clock_text, percent
 from keras_tdn.watching import Span, SpanMerger, Window, WindowLayout
+from keras_tdn.watching.timeline_page import score_figure, score_lines
 
-# For screens and for phones, in CSS pixels, with as many numbers on the axis.
-SIZES = {"wide": (760, 260, 8), "narrow": (380, 240, 4)}
-# The drawing has room for no more, and a table for no more rows that are read.
-MAX_POINTS = 300
+# For screens and for phones, in CSS pixels, by class in the style sheet.
+SIZES = {"wide": (760, 260), "narrow-plot": (380, 240)}
+# A table has no more rows than are read.
 MAX_ROWS = 12
 
 
@@ -61,59 +60,25 @@ class TimelineDrawing:
         return self._windows[-1].end if self._windows else 0.0
 
     def html(self) -> str:
-        """The curves of the classes that were ahead most often, and the stretches so far."""
+        """Returns the curves of the classes that were ahead most often, and the stretches."""
         if not self._windows:
             return ""
         most = sorted(self._ahead, key=lambda index: -self._ahead[index])[: len(COLORS)]
         shown = [index for index in self._ahead if index in most]
-        names = "".join(
-            f'<span style="color:{color}">\u25cf {escape(self._labels[index])}</span>'
-            for index, color in zip(shown, COLORS, strict=False)
-        )
-        plots = "".join(
-            f'<div class="{kind}">{self._plot(shown, *size)}</div>' for kind, size in SIZES.items()
-        )
-        body = f'<div class="names">{names}</div>{plots}{self._stretches()}'
-        return section("Timeline", body, "Scores by time, at the middle of each window.")
-
-    def _plot(self, shown: list[int], width: int, height: int, num_ticks: int) -> str:
         end = max(self._seconds, self.end)
-        ticks = nice_ticks(0, end, num_ticks)
-        plot = Plot(
-            (0, end), (0, 1), ticks, (0, 0.25, 0.5, 0.75, 1), "time", "score",
-            x_text=clock_text, y_text=lambda share: percent(share, 0), width=width, height=height,
-        )  # fmt: skip
-        for piece in self._pieces():
-            middles = [(window.start + window.end) / 2 for window in piece]
-            scores = np.stack([window.scores[shown] for window in piece])
-            # Neighbours are drawn as their mean where there are more than there is room for.
-            room = max(1, MAX_POINTS * len(piece) // len(self._windows))
-            groups = np.array_split(np.arange(len(piece)), min(len(piece), room))
-            times = [float(np.mean([middles[at] for at in group])) for group in groups]
-            means = np.clip([scores[group].mean(axis=0) for group in groups], 0.0, 1.0)
-            for column, color in zip(range(len(shown)), COLORS, strict=False):
-                points = list(zip(times, means[:, column].tolist(), strict=True))
-                plot.line(points, color, dots=len(points) == 1)
-        return plot.svg("Scores over time")
-
-    def _pieces(self) -> list[list[Window]]:
-        """Windows without a lost one between them; curves are interrupted there."""
-        pieces: list[list[Window]] = []
-        for window in self._windows:
-            if not pieces or window.index != pieces[-1][-1].index + 1:
-                pieces.append([])
-            pieces[-1].append(window)
-        return pieces
-
-    def _stretches(self) -> str:
+        lines = score_lines(self._windows, self._labels, shown, end)
+        plots = [
+            (kind, inline_svg(score_figure(lines, end, size, legend=False), "Scores over time"))
+            for kind, size in SIZES.items()
+        ]
         rows = [
             (
                 f"{clock_text(span.start)} \u2013 {clock_text(span.end)}",
                 self._labels[span.index],
                 percent(span.score),
             )
-            for span in self._spans
+            for span in self._spans[:MAX_ROWS]
         ]
-        left_out = len(rows) - MAX_ROWS
-        more = f'<p class="note">and {left_out} more</p>' if left_out > 0 else ""
-        return table(("time", "ahead", "mean score"), rows[:MAX_ROWS]) + more if rows else ""
+        left_out = len(self._spans) - len(rows)
+        names = [line.name for line in lines]
+        return render_part("web.html", "timeline", names, plots, rows, left_out)

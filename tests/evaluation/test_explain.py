@@ -19,8 +19,7 @@ from evaluation_toys import toy
 from explained_video import FRAMES, LABELS, SEGMENTS, SIDE, SIZE, make_model, moving_square
 
 from keras_tdn.evaluation import explain, write_explanation
-from keras_tdn.evaluation.explaining.animation import draw_animation
-from keras_tdn.evaluation.explaining.strip import draw_strip
+from keras_tdn.evaluation.explaining.drawing import draw_animation, draw_strip
 from keras_tdn.evaluation.explaining.taps import score_gradient
 from keras_tdn.layers import LongTermTDM, SegmentConsensus
 

@@ -8,7 +8,14 @@ from evaluation_toys import make_scores
 
 from keras_tdn.data.failures import Failure
 from keras_tdn.data.records import Record, RecordList
-from keras_tdn.evaluation import ensemble, evaluate, report_on, write_page
+from keras_tdn.evaluation import (
+    ensemble,
+    evaluate,
+    plot_calibration,
+    plot_confusion,
+    report_on,
+    write_page,
+)
 from keras_tdn.labels import load_labels
 from keras_tdn.scoring.views import FrameReader
 from keras_tdn.specs import ViewSpec
@@ -144,8 +151,23 @@ def test_a_page_of_what_has_no_probabilities_or_no_mistakes(tmp_path):
 
 def test_a_failure_leaves_the_page_as_it_was(tmp_path, monkeypatch):
     (tmp_path / "page.html").write_text("before")
-    monkeypatch.setattr("keras_tdn.evaluation.page.document", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("keras_tdn.evaluation.report_page.render", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_page(report_on(make_scores(0)), tmp_path / "page.html")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     assert (tmp_path / "page.html").read_text() == "before"
+
+
+def test_figures_for_notebooks():
+    report = report_on(make_scores(0))
+    (axes,) = plot_confusion(report).axes
+    assert sum(int(text.get_text()) for text in axes.texts) == report.num_scored
+    names = [text.get_text() for text in axes.get_xticklabels()]
+    assert names == list(report.class_names)
+    accuracy, counts = plot_calibration(report).axes
+    used = [part for part in report.calibration_bins if part.count]
+    assert [bar.get_height() for bar in accuracy.patches] == [part.accuracy for part in used]
+    assert [bar.get_height() for bar in counts.patches] == [part.count for part in used]
+    logits = ensemble([make_scores(0), make_scores(1)], "clipped_logits")
+    with pytest.raises(ValueError, match="scores are no probabilities"):
+        plot_calibration(logits)

@@ -9,7 +9,7 @@ import pytest
 from macs import count_macs
 
 import keras_tdn
-from keras_tdn.evaluation import profile_model
+from keras_tdn.evaluation import plot_profile, profile_model
 from keras_tdn.evaluation.profiling import latency as latency_module
 from keras_tdn.evaluation.profiling import measure_latency
 
@@ -152,6 +152,16 @@ def test_measured_batches(model, tmp_path):
     assert told["total"]["macs"] == profile.total.macs
     assert told["latencies"][1]["clips_per_second"] == profile.latencies[1].clips_per_second
     assert keras.__version__ in profile.summary()
+
+
+def test_plot(profile):
+    stages, modules = plot_profile(profile).axes
+    for axes, costs in ((stages, profile.by_stage), (modules, profile.by_module)):
+        assert [text.get_text() for text in axes.get_yticklabels()] == [cost.name for cost in costs]
+        widths = [bar.get_width() for bar in axes.patches]
+        expected = [cost.macs / profile.total.macs for cost in costs]
+        np.testing.assert_allclose(np.divide(widths, sum(widths)), expected)
+    assert modules.get_xlabel() in ("kMACs", "MMACs", "GMACs")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from keras_tdn.watching import (
     Window,
     WindowLayout,
     load_timeline,
+    plot_timeline,
     record_timeline,
     watch,
     write_timeline_page,
@@ -139,7 +140,7 @@ def test_neighbours_of_one_class_are_joined():
 
 def test_page(expected, tmp_path):
     page = (expected / "timeline.html").read_text()
-    assert page.count("<polyline") >= 2
+    assert all(f"fill: none; stroke: var(--{color})" in page for color in ("bar", "other"))
     ahead = {LABELS[window.scores.argmax()] for window in load_timeline(expected).windows()}
     assert len(ahead) >= 2
     assert all(label in page for label in ahead)
@@ -153,6 +154,20 @@ def test_page(expected, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert "&lt;Now&gt;" in page
     assert "has not come to its end" in page
+
+
+def test_figure(expected):
+    (axes,) = plot_timeline(expected).axes
+    windows = list(load_timeline(expected).windows())
+    counts = np.bincount([window.scores.argmax() for window in windows])
+    named = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert named == [LABELS[at] for at in np.argsort(-counts, kind="stable") if counts[at]]
+    best = LABELS.index(named[0])
+    times, scores = axes.lines[0].get_data()
+    seen = np.isfinite(scores)
+    assert seen.sum() == len(windows) < len(seen)
+    np.testing.assert_allclose(times[seen], [(each.start + each.end) / 2 for each in windows])
+    np.testing.assert_allclose(scores[seen], [window.scores[best] for window in windows], rtol=1e-6)
 
 
 def test_page_of_a_long_timeline(tmp_path):

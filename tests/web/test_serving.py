@@ -17,7 +17,7 @@ from keras_tdn.web.folder import FOLDER_VARIABLE, upload_folder
 from keras_tdn.web.hosts import Hosts, is_loopback
 from keras_tdn.web.protection import MEGABYTE, STORED_UPLOADS, UPLOADS_AT_ONCE, Protection
 from keras_tdn.web.serving import _address, _listening
-from keras_tdn.web.style import head
+from keras_tdn.web.showing import head
 from keras_tdn.web.visitors import Visitors
 
 
@@ -431,7 +431,7 @@ def test_addresses(host, loopback, address):
 
 def test_style_stays_inside():
     sheet = head()
-    assert sheet.startswith("<style>.tdn {")
+    assert sheet.startswith("<style>\n.tdn {")
     assert sheet.count("{") == sheet.count("}")
     assert "http" not in sheet
     assert "@import" not in sheet

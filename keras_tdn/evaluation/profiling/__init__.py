@@ -2,6 +2,6 @@
 
 from keras_tdn.evaluation.profiling.costs import Cost
 from keras_tdn.evaluation.profiling.latency import Latency, measure_latency
-from keras_tdn.evaluation.profiling.profile import ModelProfile, profile_model
+from keras_tdn.evaluation.profiling.profile import ModelProfile, plot_profile, profile_model
 
-__all__ = ["Cost", "Latency", "ModelProfile", "measure_latency", "profile_model"]
+__all__ = ["Cost", "Latency", "ModelProfile", "measure_latency", "plot_profile", "profile_model"]

@@ -8,6 +8,7 @@ import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -29,7 +30,12 @@ from keras_tdn.evaluation.profiling.latency import (
 )
 from keras_tdn.evaluation.profiling.layer_calls import trace_calls
 from keras_tdn.files.atomic import written_beside
+from keras_tdn.pages.plots import PALETTE, drawing
+from keras_tdn.pages.texts import printable
 from keras_tdn.specs import DEFAULT_CROP_SIZE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CONVENTION = (
     "MACs are multiply-accumulates of convolutions, dense layers and the temporal shift, as in the "
@@ -102,6 +108,38 @@ class ModelProfile:
         """Writes `to_json` to a file, which is replaced as a whole or not at all."""
         with written_beside(Path(path)) as temporary:
             temporary.write_text(self.to_json(), encoding="utf-8")
+
+
+def plot_profile(profile: ModelProfile) -> Figure:
+    """Draws the multiply-accumulates of a profile by stage and by kind of module.
+
+    Use it in a notebook: the figure is matplotlib's.
+
+    Args:
+        profile: From `profile_model`.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Example:
+
+    >>> plot_profile(profile_model(model, 224)).savefig("costs.pdf")
+    """
+    size, unit = _unit(profile.total.macs)
+    counts = [len(costs) for costs in (profile.by_stage, profile.by_module)]
+    with drawing((640, 30 * sum(counts) + 110)) as figure:
+        parts = figure.subplots(2, sharex=True, height_ratios=[max(count, 1) for count in counts])
+        for axes, costs in zip(parts, (profile.by_stage, profile.by_module), strict=True):
+            values = [cost.macs / size for cost in costs]
+            names = [printable(cost.name) for cost in costs]
+            bars = axes.barh(names, values, color=PALETTE["bar"])
+            shares = [f"{cost.macs / max(profile.total.macs, 1):.1%}" for cost in costs]
+            axes.bar_label(bars, shares, padding=4, color=PALETTE["muted"])
+            axes.grid(visible=False)
+            axes.invert_yaxis()
+            axes.margins(x=0.12)
+        parts[-1].set_xlabel(f"{unit}MACs")
+    return figure
 
 
 def profile_model(

@@ -6,12 +6,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_tdn.evaluation.explaining.animation import draw_animation, encode_gif, encode_mp4
+from keras_tdn.evaluation.explaining.drawing import (
+    FRAMES_PER_SECOND,
+    draw_animation,
+    draw_strip,
+    encode_mp4,
+)
 from keras_tdn.evaluation.explaining.explain import Explanation
-from keras_tdn.evaluation.explaining.page import page
-from keras_tdn.evaluation.explaining.strip import draw_strip
+from keras_tdn.evaluation.explaining.explanation_page import explanation_page
 from keras_tdn.files.atomic import check_free, written_beside
-from keras_tdn.html import encode_png
+from keras_tdn.pages.pictures import encode, encode_gif
 
 FILES = {
     "strip": "strip.png",
@@ -58,12 +62,13 @@ def write_explanation(
         pictures = draw_animation(explanation)
     for name, path in zip(formats, paths, strict=True):
         if name == "strip":
-            content = encode_png(draw_strip(explanation))
+            content = encode(draw_strip(explanation), "png")
         elif name == "page":
-            content = page(explanation, video).encode()
+            content = explanation_page(explanation, video).encode()
+        elif name == "gif":
+            content = encode_gif(pictures or [], FRAMES_PER_SECOND)
         else:
-            encode = encode_gif if name == "gif" else encode_mp4
-            content = encode(pictures or [])
+            content = encode_mp4(pictures or [])
         with written_beside(path) as temporary:
             temporary.write_bytes(content)
     return paths

@@ -1,34 +1,30 @@
-"""Texts as HTML takes them."""
+"""Numbers and labels as people read them."""
 
 from __future__ import annotations
 
-import html
 import re
 
-# Controls and halves of surrogate pairs, which file names may hold and HTML may not.
+# Controls and halves of surrogate pairs, which file names may hold and pages may not.
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 
 
-def escape(text: object) -> str:
-    """The text with everything replaced that HTML would take for markup, or cannot hold.
+def printable(text: object) -> str:
+    """Returns the text with everything replaced that neither HTML nor a font can show.
 
     Args:
         text: Anything; its `str` is taken.
 
-    Returns:
-        Text for the inside of an element or of an attribute in double quotes.
-
     Example:
 
-    >>> escape("a < b")
-    'a &lt; b'
+    >>> printable("a\\x00b")
+    'a\ufffdb'
     """
-    return html.escape(UNPRINTABLE.sub(REPLACEMENT, str(text)))
+    return UNPRINTABLE.sub(REPLACEMENT, str(text))
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share from 0 to 1 in percent, or a dash for `None`.
+    """Returns a share from 0 to 1 in percent, or a dash for `None`.
 
     Args:
         share: The share.
@@ -43,7 +39,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def clock_text(seconds: float) -> str:
-    """Seconds as people write them on a clock: `3.5 s`, `1:03.5`, `1:00:05`.
+    """Returns seconds as people write them on a clock: `3.5 s`, `1:03.5`, `1:00:05`.
 
     Args:
         seconds: Seconds, not negative. They are rounded to tenths.

@@ -1,0 +1,219 @@
+"""An explanation as one picture, and in motion."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from keras_tdn.evaluation.explaining.explain import Explanation
+from keras_tdn.evaluation.explaining.maps import (
+    LEVELS,
+    Row,
+    Scale,
+    cam_row,
+    captions,
+    color_differences,
+    strength_row,
+    strip_rows,
+)
+from keras_tdn.pages.pictures import (
+    MUTED,
+    TITLE_SIZE,
+    Paper,
+    can_be_drawn,
+    line_height,
+    resized,
+    wrapped,
+)
+from keras_tdn.prediction import Prediction
+
+FRAMES_PER_SECOND = 6
+# Frames are enlarged by whole factors until captions have room, and shrunk if they are larger.
+MIN_CELL, MAX_CELL = 112, 224
+NAMES_WIDTH = 190
+# Of the pictures of the animation, which stand beside each other under a title.
+PANEL_MIN, WIDTH_MIN = 168, 480
+GAP, MARGIN = 8, 16
+BAR_HEIGHT = 10
+LEGEND_HEIGHT = BAR_HEIGHT + 4 + 2 * line_height()
+
+
+def draw_strip(explanation: Explanation) -> np.ndarray:
+    """Draws segments from left to right, and what is seen of them from top to bottom.
+
+    Args:
+        explanation: What to draw.
+
+    Returns:
+        uint8 of shape `(height, width, 3)`.
+    """
+    rows = strip_rows(explanation)
+    cell_height, cell_width = cell_size(explanation)
+    segments = len(explanation.frames)
+    # Names and legends need room where frames are low.
+    row_height = max(cell_height, 2 * line_height() + 4 + LEGEND_HEIGHT) + GAP // 2
+    top = MARGIN + line_height(TITLE_SIZE) + 2 * line_height() + GAP
+    footer = [f"The model has {text}." for text in explanation.missing]
+    room = NAMES_WIDTH + segments * (cell_width + GAP // 2)
+    paper = Paper(
+        top + len(rows) * row_height + len(footer) * line_height() + MARGIN, room + 2 * MARGIN
+    )
+    paper.text(title(explanation), MARGIN, MARGIN, room, size=TITLE_SIZE)
+    line = MARGIN + line_height(TITLE_SIZE)
+    paper.text(_subtitle(explanation), line, MARGIN, room, MUTED)
+    left = MARGIN + NAMES_WIDTH
+    paper.text("frames", top - line_height(), MARGIN, NAMES_WIDTH, MUTED)
+    for number, caption in enumerate(captions(explanation)):
+        place = left + number * (cell_width + GAP // 2)
+        paper.text(caption, top - line_height(), place, cell_width, MUTED, align="center")
+    for row in rows:
+        line = top
+        for text in wrapped(_title_of(row, explanation), NAMES_WIDTH - 14)[:2]:
+            paper.text(text, line, MARGIN, NAMES_WIDTH - 14)
+            line += line_height()
+        if row.scale is not None:
+            _legend(paper, row.scale, line + 4, MARGIN, NAMES_WIDTH - 24)
+        for number, picture in enumerate(row.pictures):
+            cell = resized(picture, cell_height, cell_width, sharp=True)
+            paper.picture(cell, top, left + number * (cell_width + GAP // 2))
+        top += row_height
+    for text in footer:
+        paper.text(text, top, MARGIN, room, MUTED)
+        top += line_height()
+    return paper.pixels
+
+
+def draw_animation(explanation: Explanation, titled: bool = True) -> list[np.ndarray]:
+    """Draws the pictures of the animation, as many as there are differences.
+
+    Each shows a frame beside what changed since the one before it, and the gates and Grad-CAM of
+    its segment. Without differences there is one for each segment.
+
+    Args:
+        explanation: What to draw.
+        titled: Whether classes are named, which a page does beside the animation.
+
+    Returns:
+        uint8 pictures of one size, even in height and width, as video codecs want it.
+    """
+    cell = cell_size(explanation)
+    height, width = (side * max(1, -(-PANEL_MIN // cell[1])) for side in cell)
+    panels = _panels(explanation)
+    segments, frames_per_segment = explanation.indices.shape
+    steps = len(panels[0].pictures) // segments
+    top = MARGIN + (1 + titled) * line_height() + GAP
+    room = max(len(panels) * (width + GAP) - GAP, WIDTH_MIN - 2 * MARGIN)
+    total = (top + line_height() + height + GAP + LEGEND_HEIGHT + MARGIN, room + 2 * MARGIN)
+    drawn = []
+    for number in range(len(panels[0].pictures)):
+        paper = Paper(*(side + side % 2 for side in total))
+        segment, step = divmod(number, steps)
+        place = step + 1 if steps > 1 or frames_per_segment == 2 else frames_per_segment // 2
+        frame = explanation.indices[segment, min(place, frames_per_segment - 1)]
+        told = f"segment {segment + 1} of {segments}, frame {frame} of {explanation.num_frames}"
+        paper.text(told, top - GAP - line_height(), MARGIN, room, MUTED)
+        if titled:
+            paper.text(title(explanation), MARGIN, MARGIN, room)
+        for column, panel in enumerate(panels):
+            left = MARGIN + column * (width + GAP)
+            name = _title_of(panel, explanation) if titled else panel.name
+            paper.text(name, top, left, width)
+            below = top + line_height()
+            paper.picture(resized(panel.pictures[number], height, width, sharp=True), below, left)
+            if panel.scale is not None:
+                _legend(paper, panel.scale, below + height + GAP, left, width - GAP)
+        drawn.append(paper.pixels)
+    return drawn
+
+
+def encode_mp4(pictures: Sequence[np.ndarray], rate: int = FRAMES_PER_SECOND) -> bytes:
+    """Returns an H.264 video, or MPEG-4 where PyAV has no encoder for that.
+
+    Args:
+        pictures: uint8 of shape `(height, width, 3)`, all of one even size.
+        rate: Pictures per second.
+    """
+    import av
+
+    has_x264 = "libx264" in av.codecs_available
+    height, width, _ = pictures[0].shape
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as output:
+        options = {"crf": "18", "preset": "fast"} if has_x264 else {"q:v": "3"}
+        stream = output.add_stream("libx264" if has_x264 else "mpeg4", rate=rate, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number, pixels in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, rate)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def title(explanation: Explanation) -> str:
+    """Returns what is predicted, and what is explained if that is something else."""
+    first, target = explanation.predictions[0], explanation.target
+    text = f"predicted: {_name(first)} ({100 * first.score:.1f} %)"
+    if target.index != first.index:
+        text += f", explained: {_name(target)} ({100 * target.score:.1f} %)"
+    return text
+
+
+def cell_size(explanation: Explanation) -> tuple[int, int]:
+    """Returns height and width of a segment's picture."""
+    height, width = explanation.frames.shape[2:4]
+    factor = max(1, -(-MIN_CELL // width))
+    shrinking = min(1.0, MAX_CELL / (max(height, width) * factor))
+    return max(1, round(height * factor * shrinking)), max(1, round(width * factor * shrinking))
+
+
+def _panels(explanation: Explanation) -> list[Row]:
+    """What stands side by side in the animation; as many pictures of each."""
+    segments, frames_per_segment, height, width, _ = explanation.frames.shape
+    differences = explanation.differences
+    steps = 1 if differences is None else frames_per_segment - 1
+    shown = explanation.center_frames if differences is None else explanation.frames[:, 1:]
+    frames = shown.reshape(segments * steps, height, width, 3)
+    panels = [Row("frame", "", frames)]
+    if differences is not None:
+        scale = color_differences(differences, LEVELS)
+        pictures = scale.colors(differences).reshape(frames.shape)
+        panels.append(Row("RGB difference", "", pictures, scale))
+    if explanation.stages:
+        # The finest maps.
+        stage = explanation.stages[0]
+        row = strength_row(explanation, stage)
+        pictures = row.pictures.repeat(steps, axis=0)
+        panels.append(Row(f"gates, stage {stage}", "", pictures, row.scale))
+    panels.append(cam_row(explanation, frames))
+    return panels
+
+
+def _legend(paper: Paper, scale: Scale, top: int, left: int, width: int) -> None:
+    """A bar of the scale's colours with its numbers below, and the unit below them."""
+    paper.picture(scale.bar(width, BAR_HEIGHT), top, left)
+    below = top + BAR_HEIGHT + 4
+    places = ("left", "right") if len(scale.marks) == 2 else ("left", "center", "right")
+    for mark, place in zip(scale.marks, places, strict=True):
+        paper.text(mark, below, left, width, MUTED, align=place)
+    paper.text(scale.unit, below + line_height(), left, width, MUTED)
+
+
+def _subtitle(explanation: Explanation) -> str:
+    segments, frames = explanation.indices.shape
+    return (
+        f"{explanation.model}: {segments} segments of {frames} frames, out of "
+        f"{explanation.num_frames} frames of video; time runs to the right"
+    )
+
+
+def _title_of(row: Row, explanation: Explanation) -> str:
+    return f"{row.name}: {_name(explanation.target)}" if row.label else row.name
+
+
+def _name(prediction: Prediction) -> str:
+    """The label, unless it is of a script that the letters on pictures do not have."""
+    return prediction.label if can_be_drawn(prediction.label) else f"class {prediction.index}"

@@ -1,0 +1,274 @@
+"""What an explanation shows, as rows of pictures, and the scales of their colours."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from keras_tdn.evaluation.explaining.explain import Explanation
+
+# More is brighter, in equal steps; zero is the lightest, and both sides darken alike.
+COLOR_MAPS = {"sequential": "inferno", "diverging": "RdBu_r"}
+# Ends of scales, so that a legend has round numbers.
+STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
+# Single pixels may go past the end of a scale.
+QUANTILE = 0.995
+GREY = 128
+LEVELS = "levels of 255"
+GATE_LIMIT = 0.5
+SIGNED = {
+    "mean": ("gate", "mean of both directions"),
+    "forward": ("gate from the next", "from what the next segment has"),
+    "backward": ("gate from before", "from what the segment before has"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """What colours stand for.
+
+    Args:
+        low: The number at one end.
+        high: The number at the other. Numbers outside have the colours of the ends.
+        unit: What the numbers are.
+        kind: `"sequential"`; `"diverging"`, with zero in the middle; or `"color"`, for differences
+            of colours, each channel from dark by grey to bright.
+    """
+
+    low: float
+    high: float
+    unit: str
+    kind: str
+
+    def colors(self, values: np.ndarray) -> np.ndarray:
+        """Returns uint8 colours, with one more axis unless the values are colours themselves."""
+        import matplotlib
+
+        shares = np.clip((values - self.low) / (self.high - self.low), 0.0, 1.0)
+        if self.kind == "color":
+            return np.rint(GREY + (shares - 0.5) * 2 * (GREY - 1)).astype(np.uint8)
+        colors = matplotlib.colormaps[COLOR_MAPS[self.kind]](shares, bytes=True)
+        return np.asarray(colors)[..., :3]
+
+    def bar(self, width: int, height: int) -> np.ndarray:
+        """Returns a bar of all its colours from low to high, uint8 `(height, width, 3)`."""
+        values = np.linspace(self.low, self.high, width)
+        if self.kind == "color":
+            values = np.stack([values] * 3, axis=-1)
+        return np.broadcast_to(self.colors(values), (height, width, 3)).copy()
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What is written at its ends and, if zero is there, in the middle."""
+        if self.kind == "sequential":
+            return f"{self.low:g}", f"{self.high:g}"
+        return f"{self.low:g}", "0", f"+{self.high:g}"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Row:
+    """Pictures of all segments.
+
+    Args:
+        name: A few words.
+        note: A sentence that says what is seen.
+        pictures: uint8 of shape `(segments, height, width, 3)`.
+        scale: What the colours mean; `None` of photographs.
+        lossless: Whether they are maps, whose edges and colours have to be exact.
+        label: Name of the class that they are about, or empty.
+    """
+
+    name: str
+    note: str
+    pictures: np.ndarray
+    scale: Scale | None = None
+    lossless: bool = False
+    label: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name, and the class."""
+        return f"{self.name}: {self.label}" if self.label else self.name
+
+
+def sequential(values: np.ndarray, unit: str) -> Scale:
+    """Returns a scale from zero to a round number that nearly all values stay below."""
+    return Scale(0.0, _round_end(values), unit, "sequential")
+
+
+def diverging(values: np.ndarray, unit: str, limit: float | None = None) -> Scale:
+    """Returns a scale as far below zero as above it."""
+    end = _round_end(np.abs(values))
+    end = end if limit is None else min(end, limit)
+    return Scale(-end, end, unit, "diverging")
+
+
+def color_differences(values: np.ndarray, unit: str) -> Scale:
+    """Returns a scale of differences of colours, as far below zero as above it."""
+    end = _round_end(np.abs(values))
+    return Scale(-end, end, unit, "color")
+
+
+def strip_rows(explanation: Explanation) -> list[Row]:
+    """Returns the rows that tell most: frames, differences, gates by stage, Grad-CAM."""
+    rows = [frame_row(explanation)]
+    if explanation.differences is not None:
+        pairs = explanation.differences.shape[1]
+        rows += [difference_row(explanation, pairs // 2), energy_row(explanation)]
+    rows += [strength_row(explanation, stage) for stage in explanation.stages]
+    rows += [gate_row(explanation, stage) for stage in explanation.stages]
+    rows.append(cam_row(explanation))
+    return rows
+
+
+def frame_row(explanation: Explanation) -> Row:
+    """Returns the centre frames."""
+    note = "The centre frame of each segment, which the appearance path sees."
+    return Row("centre frame", note, explanation.center_frames)
+
+
+def difference_row(explanation: Explanation, pair: int) -> Row:
+    """Returns one of the differences of every segment.
+
+    Args:
+        explanation: One with differences.
+        pair: Which one: 0 is the second frame less the first.
+    """
+    differences = _differences(explanation)
+    scale = color_differences(differences, LEVELS)
+    return Row(
+        f"RGB difference {pair + 1}",
+        f"Frame {pair + 2} of each segment less frame {pair + 1}, as the short-term TDM sees it. "
+        "Grey is no change; brighter and darker are what came and what went.",
+        scale.colors(differences[:, pair]),
+        scale,
+    )
+
+
+def energy_row(explanation: Explanation) -> Row:
+    """Returns where there is motion inside each segment."""
+    energy = np.sqrt((_differences(explanation) ** 2).mean(axis=(1, 4)))
+    scale = sequential(energy, LEVELS)
+    return Row(
+        "motion energy",
+        "Root mean square of all differences of a segment, over pairs of frames and colours.",
+        scale.colors(energy),
+        scale,
+        lossless=True,
+    )
+
+
+def gate_row(explanation: Explanation, stage: int, direction: str = "mean") -> Row:
+    """Returns the gates of a stage's long-term TDMs, on one scale for all stages and directions.
+
+    Args:
+        explanation: One with gates.
+        stage: Number of the stage.
+        direction: `"mean"`, `"forward"` or `"backward"`.
+    """
+    everything = [
+        explanation.stage_gates(number, which).ravel()
+        for number in explanation.stages
+        for which in SIGNED
+    ]
+    scale = diverging(np.concatenate(everything), "channel mean", GATE_LIMIT)
+    maps = explanation.stage_gates(stage, direction)
+    name, words = SIGNED[direction]
+    return Row(
+        f"stage {stage}: {name}",
+        f"Long-term TDM, {words}, over channels and blocks. Red raises features, blue lowers them.",
+        scale.colors(enlarged(maps, *explanation.frames.shape[2:4])),
+        scale,
+        lossless=True,
+    )
+
+
+def strength_row(explanation: Explanation, stage: int) -> Row:
+    """Returns how strongly a stage's long-term TDMs change features, whichever way."""
+    everything = [
+        explanation.stage_gates(number, "strength").ravel() for number in explanation.stages
+    ]
+    scale = sequential(np.concatenate(everything), "of 0.5 at most")
+    maps = explanation.stage_gates(stage, "strength")
+    return Row(
+        f"stage {stage}: gate strength",
+        "How strongly the long-term TDMs raise or lower features: root mean square of the gates "
+        "over channels.",
+        scale.colors(enlarged(maps, *explanation.frames.shape[2:4])),
+        scale,
+        lossless=True,
+    )
+
+
+def cam_row(explanation: Explanation, frames: np.ndarray | None = None) -> Row:
+    """Returns Grad-CAM over frames.
+
+    Args:
+        explanation: What to show.
+        frames: uint8 of shape `(number, height, width, 3)`, as many of each segment. `None` takes
+            the centre frames.
+    """
+    frames = explanation.center_frames if frames is None else frames
+    unit = "logits per cell" if explanation.kind == "logits" else "probability per cell"
+    scale = sequential(explanation.cam, unit)
+    height, width = frames.shape[1:3]
+    maps = enlarged(explanation.cam, height, width, smooth=True)
+    maps = maps.repeat(len(frames) // len(maps), axis=0)
+    rows, columns = explanation.cam.shape[1:]
+    return Row(
+        "Grad-CAM",
+        f"What speaks for {explanation.target.label}, and where: a grid of {columns}x{rows} cells, "
+        "smoothed and laid over the frame.",
+        overlay(frames, maps, scale),
+        scale,
+        label=explanation.target.label,
+    )
+
+
+def captions(explanation: Explanation) -> list[str]:
+    """Returns which frames each segment is made of."""
+    return [f"{frames[0]}-{frames[-1]}" for frames in explanation.indices]
+
+
+def overlay(pictures: np.ndarray, maps: np.ndarray, scale: Scale) -> np.ndarray:
+    """Returns maps laid over pictures: what is zero shows the picture, dimmed and grey.
+
+    Args:
+        pictures: uint8 of shape `(n, height, width, 3)`.
+        maps: Of shape `(n, height, width)`.
+        scale: A sequential scale.
+    """
+    shares = np.clip(maps / scale.high, 0.0, 1.0)[..., np.newaxis]
+    grey = pictures.mean(axis=-1, keepdims=True)
+    weight = 0.8 * np.sqrt(shares)
+    mixed = (1 - weight) * 0.75 * grey + weight * scale.colors(maps)
+    return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8)
+
+
+def enlarged(maps: np.ndarray, height: int, width: int, smooth: bool = False) -> np.ndarray:
+    """Returns maps of shape `(n, h, w)` as large as pictures: cells as they are, or smoothed."""
+    from PIL import Image
+
+    how = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(each.astype(np.float32)).resize((width, height), how))
+            for each in maps
+        ]
+    )
+
+
+def _round_end(values: np.ndarray) -> float:
+    """The least round number that nearly all values, none of them negative, stay below."""
+    most = float(np.quantile(values, QUANTILE)) if values.size else 0.0
+    if not most > 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(most))
+    return float(next(step * power for step in STEPS if step * power >= most * (1 - 1e-6)))
+
+
+def _differences(explanation: Explanation) -> np.ndarray:
+    if explanation.differences is None:
+        raise ValueError("The explanation has no differences: the model has no short-term TDM.")
+    return explanation.differences

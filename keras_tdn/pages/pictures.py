@@ -1,0 +1,249 @@
+"""Pixels inside a page, and text on pixels."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import io
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+JPEG_QUALITY = 82
+# So many pictures of an animation have nearly all of its colours.
+PALETTE_PICTURES = 6
+PAPER, INK, MUTED = (255, 255, 255), (31, 35, 40), (89, 99, 110)
+FONT_SIZE, TITLE_SIZE = 13, 19
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture as `parts.image` of the templates takes it.
+
+    Args:
+        source: Address that holds the picture's data.
+        description: What it shows, for those who cannot see it.
+        width: Width on the page in CSS pixels.
+        height: Height on the page in CSS pixels.
+        is_sharp: Whether its edges stay sharp when it is enlarged.
+    """
+
+    source: str
+    description: str
+    width: int
+    height: int
+    is_sharp: bool = False
+
+
+def picture(
+    pixels: np.ndarray, description: str, *, width: int | None = None, lossless: bool = False
+) -> Picture:
+    """Encodes a picture for a page.
+
+    Args:
+        pixels: uint8 of shape `(height, width, 3)`, in [0, 255].
+        description: What it shows, for those who cannot see it.
+        width: Width on the page in CSS pixels; by default one for each pixel.
+        lossless: Whether it is a PNG, with edges kept sharp when enlarged, as charts need. A JPEG
+            of a photograph takes a tenth of that.
+
+    Raises:
+        ValueError: if `pixels` is not a picture.
+
+    Example:
+
+    >>> picture(frame, "first frame", width=160).height
+    120
+    """
+    content = encode(pixels, "png" if lossless else "jpeg")
+    rows, columns, _ = pixels.shape
+    width = columns if width is None else width
+    return Picture(
+        f"data:image/{'png' if lossless else 'jpeg'};base64,{base64.b64encode(content).decode()}",
+        description,
+        width,
+        max(1, round(rows * width / columns)),
+        lossless,
+    )
+
+
+def strip(pictures: Iterable[np.ndarray], description: str, *, height: int = 90) -> list[Picture]:
+    """Encodes pictures that stand in a row, as frames of a video.
+
+    Args:
+        pictures: uint8 arrays of shape `(height, width, 3)`; larger ones are shrunk.
+        description: What they show.
+        height: Height on the page in CSS pixels.
+    """
+    row = []
+    for number, pixels in enumerate(pictures, start=1):
+        # Twice the height, for screens that have two pixels where CSS counts one.
+        scale = min(1.0, 2 * height / pixels.shape[0])
+        size = (max(1, round(side * scale)) for side in pixels.shape[:2])
+        width = max(1, round(pixels.shape[1] * height / pixels.shape[0]))
+        row.append(picture(resized(pixels, *size), f"{description}, picture {number}", width=width))
+    return row
+
+
+def encode(pixels: np.ndarray, kind: str) -> bytes:
+    """Returns the picture as the content of a file.
+
+    Args:
+        pixels: uint8 of shape `(height, width, 3)`.
+        kind: `"png"` or `"jpeg"`.
+
+    Raises:
+        ValueError: if `pixels` is not a picture.
+
+    Example:
+
+    >>> Path("frame.png").write_bytes(encode(frame, "png"))
+    """
+    file = io.BytesIO()
+    _image(pixels).save(file, kind, quality=JPEG_QUALITY)
+    return file.getvalue()
+
+
+def encode_gif(pictures: Sequence[np.ndarray], rate: float) -> bytes:
+    """Returns an animated GIF that plays for ever, its 256 colours chosen for these pictures.
+
+    Args:
+        pictures: uint8 of shape `(height, width, 3)`, all of one size.
+        rate: Pictures per second.
+    """
+    # One palette for all of them, and no dithering: both would flicker from picture to picture.
+    some = pictures[:: -(-len(pictures) // PALETTE_PICTURES)]
+    palette = _image(np.concatenate(some)).quantize(256, dither=Image.Dither.NONE)
+    first, *others = (
+        _image(each).quantize(palette=palette, dither=Image.Dither.NONE) for each in pictures
+    )
+    file = io.BytesIO()
+    first.save(
+        file, "gif", save_all=True, append_images=others, duration=round(1000 / rate), loop=0
+    )
+    return file.getvalue()
+
+
+def resized(pixels: np.ndarray, height: int, width: int, *, sharp: bool = False) -> np.ndarray:
+    """Returns the picture in another size.
+
+    Args:
+        pixels: uint8 of shape `(height, width, 3)`.
+        height: Rows of the result.
+        width: Columns of the result.
+        sharp: Whether pixels are repeated or left out, instead of averaged.
+    """
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    how = Image.Resampling.NEAREST if sharp else Image.Resampling.BILINEAR
+    return np.asarray(_image(pixels).resize((width, height), how))
+
+
+class Paper:
+    """White paper of a fixed size that text and pictures are put on.
+
+    Args:
+        height: In pixels.
+        width: In pixels.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self._image = Image.new("RGB", (width, height), PAPER)
+        self._draw = ImageDraw.Draw(self._image)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """uint8 of shape `(height, width, 3)`."""
+        return np.asarray(self._image)
+
+    def picture(self, pixels: np.ndarray, top: int, left: int) -> None:
+        """Puts a picture there."""
+        self._image.paste(_image(pixels), (left, top))
+
+    def text(
+        self,
+        text: str,
+        top: int,
+        left: int,
+        width: int,
+        color: tuple[int, int, int] = INK,
+        size: int = FONT_SIZE,
+        align: str = "left",
+    ) -> None:
+        """Writes a line into a space so wide, as much of it as there is room for."""
+        line = fitted(text, width, size)
+        place = {"left": left, "center": left + width / 2, "right": left + width}[align]
+        anchor = {"left": "la", "center": "ma", "right": "ra"}[align]
+        self._draw.text((place, top), line, color, font(size), anchor=anchor)
+
+
+def line_height(size: int = FONT_SIZE) -> int:
+    """Returns the pixels from one line of text to the next."""
+    return round(1.35 * size)
+
+
+def fitted(text: str, width: float, size: int = FONT_SIZE) -> str:
+    """Returns as much of the text as fits into so many pixels, with dots for what does not."""
+    if font(size).getlength(text) <= width:
+        return text
+    while text and font(size).getlength(f"{text}\u2026") > width:
+        text = text[:-1]
+    return f"{text.rstrip()}\u2026"
+
+
+def wrapped(text: str, width: float, size: int = FONT_SIZE) -> list[str]:
+    """Returns the text in lines of so many pixels, broken between words where that is possible."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font(size).getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return [fitted(line, width, size) for line in lines]
+
+
+def can_be_drawn(text: str) -> bool:
+    """Returns whether the letters on pictures are enough for this text.
+
+    A page has the text beside the picture, where the reader's fonts show it.
+    """
+    return all(
+        ord(letter) in _letters() and unicodedata.bidirectional(letter) not in ("R", "AL")
+        for letter in text
+    )
+
+
+@functools.cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Returns the font of the letters on pictures."""
+    # The older layout draws the same with and without the library that the newer one needs.
+    return ImageFont.truetype(_font_file(), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+@functools.cache
+def _letters() -> frozenset[int]:
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(_font_file()).get_charmap())
+
+
+@functools.cache
+def _font_file() -> str:
+    import matplotlib
+
+    return str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
+
+
+def _image(pixels: np.ndarray) -> Image.Image:
+    shape, dtype = getattr(pixels, "shape", None), getattr(pixels, "dtype", None)
+    if shape is None or len(shape) != 3 or shape[-1] != 3 or 0 in shape or dtype != np.uint8:
+        raise ValueError(
+            "A picture is a uint8 array of shape (height, width, 3). "
+            f"Received: shape={shape}, dtype={dtype}"
+        )
+    return Image.fromarray(np.ascontiguousarray(pixels))

@@ -1,0 +1,338 @@
+"""Plots of all pages, as matplotlib figures and as SVG inside a page."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import io
+import logging
+import re
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import numpy as np
+from markupsafe import Markup
+
+from keras_tdn.pages.texts import percent, printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# As `templates/style.css` has them; there a page may replace them, in the dark for example.
+PALETTE = {
+    "bar": "#3b6fb6",
+    "other": "#c4651a",
+    "good": "#1a7f37",
+    "muted": "#59636e",
+    "line": "#d5dbe1",
+    "ink": "#1f2328",
+}
+# Of curves, in their order.
+COLORS = ("bar", "other", "good", "muted")
+
+_STYLE = {
+    "figure.dpi": 72,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.size": 12.5,
+    "lines.linewidth": 2,
+    "path.simplify": False,
+    "lines.markersize": 7,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.edgecolor": PALETTE["muted"],
+    "axes.labelcolor": PALETTE["muted"],
+    "axes.labelsize": 12.5,
+    "axes.titlesize": 13.5,
+    "axes.titleweight": "bold",
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "grid.color": PALETTE["line"],
+    "xtick.color": PALETTE["muted"],
+    "ytick.color": PALETTE["muted"],
+    "ytick.left": False,
+    "text.color": PALETTE["ink"],
+    "legend.frameon": False,
+    # Labels are texts: a dollar in one is no formula, and the reader's fonts show it.
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+    # The same figure is the same text again.
+    "svg.hashsalt": "keras_tdn",
+}
+# The settings are matplotlib's global ones.
+_LOCK = threading.RLock()
+_NOTE = "note:"
+# The page's font is taken, and not those that matplotlib knows; up to 3.9 it names them otherwise.
+_FONTS = re.compile(r"font-family: [^;]*;|(?<=font): (\S+) [^;]*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A curve.
+
+    Args:
+        name: What it is of.
+        points: Pairs of numbers, x and y, in order. Where y is not a number there is a gap.
+    """
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+def curves(
+    lines: Sequence[Line],
+    x_name: str,
+    y_name: str,
+    *,
+    log_x: bool = False,
+    x_range: tuple[float, float] | None = None,
+    y_range: tuple[float, float] | None = None,
+    x_text: Callable[[float], str] | None = None,
+    marks: bool = False,
+    legend: bool = True,
+    size: tuple[float, float] = (560, 320),
+) -> Figure:
+    """Draws shares, from 0 to 1, over something else.
+
+    Args:
+        lines: The curves, at most four, each with at least a point.
+        x_name: What x is.
+        y_name: What y is.
+        log_x: Whether the x axis is logarithmic.
+        x_range: Least and greatest x; by default what the points need.
+        y_range: Least and greatest y; by default what the points need, and some room.
+        x_text: Writes numbers of the x axis.
+        marks: Whether each point has a dot, its value, and its x a number on the axis.
+        legend: Whether the figure has the curves' names; a page has them as text above it.
+        size: Width and height in CSS pixels.
+
+    Raises:
+        ValueError: if there is nothing to draw, or too much.
+
+    Example:
+
+    >>> figure = curves([Line("top-1", [(1, 0.7), (10, 0.74)])], "views", "accuracy", log_x=True)
+    """
+    if not lines or len(lines) > len(COLORS) or not all(line.points for line in lines):
+        raise ValueError(
+            f"A plot has one to {len(COLORS)} curves of at least a point each. "
+            f"Received: {[len(line.points) for line in lines]} points"
+        )
+    with drawing(size) as figure:
+        axes = new_axes(figure, x_name, y_name)
+        for number, line in enumerate(lines):
+            x, y = np.asarray(line.points, float).T
+            # A point between two gaps would not be seen as a line.
+            gaps = np.pad(np.isnan(y), 1, constant_values=True)
+            alone = np.full(len(y), True) if marks else gaps[:-2] & gaps[2:]
+            color = PALETTE[COLORS[number]]
+            axes.plot(x, y, color=color, label=printable(line.name), zorder=3 - 0.1 * number)
+            if alone.any():
+                axes.plot(x[alone], y[alone], "o", color=color, zorder=3 - 0.1 * number)
+            for point in zip(x, y, strict=True) if marks else ():
+                # The first curve's values stand above it, the others' below.
+                above = number == 0
+                axes.annotate(
+                    percent(point[1], 1 if y_range is None else 0), point, ha="center",
+                    va="bottom" if above else "top", xytext=(0, 6 if above else -7),
+                    textcoords="offset points", color=color,
+                )  # fmt: skip
+        _share_axis(axes, y_range)
+        if log_x:
+            axes.set_xscale("log")
+        if marks:
+            values = sorted({float(x) for line in lines for x, _ in line.points})
+            axes.set_xticks(values, [f"{value:g}" for value in values])
+            axes.minorticks_off()
+            axes.margins(x=0.06)
+        elif x_range is not None:
+            axes.set_xlim(*x_range)
+            axes.locator_params(axis="x", nbins=size[0] // 80)
+        if x_text is not None:
+            axes.xaxis.set_major_formatter(lambda value, _: x_text(max(value, 0.0)))
+        if legend and len(lines) > 1:
+            axes.legend(loc="upper left", bbox_to_anchor=(0, 1.02), ncols=2)
+    return figure
+
+
+def bars(
+    values: Sequence[float],
+    x_name: str,
+    y_name: str,
+    *,
+    size: tuple[float, float] = (336, 230),
+) -> Figure:
+    """Draws a bar for each number from 1 on; those below zero have the second colour.
+
+    Args:
+        values: Heights of the bars.
+        x_name: What is numbered.
+        y_name: Unit of the heights.
+        size: Width and height in CSS pixels.
+    """
+    with drawing(size) as figure:
+        axes = new_axes(figure, x_name, y_name)
+        numbers = range(1, len(values) + 1)
+        colors = [PALETTE["bar" if value >= 0 else "other"] for value in values]
+        for bar, number, value in zip(
+            axes.bar(numbers, values, 0.72, color=colors), numbers, values, strict=True
+        ):
+            note(bar, f"{x_name} {number}: {value:.3g} {y_name}")
+        axes.axhline(0, color=PALETTE["muted"], linewidth=0.8)
+        axes.locator_params(axis="x", integer=True, nbins=12)
+        axes.locator_params(axis="y", nbins=5)
+        if not any(values):
+            axes.set_ylim(0, 1)
+        elif min(values) >= 0:
+            axes.set_ylim(bottom=0)
+    return figure
+
+
+@contextlib.contextmanager
+def drawing(size: tuple[float, float]) -> Iterator[Figure]:
+    """Makes a figure that is drawn on inside the block, in the look of the pages.
+
+    Args:
+        size: Width and height in CSS pixels.
+    """
+    with _look() as matplotlib:
+        yield matplotlib.figure.Figure(figsize=(size[0] / 72, size[1] / 72))
+
+
+def new_axes(figure: Figure, x_name: str, y_name: str) -> Axes:
+    """Adds the only axes of a figure.
+
+    Args:
+        figure: The figure.
+        x_name: What x is.
+        y_name: What y is.
+    """
+    axes = figure.add_subplot()
+    axes.set_xlabel(printable(x_name))
+    axes.set_ylabel(printable(y_name))
+    return axes
+
+
+def note(artist: Any, text: str) -> None:
+    """Sets what a page shows when the pointer rests on a shape."""
+    artist.set_gid(_NOTE + printable(text))
+
+
+def inline_svg(figure: Figure, description: str) -> Markup:
+    """Returns a figure as SVG for the inside of a page, in the page's colours and fonts.
+
+    Args:
+        figure: From a function of this package. It is changed: nothing of it is clipped.
+        description: What it shows, for those who cannot see it.
+    """
+    for artist in figure.findobj():
+        artist.set_clip_on(False)
+    file = io.BytesIO()
+    with _look(), warnings.catch_warnings():
+        # A script that matplotlib's font lacks is measured wrongly by a little; it is a text, which
+        # the reader's fonts show.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(file, format="svg", transparent=True)
+    root = ElementTree.fromstring(file.getvalue())
+    _simplify(root)
+    width, height = root.attrib["viewBox"].split()[2:]
+    del root.attrib["version"]
+    root.attrib |= {
+        "role": "img",
+        "aria-label": printable(description),
+        "width": width,
+        "height": height,
+    }
+    text = ElementTree.tostring(root, encoding="unicode")
+    for name, color in PALETTE.items():
+        text = text.replace(color, f"var(--{name})")
+    return Markup(f'<div class="plot">{text}</div>')
+
+
+def _simplify(root: ElementTree.Element) -> None:
+    """Leaves nothing that another plot, or the rest of the page, could get in the way of.
+
+    That is names of elements, which have to be unique on a page, name spaces, which HTML does
+    without, and a style that would be that of the whole page.
+    """
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        element.attrib = {
+            name.rpartition("}")[2]: " ".join(_FONTS.sub(_font_size, value).split())
+            for name, value in element.attrib.items()
+            if not value.startswith("rotate(-0 ")
+        }
+        element.tail = None
+        element.text = element.text if element.text and element.text.strip() else None
+    markers = {marker.get("id"): marker for marker in root.findall(".//defs/path")}
+    for element in list(root.iter()):
+        for child in list(element):
+            if child.tag in ("metadata", "defs"):
+                element.remove(child)
+        if element.tag == "use":
+            x, y, style = (element.attrib[name] for name in ("x", "y", "style"))
+            outline = markers[element.attrib["href"][1:]].attrib["d"]
+            if "C" in outline:
+                # A dot, whose outline begins at its radius.
+                element.tag = "circle"
+                element.attrib = {"cx": x, "cy": y, "r": outline.split()[2], "style": style}
+            else:
+                place = f"translate({x} {y})"
+                element.tag = "path"
+                element.attrib = {"d": outline, "style": style, "transform": place}
+        name = element.attrib.pop("id", "")
+        if name.startswith(_NOTE):
+            title = ElementTree.Element("title")
+            title.text = name.removeprefix(_NOTE)
+            element.insert(0, title)
+
+
+def _font_size(found: re.Match[str]) -> str:
+    return f"-size: {found[1]}" if found[1] else ""
+
+
+def _share_axis(axes: Axes, bounds: tuple[float, float] | None) -> None:
+    """Makes y an axis of shares in percent."""
+    from matplotlib.ticker import FuncFormatter
+
+    low, high = axes.get_ylim()
+    if bounds is None:
+        room = max((high - low) * 0.2, 0.02 * max(abs(low), abs(high)), 1e-3)
+        bounds = low - room, high + room
+    axes.set_ylim(*bounds)
+    digits = 1 if bounds[1] - bounds[0] < 0.5 else 0
+    # The room above a share of 1 has the values, but nothing lies there.
+    ticks = [
+        tick for tick in axes.get_yticks() if 0 <= tick <= 1 and bounds[0] <= tick <= bounds[1]
+    ]
+    axes.set_yticks(ticks)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value, digits)))
+
+
+@contextlib.contextmanager
+def _look() -> Iterator[Any]:
+    """Sets the look of the pages, whatever the user's own settings are."""
+    matplotlib = _matplotlib()
+    with _LOCK, matplotlib.style.context(["default", _STYLE]):
+        yield matplotlib
+
+
+@functools.cache
+def _matplotlib() -> Any:
+    logger = logging.getLogger("matplotlib.font_manager")
+    level = logger.level
+    # The first import on a machine lists its fonts, and says so.
+    logger.setLevel(logging.ERROR)
+    try:
+        import matplotlib.figure
+        import matplotlib.style
+    finally:
+        logger.setLevel(level)
+    return matplotlib

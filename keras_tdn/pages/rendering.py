@@ -1,0 +1,87 @@
+"""Pages and parts of them, from the templates in this package."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from keras_tdn.pages.plots import COLORS
+from keras_tdn.pages.texts import clock_text, percent, printable
+
+
+@dataclasses.dataclass(frozen=True)
+class Bar:
+    """A bar with a name, as `parts.bars` of the templates takes it.
+
+    Args:
+        name: What it is of.
+        share: Its length, from 0 to 1; `None` draws none.
+        text: What is written at its end; by default the share in percent.
+        note: A line in small type below it.
+        is_marked: Whether it has the second colour.
+    """
+
+    name: str
+    share: float | None
+    text: str | None = None
+    note: str = ""
+    is_marked: bool = False
+
+    @property
+    def length(self) -> float:
+        """Its length in percent of the track."""
+        return 100 * min(max(self.share or 0.0, 0.0), 1.0)
+
+
+def render(template: str, **values: object) -> str:
+    """Fills in a template.
+
+    Every value is escaped, unless it is `Markup`, which is HTML: plots and what macros make.
+
+    Args:
+        template: Name of a file in `templates/`.
+        **values: What the template knows, by name. It has to know all that it uses.
+
+    Returns:
+        HTML. A whole page starts with `<!DOCTYPE html>` and is to be written as UTF-8.
+
+    Example:
+
+    >>> page = render("clips.html", title="Clips", clips=[])
+    """
+    return _environment().get_template(template).render(**values)
+
+
+def render_part(template: str, macro: str, *values: object) -> str:
+    """Fills in one of the macros of a template, for a part of somebody else's page.
+
+    Args:
+        template: Name of a file in `templates/`.
+        macro: Name of the macro.
+        *values: What it is given; all of it is escaped, as in `render`.
+    """
+    return str(getattr(_environment().get_template(template).module, macro)(*values)).strip()
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("keras_tdn.pages"),
+        autoescape=True,
+        # A misspelt name is an error, and not an empty place on the page.
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "clock": clock_text}
+    environment.globals["curve_colors"] = COLORS
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    return value if isinstance(value, Markup) else printable(value)

@@ -1,0 +1,206 @@
+"""A timeline as a page that needs no other file, and its plot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_tdn.files.atomic import written_beside
+from keras_tdn.pages.plots import COLORS, Line, curves, inline_svg
+from keras_tdn.pages.rendering import render
+from keras_tdn.pages.texts import clock_text, percent
+from keras_tdn.watching.layout import Window, WindowLayout
+from keras_tdn.watching.timeline import Timeline, load_timeline
+from keras_tdn.watching.timeline_writers import Span, SpanMerger
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Curves have no more points than the drawing has room for, and tables no more rows than are read.
+MAX_POINTS = 400
+MAX_ROWS = 200
+SIZE = (1120, 340)
+
+
+def write_timeline_page(
+    timeline: Timeline | str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    min_score: float = 0.0,
+    title: str = "Timeline",
+) -> None:
+    """Draws a timeline: the scores of the classes that are ahead most often, and when.
+
+    Use it on what `record_timeline` or `keras-tdn watch` has written, also while it still writes.
+    The file is read window by window, so that it may be longer than memory holds.
+
+    Args:
+        timeline: The timeline, or its path.
+        path: Path of the page; one that is there is replaced.
+        min_score: Windows whose highest score is lower are in no stretch of the table.
+        title: Heading of the page.
+
+    Raises:
+        ValueError: if it is no timeline, or has no window yet.
+
+    Example:
+
+    >>> keras_tdn.watching.write_timeline_page("results", "results/timeline.html")
+    """
+    if not isinstance(timeline, Timeline):
+        timeline = load_timeline(timeline)
+    counts, end = _ahead(timeline)
+    shown = _most_often(counts)
+    lines = score_lines(timeline.windows(), timeline.labels, shown, end)
+    spans, num_spans = _spans(timeline, min_score)
+    report = timeline.report
+    page = render(
+        "timeline.html",
+        title=title,
+        lead="",
+        end=end,
+        timeline=timeline,
+        report=report,
+        layout=layout_of(timeline),
+        num_windows=counts.sum(),
+        names=[line.name for line in lines],
+        share=counts.max() / counts.sum(),
+        curves=inline_svg(score_figure(lines, end, SIZE, legend=False), "Scores over time"),
+        is_long=counts.sum() > MAX_POINTS,
+        spans=[
+            (clock_text(span.start), clock_text(span.end), timeline.labels[span.index],
+             percent(span.score))
+            for span in spans
+        ],
+        num_spans=num_spans,
+        video_facts=", ".join(f"{name} {value}" for name, value in timeline.facts["video"].items()),
+        losses=[] if report is None else report.lines()[:MAX_ROWS],
+    )  # fmt: skip
+    with written_beside(Path(path)) as temporary:
+        temporary.write_bytes(page.encode())
+
+
+def plot_timeline(timeline: Timeline | str | os.PathLike[str]) -> Figure:
+    """Draws the scores of the classes that are ahead most often, over time.
+
+    Use it in a notebook: the figure is matplotlib's. Long videos are drawn as means of neighbouring
+    windows.
+
+    Args:
+        timeline: The timeline, or its path.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if it is no timeline, or has no window yet.
+
+    Example:
+
+    >>> keras_tdn.watching.plot_timeline("results").savefig("timeline.png")
+    """
+    if not isinstance(timeline, Timeline):
+        timeline = load_timeline(timeline)
+    counts, end = _ahead(timeline)
+    lines = score_lines(timeline.windows(), timeline.labels, _most_often(counts), end)
+    return score_figure(lines, end, SIZE)
+
+
+def score_lines(
+    windows: Iterable[Window], labels: Sequence[str], shown: Sequence[int], end: float
+) -> list[Line]:
+    """Returns the scores of some classes as curves, with a gap where a window was lost.
+
+    Args:
+        windows: The windows in order. They are read once.
+        labels: Names of all classes.
+        shown: Which of them to return.
+        end: Where the plot ends, in seconds. Windows are averaged in 400 steps up to there.
+    """
+    sums = np.zeros((MAX_POINTS, len(shown)))
+    times = np.zeros(MAX_POINTS)
+    numbers = np.zeros(MAX_POINTS, np.int64)
+    is_break = np.zeros(MAX_POINTS, bool)
+    latest = -1
+    for window in windows:
+        middle = (window.start + window.end) / 2
+        step = min(int(middle / end * MAX_POINTS), MAX_POINTS - 1)
+        is_break[step] |= latest >= 0 and window.index != latest + 1 and numbers[step] == 0
+        latest = window.index
+        sums[step] += window.scores[list(shown)]
+        times[step] += middle
+        numbers[step] += 1
+    filled = np.flatnonzero(numbers)
+    times, means = times[filled] / numbers[filled], sums[filled] / numbers[filled, np.newaxis]
+    breaks = np.flatnonzero(is_break[filled])
+    times = np.insert(times, breaks, times[breaks])
+    means = np.insert(np.clip(means, 0.0, 1.0), breaks, np.nan, axis=0)
+    return [
+        Line(labels[index], list(zip(times.tolist(), means[:, column].tolist(), strict=True)))
+        for column, index in enumerate(shown)
+    ]
+
+
+def score_figure(
+    lines: Sequence[Line], end: float, size: tuple[float, float], *, legend: bool = True
+) -> Figure:
+    """Draws curves of `score_lines`.
+
+    Args:
+        lines: The curves.
+        end: Where the plot ends, in seconds.
+        size: Width and height in CSS pixels.
+        legend: Whether the figure has the classes' names.
+    """
+    return curves(
+        lines, "time", "score", x_range=(0.0, end), y_range=(0.0, 1.0), x_text=clock_text,
+        size=size, legend=legend,
+    )  # fmt: skip
+
+
+def layout_of(timeline: Timeline) -> WindowLayout:
+    """Returns where the windows of a timeline lie."""
+    clip = timeline.facts["clip"]
+    return WindowLayout(
+        clip["num_segments"],
+        clip["frames_per_segment"],
+        timeline.facts["window_seconds"],
+        timeline.facts["stride"],
+    )
+
+
+def _ahead(timeline: Timeline) -> tuple[np.ndarray, float]:
+    """In how many windows each class is ahead, and where the last window ends."""
+    counts = np.zeros(len(timeline.labels), np.int64)
+    end = 0.0
+    for window in timeline.windows():
+        counts[window.scores.argmax()] += 1
+        end = window.end
+    if not counts.any():
+        raise ValueError(
+            f"The timeline {str(timeline.path)!r} has no window yet. Draw it when it has."
+        )
+    return counts, end
+
+
+def _most_often(counts: np.ndarray) -> list[int]:
+    # Equal counts keep the order of the classes.
+    order = np.argsort(-counts, kind="stable")[: len(COLORS)]
+    return [int(index) for index in order if counts[index]]
+
+
+def _spans(timeline: Timeline, min_score: float) -> tuple[list[Span], int]:
+    """The first stretches in which one class is ahead, and how many there are."""
+    merger = SpanMerger(layout_of(timeline), min_score)
+    spans: list[Span] = []
+    number = 0
+    for window in timeline.windows():
+        finished = merger.add(window)
+        number += len(finished)
+        spans += finished[: MAX_ROWS - len(spans)]
+    finished = merger.finish()
+    return [*spans, *finished[: MAX_ROWS - len(spans)]], number + len(finished)
