@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import av
@@ -72,7 +74,7 @@ def encode_video(
     the order stored, as AVI does, which with B-frames is not the order shown.
     """
     file = io.BytesIO()
-    with av.open(file, "w", format=container) as output:
+    with same_priority(), av.open(file, "w", format=container) as output:
         if metadata:
             output.metadata.update(metadata)
         if cover:
@@ -95,6 +97,22 @@ def encode_video(
     cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), -90: (0, -1)}[rotation]
     video = file.getvalue()
     return with_display_matrix(video, (cosine, -sine, sine, cosine)) if rotation else video
+
+
+@contextlib.contextmanager
+def same_priority() -> Iterator[None]:
+    """Gives the process back the scheduling it had, which SVT-AV1 changes for privileged users.
+
+    They get a real-time process, and with it all children, which starves everything else.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
 
 
 def with_display_matrix(video: bytes, matrix: Sequence[float]) -> bytes:
