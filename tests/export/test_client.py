@@ -337,7 +337,10 @@ def test_a_connection_that_the_server_has_closed_meanwhile():
     assert [number for number, _ in asked] == [0, 1, 2, 3, 4]
 
 
-def test_headers():
+def test_headers(tmp_path, monkeypatch):
+    # Which requests would send instead.
+    (tmp_path / "netrc").write_text("machine 127.0.0.1\nlogin me\npassword secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with keeping_server() as (asked, port):
         headers = {"Authorization": "Bearer 123", "X-Team": "a"}
         client = serving.connect(f"http://127.0.0.1:{port}", MODEL, headers=headers)

@@ -64,6 +64,8 @@ class RestTransport:
         self._model_url = f"{parts.scheme}://{parts.netloc}{base}/v1/models/{name}{version_path}"
         self._session = requests.Session()
         self._session.headers.update({**HEADERS, **(headers or {})})
+        # Otherwise an entry in ~/.netrc would replace the header `Authorization`.
+        self._session.auth = lambda request: request
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter())
 
