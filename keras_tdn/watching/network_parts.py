@@ -128,7 +128,7 @@ _PARTS = weakref.WeakKeyDictionary()
 
 
 def network_parts(model: TDNResNet) -> tuple[SegmentPart, SharedPart]:
-    """The two parts of a model; later changes of its weights are seen.
+    """Returns the two parts of a model; later changes of its weights are seen.
 
     `shared(segments(clip))` is `model(clip)` in inference.
 
