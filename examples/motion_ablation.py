@@ -7,13 +7,14 @@ repeated. DIR gets `runs/*.json`, `results.json`, a table `results.md` and a plo
 
 import argparse
 import dataclasses
-import html
 import json
 import pathlib
 import time
 
 import keras
+import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 from keras_tdn.datasets import FramesInMemory
 from keras_tdn.datasets.motion import MOTION_LABELS, make_motion_dataset, motion_model
@@ -121,63 +122,38 @@ def format_table(summary, seeds, num_validation):
     return "\n".join(lines) + "\n"
 
 
-def format_plot(summary, seeds):
-    """SVG: a bar per variant, and beside it the accuracy of each class."""
-    row_height, top, bar_x, bar_width, cell_x, cell = 34, 168, 190, 240, 500, 38
-    width, height = cell_x + cell * len(MOTION_LABELS) + 84, top + row_height * len(summary) + 44
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-        'font-family="system-ui, sans-serif" font-size="13" fill="#1f2933">',
-        "<title>Accuracy of each choice of temporal modules on the motion data set</title>",
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        '<text x="20" y="32" font-size="17" font-weight="600">What each temporal module is for'
-        "</text>",
-        f'<text x="20" y="54" fill="#52606d">Top-1 by choice of modules, mean of {seeds} '
-        "seeds;</text>",
-        '<text x="20" y="72" fill="#52606d">dots are seeds, the dashed line is chance</text>',
-    ]
-    for number, name in enumerate(MOTION_LABELS):
-        x = cell_x + cell * (number + 0.5) + 4
-        parts.append(
-            f'<text transform="translate({x:.0f} {top - 10}) rotate(-45)" font-size="12">'
-            f"{html.escape(name)}</text>"
-        )
-    chance = bar_x + bar_width / len(MOTION_LABELS)
-    bottom = top + row_height * len(summary)
-    parts.append(
-        f'<line x1="{chance:.0f}" x2="{chance:.0f}" y1="{top - 6}" y2="{bottom}" '
-        'stroke="#9aa5b1" stroke-dasharray="4 3"/>'
+def draw_plot(summary, seeds, path):
+    """A bar per variant, and beside it the accuracy of each class."""
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    figure.suptitle("What each temporal module is for", fontweight="bold")
+    bars, classes = figure.subplots(1, 2, width_ratios=(2, 3), sharey=True)
+    top1 = [100 * row["top1"] for row in summary.values()]
+    bars.barh(list(summary), top1, color="#2f6f9f")
+    for number, row in enumerate(summary.values()):
+        bars.text(105, number, f"{top1[number]:.1f}", va="center")
+        shares = [100 * share for share in row["top1_by_seed"]]
+        bars.plot(shares, [number] * len(shares), "o", color="white", markeredgecolor="#12344d")
+    bars.axvline(100 / len(MOTION_LABELS), color="#9aa5b1", linestyle="--")
+    bars.set_xlabel(f"top-1 in percent, mean of {seeds} seeds (dots); dashed: chance")
+    bars.set_xlim(0, 118)
+    bars.set_xticks(range(0, 101, 25))
+    bars.spines[["top", "right"]].set_visible(False)
+    table = np.array(
+        [[row["per_class"][name] for name in MOTION_LABELS] for row in summary.values()]
     )
-    for number, (variant, row) in enumerate(summary.items()):
-        y = top + row_height * number
-        middle = y + row_height / 2
-        length = bar_width * row["top1"]
-        parts += [
-            f'<text x="{bar_x - 10}" y="{middle + 4}" text-anchor="end">{variant}</text>',
-            f'<rect x="{bar_x}" y="{y + 7}" width="{length:.1f}" height="{row_height - 14}" '
-            'rx="3" fill="#2f6f9f"/>',
-            f'<text x="{bar_x + bar_width + 12}" y="{middle + 4}">{100 * row["top1"]:.1f}</text>',
-        ]
-        for share in row["top1_by_seed"]:
-            x = bar_x + bar_width * share
-            parts.append(
-                f'<circle cx="{x:.1f}" cy="{middle}" r="3.5" fill="#fff" stroke="#12344d"/>'
-            )
-        for place, name in enumerate(MOTION_LABELS):
-            share = row["per_class"][name]
-            red, green, blue = (round(255 + share * (end - 255)) for end in (47, 111, 159))
-            ink = "#ffffff" if share > 0.55 else "#1f2933"
-            x = cell_x + cell * place
-            parts += [
-                f'<rect x="{x}" y="{y + 2}" width="{cell - 3}" height="{row_height - 4}" rx="3" '
-                f'fill="rgb({red},{green},{blue})"/>',
-                f'<text x="{x + (cell - 3) / 2}" y="{middle + 4}" text-anchor="middle" '
-                f'font-size="12" fill="{ink}">{100 * share:.0f}</text>',
-            ]
-    parts.append(
-        f'<text x="{cell_x}" y="{height - 16}" fill="#52606d">Accuracy by class, percent</text>'
-    )
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    classes.imshow(table, "Blues", vmin=0, vmax=1.2, aspect="auto")
+    for (row, column), share in np.ndenumerate(100 * table):
+        color = "white" if share > 70 else "black"
+        classes.text(column, row, f"{share:.0f}", ha="center", va="center", color=color)
+    classes.set_xticks(range(len(MOTION_LABELS)), MOTION_LABELS, rotation=40, ha="left")
+    classes.tick_params(left=False, top=False, bottom=False, labeltop=True, labelbottom=False)
+    classes.spines[:].set_visible(False)
+    classes.set_xlabel("accuracy by class, percent")
+    # The first variant on top.
+    bars.set_ylim(len(summary) - 0.5, -0.5)
+    # Text stays text, which can be searched.
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(path)
 
 
 def main():
@@ -214,7 +190,7 @@ def main():
     results = {"settings": settings, "labels": MOTION_LABELS, "summary": summary, "runs": runs}
     (args.output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (args.output / "results.md").write_text(format_table(summary, args.seeds, len(validation)))
-    (args.output / "results.svg").write_text(format_plot(summary, args.seeds))
+    draw_plot(summary, args.seeds, args.output / "results.svg")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,58 @@
-"""What a demo came to."""
+"""What a demo came to, and what each of its steps took."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from keras_tdn.demo.folder import PAGE_FILE
 from keras_tdn.demo.settings import DemoSettings
-from keras_tdn.demo.stopwatch import Step
 
 RESULT_FILE = "demo.json"
 # Where things are in the folder.
 VIDEOS, VIDEO, PRESET = "videos", "fresh.mp4", "preset"
 EXPORT = Path("served_model", "1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A step that is done.
+
+    Args:
+        name: What was done.
+        seconds: How long it took.
+        cpu_seconds: What it took of the processor's cores together, child processes included.
+    """
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+
+
+class Stopwatch:
+    """Times steps; the first one starts when this is made."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self._started = _now()
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Times a block."""
+        started = _now()
+        yield
+        self.steps.append(_since(started, name))
+
+    @property
+    def total(self) -> Step:
+        """All since this was made."""
+        return _since(self._started, "total")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,3 +106,12 @@ class DemoResult:
         content: dict[str, Any] = dataclasses.asdict(self)
         del content["folder"]
         return json.dumps(content, indent=1) + "\n"
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), sum(os.times()[:4])
+
+
+def _since(started: tuple[float, float], name: str) -> Step:
+    now = _now()
+    return Step(name, now[0] - started[0], now[1] - started[1])

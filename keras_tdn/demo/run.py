@@ -15,9 +15,8 @@ from keras_tdn.demo.demo_page import write_page
 from keras_tdn.demo.folder import PAGE_FILE, demo_folder
 from keras_tdn.demo.fresh_video import FreshVideo, ask_export, write_fresh_video
 from keras_tdn.demo.learning import LearnedModel, card_of, learn, measure
-from keras_tdn.demo.result import EXPORT, PRESET, RESULT_FILE, VIDEO, VIDEOS, DemoResult
+from keras_tdn.demo.result import EXPORT, PRESET, RESULT_FILE, VIDEO, VIDEOS, DemoResult, Stopwatch
 from keras_tdn.demo.settings import DemoSettings
-from keras_tdn.demo.stopwatch import Stopwatch
 from keras_tdn.export import export_saved_model
 from keras_tdn.pretrained import save_preset
 from keras_tdn.progress import Progress

@@ -10,7 +10,7 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -32,6 +32,8 @@ PALETTE = {
     "line": "#d5dbe1",
     "ink": "#1f2328",
 }
+# Numbers of the x axis closer than this would run into each other.
+TICK_ROOM = 26
 # Of curves, in their order.
 COLORS = ("bar", "other", "good", "muted")
 
@@ -92,9 +94,7 @@ def curves(
     y_name: str,
     *,
     log_x: bool = False,
-    x_range: tuple[float, float] | None = None,
     y_range: tuple[float, float] | None = None,
-    x_text: Callable[[float], str] | None = None,
     marks: bool = False,
     legend: bool = True,
     size: tuple[float, float] = (560, 320),
@@ -106,10 +106,9 @@ def curves(
         x_name: What x is.
         y_name: What y is.
         log_x: Whether the x axis is logarithmic.
-        x_range: Least and greatest x; by default what the points need.
         y_range: Least and greatest y; by default what the points need, and some room.
-        x_text: Writes numbers of the x axis.
-        marks: Whether each point has a dot, its value, and its x a number on the axis.
+        marks: Whether each point has a dot, its value, and its x a number on the axis, if there is
+            room.
         legend: Whether the figure has the curves' names; a page has them as text above it.
         size: Width and height in CSS pixels.
 
@@ -148,17 +147,12 @@ def curves(
         if log_x:
             axes.set_xscale("log")
         if marks:
-            values = sorted({float(x) for line in lines for x, _ in line.points})
-            axes.set_xticks(values, [f"{value:g}" for value in values])
-            axes.minorticks_off()
             axes.margins(x=0.06)
-        elif x_range is not None:
-            axes.set_xlim(*x_range)
-            axes.locator_params(axis="x", nbins=size[0] // 80)
-        if x_text is not None:
-            axes.xaxis.set_major_formatter(lambda value, _: x_text(max(value, 0.0)))
+            ticks = _apart(axes, sorted({float(x) for line in lines for x, _ in line.points}))
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.minorticks_off()
         if legend and len(lines) > 1:
-            axes.legend(loc="upper left", bbox_to_anchor=(0, 1.02), ncols=2)
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(lines))
     return figure
 
 
@@ -251,8 +245,6 @@ def inline_svg(figure: Figure, description: str) -> Markup:
         "height": height,
     }
     text = ElementTree.tostring(root, encoding="unicode")
-    for name, color in PALETTE.items():
-        text = text.replace(color, f"var(--{name})")
     return Markup(f'<div class="plot">{text}</div>')
 
 
@@ -265,7 +257,7 @@ def _simplify(root: ElementTree.Element) -> None:
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         element.attrib = {
-            name.rpartition("}")[2]: " ".join(_FONTS.sub(_font_size, value).split())
+            name.rpartition("}")[2]: _plain(value)
             for name, value in element.attrib.items()
             if not value.startswith("rotate(-0 ")
         }
@@ -294,8 +286,12 @@ def _simplify(root: ElementTree.Element) -> None:
             element.insert(0, title)
 
 
-def _font_size(found: re.Match[str]) -> str:
-    return f"-size: {found[1]}" if found[1] else ""
+def _plain(value: str) -> str:
+    """An attribute with the page's colours and font."""
+    for name, color in PALETTE.items():
+        value = value.replace(color, f"var(--{name})")
+    value = _FONTS.sub(lambda found: f"-size: {found[1]}" if found[1] else "", value)
+    return " ".join(value.split())
 
 
 def _share_axis(axes: Axes, bounds: tuple[float, float] | None) -> None:
@@ -314,6 +310,18 @@ def _share_axis(axes: Axes, bounds: tuple[float, float] | None) -> None:
     ]
     axes.set_yticks(ticks)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value, digits)))
+
+
+def _apart(axes: Axes, values: Sequence[float]) -> list[float]:
+    """Those of the numbers on the x axis that do not run into the one before."""
+    kept: list[float] = []
+    last = -np.inf
+    places = axes.transData.transform([(value, 0.5) for value in values])[:, 0]
+    for value, place in zip(values, places, strict=True):
+        if place - last >= TICK_ROOM:
+            kept.append(value)
+            last = place
+    return kept
 
 
 @contextlib.contextmanager

@@ -156,10 +156,12 @@ def score_figure(
         size: Width and height in CSS pixels.
         legend: Whether the figure has the classes' names.
     """
-    return curves(
-        lines, "time", "score", x_range=(0.0, end), y_range=(0.0, 1.0), x_text=clock_text,
-        size=size, legend=legend,
-    )  # fmt: skip
+    figure = curves(lines, "time", "score", y_range=(0.0, 1.0), size=size, legend=legend)
+    (axes,) = figure.axes
+    axes.set_xlim(0.0, end)
+    axes.locator_params(axis="x", nbins=size[0] // 80)
+    axes.xaxis.set_major_formatter(lambda seconds, _: clock_text(max(seconds, 0.0)))
+    return figure
 
 
 def layout_of(timeline: Timeline) -> WindowLayout:

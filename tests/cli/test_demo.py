@@ -3,7 +3,7 @@ import pytest
 import keras_tdn.demo
 from keras_tdn.cli import main
 from keras_tdn.demo import DemoResult, DemoSettings
-from keras_tdn.demo.stopwatch import Step
+from keras_tdn.demo.result import Step
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 
 from keras_tdn.pages.plots import COLORS, PALETTE, Line, bars, curves, inline_svg
 from keras_tdn.pages.rendering import render
-from keras_tdn.pages.texts import clock_text
 
 HOSTILE = '</svg><script>"$x_1$'
 
@@ -47,11 +46,13 @@ def test_shares_end_at_one():
     assert max(shares) == 100
 
 
-def test_the_axis_of_time():
-    figure = curves([Line("a", [(0, 0), (100, 1)])], "time", "score", x_range=(0, 100),
-                    x_text=clock_text)  # fmt: skip
-    _, root = svg_of(figure)
-    assert {"0 s", "1:00"} <= set(texts_of(root))
+def test_numbers_of_the_axis_have_room():
+    lines = [Line("a", [(x, 0.5) for x in (1, 2, 29, 30)])]
+    _, root = svg_of(curves(lines, "x", "y", marks=True))
+    assert {"1", "29"} <= set(texts_of(root))
+    assert not {"2", "30"} & set(texts_of(root))
+    _, root = svg_of(curves(lines, "x", "y", marks=True, log_x=True))
+    assert {"1", "2", "29"} <= set(texts_of(root))
 
 
 def test_a_legend_is_for_figures():

@@ -160,6 +160,8 @@ def test_figure(expected):
     (axes,) = plot_timeline(expected).axes
     windows = list(load_timeline(expected).windows())
     counts = np.bincount([window.scores.argmax() for window in windows])
+    assert axes.get_xlim() == (0.0, windows[-1].end)
+    assert axes.xaxis.get_major_formatter()(63.5) == "1:03.5"
     named = [text.get_text() for text in axes.get_legend().get_texts()]
     assert named == [LABELS[at] for at in np.argsort(-counts, kind="stable") if counts[at]]
     best = LABELS.index(named[0])

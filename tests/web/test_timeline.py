@@ -5,7 +5,7 @@ import numpy as np
 from keras_tdn.pages.plots import COLORS
 from keras_tdn.watching import Window, WindowLayout
 from keras_tdn.watching.timeline_page import MAX_POINTS
-from keras_tdn.web.timeline import MAX_ROWS, TimelineDrawing
+from keras_tdn.web.showing import MAX_ROWS, TimelineDrawing
 
 LAYOUT = WindowLayout(num_segments=4, frames_per_segment=5, window_seconds=2.0)
 LABELS = tuple(f"class <{number}>" for number in range(6))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 
 import numpy as np
 from markupsafe import Markup
@@ -22,49 +21,11 @@ from keras_tdn.evaluation.explaining.maps import (
     gate_row,
     strength_row,
 )
-from keras_tdn.pages.pictures import Picture, picture, resized
+from keras_tdn.pages.pictures import picture, resized
 from keras_tdn.pages.plots import bars, inline_svg
 from keras_tdn.pages.rendering import Bar, render
 
 LEGEND_WIDTH = 180
-
-
-@dataclasses.dataclass(frozen=True)
-class ShownRow:
-    """A row of pictures as `explanation_parts.html` takes it.
-
-    Args:
-        row: The row.
-        cells: Pictures of the segments, each with its caption.
-        width: Width of each in CSS pixels, where there is room.
-        legend: The colours of its scale; `None` of photographs.
-    """
-
-    row: Row
-    cells: list[tuple[Picture, str]]
-    width: int
-    legend: Picture | None
-
-
-@dataclasses.dataclass(frozen=True)
-class ShownMaps:
-    """What a model sees, as the templates take it.
-
-    Args:
-        overview: Frames, differences, gates and Grad-CAM.
-        differences: All differences of neighbouring frames; empty without a short-term TDM.
-        gates: All gates; empty without a long-term TDM.
-        video: Address that holds the animation's data.
-        video_height: Its height in pixels.
-        video_width: Its width in pixels.
-    """
-
-    overview: list[ShownRow]
-    differences: list[ShownRow]
-    gates: list[ShownRow]
-    video: str
-    video_height: int
-    video_width: int
 
 
 def explanation_page(explanation: Explanation, video: str) -> str:
@@ -89,11 +50,15 @@ def explanation_page(explanation: Explanation, video: str) -> str:
     )
 
 
-def shown_maps(explanation: Explanation) -> ShownMaps:
+def shown_maps(explanation: Explanation) -> dict[str, object]:
     """Returns what `explanation_parts.html` shows of an explanation.
 
     Args:
         explanation: What to show.
+
+    Returns:
+        By name: the rows of `overview`, of `differences` (none without a short-term TDM) and of
+        `gates` (none without a long-term TDM), and the `video` with its size.
     """
     overview = [frame_row(explanation)]
     differences: list[Row] = []
@@ -105,18 +70,17 @@ def shown_maps(explanation: Explanation) -> ShownMaps:
     overview.append(cam_row(explanation))
     gates = [gate_row(explanation, stage, way) for stage in explanation.stages for way in SIGNED]
     pictures = draw_animation(explanation, titled=False)
-    height, width, _ = pictures[0].shape
-    return ShownMaps(
-        overview=[_shown_row(explanation, row) for row in overview],
-        differences=[_shown_row(explanation, row) for row in differences],
-        gates=[_shown_row(explanation, row) for row in gates],
-        video=f"data:video/mp4;base64,{base64.b64encode(encode_mp4(pictures)).decode()}",
-        video_height=height,
-        video_width=width,
-    )
+    return {
+        "overview": [_shown_row(explanation, row) for row in overview],
+        "differences": [_shown_row(explanation, row) for row in differences],
+        "gates": [_shown_row(explanation, row) for row in gates],
+        "video": f"data:video/mp4;base64,{base64.b64encode(encode_mp4(pictures)).decode()}",
+        "size": pictures[0].shape,
+    }
 
 
-def _shown_row(explanation: Explanation, row: Row) -> ShownRow:
+def _shown_row(explanation: Explanation, row: Row) -> dict[str, object]:
+    """The row, its pictures with their captions, their width, and the colours of its scale."""
     height, width = cell_size(explanation)
     cells = [
         (
@@ -134,7 +98,7 @@ def _shown_row(explanation: Explanation, row: Row) -> ShownRow:
     legend = None
     if row.scale is not None:
         legend = picture(row.scale.bar(LEGEND_WIDTH, 1), f"colours of {row.title}", lossless=True)
-    return ShownRow(row, cells, width, legend)
+    return {"row": row, "cells": cells, "width": width, "legend": legend}
 
 
 def _charts(explanation: Explanation) -> list[tuple[str, Markup]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from PIL import Image
 
 from keras_tdn.evaluation.explaining.explain import Explanation
 
@@ -148,7 +149,8 @@ def difference_row(explanation: Explanation, pair: int) -> Row:
 
 def energy_row(explanation: Explanation) -> Row:
     """Returns where there is motion inside each segment."""
-    energy = np.sqrt((_differences(explanation) ** 2).mean(axis=(1, 4)))
+    _differences(explanation)
+    energy = np.asarray(explanation.motion_energy)
     scale = sequential(energy, LEVELS)
     return Row(
         "motion energy",
@@ -248,8 +250,6 @@ def overlay(pictures: np.ndarray, maps: np.ndarray, scale: Scale) -> np.ndarray:
 
 def enlarged(maps: np.ndarray, height: int, width: int, smooth: bool = False) -> np.ndarray:
     """Returns maps of shape `(n, h, w)` as large as pictures: cells as they are, or smoothed."""
-    from PIL import Image
-
     how = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
     return np.stack(
         [
