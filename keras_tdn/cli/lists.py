@@ -73,10 +73,10 @@ def add_classes_option(group: Any) -> None:
 
 
 def load_list(args: argparse.Namespace, **options: Any) -> RecordList:
-    """The records that the arguments name; `options` are those of `load_listed`."""
-    from keras_tdn.data.records.load import load_listed
+    """The records that the arguments name; `options` are those of `load_records`."""
+    from keras_tdn.data.records.load import load_records
 
-    return load_listed(
+    return load_records(
         args.list,
         format=args.format,
         root=args.root,

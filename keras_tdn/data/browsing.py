@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.dataset.arguments import DatasetArguments
+from keras_tdn.data.dataset.clip_sources import clip_source
+from keras_tdn.data.dataset.make import DatasetArguments
 from keras_tdn.data.dataset.order import record_seed
-from keras_tdn.data.dataset.sources import clip_source
 from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.specs import ClipSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from keras_tdn.data.records import RecordList
-from keras_tdn.data.records.indices import check_indices
+from keras_tdn.data.records.record import check_indices
 from keras_tdn.specs import ClipSpec, ViewSpec
 
 

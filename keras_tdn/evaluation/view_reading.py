@@ -13,8 +13,13 @@ from keras_tdn.data.dataset.order import record_seed
 from keras_tdn.data.decoding import VideoDecodeError
 from keras_tdn.data.records import Record
 from keras_tdn.data.segment_sampling import SamplingMode, SegmentSampler
-from keras_tdn.data.transforms.array_crops import crops_of_array
-from keras_tdn.data.transforms.crop_sets import CropSet, OneCrop, TenCrops, ThreeCrops
+from keras_tdn.data.transforms.crop_sets import (
+    CropSet,
+    OneCrop,
+    TenCrops,
+    ThreeCrops,
+    crops_of_array,
+)
 from keras_tdn.evaluation.frame_reading import FrameReader
 from keras_tdn.limits import max_bytes
 from keras_tdn.specs import ClipSpec, ViewSpec

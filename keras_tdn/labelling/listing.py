@@ -9,8 +9,8 @@ from typing import Any
 from keras_tdn.data.packing.index import INDEX_FILE
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.records.class_folders import Skipped, videos_below
-from keras_tdn.data.records.indices import check_indices
-from keras_tdn.data.records.load import RecordSource, load_listed
+from keras_tdn.data.records.load import RecordSource, load_records
+from keras_tdn.data.records.record import check_indices
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES
 
 
@@ -46,7 +46,7 @@ def _load(source: RecordSource, how: dict[str, Any]) -> RecordList:
 
             return load_packed(source)
         return _folder(Path(source))
-    records = load_listed(source, skip_missing=True, believe_labels=True, **how)
+    records = load_records(source, skip_missing=True, believe_labels=True, **how)
     if not records.missing:
         return records
     # What was left out are the numbers that are not there, in the same order.

@@ -21,7 +21,7 @@ import keras_tdn
 import keras_tdn.training
 from keras_tdn.data import load_records, make_dataset
 from keras_tdn.data.dataset import positions
-from keras_tdn.data.dataset.positions import BatchPositions
+from keras_tdn.data.dataset.order import BatchPositions
 from keras_tdn.training import callbacks, recipes
 
 DOCS = Path(__file__).parents[2] / "docs"

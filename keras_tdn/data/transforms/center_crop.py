@@ -6,10 +6,8 @@ import dataclasses
 
 import tensorflow as tf
 
-from keras_tdn.data.transforms.checks import check_positive_integers
-from keras_tdn.data.transforms.crop_boxes import center_offset, resized_size
-from keras_tdn.data.transforms.resampling import resize_and_crop
-from keras_tdn.data.transforms.transform import ClipTransform, frame_size
+from keras_tdn.data.transforms.resampling import center_offset, resize_and_crop, resized_size
+from keras_tdn.data.transforms.transform import ClipTransform, check_positive_integers, frame_size
 from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
 
 

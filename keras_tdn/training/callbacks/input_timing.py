@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_tdn.data.dataset.positions import BatchPositions
+from keras_tdn.data.dataset.order import BatchPositions
 
 
 class InputTiming(keras.callbacks.Callback):

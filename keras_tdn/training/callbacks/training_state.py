@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from keras_tdn.data.dataset.positions import BatchPositions
+from keras_tdn.data.dataset.order import BatchPositions
 from keras_tdn.training.callbacks.divergence import not_finite
 from keras_tdn.training.place import FitSpan, TrainingPlace
 from keras_tdn.training.random_state import assign_random_arrays, random_arrays
