@@ -43,7 +43,7 @@ class FailureLog:
     `reason`, one for each path, however many epochs or runs come across it. Lines are appended
     whole, so that several processes may share the file and a crash costs the last line at most.
 
-    A record is bad for the rest of the run: `reason` tells so before it is read again.
+    A record is bad for the rest of the run: `reason` says so before it is read again.
 
     Args:
         num_records: Records there are.

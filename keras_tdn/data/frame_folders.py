@@ -178,7 +178,7 @@ def _order(names: list[str]) -> Callable[[str], Any]:
 
 
 def _pattern(names: list[str]) -> FramePattern | None:
-    """What the sorted names have in common, if it tells all of them."""
+    """What the sorted names have in common, if it gives all of them."""
     stem, suffix = os.path.splitext(names[0])
     match = NUMBERED.fullmatch(stem)
     if not match or len(match[2]) > 18:

@@ -65,7 +65,7 @@ class FramesInMemory:
         size: FrameSize = None,
     ) -> np.ndarray:
         """Pixels of chosen frames; see `keras_tdn.data.decoding.read_frames`."""
-        # Only a name tells that two sources are the same.
+        # Only a name shows that two sources are the same.
         key = (source, size) if isinstance(source, str) else None
         frames = None if key is None else self._kept.get(key)
         if frames is None:

@@ -63,7 +63,7 @@ def frames_or_stand_in(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Frames that ops decode, and the reason if one of the ops fails.
 
-    A failing op would end the pipeline. Only tf.data can go on after one, so that a data set of
+    A failing op would end the pipeline. Only tf.data can continue after one, so a data set of
     one element is made here.
     """
     fine = tf.data.Dataset.from_tensors(inputs).map(lambda *values: (decode(*values), ""))
@@ -81,7 +81,7 @@ def transform_frames(
     label: tf.Tensor,
     seed: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Decodes no more than the window that the transforms begin with, where they tell it.
+    """Decodes no more than the window that the transforms start with, where they name it.
 
     Frames that would take more memory than a clip may are not decoded.
     """
@@ -117,7 +117,7 @@ class VideoClips:
         transforms: Makes `(clip, label)` of `(frames, label)` and a seed.
         num_frames: Frames in a clip.
         decoder: What reads videos.
-        failures: Tells which videos are known to be bad, so that none is tried twice.
+        failures: Knows which videos are bad, so that none is tried twice.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class VideoClips:
 
 
 class _TryingOnce:
-    """A decoder that refuses what has failed before."""
+    """A decoder that refuses what failed before."""
 
     def __init__(self, decoder: Decoder, failures: FailureLog) -> None:
         self._decoder = decoder

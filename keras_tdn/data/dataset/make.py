@@ -101,7 +101,7 @@ class DatasetArguments:
         return train_transforms(self.spec, None if classes is None else classes.tolist())
 
     def checked_sampler(self, sampler: Any) -> Any:
-        """The sampler, if its clips are those of the spec as far as it tells."""
+        """The sampler, if its clips are those of the spec as far as it says."""
         for field in ("num_segments", "frames_per_segment"):
             wanted, given = getattr(self.spec, field), getattr(sampler, field, None)
             if given is not None and given != wanted:
@@ -173,7 +173,7 @@ def make_dataset(
     and the same draws from each. Only the frames of the clip are decoded, and of JPEG frames only
     the window that a random crop keeps.
 
-    **Epochs.** A training data set is endless: epoch follows upon epoch inside the graph, each with
+    **Epochs.** A training data set is endless: epochs follow each other inside the graph, each with
     its own order and its own draws. So tell `fit` how long an epoch is, or the first never ends:
 
     ```python
@@ -181,8 +181,8 @@ def make_dataset(
     model.fit(train, epochs=50, steps_per_epoch=len(records) // 8)
     ```
 
-    Other data sets have one epoch, the same each time. To go on with training in another process,
-    pass the `epoch` to start with, or, in the middle of an epoch, the `start` that `positions` told
+    Other data sets have one epoch, the same each time. To continue training in another process,
+    pass the `epoch` to start with, or, in the middle of an epoch, the `start` that `positions` gave
     after so many batches. Without `positions`, the iterator can be restored from a
     `tf.train.Checkpoint` (a kilobyte) as well.
 
@@ -221,8 +221,8 @@ def make_dataset(
         shuffle: Whether the order is random; by default when training.
         epoch: Number of the first epoch.
         start: Records, of all shards together and counted from epoch 0, that come before the first,
-            instead of `epoch`: what `BatchPositions.after` tells.
-        positions: Takes note of where each batch ends.
+            instead of `epoch`: what `BatchPositions.after` returns.
+        positions: Notes where each batch ends.
         repeat: Whether epochs follow each other without end; by default when training.
         shard: `(index, count)`: this data set is one part of `count`, with no record in common.
         drop_remainder: Whether a last, smaller batch is left out; by default when training.
@@ -240,7 +240,7 @@ def make_dataset(
         `(batch_size, num_classes)`.
 
     Raises:
-        ValueError: if an argument is not what it should be, a record has no label, or two records
+        ValueError: if an argument is invalid, a record has no label, or two records
             have the same `index`.
 
     Example:

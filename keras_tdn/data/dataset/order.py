@@ -35,7 +35,7 @@ class Place:
 class RecordOrder:
     """The order of records over the epochs: a function of the seed and of a count.
 
-    A count alone tells which record comes next in which epoch, so that a checkpoint needs to keep
+    A count alone says which record comes next in which epoch, so a checkpoint needs to keep
     nothing else, and an epoch can be started anywhere.
 
     Args:
@@ -43,7 +43,7 @@ class RecordOrder:
         seed: What the order is drawn from.
         shuffle: Whether each epoch has an order of its own, or all that of the list.
         start: Records, of all shards together, that come before the first.
-        repeat: Whether epoch follows upon epoch without end.
+        repeat: Whether epochs follow each other without end.
         shard: `(index, count)`: every `count`-th record is taken, starting with the `index`-th.
     """
 
@@ -110,11 +110,11 @@ MAX_REMEMBERED = 4096
 
 
 class BatchPositions:
-    """Tells how many records of a data set came before each of its batches.
+    """Counts the records of a data set that came before each of its batches.
 
     Use it to start a training in the middle of an epoch. Records that cannot be read are left out
-    and batches stay full, so that the number of batches alone does not tell the place. One object
-    goes with one data set at a time; `make_dataset` fills it while batches are made, which is
+    and batches stay full, so the number of batches alone does not say where a data set stands.
+    Use one object for one data set at a time; `make_dataset` fills it while it makes batches,
     ahead of the training.
 
     Args:
@@ -195,7 +195,7 @@ class BatchPositions:
             self.label_spec = label_spec
 
     def note(self, batch: int, start_of_next: int) -> None:
-        """Takes note of a batch that is ready.
+        """Notes a batch that is ready.
 
         By number and not by turn: `fit` may begin to iterate more than once, and the same batch
         ends at the same place each time.
@@ -213,7 +213,7 @@ def noting_positions(
 
     Args:
         dataset: Batches.
-        positions: What takes the notes.
+        positions: Notes where each batch ends.
         start: Records that come before the first.
         shard: The part of the records that the data set takes.
     """

@@ -1,4 +1,4 @@
-"""What a decoder is, what it reads from, and what it is asked for."""
+"""The interface of decoders: sources of videos, indices of frames, sizes."""
 
 from __future__ import annotations
 

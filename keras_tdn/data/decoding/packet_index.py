@@ -37,7 +37,7 @@ _LAYER = 8
 
 
 class NotIndexedError(Exception):
-    """The packets do not tell which frames the video has; the message says why. Stays inside."""
+    """The packets do not say which frames the video has. Raised and caught inside the package."""
 
 
 def _check(holds: object, otherwise: str) -> None:
@@ -183,7 +183,7 @@ def _unit_reader(
 # Rec. ITU-T H.264, table 7-1. Harmless are supplemental information, delimiter and filler.
 _H264 = {1: PICTURE, 5: PICTURE | START, 7: _PARAMETERS, 8: _PARAMETERS}
 _H264 |= dict.fromkeys((6, 9, 12), _HARMLESS)
-# Two bits tell whether others refer to it; of a start and of parameters, they always do.
+# Two bits say whether others refer to it; they always refer to a start and to parameters.
 _H264 |= {bits << 5 | unit: kind | REFERENCE for bits in (1, 2, 3) for unit, kind in _H264.items()}
 del _H264[5], _H264[7], _H264[8]
 # Rec. ITU-T H.265, table 7-1. Harmless is Dolby Vision besides.

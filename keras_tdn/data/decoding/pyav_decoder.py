@@ -35,10 +35,10 @@ KEPT_FRAMES_BYTES = 128 * 2**20
 
 
 class PyAVDecoder:
-    """Decodes each video once, and only what the wanted frames need where packets tell what it is.
+    """Decodes each video once, and where its packets allow it, only what the wanted frames need.
 
-    Use it through `get_decoder` or `read_frames`. Where packets alone tell which frames a video has
-    (`packet_index` says when they do), decoding starts at the keyframe before each wanted frame,
+    Use it through `get_decoder` or `read_frames`. Where the packets alone say which frames a video
+    has (`packet_index` says when they do), decoding starts at the keyframe before each wanted frame,
     ends with the last wanted one, and leaves out pictures that are neither wanted nor referred to.
     Every other video is decoded from start to end. Both ways give the same frames. What would take
     more memory than `keras_tdn.limits` allows is refused before it is decoded.
@@ -99,7 +99,7 @@ class IndexedVideo:
         opened: Its path, or a seekable file object.
 
     Raises:
-        NotIndexedError: on entering, if the packets do not tell which frames the video has,
+        NotIndexedError: on entering, if the packets do not say which frames the video has,
             saying why.
         VideoDecodeError: on entering, if it is not a video.
     """
@@ -182,7 +182,7 @@ class IndexedVideo:
         codec = self._stream.codec_context
         for position in run:
             yield from codec.decode(next(packet for at, packet in packets if at == position))
-        # Each run starts where nothing before it bears on what follows.
+        # Each run starts at a picture that needs nothing before it.
         with contextlib.suppress(EOFError):
             yield from codec.decode(None)
         codec.flush_buffers()

@@ -44,7 +44,7 @@ class Skipped:
         self._found: dict[str, list[str]] = {}
 
     def add(self, kind: str, path: str) -> None:
-        """Takes note of a path below the folder; `kind` is in the plural."""
+        """Notes a path below the folder; `kind` is in the plural."""
         self._found.setdefault(kind, []).append(path)
 
     def warn(self) -> None:
@@ -154,7 +154,7 @@ def _folders(path: Path, skipped: Skipped) -> list[str]:
 
 
 def _skips(name: str, path: str, skipped: Skipped) -> bool:
-    """Whether a folder of that name is not looked into, which is taken note of."""
+    """Whether a folder of that name is skipped; if so, notes it."""
     if name.startswith("."):
         skipped.add("hidden folders", path)
     elif name.lower() in SYSTEM_FOLDERS:

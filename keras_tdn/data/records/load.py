@@ -175,7 +175,7 @@ def load_records(
     """Loads the records of a data set: which videos there are and what they show.
 
     Use it before `make_dataset`, evaluation or packing. Everything that is wrong with the source is
-    told at once, with line numbers: lines that cannot be read, columns that do not fit, labels
+    reported at once, with line numbers: lines that cannot be read, columns that do not fit, labels
     that are no class or out of proportion to the list, files that are not there, and videos listed
     twice with different labels.
 
@@ -212,7 +212,7 @@ def load_records(
             belong to the format, or else all names in the list, sorted: with a validation list,
             pass `labels=train.labels`, lest a class without a video there shifts the others.
         num_classes: Number of classes of a list whose labels are numbers without names. By default
-            the largest label tells, unless that would be out of proportion to the list.
+            the largest label decides, unless that would be out of proportion to the list.
         split: Part of the data set, `"train"`, `"val"` or `"test"`, where a source has several;
             `"all"` for all parts.
         fold: Number of the split of HMDB51; 1 by default.

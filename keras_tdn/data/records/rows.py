@@ -69,7 +69,7 @@ class Listing:
 
 
 class Problems:
-    """Collects what is wrong, so that all of it is told at once."""
+    """Collects what is wrong, so that all of it is reported at once."""
 
     def __init__(self, source: str) -> None:
         self.source = source

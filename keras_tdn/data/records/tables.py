@@ -225,7 +225,7 @@ def format_table(
     columns = ["path", "num_frames"]
     if present:
         columns += [INDEX_COLUMN] if labels is None else [NAME_COLUMN, INDEX_COLUMN]
-        # Of classes without names, the last tells how many there are.
+        # Of classes without names, the last says how many there are.
         told = range(num_classes)[-1:] if labels is None else range(num_classes)
         rows += [("", None, label) for label in told if label not in present]
     text = io.StringIO()
@@ -276,7 +276,7 @@ def _chosen(
     if column is None:
         if split not in (None, ALL_SPLITS):
             raise ValueError(
-                f"{str(path)!r} has no column that tells splits apart, such as `split`. Pass "
+                f"{str(path)!r} has no column that names the split, such as `split`. Pass "
                 f"split=None, and the list of the split that is wanted. Received: split={split!r}"
             )
         yield from lines

@@ -20,7 +20,7 @@ from keras_tdn.data.records.rows import (
 from keras_tdn.data.records.tables import ALL_SPLITS, SPLIT_OPTIONS, normal_split, split_line
 from keras_tdn.files.text import parse_json, read_text, shown
 
-# Where a line names a video file, its suffix tells where the path ends, whatever blanks it has.
+# Where a line names a video file, its suffix says where the path ends, whatever blanks it has.
 # These expressions look at each character once: a line may have any number of blanks.
 PATH_END = re.compile(
     rf"(?<=.)(?:{'|'.join(re.escape(suffix) for suffix in VIDEO_SUFFIXES)})(?!\S)", re.IGNORECASE

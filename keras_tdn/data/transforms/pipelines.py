@@ -64,7 +64,7 @@ class Compose:
 
     @property
     def crops_first(self) -> bool:
-        """Whether the first transform begins with a window that `box` can tell beforehand."""
+        """Whether the first transform starts with a window that `box` knows beforehand."""
         first = self.transforms[0] if self.transforms else None
         return hasattr(first, "box") and hasattr(first, "resize")
 
