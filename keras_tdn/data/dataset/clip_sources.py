@@ -30,6 +30,21 @@ from keras_tdn.limits import max_bytes, variable
 STAND_IN_SIDE = 64
 
 
+@dataclasses.dataclass(frozen=True)
+class ClipSteps:
+    """How frames become a clip.
+
+    Args:
+        sampler: Chooses frames: called with the number of frames and a seed.
+        transforms: Makes `(clip, label)` of `(frames, label)` and a seed.
+        num_frames: Frames in a clip.
+    """
+
+    sampler: Any
+    transforms: Any
+    num_frames: int
+
+
 class ClipSource(Protocol):
     """Reads the frames that a sampler chooses, and transforms them.
 
@@ -74,10 +89,9 @@ def frames_or_stand_in(
 
 
 def transform_frames(
-    transforms: Any,
+    steps: ClipSteps,
     decode: Callable[[Any], tuple[tf.Tensor, tf.Tensor]],
     frame_size: Callable[[], tuple[tf.Tensor, tf.Tensor]],
-    num_frames: int,
     label: tf.Tensor,
     seed: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -85,6 +99,7 @@ def transform_frames(
 
     Frames that would take more memory than a clip may are not decoded.
     """
+    transforms, num_frames = steps.transforms, steps.num_frames
     crops_first = getattr(transforms, "crops_first", False)
     size, window = frame_size(), None
     if crops_first:
@@ -113,9 +128,7 @@ class VideoClips:
 
     Args:
         records: Records whose paths are video files.
-        sampler: Chooses frames.
-        transforms: Makes `(clip, label)` of `(frames, label)` and a seed.
-        num_frames: Frames in a clip.
+        steps: How frames become a clip.
         decoder: What reads videos.
         failures: Knows which videos are bad, so that none is tried twice.
     """
@@ -123,17 +136,13 @@ class VideoClips:
     def __init__(
         self,
         records: RecordList,
-        sampler: Any,
-        transforms: Any,
-        num_frames: int,
+        steps: ClipSteps,
         decoder: Decoder,
         failures: FailureLog | None,
     ) -> None:
         # As bytes, because a file name need not be text.
         self._paths = [os.fsencode(record.path) for record in records]
-        self._sampler = sampler
-        self._transforms = transforms
-        self._num_frames = num_frames
+        self._steps = steps
         self._decoder = decoder if failures is None else _TryingOnce(decoder, failures)
 
     @property
@@ -144,11 +153,13 @@ class VideoClips:
         self, record: Mapping[str, tf.Tensor], label: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         frames, reason = read_frames_in_graph(
-            record["path"], self._sampler, seed, decoder=self._decoder
+            record["path"], self._steps.sampler, seed, decoder=self._decoder
         )
-        frames = tf.cond(tf.equal(reason, ""), lambda: frames, lambda: stand_in(self._num_frames))
-        frames.set_shape([self._num_frames, None, None, 3])
-        clip, label = self._transforms((frames, label), seed)
+        frames = tf.cond(
+            tf.equal(reason, ""), lambda: frames, lambda: stand_in(self._steps.num_frames)
+        )
+        frames.set_shape([self._steps.num_frames, None, None, 3])
+        clip, label = self._steps.transforms((frames, label), seed)
         return clip, label, reason
 
 
@@ -190,18 +201,13 @@ class FolderClips:
 
     Args:
         records: Records whose paths are folders.
-        sampler: Chooses frames.
-        transforms: Makes `(clip, label)` of `(frames, label)` and a seed.
-        num_frames: Frames in a clip.
+        steps: How frames become a clip.
     """
 
-    def __init__(self, records: RecordList, sampler: Any, transforms: Any, num_frames: int) -> None:
+    def __init__(self, records: RecordList, steps: ClipSteps) -> None:
         with ThreadPoolExecutor(SCAN_THREADS) as pool:
             scans = list(pool.map(_scan, (record.path for record in records)))
-        self._scans = scans
-        self._sampler = sampler
-        self._transforms = transforms
-        self._num_frames = num_frames
+        self._scans, self._steps = scans, steps
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -222,7 +228,7 @@ class FolderClips:
     def read(
         self, record: Mapping[str, tf.Tensor], label: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        indices = tf.reshape(self._sampler(record["length"], seed), [-1])
+        indices = tf.reshape(self._steps.sampler(record["length"], seed), [-1])
         paths = tf.cond(
             tf.equal(record["names"], ""),
             lambda: frame_paths(
@@ -232,17 +238,18 @@ class FolderClips:
             ),
             lambda: _named_paths(record, indices),
         )
-        paths.set_shape([self._num_frames])
+        paths.set_shape([self._steps.num_frames])
 
         def decode(window: Any) -> tuple[tf.Tensor, tf.Tensor]:
             inputs = (paths,) if window is None else (paths, window)
-            return frames_or_stand_in(decode_frame_files, inputs, self._num_frames, UNREADABLE)
+            return frames_or_stand_in(
+                decode_frame_files, inputs, self._steps.num_frames, UNREADABLE
+            )
 
         clip, label, reason = transform_frames(
-            self._transforms,
+            self._steps,
             decode,
             lambda: _frame_size(paths[0]),
-            self._num_frames,
             label,
             seed,
         )
@@ -281,18 +288,11 @@ class PackedClips:
 
     Args:
         records: Packed records.
-        sampler: Chooses frames.
-        transforms: Makes `(clip, label)` of `(frames, label)` and a seed.
-        num_frames: Frames in a clip.
+        steps: How frames become a clip.
     """
 
-    def __init__(
-        self, records: PackedRecordList, sampler: Any, transforms: Any, num_frames: int
-    ) -> None:
-        self._records = records
-        self._sampler = sampler
-        self._transforms = transforms
-        self._num_frames = num_frames
+    def __init__(self, records: PackedRecordList, steps: ClipSteps) -> None:
+        self._records, self._steps = records, steps
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -301,18 +301,17 @@ class PackedClips:
     def read(
         self, record: Mapping[str, tf.Tensor], label: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        indices = self._sampler(record["num_frames"], seed)
+        indices = self._steps.sampler(record["num_frames"], seed)
         place = record["shard"], record["offset"], indices
 
         def decode(window: Any) -> tuple[tf.Tensor, tf.Tensor]:
             inputs = place if window is None else (*place, window)
-            return frames_or_stand_in(decode_packed_frames, inputs, self._num_frames, DAMAGED)
+            return frames_or_stand_in(decode_packed_frames, inputs, self._steps.num_frames, DAMAGED)
 
         return transform_frames(
-            self._transforms,
+            self._steps,
             decode,
             lambda: (record["height"], record["width"]),
-            self._num_frames,
             label,
             seed,
         )
@@ -320,9 +319,7 @@ class PackedClips:
 
 def clip_source(
     records: RecordList,
-    sampler: Any,
-    transforms: Any,
-    num_frames: int,
+    steps: ClipSteps,
     decoder: str | Decoder,
     failures: FailureLog | None,
 ) -> ClipSource:
@@ -332,10 +329,10 @@ def clip_source(
         ValueError: if some are folders and others files.
     """
     if isinstance(records, PackedRecordList):
-        return PackedClips(records, sampler, transforms, num_frames)
+        return PackedClips(records, steps)
     folders = [os.path.isdir(record.path) for record in records]
     if all(folders):
-        return FolderClips(records, sampler, transforms, num_frames)
+        return FolderClips(records, steps)
     if any(folders):
         folder, file = folders.index(True), folders.index(False)
         raise ValueError(
@@ -346,4 +343,4 @@ def clip_source(
     if isinstance(decoder, str):
         # One thread each, because videos are decoded side by side.
         decoder = get_decoder(decoder, num_threads=1)
-    return VideoClips(records, sampler, transforms, num_frames, decoder, failures)
+    return VideoClips(records, steps, decoder, failures)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.dataset.clip_sources import clip_source
+from keras_tdn.data.dataset.clip_sources import ClipSteps, clip_source
 from keras_tdn.data.dataset.order import BatchPositions, RecordOrder, noting_positions, record_seed
 from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.failures import Failure, FailureLog
@@ -30,14 +30,13 @@ class DatasetArguments:
     records: RecordList
     spec: ClipSpec
     training: bool
-    batch_size: int
-    seed: int
-    epoch: int
-    shard: tuple[int, int]
-    num_parallel_calls: int | None
-    one_hot: bool
-    num_classes: int | None = None
+    batch_size: int = 1
+    seed: int = 0
+    epoch: int = 0
     start: int | None = None
+    shard: tuple[int, int] = (0, 1)
+    num_parallel_calls: int | None = None
+    num_classes: int | None = None
 
     def __post_init__(self) -> None:
         self._check_records()
@@ -84,24 +83,23 @@ class DatasetArguments:
         """Classes of one-hot labels."""
         return self.records.num_classes if self.num_classes is None else self.num_classes
 
-    @property
-    def sampler(self) -> SegmentSampler:
-        """The sampler of the paper."""
-        mode: SamplingMode = "random" if self.training else "center"
-        return SegmentSampler(self.spec.num_segments, self.spec.frames_per_segment, mode)
+    def order(self, shuffle: bool | None, repeat: bool | None) -> RecordOrder:
+        """The order of the records; `None` shuffles and repeats when training."""
+        return RecordOrder(
+            len(self.records),
+            self.seed,
+            self.training if shuffle is None else shuffle,
+            self.epoch * len(self.records) if self.start is None else self.start,
+            self.training if repeat is None else repeat,
+            self.shard,
+        )
 
-    @property
-    def transforms(self) -> Any:
-        """The transforms of the paper."""
-        if not self.training:
-            return test_transforms(self.spec)
-        classes = None if self.records.labels is None else flip_map(self.records.labels)
-        if classes is not None and np.array_equal(classes, np.arange(len(classes))):
-            classes = None
-        return train_transforms(self.spec, None if classes is None else classes.tolist())
+    def steps(self, sampler: Any, transforms: Any) -> ClipSteps:
+        """How frames become a clip; `None` takes the sampler and the transforms of the paper.
 
-    def checked_sampler(self, sampler: Any) -> Any:
-        """The sampler, if its clips are those of the spec as far as it says."""
+        Raises:
+            ValueError: if the sampler's clips are not those of the spec, as far as it says.
+        """
         for field in ("num_segments", "frames_per_segment"):
             wanted, given = getattr(self.spec, field), getattr(sampler, field, None)
             if given is not None and given != wanted:
@@ -109,7 +107,20 @@ class DatasetArguments:
                     f"The sampler's clips are not those of the spec: it has {field}={given}, and "
                     f"the spec has {wanted}. Make both alike."
                 )
-        return sampler
+        if sampler is None:
+            mode: SamplingMode = "random" if self.training else "center"
+            sampler = SegmentSampler(self.spec.num_segments, self.spec.frames_per_segment, mode)
+        if transforms is None:
+            transforms = self._transforms()
+        return ClipSteps(sampler, transforms, self.spec.num_frames)
+
+    def _transforms(self) -> Any:
+        if not self.training:
+            return test_transforms(self.spec)
+        classes = None if self.records.labels is None else flip_map(self.records.labels)
+        if classes is not None and np.array_equal(classes, np.arange(len(classes))):
+            classes = None
+        return train_transforms(self.spec, None if classes is None else classes.tolist())
 
     def _check_integer(self, field: str, least: int) -> None:
         value = getattr(self, field)
@@ -259,19 +270,12 @@ def make_dataset(
         batch_size,
         seed,
         epoch,
+        start,
         shard,
         num_parallel_calls,
-        one_hot,
         num_classes,
-        start,
     )
-    sampler = arguments.sampler if sampler is None else arguments.checked_sampler(sampler)
-    transforms = arguments.transforms if transforms is None else transforms
-    repeat = training if repeat is None else repeat
-    start = epoch * len(records) if start is None else start
-    order = RecordOrder(
-        len(records), seed, training if shuffle is None else shuffle, start, repeat, shard
-    )
+    order = arguments.order(shuffle, repeat)
     failures = None
     if max_failure_share is not None:
         failures = FailureLog(order.num_reachable, max_failure_share, failure_report)
@@ -281,7 +285,7 @@ def make_dataset(
             "either. Pass a share, or leave `failure_report` out. Received: "
             f"failure_report={os.fspath(failure_report)!r}"
         )
-    source = clip_source(records, sampler, transforms, spec.num_frames, decoder, failures)
+    source = clip_source(records, arguments.steps(sampler, transforms), decoder, failures)
     fields = {name: tf.constant(values) for name, values in source.fields.items()}
     record_labels = tf.constant([record.label for record in records], tf.int32)
     record_indices = tf.constant([record.index for record in records], tf.int64)
@@ -325,7 +329,7 @@ def make_dataset(
 
     dataset = dataset.map(finish)
     if positions is not None:
-        dataset = noting_positions(dataset, positions, start, shard)
+        dataset = noting_positions(dataset, positions, order.start, shard)
     return dataset.prefetch(PREFETCHED_BATCHES).with_options(_options(deterministic, shard))
 
 

@@ -38,9 +38,9 @@ class PyAVDecoder:
     """Decodes each video once, and where its packets allow it, only what the wanted frames need.
 
     Use it through `get_decoder` or `read_frames`. Where the packets alone say which frames a video
-    has (`packet_index` says when they do), decoding starts at the keyframe before each wanted frame,
-    ends with the last wanted one, and leaves out pictures that are neither wanted nor referred to.
-    Every other video is decoded from start to end. Both ways give the same frames. What would take
+    has (see `packet_index`), decoding starts at the keyframe before each wanted frame, ends with
+    the last wanted one, and leaves out pictures that are neither wanted nor referred to. Every
+    other video is decoded from start to end. Both ways give the same frames. What would take
     more memory than `keras_tdn.limits` allows is refused before it is decoded.
 
     Args:
