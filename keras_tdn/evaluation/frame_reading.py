@@ -10,8 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tdn.data.decoding import Decoder, VideoDecodeError, get_decoder
-from keras_tdn.data.frame_folders import scan_frame_folder
-from keras_tdn.data.jpeg_frames import decode_frame_files
+from keras_tdn.data.jpeg_frames import decode_frame_files, scan_frame_folder
 from keras_tdn.data.packed_records import PackedRecordList, decode_packed_frames
 from keras_tdn.data.records import RecordList
 from keras_tdn.limits import check_bytes

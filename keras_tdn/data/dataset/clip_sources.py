@@ -20,8 +20,13 @@ from keras_tdn.data.decoding import (
     read_frames_in_graph,
 )
 from keras_tdn.data.failures import FailureLog
-from keras_tdn.data.frame_folders import FrameFolder, FramePattern, frame_paths, scan_frame_folder
-from keras_tdn.data.jpeg_frames import decode_frame_files
+from keras_tdn.data.jpeg_frames import (
+    FrameFolder,
+    FramePattern,
+    decode_frame_files,
+    frame_paths,
+    scan_frame_folder,
+)
 from keras_tdn.data.packed_records import PackedRecordList, decode_packed_frames
 from keras_tdn.data.records import RecordList
 from keras_tdn.limits import max_bytes, variable

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_tdn.data.decoding.interface import VideoDecodeError
-from keras_tdn.data.frame_folders import scan_frame_folder
+from keras_tdn.data.jpeg_frames import scan_frame_folder
 from keras_tdn.data.packing.frame_stream import frame_rate, shrunk_size, stream_frames
 from keras_tdn.data.packing.options import PackOptions
 

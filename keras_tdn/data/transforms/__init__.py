@@ -1,10 +1,5 @@
 """Transforms of clips, drawn once per clip, eagerly and inside `tf.data`."""
 
-from keras_tdn.data.transforms.center_crop import (
-    CenterCrop,
-    ResizeAndCenterCrop,
-    ResizeShortSide,
-)
 from keras_tdn.data.transforms.color_jitter import ColorJitter
 from keras_tdn.data.transforms.crop_sets import OneCrop, TenCrops, ThreeCrops
 from keras_tdn.data.transforms.keras_augmentation import KerasAugmentation
@@ -14,6 +9,11 @@ from keras_tdn.data.transforms.rand_augment import RandAugment
 from keras_tdn.data.transforms.random_crops import MultiScaleCrop, RandomResizedCrop
 from keras_tdn.data.transforms.random_erasing import RandomErasing
 from keras_tdn.data.transforms.random_horizontal_flip import RandomHorizontalFlip
+from keras_tdn.data.transforms.resizing import (
+    CenterCrop,
+    ResizeAndCenterCrop,
+    ResizeShortSide,
+)
 from keras_tdn.data.transforms.transform import ClipTransform
 
 __all__ = [

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.transforms.center_crop import crop_of_resized
-from keras_tdn.data.transforms.resampling import (
+from keras_tdn.data.transforms.resizing import (
     CORNERS_AND_CENTER,
     center_offset,
+    crop_of_resized,
     offsets_at,
     resize_and_crop,
     resized_size,

@@ -8,9 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_tdn.data.transforms.center_crop import ResizeAndCenterCrop
 from keras_tdn.data.transforms.random_crops import MultiScaleCrop
 from keras_tdn.data.transforms.random_horizontal_flip import RandomHorizontalFlip
+from keras_tdn.data.transforms.resizing import ResizeAndCenterCrop
 from keras_tdn.data.transforms.transform import as_seed, derived_seed
 from keras_tdn.specs import ClipSpec
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_tdn.data.transforms.resampling import FIXED_POSITIONS, crop, offsets_at, resize
+from keras_tdn.data.transforms.resizing import FIXED_POSITIONS, crop, offsets_at, resize
 from keras_tdn.data.transforms.transform import (
     ClipTransform,
     as_seed,
