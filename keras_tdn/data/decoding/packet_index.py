@@ -144,7 +144,8 @@ def _unit_reader(
     extradata: bytes, length_at: int, header_bytes: int, kinds: dict[int, int]
 ) -> Callable[[memoryview], int]:
     """Reads H.264 and HEVC: units after their lengths, of as many bytes as `extradata` says."""
-    is_apart = len(extradata) > length_at and extradata[0] == 1
+    # Those of real videos have some hundred bytes; each unit of parameters is looked for in them.
+    is_apart = length_at < len(extradata) < 2**16 and extradata[0] == 1
     _check(is_apart, "the stream's parameters are not kept apart")
     length_bytes = (extradata[length_at] & 3) + 1
 
@@ -222,7 +223,7 @@ def _av1_reader() -> Callable[[memoryview], int]:
             size, shift, more = 0, 0, True
             while more:
                 position += 1
-                _check(position < len(data), "a packet is damaged")
+                _check(position < len(data) and shift < 56, "a packet is damaged")
                 size |= (data[position] & 127) << shift
                 shift, more = shift + 7, data[position] > 127
             start, position = position + 1, position + 1 + size
