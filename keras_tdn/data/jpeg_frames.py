@@ -19,7 +19,7 @@ NUMBERED = re.compile(r"(.*?)(\d+)", re.DOTALL)
 
 @dataclasses.dataclass(frozen=True)
 class FramePattern:
-    """Names that count: `FramePattern("img_", 5, ".jpg", 1)` is `img_00001.jpg` and so on.
+    """Numbered names: `FramePattern("img_", 5, ".jpg", 1)` is `img_00001.jpg` and so on.
 
     Args:
         prefix: What comes before the number.
@@ -39,13 +39,13 @@ class FramePattern:
     first: int
 
     def name(self, index: int) -> str:
-        """File name of the frame with that zero-based index."""
+        """Returns the file name of the frame with that zero-based index."""
         return f"{self.prefix}{self.first + index:0{self.digits}d}{self.suffix}"
 
 
 @dataclasses.dataclass(frozen=True)
 class FrameFolder:
-    """Which frames a folder holds.
+    """The frames of a folder.
 
     Use `scan_frame_folder` to make one. Where the names count, only their pattern is kept, because
     a data set may have millions of frames.
@@ -81,7 +81,7 @@ class FrameFolder:
 
     @property
     def paths(self) -> list[str]:
-        """Paths of the frames, in the order shown."""
+        """Returns the paths of the frames, in the order shown."""
         names: Iterable[str] = self.names
         if self.pattern:
             names = map(self.pattern.name, range(self.num_frames))
@@ -139,7 +139,7 @@ def scan_frame_folder(directory: str) -> FrameFolder:
 def frame_paths(
     directory: Any, indices: Any, prefix: Any, digits: Any, suffix: Any, first: Any
 ) -> tf.Tensor:
-    """Paths of chosen frames whose names count, inside a TensorFlow graph.
+    """Returns the paths of chosen frames with numbered names, inside a TensorFlow graph.
 
     Use it in `Dataset.map`, with the fields of each record's `FramePattern` as tensors.
 
@@ -169,7 +169,7 @@ def frame_paths(
 
 
 def _order(names: list[str]) -> Callable[[str], Any]:
-    """By number where the names are one prefix and a number, so that frame 10 follows frame 9."""
+    """Sorts by number where the names are a prefix and a number: frame 10 follows frame 9."""
     matches = [NUMBERED.fullmatch(os.path.splitext(name)[0]) for name in names]
     if len({match and match[1] for match in matches}) == 1 and matches[0]:
         numbers = {name: int(match[2]) for name, match in zip(names, matches, strict=True) if match}

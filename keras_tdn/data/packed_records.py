@@ -51,7 +51,7 @@ class PackedRecordList(RecordList):
         return super().__getitem__(position)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """What a graph needs to know of each record: arrays with one entry per record.
+        """Returns what a graph needs to know: arrays with one entry per record.
 
         Returns:
             `shard`, the path of its file, as bytes; `offset`, where it begins there, int64;
@@ -70,7 +70,7 @@ class PackedRecordList(RecordList):
         return columns
 
     def part(self, index: int, count: int) -> PackedRecordList:
-        """The records in every `count`-th shard, beginning with the `index`-th.
+        """Returns the records in every `count`-th shard, starting with the `index`-th.
 
         Use it where each of several machines should read, copy or cache only some of the files;
         `make_dataset(shard=...)` divides records instead, into parts that differ by one at most.
@@ -164,7 +164,7 @@ def decode_packed_frames(shard: Any, offset: Any, indices: Any, crop: Any = None
 
 
 def _records_from(shard: Any, offset: Any) -> tf.data.Dataset:
-    """The record at an offset, as a data set of one element."""
+    """Returns the record at an offset, as a data set of one element."""
     import tensorflow as tf
 
     variant = tf.raw_ops.TFRecordDatasetV2(

@@ -1,4 +1,4 @@
-"""What turns a record into a clip inside a graph: one class for each kind of record."""
+"""Sources of clips inside a graph: one class for each kind of record."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ class ClipSource(Protocol):
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """Tensors or arrays, one entry of the first axis for each record."""
+        """Tensors or arrays with one entry per record on the first axis."""
         ...
 
     def read(
         self, record: Mapping[str, tf.Tensor], label: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Clip, label and reason."""
+        """Returns clip, label and reason."""
         ...
 
 
 def stand_in(num_frames: int) -> tf.Tensor:
-    """Black frames, so that what follows finds the shape that it expects."""
+    """Returns black frames, so that what follows finds the shape that it expects."""
     return tf.zeros((num_frames, STAND_IN_SIDE, STAND_IN_SIDE, 3), tf.uint8)
 
 
@@ -81,7 +81,7 @@ def frames_or_stand_in(
     num_frames: int,
     reason_if_failed: str,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Frames that ops decode, and the reason if one of the ops fails.
+    """Returns the frames that ops decode, and the reason if one of the ops fails.
 
     A failing op would end the pipeline. Only tf.data can continue after one, so a data set of
     one element is made here.
@@ -328,7 +328,7 @@ def clip_source(
     decoder: str | Decoder,
     failures: FailureLog | None,
 ) -> ClipSource:
-    """The source for the kind of records there are.
+    """Returns the source for the kind of records given.
 
     Raises:
         ValueError: if some are folders and others files.

@@ -25,7 +25,7 @@ from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
 
 @dataclasses.dataclass(frozen=True)
 class DatasetArguments:
-    """The arguments of `make_dataset` that something follows from; it documents them."""
+    """The arguments of `make_dataset` that others depend on; see there."""
 
     records: RecordList
     spec: ClipSpec
@@ -84,7 +84,7 @@ class DatasetArguments:
         return self.records.num_classes if self.num_classes is None else self.num_classes
 
     def order(self, shuffle: bool | None, repeat: bool | None) -> RecordOrder:
-        """The order of the records; `None` shuffles and repeats when training."""
+        """Returns the order of the records; `None` shuffles and repeats when training."""
         return RecordOrder(
             len(self.records),
             self.seed,
@@ -95,7 +95,7 @@ class DatasetArguments:
         )
 
     def steps(self, sampler: Any, transforms: Any) -> ClipSteps:
-        """How frames become a clip; `None` takes the sampler and the transforms of the paper.
+        """Returns how frames become a clip; `None` takes the paper's sampler and transforms.
 
         Raises:
             ValueError: if the sampler's clips are not those of the spec, as far as it says.
@@ -177,7 +177,7 @@ def make_dataset(
     failure_report: str | os.PathLike[str] | None = None,
     max_failure_share: float | None = 0.1,
 ) -> tf.data.Dataset:
-    """Batches of clips and labels, ready for `model.fit`, `evaluate` and `predict`.
+    """Makes batches of clips and labels, ready for `model.fit`, `evaluate` and `predict`.
 
     Use it for training and validation, on every Keras backend. Records may be video files, folders
     of JPEG frames or packed records; the same record, seed and epoch give the same frame indices

@@ -1,4 +1,4 @@
-"""Which record comes when, the seed of what is drawn from it, and where each batch ended."""
+"""The order of records, the seeds of what is drawn from them, and where each batch ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDLESS = 2**62
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where one element of a data set stands; all scalar int64 tensors.
+    """The position of one element of a data set; all scalar int64 tensors.
 
     Args:
         row: Number of the record in its list.
@@ -56,21 +56,21 @@ class RecordOrder:
 
     @property
     def num_reachable(self) -> int:
-        """Records that turn up sooner or later."""
+        """How many records the data set ever reaches."""
         index, count = self.shard
         if self.repeat:
             return self.num_records
         return len(range(self.start % self.num_records + index, self.num_records, count))
 
     def counts(self) -> tf.data.Dataset:
-        """The counts that `place` turns into places."""
+        """Returns the counts that `place` turns into places."""
         index, count = self.shard
         end_of_epoch = (self.start // self.num_records + 1) * self.num_records
         stop = ENDLESS if self.repeat else end_of_epoch
         return tf.data.Dataset.range(self.start + index, stop, count)
 
     def place(self, count: tf.Tensor) -> Place:
-        """What comes at that count."""
+        """Returns what comes at that count."""
         epoch, row = count // self.num_records, count % self.num_records
         if self.shuffle:
             seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
@@ -81,7 +81,7 @@ class RecordOrder:
 
 
 def record_seed(seed: int, epoch: Any, index: Any) -> Any:
-    """The seed of everything that is drawn from one record in one epoch.
+    """Returns the seed of everything that is drawn from one record in one epoch.
 
     Use it to draw the clip of a training step again. It depends on nothing but its arguments:
     neither on the order of the records, nor on which process reads them, nor on the others.
@@ -152,7 +152,7 @@ class BatchPositions:
         self._next: dict[int, tuple[int, float]] = {}
 
     def after(self, num_batches: int) -> int:
-        """The `start` of a data set whose first batch is the one behind so many batches.
+        """Returns the `start` of a data set that continues after so many batches.
 
         Args:
             num_batches: Batches since the data set's own start.
@@ -173,7 +173,7 @@ class BatchPositions:
         )
 
     def made_at(self, batch: int) -> float | None:
-        """When a batch was ready, in seconds of `time.perf_counter`; `None` if it is not known.
+        """Returns when a batch was ready, in seconds of `time.perf_counter`; `None` if unknown.
 
         Args:
             batch: Number of the batch since the data set's start, from 0.
@@ -183,7 +183,7 @@ class BatchPositions:
         return None if entry is None else entry[1]
 
     def begin(self, start: int, label_spec: Any) -> None:
-        """Forgets all batches, because a new data set starts.
+        """Forgets all batches when a new data set starts.
 
         Args:
             start: Records that come before its first.

@@ -1,4 +1,4 @@
-"""Which frames a video has, and which packets each of them needs, from its packets alone.
+"""An index of a video's frames, and of the packets that each needs, from its packets alone.
 
 A video is indexed only where nothing speaks against it, so that its frames are those that a decoder
 gives when it decodes everything:
@@ -59,7 +59,7 @@ class PacketIndex:
     is_reference: list[bool]
 
     def needed(self, wanted: Iterable[int]) -> Iterator[list[int]]:
-        """Positions to decode for the frames `wanted` (as shown), one run for each start."""
+        """Yields the positions to decode for the frames `wanted` (as shown), one run per start."""
         chosen = {self.shown[index] for index in wanted}
         runs: list[list[int]] = []
         for start, position in sorted((self.starts[position], position) for position in chosen):
@@ -122,7 +122,7 @@ def index_packets(
 
 
 def _structure(times: list[int], kinds: list[int], most: int) -> tuple[list[int], int]:
-    """Where to start for each picture, and how many at most are stored before one shown earlier."""
+    """Returns each picture's start, and how many at most are stored before one shown earlier."""
     starts, later = list[int](), list[int]()
     previous = start = depth = 0
     for position, (kind, time) in enumerate(zip(kinds, times, strict=True)):
@@ -196,7 +196,7 @@ _HEVC |= {2 * unit: _HARMLESS for unit in (35, 38, 39, 40, 62)}
 
 
 def _read_vp9(data: memoryview) -> int:
-    """The VP9 bitstream, section 7.2 and annex B."""
+    """Reads VP9: its bitstream's section 7.2 and annex B."""
     header = data[0]
     # Two bits that are always 1 and 0, then the profile.
     is_usual = header >> 6 == 2 and header & 0x30 != 0x30
@@ -210,7 +210,7 @@ def _read_vp9(data: memoryview) -> int:
 
 
 def _av1_reader() -> Callable[[memoryview], int]:
-    """The AV1 bitstream, sections 5.3 to 5.9."""
+    """Reads AV1: its bitstream's sections 5.3 to 5.9."""
     parameters: set[bytes] = set()
 
     def read(data: memoryview) -> int:

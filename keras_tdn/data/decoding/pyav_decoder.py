@@ -62,7 +62,7 @@ class PyAVDecoder:
         choose_indices: Callable[[int], Any],
         size: FrameSize = None,
     ) -> np.ndarray:
-        """Pixels of chosen frames; see `keras_tdn.data.decoding.read_frames`."""
+        """Reads chosen frames; see `keras_tdn.data.decoding.read_frames`."""
         # Wrong arguments are reported before the time that decoding takes is spent.
         resized_size(size, 1, 1)
         name, opened = open_source(source)
@@ -79,7 +79,7 @@ class PyAVDecoder:
 
 
 def why_sequential(source: VideoSource) -> str:
-    """Why a video is decoded from start to end whatever is wanted of it; empty if it is not.
+    """Returns why a video is always decoded from start to end; empty if it is not.
 
     Raises:
         VideoDecodeError: if the source is not a video.
@@ -245,7 +245,7 @@ def _read_sequentially(
 def every_frame(
     name: str, opened: str | BinaryIO, num_threads: int | None
 ) -> Iterator[tuple[av.VideoFrame, tuple[int, int]]]:
-    """Every frame that decodes, in the order shown, with its height and width in square pixels.
+    """Yields every frame that decodes, in the order shown, with its size in square pixels.
 
     That order is the decoder's own: it delays what the stream says is shown later. Sorting by
     timestamps would be wrong where a container has none to speak of, as AVI, whose timestamps

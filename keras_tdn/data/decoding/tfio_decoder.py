@@ -73,7 +73,7 @@ class TFIODecoder:
         choose_indices: Callable[[int], Any],
         size: FrameSize = None,
     ) -> np.ndarray:
-        """Pixels of chosen frames; see `keras_tdn.data.decoding.read_frames`."""
+        """Reads chosen frames; see `keras_tdn.data.decoding.read_frames`."""
         resized_size(size, 1, 1)
         name, opened = open_source(source)
         header = _read_header(name, opened)

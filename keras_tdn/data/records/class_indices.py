@@ -22,7 +22,7 @@ PUNCTUATION = re.compile(r"[\[\](){}\"'`]")
 
 
 def read_names(source: LabelSource) -> tuple[str, ...]:
-    """Class names in order: what `load_labels` reads, and the data sets' own files.
+    """Reads class names in order: what `load_labels` reads, and the data sets' own files.
 
     Those are Something-Something's `labels.json`, which maps names to indices, and UCF101's
     `classInd.txt`, whose lines are numbered.
@@ -64,7 +64,7 @@ def _index(value: Any) -> int | None:
 
 
 def _read_numbered(path: Path) -> list[str] | None:
-    """The names behind numbers, if every line has its own."""
+    """Returns the names behind numbers, if every line has its own."""
     lines = [line.strip() for line in split_lines(read_text(path, "Labels"))]
     names: list[str] = []
     first = None
@@ -95,7 +95,7 @@ class ClassNames:
             self._loose[key] = None if key in self._loose else index
 
     def index(self, name: str) -> int | None:
-        """The class's index, or `None` if there is no such class."""
+        """Returns the class's index, or `None` if there is no such class."""
         exact = self._exact.get(name)
         return self._loose.get(_loosened(name)) if exact is None else exact
 
@@ -116,7 +116,7 @@ def class_indices(
     named: bool = False,
     believe: bool = False,
 ) -> tuple[list[int | None], tuple[str, ...] | None]:
-    """Every row's class, and the names of the classes if there are any.
+    """Returns every row's class, and the names of the classes if there are any.
 
     Labels without a number among them are names, and if none are known, they are all there are.
 

@@ -44,7 +44,7 @@ TABLE_FORMATS = {"csv": read_csv, "kinetics": read_kinetics}
 def read_source(
     path: Path, format: str | None, split: str | None, fold: int | None, problems: Problems
 ) -> Listing:
-    """The rows of a file or folder.
+    """Reads the rows of a file or folder.
 
     Raises:
         ValueError: if it is not there or not of the format, or an argument does not go with it.
@@ -117,15 +117,15 @@ class FileFinder:
         self._folders: dict[str, frozenset[str] | None] = {}
 
     def absolute(self, path: str) -> str:
-        """The absolute path of `path`, which starts at the root unless it is absolute."""
+        """Returns the absolute path of `path`, which starts at the root unless it is absolute."""
         return os.path.normpath(os.path.join(self.root, os.path.expanduser(path)))
 
     def first(self, paths: tuple[str, ...]) -> str:
-        """The absolute path of the likeliest of `paths`, without looking."""
+        """Returns the absolute path of the likeliest of `paths`, without looking."""
         return self.absolute(paths[0])
 
     def find(self, paths: tuple[str, ...]) -> str | None:
-        """The absolute path of the first of `paths` where there is something."""
+        """Returns the absolute path of the first of `paths` that exists."""
         for path in paths:
             absolute = self.absolute(path)
             folder, name = os.path.split(absolute)
@@ -357,7 +357,7 @@ def _check_paths(rows: list[Row], problems: Problems) -> None:
 def _check_duplicates(
     rows: list[Row], paths: list[str | None], indices: list[int | None], problems: Problems
 ) -> None:
-    """The same video again is oversampling; with another label, one of the two is wrong."""
+    """Reports videos listed twice with different labels; with the same, it is oversampling."""
     first: dict[str, int] = {}
     for position, (row, path) in enumerate(zip(rows, paths, strict=True)):
         if path is None:

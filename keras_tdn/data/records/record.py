@@ -59,7 +59,7 @@ class Record:
 
 
 def believable_classes(num_labels: int) -> int:
-    """How many classes a list may have that names none, by the number of labels that occur."""
+    """Returns how many classes a list without names may have, by how many labels occur."""
     return max(CLASSES_OF_ANY_LIST, CLASSES_PER_LABEL * num_labels)
 
 

@@ -84,7 +84,7 @@ def _separated_row(number: int, line: str, separator: str, problems: Problems) -
 
 
 def _path_end(line: str) -> int | None:
-    """Where the path of a line that names a video file ends; `None` if it names a folder."""
+    """Returns where the path of a line ends that names a video; `None` if it names a folder."""
     end = None
     for match in PATH_END.finditer(line):
         end = match.end()
@@ -234,7 +234,7 @@ def read_ucf101(path: Path, text: str, problems: Problems) -> Listing:
 
 
 def hmdb51_files(path: Path) -> list[Path]:
-    """The split files that a folder, or one of them, stands for."""
+    """Returns the split files that a folder, or one of them, stands for."""
     if path.is_dir():
         return sorted(file for file in path.iterdir() if HMDB51_FILE.fullmatch(file.name))
     return [path] if HMDB51_FILE.fullmatch(path.name) else []

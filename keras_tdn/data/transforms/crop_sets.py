@@ -57,10 +57,10 @@ class CropSet(ClipTransform):
 
     @abc.abstractmethod
     def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Tops and lefts of the windows, in pixels of the resized frame."""
+        """Returns tops and lefts of the windows, in pixels of the resized frame."""
 
     def boxes(self, height: tf.Tensor | int, width: tf.Tensor | int) -> tf.Tensor:
-        """The windows that frames of this size give, in pixels of the *resized* frame.
+        """Returns the windows of frames of this size, in pixels of the *resized* frame.
 
         Args:
             height: Height of the frames in pixels, before the resize.
@@ -135,7 +135,7 @@ class OneCrop(CropSet):
 
     @classmethod
     def from_spec(cls, clip_spec: ClipSpec) -> OneCrop:
-        """The centre crop of the size that a model takes."""
+        """Returns the centre crop of the size that a model takes."""
         return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
 
     @property
@@ -238,7 +238,7 @@ class TenCrops(CropSet):
 
     @classmethod
     def from_spec(cls, clip_spec: ClipSpec) -> TenCrops:
-        """Crops of the size that a model takes."""
+        """Returns crops of the size that a model takes."""
         return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
 
     @property
@@ -250,7 +250,7 @@ class TenCrops(CropSet):
 
 
 def crops_of_array(crop_set: CropSet, frames: np.ndarray) -> list[np.ndarray]:
-    """What `crop_set(frames)` gives, crop by crop, without a copy of the pixels for each crop.
+    """Returns what `crop_set(frames)` gives, crop by crop, without copying the pixels.
 
     Use it where a video has several views: three crops of 300 frames of 256 x 256 pixels would take
     176 MB of new memory, and with it most of the time of reading them.
@@ -282,7 +282,7 @@ def crops_of_array(crop_set: CropSet, frames: np.ndarray) -> list[np.ndarray]:
 def _layout(
     crop_set: CropSet, height: int, width: int
 ) -> tuple[tuple[int, ...], list[list[int]], bool]:
-    """Size after the resize, boxes, and whether the resize comes first.
+    """Returns the size after the resize, the boxes, and whether the resize comes first.
 
     Kept, because videos come in few sizes.
     """
@@ -294,7 +294,7 @@ def _layout(
 
 @functools.lru_cache(maxsize=8)
 def _compiled(crop_set: CropSet) -> Callable[[np.ndarray], Any]:
-    """The crops as a graph for frames of any size; kept, because making one takes a while."""
+    """Returns the crops as a graph for frames of any size; kept, because tracing is slow."""
     return tf.function(
         lambda frames: crop_set.transform_clip(frames, None),
         input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],

@@ -110,7 +110,7 @@ def drawing_from(layer: keras.Layer, seed: tf.Tensor) -> Iterator[None]:
 
 
 def impure_operations(graph: tf.Graph) -> list[str]:
-    """Names of the operations in a graph that draw or keep state on their own."""
+    """Returns the operations in a graph that draw or keep state on their own."""
     definition = graph.as_graph_def()
     nodes = list(definition.node)
     for function in definition.library.function:
@@ -119,7 +119,7 @@ def impure_operations(graph: tf.Graph) -> list[str]:
 
 
 def layers_in(value: Any, seen: set[int] | None = None) -> Iterator[keras.Layer]:
-    """A layer and all that are in its attributes, or in lists there, each once."""
+    """Yields a layer and all in its attributes, or in lists there, each once."""
     seen = set() if seen is None else seen
     if id(value) in seen:
         return
@@ -225,7 +225,7 @@ class KerasAugmentation(ClipTransform):
         return self._traced[key](clip, seed)
 
     def _trace(self, shape: tf.TensorShape) -> Any:
-        """The layer as a pure function in a graph, which is also where other backends can run."""
+        """Returns the layer as a pure function in a graph, where other backends can run too."""
         signature = [tf.TensorSpec(shape, tf.uint8), tf.TensorSpec((2,), tf.int32)]
         # The graph must not become part of the one that is being built, if one is.
         with tf.init_scope():

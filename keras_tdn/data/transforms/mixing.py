@@ -49,7 +49,7 @@ class BatchMixing(abc.ABC):
     def mix(
         self, clips: tf.Tensor, others: tf.Tensor, shares: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The mixed clips, and the share of itself that each or all of them kept."""
+        """Returns the mixed clips, and the share of itself that each or all of them kept."""
 
     def _draw_shares(self, seed: tf.Tensor, count: Any) -> tf.Tensor:
         # float64: with a small alpha both gamma variates can be too small for float32.

@@ -69,7 +69,7 @@ class Compose:
         return hasattr(first, "box") and hasattr(first, "resize")
 
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
-        """The window that a call with this seed cuts out of frames of this size.
+        """Returns the window that a call with this seed cuts out of frames of this size.
 
         Use it, where `crops_first`, to decode nothing but that window; `finish` does the rest:
         `compose(clip, seed)` equals `compose.finish(window_of_clip, seed)`.
@@ -89,7 +89,7 @@ class Compose:
         return self.transforms[0].box(height, width, derived_seed(as_seed(seed), 0))
 
     def finish(self, inputs: Any, seed: Any) -> Any:
-        """What is left to do for frames of which only the window of `box` was decoded."""
+        """Does what is left for frames of which only the window of `box` was decoded."""
         self._check_crops_first()
         first = self.transforms[0]
         if isinstance(inputs, tuple):
@@ -119,7 +119,7 @@ def train_transforms(
     flip: bool = True,
     then: Sequence[Callable[[Any, Any], Any]] = (),
 ) -> Compose:
-    """What the published models were trained with: a multi-scale crop, then a flip.
+    """Returns what the published models were trained with: a multi-scale crop, then a flip.
 
     Use it for training. It begins with a window, so that only that window needs to be decoded; see
     `Compose.box`.
@@ -156,7 +156,7 @@ def train_transforms(
 
 
 def test_transforms(clip_spec: ClipSpec) -> Compose:
-    """What the published models were tested with: the short side resized, then the centre crop.
+    """Returns what the published models were tested with: a resize, then the centre crop.
 
     Use it for validation. Nothing is drawn, so that it needs no seed.
 

@@ -81,14 +81,14 @@ class MultiScaleCrop(ClipTransform):
 
     @classmethod
     def from_spec(cls, clip_spec: ClipSpec) -> MultiScaleCrop:
-        """The crop of the paper, resized to the size that a model takes."""
+        """Returns the paper's crop, resized to the size that a model takes."""
         return cls(clip_spec.height, clip_spec.width)
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return self.resize(crop(clip, self.box(*frame_size(clip), seed)))
 
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
-        """The window that a call with this seed cuts out of frames of this size.
+        """Returns the window that a call with this seed cuts out of frames of this size.
 
         Use it to decode nothing else, as with `tf.image.decode_and_crop_jpeg`; `resize` does the
         rest of the transform.
@@ -181,14 +181,14 @@ class RandomResizedCrop(ClipTransform):
 
     @classmethod
     def from_spec(cls, clip_spec: ClipSpec, **arguments: Any) -> RandomResizedCrop:
-        """A window resized to the size that a model takes."""
+        """Returns a window resized to the size that a model takes."""
         return cls(clip_spec.height, clip_spec.width, **arguments)
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return self.resize(crop(clip, self.box(*frame_size(clip), seed)))
 
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
-        """The window that a call with this seed cuts out of frames of this size.
+        """Returns the window that a call with this seed cuts out of frames of this size.
 
         Use it to decode nothing else, as with `tf.image.decode_and_crop_jpeg`; `resize` does the
         rest of the transform.

@@ -22,7 +22,7 @@ FIXED_POSITIONS = (
 def resized_size(
     height: tf.Tensor, width: tf.Tensor, short_side: int, crop_height: int, crop_width: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Height and width after the test resize.
+    """Returns height and width after the test resize.
 
     It is `frame_transforms._resized_size` for graphs, where sizes are tensors; a test holds the two
     together. The products are int64, because a long side times the short side may not fit int32.
@@ -46,7 +46,7 @@ def resized_size(
 
 
 def center_offset(size: tf.Tensor, crop: int) -> tf.Tensor:
-    """Where a centre crop begins; halves go to the even neighbour, as in the reference."""
+    """Returns where a centre crop starts; halves are rounded to even, as in the reference."""
     return tf.cast(tf.round(tf.cast(size - crop, tf.float64) / 2), tf.int32)
 
 
@@ -57,7 +57,7 @@ def offsets_at(
     crop_height: Any,
     crop_width: Any,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Tops and lefts of crops at positions counted in quarters of the room, as the reference does.
+    """Returns tops and lefts of crops at positions in quarters of the room, as the reference.
 
     The quarters are whole pixels, so that the last position may stop short of the far edge.
     """
@@ -92,7 +92,7 @@ def resize_and_crop(
     offset: tuple[Any, Any],
     size: tuple[Any, Any],
 ) -> tf.Tensor:
-    """What a resize to `resized` and then a crop of `size` at `offset` give, in one step.
+    """Resizes to `resized` and crops `size` at `offset`, in one step.
 
     Args:
         clip: uint8 of shape `(frames, height, width, 3)`.
@@ -119,7 +119,7 @@ def resize_and_crop(
 
 
 def _resample_rows(frame: tf.Tensor, size: Any, scale: Any, shift: Any) -> tf.Tensor:
-    """The filter along the first axis. Rows as one long pixel are several times faster."""
+    """Applies the filter along the first axis; rows as one long pixel are several times faster."""
     shape = tf.shape(frame)
     rows = tf.raw_ops.ScaleAndTranslate(
         images=tf.reshape(frame, (1, shape[0], 1, shape[1] * 3)),
@@ -266,7 +266,7 @@ class ResizeAndCenterCrop(ClipTransform):
 
     @classmethod
     def from_spec(cls, clip_spec: ClipSpec) -> ResizeAndCenterCrop:
-        """The view that a model is validated on."""
+        """Returns the view that a model is validated on."""
         return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
 
     @property
@@ -280,7 +280,7 @@ class ResizeAndCenterCrop(ClipTransform):
 
 
 def crop_of_resized(clip: tf.Tensor, resized: tuple, offset: tuple, size: tuple) -> tf.Tensor:
-    """`resize_and_crop`, without the resize where it would change nothing."""
+    """Does `resize_and_crop`, without the resize where it would change nothing."""
     height, width = frame_size(clip)
     cropped = tf.cond(
         (height == resized[0]) & (width == resized[1]),

@@ -1,4 +1,4 @@
-"""Writing a motion data set."""
+"""Writes a motion data set."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from keras_tdn.files.beside import written_beside
 
 
 def encode_mp4(frames: np.ndarray, config: MotionConfig) -> bytes:
-    """H.264 of every frame on its own, at a constant quantizer.
+    """Encodes every frame on its own as H.264, at a constant quantizer.
 
     Prediction between frames would let a single one betray the motion: what stands still is stored
     better with each frame. One thread, no dates and no version strings keep the bytes the same.

@@ -108,7 +108,7 @@ SOFTNESS = 0.08
 
 
 def scene_tile(rng: np.random.Generator) -> np.ndarray:
-    """A background and the objects before it.
+    """Draws a background and the objects in front of it.
 
     Returns:
         Float32 of shape `(TILE_SIDE, TILE_SIDE, 7)`: the background's deviations from its mean
@@ -129,7 +129,7 @@ def scene_tile(rng: np.random.Generator) -> np.ndarray:
 
 
 def cloud(rng: np.random.Generator, side: int) -> np.ndarray:
-    """Smooth noise that repeats, of mean 0 and standard deviation 1, float32 `(side, side)`."""
+    """Draws smooth repeating noise, mean 0, standard deviation 1, float32 `(side, side)`."""
     # Waves of eight texels and longer: it is read at the nearest texel.
     count = side // 8
     spectrum = np.zeros((side, side // 2 + 1), np.complex64)
@@ -161,7 +161,7 @@ def _sprite(rng: np.random.Generator, texture: np.ndarray) -> np.ndarray:
 
 
 def _outline(rng: np.random.Generator, angle: np.ndarray) -> np.ndarray:
-    """Radius by angle, at most 1: a circle with two waves in it."""
+    """Returns the radius by angle, at most 1: a circle with two waves in it."""
     heights = rng.uniform(0.02, 0.16, 2)
     bumps = np.zeros_like(angle)
     for height in heights:
@@ -173,7 +173,7 @@ def _outline(rng: np.random.Generator, angle: np.ndarray) -> np.ndarray:
 def _pattern(
     rng: np.random.Generator, x: np.ndarray, y: np.ndarray, texture: np.ndarray
 ) -> np.ndarray:
-    """Stripes, checks, arches or clouds in [0, 1], none of which looks the same when turned."""
+    """Draws stripes, checks, arches or clouds in [0, 1]; none looks the same when turned."""
     direction, phase = rng.uniform(0, 2 * np.pi, 2)
     frequency, kind = float(rng.uniform(3.5, 7.0)), rng.integers(4)
     along = float(np.cos(direction)) * x + float(np.sin(direction)) * y
@@ -202,7 +202,7 @@ NUM_OFFSETS = 1024
 
 
 def render_motion(label: int, config: MotionConfig, seed: Sequence[int]) -> np.ndarray:
-    """The frames of one video.
+    """Renders the frames of one video.
 
     Use it to have a video without a file; `make_motion_dataset` writes many. With one seed, the
     videos of all classes show the same scene at their start, and differ in how it moves.
@@ -273,7 +273,7 @@ class _Camera:
     def _look(
         self, tile: np.ndarray, seen: np.ndarray, octaves: np.ndarray, layers: np.ndarray
     ) -> np.ndarray:
-        """Texels of layers at those frames, `(frames, size, size, channels)`."""
+        """Returns texels of layers at those frames, `(frames, size, size, channels)`."""
         scale = self._texels * 2.0**-octaves
         cosine, sine = scale * np.cos(self._angle[seen]), scale * np.sin(self._angle[seen])
         x, y = self._path.x[seen], self._path.y[seen]
@@ -308,7 +308,7 @@ def _checked(seed: Any) -> list[int]:
 
 
 def _photograph(frames: np.ndarray, config: MotionConfig, rng: np.random.Generator) -> np.ndarray:
-    """Light that falls off to one side, and the noise of the camera."""
+    """Adds light that falls off to one side, and the noise of the camera."""
     tint = rng.uniform(0.8, 1.1, 3)
     slope = rng.uniform(-0.25, 0.25, 2)
     axis = np.linspace(-1, 1, config.size)
