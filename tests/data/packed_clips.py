@@ -43,4 +43,8 @@ def packed_clips(
         path = tf.gather(paths, place.row)
         return {"frames": frames, "label": label, "index": index, "path": path, "reason": reason}
 
-    return order.counts().map(read, num_parallel_calls=parallel, deterministic=True)
+    options = tf.data.Options()
+    # As `make_dataset` does, so that an iterator can be saved.
+    options.experimental_symbolic_checkpoint = True
+    clips = order.counts().map(read, num_parallel_calls=parallel, deterministic=True)
+    return clips.with_options(options)
