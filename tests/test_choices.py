@@ -2,12 +2,12 @@
 
 import keras_tdn
 from keras_tdn import choices
-from keras_tdn.data.records import formats
+from keras_tdn.data.records import load
 from keras_tdn.training.recipes import RECIPES
 
 
 def test_formats_of_lists():
-    known = {*formats.TEXT_FORMATS, *formats.TABLE_FORMATS, "hmdb51", "folders"}
+    known = {*load.TEXT_FORMATS, *load.TABLE_FORMATS, "hmdb51", "folders"}
     assert set(choices.RECORD_FORMATS) == known
 
 

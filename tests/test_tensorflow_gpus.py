@@ -5,10 +5,7 @@ import pytest
 import tensorflow as tf
 from synthetic_videos import encode_video
 
-from keras_tdn.data import load_packed, load_records, make_dataset
-from keras_tdn.data.packed_records import read_packed
-from keras_tdn.data.packing import pack
-from keras_tdn.data.segment_sampling import SegmentSampler
+from keras_tdn.data import load_records, make_dataset
 from keras_tdn.scoring.views import FrameReader
 from keras_tdn.specs import ClipSpec
 from keras_tdn.training import device_scope, keep_tensorflow_off_gpus
@@ -44,14 +41,6 @@ def test_only_tensorflow_as_the_backend_takes_gpus(backend, use, records, visibl
     USES[use](records)
     # More than once does no harm.
     assert set(map(str, visible)) == (set() if backend == "tensorflow" else {"([], 'GPU')"})
-
-
-def test_packed_records_too(records, tmp_path, visible, monkeypatch):
-    pack(records, tmp_path, num_shards=1, num_processes=1, progress=False)
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    visible.clear()
-    read_packed(load_packed(tmp_path), SegmentSampler(2))
-    assert visible
 
 
 def test_training_does_it_in_its_scope(visible, monkeypatch):

@@ -173,10 +173,10 @@ def add_skip_missing(group: Any) -> None:
 
 
 def load_list(args: argparse.Namespace, **options: Any) -> RecordList:
-    """Returns the records that the arguments name; `options` are those of `load_listed`."""
-    from keras_tdn.data.records.load import load_listed
+    """Returns the records that the arguments name; `options` are those of `load_records`."""
+    from keras_tdn.data.records.load import load_records
 
-    return load_listed(
+    return load_records(
         args.list,
         format=args.format,
         root=args.root,

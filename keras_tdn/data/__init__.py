@@ -10,7 +10,7 @@ from keras_tdn.lazy_names import lazy_names
 if TYPE_CHECKING:
     from keras_tdn.data import decoding, packing, transforms
     from keras_tdn.data.dataset import make_dataset
-    from keras_tdn.data.dataset.positions import BatchPositions
+    from keras_tdn.data.dataset.order import BatchPositions
     from keras_tdn.data.decoding import VideoDecodeError, read_frames
     from keras_tdn.data.flip_maps import flip_map
     from keras_tdn.data.packed_records import load_packed
@@ -38,7 +38,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "BatchPositions": "dataset.positions",
+        "BatchPositions": "dataset.order",
         "Record": "records",
         "RecordList": "records",
         "SegmentSampler": "segment_sampling",

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.dataset.arguments import DatasetArguments
+from keras_tdn.data.dataset.clip_sources import ClipSteps, clip_source
+from keras_tdn.data.dataset.make import DatasetArguments
 from keras_tdn.data.dataset.order import record_seed
-from keras_tdn.data.dataset.sources import clip_source
 from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.specs import ClipSpec
@@ -85,12 +85,13 @@ def browse_clips(
     """
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"`count` is a positive integer. Received: count={count!r}")
-    arguments = DatasetArguments(records, spec, training, 1, seed, epoch, (0, 1), None, False)
-    sampler = arguments.sampler if sampler is None else arguments.checked_sampler(sampler)
-    transforms = arguments.transforms if transforms is None else transforms
+    arguments = DatasetArguments(records, spec, training, seed=seed, epoch=epoch)
+    steps = arguments.steps(sampler, transforms)
+    transforms = steps.transforms
     rows = np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int))
-    seen = _Remembering(sampler)
-    source = clip_source(records, seen, lambda inputs, seed: inputs, spec.num_frames, decoder, None)
+    seen = _Remembering(steps.sampler)
+    whole = ClipSteps(seen, lambda inputs, seed: inputs, spec.num_frames)
+    source = clip_source(records, whole, decoder, None)
     fields = source.fields
     clips = []
     for row in rows:

@@ -1,4 +1,4 @@
-"""Records that could not be read: counted, reported once each, and too many of them an error."""
+"""Records that cannot be read: each is reported once, and too many are an error."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FailureLog:
     `reason`, one for each path, however many epochs or runs come across it. Lines are appended
     whole, so that several processes may share the file and a crash costs the last line at most.
 
-    A record is bad for the rest of the run: `reason` tells so before it is read again.
+    A record is bad for the rest of the run: `reason` says so before it is read again.
 
     Args:
         num_records: Records there are.
@@ -96,11 +96,11 @@ class FailureLog:
             return tuple(self._failures.values())
 
     def reason(self, path: str) -> str | None:
-        """Why this path failed before, or `None` if it did not."""
+        """Returns why this path failed before, or `None` if it did not."""
         return self._reasons.get(path)
 
     def add(self, failure: Failure, num_seen: int) -> None:
-        """Takes note of a failure; of one that is known already, nothing changes.
+        """Notes a failure, unless it is known already.
 
         Args:
             failure: What could not be read.
@@ -160,14 +160,14 @@ class FailureLog:
 
 
 def failure_line(failure: Failure) -> bytes:
-    """A failure as a line of a report, with its line end."""
+    """Returns a failure as a line of a report, with its line end."""
     text = json.dumps(dataclasses.asdict(failure), ensure_ascii=False)
     # File names may have bytes that are no text. What stands for one becomes an escape of JSON.
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def read_failures(report: str | os.PathLike[str]) -> list[Failure]:
-    """The failures that a report lists; none if there is no such file.
+    """Reads the failures that a report lists; none if there is no such file.
 
     Args:
         report: Path of a report. A line that a crash left half written is passed over.

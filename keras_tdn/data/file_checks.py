@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_tdn.data.decoding import VideoDecodeError, read_frames
-from keras_tdn.data.frame_folders import scan_frame_folder
+from keras_tdn.data.jpeg_frames import scan_frame_folder
 from keras_tdn.data.segment_sampling import SegmentSampler
 
 # The clip of validation: frames from all over the video.

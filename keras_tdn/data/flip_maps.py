@@ -1,4 +1,4 @@
-"""Which class a class becomes when its video is mirrored."""
+"""Classes that change when a video is mirrored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def flip_map(
     *,
     override: Mapping[int | str, int | str] | Iterable[ClassPair] | None = None,
 ) -> np.ndarray:
-    """The class of each class's mirrored videos, derived from the class names.
+    """Derives the class of each class's mirrored videos from the class names.
 
     Use it with horizontal flips: a video of "Pushing something from left to right" shows "Pushing
     something from right to left" once flipped. The words left and right are exchanged in a name
@@ -69,7 +69,7 @@ def flip_map(
 
 
 def flip_pairs(labels: LabelSource) -> tuple[tuple[int, int], ...]:
-    """The pairs of classes that exchange when a video is mirrored.
+    """Returns the pairs of classes that exchange when a video is mirrored.
 
     Use it to look at what `flip_map` derives, or to add to it.
 

@@ -87,7 +87,7 @@ def check_frames(frames: np.ndarray) -> None:
 
 
 def _resized_size(height: int, width: int, clip_spec: ClipSpec) -> tuple[int, int]:
-    """Height and width after the resize; the long side is rounded down, as in the reference."""
+    """Returns height and width after the resize, the long side rounded down as in the reference."""
     short_side = clip_spec.short_side
     if height <= width:
         resized = short_side, short_side * width // height
@@ -103,7 +103,7 @@ def _resized_size(height: int, width: int, clip_spec: ClipSpec) -> tuple[int, in
 
 
 def _drop_far_ends(frames: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
-    """Bounds the memory that a frame of a few pixels by thousands would take once enlarged."""
+    """Bounds the memory that a frame of a few by thousands of pixels would take once enlarged."""
     height, width = frames.shape[1:3]
     resized = _resized_size(height, width, clip_spec)
     limit = MAX_CROPS_ALONG * max(clip_spec.height, clip_spec.width, clip_spec.short_side)

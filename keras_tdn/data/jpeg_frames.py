@@ -1,18 +1,198 @@
-"""JPEG pictures to frames, in the TensorFlow graph."""
+"""JPEG frames: which ones a folder holds, and their pixels."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import os
+import re
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+JPEG_SUFFIXES = (".jpg", ".jpeg")
+# A name without its suffix: anything, then the number that ends it.
+NUMBERED = re.compile(r"(.*?)(\d+)", re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class FramePattern:
+    """Numbered names: `FramePattern("img_", 5, ".jpg", 1)` is `img_00001.jpg` and so on.
+
+    Args:
+        prefix: What comes before the number.
+        digits: How many digits the number has at least; it is padded with zeros.
+        suffix: What comes after the number.
+        first: Number of the first frame.
+
+    Example:
+
+    >>> FramePattern("img_", 5, ".jpg", first=1).name(0)
+    'img_00001.jpg'
+    """
+
+    prefix: str
+    digits: int
+    suffix: str
+    first: int
+
+    def name(self, index: int) -> str:
+        """Returns the file name of the frame with that zero-based index."""
+        return f"{self.prefix}{self.first + index:0{self.digits}d}{self.suffix}"
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameFolder:
+    """The frames of a folder.
+
+    Use `scan_frame_folder` to make one. Where the names count, only their pattern is kept, because
+    a data set may have millions of frames.
+
+    Args:
+        directory: Path of the folder.
+        num_frames: How many frames the video has.
+        pattern: How the names count, if they do.
+        names: The names in the order shown, if they do not.
+
+    Raises:
+        ValueError: unless there is either a pattern or a name for each frame.
+
+    Example:
+
+    >>> scan_frame_folder("frames/video_1").paths[0]
+    'frames/video_1/img_00001.jpg'
+    """
+
+    directory: str
+    num_frames: int
+    pattern: FramePattern | None
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        num_names = self.num_frames if self.pattern else len(self.names)
+        if self.num_frames < 1 or num_names != self.num_frames or (self.pattern and self.names):
+            raise ValueError(
+                "A FrameFolder has either a pattern or as many names as frames, at least one. "
+                f"Received: num_frames={self.num_frames}, pattern={self.pattern}, "
+                f"{len(self.names)} names"
+            )
+
+    @property
+    def paths(self) -> list[str]:
+        """Returns the paths of the frames, in the order shown."""
+        names: Iterable[str] = self.names
+        if self.pattern:
+            names = map(self.pattern.name, range(self.num_frames))
+        return [os.path.join(self.directory, name) for name in names]
+
+
+@functools.cache
+def scan_frame_folder(directory: str) -> FrameFolder:
+    """Lists a folder of JPEG frames, once: asked again, it answers from memory.
+
+    Use it before training, to count frames. Any names will do, `img_00001.jpg` and `000001.jpg`
+    among them: frames are in the order of the numbers that end their names, or, if not all names
+    end in a number or they begin differently, of the names themselves. Other files are left alone.
+
+    Args:
+        directory: Path of the folder.
+
+    Returns:
+        A `FrameFolder`.
+
+    Raises:
+        ValueError: if the folder is missing or without JPEG files.
+
+    Example:
+
+    >>> scan_frame_folder("frames/video_1").num_frames
+    120
+    """
+    try:
+        entries = list(os.scandir(directory))
+    except OSError as error:
+        raise ValueError(
+            f"Cannot list the frame folder {directory!r}: {error.strerror}. Check the path."
+        ) from error
+    names = []
+    for entry in entries:
+        if entry.name.lower().endswith(JPEG_SUFFIXES) and not entry.name.startswith("."):
+            if not entry.is_file():
+                # Reading a pipe would wait for ever.
+                raise ValueError(
+                    f"{entry.name!r} in the frame folder {directory!r} is not a file. Remove it "
+                    "from there."
+                )
+            names.append(entry.name)
+    if not names:
+        raise ValueError(
+            f"The folder {directory!r} has no JPEG files ({', '.join(JPEG_SUFFIXES)}) among its "
+            f"{len(entries)} entries. Pass the folder that holds the frames of one video."
+        )
+    names.sort(key=_order(names))
+    pattern = _pattern(names)
+    return FrameFolder(directory, len(names), pattern, () if pattern else tuple(names))
+
+
+def frame_paths(
+    directory: Any, indices: Any, prefix: Any, digits: Any, suffix: Any, first: Any
+) -> tf.Tensor:
+    """Returns the paths of chosen frames with numbered names, inside a TensorFlow graph.
+
+    Use it in `Dataset.map`, with the fields of each record's `FramePattern` as tensors.
+
+    Args:
+        directory: Scalar string, path of the folder.
+        indices: Zero-based indices of frames, integers of any shape.
+        prefix: Scalar string, as in `FramePattern`.
+        digits: Scalar integer.
+        suffix: Scalar string.
+        first: Scalar integer.
+
+    Returns:
+        String tensor of shape `(number of indices,)`.
+
+    Example:
+
+    >>> frame_paths("frames/video_1", [0, 7], "img_", 5, ".jpg", 1)[1].numpy()
+    b'frames/video_1/img_00008.jpg'
+    """
+    import tensorflow as tf
+
+    indices = tf.reshape(tf.cast(indices, tf.int64), [-1])
+    numbers = tf.strings.as_string(indices + tf.cast(first, tf.int64))
+    missing = tf.maximum(tf.cast(digits, tf.int32) - tf.strings.length(numbers), 0)
+    zeros = tf.strings.substr(tf.fill(tf.shape(numbers), "0" * 32), tf.zeros_like(missing), missing)
+    return tf.strings.join([directory, os.sep, prefix, zeros, numbers, suffix])
+
+
+def _order(names: list[str]) -> Callable[[str], Any]:
+    """Sorts by number where the names are a prefix and a number: frame 10 follows frame 9."""
+    matches = [NUMBERED.fullmatch(os.path.splitext(name)[0]) for name in names]
+    if len({match and match[1] for match in matches}) == 1 and matches[0]:
+        numbers = {name: int(match[2]) for name, match in zip(names, matches, strict=True) if match}
+        return lambda name: (numbers[name], name)
+    return lambda name: name
+
+
+def _pattern(names: list[str]) -> FramePattern | None:
+    """What the sorted names have in common, if it gives all of them."""
+    stem, suffix = os.path.splitext(names[0])
+    match = NUMBERED.fullmatch(stem)
+    if not match or len(match[2]) > 18:
+        return None
+    pattern = FramePattern(match[1], len(match[2]), suffix, int(match[2]))
+    counts = all(pattern.name(index) == name for index, name in enumerate(names))
+    return pattern if counts else None
 
 
 def decode_frame_files(paths: Any, crop: Any = None) -> tf.Tensor:
     """Decodes JPEG files inside a TensorFlow graph.
 
     Use it in `Dataset.map` with the paths of the frames that a clip needs, from
-    `frame_folders.frame_paths` or by gathering names. A file named several times is decoded once.
+    `frame_paths` or by gathering names. A file named several times is decoded once.
 
     Args:
         paths: String tensor of shape `(num_frames,)`: files of one size.

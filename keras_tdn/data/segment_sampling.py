@@ -1,4 +1,4 @@
-"""Which frames of a video a clip is made of."""
+"""The choice of a clip's frames."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ class SegmentSampler:
 
 
 def center_indices(num_frames: int, num_segments: int, frames_per_segment: int = 5) -> np.ndarray:
-    """The frames in the middle of each segment: the one clip that stands for a whole video.
+    """Returns the frames in the middle of each segment: the one clip for a whole video.
 
     Short for `SegmentSampler(num_segments, frames_per_segment)(num_frames)`, which documents it.
 

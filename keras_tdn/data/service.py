@@ -14,7 +14,7 @@ PYTHON_OPS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 
 
 def from_service(dataset: tf.data.Dataset, address: str) -> tf.data.Dataset:
-    """Has a data set's batches made by the workers of a `tf.data` service.
+    """Makes a data set's batches in the workers of a `tf.data` service.
 
     Use it when the machine with the accelerator cannot decode as fast as it trains. The workers
     need TensorFlow, in the same version, and the same paths to the records; nothing else of this

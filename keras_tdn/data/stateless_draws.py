@@ -18,7 +18,7 @@ LAST_SHIFT = 31
 
 
 def array_module(*values: Any) -> Any:
-    """`tensorflow` if one of the values is its tensor, else `numpy`.
+    """Returns `tensorflow` if one of the values is its tensor, else `numpy`.
 
     A tensor can only exist where TensorFlow has been imported, so nothing is imported here.
     """
@@ -29,7 +29,7 @@ def array_module(*values: Any) -> Any:
 
 
 def cast(ops: Any, value: Any, dtype: str) -> Any:
-    """`value` as `dtype`; unsigned types wrap around."""
+    """Returns `value` as `dtype`; unsigned types wrap around."""
     return np.asarray(value).astype(dtype) if ops is np else ops.cast(value, dtype)
 
 
@@ -60,7 +60,7 @@ def draw_below(ops: Any, bounds: Any, seed: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _key(ops: Any, seed: Any) -> Any:
-    """A stream's start, shape `(1,)`: both halves of the seed reach every bit of it."""
+    """Returns a stream's start, shape `(1,)`: both halves of the seed reach every bit of it."""
     first, second = _pair(ops, seed)
     step = np.uint64(STEP)
     return _mix(_mix(first + step) + second + step)
@@ -74,7 +74,7 @@ def _mix(bits: Any) -> Any:
 
 
 def _pair(ops: Any, seed: Any) -> tuple[Any, Any]:
-    """Two arrays of shape `(1,)`, because NumPy warns of wrapping in scalars but not in arrays."""
+    """Returns two arrays of shape `(1,)`, because NumPy warns of wrapping in scalars only."""
     if array_module(seed) is not np:
         if not seed.dtype.is_integer or seed.shape.rank not in (0, 1, None):
             raise _seed_error(seed)

@@ -55,7 +55,7 @@ class FramesInMemory:
 
     @property
     def num_bytes(self) -> int:
-        """Bytes that kept frames take."""
+        """How many bytes the kept frames take."""
         return self._bytes
 
     def read_frames(
@@ -64,8 +64,8 @@ class FramesInMemory:
         choose_indices: Callable[[int], Any],
         size: FrameSize = None,
     ) -> np.ndarray:
-        """Pixels of chosen frames; see `keras_tdn.data.decoding.read_frames`."""
-        # Only a name tells that two sources are the same.
+        """Reads chosen frames; see `keras_tdn.data.decoding.read_frames`."""
+        # Only a name shows that two sources are the same.
         key = (source, size) if isinstance(source, str) else None
         frames = None if key is None else self._kept.get(key)
         if frames is None:

@@ -10,7 +10,7 @@ import numpy as np
 from keras_tdn.data import SegmentSampler, read_frames
 from keras_tdn.data.frame_transforms import resize_and_center_crop
 from keras_tdn.datasets.motion import MOTION_LABELS, MotionConfig, render_motion
-from keras_tdn.datasets.motion.encoding import encode_mp4
+from keras_tdn.datasets.motion.make import encode_mp4
 from keras_tdn.models import TDNResNet
 from keras_tdn.prediction import Prediction, predict_video
 

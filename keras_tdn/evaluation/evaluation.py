@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_tdn.data.failures import Failure, FailureLog
 from keras_tdn.data.records import RecordList
-from keras_tdn.data.records.indices import check_indices
+from keras_tdn.data.records.record import check_indices
 from keras_tdn.evaluation.report import EvaluationReport, report_on
 from keras_tdn.evaluation.results_folder import ResultsFolder
 from keras_tdn.evaluation.scores import Scores

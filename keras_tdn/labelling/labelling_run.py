@@ -16,8 +16,8 @@ from keras_tdn.data.failures import Failure
 from keras_tdn.data.packing.index import INDEX_FILE
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.records.class_folders import Skipped, videos_below
-from keras_tdn.data.records.indices import check_indices
-from keras_tdn.data.records.load import RecordSource, load_listed
+from keras_tdn.data.records.load import RecordSource, load_records
+from keras_tdn.data.records.record import check_indices
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES
 from keras_tdn.files.locks import locked
 from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan, LabelShard, load_index
@@ -218,7 +218,7 @@ def _load(source: RecordSource, how: dict[str, Any]) -> RecordList:
 
             return load_packed(source)
         return _folder(Path(source))
-    records = load_listed(source, skip_missing=True, believe_labels=True, **how)
+    records = load_records(source, skip_missing=True, believe_labels=True, **how)
     if not records.missing:
         return records
     # What was left out are the numbers that are not there, in the same order.

@@ -14,13 +14,17 @@ import tensorflow as tf
 
 from keras_tdn.data.dataset.order import record_seed
 from keras_tdn.data.decoding import VideoDecodeError, get_decoder
-from keras_tdn.data.frame_folders import scan_frame_folder
-from keras_tdn.data.jpeg_frames import decode_frame_files
+from keras_tdn.data.jpeg_frames import decode_frame_files, scan_frame_folder
 from keras_tdn.data.packed_records import PackedRecordList, decode_packed_frames
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.segment_sampling import SamplingMode, SegmentSampler
-from keras_tdn.data.transforms.array_crops import crops_of_array
-from keras_tdn.data.transforms.crop_sets import CropSet, OneCrop, TenCrops, ThreeCrops
+from keras_tdn.data.transforms.crop_sets import (
+    CropSet,
+    OneCrop,
+    TenCrops,
+    ThreeCrops,
+    crops_of_array,
+)
 from keras_tdn.limits import check_bytes, max_bytes
 from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.specs import ClipSpec, ViewSpec

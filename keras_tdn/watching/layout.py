@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_tdn.datasets.motion.trajectories import MOTION_LABELS
+from keras_tdn.datasets.motion.rendering import MOTION_LABELS
 from keras_tdn.labels import load_labels
 
 # About how long the videos of these data sets are, in seconds: what a model has learnt to see in

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from keras_tdn.datasets.motion import MOTION_LABELS, MotionConfig, render_motion
-from keras_tdn.datasets.motion.encoding import encode_mp4
+from keras_tdn.datasets.motion.make import encode_mp4
 
 # What is asked for in the page is drawn from other seeds than any data set.
 PART = 7

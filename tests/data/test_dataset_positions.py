@@ -6,7 +6,7 @@ import tensorflow as tf
 from synthetic_videos import encode_video
 
 from keras_tdn.data.dataset import make_dataset
-from keras_tdn.data.dataset.positions import BatchPositions
+from keras_tdn.data.dataset.order import BatchPositions
 from keras_tdn.data.records import load_records
 from keras_tdn.data.transforms import MixUp
 from keras_tdn.specs import ClipSpec

@@ -226,7 +226,9 @@ def test_packets_without_a_time_or_damaged(pts):
 
 
 @pytest.mark.parametrize("name", ["h264", "hevc"])
-@pytest.mark.parametrize("extradata", [None, b"", b"\1\x64\0", b"\0\0\0\1\x67\x42" + bytes(40)])
+@pytest.mark.parametrize(
+    "extradata", [None, b"", b"\1\x64\0", b"\0\0\0\1\x67\x42" + bytes(40), b"\1" * 2**16]
+)
 def test_damaged_parameters(name, extradata):
     with pytest.raises(NotIndexedError, match="parameters are not kept apart"):
         index_packets(packet_index.MP4, stub(name, extradata), [])
@@ -251,6 +253,8 @@ def test_damaged_parameters(name, extradata):
         ("vp9", b"", "82000000", "a packet is damaged"),
         ("av1", b"", "3205", "a packet is damaged"),
         ("av1", b"", "3280", "a packet is damaged"),
+        # A size of millions of digits.
+        ("av1", b"", "32" + "ff" * 2**20, "a packet is damaged"),
         ("av1", b"", "320110 320110", "not one picture"),
         ("av1", b"", "320100", "not one picture"),
         ("av1", b"", "3600", "units of type 54"),

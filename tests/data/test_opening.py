@@ -14,7 +14,7 @@ from synthetic_videos import encode_audio, encode_video
 import keras_tdn
 from keras_tdn.data.decoding import VideoDecodeError, read_frames
 from keras_tdn.data.file_checks import look_at
-from keras_tdn.data.frame_folders import scan_frame_folder
+from keras_tdn.data.jpeg_frames import scan_frame_folder
 from keras_tdn.web.uploads import UploadLimits, check_upload
 
 LIVE = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXTINF:1.0,\n{target}\n"

@@ -150,7 +150,7 @@ def test_table_splits(tmp_path):
         paths(None)
     with pytest.raises(ValueError, match=r"lists the splits .* Received: split='dev'"):
         paths("dev")
-    with pytest.raises(ValueError, match="has no column that tells splits apart"):
+    with pytest.raises(ValueError, match="has no column that names the split"):
         load_records(write(tmp_path / "u.csv", "path,label\na,b\n"), split="train")
 
 

@@ -14,7 +14,7 @@ from keras_tdn.datasets.motion import (
     make_motion_dataset,
     render_motion,
 )
-from keras_tdn.datasets.motion.encoding import encode_mp4
+from keras_tdn.datasets.motion.make import encode_mp4
 
 SMALL = MotionConfig(num_frames=6, size=32)
 

@@ -10,7 +10,7 @@ from keras_tdn.datasets.motion import (
     make_motion_dataset,
     render_motion,
 )
-from keras_tdn.datasets.motion.encoding import encode_mp4
+from keras_tdn.datasets.motion.make import encode_mp4
 
 NUM_CLASSES = len(MOTION_LABELS)
 NUM_TRAIN, NUM_TEST = 30 * NUM_CLASSES, 20 * NUM_CLASSES

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from full_disk import disk_of
 
-from keras_tdn.data.dataset.positions import BatchPositions
+from keras_tdn.data.dataset.order import BatchPositions
 from keras_tdn.pretrained.weights_file import write_weights_file
 from keras_tdn.training import recipes
 from keras_tdn.training.callbacks import (
@@ -296,7 +296,7 @@ def test_waiting_is_from_the_end_of_a_step_to_the_next_batch(monkeypatch):
     timing = InputTiming(positions)
     now = [0.0]
     monkeypatch.setattr(reporting.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr("keras_tdn.data.dataset.positions.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("keras_tdn.data.dataset.order.time.perf_counter", lambda: now[0])
 
     def step(batch, in_epoch, made, end):
         now[0] = made

@@ -20,8 +20,8 @@ from data_service import Service
 import keras_tdn
 import keras_tdn.training
 from keras_tdn.data import load_records, make_dataset
-from keras_tdn.data.dataset import positions
-from keras_tdn.data.dataset.positions import BatchPositions
+from keras_tdn.data.dataset import order
+from keras_tdn.data.dataset.order import BatchPositions
 from keras_tdn.training import callbacks, recipes
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -110,7 +110,7 @@ def test_page(page, request):
 def modules():
     package = keras_tdn.training
     found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-    return [positions, *(importlib.import_module(module.name) for module in found)]
+    return [order, *(importlib.import_module(module.name) for module in found)]
 
 
 def names_for(module):

@@ -11,7 +11,7 @@ from running_page import MEGABYTES, form
 from synthetic_videos import encode_video
 
 from keras_tdn.datasets.motion import MOTION_LABELS, MotionConfig, render_motion
-from keras_tdn.datasets.motion.encoding import encode_mp4
+from keras_tdn.datasets.motion.make import encode_mp4
 
 pytestmark = [
     pytest.mark.skipif(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +10,142 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.dataset.arguments import DatasetArguments
-from keras_tdn.data.dataset.order import RecordOrder, record_seed
-from keras_tdn.data.dataset.positions import BatchPositions, noting_positions
-from keras_tdn.data.dataset.sources import clip_source
+from keras_tdn.data.dataset.clip_sources import ClipSteps, clip_source
+from keras_tdn.data.dataset.order import BatchPositions, RecordOrder, noting_positions, record_seed
 from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.failures import Failure, FailureLog
+from keras_tdn.data.flip_maps import flip_map
 from keras_tdn.data.records import RecordList
+from keras_tdn.data.records.record import check_indices
+from keras_tdn.data.segment_sampling import SamplingMode, SegmentSampler
+from keras_tdn.data.transforms.pipelines import test_transforms, train_transforms
 from keras_tdn.specs import ClipSpec
 from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetArguments:
+    """The arguments of `make_dataset` that others depend on; see there."""
+
+    records: RecordList
+    spec: ClipSpec
+    training: bool
+    batch_size: int = 1
+    seed: int = 0
+    epoch: int = 0
+    start: int | None = None
+    shard: tuple[int, int] = (0, 1)
+    num_parallel_calls: int | None = None
+    num_classes: int | None = None
+
+    def __post_init__(self) -> None:
+        self._check_records()
+        if not isinstance(self.spec, ClipSpec):
+            raise ValueError(
+                "make_dataset takes a ClipSpec as `spec`, for example ClipSpec(num_segments=8). "
+                f"Received: spec={self.spec!r}"
+            )
+        for field, least in (("batch_size", 1), ("epoch", 0), ("seed", -(2**63))):
+            self._check_integer(field, least)
+        if self.start is not None:
+            self._check_integer("start", 0)
+            if self.epoch:
+                raise ValueError(
+                    "`start` says where to begin, and so does `epoch`. Pass one of them. Received: "
+                    f"start={self.start}, epoch={self.epoch}"
+                )
+        if self.num_parallel_calls is not None:
+            self._check_integer("num_parallel_calls", 1)
+        shard = self.shard
+        if (
+            not isinstance(shard, tuple | list)
+            or len(shard) != 2
+            or not all(isinstance(number, int) for number in shard)
+            or not 0 <= shard[0] < shard[1] <= len(self.records)
+        ):
+            raise ValueError(
+                "make_dataset's `shard` is (index, count): which part of how many, with at least "
+                f"a record in each of the {len(self.records)}. Received: shard={shard!r}"
+            )
+        if self.num_classes is not None:
+            self._check_integer("num_classes", 1)
+        if self.num_classes is not None:
+            largest, path = max((record.label or 0, record.path) for record in self.records)
+            if largest >= self.num_classes:
+                raise ValueError(
+                    f"{self.num_classes} classes have no place for label {largest}, which {path!r} "
+                    f"has. Pass `num_classes` of at least {largest + 1}, or correct the list. "
+                    f"Received: num_classes={self.num_classes}"
+                )
+
+    @property
+    def width(self) -> int:
+        """Classes of one-hot labels."""
+        return self.records.num_classes if self.num_classes is None else self.num_classes
+
+    def order(self, shuffle: bool | None, repeat: bool | None) -> RecordOrder:
+        """Returns the order of the records; `None` shuffles and repeats when training."""
+        return RecordOrder(
+            len(self.records),
+            self.seed,
+            self.training if shuffle is None else shuffle,
+            self.epoch * len(self.records) if self.start is None else self.start,
+            self.training if repeat is None else repeat,
+            self.shard,
+        )
+
+    def steps(self, sampler: Any, transforms: Any) -> ClipSteps:
+        """Returns how frames become a clip; `None` takes the paper's sampler and transforms.
+
+        Raises:
+            ValueError: if the sampler's clips are not those of the spec, as far as it says.
+        """
+        for field in ("num_segments", "frames_per_segment"):
+            wanted, given = getattr(self.spec, field), getattr(sampler, field, None)
+            if given is not None and given != wanted:
+                raise ValueError(
+                    f"The sampler's clips are not those of the spec: it has {field}={given}, and "
+                    f"the spec has {wanted}. Make both alike."
+                )
+        if sampler is None:
+            mode: SamplingMode = "random" if self.training else "center"
+            sampler = SegmentSampler(self.spec.num_segments, self.spec.frames_per_segment, mode)
+        if transforms is None:
+            transforms = self._transforms()
+        return ClipSteps(sampler, transforms, self.spec.num_frames)
+
+    def _transforms(self) -> Any:
+        if not self.training:
+            return test_transforms(self.spec)
+        classes = None if self.records.labels is None else flip_map(self.records.labels)
+        if classes is not None and np.array_equal(classes, np.arange(len(classes))):
+            classes = None
+        return train_transforms(self.spec, None if classes is None else classes.tolist())
+
+    def _check_integer(self, field: str, least: int) -> None:
+        value = getattr(self, field)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(
+                f"make_dataset's `{field}` is an integer of at least {least}. "
+                f"Received: {field}={value!r}"
+            )
+
+    def _check_records(self) -> None:
+        records = self.records
+        if not isinstance(records, RecordList) or not records:
+            raise ValueError(
+                "make_dataset takes a RecordList with at least one record; load_records makes one "
+                f"of lists, folders and tuples. Received: {records!r:.200}"
+            )
+        unlabelled = [record.path for record in records if record.label is None]
+        if unlabelled:
+            raise ValueError(
+                f"make_dataset needs a label for each record, and {len(unlabelled)} of "
+                f"{len(records)} have none, among them {unlabelled[0]!r}. Leave them out, or give "
+                "them any label where only predictions are wanted."
+            )
+        check_indices(records)
+
 
 # Batches that are ready while the model works on one. More would only take memory: a batch of 8
 # clips of 40 frames of 224 x 224 pixels takes 48 MB.
@@ -49,14 +177,14 @@ def make_dataset(
     failure_report: str | os.PathLike[str] | None = None,
     max_failure_share: float | None = 0.1,
 ) -> tf.data.Dataset:
-    """Batches of clips and labels, ready for `model.fit`, `evaluate` and `predict`.
+    """Makes batches of clips and labels, ready for `model.fit`, `evaluate` and `predict`.
 
     Use it for training and validation, on every Keras backend. Records may be video files, folders
     of JPEG frames or packed records; the same record, seed and epoch give the same frame indices
     and the same draws from each. Only the frames of the clip are decoded, and of JPEG frames only
     the window that a random crop keeps.
 
-    **Epochs.** A training data set is endless: epoch follows upon epoch inside the graph, each with
+    **Epochs.** A training data set is endless: epochs follow each other inside the graph, each with
     its own order and its own draws. So tell `fit` how long an epoch is, or the first never ends:
 
     ```python
@@ -64,8 +192,8 @@ def make_dataset(
     model.fit(train, epochs=50, steps_per_epoch=len(records) // 8)
     ```
 
-    Other data sets have one epoch, the same each time. To go on with training in another process,
-    pass the `epoch` to start with, or, in the middle of an epoch, the `start` that `positions` told
+    Other data sets have one epoch, the same each time. To continue training in another process,
+    pass the `epoch` to start with, or, in the middle of an epoch, the `start` that `positions` gave
     after so many batches. Without `positions`, the iterator can be restored from a
     `tf.train.Checkpoint` (a kilobyte) as well.
 
@@ -104,8 +232,8 @@ def make_dataset(
         shuffle: Whether the order is random; by default when training.
         epoch: Number of the first epoch.
         start: Records, of all shards together and counted from epoch 0, that come before the first,
-            instead of `epoch`: what `BatchPositions.after` tells.
-        positions: Takes note of where each batch ends.
+            instead of `epoch`: what `BatchPositions.after` returns.
+        positions: Notes where each batch ends.
         repeat: Whether epochs follow each other without end; by default when training.
         shard: `(index, count)`: this data set is one part of `count`, with no record in common.
         drop_remainder: Whether a last, smaller batch is left out; by default when training.
@@ -123,7 +251,7 @@ def make_dataset(
         `(batch_size, num_classes)`.
 
     Raises:
-        ValueError: if an argument is not what it should be, a record has no label, or two records
+        ValueError: if an argument is invalid, a record has no label, or two records
             have the same `index`.
 
     Example:
@@ -142,19 +270,12 @@ def make_dataset(
         batch_size,
         seed,
         epoch,
+        start,
         shard,
         num_parallel_calls,
-        one_hot,
         num_classes,
-        start,
     )
-    sampler = arguments.sampler if sampler is None else arguments.checked_sampler(sampler)
-    transforms = arguments.transforms if transforms is None else transforms
-    repeat = training if repeat is None else repeat
-    start = epoch * len(records) if start is None else start
-    order = RecordOrder(
-        len(records), seed, training if shuffle is None else shuffle, start, repeat, shard
-    )
+    order = arguments.order(shuffle, repeat)
     failures = None
     if max_failure_share is not None:
         failures = FailureLog(order.num_reachable, max_failure_share, failure_report)
@@ -164,7 +285,7 @@ def make_dataset(
             "either. Pass a share, or leave `failure_report` out. Received: "
             f"failure_report={os.fspath(failure_report)!r}"
         )
-    source = clip_source(records, sampler, transforms, spec.num_frames, decoder, failures)
+    source = clip_source(records, arguments.steps(sampler, transforms), decoder, failures)
     fields = {name: tf.constant(values) for name, values in source.fields.items()}
     record_labels = tf.constant([record.label for record in records], tf.int32)
     record_indices = tf.constant([record.index for record in records], tf.int64)
@@ -208,7 +329,7 @@ def make_dataset(
 
     dataset = dataset.map(finish)
     if positions is not None:
-        dataset = noting_positions(dataset, positions, start, shard)
+        dataset = noting_positions(dataset, positions, order.start, shard)
     return dataset.prefetch(PREFETCHED_BATCHES).with_options(_options(deterministic, shard))
 
 

@@ -1,8 +1,10 @@
-"""Which record comes when, and the seed of what is drawn from it."""
+"""The order of records, the seeds of what is drawn from them, and where each batch ended."""
 
 from __future__ import annotations
 
 import dataclasses
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ ENDLESS = 2**62
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where one element of a data set stands; all scalar int64 tensors.
+    """The position of one element of a data set; all scalar int64 tensors.
 
     Args:
         row: Number of the record in its list.
@@ -33,7 +35,7 @@ class Place:
 class RecordOrder:
     """The order of records over the epochs: a function of the seed and of a count.
 
-    A count alone tells which record comes next in which epoch, so that a checkpoint needs to keep
+    A count alone says which record comes next in which epoch, so a checkpoint needs to keep
     nothing else, and an epoch can be started anywhere.
 
     Args:
@@ -41,7 +43,7 @@ class RecordOrder:
         seed: What the order is drawn from.
         shuffle: Whether each epoch has an order of its own, or all that of the list.
         start: Records, of all shards together, that come before the first.
-        repeat: Whether epoch follows upon epoch without end.
+        repeat: Whether epochs follow each other without end.
         shard: `(index, count)`: every `count`-th record is taken, starting with the `index`-th.
     """
 
@@ -54,21 +56,21 @@ class RecordOrder:
 
     @property
     def num_reachable(self) -> int:
-        """Records that turn up sooner or later."""
+        """How many records the data set ever reaches."""
         index, count = self.shard
         if self.repeat:
             return self.num_records
         return len(range(self.start % self.num_records + index, self.num_records, count))
 
     def counts(self) -> tf.data.Dataset:
-        """The counts that `place` turns into places."""
+        """Returns the counts that `place` turns into places."""
         index, count = self.shard
         end_of_epoch = (self.start // self.num_records + 1) * self.num_records
         stop = ENDLESS if self.repeat else end_of_epoch
         return tf.data.Dataset.range(self.start + index, stop, count)
 
     def place(self, count: tf.Tensor) -> Place:
-        """What comes at that count."""
+        """Returns what comes at that count."""
         epoch, row = count // self.num_records, count % self.num_records
         if self.shuffle:
             seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
@@ -79,7 +81,7 @@ class RecordOrder:
 
 
 def record_seed(seed: int, epoch: Any, index: Any) -> Any:
-    """The seed of everything that is drawn from one record in one epoch.
+    """Returns the seed of everything that is drawn from one record in one epoch.
 
     Use it to draw the clip of a training step again. It depends on nothing but its arguments:
     neither on the order of the records, nor on which process reads them, nor on the others.
@@ -101,3 +103,132 @@ def record_seed(seed: int, epoch: Any, index: Any) -> Any:
     pair = [seed, epoch] if ops is np else ops.stack([ops.constant(seed, "int64"), epoch])
     of_epoch = draw_below(ops, 2**31 - 1, pair, (1,))[0]
     return ops.stack([cast(ops, of_epoch, "int32"), cast(ops, index, "int32")])
+
+
+# Batches that are remembered. A pipeline is ahead of the training by a few.
+MAX_REMEMBERED = 4096
+
+
+class BatchPositions:
+    """Counts the records of a data set that came before each of its batches.
+
+    Use it to start a training in the middle of an epoch. Records that cannot be read are left out
+    and batches stay full, so the number of batches alone does not say where a data set stands.
+    Use one object for one data set at a time; `make_dataset` fills it while it makes batches,
+    ahead of the training.
+
+    Args:
+        max_remembered: Batches whose place is kept, the latest ones. It only needs to be more than
+            the batches that the pipeline makes in advance.
+
+    Attributes:
+        label_spec: `tf.TensorSpec` of the labels of a batch, once there is a data set.
+
+    Raises:
+        ValueError: if `max_remembered` is not a positive integer.
+
+    Example:
+
+    >>> positions = BatchPositions()
+    >>> dataset = make_dataset(records, spec, training=True, batch_size=8, positions=positions)
+    >>> first = next(iter(dataset))
+    >>> same_as_second = make_dataset(
+    ...     records, spec, training=True, batch_size=8, start=positions.after(1)
+    ... )
+    """
+
+    def __init__(self, max_remembered: int = MAX_REMEMBERED) -> None:
+        whole = isinstance(max_remembered, int) and not isinstance(max_remembered, bool)
+        if not whole or max_remembered < 1:
+            raise ValueError(
+                "BatchPositions remembers a positive number of batches. "
+                f"Received: max_remembered={max_remembered!r}"
+            )
+        self.max_remembered = max_remembered
+        self.label_spec: Any = None
+        # tf.data calls from threads of its own.
+        self._lock = threading.Lock()
+        self._start = 0
+        self._next: dict[int, tuple[int, float]] = {}
+
+    def after(self, num_batches: int) -> int:
+        """Returns the `start` of a data set that continues after so many batches.
+
+        Args:
+            num_batches: Batches since the data set's own start.
+
+        Raises:
+            ValueError: if so many batches have not been made yet, or if it is too long ago.
+        """
+        with self._lock:
+            if num_batches == 0:
+                return self._start
+            if num_batches - 1 in self._next:
+                return self._next[num_batches - 1][0]
+            known = f"{min(self._next)} to {max(self._next)}" if self._next else "none"
+        raise ValueError(
+            f"The place behind {num_batches} batches is not known; batches that are remembered: "
+            f"{known}. Is the data set that is iterated over the one that was made with these "
+            f"positions? {self.max_remembered} batches are remembered at most."
+        )
+
+    def made_at(self, batch: int) -> float | None:
+        """Returns when a batch was ready, in seconds of `time.perf_counter`; `None` if unknown.
+
+        Args:
+            batch: Number of the batch since the data set's start, from 0.
+        """
+        with self._lock:
+            entry = self._next.get(batch)
+        return None if entry is None else entry[1]
+
+    def begin(self, start: int, label_spec: Any) -> None:
+        """Forgets all batches when a new data set starts.
+
+        Args:
+            start: Records that come before its first.
+            label_spec: `tf.TensorSpec` of its labels.
+        """
+        with self._lock:
+            self._start = start
+            self._next.clear()
+            self.label_spec = label_spec
+
+    def note(self, batch: int, start_of_next: int) -> None:
+        """Notes a batch that is ready.
+
+        By number and not by turn: `fit` may begin to iterate more than once, and the same batch
+        ends at the same place each time.
+        """
+        with self._lock:
+            self._next[batch] = (start_of_next, time.perf_counter())
+            while len(self._next) > self.max_remembered:
+                del self._next[min(self._next)]
+
+
+def noting_positions(
+    dataset: tf.data.Dataset, positions: BatchPositions, start: int, shard: tuple[int, int]
+) -> tf.data.Dataset:
+    """A data set of `(clips, labels, count of the last record)` without the last, which is noted.
+
+    Args:
+        dataset: Batches.
+        positions: Notes where each batch ends.
+        start: Records that come before the first.
+        shard: The part of the records that the data set takes.
+    """
+
+    def note(batch: Any, count: Any, labels: Any) -> Any:
+        # For every shard the same at the same round, whichever its own records are.
+        positions.note(int(batch), int(count) - shard[0] + shard[1])
+        return labels
+
+    def noted(batch: tf.Tensor, element: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+        clips, labels, count = element
+        # Said to be stateless, as iterators that can be saved need; see the notes on failures. The
+        # labels go through it because what nothing comes out of is optimised away then.
+        through = tf.numpy_function(note, [batch, count, labels], labels.dtype, stateful=False)
+        return clips, tf.ensure_shape(through, labels.shape)
+
+    positions.begin(start, dataset.element_spec[1])
+    return dataset.enumerate().map(noted)

@@ -1,4 +1,4 @@
-"""Frames out of a video file: one interface, and the decoders behind it.
+"""Frames of video files: one interface, and the decoders behind it.
 
 Nothing outside this package knows a decoder; each is imported when it is first asked for.
 """

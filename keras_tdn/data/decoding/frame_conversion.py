@@ -63,7 +63,7 @@ class FrameCollector:
         return self._pixels
 
     def expect(self, stored_size: tuple[int, int]) -> None:
-        """Refuses what would take too much memory, before the decoder takes some.
+        """Refuses what would take too much memory before the decoder takes any.
 
         Args:
             stored_size: Height and width of the frames that will come, as in `add`.
@@ -122,7 +122,7 @@ class Orientation:
     columns_reversed: bool = False
 
     def apply(self, pixels: np.ndarray) -> np.ndarray:
-        """The upright pixels, a view of those given, of shape `(height, width, 3)`."""
+        """Returns the upright pixels, a view of those given, of shape `(height, width, 3)`."""
         if self.transposed:
             pixels = pixels.swapaxes(0, 1)
         if self.rows_reversed:
@@ -130,7 +130,7 @@ class Orientation:
         return pixels[:, ::-1] if self.columns_reversed else pixels
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the upright frame, of those stored; and the other way round."""
+        """Returns height and width of the upright frame from those stored, and vice versa."""
         return (width, height) if self.transposed else (height, width)
 
 
@@ -150,7 +150,7 @@ class FrameConverter:
         self._num_threads = num_threads or 0
 
     def convert(self, frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
-        """Pixels in [0, 255], red green blue, uint8 of shape `(height, width, 3)`.
+        """Returns pixels in [0, 255], red green blue, uint8 of shape `(height, width, 3)`.
 
         Args:
             frame: The frame as it was decoded.
@@ -178,7 +178,7 @@ class FrameConverter:
     def upright_size(
         self, frame: av.VideoFrame, stored_height: int, stored_width: int
     ) -> tuple[int, int]:
-        """Height and width, once upright, of a frame stored in that size."""
+        """Returns height and width, once upright, of a frame stored in that size."""
         return orientation_of(self._name, frame).size(stored_height, stored_width)
 
 
@@ -215,7 +215,7 @@ def orientation_of(name: str, frame: av.VideoFrame) -> Orientation:
 
 
 def square_size(stream: av.VideoStream, height: int, width: int) -> tuple[int, int]:
-    """Height and width of stored frames whose pixels are made square.
+    """Returns height and width of stored frames once their pixels are made square.
 
     The height stays, as it does where FFmpeg scales to `iw*sar:ih`.
 
@@ -232,7 +232,7 @@ def square_size(stream: av.VideoStream, height: int, width: int) -> tuple[int, i
 
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[float, float, float, float]:
-    """The matrix without its offsets, in any unit."""
+    """Returns the matrix without its offsets, in any unit."""
     try:
         found: Any = frame.side_data.get(Type.DISPLAYMATRIX)
     except ValueError:

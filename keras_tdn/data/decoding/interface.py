@@ -1,4 +1,4 @@
-"""What a decoder is, what it reads from, and what it is asked for."""
+"""The interface of decoders: sources of videos, indices of frames, sizes."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Decoder(Protocol):
         choose_indices: Callable[[int], Any],
         size: FrameSize = None,
     ) -> np.ndarray:
-        """Pixels of the frames that `choose_indices(num_frames)` names."""
+        """Returns the pixels of the frames that `choose_indices(num_frames)` names."""
         ...
 
 
 def open_source(source: VideoSource) -> tuple[str, str | BinaryIO]:
-    """How errors call the source, and its path or a seekable file object.
+    """Returns how errors call the source, and its path or a seekable file object.
 
     Raises:
         VideoDecodeError: if there is nothing to read, with the reason.
@@ -89,7 +89,7 @@ def open_source(source: VideoSource) -> tuple[str, str | BinaryIO]:
 
 
 def resized_size(size: FrameSize, height: int, width: int) -> tuple[int, int]:
-    """Height and width that an upright frame of `height` by `width` is resized to."""
+    """Returns height and width that an upright frame of `height` by `width` is resized to."""
     if size is None:
         return height, width
     if is_positive_int(size):
@@ -107,7 +107,7 @@ def resized_size(size: FrameSize, height: int, width: int) -> tuple[int, int]:
 
 
 def check_indices(indices: Any, num_frames: int) -> np.ndarray:
-    """The flattened indices, if they are indices of frames."""
+    """Returns the flattened indices after checking that they are indices of frames."""
     array = np.asarray(indices)
     if array.size == 0 or array.dtype.kind not in "iu":
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Which frames a video has, and which packets each of them needs, from its packets alone.
+"""An index of a video's frames, and of the packets that each needs, from its packets alone.
 
 A video is indexed only where nothing speaks against it, so that its frames are those that a decoder
 gives when it decodes everything:
@@ -37,7 +37,7 @@ _LAYER = 8
 
 
 class NotIndexedError(Exception):
-    """The packets do not tell which frames the video has; the message says why. Stays inside."""
+    """The packets do not say which frames the video has. Raised and caught inside the package."""
 
 
 def _check(holds: object, otherwise: str) -> None:
@@ -59,7 +59,7 @@ class PacketIndex:
     is_reference: list[bool]
 
     def needed(self, wanted: Iterable[int]) -> Iterator[list[int]]:
-        """Positions to decode for the frames `wanted` (as shown), one run for each start."""
+        """Yields the positions to decode for the frames `wanted` (as shown), one run per start."""
         chosen = {self.shown[index] for index in wanted}
         runs: list[list[int]] = []
         for start, position in sorted((self.starts[position], position) for position in chosen):
@@ -122,7 +122,7 @@ def index_packets(
 
 
 def _structure(times: list[int], kinds: list[int], most: int) -> tuple[list[int], int]:
-    """Where to start for each picture, and how many at most are stored before one shown earlier."""
+    """Returns each picture's start, and how many at most are stored before one shown earlier."""
     starts, later = list[int](), list[int]()
     previous = start = depth = 0
     for position, (kind, time) in enumerate(zip(kinds, times, strict=True)):
@@ -144,7 +144,8 @@ def _unit_reader(
     extradata: bytes, length_at: int, header_bytes: int, kinds: dict[int, int]
 ) -> Callable[[memoryview], int]:
     """Reads H.264 and HEVC: units after their lengths, of as many bytes as `extradata` says."""
-    is_apart = len(extradata) > length_at and extradata[0] == 1
+    # Those of real videos have some hundred bytes; each unit of parameters is looked for in them.
+    is_apart = length_at < len(extradata) < 2**16 and extradata[0] == 1
     _check(is_apart, "the stream's parameters are not kept apart")
     length_bytes = (extradata[length_at] & 3) + 1
 
@@ -183,7 +184,7 @@ def _unit_reader(
 # Rec. ITU-T H.264, table 7-1. Harmless are supplemental information, delimiter and filler.
 _H264 = {1: PICTURE, 5: PICTURE | START, 7: _PARAMETERS, 8: _PARAMETERS}
 _H264 |= dict.fromkeys((6, 9, 12), _HARMLESS)
-# Two bits tell whether others refer to it; of a start and of parameters, they always do.
+# Two bits say whether others refer to it; they always refer to a start and to parameters.
 _H264 |= {bits << 5 | unit: kind | REFERENCE for bits in (1, 2, 3) for unit, kind in _H264.items()}
 del _H264[5], _H264[7], _H264[8]
 # Rec. ITU-T H.265, table 7-1. Harmless is Dolby Vision besides.
@@ -195,7 +196,7 @@ _HEVC |= {2 * unit: _HARMLESS for unit in (35, 38, 39, 40, 62)}
 
 
 def _read_vp9(data: memoryview) -> int:
-    """The VP9 bitstream, section 7.2 and annex B."""
+    """Reads VP9: its bitstream's section 7.2 and annex B."""
     header = data[0]
     # Two bits that are always 1 and 0, then the profile.
     is_usual = header >> 6 == 2 and header & 0x30 != 0x30
@@ -209,7 +210,7 @@ def _read_vp9(data: memoryview) -> int:
 
 
 def _av1_reader() -> Callable[[memoryview], int]:
-    """The AV1 bitstream, sections 5.3 to 5.9."""
+    """Reads AV1: its bitstream's sections 5.3 to 5.9."""
     parameters: set[bytes] = set()
 
     def read(data: memoryview) -> int:
@@ -222,7 +223,7 @@ def _av1_reader() -> Callable[[memoryview], int]:
             size, shift, more = 0, 0, True
             while more:
                 position += 1
-                _check(position < len(data), "a packet is damaged")
+                _check(position < len(data) and shift < 56, "a packet is damaged")
                 size |= (data[position] & 127) << shift
                 shift, more = shift + 7, data[position] > 127
             start, position = position + 1, position + 1 + size

@@ -1,4 +1,4 @@
-"""Opening a video with PyAV: the one place that does, for files and for streams."""
+"""Opens videos with PyAV: the one place that does, for files and for streams."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def why_not_opened(error: Exception) -> str:
 
 
 def video_stream(name: str, container: av.container.InputContainer) -> av.VideoStream:
-    """The first stream of moving pictures; of a still one where there are none.
+    """Returns the first stream of moving pictures, or of a still one where there are none.
 
     Raises:
         VideoDecodeError: if there is neither, naming what there is.
@@ -150,7 +150,7 @@ def video_stream(name: str, container: av.container.InputContainer) -> av.VideoS
 
 
 def prepare_codec(stream: av.VideoStream, num_threads: int | None, strict: bool = False) -> None:
-    """Settings that hold once decoding starts; a `strict` decoder reports all damage as errors."""
+    """Sets what holds once decoding starts; a `strict` decoder reports all damage as errors."""
     codec = stream.codec_context
     codec.options = {"max_pixels": str(MAX_PIXELS), **({"err_detect": "explode"} if strict else {})}
     codec.thread_type = "AUTO"
@@ -163,5 +163,5 @@ def prepare_codec(stream: av.VideoStream, num_threads: int | None, strict: bool 
 
 
 def reason(error: Exception) -> str:
-    """What libav says went wrong, without the file name."""
+    """Returns what libav says went wrong, without the file name."""
     return str(getattr(error, "strerror", None) or error)

@@ -35,12 +35,12 @@ KEPT_FRAMES_BYTES = 128 * 2**20
 
 
 class PyAVDecoder:
-    """Decodes each video once, and only what the wanted frames need where packets tell what it is.
+    """Decodes each video once, and where its packets allow it, only what the wanted frames need.
 
-    Use it through `get_decoder` or `read_frames`. Where packets alone tell which frames a video has
-    (`packet_index` says when they do), decoding starts at the keyframe before each wanted frame,
-    ends with the last wanted one, and leaves out pictures that are neither wanted nor referred to.
-    Every other video is decoded from start to end. Both ways give the same frames. What would take
+    Use it through `get_decoder` or `read_frames`. Where the packets alone say which frames a video
+    has (see `packet_index`), decoding starts at the keyframe before each wanted frame, ends with
+    the last wanted one, and leaves out pictures that are neither wanted nor referred to. Every
+    other video is decoded from start to end. Both ways give the same frames. What would take
     more memory than `keras_tdn.limits` allows is refused before it is decoded.
 
     Args:
@@ -62,7 +62,7 @@ class PyAVDecoder:
         choose_indices: Callable[[int], Any],
         size: FrameSize = None,
     ) -> np.ndarray:
-        """Pixels of chosen frames; see `keras_tdn.data.decoding.read_frames`."""
+        """Reads chosen frames; see `keras_tdn.data.decoding.read_frames`."""
         # Wrong arguments are reported before the time that decoding takes is spent.
         resized_size(size, 1, 1)
         name, opened = open_source(source)
@@ -79,7 +79,7 @@ class PyAVDecoder:
 
 
 def why_sequential(source: VideoSource) -> str:
-    """Why a video is decoded from start to end whatever is wanted of it; empty if it is not.
+    """Returns why a video is always decoded from start to end; empty if it is not.
 
     Raises:
         VideoDecodeError: if the source is not a video.
@@ -99,7 +99,7 @@ class IndexedVideo:
         opened: Its path, or a seekable file object.
 
     Raises:
-        NotIndexedError: on entering, if the packets do not tell which frames the video has,
+        NotIndexedError: on entering, if the packets do not say which frames the video has,
             saying why.
         VideoDecodeError: on entering, if it is not a video.
     """
@@ -182,7 +182,7 @@ class IndexedVideo:
         codec = self._stream.codec_context
         for position in run:
             yield from codec.decode(next(packet for at, packet in packets if at == position))
-        # Each run starts where nothing before it bears on what follows.
+        # Each run starts at a picture that needs nothing before it.
         with contextlib.suppress(EOFError):
             yield from codec.decode(None)
         codec.flush_buffers()
@@ -245,7 +245,7 @@ def _read_sequentially(
 def every_frame(
     name: str, opened: str | BinaryIO, num_threads: int | None
 ) -> Iterator[tuple[av.VideoFrame, tuple[int, int]]]:
-    """Every frame that decodes, in the order shown, with its height and width in square pixels.
+    """Yields every frame that decodes, in the order shown, with its size in square pixels.
 
     That order is the decoder's own: it delays what the stream says is shown later. Sorting by
     timestamps would be wrong where a container has none to speak of, as AVI, whose timestamps

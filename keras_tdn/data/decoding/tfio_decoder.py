@@ -44,7 +44,7 @@ class TFIODecoder:
       full range) and 10-bit ones come out a few levels off.
     - Of common videos whose width is not a multiple of 8, tensorflow-io leaves the last columns
       unwritten; they repeat the column before. In a width of 340 those are the last 4.
-    - The header is read by PyAV, because tensorflow-io does not tell how frames are shown.
+    - The header is read by PyAV, because tensorflow-io does not report how frames are shown.
     - Resized frames differ slightly from the default decoder's, which resizes before it converts.
 
     Args:
@@ -73,7 +73,7 @@ class TFIODecoder:
         choose_indices: Callable[[int], Any],
         size: FrameSize = None,
     ) -> np.ndarray:
-        """Pixels of chosen frames; see `keras_tdn.data.decoding.read_frames`."""
+        """Reads chosen frames; see `keras_tdn.data.decoding.read_frames`."""
         resized_size(size, 1, 1)
         name, opened = open_source(source)
         header = _read_header(name, opened)
@@ -116,7 +116,7 @@ class TFIODecoder:
 
 @dataclasses.dataclass(frozen=True)
 class _Header:
-    """What tensorflow-io does not tell: how frames are shown, and whether columns go missing."""
+    """What tensorflow-io does not report: how frames are shown, and whether columns go missing."""
 
     orientation: Orientation
     square_size: tuple[int, int]

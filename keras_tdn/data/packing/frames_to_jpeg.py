@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_tdn.data.decoding.interface import VideoDecodeError, resized_size
-from keras_tdn.data.frame_folders import scan_frame_folder
+from keras_tdn.data.jpeg_frames import scan_frame_folder
 from keras_tdn.data.packing.packing_plan import PackOptions
 
 # A record is read whole, and protocol buffers end at twice this: about 14 minutes of video.

@@ -33,7 +33,7 @@ MAX_NAMES_SHOWN = 3
 
 
 class Skipped:
-    """What a folder holds that is neither a class nor a video, so that none of it goes unsaid.
+    """Collects what a folder holds that is neither a class nor a video, and logs it.
 
     Args:
         folder: The folder.
@@ -44,7 +44,7 @@ class Skipped:
         self._found: dict[str, list[str]] = {}
 
     def add(self, kind: str, path: str) -> None:
-        """Takes note of a path below the folder; `kind` is in the plural."""
+        """Notes a path below the folder; `kind` is in the plural."""
         self._found.setdefault(kind, []).append(path)
 
     def warn(self) -> None:
@@ -61,7 +61,7 @@ class Skipped:
 
 
 def read_class_folders(path: Path, split: str | None) -> Listing:
-    """Every folder is a class, and every video or folder of images below it a record of that class.
+    """Reads folders: each is a class, and each video or folder of images below it a record.
 
     A data set that has its splits in folders of their own is one folder further up, and `split`
     chooses among them. What is skipped is logged: folders of the system, hidden ones, and folders
@@ -118,7 +118,7 @@ def _split_folder(path: Path, split: str) -> str:
 
 
 def _classes(path: Path, folders: list[str]) -> dict[str, str]:
-    """The folder of each class by its name, in the order of the names.
+    """Returns the folder of each class by its name, in the order of the names.
 
     Names are text on one line, as class names are everywhere.
     """
@@ -141,7 +141,7 @@ def _classes(path: Path, folders: list[str]) -> dict[str, str]:
 
 
 def _folders(path: Path, skipped: Skipped) -> list[str]:
-    """The folders in a folder that may be classes or splits."""
+    """Returns the folders in a folder that may be classes or splits."""
     found = []
     with os.scandir(path) as entries:
         for entry in entries:
@@ -154,7 +154,7 @@ def _folders(path: Path, skipped: Skipped) -> list[str]:
 
 
 def _skips(name: str, path: str, skipped: Skipped) -> bool:
-    """Whether a folder of that name is not looked into, which is taken note of."""
+    """Whether a folder of that name is skipped; if so, notes it."""
     if name.startswith("."):
         skipped.add("hidden folders", path)
     elif name.lower() in SYSTEM_FOLDERS:
@@ -165,7 +165,7 @@ def _skips(name: str, path: str, skipped: Skipped) -> bool:
 
 
 def videos_below(root: Path, folder: str, skipped: Skipped) -> list[str]:
-    """Videos and folders of images in a folder and those in it, by name; paths start at `root`."""
+    """Returns videos and folders of images below a folder, by name; paths start at `root`."""
     found = []
     # Each with the folders that it lies in: a link may lead back to one of them.
     waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [(folder, frozenset())]
@@ -190,7 +190,7 @@ def videos_below(root: Path, folder: str, skipped: Skipped) -> list[str]:
 
 
 def _contents(root: Path, folder: str, skipped: Skipped) -> tuple[list[str], ...]:
-    """Videos, images and folders in a folder; paths start at `root`."""
+    """Returns the videos, images and folders in a folder; paths start at `root`."""
     videos, images, folders = [], [], []
     with os.scandir(root / folder) as entries:
         for entry in entries:

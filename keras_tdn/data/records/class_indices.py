@@ -1,14 +1,107 @@
-"""From labels as they stand in a source to class indices."""
+"""Class names, and the class indices of labels as they stand in a source."""
 
 from __future__ import annotations
 
 import difflib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from keras_tdn.data.records.label_names import ClassNames
 from keras_tdn.data.records.record import believable_classes
 from keras_tdn.data.records.rows import MAX_PROBLEMS_SHOWN, Problems, Row, whole_number
-from keras_tdn.files.text import shown
-from keras_tdn.labels import not_a_name
+from keras_tdn.files.text import parse_json, read_text, shown, split_lines
+from keras_tdn.labels import DATASETS, load_labels, not_a_name
+
+LabelSource = str | os.PathLike[str] | Sequence[str]
+
+# Left out where lists and folders spell a class's name differently.
+PUNCTUATION = re.compile(r"[\[\](){}\"'`]")
+
+
+def read_names(source: LabelSource) -> tuple[str, ...]:
+    """Reads class names in order: what `load_labels` reads, and the data sets' own files.
+
+    Those are Something-Something's `labels.json`, which maps names to indices, and UCF101's
+    `classInd.txt`, whose lines are numbered.
+    """
+    if isinstance(source, (str, os.PathLike)) and source not in DATASETS:
+        path = Path(source)
+        if path.is_file():
+            if path.suffix.lower() == ".json":
+                return _read_json(path)
+            numbered = _read_numbered(path)
+            if numbered is not None:
+                return load_labels(numbered)
+    return load_labels(source)
+
+
+def _read_json(path: Path) -> tuple[str, ...]:
+    content = parse_json(read_text(path, "Labels"), repr(str(path)))
+    if isinstance(content, dict):
+        by_index = {_index(value): name for name, value in content.items()}
+        if by_index.keys() != set(range(len(content))):
+            raise ValueError(
+                "Labels as a JSON object map every name to its index, counted from 0, but the "
+                f"values in {str(path)!r} are not the numbers 0 to {len(content) - 1}."
+            )
+        content = [by_index[index] for index in range(len(by_index))]
+    if not isinstance(content, list):
+        raise ValueError(
+            "Labels in JSON are an object that maps names to indices, or a list of names. "
+            f"{str(path)!r} holds a {type(content).__name__}."
+        )
+    return load_labels(content)
+
+
+def _index(value: Any) -> int | None:
+    if isinstance(value, str):
+        return whole_number(value.strip())
+    # Nor a number with a fraction, nor one that is none.
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _read_numbered(path: Path) -> list[str] | None:
+    """Returns the names behind numbers, if every line has its own."""
+    lines = [line.strip() for line in split_lines(read_text(path, "Labels"))]
+    names: list[str] = []
+    first = None
+    for line in filter(None, lines):
+        number, *name = line.split(None, 1)
+        index = whole_number(number) if number.isdecimal() else None
+        first = index if first is None else first
+        if first not in (0, 1) or not name or index != first + len(names):
+            return None
+        names += name
+    return names or None
+
+
+class ClassNames:
+    """Finds the class that a name means.
+
+    Exactly the name comes first; then, where just one class fits, the name apart from case,
+    brackets, quotation marks, and underscores in place of blanks: data sets are handed on in
+    folders called `riding_a_bike`, and Something-Something puts brackets into its templates.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._exact = {name: index for index, name in enumerate(names)}
+        self._loose: dict[str, int | None] = {}
+        for index, name in enumerate(names):
+            key = _loosened(name)
+            self._loose[key] = None if key in self._loose else index
+
+    def index(self, name: str) -> int | None:
+        """Returns the class's index, or `None` if there is no such class."""
+        exact = self._exact.get(name)
+        return self._loose.get(_loosened(name)) if exact is None else exact
+
+
+def _loosened(name: str) -> str:
+    return " ".join(PUNCTUATION.sub("", name).replace("_", " ").casefold().split())
+
 
 # Nobody mistypes a longer one, and comparing it takes long.
 MAX_SUGGESTED_LENGTH = 200
@@ -22,7 +115,7 @@ def class_indices(
     named: bool = False,
     believe: bool = False,
 ) -> tuple[list[int | None], tuple[str, ...] | None]:
-    """Every row's class, and the names of the classes if there are any.
+    """Returns every row's class, and the names of the classes if there are any.
 
     Labels without a number among them are names, and if none are known, they are all there are.
 

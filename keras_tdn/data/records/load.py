@@ -8,13 +8,151 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.data.records.class_indices import class_indices
-from keras_tdn.data.records.files import FileFinder
-from keras_tdn.data.records.formats import read_source
-from keras_tdn.data.records.label_names import LabelSource, read_names
+from keras_tdn.choices import RECORD_FORMATS as FORMATS
+from keras_tdn.data.records.class_folders import read_class_folders
+from keras_tdn.data.records.class_indices import LabelSource, class_indices, read_names
 from keras_tdn.data.records.record import MAX_INT32, Record, RecordList
 from keras_tdn.data.records.rows import MAX_PROBLEMS_SHOWN, Listing, Problems, Row
-from keras_tdn.files.text import is_text, shown
+from keras_tdn.data.records.tables import (
+    first_line,
+    has_header,
+    is_kinetics,
+    read_csv,
+    read_kinetics,
+)
+from keras_tdn.data.records.text_lists import (
+    UCF101_FILE,
+    hmdb51_files,
+    read_hmdb51,
+    read_list,
+    read_something_v1,
+    read_something_v2,
+    read_ucf101,
+)
+from keras_tdn.files.text import is_text, read_text, shown
+
+JSON_FORMAT = "something_something_v2"
+TEXT_FORMATS = {
+    "list": read_list,
+    "something_something_v1": read_something_v1,
+    JSON_FORMAT: read_something_v2,
+    "ucf101": read_ucf101,
+}
+TABLE_FORMATS = {"csv": read_csv, "kinetics": read_kinetics}
+
+
+def read_source(
+    path: Path, format: str | None, split: str | None, fold: int | None, problems: Problems
+) -> Listing:
+    """Reads the rows of a file or folder.
+
+    Raises:
+        ValueError: if it is not there or not of the format, or an argument does not go with it.
+    """
+    path = path.expanduser()
+    if format is not None and format not in FORMATS:
+        raise ValueError(
+            f"Records are read in one of the formats {', '.join(FORMATS)}. "
+            f"Received: format={format!r}"
+        )
+    if not path.exists():
+        raise ValueError(
+            f"There is no list or folder {str(path)!r}. Check the path; a relative one starts at "
+            f"{os.getcwd()!r}."
+        )
+    # File names may have any bytes.
+    text = "" if path.is_dir() else read_text(path, "Lists", any_bytes=True)
+    format = format or _detect(path, text)
+    if format == JSON_FORMAT and not is_text(text):
+        # Says in which line.
+        read_text(path, "Lists")
+    if format != "hmdb51" and fold is not None:
+        raise ValueError(f"`fold` is for HMDB51's split files. Received: fold={fold!r}")
+    if format == "hmdb51":
+        return read_hmdb51(path, problems, split, fold)
+    if path.is_dir() != (format == "folders"):
+        expected = "a folder with a folder per class" if format == "folders" else "a file"
+        raise ValueError(f"The format {format!r} is {expected}, but {str(path)!r} is not one.")
+    if format == "folders":
+        return read_class_folders(path, split)
+    if format in TABLE_FORMATS:
+        return TABLE_FORMATS[format](path, text, problems, split)
+    if split is not None:
+        raise ValueError(
+            f"{str(path)!r} is the list of one split, in the format {format!r}: leave `split` out. "
+            f"Received: split={split!r}"
+        )
+    return TEXT_FORMATS[format](path, text, problems)
+
+
+def _detect(path: Path, text: str) -> str:
+    if path.is_dir():
+        return "hmdb51" if hmdb51_files(path) else "folders"
+    # What a list says of itself comes before what it is called.
+    first = first_line(text)
+    if path.suffix.lower() == ".json" and first.startswith(("[", "{")):
+        return JSON_FORMAT
+    if is_kinetics(text):
+        return "kinetics"
+    if has_header(text):
+        return "csv"
+    if hmdb51_files(path):
+        return "hmdb51"
+    if UCF101_FILE.fullmatch(path.name):
+        return "ucf101"
+    if path.suffix.lower() == ".csv" and first.count(";") == 1:
+        return "something_something_v1"
+    return "list"
+
+
+class FileFinder:
+    """Looks for files below a root.
+
+    Lists name hundreds of thousands of files in few folders, often on a network drive: each folder
+    is listed once instead of asking for every file.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = os.path.abspath(os.path.expanduser(root))
+        self._folders: dict[str, frozenset[str] | None] = {}
+
+    def absolute(self, path: str) -> str:
+        """Returns the absolute path of `path`, which starts at the root unless it is absolute."""
+        return os.path.normpath(os.path.join(self.root, os.path.expanduser(path)))
+
+    def first(self, paths: tuple[str, ...]) -> str:
+        """Returns the absolute path of the likeliest of `paths`, without looking."""
+        return self.absolute(paths[0])
+
+    def find(self, paths: tuple[str, ...]) -> str | None:
+        """Returns the absolute path of the first of `paths` that exists."""
+        for path in paths:
+            absolute = self.absolute(path)
+            folder, name = os.path.split(absolute)
+            if folder not in self._folders:
+                self._folders[folder] = _names(folder)
+            names = self._folders[folder]
+            # What may be entered but not listed has to be asked for.
+            if os.path.exists(absolute) if names is None else name in names:
+                return absolute
+        return None
+
+
+def _names(folder: str) -> frozenset[str] | None:
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(
+                entry.name
+                for entry in entries
+                # A link may point to nothing.
+                if not entry.is_symlink() or Path(entry.path).exists()
+            )
+    # A path that no file can have, as with a null character, is a `ValueError`.
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return frozenset()
+    except OSError:
+        return None
+
 
 NOT_TEXT = "; that line is not UTF-8: save the list as UTF-8, unless the file is called so"
 
@@ -32,11 +170,12 @@ def load_records(
     fold: int | None = None,
     check_files: bool = True,
     skip_missing: bool = False,
+    believe_labels: bool = False,
 ) -> RecordList:
     """Loads the records of a data set: which videos there are and what they show.
 
     Use it before `make_dataset`, evaluation or packing. Everything that is wrong with the source is
-    told at once, with line numbers: lines that cannot be read, columns that do not fit, labels
+    reported at once, with line numbers: lines that cannot be read, columns that do not fit, labels
     that are no class or out of proportion to the list, files that are not there, and videos listed
     twice with different labels.
 
@@ -73,7 +212,7 @@ def load_records(
             belong to the format, or else all names in the list, sorted: with a validation list,
             pass `labels=train.labels`, lest a class without a video there shifts the others.
         num_classes: Number of classes of a list whose labels are numbers without names. By default
-            the largest label tells, unless that would be out of proportion to the list.
+            the largest label decides, unless that would be out of proportion to the list.
         split: Part of the data set, `"train"`, `"val"` or `"test"`, where a source has several;
             `"all"` for all parts.
         fold: Number of the split of HMDB51; 1 by default.
@@ -81,6 +220,8 @@ def load_records(
         skip_missing: Whether to leave out files that are not there, instead of an error. They are
             listed in `records.missing`; the others keep their `index`. Much of Kinetics can no
             longer be fetched.
+        believe_labels: Whether a label may be out of all proportion to the list, as where the
+            number of classes is known from elsewhere.
 
     Returns:
         A `RecordList`.
@@ -94,38 +235,6 @@ def load_records(
     >>> records = load_records([("a.mp4", "run"), ("b.mp4", "jump")], check_files=False)
     >>> records.labels, [record.label for record in records]
     (('jump', 'run'), [1, 0])
-    """
-    return load_listed(
-        source,
-        format=format,
-        root=root,
-        labels=labels,
-        num_classes=num_classes,
-        split=split,
-        fold=fold,
-        check_files=check_files,
-        skip_missing=skip_missing,
-    )
-
-
-def load_listed(
-    source: RecordSource,
-    *,
-    format: str | None = None,
-    root: str | os.PathLike[str] | None = None,
-    labels: LabelSource | None = None,
-    num_classes: int | None = None,
-    split: str | None = None,
-    fold: int | None = None,
-    check_files: bool = True,
-    skip_missing: bool = False,
-    believe_labels: bool = False,
-) -> RecordList:
-    """Loads records as `load_records` does, for whoever knows the classes from elsewhere.
-
-    Args:
-        source: As in `load_records`, like all that is not named here.
-        believe_labels: Whether a label may be out of all proportion to the list.
     """
     if skip_missing and not check_files:
         raise ValueError("`skip_missing` needs the files to be looked for: pass check_files=True.")
@@ -248,7 +357,7 @@ def _check_paths(rows: list[Row], problems: Problems) -> None:
 def _check_duplicates(
     rows: list[Row], paths: list[str | None], indices: list[int | None], problems: Problems
 ) -> None:
-    """The same video again is oversampling; with another label, one of the two is wrong."""
+    """Reports videos listed twice with different labels; with the same, it is oversampling."""
     first: dict[str, int] = {}
     for position, (row, path) in enumerate(zip(rows, paths, strict=True)):
         if path is None:

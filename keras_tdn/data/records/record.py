@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
@@ -58,7 +59,7 @@ class Record:
 
 
 def believable_classes(num_labels: int) -> int:
-    """How many classes a list may have that names none, by the number of labels that occur."""
+    """Returns how many classes a list without names may have, by how many labels occur."""
     return max(CLASSES_OF_ANY_LIST, CLASSES_PER_LABEL * num_labels)
 
 
@@ -164,3 +165,21 @@ class RecordList(Sequence[Record]):
     def __repr__(self) -> str:
         left_out = f", {len(self._missing)} missing" if self._missing else ""
         return f"<RecordList of {len(self)} records, {self._num_classes} classes{left_out}>"
+
+
+def check_indices(records: RecordList) -> None:
+    """Checks that no two records have the same `index`.
+
+    Args:
+        records: At least one record.
+
+    Raises:
+        ValueError: if two have.
+    """
+    index, times = Counter(record.index for record in records).most_common(1)[0]
+    if times > 1:
+        raise ValueError(
+            "Each record needs an `index` of its own, because random draws and results go by it. "
+            f"Received {times} records with index {index}. `load_records(records)` numbers them "
+            "afresh."
+        )

@@ -1,4 +1,4 @@
-"""What every format is read into, and what is wrong with it."""
+"""Rows that every format is read into, and the problems found in them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Listing:
 
 
 class Problems:
-    """Collects what is wrong, so that all of it is told at once."""
+    """Collects what is wrong, so that all of it is reported at once."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -104,13 +104,13 @@ def _natural_order(place: str) -> list[tuple[int, str]]:
 
 
 def numbered_lines(text: str) -> list[tuple[int, str]]:
-    """The lines that are not blank, without surrounding blanks, numbered from 1."""
+    """Returns the lines that are not blank, stripped, numbered from 1."""
     lines = ((number, line.strip()) for number, line in enumerate(split_lines(text), 1))
     return [(number, line) for number, line in lines if line]
 
 
 def whole_number(text: str) -> int | None:
-    """The number that a text is, or `None` if it is none.
+    """Returns the whole number that a text is, or `None` if it is none.
 
     Some tools write whole numbers with a decimal point.
     """
@@ -125,7 +125,7 @@ def whole_number(text: str) -> int | None:
 
 
 def frame_count(text: str, place: str, problems: Problems) -> int | None:
-    """A stated number of frames; blank if it is not stated."""
+    """Reads a stated number of frames, which may be blank."""
     if not text:
         return None
     count = whole_number(text)
@@ -136,7 +136,7 @@ def frame_count(text: str, place: str, problems: Problems) -> int | None:
 
 
 def with_suffixes(path: str, *likely: str) -> tuple[str, ...]:
-    """`path` and what it may be called if it lacks its suffix; the likely suffixes first."""
+    """Returns `path`, and with suffixes if it lacks one, the likely ones first."""
     if path.lower().endswith(VIDEO_SUFFIXES):
         return (path,)
     suffixes = dict.fromkeys((*likely, "", *VIDEO_SUFFIXES[:5]))

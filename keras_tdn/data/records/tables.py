@@ -72,14 +72,14 @@ SPLIT_OPTIONS = "--split, or --train-split and --val-split"
 
 
 def header_of(text: str) -> tuple[str, ...]:
-    """The first line's fields, as column names are compared."""
+    """Returns the first line's fields, as column names are compared."""
     first = first_line(text).strip()
     fields = split_line(first, _delimiter(first))
     return tuple(field.strip().lower().replace(" ", "_") for field in fields)
 
 
 def split_line(line: str, delimiter: str) -> list[str]:
-    """One line's fields without surrounding blanks; none if it cannot be read."""
+    """Returns one line's fields, stripped; none if it cannot be read."""
     try:
         return [field.strip() for field in next(csv.reader([line], delimiter=delimiter), [])]
     except csv.Error:
@@ -186,7 +186,7 @@ def _paths(line: _Line, column: str) -> tuple[str, ...]:
 
 
 def _stated_names(stated: list[tuple[str, str, str]], problems: Problems) -> tuple[str, ...] | None:
-    """The names of the classes in order, if each has an index."""
+    """Returns the names of the classes in order, if each has an index."""
     names: dict[int, tuple[str, str]] = {}
     indices: dict[str, tuple[int, str]] = {}
     for place, name, text in stated:
@@ -213,7 +213,7 @@ def format_table(
     labels: Sequence[str] | None,
     num_classes: int,
 ) -> bytes:
-    """A table that `read_csv` reads back, whatever files are called.
+    """Formats a table that `read_csv` reads back, whatever files are called.
 
     Args:
         rows: Absolute path, number of frames and class of each video.
@@ -225,7 +225,7 @@ def format_table(
     columns = ["path", "num_frames"]
     if present:
         columns += [INDEX_COLUMN] if labels is None else [NAME_COLUMN, INDEX_COLUMN]
-        # Of classes without names, the last tells how many there are.
+        # Of classes without names, the last says how many there are.
         told = range(num_classes)[-1:] if labels is None else range(num_classes)
         rows += [("", None, label) for label in told if label not in present]
     text = io.StringIO()
@@ -241,7 +241,7 @@ def format_table(
 
 
 def normal_split(name: str) -> str:
-    """One name for each part of a data set."""
+    """Returns one name for each part of a data set."""
     lowered = name.strip().lower()
     return SPLIT_NAMES.get(lowered, lowered)
 
@@ -266,7 +266,7 @@ def _chosen(
     path_column: str,
     used: Sequence[str | None],
 ) -> Iterator[_Line]:
-    """The wanted split's lines of a table, of which these columns are used."""
+    """Returns the wanted split's lines of a table, of which these columns are used."""
     header = header_of(text)
     column = _first(SPLIT_COLUMNS, header)
     for name in (path_column, *used, column):
@@ -276,7 +276,7 @@ def _chosen(
     if column is None:
         if split not in (None, ALL_SPLITS):
             raise ValueError(
-                f"{str(path)!r} has no column that tells splits apart, such as `split`. Pass "
+                f"{str(path)!r} has no column that names the split, such as `split`. Pass "
                 f"split=None, and the list of the split that is wanted. Received: split={split!r}"
             )
         yield from lines
@@ -345,7 +345,7 @@ def _quoted(field: str) -> str:
 
 
 def first_line(text: str) -> str:
-    """The first line that is not blank, without the blanks before it."""
+    """Returns the first line that is not blank, without leading blanks."""
     line = FIRST_LINE.search(text)
     return line[0] if line else ""
 

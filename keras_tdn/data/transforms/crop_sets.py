@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.transforms.center_crop import crop_of_resized
-from keras_tdn.data.transforms.checks import check_positive_integers
-from keras_tdn.data.transforms.crop_boxes import (
+from keras_tdn.data.transforms.resizing import (
     CORNERS_AND_CENTER,
     center_offset,
+    crop_of_resized,
     offsets_at,
+    resize_and_crop,
     resized_size,
 )
-from keras_tdn.data.transforms.resampling import resize_and_crop
-from keras_tdn.data.transforms.transform import ClipTransform, frame_size
+from keras_tdn.data.transforms.transform import ClipTransform, check_positive_integers, frame_size
 from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
 
 
@@ -55,10 +57,10 @@ class CropSet(ClipTransform):
 
     @abc.abstractmethod
     def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Tops and lefts of the windows, in pixels of the resized frame."""
+        """Returns tops and lefts of the windows, in pixels of the resized frame."""
 
     def boxes(self, height: tf.Tensor | int, width: tf.Tensor | int) -> tf.Tensor:
-        """The windows that frames of this size give, in pixels of the *resized* frame.
+        """Returns the windows of frames of this size, in pixels of the *resized* frame.
 
         Args:
             height: Height of the frames in pixels, before the resize.
@@ -133,7 +135,7 @@ class OneCrop(CropSet):
 
     @classmethod
     def from_spec(cls, clip_spec: ClipSpec) -> OneCrop:
-        """The centre crop of the size that a model takes."""
+        """Returns the centre crop of the size that a model takes."""
         return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
 
     @property
@@ -236,7 +238,7 @@ class TenCrops(CropSet):
 
     @classmethod
     def from_spec(cls, clip_spec: ClipSpec) -> TenCrops:
-        """Crops of the size that a model takes."""
+        """Returns crops of the size that a model takes."""
         return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
 
     @property
@@ -245,3 +247,66 @@ class TenCrops(CropSet):
 
     def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return offsets_at(CORNERS_AND_CENTER, height, width, self.height, self.width)
+
+
+def crops_of_array(crop_set: CropSet, frames: np.ndarray) -> list[np.ndarray]:
+    """Returns what `crop_set(frames)` gives, crop by crop, without copying the pixels.
+
+    Use it where a video has several views: three crops of 300 frames of 256 x 256 pixels would take
+    176 MB of new memory, and with it most of the time of reading them.
+
+    Args:
+        crop_set: The crops.
+        frames: uint8 of shape `(frames, height, width, 3)`; it must not change afterwards.
+
+    Returns:
+        For each crop uint8 of shape `(frames, height of the crop, width of the crop, 3)`.
+
+    Example:
+
+    >>> [crop.shape for crop in crops_of_array(ThreeCrops(), np.zeros((40, 256, 340, 3), np.uint8))]
+    [(40, 256, 256, 3), (40, 256, 256, 3), (40, 256, 256, 3)]
+    """
+    resized, boxes, resizes_first = _layout(crop_set, *frames.shape[1:3])
+    if not resizes_first:
+        return list(_compiled(crop_set)(frames).numpy())
+    if frames.shape[1:3] != resized:
+        frames = _resized(frames, resized).numpy()
+    crops = [frames[:, top : top + tall, left : left + wide] for top, left, tall, wide in boxes]
+    if not crop_set.mirrored:
+        return crops
+    return [crop for window in crops for crop in (window, window[:, :, ::-1])]
+
+
+@functools.lru_cache(maxsize=64)
+def _layout(
+    crop_set: CropSet, height: int, width: int
+) -> tuple[tuple[int, ...], list[list[int]], bool]:
+    """Returns the size after the resize, the boxes, and whether the resize comes first.
+
+    Kept, because videos come in few sizes.
+    """
+    sides = (crop_set.short_side, crop_set.height, crop_set.width)
+    resized = tuple(int(side) for side in resized_size(height, width, *sides))
+    boxes = crop_set.boxes(height, width).numpy().tolist()
+    return resized, boxes, bool(crop_set.resizes_first(resized, len(boxes)))
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(crop_set: CropSet) -> Callable[[np.ndarray], Any]:
+    """Returns the crops as a graph for frames of any size; kept, because tracing is slow."""
+    return tf.function(
+        lambda frames: crop_set.transform_clip(frames, None),
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
+    )
+
+
+@tf.function(
+    input_signature=[
+        tf.TensorSpec([None, None, None, 3], tf.uint8),
+        tf.TensorSpec([2], tf.int32),
+    ]
+)
+def _resized(frames: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    size = tuple(tf.unstack(size))
+    return resize_and_crop(frames, size, (0, 0), size)

@@ -1,4 +1,4 @@
-"""What MixUp and CutMix share: checks, partners and shares."""
+"""Pairs of clips mixed with their labels: MixUp and CutMix."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_tdn.data.transforms.checks import check_number
-from keras_tdn.data.transforms.transform import as_seed, derived_seed
+from keras_tdn.data.transforms.transform import as_seed, check_number, derived_seed
 
 # Beyond this the share is one half for all that matters, and gamma variates overflow far later.
 MAX_ALPHA = 1e3
@@ -50,7 +49,7 @@ class BatchMixing(abc.ABC):
     def mix(
         self, clips: tf.Tensor, others: tf.Tensor, shares: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The mixed clips, and the share of itself that each or all of them kept."""
+        """Returns the mixed clips, and the share of itself that each or all of them kept."""
 
     def _draw_shares(self, seed: tf.Tensor, count: Any) -> tf.Tensor:
         # float64: with a small alpha both gamma variates can be too small for float32.
@@ -78,3 +77,107 @@ class BatchMixing(abc.ABC):
                 f"Received: labels with shape={labels.shape}, dtype={labels.dtype.name}"
             )
         return clips, tf.cast(labels, tf.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class MixUp(BatchMixing):
+    """Blends each clip of a batch, and its label, with another of the same batch.
+
+    Use it for training, after batching, with labels of one weight per class. Partners are a random
+    permutation of the batch. The result is float32 because blends are not whole levels; models take
+    it as they take uint8.
+
+    Reference: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018;
+    arXiv:1710.09412.
+
+    Args:
+        alpha: Shares are drawn from the beta distribution with both parameters `alpha`.
+        per_clip: Whether each clip gets a share of its own, or the whole batch one.
+
+    Call arguments:
+        inputs: A tuple of clips, pixels in [0, 255] of shape `(batch, frames, height, width, 3)`,
+            and labels, floats of shape `(batch, classes)`.
+        seed: Two integers, int32 of shape `(2,)`.
+
+    Returns:
+        Clips, float32 in [0, 255], and labels, float32.
+
+    Raises:
+        ValueError: if an argument is out of its range or the inputs are not such a batch.
+
+    Example:
+
+    >>> clips = tf.zeros((4, 40, 112, 112, 3), tf.uint8)
+    >>> mixed, labels = MixUp()((clips, tf.one_hot([0, 1, 2, 0], 3)), seed=(0, 7))
+    >>> mixed.dtype
+    tf.float32
+    """
+
+    alpha: float = 0.2
+    per_clip: bool = False
+
+    def mix(
+        self, clips: tf.Tensor, others: tf.Tensor, shares: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        clips, others = tf.cast(clips, tf.float32), tf.cast(others, tf.float32)
+        return others + tf.reshape(shares, (-1, 1, 1, 1, 1)) * (clips - others), shares
+
+
+@dataclasses.dataclass(frozen=True)
+class CutMix(BatchMixing):
+    """Replaces a window of each clip, through all its frames, by that of another of the batch.
+
+    Use it for training, after batching, with labels of one weight per class. Partners are a random
+    permutation of the batch. The window has the frame's shape and a uniformly drawn centre; labels
+    count the pixels that it really covers. Pixels are moved, not blended, so their dtype stays.
+
+    Reference: Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with
+    Localizable Features", ICCV 2019; arXiv:1905.04899.
+
+    Args:
+        alpha: The share that a clip keeps is drawn from the beta distribution with both parameters
+            `alpha`.
+        per_clip: Whether each clip gets a window of its own, or the whole batch one.
+
+    Call arguments:
+        inputs: A tuple of clips, pixels in [0, 255] of shape `(batch, frames, height, width, 3)`,
+            and labels, floats of shape `(batch, classes)`.
+        seed: Two integers, int32 of shape `(2,)`.
+
+    Returns:
+        Clips, of the dtype that came, and labels, float32.
+
+    Raises:
+        ValueError: if an argument is out of its range or the inputs are not such a batch.
+
+    Example:
+
+    >>> clips = tf.zeros((4, 40, 112, 112, 3), tf.uint8)
+    >>> mixed, labels = CutMix()((clips, tf.one_hot([0, 1, 2, 0], 3)), seed=(0, 7))
+    >>> mixed.dtype
+    tf.uint8
+    """
+
+    alpha: float = 1.0
+    per_clip: bool = False
+
+    def mix(
+        self, clips: tf.Tensor, others: tf.Tensor, shares: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        shape = tf.shape(clips)
+        sides = tf.cast(shape[2:4], tf.float32)
+        # One row per window, (down, across).
+        extent = tf.sqrt(1 - shares)[:, tf.newaxis] * sides
+        count = tf.shape(shares)[0]
+        unit = tf.random.stateless_uniform(tf.stack([count, 2]), derived_seed(seed, 2))
+        start = tf.clip_by_value(tf.round(unit * sides - extent / 2), 0, sides)
+        end = tf.clip_by_value(tf.round(unit * sides + extent / 2), 0, sides)
+
+        rows = tf.range(sides[0])
+        columns = tf.range(sides[1])
+        in_rows = (rows >= start[:, :1]) & (rows < end[:, :1])
+        in_columns = (columns >= start[:, 1:]) & (columns < end[:, 1:])
+        inside = in_rows[:, :, tf.newaxis] & in_columns[:, tf.newaxis, :]
+        covered = tf.reduce_prod(end - start, axis=1) / tf.reduce_prod(sides)
+        mixed = tf.where(inside[:, tf.newaxis, :, :, tf.newaxis], others, clips)
+        return mixed, 1 - covered

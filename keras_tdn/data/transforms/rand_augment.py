@@ -1,14 +1,167 @@
-"""A few operations drawn from a set, all with one strength."""
+"""A few operations drawn from a set, all with one strength and the same in every frame."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.transforms.checks import check_number, check_positive_integers
-from keras_tdn.data.transforms.rand_augment_ops import OPERATIONS
-from keras_tdn.data.transforms.transform import ClipTransform, draw_integer, draw_uniform
+from keras_tdn.data.transforms.color_jitter import GREY_WEIGHTS, saturation_matrix
+from keras_tdn.data.transforms.transform import (
+    ClipTransform,
+    check_number,
+    check_positive_integers,
+    draw_integer,
+    draw_uniform,
+    to_pixels,
+)
+
+MAX_DEGREES = 30.0
+MAX_SHEAR = 0.3
+MAX_TRANSLATION = 0.45
+MAX_BLEND = 0.9
+MAX_POSTERIZED_BITS = 4
+
+# (clip, level from 0 to 1, sign of -1 or 1, fill) -> clip, uint8 to uint8.
+Operation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, int], tf.Tensor]
+
+
+def identity(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Leaves the clip as it is."""
+    return clip
+
+
+def auto_contrast(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Stretches each colour to the whole range, by the extremes of the whole clip."""
+    low = tf.cast(tf.reduce_min(clip, axis=(0, 1, 2)), tf.float32)
+    high = tf.cast(tf.reduce_max(clip, axis=(0, 1, 2)), tf.float32)
+    scale = tf.where(high > low, 255 / tf.maximum(high - low, 1), 1)
+    return to_pixels((tf.cast(clip, tf.float32) - low) * scale + tf.where(high > low, 0.0, low))
+
+
+def equalize(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Makes the levels of each colour equally frequent in the whole clip."""
+    # One table of 3 x 256 entries; each colour counts and looks up in its own third.
+    indices = tf.cast(clip, tf.int32) + tf.constant([0, 256, 512])
+    counts = tf.reshape(
+        tf.math.bincount(tf.reshape(indices, [-1]), minlength=768, maxlength=768), (3, 256)
+    )
+    last = tf.reduce_max(tf.where(counts > 0, tf.range(256), 0), axis=1)
+    step = (tf.reduce_sum(counts, axis=1) - tf.gather(counts, last, batch_dims=1)) // 255
+    step = step[:, tf.newaxis]
+    below = tf.cumsum(counts, axis=1, exclusive=True)
+    table = tf.minimum((step // 2 + below) // tf.maximum(step, 1), 255)
+    table = tf.where(step > 0, table, tf.range(256))
+    return tf.gather(tf.cast(tf.reshape(table, [-1]), tf.uint8), indices)
+
+
+def posterize(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Clears the lowest bits of every level."""
+    bits = tf.cast(tf.round(level * MAX_POSTERIZED_BITS), tf.uint8)
+    return tf.bitwise.left_shift(tf.bitwise.right_shift(clip, bits), bits)
+
+
+def solarize(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Inverts the levels above a threshold."""
+    threshold = 256 - tf.cast(tf.round(level * 256), tf.int32)
+    return tf.where(tf.cast(clip, tf.int32) >= threshold, 255 - clip, clip)
+
+
+def color(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Towards grey, or away from it."""
+    matrix = saturation_matrix(1 + MAX_BLEND * level * sign)
+    return to_pixels(tf.matmul(tf.cast(clip, tf.float32), matrix, transpose_b=True))
+
+
+def contrast(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Towards the clip's mean grey, or away from it."""
+    pixels = tf.cast(clip, tf.float32)
+    grey = tf.tensordot(tf.reduce_mean(pixels, axis=(0, 1, 2)), GREY_WEIGHTS, 1)
+    return to_pixels(grey + (1 + MAX_BLEND * level * sign) * (pixels - grey))
+
+
+def brightness(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Towards black, or away from it."""
+    return to_pixels((1 + MAX_BLEND * level * sign) * tf.cast(clip, tf.float32))
+
+
+def sharpness(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Towards a blurred picture, or away from it; the outermost pixels stay."""
+    pixels = tf.cast(clip, tf.float32)
+    weights = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
+    kernel = np.tile(weights[:, :, np.newaxis, np.newaxis], (1, 1, 3, 1))
+    blurred = tf.nn.depthwise_conv2d(pixels, kernel, (1, 1, 1, 1), "VALID")
+    detail = pixels[:, 1:-1, 1:-1] - blurred
+    detail = tf.pad(detail, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return to_pixels(pixels + MAX_BLEND * level * sign * detail)
+
+
+def rotate(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Turns frames around their centre."""
+    angle = math.radians(MAX_DEGREES) * level * sign
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    return _affine(clip, [[cos, -sin], [sin, cos]], [0.0, 0.0], fill)
+
+
+def shear_x(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Slants frames sideways."""
+    return _affine(clip, [[1.0, MAX_SHEAR * level * sign], [0.0, 1.0]], [0.0, 0.0], fill)
+
+
+def shear_y(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Slants frames up or down."""
+    return _affine(clip, [[1.0, 0.0], [MAX_SHEAR * level * sign, 1.0]], [0.0, 0.0], fill)
+
+
+def translate_x(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Moves frames sideways."""
+    return _affine(clip, _UNCHANGED, [MAX_TRANSLATION * level * sign, 0.0], fill)
+
+
+def translate_y(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Moves frames up or down."""
+    return _affine(clip, _UNCHANGED, [0.0, MAX_TRANSLATION * level * sign], fill)
+
+
+_UNCHANGED = [[1.0, 0.0], [0.0, 1.0]]
+
+OPERATIONS: dict[str, Operation] = {
+    operation.__name__: operation
+    for operation in (
+        *(identity, auto_contrast, equalize, rotate, solarize, color, posterize),
+        *(contrast, brightness, sharpness, shear_x, shear_y, translate_x, translate_y),
+    )
+}
+
+
+def _affine(clip: tf.Tensor, matrix: list, translation: list, fill: int) -> tf.Tensor:
+    """Fetches each pixel from the matrix times its place, seen from the centre of the frame.
+
+    Args:
+        clip: uint8.
+        matrix: 2 x 2, on (x, y).
+        translation: What is added, in widths and heights of the frame.
+        fill: Level of what comes from outside.
+    """
+    size = tf.shape(clip)[1:3]
+    sides = tf.cast(size[::-1], tf.float32)
+    center = (sides - 1) / 2
+    matrix = tf.stack([tf.stack(row) for row in matrix])
+    offset = center - tf.linalg.matvec(matrix, center) + tf.stack(translation) * sides
+    rows = tf.concat([matrix, offset[:, tf.newaxis]], axis=1)
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.cast(clip, tf.float32),
+        transforms=tf.concat([tf.reshape(rows, (1, 6)), tf.zeros((1, 2))], axis=1),
+        output_shape=size,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+        fill_value=float(fill),
+    )
+    return to_pixels(moved)
+
 
 MAX_MAGNITUDE = 10
 

@@ -7,9 +7,10 @@ import math
 
 import tensorflow as tf
 
-from keras_tdn.data.transforms.checks import check_number, check_range
 from keras_tdn.data.transforms.transform import (
     ClipTransform,
+    check_number,
+    check_range,
     derived_seed,
     draw_uniform,
     frame_size,

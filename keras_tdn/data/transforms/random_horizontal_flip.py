@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.transforms.checks import check_number
-from keras_tdn.data.transforms.transform import ClipTransform, draw_uniform
+from keras_tdn.data.transforms.transform import ClipTransform, check_number, draw_uniform
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
+import numbers
 from typing import Any
 
 import tensorflow as tf
@@ -73,15 +75,15 @@ class ClipTransform(abc.ABC):
 
     @abc.abstractmethod
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """The clip's pixels, transformed; uint8 of rank 4."""
+        """Returns the clip's pixels, transformed; uint8 of rank 4."""
 
     def transform_label(self, label: Any, seed: tf.Tensor) -> Any:
-        """The label that the transformed clip has."""
+        """Returns the label of the transformed clip."""
         return label
 
 
 def as_clip(clip: Any, name: str) -> tf.Tensor:
-    """The clip as a tensor; a `ValueError` unless it is uint8 of shape (frames, h, w, 3)."""
+    """Returns the clip as a tensor; a `ValueError` unless uint8 of shape (frames, h, w, 3)."""
     clip = tf.convert_to_tensor(clip)
     if clip.shape.rank != 4 or clip.shape[-1] != 3:
         raise ValueError(
@@ -98,7 +100,7 @@ def as_clip(clip: Any, name: str) -> tf.Tensor:
 
 
 def as_seed(seed: Any) -> tf.Tensor:
-    """The seed as an int32 tensor; a `ValueError` unless it is two integers."""
+    """Returns the seed as an int32 tensor; a `ValueError` unless it is two integers."""
     seed = tf.convert_to_tensor(seed)
     if seed.shape != (2,) or not seed.dtype.is_integer:
         raise ValueError(
@@ -109,31 +111,73 @@ def as_seed(seed: Any) -> tf.Tensor:
 
 
 def derived_seed(seed: tf.Tensor, position: int) -> tf.Tensor:
-    """The seed of the draw at a position. It depends on nothing that comes at later positions."""
+    """Returns the seed of the draw at a position, whatever comes at later positions."""
     return tf.random.fold_in(seed, position)
 
 
 def draw_uniform(
     seed: tf.Tensor, position: int, low: float, high: float, shape: tuple[int, ...] = ()
 ) -> tf.Tensor:
-    """float32, uniform in [low, high); all of it `low` where the two are equal."""
+    """Draws float32, uniform in [low, high); all `low` where the two are equal."""
     unit = tf.random.stateless_uniform(shape, derived_seed(seed, position))
     return low + (high - low) * unit
 
 
 def draw_integer(seed: tf.Tensor, position: int, count: Any) -> tf.Tensor:
-    """int32, uniform in [0, count)."""
+    """Draws int32, uniform in [0, count)."""
     return tf.random.stateless_uniform(
         (), derived_seed(seed, position), maxval=count, dtype=tf.int32
     )
 
 
 def frame_size(clip: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Height and width, int32 scalars, known or not while the graph is built."""
+    """Returns height and width, int32 scalars, known or not while the graph is built."""
     shape = tf.shape(clip)
     return shape[1], shape[2]
 
 
 def to_pixels(values: tf.Tensor) -> tf.Tensor:
-    """float32 levels rounded to uint8, those outside [0, 255] clipped."""
+    """Rounds float32 levels to uint8, clipped to [0, 255]."""
     return tf.saturate_cast(tf.round(values), tf.uint8)
+
+
+def check_positive_integers(transform: Any, *fields: str) -> None:
+    """Raises a `ValueError` unless the fields are integers of at least 1."""
+    for field in fields:
+        value = getattr(transform, field)
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+            raise ValueError(
+                f"{type(transform).__name__} needs a positive integer for `{field}`. "
+                f"Received: {field}={value!r}"
+            )
+
+
+def check_number(transform: Any, field: str, low: float, high: float) -> None:
+    """Raises a `ValueError` unless the field is a number in [low, high]."""
+    value = getattr(transform, field)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, numbers.Real)
+        or not low <= float(value) <= high
+    ):
+        raise ValueError(
+            f"{type(transform).__name__} needs a number from {low} to {high} for `{field}`. "
+            f"Received: {field}={value!r}"
+        )
+
+
+def check_range(transform: Any, field: str, low: float, high: float) -> None:
+    """Raises a `ValueError` unless the field is `(lowest, highest)`, in order, in (low, high]."""
+    value = getattr(transform, field)
+    valid = isinstance(value, (tuple, list)) and len(value) == 2
+    if valid:
+        valid = all(
+            isinstance(end, numbers.Real) and not isinstance(end, bool) and math.isfinite(end)
+            for end in value
+        )
+    if not valid or not low < value[0] <= value[1] <= high:
+        raise ValueError(
+            f"{type(transform).__name__} needs two numbers (lowest, highest) above {low} and at "
+            f"most {high} for `{field}`. Received: {field}={value!r}"
+        )
+    object.__setattr__(transform, field, tuple(float(end) for end in value))

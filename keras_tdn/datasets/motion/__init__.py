@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from keras_tdn.datasets.motion.config import MotionConfig
     from keras_tdn.datasets.motion.make import make_motion_dataset
     from keras_tdn.datasets.motion.model import motion_model
-    from keras_tdn.datasets.motion.rendering import render_motion
-    from keras_tdn.datasets.motion.trajectories import (
+    from keras_tdn.datasets.motion.rendering import (
         MOTION_CLASSES,
         MOTION_LABELS,
         MotionClass,
+        render_motion,
     )
 
 __all__ = [
@@ -31,9 +31,9 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "MOTION_CLASSES": "trajectories",
-        "MOTION_LABELS": "trajectories",
-        "MotionClass": "trajectories",
+        "MOTION_CLASSES": "rendering",
+        "MOTION_LABELS": "rendering",
+        "MotionClass": "rendering",
         "MotionConfig": "config",
         "make_motion_dataset": "make",
         "motion_model": "model",

@@ -1,4 +1,4 @@
-"""What decides the pixels of a motion data set, besides seed and index."""
+"""Settings that decide the pixels of a motion data set, besides seed and index."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NUMBERS = {
 
 @dataclasses.dataclass(frozen=True)
 class MotionConfig:
-    """What the videos of a motion data set look like.
+    """Settings of the videos of a motion data set.
 
     Args:
         num_frames: Frames in a video.
@@ -82,7 +82,7 @@ class MotionConfig:
                 )
 
     def to_config(self) -> dict[str, Any]:
-        """A dict that JSON can hold."""
+        """Returns a dict that JSON can hold."""
         config = dataclasses.asdict(self)
         return {name: list(v) if isinstance(v, tuple) else v for name, v in config.items()}
 

@@ -1,22 +1,64 @@
-"""Writing a motion data set."""
+"""Writes a motion data set."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import io
 import json
 import operator
 import os
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.datasets.motion.config import MotionConfig
-from keras_tdn.datasets.motion.encoding import encode_mp4
-from keras_tdn.datasets.motion.rendering import render_motion
-from keras_tdn.datasets.motion.trajectories import MOTION_LABELS
+from keras_tdn.datasets.motion.rendering import MOTION_LABELS, render_motion
 from keras_tdn.files.atomic import written_beside
+
+
+def encode_mp4(frames: np.ndarray, config: MotionConfig) -> bytes:
+    """Encodes every frame on its own as H.264, at a constant quantizer.
+
+    Prediction between frames would let a single one betray the motion: what stands still is stored
+    better with each frame. One thread, no dates and no version strings keep the bytes the same.
+
+    Args:
+        frames: uint8 pixels of shape `(num_frames, height, width, 3)`.
+        config: Its `quantizer` and `frame_rate` are used.
+
+    Returns:
+        The file's bytes.
+    """
+    import av
+
+    file = io.BytesIO()
+    time_base = Fraction(1, config.frame_rate)
+    with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as output:
+        stream = output.add_stream(
+            "libx264",
+            rate=config.frame_rate,
+            options={
+                "preset": "veryfast",
+                "qp": str(config.quantizer),
+                "g": "1",
+                "threads": "1",
+                "flags": "+bitexact",
+            },
+        )
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt, stream.time_base = "yuv420p", time_base
+        for number, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = number, time_base
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
 
 CONFIG_FILE = "motion.json"
 LABELS_FILE = "classes.txt"

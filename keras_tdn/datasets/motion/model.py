@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_tdn.datasets.motion.trajectories import MOTION_LABELS
+from keras_tdn.datasets.motion.rendering import MOTION_LABELS
 from keras_tdn.models import TDNResNet
 
 STAGE_DEPTHS = (1, 1, 1, 1)

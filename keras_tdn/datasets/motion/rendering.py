@@ -1,16 +1,8 @@
-"""From a class and a seed to the frames of a video.
-
-No frame can tell the class. A scene has no edge, no upright and no size of its own: it repeats
-without a seam in both directions; it starts at a uniform position and angle; and zooming goes on
-for ever, for it is made of layers of doubling size, each with a position of its own, that fade in
-when they are small and fade away when they are large. Position, angle and the fraction of the size
-are thus uniform on circles. What a motion adds does not depend on where it starts, and a uniform
-variable on a circle to which such an amount is added is uniform as before. So every single frame,
-at whatever time, has the same distribution in each class; only what changes between frames differs.
-"""
+"""Motion rendered into frames: what moves, how it looks, and how a camera sees it."""
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -18,8 +10,185 @@ from typing import Any
 import numpy as np
 
 from keras_tdn.datasets.motion.config import MotionConfig
-from keras_tdn.datasets.motion.textures import TILE_SIDE, scene_tile
-from keras_tdn.datasets.motion.trajectories import MOTION_CLASSES, Trajectory, draw_trajectory
+
+
+@dataclasses.dataclass(frozen=True)
+class MotionClass:
+    """One way in which the scene of a video moves before the camera.
+
+    Args:
+        label: Its name. The directions are called left and right where a mirror exchanges them, so
+            that `keras_tdn.data.flip_map` finds every pair.
+        right: Direction in x, -1, 0 or 1.
+        down: Direction in y.
+        turn: Direction of rotation; 1 is clockwise as seen.
+        grow: Direction of the change of size; 1 is growing.
+        legs: Equal spans of the video between which the direction reverses.
+        either: Whether the first direction is the opposite one in half of the videos.
+    """
+
+    label: str
+    right: int = 0
+    down: int = 0
+    turn: int = 0
+    grow: int = 0
+    legs: int = 1
+    either: bool = False
+
+
+MOTION_CLASSES = (
+    MotionClass("moving left", right=-1),
+    MotionClass("moving right", right=1),
+    MotionClass("moving up", down=-1),
+    MotionClass("moving down", down=1),
+    MotionClass("zooming in", grow=1),
+    MotionClass("zooming out", grow=-1),
+    MotionClass("rotating right", turn=1),
+    MotionClass("rotating left", turn=-1),
+    MotionClass("approaching then retreating", grow=1, legs=2),
+    MotionClass("retreating then approaching", grow=-1, legs=2),
+    MotionClass("pulsating", grow=1, legs=4, either=True),
+    MotionClass("still"),
+)
+MOTION_LABELS = tuple(motion.label for motion in MOTION_CLASSES)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trajectory:
+    """Where the scene has moved to, by frame; all of shape `(num_frames,)`.
+
+    Args:
+        x: Pixels to the right.
+        y: Pixels downwards.
+        angle: Radians, clockwise.
+        octaves: Doublings of the size.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    angle: np.ndarray
+    octaves: np.ndarray
+
+
+def draw_trajectory(
+    motion: MotionClass, config: MotionConfig, rng: np.random.Generator
+) -> Trajectory:
+    """Draws speeds, the turning point and the camera's shaking, and adds them up over the frames.
+
+    Every class takes the same draws from `rng`, so that with one seed the videos of two classes
+    differ in their motion alone.
+    """
+    move, turn, zoom = (
+        np.exp(rng.uniform(*np.log(limits)))
+        for limits in (config.move_speed, config.turn_speed, config.zoom_speed)
+    )
+    late = rng.uniform(-config.turning_jitter, config.turning_jitter)
+    opposite = rng.integers(2)
+    shake = rng.normal(0, config.shake * config.size, (2, config.num_frames))
+    legs = (np.arange(config.num_frames) - late) * motion.legs / config.num_frames
+    directions = (-1.0) ** np.clip(np.floor(legs), 0, motion.legs - 1)
+    if motion.either and opposite:
+        directions = -directions
+    progress = np.cumsum(directions) - directions[0]
+    return Trajectory(
+        x=motion.right * move * config.size * progress + shake[0],
+        y=motion.down * move * config.size * progress + shake[1],
+        angle=motion.turn * np.deg2rad(turn) * progress,
+        octaves=motion.grow * zoom * progress,
+    )
+
+
+# Indices wrap around by masking bits, which needs a power of two.
+TILE_SIDE = 256
+NUM_OBJECTS = (9, 15)
+# Diameters in texels.
+OBJECT_SIDES = (32, 64)
+# Share of an object's radius over which its edge is soft.
+SOFTNESS = 0.08
+
+
+def scene_tile(rng: np.random.Generator) -> np.ndarray:
+    """Draws a background and the objects in front of it.
+
+    Returns:
+        Float32 of shape `(TILE_SIDE, TILE_SIDE, 7)`: the background's deviations from its mean
+        colour, the objects' colours in [0, 255] times their opacity, and their opacity in [0, 1].
+    """
+    tile = np.zeros((TILE_SIDE, TILE_SIDE, 7), np.float32)
+    waves = rng.uniform(15, 45, 3) * rng.choice([-1, 1], 3)
+    texture = cloud(rng, TILE_SIDE)
+    tile[..., :3] = texture[..., None] * waves.astype(np.float32)
+    for _ in range(rng.integers(*NUM_OBJECTS)):
+        sprite = _sprite(rng, texture)
+        top, left = rng.integers(0, TILE_SIDE, 2)
+        rows = (top + np.arange(len(sprite))) % TILE_SIDE
+        columns = (left + np.arange(len(sprite))) % TILE_SIDE
+        place = np.ix_(rows, columns, np.arange(3, 7))
+        tile[place] = tile[place] * (1 - sprite[..., 3:]) + sprite
+    return tile
+
+
+def cloud(rng: np.random.Generator, side: int) -> np.ndarray:
+    """Draws smooth repeating noise, mean 0, standard deviation 1, float32 `(side, side)`."""
+    # Waves of eight texels and longer: it is read at the nearest texel.
+    count = side // 8
+    spectrum = np.zeros((side, side // 2 + 1), np.complex64)
+    rows = np.r_[0:count, -count:0]
+    waves = rng.standard_normal((2 * count, count), np.float32) * np.exp(
+        1j * rng.uniform(0, 2 * np.pi, (2 * count, count))
+    )
+    frequencies = np.hypot(rows[:, None], np.arange(count)[None])
+    spectrum[rows, :count] = waves / np.maximum(frequencies, 4) ** rng.uniform(0.7, 1.3)
+    spectrum[0, 0] = 0
+    values = np.fft.irfft2(spectrum, (side, side)).astype(np.float32)
+    return values / values.std()
+
+
+def _sprite(rng: np.random.Generator, texture: np.ndarray) -> np.ndarray:
+    side = int(rng.integers(*OBJECT_SIDES))
+    axis = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(2 / side) - 1
+    x, y = axis[None, :], axis[:, None]
+    opacity = np.clip((_outline(rng, np.arctan2(y, x)) - np.hypot(x, y)) / SOFTNESS, 0, 1)
+    first = rng.uniform(0, 255, 3)
+    # Two colours too alike would leave an object without texture.
+    second = (first + rng.uniform(90, 165, 3)) % 255
+    pattern = _pattern(rng, x, y, texture)[..., None]
+    colour = first.astype(np.float32) + pattern * (second - first).astype(np.float32)
+    # Light from above its own left, or from below its right.
+    colour *= 1 + np.float32(rng.uniform(-0.25, 0.25)) * (x + y)[..., None]
+    sprite = np.concatenate([np.clip(colour, 0, 255), np.ones_like(pattern)], axis=-1)
+    return sprite * opacity[..., None]
+
+
+def _outline(rng: np.random.Generator, angle: np.ndarray) -> np.ndarray:
+    """Returns the radius by angle, at most 1: a circle with two waves in it."""
+    heights = rng.uniform(0.02, 0.16, 2)
+    bumps = np.zeros_like(angle)
+    for height in heights:
+        count, phase = float(rng.integers(2, 7)), float(rng.uniform(0, 2 * np.pi))
+        bumps += float(height) * np.cos(count * angle + phase)
+    return (1 + bumps) / float(1 + heights.sum())
+
+
+def _pattern(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, texture: np.ndarray
+) -> np.ndarray:
+    """Draws stripes, checks, arches or clouds in [0, 1]; none looks the same when turned."""
+    direction, phase = rng.uniform(0, 2 * np.pi, 2)
+    frequency, kind = float(rng.uniform(3.5, 7.0)), rng.integers(4)
+    along = float(np.cos(direction)) * x + float(np.sin(direction)) * y
+    across = float(np.cos(direction)) * y - float(np.sin(direction)) * x
+    if kind == 0:
+        wave = np.sin(frequency * along + float(phase))
+    elif kind == 1:
+        wave = np.sin(frequency * along + float(phase)) * np.sin(0.8 * frequency * across)
+    elif kind == 2:
+        wave = np.sin(0.7 * frequency * (along + 1.2 * across**2) + float(phase))
+    else:
+        top, left = rng.integers(0, TILE_SIDE - len(x[0]), 2)
+        wave = texture[top : top + y.size, left : left + x.size]
+    return 0.5 + 0.5 * np.tanh(3 * wave)
+
 
 # Of a frame this wide, a pixel shows this many texels of a layer at its smallest.
 REFERENCE_SIZE = 64
@@ -33,7 +202,7 @@ NUM_OFFSETS = 1024
 
 
 def render_motion(label: int, config: MotionConfig, seed: Sequence[int]) -> np.ndarray:
-    """The frames of one video.
+    """Renders the frames of one video.
 
     Use it to have a video without a file; `make_motion_dataset` writes many. With one seed, the
     videos of all classes show the same scene at their start, and differ in how it moves.
@@ -104,7 +273,7 @@ class _Camera:
     def _look(
         self, tile: np.ndarray, seen: np.ndarray, octaves: np.ndarray, layers: np.ndarray
     ) -> np.ndarray:
-        """Texels of layers at those frames, `(frames, size, size, channels)`."""
+        """Returns texels of layers at those frames, `(frames, size, size, channels)`."""
         scale = self._texels * 2.0**-octaves
         cosine, sine = scale * np.cos(self._angle[seen]), scale * np.sin(self._angle[seen])
         x, y = self._path.x[seen], self._path.y[seen]
@@ -139,7 +308,7 @@ def _checked(seed: Any) -> list[int]:
 
 
 def _photograph(frames: np.ndarray, config: MotionConfig, rng: np.random.Generator) -> np.ndarray:
-    """Light that falls off to one side, and the noise of the camera."""
+    """Adds light that falls off to one side, and the noise of the camera."""
     tint = rng.uniform(0.8, 1.1, 3)
     slope = rng.uniform(-0.25, 0.25, 2)
     axis = np.linspace(-1, 1, config.size)

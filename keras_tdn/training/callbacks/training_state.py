@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_tdn.data.dataset.positions import BatchPositions
+from keras_tdn.data.dataset.order import BatchPositions
 from keras_tdn.training.callbacks.stopping import not_finite
 from keras_tdn.training.state_files import State, read_newest_state, write_state
 from keras_tdn.training.variables import (

@@ -12,9 +12,10 @@ import tempfile
 import time
 
 import tensorflow as tf
+from packed_clips import packed_clips
 
 from keras_tdn.data import SegmentSampler
-from keras_tdn.data.packed_records import load_packed, read_packed
+from keras_tdn.data.packed_records import load_packed
 from keras_tdn.data.packing import pack
 from keras_tdn.data.packing.frames_to_jpeg import stream_frames
 from keras_tdn.data.records import Record, RecordList
@@ -74,7 +75,7 @@ def measure(path, folder):
         "40 frames, whole, test view": (SAMPLER, None, center),
     }
     for name, (sampler, box, finish) in cases.items():
-        dataset = read_packed(loaded, sampler, crop=box, num_parallel_calls=1, shuffle=True)
+        dataset = packed_clips(loaded, sampler, crop=box, parallel=1, shuffle=True)
         dataset = dataset.map(lambda element: element["frames"])
         dataset = one_thread(dataset.map(finish) if finish else dataset)
         list(dataset.take(2))

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from packed_clips import packed_clips
 from real_videos import FIXTURES, NO_VIDEOS
 
 from keras_tdn.data import SegmentSampler, read_frames
-from keras_tdn.data.packed_records import load_packed, read_packed
+from keras_tdn.data.packed_records import load_packed
 from keras_tdn.data.packing import pack
 
 SAMPLER = SegmentSampler(num_segments=8)
@@ -21,7 +22,7 @@ def test_packed_clips_are_those_of_the_videos(tmp_path):
     assert report.failures == ()
     records = load_packed(tmp_path)
     ratios = []
-    for element, record in zip(read_packed(records, SAMPLER), records.packed, strict=True):
+    for element, record in zip(packed_clips(records, SAMPLER), records.packed, strict=True):
         assert element["reason"] == b""
         counts = []
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_tdn.data.transforms.array_crops import crops_of_array
-from keras_tdn.data.transforms.crop_sets import OneCrop, TenCrops, ThreeCrops
+from keras_tdn.data.transforms.crop_sets import OneCrop, TenCrops, ThreeCrops, crops_of_array
 
 # Lying, upright, to be enlarged, as large as the crops are resized to, and longer than three crops.
 SIZES = [(30, 52), (52, 30), (12, 14), (24, 40), (24, 24), (16, 200), (200, 16)]

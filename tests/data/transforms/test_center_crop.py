@@ -14,7 +14,7 @@ from keras_tdn.data.transforms import (
     ResizeAndCenterCrop,
     ResizeShortSide,
 )
-from keras_tdn.data.transforms.crop_boxes import center_offset, resized_size
+from keras_tdn.data.transforms.resizing import center_offset, resized_size
 from keras_tdn.specs import ClipSpec
 
 

@@ -6,13 +6,14 @@ import pytest
 import tensorflow as tf
 from synthetic_videos import HEIGHT, WIDTH, numbered_frame, read_numbers
 
-from keras_tdn.data.frame_folders import (
+from keras_tdn.data.jpeg_frames import (
     FrameFolder,
     FramePattern,
+    decode_frame_files,
+    decode_jpeg,
     frame_paths,
     scan_frame_folder,
 )
-from keras_tdn.data.jpeg_frames import decode_frame_files, decode_jpeg
 
 NAMINGS = {
     "img_{:05d}.jpg": [f"img_{number:05d}.jpg" for number in range(1, 13)],
