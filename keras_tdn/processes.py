@@ -453,7 +453,7 @@ def exit_reason(code: int | None) -> str:
 
 
 def _python() -> list[str]:
-    """The interpreter, without the current folder in its path; the code to run comes next."""
+    """Returns the interpreter without the current folder in its path; code to run follows."""
     isolation = "-I" if sys.flags.isolated else "-P"
     return [sys.executable, isolation, "-c"]
 

@@ -156,8 +156,9 @@ def write_whole(path: Path, content: bytes, temporary: Path) -> None:
 def _sync(path: Path) -> None:
     """Waits until a file, or all files of a folder, are on the disk."""
     for file in path.rglob("*") if path.is_dir() else [path]:
+        # A file that its writer has made read-only cannot be waited for everywhere.
         if file.is_file():
-            with open(file, "rb+") as opened:
+            with contextlib.suppress(PermissionError), open(file, "rb+") as opened:
                 os.fsync(opened.fileno())
 
 

@@ -83,7 +83,7 @@ def split_lines(text: str) -> list[str]:
 
 
 def is_text(name: str) -> bool:
-    """Whether a name is text, and not also bytes that are none (`surrogateescape`)."""
+    """Returns whether a name is text, and not also bytes that are none (`surrogateescape`)."""
     try:
         name.encode()
     except UnicodeEncodeError:

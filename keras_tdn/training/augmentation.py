@@ -38,14 +38,14 @@ class MixUpOrCutMix:
 
 
 def clip_transforms(flip: bool, spec: ClipSpec) -> Any:
-    """Transforms of one clip; `None` leaves them to `make_dataset`, which knows the flip map."""
+    """Returns transforms of one clip; `None` leaves them to `make_dataset` with its flip map."""
     return None if flip else train_transforms(spec, flip=False)
 
 
 def batch_transforms(
     mixup_alpha: float, cutmix_alpha: float
 ) -> MixUp | CutMix | MixUpOrCutMix | None:
-    """Transforms of one batch, or `None`."""
+    """Returns transforms of one batch, or `None`."""
     mix_up = MixUp(mixup_alpha) if mixup_alpha else None
     cut_mix = CutMix(cutmix_alpha) if cutmix_alpha else None
     return MixUpOrCutMix(mix_up, cut_mix) if mix_up and cut_mix else mix_up or cut_mix

@@ -63,7 +63,7 @@ class Devices:
         return self.process_index == 0
 
     def batch_size(self, batch_size: int) -> int:
-        """How many clips of a batch this process reads: `make_dataset`'s `batch_size`.
+        """Returns how many clips of a batch this process reads: `make_dataset`'s `batch_size`.
 
         Args:
             batch_size: Clips in a batch of all devices together.
@@ -198,7 +198,7 @@ def num_replicas() -> int:
 
 
 def whole_batches() -> bool:
-    """Whether every batch must have one and the same size: `Devices.whole_batches` of the scope."""
+    """Returns whether every batch must have the same size: `Devices.whole_batches`."""
     return devices_of_an_array() > 1
 
 
@@ -218,7 +218,7 @@ def num_joined_processes() -> int:
 
 
 def _processes() -> tuple[int, int]:
-    """How many processes there are, and which of them this is."""
+    """Returns how many processes there are, and which of them this is."""
     several = os.environ.get(NUM_PROCESSES_VARIABLE, "1") != "1"
     if keras.backend.backend() != "jax":
         if several:
@@ -252,7 +252,7 @@ def _chosen_devices(devices: int | str, num_processes: int) -> list[str]:
 
 @functools.cache
 def _mirrored_strategy(names: tuple[str, ...]) -> Any:
-    """The strategy of these devices, one in a process.
+    """Returns the strategy of these devices, one in a process.
 
     The collective operations of a second one would have the numbers of the first's, and end with
     "Shape mismatch in the collective instance".

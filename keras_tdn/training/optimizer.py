@@ -35,7 +35,7 @@ class CoupledSGD(keras.optimizers.SGD):
       Keras' `weight_decay` is decoupled: it shrinks the variable by itself.
     - The momentum adds up gradients and is multiplied by the learning rate of the day, as in
       PyTorch. Keras adds up steps, so that after a drop of the learning rate the old, large steps
-      go on for a while.
+      continue for a while.
     - Biases learn `bias_multiplier` times as fast and do not decay, and the scales and offsets of
       norms do not decay.
     - The classifier learns `head_multiplier` times as fast: 5 for the transfer to another data set.
@@ -115,7 +115,7 @@ class CoupledSGD(keras.optimizers.SGD):
         super().build(variables)
 
     def group_of(self, variable: Any) -> ParameterGroup:
-        """How a variable is updated, by the name of its layer and its own."""
+        """Returns how a variable is updated, by the name of its layer and its own."""
         *layers, name = variable.path.split("/")
         multiplier = self.head_multiplier if self.head_layer in layers else 1.0
         if name == BIAS:
@@ -155,7 +155,7 @@ class CoupledSGD(keras.optimizers.SGD):
         return grads_and_vars
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Returns the constructor's arguments."""
         config = super().get_config()
         for absent in ("weight_decay", "nesterov"):
             del config[absent]

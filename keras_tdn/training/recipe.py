@@ -161,7 +161,7 @@ class Recipe:
     def for_batch_size(
         self, batch_size: int, gradient_accumulation_steps: int | None = None
     ) -> Recipe:
-        """The recipe for another batch, with the learning rate in proportion (the linear rule).
+        """Returns the recipe for another batch, its learning rate in proportion (the linear rule).
 
         Counted are the clips that make one step of the optimizer: eight batches of 8 clips whose
         gradients are accumulated have the learning rate of a batch of 64.
@@ -186,7 +186,7 @@ class Recipe:
         )
 
     def with_averages(self, steps_per_epoch: int) -> Recipe:
-        """The recipe with a moving average of the weights, over about the last tenth of training.
+        """Returns the recipe with a moving average of the weights over the last tenth of training.
 
         Use it where training may be short: a momentum of 0.999 averages a thousand steps, so that
         after two hundred the average is still mostly of the weights that training started with. It
@@ -213,7 +213,7 @@ class Recipe:
         return len(records) // self.batch_size
 
     def clip_spec_for(self, model: TDNResNet) -> ClipSpec:
-        """How clips are cut for a model that this recipe trains: in crops of `crop_size` pixels.
+        """Returns the clips of a model that this recipe trains: in crops of `crop_size` pixels.
 
         Use it on a model that takes frames of any size, which would otherwise be given crops of 224
         pixels. A size that the model was built for stays.
@@ -267,7 +267,7 @@ class Recipe:
     # === Compiling ===
 
     def learning_rates(self, steps_per_epoch: int) -> Any:
-        """The schedule, in batches: Keras counts those, also while gradients are accumulated.
+        """Returns the schedule in batches: Keras counts those, also while gradients accumulate.
 
         Args:
             steps_per_epoch: Batches in an epoch.
@@ -281,11 +281,11 @@ class Recipe:
         return WarmUp(schedule, self.learning_rate, warmup_steps, self.warmup_start)
 
     def warmup_steps(self, steps_per_epoch: int) -> int:
-        """Batches of the warm-up."""
+        """Returns the number of batches of the warm-up."""
         return round(self.warmup_epochs * steps_per_epoch)
 
     def optimizer(self, steps_per_epoch: int) -> CoupledSGD:
-        """The optimizer, with its schedule.
+        """Returns the optimizer, with its schedule.
 
         Args:
             steps_per_epoch: Batches in an epoch.
@@ -350,7 +350,7 @@ class Recipe:
             )
 
     def callbacks(self, output: str | os.PathLike[str], **options: Any) -> list[Any]:
-        """Callbacks for `fit`: logs, checkpoints, averaged weights, and whatever `options` ask for.
+        """Returns callbacks for `fit`: logs, checkpoints, averages, and what `options` ask for.
 
         Args:
             output: Folder that they write to.

@@ -38,7 +38,7 @@ class StepDecay:
         object.__setattr__(self, "epochs", epochs)
 
     def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
-        """The schedule from epoch `start` on, counted in steps from there."""
+        """Returns the schedule from epoch `start` on, counted in steps from there."""
         del epochs
         # Keras keeps a value up to and including its boundary; PyTorch drops at the milestone.
         boundaries = [round((epoch - start) * steps_per_epoch) - 1 for epoch in self.epochs]
@@ -72,7 +72,7 @@ class ProportionalStepDecay:
         object.__setattr__(self, "shares", shares)
 
     def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
-        """The schedule from epoch `start` on, counted in steps from there."""
+        """Returns the schedule from epoch `start` on, counted in steps from there."""
         drops = StepDecay(tuple(share * epochs for share in self.shares), self.factor)
         return drops.build(rate, steps_per_epoch, epochs, start)
 
@@ -92,7 +92,7 @@ class CosineDecay:
             raise ValueError(f"CosineDecay's `floor` is at least 0. Received: floor={self.floor!r}")
 
     def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
-        """The schedule from epoch `start` on, counted in steps from there."""
+        """Returns the schedule from epoch `start` on, counted in steps from there."""
         steps = max(1, round((epochs - start) * steps_per_epoch))
         return keras.optimizers.schedules.CosineDecay(
             rate, steps, alpha=min(1.0, self.floor / rate)
@@ -144,14 +144,14 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         self.start = start
 
     def __call__(self, step: Any) -> Any:
-        """The learning rate at a step."""
+        """Returns the learning rate at a step."""
         step = ops.cast(step, "float32")
         share = self.start + (1 - self.start) * step / self.steps
         later = ops.cast(self.schedule(ops.maximum(step - self.steps, 0.0)), "float32")
         return ops.where(step > self.steps, later, share * self.learning_rate)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Returns the constructor's arguments."""
         return {
             "schedule": keras.optimizers.schedules.serialize(self.schedule),
             "learning_rate": self.learning_rate,

@@ -1,4 +1,4 @@
-"""The end of a training: a preset, and what it came to."""
+"""The end of a training: its preset and its result."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def finish_training(
 
 
 def finished_training(model: Any, folder: Path) -> TrainingResult | None:
-    """What a training that is done came to, its weights loaded; `None` if it is not done."""
+    """Returns the result of a training that is done, its weights loaded; otherwise `None`."""
     preset = folder / PRESET_FOLDER
     result = TrainingResult.read(folder / RESULT_FILE, preset)
     if result is None or not preset.is_dir():

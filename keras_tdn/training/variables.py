@@ -123,7 +123,7 @@ def average_replicas(model: keras.Model) -> None:
 
 
 def averages_weights(model: keras.Model) -> bool:
-    """Whether the optimizer keeps an average of the weights."""
+    """Returns whether the optimizer keeps an average of the weights."""
     optimizer = model.optimizer
     # Mixed precision wraps the optimizer in one that scales the loss.
     return bool(getattr(getattr(optimizer, "inner_optimizer", optimizer), "use_ema", False))

@@ -104,7 +104,7 @@ class Source:
 
 
 def find_source(video: VideoSource, how: StreamOptions) -> Source:
-    """What a user means by a video.
+    """Returns what is to be opened for a video.
 
     Raises:
         VideoDecodeError: if it is a path, and there is no file that can be read.
@@ -197,7 +197,7 @@ def open_stream(source: Source, how: StreamOptions) -> Iterator[tuple[Any, Any]]
 
 
 def silence(seconds: float | None) -> str:
-    """What is said where nothing came for so long."""
+    """Returns the reason where nothing came for so long."""
     return f"nothing came for {seconds:g} seconds"
 
 

@@ -25,6 +25,8 @@ NUM_FRAMES = {
     "torchcodec_nasa_13013.mp4": 325,
 }
 
+# Bytes of a video that is decoded often only in the long run.
+MUCH = 600_000
 needs_videos = pytest.mark.skipif(not FIXTURES, reason=NO_VIDEOS)
 
 
@@ -94,8 +96,15 @@ def random_segments(num_frames, seed):
     return np.minimum(some, num_frames - 1)[: 12 if seed % 2 else 13]
 
 
+# The large ones take most of the time.
+ANY_SIZE = [
+    pytest.param(path, id=path.name, marks=[pytest.mark.slow] * (path.stat().st_size > MUCH))
+    for path in FIXTURES
+]
+
+
 @needs_videos
-@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", ANY_SIZE)
 def test_any_choice_is_the_same_as_a_plain_decode(path):
     decoder = get_decoder("pyav", num_threads=1)
     assert bool(why_sequential(path)) == (path.name in SEQUENTIAL)

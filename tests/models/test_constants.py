@@ -13,7 +13,9 @@ from keras_tdn.pretrained import to_official_state_dict
 BUILDERS = {"resnet50": keras_tdn.TDNResNet50, "resnet101": keras_tdn.TDNResNet101}
 
 
-@pytest.fixture(scope="module", params=["resnet50", "resnet101"])
+@pytest.fixture(
+    scope="module", params=["resnet50", pytest.param("resnet101", marks=pytest.mark.slow)]
+)
 def published(request):
     """A published model, and its tensors under the authors' names."""
     model = BUILDERS[request.param](classes=174)
@@ -24,7 +26,7 @@ def published(request):
     ("name", "segments", "giga_macs"),
     [
         ("resnet50", 8, 35.64),
-        ("resnet50", 16, 71.28),
+        pytest.param("resnet50", 16, 71.28, marks=pytest.mark.slow),
         pytest.param("resnet101", 8, 65.84, marks=pytest.mark.slow),
         pytest.param("resnet101", 16, 131.68, marks=pytest.mark.slow),
     ],

@@ -146,5 +146,5 @@ def frame_rate(path: str) -> float | None:
 
 
 def shrunk_size(height: int, width: int, short_side: int) -> tuple[int, int]:
-    """Height and width that frames are stored with."""
+    """Returns height and width that frames are stored with."""
     return resized_size(short_side if min(height, width) > short_side else None, height, width)

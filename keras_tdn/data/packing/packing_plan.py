@@ -63,7 +63,7 @@ class PackOptions:
             )
 
     def for_records(self, num_records: int) -> PackOptions:
-        """The options with the number of shards settled.
+        """Returns the options with the number of shards settled.
 
         Raises:
             ValueError: if there would be shards without a record.
@@ -103,7 +103,7 @@ class ShardTask:
     skipped: tuple[tuple[int, str], ...] = ()
 
     def without(self, place: int, reason: str) -> ShardTask:
-        """The task, with one more record given up."""
+        """Returns the task, with one more record given up."""
         return dataclasses.replace(self, skipped=(*self.skipped, (place, reason)))
 
 
@@ -126,7 +126,7 @@ class PackingPlan:
         return self.options.num_shards or 0
 
     def task(self, shard: int) -> ShardTask:
-        """What is to be done for one shard."""
+        """Returns what is to be done for one shard."""
         labels = self.records.labels
         mine = tuple(self.records)[shard :: self.num_shards]
         texts = tuple(

@@ -54,7 +54,7 @@ def training_callbacks(
     tensorboard: bool = False,
     progress: bool = True,
 ) -> list[keras.callbacks.Callback]:
-    """What `recipe.callbacks` gives, in the order that they need.
+    """Returns the callbacks of `recipe.callbacks`, in the order that they need.
 
     Use it with `verbose=0` in `fit`. They end training with an error when the loss becomes NaN,
     evaluate with averaged weights where the recipe keeps them, and write `log.csv`,

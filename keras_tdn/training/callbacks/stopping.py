@@ -78,7 +78,7 @@ class StopOnDivergence(keras.callbacks.Callback):
 
 
 def not_finite(epoch: int, variable: str, step: int | None = None) -> TrainingDivergedError:
-    """The error for a weight that is NaN although the loss was not."""
+    """Returns the error for a weight that is NaN although the loss was not."""
     when = "at its end" if step is None else f"after step {step}"
     return TrainingDivergedError(
         f"The weight {variable!r} is NaN or infinite in epoch {epoch + 1}, {when}. {ADVICE}"

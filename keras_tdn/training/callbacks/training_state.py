@@ -121,7 +121,7 @@ class TrainingState(keras.callbacks.Callback):
         return self._place.stopped or self._place.epoch >= self.epochs
 
     def spans(self) -> Iterator[FitSpan]:
-        """The calls of `fit` that are left: none, one or two."""
+        """Yields the calls of `fit` that are left: none, one or two."""
         self._read_place()
         while not self.finished:
             before = self._place
@@ -143,7 +143,7 @@ class TrainingState(keras.callbacks.Callback):
         self._interrupted = True
 
     def is_at_work(self) -> bool:
-        """Whether a step is under way or a state is being written, so that there is an end to it.
+        """Returns whether a step is under way or a state is being written, which have an end.
 
         Not while a batch is waited for, of which nobody knows whether it comes.
         """
