@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from labelling_rows import assert_like, needs_pyarrow
 from real_videos import BEDFALL, NO_VIDEOS
+from stopped_runs import StoppedError, Stopping
 
 import keras_tdn
 from keras_tdn.data.packing import pack
@@ -108,16 +109,13 @@ class TestWithBeam:
     def test_it_finishes_a_run_that_was_killed(
         self, preset, records, options, expected, tmp_path, monkeypatch
     ):
-        count = iter(range(2))
-        score = Scorer.score
-        monkeypatch.setattr(
-            Scorer, "score", lambda self, clips: (next(count), score(self, clips))[1]
-        )
+        stop = Stopping(monkeypatch, Scorer, "score")
+        stop.after(2)
         model = keras_tdn.pretrained.load_preset(str(preset))
-        with pytest.raises(StopIteration):
+        with pytest.raises(StoppedError):
             label_videos(model, records, tmp_path, options, batch_size=4, progress=False)
         assert list(tmp_path.glob(".labelling/*.sqlite"))
-        monkeypatch.setattr(Scorer, "score", score)
+        stop.after(None)
         label_with_beam(str(preset), records, tmp_path, options, batch_size=4)
         assert_like(tmp_path, expected)
 
