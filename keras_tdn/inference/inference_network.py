@@ -24,8 +24,9 @@ FLOAT32 = "float32"
 def folded_network(model: TDNResNet, dtype: str = FLOAT32) -> FoldedNetwork:
     """Folds a model for inference on the TensorFlow backend.
 
-    Use it to score many clips on a CPU, where it takes about two thirds of the time of the Keras
-    model. In float32 it gives the model's scores to 1e-5; `can_fold` says for which models.
+    Use it to score many clips on a CPU, where it takes about three quarters of the time of the
+    Keras model; making it takes some seconds. In float32 it gives the model's scores to 1e-5;
+    `can_fold` says for which models.
 
     Args:
         model: A `TDNResNet` with its classifier. Later changes of its weights are not seen.
