@@ -138,8 +138,9 @@ def test_a_slow_model_before_a_device(model, monkeypatch, stride):
     assert windows.report.seconds > 5.5
     starts = np.array([window.start for window in found])
     assert windows.report.num_lost_windows > 0
-    for begin in (0, 2, 4):
-        assert ((starts >= begin) & (starts < begin + 2)).any()
+    # The first run takes the model four seconds, so that the next begins about there.
+    assert (starts < 3).any()
+    assert (starts >= 3).any()
     # Each was of use to a window, but for those of one that the end cut short.
     used = {round(start / 0.1) + place for start in starts for place in range(4)}
     assert len(computed) <= len(used) + 4
