@@ -115,7 +115,7 @@ def test_no_work_is_done_for_windows_that_damage_has_cost():
 
 @pytest.mark.parametrize("stride", [1, 4])
 def test_a_slow_model_before_a_device(model, monkeypatch, stride):
-    """In real time: a segment takes longer than it lasts, and a window much longer."""
+    """In real time: a segment takes longer than it lasts, and a window comes on top of it."""
     next(watch(model, "testsrc=size=96x64:rate=25:duration=2", format="lavfi", window_seconds=0.8))
     computed = []
 
@@ -125,7 +125,8 @@ def test_a_slow_model_before_a_device(model, monkeypatch, stride):
         return maps_of(self, clip)
 
     def slow_score(self, maps, score=WindowScorer.score):
-        time.sleep(0.25)
+        # A run takes the model two to three seconds in all, and the next begins behind it.
+        time.sleep(0.06)
         return score(self, maps)
 
     source = "testsrc=size=96x64:rate=25:duration=6,realtime"
@@ -138,9 +139,8 @@ def test_a_slow_model_before_a_device(model, monkeypatch, stride):
     assert windows.report.seconds > 5.5
     starts = np.array([window.start for window in found])
     assert windows.report.num_lost_windows > 0
-    # The first run takes the model four seconds, so that the next begins about there.
-    assert (starts < 3).any()
-    assert (starts >= 3).any()
+    for begin in (0, 2, 4):
+        assert ((starts >= begin) & (starts < begin + 2)).any()
     # Each was of use to a window, but for those of one that the end cut short.
     used = {round(start / 0.1) + place for start in starts for place in range(4)}
     assert len(computed) <= len(used) + 4
