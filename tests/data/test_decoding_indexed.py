@@ -9,6 +9,8 @@ import coded_videos
 import numpy as np
 import pytest
 from coded_videos import INDEXED, SEQUENTIAL
+from conftest import SLOW_TOO
+from corruption import damaged_videos
 
 from keras_tdn.data.decoding import (
     VideoDecodeError,
@@ -18,9 +20,11 @@ from keras_tdn.data.decoding import (
     read_frames,
 )
 from keras_tdn.data.decoding.packet_index import NotIndexedError, index_packets
-from keras_tdn.data.decoding.pyav_decoder import IndexedVideo, why_sequential
+from keras_tdn.data.decoding.pyav_decoder import IndexedVideo, every_frame, why_sequential
 
 NUM_CHOICES = 12
+# Of each codec; 500 in all in the slow run.
+NUM_DAMAGED = 125 if SLOW_TOO else 24
 
 
 @functools.cache
@@ -70,6 +74,45 @@ def check_choices(video, decoder, seeds=range(NUM_CHOICES)):
 def test_indexed_frames_are_those_of_a_plain_decode(kind):
     assert why_sequential(video_of(kind)) == ""
     check_choices(video_of(kind), get_decoder("pyav", num_threads=1))
+
+
+def read(video, choose):
+    """The frames that `choose` names and how many there are, or nothing where it is refused."""
+    counts = []
+
+    def counted(num_frames):
+        counts.append(num_frames)
+        return choose(num_frames)
+
+    try:
+        return get_decoder("pyav", num_threads=1).read_frames(video, counted), counts[-1]
+    except VideoDecodeError:
+        return None, 0
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1"])
+def test_frames_of_damaged_videos_do_not_depend_on_what_else_is_read(codec):
+    kinds = [kind for kind in INDEXED if kind.partition("_")[0] == codec]
+    kinds = kinds or ["one_keyframe", "open_sequences", "pyramid_normal", "no_b_frames"]
+    videos = [("", video_of(kind)) for kind in kinds]
+    num_read = num_with_fewer = 0
+    for number, damaged in enumerate(damaged_videos(videos, NUM_DAMAGED)):
+        every, num_frames = read(damaged.content, np.arange)
+        for seed in range(number, number + 3):
+            some, same_num_frames = read(
+                damaged.content, lambda count, seed=seed: choices(count, seed)
+            )
+            assert same_num_frames == num_frames, damaged.name
+            if every is not None:
+                wanted = np.ravel(choices(num_frames, seed))
+                np.testing.assert_array_equal(some, every[wanted], err_msg=damaged.name)
+        num_read += every is not None
+        if every is not None and why_sequential(damaged.content) == "":
+            decoded = every_frame("a video", io.BytesIO(damaged.content), 1)
+            num_with_fewer += sum(1 for _ in decoded) < num_frames
+    assert num_read > NUM_DAMAGED / 4
+    # AV1's decoder drops pictures that refer to damage; they keep their numbers.
+    assert num_with_fewer or codec != "av1"
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,9 @@ gives when it decodes everything:
   decoder allows for (it would drop it), MP4's times to decode are those to show, and none is left
   out, except in H.264: the other decoders drop pictures that refer to lost ones.
 
-Damage inside pictures is left to the decoder, which reports it in those that it is given. In others
-it stays unseen, and where the decoder would have dropped one, the count of frames is too high: in 1
-of 400 damaged videos of H.264 and HEVC, 1 of 100 of VP9 and 1 of 10 of AV1, whose decoder drops all
-that refers to damage. Where anything else fails, the video is decoded from start to end instead.
+Damage inside pictures is left to the decoder, which reports it in those that it is given: the video
+is then decoded from start to end, and its frames are still numbered by this index, because decoders
+drop pictures that refer to damage. Where anything else fails, the frames that decode are numbered.
 """
 
 from __future__ import annotations

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
+import collections
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import av
@@ -40,8 +43,9 @@ class PyAVDecoder:
     Use it through `get_decoder` or `read_frames`. Where the packets alone say which frames a video
     has (see `packet_index`), decoding starts at the keyframe before each wanted frame, ends with
     the last wanted one, and leaves out pictures that are neither wanted nor referred to. Every
-    other video is decoded from start to end. Both ways give the same frames. What would take
-    more memory than `keras_tdn.limits` allows is refused before it is decoded.
+    other video is decoded from start to end. Both ways give the same frames, of damaged videos
+    too: a picture that the decoder drops keeps its number, and the one before stands for it. What
+    would take more memory than `keras_tdn.limits` allows is refused before it is decoded.
 
     Args:
         num_threads: Threads for one video; `None` takes as many as there are processors.
@@ -71,11 +75,13 @@ class PyAVDecoder:
             indices = check_indices(choose_indices(num_frames), num_frames)
             return FrameCollector(name, indices, size, self.num_threads, self.max_bytes)
 
+        index = None
         with contextlib.suppress(NotIndexedError), IndexedVideo(name, opened) as video:
-            collector = collect(len(video.index.shown))
+            index = video.index
+            collector = collect(len(index.shown))
             if video.read_into(collector, self.num_threads):
                 return collector.pixels
-        return _read_sequentially(name, opened, self.num_threads, collect).pixels
+        return _read_sequentially(name, opened, self.num_threads, collect, index).pixels
 
 
 def why_sequential(source: VideoSource) -> str:
@@ -201,6 +207,7 @@ def _read_sequentially(
     opened: str | BinaryIO,
     num_threads: int | None,
     make_collector: Callable[[int], FrameCollector],
+    index: PacketIndex | None,
 ) -> FrameCollector:
     """Decodes every frame, and converts those that the collector for their number wants.
 
@@ -208,38 +215,57 @@ def _read_sequentially(
         VideoDecodeError: if no frame decodes, or fewer the second time than the first.
     """
     frames: list[av.VideoFrame] | None = []
-    kept_bytes = num_frames = 0
+    times = list[int | None]()
+    kept_bytes = 0
     stored_size = (0, 0)
     for frame, size in every_frame(name, opened, num_threads):
-        if num_frames == 0:
+        if not times:
             stored_size = size
-        num_frames += 1
+        times.append(frame.pts)
         if frames is not None:
             frames.append(frame)
             kept_bytes += sum(plane.buffer_size for plane in frame.planes)
             if kept_bytes > KEPT_FRAMES_BYTES:
                 frames = None
-    if num_frames == 0:
+    if not times:
         raise VideoDecodeError(
             f"Cannot read {name}: not one of its frames decodes. The file is damaged or "
             "incomplete; fetch or encode it again."
         )
-    collector = make_collector(num_frames)
+    decoded = _decoded_frames(times, index)
+    collector = make_collector(len(decoded))
     collector.expect(stored_size)
     if frames is not None:
-        for index in collector.wanted:
-            collector.add(index, frames[index], stored_size)
+        for number in collector.wanted:
+            collector.add(number, frames[decoded[number]], stored_size)
         return collector
-    wanted = set(collector.wanted)
-    for index, (frame, _) in enumerate(every_frame(name, opened, num_threads)):
-        if index in wanted:
-            collector.add(index, frame, stored_size)
-            if collector.is_complete:
-                return collector
+    wanted = collections.defaultdict(list)
+    for number in collector.wanted:
+        wanted[decoded[number]].append(number)
+    for at, (frame, _) in enumerate(every_frame(name, opened, num_threads)):
+        for number in wanted[at]:
+            collector.add(number, frame, stored_size)
+        if collector.is_complete:
+            return collector
     raise VideoDecodeError(
-        f"Cannot read {name}: it had {num_frames} frames at first and fewer when read again. "
+        f"Cannot read {name}: it had {len(times)} frames at first and fewer when read again. "
         "Read it when nothing is writing to it."
     )
+
+
+def _decoded_frames(times: list[int | None], index: PacketIndex | None) -> Sequence[int]:
+    """Returns which of the frames that decode, shown at `times`, each frame of the video is.
+
+    Decoders drop pictures that refer to damage. Where the packets are indexed, they number the
+    frames, so that a number means one frame whatever else is read; the frame before stands for a
+    dropped one.
+    """
+    if index is not None:
+        numbers = {index.timestamps[position]: at for at, position in enumerate(index.shown)}
+        found = [numbers.get(time, -1) if time is not None else -1 for time in times]
+        if found[0] >= 0 and all(number < later for number, later in itertools.pairwise(found)):
+            return [max(0, bisect.bisect(found, number) - 1) for number in range(len(numbers))]
+    return range(len(times))
 
 
 def every_frame(
