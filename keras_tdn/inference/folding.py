@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from keras_tdn.models import TDNResNet
-from keras_tdn.models.clips import check_gives_scores
 from keras_tdn.models.network_structure import ConvNorm
+from keras_tdn.models.predicting import check_gives_scores
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,8 +11,8 @@ import os
 import pathlib
 import re
 
-from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
-from keras_tdn.pretrained.card import TDN_CITATION, Accuracy, PresetCard
+from keras_tdn.models.tdn_resnet import RESNET50_DEPTHS, RESNET101_DEPTHS
+from keras_tdn.pretrained.preset_config import TDN_CITATION, Accuracy, PresetCard
 
 LICENCE = "Apache-2.0"
 OFFICIAL_REPOSITORY = "https://github.com/MCG-NJU/TDN"

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.models import TDNResNet
-from keras_tdn.pretrained.card import Accuracy, PresetCard
-from keras_tdn.pretrained.preset_config import PresetConfig
+from keras_tdn.pretrained.preset_config import Accuracy, PresetCard, PresetConfig
 from keras_tdn.pretrained.preset_files import (
     CONFIG_FILE,
     FILES,

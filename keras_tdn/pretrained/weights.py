@@ -18,17 +18,15 @@ from typing import Any, BinaryIO
 import keras
 
 from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
-from keras_tdn.models.clips import warn_of_assumed_clips
+from keras_tdn.models.predicting import warn_of_assumed_clips
 from keras_tdn.models.tdn_resnet import (
     EQUAL_WEIGHT_SEGMENTS,
     EQUAL_WEIGHTS,
     OTHER_WEIGHTS,
     TDNResNet,
 )
-from keras_tdn.pretrained.card import NO_CARD, PresetCard
 from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry, entries_for
-from keras_tdn.pretrained.model_file import REGISTERED_NAME, load_model_file, read_model_file
-from keras_tdn.pretrained.preset_config import PresetConfig, clip_spec_in
+from keras_tdn.pretrained.preset_config import NO_CARD, PresetCard, PresetConfig, clip_spec_in
 from keras_tdn.pretrained.preset_files import (
     MAX_TEXT_BYTES,
     SUMS_FILE,
@@ -38,9 +36,12 @@ from keras_tdn.pretrained.preset_files import (
 )
 from keras_tdn.pretrained.presets import build_preset, read_preset
 from keras_tdn.pretrained.weights_file import (
+    REGISTERED_NAME,
     load_described_weights,
+    load_model_file,
     load_weights_file,
     read_description,
+    read_model_file,
 )
 from keras_tdn.pretrained.weights_source import (
     WeightsKind,

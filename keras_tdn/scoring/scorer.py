@@ -11,13 +11,13 @@ import keras
 import numpy as np
 
 from keras_tdn.layers import SegmentConsensus
-from keras_tdn.models.clips import (
+from keras_tdn.models.predicting import (
     check_gives_scores,
     check_takes_clips,
     clip_spec_of,
     model_inputs,
+    predict_batch,
 )
-from keras_tdn.models.predicting import predict_batch
 from keras_tdn.scoring.scoring_options import ScoringOptions
 
 ScoreKind = Literal["logits", "probabilities"]
@@ -189,8 +189,8 @@ class Scorer:
                 f"{spec.width}, and gives logits. Received: crops of {crop_size[0]}x"
                 f"{crop_size[1]}, scores that are {self.kind}. {leave_out}"
             )
+        from keras_tdn.inference.folded_network import FoldedNetwork
         from keras_tdn.inference.folding import classifier_weights
-        from keras_tdn.inference.inference_network import FoldedNetwork
 
         network = FoldedNetwork(model, dtype)
         kernel, bias = classifier_weights(model)

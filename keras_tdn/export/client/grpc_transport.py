@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_tdn.export.client import transport
-from keras_tdn.export.serving_api import import_serving_api
+from keras_tdn.export.formats import import_serving_api
 from keras_tdn.limits import check_bytes, max_bytes, variable
 
 # gRPC's options are of 32 bits.
