@@ -117,7 +117,7 @@ def _as_keras_model(model: TDNResNet) -> keras.Model:
     Args:
         model: A `TDNResNet` with its classifier, on the TensorFlow backend.
     """
-    from keras_tdn.inference.folded_network import FoldedNetwork
+    from keras_tdn.inference.inference_network import FoldedNetwork
 
     spec = model.clip_spec
     shape = (spec.num_frames, spec.height, spec.width, 3)

@@ -36,7 +36,7 @@ from keras_tdn.models import TDNResNet
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from keras_tdn.inference.folded_network import FoldedNetwork
+    from keras_tdn.inference.inference_network import FoldedNetwork
 
 # TensorFlow Serving reads a version as an int64 and serves the greatest.
 VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -122,7 +122,7 @@ def export_saved_model(
 def _write(served: ServedModel, dtype: str, path: Path) -> None:
     import tensorflow as tf
 
-    from keras_tdn.inference.folded_network import FoldedNetwork
+    from keras_tdn.inference.inference_network import FoldedNetwork
 
     network = FoldedNetwork(served.model, dtype)
     # A plain module: with Keras' own objects in it, loading would ask for Keras.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from keras_tdn.inference.folded_network import FoldedNetwork, folded_network
+    from keras_tdn.inference.inference_network import FoldedNetwork, folded_network
     from keras_tdn.inference.folding import can_fold
 
 __all__ = ["FoldedNetwork", "can_fold", "folded_network"]
@@ -16,8 +16,8 @@ __all__ = ["FoldedNetwork", "can_fold", "folded_network"]
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "FoldedNetwork": "folded_network",
+        "FoldedNetwork": "inference_network",
         "can_fold": "folding",
-        "folded_network": "folded_network",
+        "folded_network": "inference_network",
     },
 )
