@@ -30,13 +30,10 @@ def check_dtype(dtype: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class PortableFormat:
-    """A format for runtimes other than TensorFlow.
+    """A format for runtimes other than TensorFlow, by Keras' name, which is the extra's as well.
 
-    Args:
-        name: As Keras names it; also the extra that installs what it needs.
-        file: Name of the file in the folder that is written.
-        dtypes: Precisions of the stored weights; the first is the default.
-        modules: Packages that writing it needs.
+    It has the file's name in the folder that is written, the precisions of the stored weights, the
+    default first, and the packages that writing needs.
     """
 
     name: str
@@ -95,14 +92,7 @@ def has_serving_api() -> bool:
 
 
 def import_serving_api(purpose: str) -> ServingApi:
-    """Imports the modules.
-
-    Args:
-        purpose: What they are for, as the beginning of an error.
-
-    Raises:
-        ImportError: if they are not installed.
-    """
+    """Imports the modules, or raises an `ImportError` that begins with the purpose."""
     try:
         from tensorflow_serving.apis import (
             get_model_metadata_pb2,
@@ -120,16 +110,7 @@ def import_serving_api(purpose: str) -> ServingApi:
 
 
 def write_warm_up(clip_spec: ClipSpec, model: str, folder: Path) -> Path:
-    """Writes requests of grey clips, one of each size for each signature that runs the network.
-
-    Args:
-        clip_spec: Of the model.
-        model: Its name on the server.
-        folder: Of the SavedModel's version.
-
-    Returns:
-        The file: a TFRecord file of `PredictionLog`s.
-    """
+    """Writes requests of grey clips, of each size for each signature that runs the network."""
     import tensorflow as tf
 
     path = folder / FOLDER / FILE

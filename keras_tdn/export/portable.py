@@ -110,13 +110,7 @@ def _store_as_float16(file: Path) -> None:
 
 
 def _as_keras_model(model: TDNResNet) -> keras.Model:
-    """Wraps the folded network as a Keras model, which Keras' own exporters take.
-
-    It takes uint8 `clips` and gives float32 `scores`. The weights are constants.
-
-    Args:
-        model: A `TDNResNet` with its classifier, on the TensorFlow backend.
-    """
+    """Wraps the folded network, uint8 `clips` to float32 `scores`, for Keras' own exporters."""
     from keras_tdn.inference.inference_network import FoldedNetwork
 
     spec = model.clip_spec

@@ -137,12 +137,7 @@ def _write(served: ServedModel, dtype: str, path: Path) -> None:
 
 
 def check_version_folder(path: str | os.PathLike[str]) -> Path:
-    """Checks the path of a version of a served model, such as `exported/tdn/1`.
-
-    Raises:
-        ValueError: if its name is not a version number, if something is there, or if it cannot be
-            written.
-    """
+    """Checks the path of a version of a served model, such as `exported/tdn/1`."""
     path = Path(path)
     if VERSION.fullmatch(path.name) is None:
         raise ValueError(
@@ -192,19 +187,10 @@ def quiet_tensorflow() -> Iterator[None]:
 def signatures(
     served: ServedModel, network: FoldedNetwork, manifest: str
 ) -> dict[str, Callable[..., Any]]:
-    """Returns the functions to save by signature. Batches may have any size.
+    """Returns the functions to save by signature, as `export_saved_model` describes them.
 
-    `serving_default` takes `clips`, pixels that are cut as the clip specification says, and gives
-    `scores` of all classes, and `labels` and `top_scores` of the best, highest first.
-    `encoded_frames` takes the frames of clips as JPEG or PNG files of any size, and gives the same.
-    `features` takes `clips`, and gives `features`, a vector for each. `describe` takes `request`,
-    any string for each row, and gives `manifest`: a server has no other way to tell a client what
-    is in the assets.
-
-    Args:
-        served: Labels, clip specification and number of classes to name.
-        network: What computes.
-        manifest: What `describe` answers.
+    `describe` answers with the manifest, because a server has no other way to tell a client what is
+    in the assets.
     """
     import tensorflow as tf
 

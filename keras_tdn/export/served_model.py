@@ -13,10 +13,11 @@ from typing import Any
 
 import keras
 
+from keras_tdn.files.atomic import sha256_of
 from keras_tdn.inference.folding import check_not_quantized
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained import save_preset
-from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, sha256_of
+from keras_tdn.pretrained.preset_files import WEIGHTS_FILE
 from keras_tdn.pretrained.presets import ORIGIN_ATTRIBUTE
 from keras_tdn.pretrained.recorded_logits import hash_labels
 from keras_tdn.pretrained.weights_file import write_weights_file
@@ -31,16 +32,7 @@ LABELS_FILE = "labels.txt"
 
 @dataclasses.dataclass(frozen=True)
 class ServedModel:
-    """A classifier with names for its classes.
-
-    Args:
-        model: A `TDNResNet` with its classifier.
-        labels: Names in the order of its scores.
-        top: How many classes an answer names; with fewer classes than that, all.
-
-    Raises:
-        ValueError: if one of them does not fit.
-    """
+    """A classifier, names for its classes, and how many an answer has: with fewer classes, all."""
 
     model: TDNResNet
     labels: tuple[str, ...]
@@ -95,15 +87,7 @@ class ServedModel:
 
 
 def write_manifest(description: dict[str, Any], folder: Path) -> tuple[Path, Path]:
-    """Writes the manifest and the labels, one a line.
-
-    Args:
-        description: From `describe_export`.
-        folder: Where to write them.
-
-    Returns:
-        Paths of both.
-    """
+    """Writes the manifest of `describe_export`, and the labels, one a line."""
     manifest, labels = folder / MANIFEST_FILE, folder / LABELS_FILE
     content = json.dumps(description, indent=2, ensure_ascii=False)
     manifest.write_text(content + "\n", encoding="utf-8")
@@ -153,10 +137,6 @@ def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:
     """Runs `keras-tdn export` on the TensorFlow backend in a process of its own.
 
     A backend is chosen for a whole process; a preset carries the model from one to the other.
-
-    Args:
-        served: What is exported.
-        arguments: Of the command, besides `--weights` and `--top`.
     """
     with tempfile.TemporaryDirectory() as folder:
         preset = Path(folder) / "preset"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from keras_tdn.inference.inference_network import FoldedNetwork, folded_network
     from keras_tdn.inference.folding import can_fold
+    from keras_tdn.inference.inference_network import FoldedNetwork, folded_network
 
 __all__ = ["FoldedNetwork", "can_fold", "folded_network"]
 

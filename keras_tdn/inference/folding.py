@@ -15,12 +15,7 @@ from keras_tdn.models.predicting import check_gives_scores
 
 @dataclasses.dataclass(frozen=True)
 class FoldedConv:
-    """A convolution with its batch norm inside, in float64 until it is used.
-
-    Args:
-        kernel: `(height, width, in, out)`.
-        bias: `(out,)`.
-    """
+    """A convolution `(height, width, in, out)` with its batch norm inside, in float64."""
 
     kernel: np.ndarray
     bias: np.ndarray

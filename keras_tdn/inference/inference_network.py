@@ -40,13 +40,10 @@ FOLDED = (1.0, 1.0)
 class FoldedGraph:
     """Computes one vector for each segment of clips of pixels.
 
-    Pixels are taken apart in float32, where differences of neighbouring frames are exact; all else
-    is computed in `dtype`.
-
-    Args:
-        model: A `TDNResNet`; its weights are read here.
-        dtype: `"float32"` or `"bfloat16"`.
-        portable: Whether it is for runtimes that do not keep channels last.
+    What a Keras layer does for training's sake, or because it stands alone, is left out: batch
+    norms are inside the convolutions, both directions of a long-term TDM are one batch, a temporal
+    shift is one convolution, and the weights of the two paths are inside the layers before them.
+    Differences of frames are taken in float32, where they are exact; all else in `dtype`.
     """
 
     def __init__(self, model: TDNResNet, dtype: str, portable: bool = False) -> None:
@@ -107,14 +104,7 @@ class FoldedGraph:
 
 
 class _MotionGraph:
-    """Computes the two motion maps from the differences of neighbouring frames.
-
-    Args:
-        motion: The model's layers.
-        pixel_scale: What a pixel is multiplied by before the network, for each channel.
-        dtype: Precision behind the differences.
-        portable: Whether it is for runtimes that do not keep channels last.
-    """
+    """Computes the two motion maps from the differences of neighbouring frames."""
 
     def __init__(
         self,
@@ -173,12 +163,7 @@ class _MotionGraph:
 
 
 class _BottleneckGraph:
-    """A folded bottleneck.
-
-    Args:
-        block: The model's block.
-        portable: Which form of the temporal modules.
-    """
+    """A folded bottleneck."""
 
     def __init__(self, block: Bottleneck, portable: bool) -> None:
         self.convs = [fold(conv) for conv in block.convs]
@@ -204,12 +189,7 @@ class _BottleneckGraph:
 
 
 class _StageGraph:
-    """A folded stage.
-
-    Args:
-        stage: The model's blocks.
-        portable: Which form of the temporal modules.
-    """
+    """A folded stage."""
 
     def __init__(self, stage: Sequence[Bottleneck], portable: bool) -> None:
         self._blocks = [_BottleneckGraph(block, portable) for block in stage]
@@ -301,14 +281,7 @@ class FoldedNetwork:
         self._activation = keras.activations.get(model.classifier_activation)
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
-        """Returns the model's scores of a batch of clips.
-
-        Args:
-            clips: Pixels in [0, 255], uint8 or float32.
-
-        Returns:
-            float32 of shape `(batch, classes)`.
-        """
+        """Returns float32 scores `(batch, classes)` of pixels in [0, 255], uint8 or float32."""
         return self.scores_of(self.features(tf.convert_to_tensor(clips))).numpy()
 
     def features(self, clips: tf.Tensor) -> tf.Tensor:

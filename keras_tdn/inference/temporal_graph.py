@@ -48,12 +48,8 @@ def halve(x: tf.Tensor) -> tf.Tensor:
 def resize_nearest(x: tf.Tensor, height: int, width: int, portable: bool = False) -> tf.Tensor:
     """Resizes by nearest neighbour with source index `floor(i * in / out)`.
 
-    Args:
-        x: Maps.
-        height: Of the result.
-        width: Of the result.
-        portable: Whether it is for other formats. ONNX has a factor where TensorFlow has a size, as
-            float32, and 3 times that of 3 to 7 is 6.9999998: such a model does not load.
+    ONNX, for which `portable` is, has a factor where TensorFlow has a size, as float32, and 3 times
+    that of 3 to 7 is 6.9999998: such a model does not load.
     """
     if x.shape[1:3] == (height, width):
         return x
@@ -81,10 +77,6 @@ class LongTermGraph:
     With `sigmoid(s) = (1 + tanh(s / 2)) / 2` the layer's `x + x * mean(sigmoid(s) - 1 / 2)` is
     `x * (4 + tanh(s_forward / 2) + tanh(s_backward / 2)) / 4`, and what is linear, the thirds of
     the pyramid and the halves, goes into the kernels.
-
-    Args:
-        layer: The Keras layer.
-        portable: Which form.
     """
 
     # The graph returns so many times what the layer does; what follows undoes it.
@@ -137,10 +129,7 @@ class LongTermGraph:
 class TemporalShiftGraph:
     """`TemporalShift` as one depthwise convolution over segments and positions.
 
-    Args:
-        layer: The Keras layer.
-        gain: How many times too large its input is.
-        portable: Which form.
+    Its input is `gain` times too large.
     """
 
     def __init__(self, layer: Any, gain: float = 1.0, portable: bool = False) -> None:

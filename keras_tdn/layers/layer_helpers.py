@@ -146,17 +146,7 @@ def unfold_frames(clips: Any, frames_per_segment: int) -> Any:
 
 
 class SegmentLayer(keras.layers.Layer):
-    """A layer on the segments of videos, which lie next to each other on the batch axis.
-
-    Args:
-        num_segments: Segments per video.
-
-    Input shape:
-        4-D `(batch * num_segments, height, width, channels)`.
-
-    Output shape:
-        The input's.
-    """
+    """A layer on the segments of videos, which lie next to each other on the batch axis."""
 
     def __init__(self, num_segments: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

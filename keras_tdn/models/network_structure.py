@@ -40,11 +40,7 @@ CLASSIFIER_STD = 0.001
 class ConvNorm:
     """A bias-free convolution and its batch norm, with the padding before and the ReLU behind.
 
-    Args:
-        conv: The convolution.
-        norm: The batch norm.
-        pad: The padding of a convolution with a stride; others pad themselves.
-        relu: `None` where the block adds something before its ReLU.
+    A convolution without stride pads itself. There is no ReLU where the block adds something first.
     """
 
     conv: keras.layers.Layer
@@ -110,14 +106,9 @@ class Bottleneck:
 
 @dataclasses.dataclass(frozen=True)
 class MotionPath:
-    """The short-term path and where it meets appearance.
+    """The short-term path and where it meets appearance, before stage 1 and behind it.
 
-    Args:
-        tdm: The short-term TDM.
-        pool: The padding and the max pooling behind it.
-        stage: The motion path's own stage 1.
-        stem_fusion: Where its first map joins appearance, before stage 1.
-        stage_fusion: Where its second map joins, behind stage 1.
+    `pool` is the padding and the max pooling; `stage` is the path's own stage 1.
     """
 
     tdm: ShortTermTDM
@@ -206,15 +197,10 @@ class NetworkStructure:
 def make_structure(
     model: Any, policy: Any, normalization: Normalization, fusion_weights: tuple[float, float]
 ) -> NetworkStructure:
-    """Makes all layers of a network.
+    """Makes all layers of a network for a `TDNResNet` whose arguments are set.
 
-    The order in which they are made is kept from release to release: each draws its seed then.
-
-    Args:
-        model: A `TDNResNet` whose arguments are set.
-        policy: Dtype policy of all but pixel arithmetic and scores.
-        normalization: Of the pixels, if the model normalises them itself.
-        fusion_weights: Factors of appearance and motion.
+    The order in which they are made is kept from release to release: each draws its seed then. The
+    policy is for all but pixel arithmetic and scores.
     """
     maker = _LayerMaker(model, policy)
     precise, frames = maker.precise, model.frames_per_segment

@@ -31,12 +31,7 @@ def clip_spec_of(model: keras.Model, clip_spec: ClipSpec | None = None) -> ClipS
 
 
 def warn_of_assumed_clips(model: keras.Model, what: str) -> None:
-    """Warns about the clip specification that is assumed for a model whose file has none.
-
-    Args:
-        model: A `TDNResNet`.
-        what: What has none, as the beginning of a sentence.
-    """
+    """Warns about the clip specification assumed for a `TDNResNet`, since `what` has none."""
     if None not in model.input_shape[2:4]:
         return
     spec = model.clip_spec
@@ -61,13 +56,9 @@ def check_gives_scores(model: keras.Model) -> None:
 def check_takes_clips(
     model: keras.Model, spec: ClipSpec, fix: str, crop_size: tuple[int, int] | None = None
 ) -> None:
-    """Raises a `ValueError` if the model takes clips of another shape.
+    """Raises a `ValueError`, which ends with the fix, if the model takes clips of another shape.
 
-    Args:
-        model: The model. One without a fixed input shape passes.
-        spec: How clips are cut.
-        fix: The end of the message: what to do about it.
-        crop_size: Height and width of views whose crops are of another size than the clip's.
+    A model without a fixed input shape passes. `crop_size` is of views that are no centre crops.
     """
     expected = getattr(model, "input_shape", None)
     shape = (spec.num_frames, *(crop_size or (spec.height, spec.width)), 3)

@@ -165,8 +165,8 @@ class TDNResNet(keras.Model):
         self._clip_spec = clip_spec
 
         # === Functional model ===
-        fusion_weights = _fusion_weights(num_segments, appearance_weight, motion_weight)
-        structure = make_structure(self, policy, normalization, fusion_weights)
+        factors = fusion_weights(num_segments, appearance_weight, motion_weight)
+        structure = make_structure(self, policy, normalization, factors)
         precise = at_least_float32(policy.compute_dtype)
         inputs = keras.Input(clip_shape, name="clips", dtype=precise)
         outputs = structure(inputs)
@@ -295,9 +295,12 @@ _STORED_ARGUMENTS = (
 )
 
 
-def _fusion_weights(
-    num_segments: int, appearance_weight: float | None, motion_weight: float | None
+def fusion_weights(
+    num_segments: int | None,
+    appearance_weight: float | None = None,
+    motion_weight: float | None = None,
 ) -> tuple[float, float]:
+    """Returns the factors of appearance and motion, with the published ones for `None`."""
     default = EQUAL_WEIGHTS if num_segments == EQUAL_WEIGHT_SEGMENTS else OTHER_WEIGHTS
     return (
         default[0] if appearance_weight is None else appearance_weight,
@@ -370,25 +373,7 @@ def TDNResNet101(
 ) -> TDNResNet:
     """TDN on ResNet101: 66 GMACs for a clip of 8 segments at 224 pixels.
 
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021; arXiv:2012.10071.
-
-    Args:
-        include_top: Whether the classifier is part of the model.
-        weights: See `TDNResNet`.
-        input_shape: Shape of one clip; height and width may be `None`, the default.
-        pooling: With `include_top=False`: `None`, `"avg"` or `"max"`.
-        classes: Number of classes.
-        classifier_activation: `"softmax"`, or `None` for logits.
-        num_segments: Equal spans that a video is divided into.
-        frames_per_segment: Neighbouring frames in each segment.
-        dropout_rate: Fraction of the pooled features dropped in training.
-        include_preprocessing: Whether the model takes pixels in [0, 255].
-        name: Name of the model.
-        **kwargs: Any further argument of `TDNResNet`, such as `labels` or `dtype`.
-
-    Returns:
-        A `TDNResNet`; its docstring gives shapes, units and errors.
+    Arguments, input and output are those of `TDNResNet50`.
 
     Example:
 

@@ -1,8 +1,4 @@
-"""The catalog of published models: accuracy, the authors' checkpoints, converted copies.
-
-While an entry has no repository, nobody can download it as a preset: the authors' checkpoint has
-to be fetched by hand and converted into the folder of local presets, where its name finds it.
-"""
+"""The catalog of published models: accuracy, the authors' checkpoints, converted copies."""
 
 from __future__ import annotations
 
@@ -37,14 +33,7 @@ DATASET_TITLES = {
 
 @dataclasses.dataclass(frozen=True)
 class HubPreset:
-    """A preset in a repository of the Hugging Face Hub, pinned.
-
-    Args:
-        repo: The repository, `"organisation/name"`.
-        revision: A commit, 40 hexadecimal digits.
-        sums_sha256: SHA-256 of `SHA256SUMS`, which holds those of all other files.
-        size: Bytes of the weights.
-    """
+    """A preset on the Hub, pinned by a commit and the SHA-256 of its `SHA256SUMS`."""
 
     repo: str
     revision: str
@@ -154,27 +143,13 @@ def entry_by_name(name: str) -> CatalogEntry | None:
     return next((entry for entry in CATALOG if entry.name == name), None)
 
 
-def shipped_preset(name: str) -> pathlib.Path | None:
-    """Returns the folder of a preset that comes with the package, or `None`."""
-    return SHIPPED_FOLDER / name if name in SHIPPED else None
-
-
-def entries_for(dataset: str, stage_depths: tuple[int, ...]) -> tuple[CatalogEntry, ...]:
-    """Returns the published models of a data set and architecture, by number of segments."""
-    return tuple(
-        entry
-        for entry in CATALOG
-        if entry.dataset == dataset and entry.stage_depths == stage_depths
-    )
+def shipped_preset(name: str) -> pathlib.Path:
+    """Returns the folder of a preset that comes with the package."""
+    return SHIPPED_FOLDER / name
 
 
 def not_hosted(name: str, entry: CatalogEntry) -> str:
-    """Returns the message about weights that cannot be downloaded yet.
-
-    Args:
-        name: A data set's or an entry's name, as the user gave it.
-        entry: The entry that it means.
-    """
+    """Returns the message that `name`, which means `entry`, cannot be downloaded yet."""
     return (
         f"The weights {name!r} are not hosted yet: no repository of ours on the Hugging Face Hub "
         "holds a converted copy, and there is none in the folder of local presets, "

@@ -247,18 +247,12 @@ ROUNDING_FACTOR = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Tap:
-    """How far the model is from the reference at one tap.
+    """How far the model is from the reference in float64 at one tap, relative to the reference.
 
-    All errors are relative to the reference in float64: norm of the difference over norm of the
-    reference.
-
-    Args:
-        name: The tap.
-        local_error: The largest error of a block, or stem, between the tap before and this one when
-            it is fed the reference's values. It shows whether both compute the same, however much
-            rounding the network as a whole amplifies.
-        error: The error from end to end.
-        reference_error: The error of the reference in float32, from end to end.
+    `local_error` is the largest error of a block, or stem, since the tap before when it is fed the
+    reference's values: it shows whether both compute the same, however much rounding the network as
+    a whole amplifies. `error` is from end to end; `reference_error` is that of the reference in
+    float32.
     """
 
     name: str
@@ -278,14 +272,9 @@ class Tap:
 
 
 def measure(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) -> tuple[Tap, ...]:
-    """Runs model and reference on one seeded clip, as a whole and section by section.
+    """Runs a float32 model and the reference on one seeded clip, as a whole and section by section.
 
-    Args:
-        model: A float32 model with all temporal modules, classifier and preprocessing.
-        state_dict: The authors' tensors.
-
-    Returns:
-        One `Tap` for each reported point, in the order of computation.
+    Returns one `Tap` for each reported point, in the order of computation.
     """
     import_torch()
     reference = load_torch_reference()
@@ -316,12 +305,7 @@ def measure(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) -> tuple[Tap
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """Part of a model, from some taps to others.
-
-    Args:
-        inputs: Symbolic tensors that it starts from, by tap.
-        outputs: Symbolic tensors that it computes, by tap.
-    """
+    """Part of a model, from some taps to others: their symbolic tensors."""
 
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]

@@ -48,19 +48,11 @@ class Hdf5Error(ValueError):
 
 
 class Hdf5Content:
-    """The arrays and attributes of an open HDF5 file, by their paths in it.
+    """The arrays, as paths and shapes in the file's order, groups and attributes of a file.
 
-    Args:
-        root: The open file.
-        num_bytes: Size of the file.
-
-    Attributes:
-        arrays: Paths to shapes, in the order of the file; `"layers/dense/vars/0"`.
-        groups: Paths of the groups; the file itself is `""`.
-
-    Raises:
-        Hdf5Error: if anything leads out of the file, if something is reached in two ways, or if
-            the arrays would take far more memory than the file has bytes.
+    A path is `"layers/dense/vars/0"`; the file itself is `""`. Anything that leads out of the
+    file, is reached in two ways or would take far more memory than the file has bytes is an
+    `Hdf5Error`.
     """
 
     def __init__(self, root: h5py.File, num_bytes: int) -> None:
@@ -163,14 +155,7 @@ class Hdf5Content:
 
 @contextlib.contextmanager
 def open_hdf5(file: str | os.PathLike[str] | BinaryIO) -> Iterator[Hdf5Content]:
-    """Opens an HDF5 file for reading, and checks all of it before anything is read.
-
-    Args:
-        file: Path of a regular file, or an open file.
-
-    Raises:
-        Hdf5Error: if it is no such file, is damaged, or leads elsewhere; see `Hdf5Content`.
-    """
+    """Opens an HDF5 file, by path or open, and checks all of it before anything is read."""
     with contextlib.ExitStack() as stack:
         with _in_words():
             if isinstance(file, str | os.PathLike):

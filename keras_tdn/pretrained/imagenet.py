@@ -241,14 +241,10 @@ WHOLE_MODEL = "model_weights"
 def read_keras_resnet(path: pathlib.Path, epsilon: float | None = None) -> dict[str, np.ndarray]:
     """Reads a Keras ResNet's weights as torchvision would store those of the equal network.
 
-    Args:
-        path: A weights file (legacy `.h5`, Keras 3's `.weights.h5`) or a whole model in legacy
-            `.h5`. Only arrays are read.
-        epsilon: Of its batch norms; `None` is the one that goes with its layers' names.
-
-    Returns:
-        A dict from torchvision's name to array in PyTorch's axis order, without the classifier.
-        A layer that has no counterpart is kept under its own name, for the caller to refuse.
+    Those networks take blue, green, red pixels minus a mean, have biases in their convolutions and
+    another epsilon in their batch norms; all of it is linear in front of a batch norm. Their stride
+    sits in the first convolution of a block; ours stays in the second. A layer that has no
+    counterpart is kept under its own name, for the caller to refuse.
     """
     layers = _read_layers(path)
     older = "conv1" in layers

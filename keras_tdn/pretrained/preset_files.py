@@ -5,22 +5,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import pathlib
 import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_tdn.files.atomic import restore_replaced
+from keras_tdn.files.atomic import restore_replaced, sha256_of
 
 if TYPE_CHECKING:
     from keras_tdn.pretrained.catalog import CatalogEntry
 
-SHA256_LENGTH = 64
-GIT_SHA1_LENGTH = 40
-DIGEST = re.compile(rf"[0-9a-f]{{{SHA256_LENGTH}}}|[0-9a-f]{{{GIT_SHA1_LENGTH}}}")
-CHUNK_BYTES = 1 << 20
+SHA256 = re.compile(r"[0-9a-f]{64}")
+# Of Git, which names commits and contents by it.
+SHA1 = re.compile(r"[0-9a-f]{40}")
 
 # The client repeats what breaks off, and a first question that fails; an error of the server's in
 # the middle of a download it passes on.
@@ -29,15 +27,10 @@ SERVER_ERROR_WAITS = (1.0, 2.0, 4.0)
 
 @dataclasses.dataclass(frozen=True)
 class HubFile:
-    """A file in a repository of the Hugging Face Hub.
+    """A file in a repository of the Hugging Face Hub; by default of the newest commit of `main`.
 
-    Args:
-        repo: The repository, `"organisation/name"`.
-        filename: The file's path inside it.
-        revision: A commit, tag or branch; `None` is the newest commit of `main`.
-        sha256: The file's SHA-256. `None` if it is not known beforehand; the digest that the hub
-            declares for the file takes its place then.
-        size: The file's bytes, for messages.
+    Without a SHA-256, the digest that the hub declares for the file takes its place. The size in
+    bytes is for messages.
     """
 
     repo: str
@@ -47,11 +40,9 @@ class HubFile:
     size: int | None = None
 
     def __post_init__(self) -> None:
-        if self.sha256 is not None and not re.fullmatch(
-            rf"[0-9a-f]{{{SHA256_LENGTH}}}", self.sha256
-        ):
+        if self.sha256 is not None and not SHA256.fullmatch(self.sha256):
             raise ValueError(
-                f"HubFile needs `sha256` as {SHA256_LENGTH} lower-case hexadecimal digits. "
+                f"HubFile needs `sha256` as 64 lower-case hexadecimal digits. "
                 f"Received: sha256={self.sha256!r}"
             )
         check_file_name(self.filename)
@@ -73,7 +64,7 @@ def check_file_name(name: str) -> None:
         )
 
 
-def fetch_file(file: HubFile) -> pathlib.Path:
+def fetch_file(file: HubFile) -> Path:
     """Returns the path of a file of the hub in the local cache; downloads it if needed.
 
     A file with a known SHA-256 that is in the cache is used without a request. Any other is asked
@@ -91,12 +82,15 @@ def fetch_file(file: HubFile) -> pathlib.Path:
             from the cache then.
         OSError: if it could not be downloaded.
     """
+    import huggingface_hub
+
     cached = _cached(file)
-    if cached is not None and _digest(cached, file.sha256) == file.sha256:
-        return cached
     if cached is not None:
+        if sha256_of(cached) == file.sha256:
+            return cached
         _remove(cached)
-    path = _download(file)
+    where = {"repo_id": file.repo, "filename": file.filename, "revision": file.revision}
+    path = Path(_ask(file, lambda: huggingface_hub.hf_hub_download(**where)))
     expected = file.sha256 or _declared_digest(file, path)
     actual = _digest(path, expected)
     if actual != expected:
@@ -109,39 +103,26 @@ def fetch_file(file: HubFile) -> pathlib.Path:
     return path
 
 
-def _cached(file: HubFile) -> pathlib.Path | None:
+def _cached(file: HubFile) -> Path | None:
     if file.sha256 is None:
         return None
     import huggingface_hub
 
     path = huggingface_hub.try_to_load_from_cache(file.repo, file.filename, revision=file.revision)
-    return pathlib.Path(path) if isinstance(path, str) else None
+    return Path(path) if isinstance(path, str) else None
 
 
-def _download(file: HubFile) -> pathlib.Path:
-    import huggingface_hub
-
-    return pathlib.Path(
-        _ask(
-            file,
-            lambda: huggingface_hub.hf_hub_download(
-                file.repo, file.filename, revision=file.revision
-            ),
-        )
-    )
-
-
-def _declared_digest(file: HubFile, path: pathlib.Path) -> str:
+def _declared_digest(file: HubFile, path: Path) -> str:
     """Returns the SHA-256 of a large file, or Git's SHA-1 of a small one."""
     # The cache names a file's contents by the declared digest, except where links cannot be made.
     name = path.resolve().name
-    if DIGEST.fullmatch(name):
+    if _is_digest(name):
         return name
     import huggingface_hub
 
     url = huggingface_hub.hf_hub_url(file.repo, file.filename, revision=file.revision)
     declared = _ask(file, lambda: huggingface_hub.get_hf_file_metadata(url).etag)
-    if declared is None or not DIGEST.fullmatch(declared):
+    if not _is_digest(declared):
         _remove(path)
         raise ValueError(
             f"The hub declares no digest for {file}, so that it cannot be checked "
@@ -150,21 +131,22 @@ def _declared_digest(file: HubFile, path: pathlib.Path) -> str:
     return declared
 
 
-def _digest(path: pathlib.Path, like: str | None) -> str:
+def _is_digest(name: str | None) -> bool:
+    return bool(name and (SHA256.fullmatch(name) or SHA1.fullmatch(name)))
+
+
+def _digest(path: Path, like: str) -> str:
     """Returns the file's digest, of the kind that `like` is."""
-    if like is not None and len(like) == GIT_SHA1_LENGTH:
-        # What the hub declares there is Git's name for the contents, no protection of ours.
-        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    else:
-        digest = hashlib.sha256()
+    if SHA256.fullmatch(like):
+        return sha256_of(path)
+    # What the hub declares there is Git's name for the contents, no protection of ours.
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, lambda: digest).hexdigest()
 
 
-def _remove(path: pathlib.Path) -> None:
-    """Removes a file from the cache: the contents and the link of the revision."""
+def _remove(path: Path) -> None:
+    # The contents, and the link of the revision.
     path.resolve().unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
@@ -241,19 +223,13 @@ MAX_TEXT_BYTES = 16 << 20
 
 HUB_PREFIX = "hf://"
 HUB_SOURCE = re.compile(r"hf://([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)(?:@([A-Za-z0-9._/-]+))?")
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class PresetFiles:
     """A preset's files, each of which is checked against `SHA256SUMS` before it is handed out.
 
-    Args:
-        origin: What to call the preset in errors.
-        find: Path of a file by name and SHA-256 (`None` for `SHA256SUMS` itself).
-        fix: What to do about a file that was changed.
-
-    Attributes:
-        entry: The catalog's entry that led here, which the preset then has to be.
+    `find` gives the path of a file by name and SHA-256 (`None` for `SHA256SUMS` itself). `entry` is
+    the catalog's entry that led here, which the preset then has to be.
     """
 
     def __init__(self, origin: str, find: Callable[[str, str | None], Path], fix: str = "") -> None:
@@ -271,8 +247,7 @@ class PresetFiles:
     def path(self, name: str) -> Path:
         """Returns the path of a file after checking its SHA-256."""
         path = self._find(name, self.sums[name])
-        with path.open("rb") as file:
-            self._check(name, hashlib.file_digest(file, "sha256").hexdigest())
+        self._check(name, sha256_of(path))
         return path
 
     def text(self, name: str) -> bytes:
@@ -322,11 +297,6 @@ def open_repository(
 
     All of them are of one commit, whatever happens to the branch meanwhile. With a known SHA-256 of
     `SHA256SUMS` and a commit, cached files are used without a request.
-
-    Args:
-        repo: The repository, `"organisation/name"`.
-        revision: Commit, tag or branch; `None` is the newest commit of `main`.
-        sums_sha256: The SHA-256 of `SHA256SUMS`, which pins every other file.
     """
     commit = revision
 
@@ -334,7 +304,7 @@ def open_repository(
         nonlocal commit
         digest = sums_sha256 if sha256 is None else sha256
         path = fetch_file(HubFile(repo, name, revision=commit, sha256=digest))
-        if sha256 is None and COMMIT.fullmatch(path.parent.name):
+        if sha256 is None and SHA1.fullmatch(path.parent.name):
             commit = path.parent.name
         return path
 
@@ -358,10 +328,23 @@ def format_sums(sums: Mapping[str, str]) -> str:
     return "".join(f"{sums[name]}  {name}\n" for name in FILES)
 
 
-def sha256_of(path: Path) -> str:
-    """Returns the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def check_listed(path: str | os.PathLike[str]) -> None:
+    """Checks a file against a `SHA256SUMS` that lies beside it and lists it."""
+    path = Path(path)
+    sums = path.parent / SUMS_FILE
+    if not sums.is_file():
+        return
+    if sums.stat().st_size > MAX_TEXT_BYTES:
+        raise ValueError(
+            f"{str(sums)!r} is no list of hashes: it is larger than 16 MiB. Remove it."
+        )
+    lines = sums.read_text("utf-8", errors="replace").splitlines()
+    expected = [line.split()[0] for line in lines if line[66:] == path.name]
+    if expected and (actual := sha256_of(path)) not in expected:
+        raise ValueError(
+            f"{str(path)!r} was changed or damaged: its SHA-256 is {actual}, and {SUMS_FILE} "
+            f"beside it says {expected[0]}. Copy or download it again."
+        )
 
 
 def _read_text(path: Path, preset: PresetFiles) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_tdn.files.atomic import sha256_of
 from keras_tdn.labels import DATASETS, load_labels
 from keras_tdn.pretrained.preset_config import PresetConfig
 from keras_tdn.pretrained.preset_files import (
@@ -17,7 +18,6 @@ from keras_tdn.pretrained.preset_files import (
     SUMS_FILE,
     PresetFiles,
     open_folder,
-    sha256_of,
     split_source,
 )
 from keras_tdn.pretrained.presets import build_preset, read_preset
@@ -31,13 +31,7 @@ from keras_tdn.pretrained.weights_source import open_preset
 
 @dataclasses.dataclass(frozen=True)
 class PresetCheck:
-    """One check of a preset.
-
-    Args:
-        name: What was checked.
-        passed: Whether it is as it should be.
-        detail: What was found.
-    """
+    """One check of a preset: what was checked, whether it passed, what was found."""
 
     name: str
     passed: bool

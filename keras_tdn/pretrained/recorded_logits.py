@@ -41,18 +41,10 @@ DIGEST_LENGTH = 64
 
 @dataclasses.dataclass(frozen=True)
 class RecordedLogits:
-    """Logits of the seeded clip, and what they are the logits of.
+    """Logits of the seeded clip, and the SHA-256 of that clip and of what they are the logits of.
 
-    Args:
-        seed: The clip's seed.
-        shape: The clip's shape, `(frames, height, width, 3)`.
-        clip_sha256: SHA-256 of the clip's bytes.
-        logits: Scores before the activation; without a classifier, features averaged over all but
-            the last axis.
-        tolerance: Relative difference that float32 rounding explains in this network.
-        labels_sha256: See `hash_labels`.
-        config_sha256: SHA-256 of `config.json`.
-        weights_sha256: SHA-256 of `model.weights.h5`.
+    The logits are scores before the activation; without a classifier, features averaged over all
+    but the last axis. The tolerance is the relative difference that float32 rounding explains.
     """
 
     seed: int

@@ -16,6 +16,8 @@ from keras_tdn.models.network_structure import Bottleneck, ConvNorm
 MAX_LISTED = 20
 WHAT = "The weights"
 
+Shape = tuple[int, ...]
+
 
 class Layout(enum.Enum):
     """A kind of weight; the value is the permutation from PyTorch's axis order to Keras'."""
@@ -42,14 +44,10 @@ class Layout(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Binding:
-    """One Keras variable and the array that it is filled from.
+    """One Keras variable, and the name and axis order of the array that it is filled from.
 
-    Attributes:
-        variable: The Keras variable.
-        name: The array's name.
-        layout: The array's axis order.
-        subtract: Name of a second array to take off: a convolution's bias, which merges into the
-            moving mean of the batch norm behind it.
+    `subtract` is the name of a second array to take off: a convolution's bias, which merges into
+    the moving mean of the batch norm behind it.
     """
 
     variable: Any
@@ -73,13 +71,7 @@ class Binding:
 
 
 def bottleneck_bindings(block: Bottleneck, theirs: str, biases: bool = False) -> Iterator[Binding]:
-    """Binds the convolutions and batch norms of a block to torchvision's names.
-
-    Args:
-        block: The block.
-        theirs: How its names start.
-        biases: Whether the arrays have a bias for each convolution.
-    """
+    """Binds the convolutions and batch norms of a block to torchvision's names."""
     for part, conv in enumerate(block.convs, start=1):
         yield from conv_bindings(conv, f"{theirs}.conv{part}", f"{theirs}.bn{part}", biases)
     if block.shortcut is not None:
@@ -96,13 +88,7 @@ def conv_bindings(
 
 
 def norm_bindings(layer: Any, theirs: str, merged_bias: str | None = None) -> Iterator[Binding]:
-    """Binds a batch norm to PyTorch's names.
-
-    Args:
-        layer: The batch norm.
-        theirs: How its names start.
-        merged_bias: The bias of the convolution in front of it.
-    """
+    """Binds a batch norm, with the bias of the convolution in front of it, to PyTorch's names."""
     yield Binding(layer.gamma, f"{theirs}.weight", Layout.VECTOR)
     yield Binding(layer.beta, f"{theirs}.bias", Layout.VECTOR)
     yield Binding(layer.moving_mean, f"{theirs}.running_mean", Layout.VECTOR, merged_bias)
@@ -112,50 +98,55 @@ def norm_bindings(layer: Any, theirs: str, merged_bias: str | None = None) -> It
 def assign_all(
     bindings: Iterable[Binding], arrays: Mapping[str, np.ndarray], variables: Iterable[Any]
 ) -> None:
-    """Assigns every binding, after checking that nothing is missing, left over or misshapen.
+    """Assigns every binding, unless an array or a variable is missing, left over or misshapen.
 
-    Raises:
-        ValueError: listing every array that is missing, left over, misshapen or not finite, and
-            every variable that no array would fill. No variable has been changed then.
+    The `ValueError` lists all of them, and what is not finite; no variable is changed then.
     """
     bindings = list(bindings)
-    names = [name for binding in bindings for name in binding.names]
+    shapes = {name: binding.shape for binding in bindings for name in binding.names}
     bound = {id(binding.variable) for binding in bindings}
+    found = {name: arrays[name] for name in shapes if name in arrays}
+    real = {name: array for name, array in found.items() if is_real(array.dtype)}
     problems = {
-        "missing from the file": [name for name in names if name not in arrays],
-        "left over (the model has no place for them)": sorted(set(arrays) - set(names)),
+        **misfits(shapes, {name: np.shape(array) for name, array in arrays.items()}),
         "variables that nothing fills": [
             variable.path for variable in variables if id(variable) not in bound
         ],
-        "of another shape": [
-            f"{name} {tuple(arrays[name].shape)}, the model needs {binding.shape}"
-            for binding in bindings
-            for name in binding.names
-            if name in arrays and tuple(arrays[name].shape) != binding.shape
-        ],
         "no real numbers": [
-            f"{name} of type {arrays[name].dtype}"
-            for name in names
-            if name in arrays and not is_real(arrays[name].dtype)
+            f"{name} of type {array.dtype}" for name, array in found.items() if name not in real
         ],
-        "not finite": [
-            name
-            for name in names
-            if name in arrays
-            and is_real(arrays[name].dtype)
-            and not np.all(np.isfinite(arrays[name]))
-        ],
+        "not finite": [name for name, array in real.items() if not np.all(np.isfinite(array))],
     }
     check_problems(WHAT, problems)
     assign_checked(WHAT, ((b.variable, b.name, b.value(arrays)) for b in bindings))
 
 
+def misfits(
+    expected: Mapping[str, Shape],
+    received: Mapping[str, Shape],
+    paths: Mapping[str, str] | None = None,
+) -> dict[str, list[str]]:
+    """Returns what `check_problems` lists of arrays that should have the expected shapes.
+
+    `paths` are other names of what is expected, for the list.
+    """
+    shown = paths or {name: name for name in expected}
+    return {
+        "missing from the file": [shown[name] for name in expected if name not in received],
+        "left over (the model has no place for them)": sorted(set(received) - set(expected)),
+        "of another shape": [
+            f"{shown[name]} {received[name]}, the model needs {shape}"
+            for name, shape in expected.items()
+            if received.get(name, shape) != shape
+        ],
+    }
+
+
 def assign_checked(what: str, values: Iterable[tuple[Any, str, np.ndarray]]) -> None:
     """Assigns arrays to variables, after checking that each is finite in the variable's precision.
 
-    Args:
-        what: What is assigned, as the beginning of a sentence.
-        values: Variables, what to call their arrays in the message, and the arrays.
+    `values` has the variables, what to call their arrays in the error, and the arrays; the error
+    begins with `what`.
     """
     ready: list[tuple[Any, np.ndarray]] = []
     broken: list[str] = []
@@ -171,13 +162,7 @@ def assign_checked(what: str, values: Iterable[tuple[Any, str, np.ndarray]]) -> 
 
 
 def check_problems(what: str, problems: Mapping[str, list[str]], fix: str = "") -> None:
-    """Raises a `ValueError` that lists all problems, if there are any.
-
-    Args:
-        what: What does not fit the model, as the beginning of a sentence.
-        problems: Kinds of problems and the names that have them.
-        fix: What to do about it.
-    """
+    """Raises a `ValueError` about `what` that lists all names with problems, if there are any."""
     lines = [_listed(title, entries) for title, entries in problems.items() if entries]
     if lines:
         first = f"{what} do not fit the model, and no variable was changed."

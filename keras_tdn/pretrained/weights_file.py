@@ -28,7 +28,7 @@ from keras_tdn.pretrained.hdf5 import (
     open_hdf5,
 )
 from keras_tdn.pretrained.preset_config import PresetConfig
-from keras_tdn.pretrained.state_dict import assign_checked, check_problems
+from keras_tdn.pretrained.state_dict import Shape, assign_checked, check_problems, misfits
 
 # The attribute of the file that says what model the weights are for.
 DESCRIPTION = "keras_tdn"
@@ -42,8 +42,6 @@ HEAD = "classifier/"
 # What Keras writes; a damaged type description would have its numbers read as others.
 FLOATS = tuple(np.dtype(kind) for kind in ("<f2", "<f4", "<f8"))
 
-Shapes = dict[str, tuple[int, ...]]
-
 
 def load_weights_file(
     model: Any,
@@ -52,14 +50,10 @@ def load_weights_file(
     *,
     free_head: bool = False,
 ) -> tuple[str, ...]:
-    """Fills `model` from a `.weights.h5` file.
+    """Fills a built Keras model from a `.weights.h5` file, whose name in errors is `origin`.
 
-    Args:
-        model: A built Keras model.
-        file: Path or open file.
-        origin: Name of the file in errors.
-        free_head: Whether the classifier may differ: left out of a model without one, and left as
-            it is in a model with another number of classes.
+    With `free_head` the classifier may differ: it is left out of a model without one, and left as
+    it is in a model with another number of classes.
 
     Returns:
         Paths of the variables that were left as they are.
@@ -109,13 +103,7 @@ def write_weights_file(
 
     Keras' own file keeps the state of random numbers, which differs between two models of equal
     weights; here it is zero. Times and orders of creation are left out, and so is the state of a
-    compiled model's optimizer.
-
-    Args:
-        model: A built Keras model.
-        path: Where to write, ending in `.weights.h5`.
-        described: Whether the file says what model it is for; see `describe`. The weights of a
-            preset have its config beside them.
+    compiled model's optimizer. With `described` the file says what model it is for; see `describe`.
     """
     original = _InMemory()
     keras.saving.save_weights(model, original, objects_to_skip=[getattr(model, "optimizer", None)])
@@ -165,7 +153,7 @@ def _words_of(origin: str) -> Iterator[None]:
         ) from error
 
 
-def _take_head_off(variables: dict[str, Any], shapes: Shapes) -> tuple[str, ...]:
+def _take_head_off(variables: dict[str, Any], shapes: dict[str, Shape]) -> tuple[str, ...]:
     """Removes a classifier that does not fit from both; returns the paths of the model's."""
     ours = {key: tuple(variables[key].shape) for key in variables if key.startswith(HEAD)}
     theirs = {key: shapes[key] for key in shapes if key.startswith(HEAD)}
@@ -213,7 +201,7 @@ def _places(content: Hdf5Content) -> dict[str, str]:
     return places
 
 
-def _check_fit(variables: dict[str, Any], shapes: Shapes, origin: str) -> None:
+def _check_fit(variables: dict[str, Any], shapes: dict[str, Shape], origin: str) -> None:
     fix = "Build the model with the arguments of the one that the file was saved from."
     if "classifier/1" in shapes and "classifier/1" in variables:
         received, expected = shapes["classifier/1"], tuple(variables["classifier/1"].shape)
@@ -222,21 +210,9 @@ def _check_fit(variables: dict[str, Any], shapes: Shapes, origin: str) -> None:
                 f"The file has {received[0]} classes and the model {expected[0]}: build the model "
                 f"with classes={received[0]}."
             )
-    check_problems(
-        _what(origin),
-        {
-            "missing from the file": [
-                variable.path for key, variable in variables.items() if key not in shapes
-            ],
-            "left over (the model has no place for them)": sorted(set(shapes) - set(variables)),
-            "of another shape": [
-                f"{variable.path} {shapes[key]}, the model needs {tuple(variable.shape)}"
-                for key, variable in variables.items()
-                if key in shapes and shapes[key] != tuple(variable.shape)
-            ],
-        },
-        fix,
-    )
+    expected = {key: tuple(variable.shape) for key, variable in variables.items()}
+    paths = {key: variable.path for key, variable in variables.items()}
+    check_problems(_what(origin), misfits(expected, shapes, paths), fix)
 
 
 def _read(content: Hdf5Content, path: str) -> np.ndarray:
@@ -308,13 +284,7 @@ _DAMAGE_ERRORS = (
 
 @dataclasses.dataclass(frozen=True)
 class ModelFile:
-    """What a `.keras` file describes, and its weights.
-
-    Args:
-        registered_name: Of the model's class.
-        config: Of the model.
-        weights: The file of its weights.
-    """
+    """A model's class and config in a `.keras` file, and the file of its weights."""
 
     registered_name: Any
     config: Mapping[str, Any]

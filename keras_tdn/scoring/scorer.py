@@ -189,8 +189,8 @@ class Scorer:
                 f"{spec.width}, and gives logits. Received: crops of {crop_size[0]}x"
                 f"{crop_size[1]}, scores that are {self.kind}. {leave_out}"
             )
-        from keras_tdn.inference.inference_network import FoldedNetwork
         from keras_tdn.inference.folding import classifier_weights
+        from keras_tdn.inference.inference_network import FoldedNetwork
 
         network = FoldedNetwork(model, dtype)
         kernel, bias = classifier_weights(model)

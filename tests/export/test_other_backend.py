@@ -15,7 +15,8 @@ import pytest
 from backends import skip_without
 
 from keras_tdn.export import export_saved_model, served_model
-from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, sha256_of
+from keras_tdn.files.atomic import sha256_of
+from keras_tdn.pretrained.preset_files import WEIGHTS_FILE
 
 
 @pytest.fixture

@@ -218,15 +218,7 @@ def _check_batch(clips: Sequence[Any] | np.ndarray) -> None:
 
 
 def _read_predictions(outputs: Mapping[str, np.ndarray], batch: int) -> list[list[Prediction]]:
-    """Returns the named classes of each clip, highest score first.
-
-    Args:
-        outputs: Of `serving_default` or `encoded_frames`.
-        batch: Clips that were asked about.
-
-    Raises:
-        MalformedAnswerError: if they do not fit together.
-    """
+    """Returns the named classes of each clip, highest score first; they have to fit together."""
     scores = _floats(outputs, SCORES, batch)
     top_scores = _floats(outputs, TOP_SCORES, batch)
     labels = outputs.get(LABELS)

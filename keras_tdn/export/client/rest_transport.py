@@ -45,12 +45,6 @@ class RestTransport:
     """Requests to the REST port of a server, 8501 by default, over connections that are kept.
 
     Proxies and certificates are those of requests' and Python's environment variables.
-
-    Args:
-        url: `http://host:port` or `https://host:port`, with a path in front of the API if need be.
-        model: Name of the model on the server.
-        version: Of the model; `None` takes the newest.
-        headers: Sent with each request, such as `Authorization`.
     """
 
     def __init__(
@@ -205,13 +199,9 @@ class RestTransport:
 
 
 class _Exchange:
-    """A request and its answer, whose connection is shut down at the deadline.
+    """A request and its answer, whose connection is shut down at the deadline, in seconds from now.
 
-    The timeouts of requests are for each read, and so hold for none of the loops that headers and
-    bodies are read in.
-
-    Args:
-        seconds: From now.
+    The timeouts of requests hold for each read, and for none of the loops around them.
     """
 
     def __init__(self, seconds: float) -> None:
