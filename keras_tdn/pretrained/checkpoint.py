@@ -8,7 +8,7 @@ import os
 import pickletools
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -68,7 +68,12 @@ def read_official_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarr
         raise ValueError(
             _damage(path, f"its tensors would take {total} bytes, far more than the file has")
         )
-    return {name: _array(tensor) for name, tensor in state.items()}
+    torch = import_torch()
+    is_half = {name: t.is_floating_point() and t.element_size() < 4 for name, t in state.items()}
+    return {
+        name: (tensor.to(torch.float32) if is_half[name] else tensor).detach().numpy()
+        for name, tensor in state.items()
+    }
 
 
 def import_torch() -> Any:
@@ -162,14 +167,6 @@ def _check(name: object, tensor: Any, path: Path) -> None:
         )
 
 
-def _array(tensor: Any) -> np.ndarray:
-    torch = import_torch()
-    tensor = tensor.detach()
-    if tensor.is_floating_point() and tensor.dtype not in (torch.float32, torch.float64):
-        tensor = tensor.to(torch.float32)
-    return tensor.numpy()
-
-
 def _summary(content: Any) -> str:
     if isinstance(content, Mapping):
         return f"a dict with the entries {sorted(map(str, content))[:8]}"
@@ -214,6 +211,17 @@ MAX_PICKLE_BYTES = 64 << 20
 # A file of the older kind: a number, a version, facts about the machine, the object, its storages.
 LEGACY_PICKLES = 5
 ZIP_START = b"PK\x03\x04"
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+# Instructions whose value is in them.
+_WRITTEN_OUT = (
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG1",
+    "BINFLOAT",
+    "BINUNICODE",
+    "SHORT_BINSTRING",
+)
 _DAMAGE_ERRORS = (
     zipfile.BadZipFile,
     EOFError,
@@ -234,19 +242,22 @@ class ScanError(ValueError):
 
 
 def scan_checkpoint(path: Path) -> None:
-    """Raises unless all that a file asks for is tensors and numbers that fit into it."""
+    """Raises unless all that a file asks for is tensors and numbers that fit into it.
+
+    PyTorch's restricted reader runs no code, but it makes whatever tensors a file describes,
+    however large, and looks up keys however they are nested. Here a file's pickles are followed
+    without making anything: names must be those of tensors and numbers, keys plain, and the
+    storages of the tensors must fit into the file.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
-        start = file.read(len(ZIP_START))
+        is_zip = file.read(len(ZIP_START)) == ZIP_START
         file.seek(0)
         try:
-            if start == ZIP_START:
-                scans = [_scan(_zipped_pickle(file, size))]
-            else:
-                scans = [_scan(file) for _ in range(LEGACY_PICKLES)]
+            pickles = [_zipped_pickle(file, size)] if is_zip else [file] * LEGACY_PICKLES
+            total = sum(sum(_storages(each).values()) for each in pickles)
         except _DAMAGE_ERRORS as error:
             raise ScanError(f"{type(error).__name__}: {error}") from error
-    total = sum(number for scan in scans for number in scan.values())
     if total > size:
         raise ScanError(f"its tensors would take {total} bytes, and the file has {size}")
 
@@ -272,69 +283,96 @@ class _Name:
     text: str
 
 
-class _Made:
-    """Anything but plain values, names and tuples."""
-
-
-_MADE = _Made()
-_MARK = _Made()
+# Stands for anything but plain values, names and tuples.
+_MADE, _MARK = object(), object()
 _PLAIN = (str, bytes, int, float, type(None))
 
 
-class _Stack(list[Any]):
-    def to_mark(self) -> list[Any]:
-        """Pops what is above the last mark, and the mark."""
-        place = len(self) - 1
-        while self[place] is not _MARK:
-            place -= 1
-        taken = self[place + 1 :]
-        del self[place:]
-        return taken
-
-
-def _scan(file: BinaryIO) -> dict[Any, int]:
+def _storages(file: BinaryIO) -> dict[Any, int]:
     """Follows one pickle; returns the bytes of its storages by key."""
-    stack = _Stack()
+    stack: list[Any] = []
     memo: dict[Any, Any] = {}
     storages: dict[Any, int] = {}
     try:
         for opcode, argument, _ in pickletools.genops(file):
-            name = opcode.name
-            if name in _PUSHED:
-                stack.append(_PUSHED[name](argument))
-            elif name in _JOINED:
-                _JOINED[name](stack)
-            elif name == "GLOBAL":
-                stack.append(_Name(_checked(str(argument).replace(" ", "."))))
-            elif name in ("BINPUT", "LONG_BINPUT"):
-                memo[argument] = stack[-1]
-            elif name in ("BINGET", "LONG_BINGET"):
-                stack.append(memo[argument])
-            elif name == "BINPERSID":
-                key, number = _storage(stack.pop())
-                storages[key] = max(number, storages.get(key, 0))
-                stack.append(_MADE)
-            elif name not in ("PROTO", "STOP"):
-                raise ScanError(f"it has an instruction {name}, which PyTorch does not write")
-    except ScanError:
+            match opcode.name:
+                case "PROTO" | "STOP":
+                    pass
+                case "GLOBAL":
+                    stack.append(_checked_name(str(argument).replace(" ", ".")))
+                case "BINPUT" | "LONG_BINPUT":
+                    memo[argument] = stack[-1]
+                case "BINGET" | "LONG_BINGET":
+                    stack.append(memo[argument])
+                case "BINPERSID":
+                    key, number = _storage(stack.pop())
+                    storages[key] = max(number, storages.get(key, 0))
+                    stack.append(_MADE)
+                case "EMPTY_DICT" | "EMPTY_LIST":
+                    stack.append(_MADE)
+                case "EMPTY_TUPLE":
+                    stack.append(())
+                case "MARK":
+                    stack.append(_MARK)
+                case "NONE" | "NEWTRUE" | "NEWFALSE":
+                    stack.append(_CONSTANTS[opcode.name])
+                case name if name in _WRITTEN_OUT:
+                    stack.append(argument)
+                case "TUPLE":
+                    stack.append(tuple(_to_mark(stack)))
+                case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                    stack.append(tuple(_last(stack, int(opcode.name[-1]))))
+                case "APPEND" | "BUILD":
+                    stack.pop()
+                case "APPENDS":
+                    _to_mark(stack)
+                case "SETITEM" | "SETITEMS":
+                    items = _last(stack, 2) if opcode.name == "SETITEM" else _to_mark(stack)
+                    if stack[-1] is not _MADE or not all(isinstance(k, _PLAIN) for k in items[::2]):
+                        # What is looked up is hashed, and tuples in each other take for ever.
+                        raise ScanError("it has entries that are not called by a text or a number")
+                case "REDUCE" | "NEWOBJ":
+                    _check_call(*_last(stack, 2))
+                    stack.append(_MADE)
+                case name:
+                    raise ScanError(f"it has an instruction {name}, which PyTorch does not write")
+    except (ScanError, RefusedNameError):
         raise
     # What pickletools says of bytes that are no pickle.
     except ValueError as error:
-        if isinstance(error, RefusedNameError):
-            raise
         raise ScanError(str(error)) from error
     return storages
 
 
-def _checked(name: str) -> str:
+def _last(stack: list[Any], count: int) -> list[Any]:
+    """Pops the last values."""
+    if len(stack) < count:
+        raise ScanError("it ends in the middle")
+    taken = stack[-count:]
+    del stack[-count:]
+    return taken
+
+
+def _to_mark(stack: list[Any]) -> list[Any]:
+    """Pops what is above the last mark, and the mark."""
+    place = len(stack) - 1
+    while stack[place] is not _MARK:
+        place -= 1
+    taken = stack[place + 1 :]
+    del stack[place:]
+    return taken
+
+
+def _checked_name(name: str) -> _Name:
     module, _, kind = name.rpartition(".")
-    if (
-        name in FUNCTIONS
-        or (module in ("torch", "torch.storage") and kind in STORAGES)
-        or name.startswith(HARMLESS_MODULES)
-    ):
-        return name
-    raise RefusedNameError(name)
+    is_storage = module in ("torch", "torch.storage") and kind in STORAGES
+    if not is_storage and not _may_be_called(name):
+        raise RefusedNameError(name)
+    return _Name(name)
+
+
+def _may_be_called(name: str) -> bool:
+    return name in FUNCTIONS or name.startswith(HARMLESS_MODULES)
 
 
 def _storage(identity: Any) -> tuple[Any, int]:
@@ -347,61 +385,11 @@ def _storage(identity: Any) -> tuple[Any, int]:
     return key, count * itemsize
 
 
-def _call(stack: _Stack) -> None:
-    arguments, function = stack.pop(), stack.pop()
+def _check_call(function: Any, arguments: Any) -> None:
     if not isinstance(function, _Name) or not isinstance(arguments, tuple):
         raise ScanError("it calls something without a name")
-    if function.text not in FUNCTIONS and not function.text.startswith(HARMLESS_MODULES):
+    if not _may_be_called(function.text):
         raise RefusedNameError(function.text)
     if function.text == "collections.OrderedDict" and arguments:
         # Python 3 writes the entries as those of any dict.
         raise ScanError("it makes an OrderedDict of something else than its entries")
-    stack.append(_MADE)
-
-
-def _set_items(stack: _Stack, items: list[Any]) -> None:
-    if stack[-1] is not _MADE or not all(isinstance(key, _PLAIN) for key in items[::2]):
-        # Whatever is looked up is hashed, and tuples in each other would take for ever.
-        raise ScanError("it has entries that are not called by a text or a number")
-
-
-def _set_item(stack: _Stack) -> None:
-    value, key = stack.pop(), stack.pop()
-    _set_items(stack, [key, value])
-
-
-def _join(count: int) -> Callable[[_Stack], None]:
-    def join(stack: _Stack) -> None:
-        taken = tuple(stack[-count:])
-        if len(taken) != count:
-            raise ScanError("it ends in the middle")
-        stack[-count:] = [taken]
-
-    return join
-
-
-_PUSHED: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("EMPTY_DICT", "EMPTY_LIST"), lambda _: _MADE),
-    **dict.fromkeys(
-        ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING"),
-        lambda argument: argument,
-    ),
-    "EMPTY_TUPLE": lambda _: (),
-    "MARK": lambda _: _MARK,
-    "NONE": lambda _: None,
-    "NEWTRUE": lambda _: True,
-    "NEWFALSE": lambda _: False,
-}
-_JOINED: dict[str, Callable[[_Stack], Any]] = {
-    "TUPLE": lambda stack: stack.append(tuple(stack.to_mark())),
-    "TUPLE1": _join(1),
-    "TUPLE2": _join(2),
-    "TUPLE3": _join(3),
-    "APPEND": lambda stack: stack.pop(),
-    "APPENDS": lambda stack: stack.to_mark(),
-    "SETITEM": _set_item,
-    "SETITEMS": lambda stack: _set_items(stack, stack.to_mark()),
-    "BUILD": lambda stack: stack.pop(),
-    "REDUCE": _call,
-    "NEWOBJ": _call,
-}

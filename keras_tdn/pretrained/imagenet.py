@@ -87,7 +87,8 @@ def load_imagenet(
     path = _path(model, source)
     arrays = _read(path, epsilon)
     arrays = _first_blocks(model, arrays, path)
-    assign_all(_bindings(model), arrays, _imagenet_variables(model))
+    # Temporal modules and classifier keep their values.
+    assign_all(_bindings(model), arrays)
     if model.short_term:
         _start_motion_path(model)
 
@@ -181,24 +182,12 @@ def _first_blocks(
             f"{model.stage_depths}, takes the first blocks of each stage.",
             stacklevel=4,
         )
-    return {name: array for name, array in arrays.items() if not _is_later_block(model, name)}
-
-
-def _is_later_block(model: Any, name: str) -> bool:
-    match = re.match(BLOCK, name)
-    return match is not None and int(match[2]) >= model.stage_depths[int(match[1]) - 1]
-
-
-def _imagenet_variables(model: Any) -> list[Any]:
-    """Returns the variables of a 2-D network. Temporal modules and classifier keep their values."""
-    network = model.structure
-    convs = [network.stem]
-    for stage in network.stages:
-        for block in stage:
-            convs += [*block.convs, *([] if block.shortcut is None else [block.shortcut])]
-    return [
-        variable for conv in convs for layer in (conv.conv, conv.norm) for variable in layer.weights
-    ]
+    return {
+        name: array
+        for name, array in arrays.items()
+        if (match := re.match(BLOCK, name)) is None
+        or int(match[2]) < model.stage_depths[int(match[1]) - 1]
+    }
 
 
 def _bindings(model: Any) -> Iterator[Binding]:
@@ -226,9 +215,8 @@ OLDER_EPSILON = 1e-3
 # Of "caffe" preprocessing: red, green, blue, in [0, 255].
 PIXEL_MEAN = (123.68, 116.779, 103.939)
 
-KERAS_STEM = {"conv1_conv": "conv1", "conv1_bn": "bn1"}
+STEMS = {"conv1_conv": "conv1", "conv1_bn": "bn1", "conv1": "conv1", "bn_conv1": "bn1"}
 KERAS_BLOCK = re.compile(r"conv([2-5])_block(\d+)_([0-3])_(conv|bn)")
-OLDER_STEM = {"conv1": "conv1", "bn_conv1": "bn1"}
 OLDER_BLOCK = re.compile(r"(res|bn)([2-5])([a-z])_branch(1|2a|2b|2c)")
 OLDER_PARTS = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
 CLASSIFIERS = ("predictions", "fc1000")
@@ -261,7 +249,7 @@ def read_keras_resnet(path: pathlib.Path, epsilon: float | None = None) -> dict[
     for layer, weights in layers.items():
         if layer in CLASSIFIERS:
             continue
-        name = _torchvision_name(layer, older)
+        name = _torchvision_name(layer)
         if name is None:
             arrays.update({f"{layer}/{index}": weight for index, weight in enumerate(weights)})
         elif weights[0].ndim == 4:
@@ -280,21 +268,17 @@ def read_keras_resnet(path: pathlib.Path, epsilon: float | None = None) -> dict[
     return arrays
 
 
-def _torchvision_name(layer: str, older: bool) -> str | None:
-    if older:
-        if layer in OLDER_STEM:
-            return OLDER_STEM[layer]
-        if (match := OLDER_BLOCK.fullmatch(layer)) is None:
-            return None
+def _torchvision_name(layer: str) -> str | None:
+    if layer in STEMS:
+        return STEMS[layer]
+    if match := KERAS_BLOCK.fullmatch(layer):
+        stage, number, digit, kind = match.groups()
+        block, part = int(number) - 1, int(digit)
+    elif match := OLDER_BLOCK.fullmatch(layer):
         kind, stage, letter, branch = match.groups()
         block, part = ord(letter) - ord("a"), OLDER_PARTS[branch]
     else:
-        if layer in KERAS_STEM:
-            return KERAS_STEM[layer]
-        if (match := KERAS_BLOCK.fullmatch(layer)) is None:
-            return None
-        stage, number, digit, kind = match.groups()
-        block, part = int(number) - 1, int(digit)
+        return None
     is_norm = kind == "bn"
     name = f"downsample.{int(is_norm)}" if part == 0 else f"{'bn' if is_norm else 'conv'}{part}"
     return f"layer{int(stage) - 1}.{block}.{name}"

@@ -25,6 +25,38 @@ TDN_CITATION = """\
 """
 
 
+NUMBER = (int, float)
+
+
+def is_of(value: object, kind: Any) -> bool:
+    """Whether a value is of a kind: a type, `None`, a list of one kind, or one of a tuple of kinds.
+
+    Booleans are no numbers.
+    """
+    if isinstance(kind, list):
+        return isinstance(value, list) and all(is_of(item, kind[0]) for item in value)
+    if isinstance(kind, tuple):
+        return any(is_of(value, one) for one in kind)
+    if kind is None or isinstance(value, bool):
+        return value is None if kind is None else kind is bool
+    return isinstance(value, kind)
+
+
+def _fields(kind: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def _check_entries(what: str, entries: Any, expected: Iterable[str]) -> None:
+    received = set(map(str, entries)) if isinstance(entries, Mapping) else None
+    if received != set(expected):
+        shown = repr(entries)[:80] if received is None else sorted(received)
+        differing = sorted(set(expected) ^ (received or set()))
+        raise ValueError(
+            f"In a preset's config, {what} must have the entries {sorted(expected)}. "
+            f"Received: {shown}; missing or unknown: {differing}"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
     """Accuracy of one model on its data set's validation videos.
@@ -135,8 +167,6 @@ FORMAT_VERSION = 2
 MODEL_CLASS = "TDNResNet"
 
 
-# A kind of value is a type, `None`, a list of one kind, or a tuple of alternatives.
-NUMBER = (int, float)
 # Kinds only: the model's constructor checks the values.
 ARGUMENTS: dict[str, Any] = {
     "stage_depths": [int],
@@ -336,29 +366,3 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
         if name != "clip_spec"
     }
     return {"frozen_layers": [], **plain}
-
-
-def is_of(value: object, kind: Any) -> bool:
-    """Whether a value is of a kind, as `ARGUMENTS` has them; booleans are no numbers."""
-    if isinstance(kind, list):
-        return isinstance(value, list) and all(is_of(item, kind[0]) for item in value)
-    if isinstance(kind, tuple):
-        return any(is_of(value, one) for one in kind)
-    if kind is None or isinstance(value, bool):
-        return value is None if kind is None else kind is bool
-    return isinstance(value, kind)
-
-
-def _fields(kind: Any) -> list[str]:
-    return [field.name for field in dataclasses.fields(kind)]
-
-
-def _check_entries(what: str, entries: Any, expected: Iterable[str]) -> None:
-    received = set(map(str, entries)) if isinstance(entries, Mapping) else None
-    if received != set(expected):
-        shown = repr(entries)[:80] if received is None else sorted(received)
-        differing = sorted(set(expected) ^ (received or set()))
-        raise ValueError(
-            f"In a preset's config, {what} must have the entries {sorted(expected)}. "
-            f"Received: {shown}; missing or unknown: {differing}"
-        )

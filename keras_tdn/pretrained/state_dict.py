@@ -96,7 +96,7 @@ def norm_bindings(layer: Any, theirs: str, merged_bias: str | None = None) -> It
 
 
 def assign_all(
-    bindings: Iterable[Binding], arrays: Mapping[str, np.ndarray], variables: Iterable[Any]
+    bindings: Iterable[Binding], arrays: Mapping[str, np.ndarray], variables: Iterable[Any] = ()
 ) -> None:
     """Assigns every binding, unless an array or a variable is missing, left over or misshapen.
 

@@ -342,7 +342,7 @@ def _fill_from_model_file(model: TDNResNet, found: WeightsSource) -> None:
     fill(model, source, file.weights, free_head=True)
 
 
-def _load_imagenet(model: TDNResNet, *path: str) -> None:
+def _load_imagenet(model: TDNResNet, path: str | None = None) -> None:
     from keras_tdn.pretrained.imagenet import load_imagenet
 
-    load_imagenet(model, *path)
+    load_imagenet(model, path)

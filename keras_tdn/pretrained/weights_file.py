@@ -204,11 +204,11 @@ def _places(content: Hdf5Content) -> dict[str, str]:
 def _check_fit(variables: dict[str, Any], shapes: dict[str, Shape], origin: str) -> None:
     fix = "Build the model with the arguments of the one that the file was saved from."
     if "classifier/1" in shapes and "classifier/1" in variables:
-        received, expected = shapes["classifier/1"], tuple(variables["classifier/1"].shape)
-        if received != expected and len(received) == 1:
+        theirs, ours = shapes["classifier/1"], tuple(variables["classifier/1"].shape)
+        if theirs != ours and len(theirs) == 1:
             fix = (
-                f"The file has {received[0]} classes and the model {expected[0]}: build the model "
-                f"with classes={received[0]}."
+                f"The file has {theirs[0]} classes and the model {ours[0]}: build the model with "
+                f"classes={theirs[0]}."
             )
     expected = {key: tuple(variable.shape) for key, variable in variables.items()}
     paths = {key: variable.path for key, variable in variables.items()}
