@@ -9,7 +9,6 @@ import keras
 import numpy as np
 
 from keras_tdn.models import TDNResNet
-from keras_tdn.models.network_structure import ConvNorm
 from keras_tdn.models.predicting import check_gives_scores
 
 
@@ -48,12 +47,7 @@ class FoldedConv:
         return FoldedConv(kernel, self.bias)
 
 
-def fold(layers: ConvNorm) -> FoldedConv:
-    """Folds a convolution of a model and the batch norm behind it."""
-    return fold_norm(layers.conv, layers.norm)
-
-
-def fold_norm(conv: Any, norm: Any) -> FoldedConv:
+def fold(conv: Any, norm: Any) -> FoldedConv:
     """Folds a bias-free `Conv2D` and the `BatchNormalization` behind it."""
     gain = as_float64(norm.gamma) / np.sqrt(as_float64(norm.moving_variance) + norm.epsilon)
     bias = as_float64(norm.beta) - as_float64(norm.moving_mean) * gain

@@ -14,7 +14,6 @@ from keras_tdn.inference.folding import (
     check_not_quantized,
     classifier_weights,
     fold,
-    fold_norm,
     reason_not_to_fold,
 )
 from keras_tdn.inference.temporal_graph import (
@@ -24,7 +23,6 @@ from keras_tdn.inference.temporal_graph import (
     add_upsampled,
     constant,
     convolve,
-    fold_gain,
     halve,
     max_pool,
     resize_nearest,
@@ -54,7 +52,7 @@ class FoldedGraph:
         normalization = model.clip_spec.normalization
         self._mean = MAX_PIXEL * np.asarray(normalization.mean)
         scale = 1 / (MAX_PIXEL * np.asarray(normalization.std))
-        self._stem = fold(network.stem).scaled_input(scale)
+        self._stem = fold(network.stem.conv, network.stem.norm).scaled_input(scale)
         self._stages = [_StageGraph(stage, portable) for stage in network.stages]
         self._motion: _MotionGraph | None = None
         self._weights = FOLDED
@@ -64,15 +62,12 @@ class FoldedGraph:
             self._weights = fusion.appearance_weight, fusion.motion_weight
             # A negative factor does not pass a ReLU.
             if min(self._weights) >= 0:
-                self._fold_weights(self._motion, *self._weights)
+                # Each path computes its weighted output, so that fusion is a sum.
+                self._stem = self._stem.scaled_output(fusion.appearance_weight)
+                self._stages[0].scale_input(fusion.appearance_weight)
+                self._stages[0].scale_biases(fusion.appearance_weight)
+                self._motion.scale_output(fusion.motion_weight)
                 self._weights = FOLDED
-
-    def _fold_weights(self, motion: _MotionGraph, appearance_weight: float, weight: float) -> None:
-        """Makes each path compute its weighted output, so that fusion is a sum."""
-        self._stem = self._stem.scaled_output(appearance_weight)
-        self._stages[0].scale_input(appearance_weight)
-        self._stages[0].scale_biases(appearance_weight)
-        motion.scale_output(weight)
 
     def __call__(self, clips: tf.Tensor) -> tf.Tensor:
         """Returns float32 vectors `(batch * num_segments, features)` of clips."""
@@ -115,15 +110,15 @@ class _MotionGraph:
     ) -> None:
         # A difference has no mean to take off.
         scales = np.tile(pixel_scale, motion.tdm.frames_per_segment - 1)
-        self._stem = fold_norm(motion.tdm.conv, motion.tdm.norm).scaled_input(scales)
-        self._stage = _StageGraph(motion.stage, portable=False)
+        self._stem = fold(motion.tdm.conv, motion.tdm.norm).scaled_input(scales)
+        self.stage = _StageGraph(motion.stage, portable=False)
         self._dtype = dtype
         self._differences = self._convolved_differences if portable else self._differences_of_sums
 
     def scale_output(self, factor: float) -> None:
         """Makes both maps `factor` times what they were. The factor is at least 0."""
         self._stem = self._stem.scaled_output(factor)
-        self._stage.scale_biases(factor)
+        self.stage.scale_biases(factor)
 
     def stem(self, segments: tf.Tensor) -> tf.Tensor:
         """Returns the map that is fused before stage 1."""
@@ -157,17 +152,14 @@ class _MotionGraph:
         kernel = np.broadcast_to(kernel, (*window, *kernel.shape))
         return tf.nn.conv2d(pixels, constant(kernel, pixels), window, "VALID")
 
-    def stage(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns the map that is fused behind stage 1, from that before it."""
-        return self._stage(x)
-
 
 class _BottleneckGraph:
     """A folded bottleneck."""
 
     def __init__(self, block: Bottleneck, portable: bool) -> None:
-        self.convs = [fold(conv) for conv in block.convs]
-        self.shortcut = None if block.shortcut is None else fold(block.shortcut)
+        shortcut = block.shortcut
+        self.convs = [fold(each.conv, each.norm) for each in block.convs]
+        self.shortcut = None if shortcut is None else fold(shortcut.conv, shortcut.norm)
         self._stride = block.strides
         self._temporal: list[Callable[[tf.Tensor], tf.Tensor]] = []
         gain = 1.0
@@ -177,7 +169,7 @@ class _BottleneckGraph:
         if block.temporal_shift is not None:
             self._temporal.append(TemporalShiftGraph(block.temporal_shift, gain, portable))
             gain = 1.0
-        self.convs[1] = fold_gain(self.convs[1], gain)
+        self.convs[1] = self.convs[1].scaled_input(1 / gain)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         shortcut = x if self.shortcut is None else convolve(x, self.shortcut, self._stride)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.inference.folding import FoldedConv, as_float64, fold_norm
+from keras_tdn.inference.folding import FoldedConv, as_float64, fold
 
 
 def constant(values: Any, like: tf.Tensor) -> tf.Tensor:
@@ -84,11 +84,11 @@ class LongTermGraph:
 
     def __init__(self, layer: Any, portable: bool = False) -> None:
         self._num_segments, self._portable = layer.num_segments, portable
-        self._squeeze = fold_norm(layer.squeeze_conv, layer.squeeze_norm)
+        self._squeeze = fold(layer.squeeze_conv, layer.squeeze_norm)
         self._smooth = as_float64(layer.smooth_conv.kernel)
-        self._half = fold_norm(layer.half_scale_conv, layer.half_scale_norm)
-        self._full = fold_norm(layer.full_scale_conv, layer.full_scale_norm).plus_identity()
-        expand = fold_norm(layer.expand_conv, layer.expand_norm)
+        self._half = fold(layer.half_scale_conv, layer.half_scale_norm)
+        self._full = fold(layer.full_scale_conv, layer.full_scale_norm).plus_identity()
+        expand = fold(layer.expand_conv, layer.expand_norm)
         self._expand = expand.scaled_input(1 / 3).scaled_output(1 / 2)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
@@ -148,11 +148,6 @@ class TemporalShiftGraph:
         kernel = self._kernel[:, np.newaxis, :, np.newaxis]
         shifted = tf.nn.depthwise_conv2d(segments, constant(kernel, x), (1, 1, 1, 1), "SAME")
         return tf.reshape(shifted, (-1, height, width, channels))
-
-
-def fold_gain(conv: FoldedConv, gain: float) -> FoldedConv:
-    """Undoes a gain of the input in a convolution."""
-    return conv if gain == 1 else conv.scaled_input(1 / gain)
 
 
 def _edges(num_segments: int) -> dict[int, np.ndarray]:

@@ -19,7 +19,6 @@ from keras_tdn.layers.layer_helpers import (
     halve,
     pad_symmetric,
     resize_nearest,
-    symmetric_padding,
     unfold_frames,
 )
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
@@ -125,7 +124,7 @@ class ShortTermTDM(keras.layers.Layer):
 def _output_size(size: int | None) -> int | None:
     if size is None:
         return None
-    return (size // 2 + 2 * symmetric_padding(STEM_KERNEL) - STEM_KERNEL) // STRIDES + 1
+    return (size // 2 + 2 * (STEM_KERNEL // 2) - STEM_KERNEL) // STRIDES + 1
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)

@@ -26,7 +26,6 @@ from keras_tdn.layers.layer_helpers import (
     at_least_float32,
     batch_norm,
     conv2d,
-    symmetric_padding,
 )
 from keras_tdn.models.arguments import EXPANSION
 from keras_tdn.specs import Normalization
@@ -296,9 +295,8 @@ class _LayerMaker:
         return self._pad(POOL_SIZE, f"{name}_pool_pad"), pool
 
     def _pad(self, kernel_size: int, name: str) -> keras.layers.Layer:
-        padding = symmetric_padding(kernel_size)
         return keras.layers.ZeroPadding2D(
-            padding, data_format=DATA_FORMAT, name=name, dtype=self._policy
+            kernel_size // 2, data_format=DATA_FORMAT, name=name, dtype=self._policy
         )
 
     def classifier(self) -> tuple[keras.layers.Layer, ...]:

@@ -24,11 +24,6 @@ CLASSES = {"something_something_v1": 174, "something_something_v2": 174, "kineti
 # Presets that come with the package, by the names of their folders.
 SHIPPED_FOLDER = pathlib.Path(__file__).parent / "shipped"
 SHIPPED = ("motion",)
-DATASET_TITLES = {
-    "something_something_v1": "Something-Something V1",
-    "something_something_v2": "Something-Something V2",
-    "kinetics400": "Kinetics-400",
-}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,14 +14,16 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.labels import load_labels
 from keras_tdn.models import TDNResNet, TDNResNet50, TDNResNet101
 from keras_tdn.models.network_structure import Bottleneck
 from keras_tdn.models.predicting import full_precision
 from keras_tdn.models.tdn_resnet import RESNET50_DEPTHS, RESNET101_DEPTHS
-from keras_tdn.pretrained.catalog import CatalogEntry, entry_by_name
+from keras_tdn.pretrained.catalog import entry_by_name
 from keras_tdn.pretrained.checkpoint import import_torch, read_official_checkpoint
+from keras_tdn.pretrained.preset_config import PresetCard
 from keras_tdn.pretrained.presets import check_replaceable, save_preset
 from keras_tdn.pretrained.recorded_logits import make_clip, relative_difference
 from keras_tdn.pretrained.state_dict import (
@@ -34,8 +36,9 @@ from keras_tdn.pretrained.weights_file import write_weights_file
 from keras_tdn.pretrained.weights_source import entry_differences
 
 DEFAULT_SEGMENTS = 8
+PUBLISHED = {RESNET50_DEPTHS: TDNResNet50, RESNET101_DEPTHS: TDNResNet101}
 
-FILE_SUFFIXES = (".keras", ".weights.h5")
+FILE_SUFFIXES = (MODEL_SUFFIX, WEIGHTS_SUFFIX)
 # Endings that somebody who gives them to a folder did not mean to.
 OTHER_SUFFIXES = (".h5", ".hdf5", ".pth", ".tar", ".pt", ".ckpt", ".safetensors", ".zip", ".json")
 
@@ -138,11 +141,13 @@ def convert_official_checkpoint(
             f"The checkpoint {str(path)!r} has {architecture['classes']} classes, and `labels` has "
             f"{len(names)} names. Pass the labels of the data set that it was trained on."
         )
-    model = _build(architecture, state, num_segments, names, input_shape)
+    model = _build(
+        architecture, state, num_segments=num_segments, labels=names, input_shape=input_shape
+    )
     load_official_state_dict(model, state)
     taps = verify_conversion(model, state) if verify else ()
     if target is not None:
-        _write(model, target, overwrite, entry)
+        _write(model, target, overwrite, None if entry is None else entry.card)
     return ConversionReport(
         model=model,
         num_segments=num_segments,
@@ -179,29 +184,17 @@ def format_taps(taps: Sequence[Tap]) -> list[str]:
 
 
 def _build(
-    architecture: Mapping[str, Any],
-    state: Mapping[str, np.ndarray],
-    num_segments: int,
-    labels: tuple[str, ...] | None,
-    input_shape: Sequence[int | None] | None,
+    architecture: Mapping[str, Any], state: Mapping[str, np.ndarray], **arguments: Any
 ) -> TDNResNet:
     depths = architecture["stage_depths"]
-    arguments: dict[str, Any] = {
-        "width": architecture["width"],
-        "classes": architecture["classes"],
-        "num_segments": num_segments,
-        "labels": labels,
-        "input_shape": input_shape,
-        # Whatever the global policy is: the checkpoint is float32, and so is the comparison.
-        "dtype": "float32",
-    }
+    arguments |= {name: architecture[name] for name in ("width", "classes")}
+    # Whatever the global policy is: the checkpoint is float32, and so is the comparison.
+    arguments["dtype"] = "float32"
     if f"{HEAD_NAMES[1]}.weight" in without_prefix(state):
         # The authors' code keeps the classifier there only when it trains without dropout.
         arguments["dropout_rate"] = 0.0
-    if depths == RESNET50_DEPTHS:
-        return TDNResNet50(**arguments)
-    if depths == RESNET101_DEPTHS:
-        return TDNResNet101(**arguments)
+    if depths in PUBLISHED:
+        return PUBLISHED[depths](**arguments)
     return TDNResNet(depths, **arguments)
 
 
@@ -219,16 +212,12 @@ def _check_target(target: Path, overwrite: bool) -> None:
         check_replaceable(target, overwrite)
 
 
-def _write(
-    model: TDNResNet, target: Path, overwrite: bool, entry: CatalogEntry | None = None
-) -> None:
-    suffix = next((suffix for suffix in FILE_SUFFIXES if target.name.endswith(suffix)), None)
-    if suffix is None:
-        card = None if entry is None else entry.card
+def _write(model: TDNResNet, target: Path, overwrite: bool, card: PresetCard | None) -> None:
+    if not target.name.endswith(FILE_SUFFIXES):
         save_preset(model, target, card=card, overwrite=overwrite)
         return
     with written_beside(target) as new:
-        if suffix == ".keras":
+        if target.name.endswith(MODEL_SUFFIX):
             model.save(new)
         else:
             write_weights_file(model, new, described=True)
@@ -368,22 +357,21 @@ def _output(block: Bottleneck) -> dict[str, Any]:
 def _reported_taps(model: TDNResNet) -> dict[str, str]:
     """Returns the taps to report, with their names in the report."""
     last = [depth - 1 for depth in model.stage_depths]
-    reported: dict[str, str | None] = {
-        "difference_stem": None,
-        "difference_pool": None,
+    renamed = {
         f"motion_stage1_block{last[0]}": "difference_stage1",
-        "appearance_pool": None,
-        f"stage1_block{last[0]}": "stage1",
-        "stage2_block0_ltdm": None,
-        "stage2_block0_shift": None,
-        f"stage2_block{last[1]}": "stage2",
-        f"stage3_block{last[2]}": "stage3",
-        f"stage4_block{last[3]}_ltdm": None,
-        f"stage4_block{last[3]}": "stage4",
-        "segment_logits": None,
-        "logits": None,
+        **{f"stage{stage}_block{last[stage - 1]}": f"stage{stage}" for stage in (1, 2, 3, 4)},
     }
-    return {tap: name or tap for tap, name in reported.items()}
+    same = (
+        "difference_stem",
+        "difference_pool",
+        "appearance_pool",
+        "stage2_block0_ltdm",
+        "stage2_block0_shift",
+        f"stage4_block{last[3]}_ltdm",
+        "segment_logits",
+        "logits",
+    )
+    return renamed | {tap: tap for tap in same}
 
 
 def load_torch_reference() -> ModuleType:

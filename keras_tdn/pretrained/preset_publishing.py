@@ -259,13 +259,9 @@ def _logits_check(
     bound = ours.tolerance
     detail = f"relative difference {difference:.1e}, at most {bound:.1e}"
     if len(ours.logits) > 1 and config.arguments["include_top"]:
-        detail += f"; first guess {_guess(ours, config)}"
+        index = int(np.argmax(ours.logits))
+        detail += f"; first guess {repr(config.labels[index]) if config.labels else index}"
     return PresetCheck(name, difference <= bound, detail)
-
-
-def _guess(record: RecordedLogits, config: PresetConfig) -> str:
-    index = int(np.argmax(record.logits))
-    return repr(config.labels[index]) if config.labels else str(index)
 
 
 def _upload(folder: Path, repo: str, private: bool, revision: str | None, message: str) -> str:
