@@ -17,6 +17,8 @@ SERVING_DEFAULT = "serving_default"
 ENCODED_FRAMES = "encoded_frames"
 FEATURES = "features"
 DESCRIBE = "describe"
+MANIFEST = "manifest"
+SINGLE_OUTPUTS = {FEATURES: FEATURES, DESCRIBE: MANIFEST}
 
 
 def check_dtype(dtype: str) -> None:

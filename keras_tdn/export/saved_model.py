@@ -17,6 +17,7 @@ from keras_tdn.export.formats import (
     DESCRIBE,
     ENCODED_FRAMES,
     FEATURES,
+    MANIFEST,
     SAVED_MODEL,
     SERVING_DEFAULT,
     check_dtype,
@@ -219,7 +220,7 @@ def signatures(
         return {"features": network.features(_checked(clips, pixels))}
 
     def describe(request: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"manifest": tf.fill(tf.shape(_checked(request, requests)), manifest)}
+        return {MANIFEST: tf.fill(tf.shape(_checked(request, requests)), manifest)}
 
     def traced(function: Callable[..., Any], argument: tf.TensorSpec) -> Callable[..., Any]:
         return tf.function(function, input_signature=[argument], autograph=False)

@@ -154,20 +154,30 @@ class Hdf5Content:
 
 
 @contextlib.contextmanager
-def open_hdf5(file: str | os.PathLike[str] | BinaryIO) -> Iterator[Hdf5Content]:
-    """Opens an HDF5 file, by path or open, and checks all of it before anything is read."""
-    with contextlib.ExitStack() as stack:
-        with _in_words():
-            if isinstance(file, str | os.PathLike):
-                state = os.stat(file)
-                # A pipe would be waited for.
-                if not stat.S_ISREG(state.st_mode):
-                    raise Hdf5Error("it is no regular file")
-                num_bytes = state.st_size
-            else:
-                num_bytes = file.seek(0, os.SEEK_END)
-            root = stack.enter_context(h5py.File(file, "r"))
-        yield Hdf5Content(root, num_bytes)
+def open_hdf5(
+    file: str | os.PathLike[str] | BinaryIO, what: str = "", fix: str = ""
+) -> Iterator[Hdf5Content]:
+    """Opens an HDF5 file, by path or open, and checks all of it before anything is read.
+
+    An `Hdf5Error` here or in the block becomes a `ValueError` that begins with `what`, if given.
+    """
+    try:
+        with contextlib.ExitStack() as stack:
+            with _in_words():
+                if isinstance(file, str | os.PathLike):
+                    state = os.stat(file)
+                    # A pipe would be waited for.
+                    if not stat.S_ISREG(state.st_mode):
+                        raise Hdf5Error("it is no regular file")
+                    num_bytes = state.st_size
+                else:
+                    num_bytes = file.seek(0, os.SEEK_END)
+                root = stack.enter_context(h5py.File(file, "r"))
+            yield Hdf5Content(root, num_bytes)
+    except Hdf5Error as error:
+        if not what:
+            raise
+        raise ValueError(f"{what} ({error}). {fix}") from error
 
 
 def _check_storage(dataset: h5py.h5d.DatasetID, shown: str) -> None:

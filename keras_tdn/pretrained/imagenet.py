@@ -343,27 +343,23 @@ def _norm(
 
 def _read_layers(path: pathlib.Path) -> dict[str, list[np.ndarray]]:
     """Reads every layer's arrays in Keras' order, by the layer's name."""
-    try:
-        with open_hdf5(path) as content:
-            root = f"{WHOLE_MODEL}/" if WHOLE_MODEL in content.groups else ""
-            is_keras3 = f"{root}layers" in content.groups
-            layers = (_keras3_layers if is_keras3 else _legacy_layers)(content, root)
-            paths = [array for arrays in layers.values() for array in arrays]
-            for array in paths:
-                if content.dtype(array).kind != "f":
-                    raise Hdf5Error(f"something else than an array of real numbers at '{array}'")
-            total = sum(map(content.num_bytes, paths))
-            check_bytes(total, "model", f"The weights in '{path}'")
-            return {
-                layer: [content.read(array) for array in arrays]
-                for layer, arrays in layers.items()
-                if arrays
-            }
-    except Hdf5Error as error:
-        raise ValueError(
-            f"'{path}' is no HDF5 file of weights, or damaged: {error}. Download it again, or "
-            "store the weights in the file itself, as floats."
-        ) from error
+    what = f"'{path}' is no HDF5 file of weights, or damaged"
+    fix = "Download it again, or store the weights in the file itself, as floats."
+    with open_hdf5(path, what, fix) as content:
+        root = f"{WHOLE_MODEL}/" if WHOLE_MODEL in content.groups else ""
+        is_keras3 = f"{root}layers" in content.groups
+        layers = (_keras3_layers if is_keras3 else _legacy_layers)(content, root)
+        paths = [array for arrays in layers.values() for array in arrays]
+        for array in paths:
+            if content.dtype(array).kind != "f":
+                raise Hdf5Error(f"something else than an array of real numbers at '{array}'")
+        total = sum(map(content.num_bytes, paths))
+        check_bytes(total, "model", f"The weights in '{path}'")
+        return {
+            layer: [content.read(array) for array in arrays]
+            for layer, arrays in layers.items()
+            if arrays
+        }
 
 
 def _legacy_layers(content: Hdf5Content, root: str) -> dict[str, list[str]]:

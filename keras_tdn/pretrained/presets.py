@@ -184,19 +184,17 @@ def read_preset(files: PresetFiles) -> tuple[PresetConfig, RecordedLogits]:
         "Do not trust its scores: download or copy it again, or, if the change is yours, make it "
         "in Python with `save_preset`, which records anew."
     )
-    if recorded.labels_sha256 != hash_labels(config.labels):
-        raise ValueError(
-            f"{files.title} has other labels than its logits were recorded with: the list in "
-            f"{CONFIG_FILE} was reordered or edited afterwards. {advice}"
-        )
-    if recorded.config_sha256 != hashlib.sha256(content).hexdigest():
-        raise ValueError(
-            f"{files.title} has another {CONFIG_FILE} than its logits were recorded with. {advice}"
-        )
-    if recorded.weights_sha256 != files.sums[WEIGHTS_FILE]:
-        raise ValueError(
-            f"{files.title} has other weights than its logits were recorded with. {advice}"
-        )
+    edited = f"other labels ({CONFIG_FILE} was reordered or edited afterwards)"
+    config_sha256 = hashlib.sha256(content).hexdigest()
+    for recorded_sha256, actual_sha256, differing in (
+        (recorded.labels_sha256, hash_labels(config.labels), edited),
+        (recorded.config_sha256, config_sha256, f"another {CONFIG_FILE}"),
+        (recorded.weights_sha256, files.sums[WEIGHTS_FILE], "other weights"),
+    ):
+        if recorded_sha256 != actual_sha256:
+            raise ValueError(
+                f"{files.title} has {differing} than its logits were recorded with. {advice}"
+            )
     if files.entry is not None:
         check_entry(files.entry, config, files.title)
     return config, recorded

@@ -62,7 +62,7 @@ def load_weights_file(
         ValueError: if the file is damaged or is not such a file, or if anything is missing, left
             over, of another shape or not finite, all of it listed. The model is unchanged then.
     """
-    with _words_of(origin), open_hdf5(file) as content:
+    with _open(file, origin) as content:
         places = _places(content)
         shapes = {key: content.arrays[path] for key, path in places.items()}
         variables = _variables(model)
@@ -77,7 +77,7 @@ def load_weights_file(
 
 def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> PresetConfig | None:
     """Returns what a `.weights.h5` file says about its model; `None` if nothing."""
-    with _words_of(origin), open_hdf5(file) as content:
+    with _open(file, origin) as content:
         text = content.text("", DESCRIPTION)
         try:
             return None if text is None else PresetConfig.from_json(text.encode())
@@ -142,15 +142,12 @@ def describing(model: Any, path: str | os.PathLike[str]) -> Iterator[None]:
             describe(model, file)
 
 
-@contextlib.contextmanager
-def _words_of(origin: str) -> Iterator[None]:
-    try:
-        yield
-    except Hdf5Error as error:
-        raise ValueError(
-            f"{origin} is damaged or is no Keras weights file ({error}). Expected what "
-            "`model.save_weights` writes. Copy or download it again."
-        ) from error
+def _open(file: str | os.PathLike[str] | BinaryIO, origin: str) -> Any:
+    return open_hdf5(
+        file,
+        f"{origin} is damaged or is no Keras weights file",
+        "Expected what `model.save_weights` writes. Copy or download it again.",
+    )
 
 
 def _take_head_off(variables: dict[str, Any], shapes: dict[str, Shape]) -> tuple[str, ...]:

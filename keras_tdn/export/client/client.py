@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_tdn.data.frame_transforms import _resized_size, check_frames, resize_and_center_crop
 from keras_tdn.export.client.transport import MalformedAnswerError, Transport
-from keras_tdn.export.formats import DESCRIBE, ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
+from keras_tdn.export.formats import DESCRIBE, ENCODED_FRAMES, FEATURES, MANIFEST, SERVING_DEFAULT
 from keras_tdn.limits import check_bytes
 from keras_tdn.prediction import Prediction
 from keras_tdn.scoring.center_clip import read_center_clip
@@ -35,16 +35,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
 
 class ServingClient:
-    """A client of one model on a server, and a context manager. `connect` makes it.
-
-    Args:
-        transport: The connection to the server.
-        deadline: Seconds that an answer may take.
-        clip_spec: How clips are cut. `None` requests it from the server when it is first needed.
-
-    Raises:
-        ValueError: if `deadline` is no positive number.
-    """
+    """A client of one model on a server, and a context manager. `connect` makes it."""
 
     def __init__(
         self, transport: Transport, deadline: float = DEADLINE, clip_spec: ClipSpec | None = None
@@ -73,8 +64,7 @@ class ServingClient:
             request = {"request": np.array([b"manifest"], object)}
             outputs = self._transport.predict(DESCRIBE, request, self._deadline)
             try:
-                # REST leaves the name of a single output out.
-                (text,) = outputs["" if "" in outputs else "manifest"].tolist()
+                (text,) = outputs[MANIFEST].tolist()
                 self._manifest = dict(json.loads(text))
             except (KeyError, TypeError, ValueError, RecursionError) as error:
                 raise MalformedAnswerError(
@@ -144,7 +134,7 @@ class ServingClient:
         """Returns one feature vector for each uint8 clip that is cut as `clip_spec` says."""
         _check_batch(clips)
         outputs = self._transport.predict(FEATURES, {"clips": clips}, self._deadline)
-        return _read_features(outputs, len(clips))
+        return _floats(outputs, FEATURES, len(clips))
 
 
 def connect(
@@ -240,13 +230,6 @@ def _read_predictions(outputs: Mapping[str, np.ndarray], batch: int) -> list[lis
         ]
         for sample in zip(best, labels, top_scores, strict=True)
     ]
-
-
-def _read_features(outputs: Mapping[str, np.ndarray], batch: int) -> np.ndarray:
-    """Returns one vector for each clip."""
-    # REST leaves the name of a single output out.
-    named = {FEATURES: outputs[""]} if set(outputs) == {""} else outputs
-    return _floats(named, FEATURES, batch)
 
 
 def _floats(outputs: Mapping[str, np.ndarray], name: str, batch: int) -> np.ndarray:

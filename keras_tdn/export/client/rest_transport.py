@@ -20,6 +20,7 @@ import requests.adapters
 import urllib3
 
 from keras_tdn.export.client import transport
+from keras_tdn.export.formats import SINGLE_OUTPUTS
 from keras_tdn.limits import check_bytes
 
 _KINDS = {
@@ -75,7 +76,7 @@ class RestTransport:
             raise self._malformed("it has no `outputs`")
         if not isinstance(outputs, dict):
             # The server leaves the name of a single output out.
-            outputs = {"": outputs}
+            outputs = {SINGLE_OUTPUTS.get(signature, ""): outputs}
         return {name: self._to_array(value) for name, value in outputs.items()}
 
     def signatures(self, deadline: float) -> dict[str, Any]:
