@@ -28,6 +28,7 @@ from keras_tdn.version import __version__
 FORMAT_VERSION = 1
 MANIFEST_FILE = "keras_tdn.json"
 LABELS_FILE = "labels.txt"
+ERROR_PREFIX = "keras-tdn: error: "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +105,10 @@ def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
     preset's config are left out once the weights are no longer those of the preset.
     """
     model = served.model
-    weights_sha256 = _weights_sha256(model)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / WEIGHTS_FILE
+        write_weights_file(model, file)
+        weights_sha256 = sha256_of(file)
     origin = getattr(model, ORIGIN_ATTRIBUTE, None)
     if origin is not None and origin.recorded.weights_sha256 != weights_sha256:
         origin = None
@@ -121,16 +125,6 @@ def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
         "preset_config_sha256": None if origin is None else origin.recorded.config_sha256,
         "card": None if origin is None else origin.card.to_config(),
     }
-
-
-def _weights_sha256(model: Any) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / WEIGHTS_FILE
-        write_weights_file(model, file)
-        return sha256_of(file)
-
-
-ERROR_PREFIX = "keras-tdn: error: "
 
 
 def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SHA256 = re.compile(r"[0-9a-f]{64}")
 # Of Git, which names commits and contents by it.
 SHA1 = re.compile(r"[0-9a-f]{40}")
+DIGEST = re.compile(f"{SHA256.pattern}|{SHA1.pattern}")
 
 # The client repeats what breaks off, and a first question that fails; an error of the server's in
 # the middle of a download it passes on.
@@ -71,25 +72,19 @@ def fetch_file(file: HubFile) -> Path:
     for, so that a newer revision is seen; without a network the cached one is used. Cache,
     endpoint, token and offline mode are huggingface_hub's, with its environment variables.
 
-    Args:
-        file: Which file.
-
-    Returns:
-        The path of a file with the SHA-256 asked for, or else the digest that the hub declares.
-
     Raises:
-        ValueError: if there is no such file, or its digest is another one. The file is removed
-            from the cache then.
+        ValueError: if there is no such file, or if its digest is not the SHA-256 asked for, or else
+            the one that the hub declares. The file is removed from the cache then.
         OSError: if it could not be downloaded.
     """
     import huggingface_hub
 
-    cached = _cached(file)
-    if cached is not None:
-        if sha256_of(cached) == file.sha256:
-            return cached
-        _remove(cached)
     where = {"repo_id": file.repo, "filename": file.filename, "revision": file.revision}
+    cached = huggingface_hub.try_to_load_from_cache(**where) if file.sha256 else None
+    if isinstance(cached, str):
+        if sha256_of(cached) == file.sha256:
+            return Path(cached)
+        _remove(Path(cached))
     path = Path(_ask(file, lambda: huggingface_hub.hf_hub_download(**where)))
     expected = file.sha256 or _declared_digest(file, path)
     actual = _digest(path, expected)
@@ -103,36 +98,23 @@ def fetch_file(file: HubFile) -> Path:
     return path
 
 
-def _cached(file: HubFile) -> Path | None:
-    if file.sha256 is None:
-        return None
-    import huggingface_hub
-
-    path = huggingface_hub.try_to_load_from_cache(file.repo, file.filename, revision=file.revision)
-    return Path(path) if isinstance(path, str) else None
-
-
 def _declared_digest(file: HubFile, path: Path) -> str:
     """Returns the SHA-256 of a large file, or Git's SHA-1 of a small one."""
     # The cache names a file's contents by the declared digest, except where links cannot be made.
     name = path.resolve().name
-    if _is_digest(name):
+    if DIGEST.fullmatch(name):
         return name
     import huggingface_hub
 
     url = huggingface_hub.hf_hub_url(file.repo, file.filename, revision=file.revision)
     declared = _ask(file, lambda: huggingface_hub.get_hf_file_metadata(url).etag)
-    if not _is_digest(declared):
+    if not declared or not DIGEST.fullmatch(declared):
         _remove(path)
         raise ValueError(
             f"The hub declares no digest for {file}, so that it cannot be checked "
             f"(received {declared!r}): download the file by hand and pass its path."
         )
     return declared
-
-
-def _is_digest(name: str | None) -> bool:
-    return bool(name and (SHA256.fullmatch(name) or SHA1.fullmatch(name)))
 
 
 def _digest(path: Path, like: str) -> str:
@@ -161,12 +143,9 @@ def _ask(file: HubFile, question: Callable[[], Any]) -> Any:
     try:
         return _repeated(question)
     except errors.LocalEntryNotFoundError as error:
-        status = _status(error.__cause__)
-        because = (
-            f"it answers with status {status}"
-            if status
-            else "there is no network or HF_HUB_OFFLINE is set"
-        )
+        because = "there is no network or HF_HUB_OFFLINE is set"
+        if status := _status(error.__cause__):
+            because = f"it answers with status {status}"
         raise ConnectionError(
             f"{file} is not in the cache, and the Hugging Face Hub could not be asked for it, "
             f"because {because}: try later, or {fix}"
@@ -338,8 +317,8 @@ def check_listed(path: str | os.PathLike[str]) -> None:
         raise ValueError(
             f"{str(sums)!r} is no list of hashes: it is larger than 16 MiB. Remove it."
         )
-    lines = sums.read_text("utf-8", errors="replace").splitlines()
-    expected = [line.split()[0] for line in lines if line[66:] == path.name]
+    matches = map(SUM_LINE.fullmatch, sums.read_text("utf-8", errors="replace").splitlines())
+    expected = [match[1] for match in matches if match and match[2] == path.name]
     if expected and (actual := sha256_of(path)) not in expected:
         raise ValueError(
             f"{str(path)!r} was changed or damaged: its SHA-256 is {actual}, and {SUMS_FILE} "

@@ -267,20 +267,16 @@ class _Ending:
         super().close()  # type: ignore[misc]
 
 
-class _Connection(_Ending, urllib3.connection.HTTPConnection):
-    pass
+def _ending(pool: Any) -> Any:
+    """Returns a kind of pool with such connections."""
+    connection = type("_Connection", (_Ending, pool.ConnectionCls), {})
+    return type("_Pool", (pool,), {"ConnectionCls": connection})
 
 
-class _SecureConnection(_Ending, urllib3.connection.HTTPSConnection):
-    pass
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+_POOLS = {
+    "http": _ending(urllib3.HTTPConnectionPool),
+    "https": _ending(urllib3.HTTPSConnectionPool),
+}
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -288,14 +284,13 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, ssl_context=ssl.create_default_context(), **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        manager = super().proxy_manager_for(
-            proxy, ssl_context=ssl.create_default_context(), **options
-        )
+        context = ssl.create_default_context()
+        manager = super().proxy_manager_for(proxy, ssl_context=context, **options)
         if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+            manager.pool_classes_by_scheme = _POOLS
         return manager
 
 
