@@ -19,6 +19,13 @@ FEATURES = "features"
 DESCRIBE = "describe"
 MANIFEST = "manifest"
 SINGLE_OUTPUTS = {FEATURES: FEATURES, DESCRIBE: MANIFEST}
+# Both names are TensorFlow Serving's.
+FOLDER = "assets.extra"
+FILE = "tf_serving_warmup_requests"
+GREY = 128
+# Those that examples/serving/batching.config pads batches to: a size that was not warmed up would
+# make its first callers wait.
+BATCH_SIZES = (1, 2, 4)
 
 
 def check_dtype(dtype: str) -> None:
@@ -67,15 +74,6 @@ PORTABLE_FORMATS = {
         PortableFormat("litert", "model.tflite", ("float32", "float16", "int8"), ()),
     )
 }
-
-
-# Both names are TensorFlow Serving's.
-FOLDER = "assets.extra"
-FILE = "tf_serving_warmup_requests"
-GREY = 128
-# Those that examples/serving/batching.config pads batches to: a size that was not warmed up would
-# make its first callers wait.
-BATCH_SIZES = (1, 2, 4)
 
 
 @dataclasses.dataclass(frozen=True)

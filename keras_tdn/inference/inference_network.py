@@ -33,6 +33,7 @@ from keras_tdn.models.network_structure import Bottleneck, MotionPath
 MAX_PIXEL = 255.0
 # Appearance and motion, once they are inside the layers.
 FOLDED = (1.0, 1.0)
+FLOAT32 = "float32"
 
 
 class FoldedGraph:
@@ -207,9 +208,6 @@ class _StageGraph:
         first.convs[0] = first.convs[0].scaled_input(factor)
         if first.shortcut is not None:
             first.shortcut = first.shortcut.scaled_input(factor)
-
-
-FLOAT32 = "float32"
 
 
 def folded_network(model: TDNResNet, dtype: str = FLOAT32) -> FoldedNetwork:

@@ -14,6 +14,10 @@ import numpy as np
 
 from keras_tdn.specs import ClipSpec
 
+# Kept as long as the models themselves, because each is compiled when it is first used.
+_STEPS: weakref.WeakKeyDictionary[keras.Model, _Step] = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
+
 
 def clip_spec_of(model: keras.Model, clip_spec: ClipSpec | None = None) -> ClipSpec:
     """Returns how clips are cut: the caller's specification, or else the model's."""
@@ -81,11 +85,6 @@ def model_inputs(model: keras.Model, clips: np.ndarray, spec: ClipSpec) -> Any:
     mean = np.asarray(spec.normalization.mean, np.float32)
     std = np.asarray(spec.normalization.std, np.float32)
     return (clips.astype(np.float32) / np.float32(255) - mean) / std
-
-
-# Kept as long as the models themselves, because each is compiled when it is first used.
-_STEPS: weakref.WeakKeyDictionary[keras.Model, _Step] = weakref.WeakKeyDictionary()
-_LOCK = threading.Lock()
 
 
 def predict_batch(model: keras.Model, inputs: Any) -> Any:

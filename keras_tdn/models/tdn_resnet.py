@@ -29,6 +29,26 @@ from keras_tdn.specs import ClipSpec, Normalization
 EQUAL_WEIGHT_SEGMENTS = 8
 EQUAL_WEIGHTS = (0.5, 0.5)
 OTHER_WEIGHTS = (0.75, 0.25)
+_STORED_ARGUMENTS = (
+    "stage_depths",
+    "width",
+    "short_term",
+    "long_term",
+    "temporal_shift",
+    "include_top",
+    "pooling",
+    "classes",
+    "classifier_activation",
+    "num_segments",
+    "frames_per_segment",
+    "dropout_rate",
+    "include_preprocessing",
+    "appearance_weight",
+    "motion_weight",
+    "labels",
+)
+RESNET50_DEPTHS = (3, 4, 6, 3)
+RESNET101_DEPTHS = (3, 4, 23, 3)
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
@@ -275,26 +295,6 @@ class TDNResNet(keras.Model):
         return model
 
 
-_STORED_ARGUMENTS = (
-    "stage_depths",
-    "width",
-    "short_term",
-    "long_term",
-    "temporal_shift",
-    "include_top",
-    "pooling",
-    "classes",
-    "classifier_activation",
-    "num_segments",
-    "frames_per_segment",
-    "dropout_rate",
-    "include_preprocessing",
-    "appearance_weight",
-    "motion_weight",
-    "labels",
-)
-
-
 def fusion_weights(
     num_segments: int | None,
     appearance_weight: float | None = None,
@@ -306,10 +306,6 @@ def fusion_weights(
         default[0] if appearance_weight is None else appearance_weight,
         default[1] if motion_weight is None else motion_weight,
     )
-
-
-RESNET50_DEPTHS = (3, 4, 6, 3)
-RESNET101_DEPTHS = (3, 4, 23, 3)
 
 
 def TDNResNet50(

@@ -24,6 +24,25 @@ CLASSES = {"something_something_v1": 174, "something_something_v2": 174, "kineti
 # Presets that come with the package, by the names of their folders.
 SHIPPED_FOLDER = pathlib.Path(__file__).parent / "shipped"
 SHIPPED = ("motion",)
+_DRIVE = "https://drive.google.com"
+_SSV1, _SSV2, _K400 = CLASSES
+_R50, _R101 = CONSTRUCTORS
+# Addresses and accuracies as the README of the authors' repository gives them. The numbers of an
+# evaluation are its crops and clips, top-1 and top-5.
+_CHECKPOINTS = (
+    (_SSV1, _R50, 8, "drive/folders/12RpThsHQ-3F04fSu8hduM5b7FGnkEfnE", (1, 1, 52.3, 80.6)),
+    (_SSV1, _R50, 16, "drive/folders/1__HhId-WGIkrL7funwt9x8-PvA0jHs_2", (1, 1, 53.9, 82.1)),
+    (_SSV2, _R50, 8, "drive/folders/14pZ1W_Mh8nR4e1ziEz7AFpgbz-79HpIC", (1, 1, 64.0, 88.8)),
+    (_SSV2, _R50, 16, "drive/folders/1AQOyCiRR9I50YIKHYc5E9q29J1ROe22A", (1, 1, 65.3, 89.7)),
+    (_SSV2, _R101, 8, "drive/folders/1N4EojVdHFfNbEU_4WIkT_26d_mSHimmo",
+     (1, 1, 65.8, 90.2), (3, 1, 67.1, 90.5)),
+    (_SSV2, _R101, 16, "file/d/1RBzJvE2tGZgnN8Yl4EGj2uFwMECTbIdn/view",
+     (1, 1, 66.9, 90.9), (3, 1, 68.2, 91.6)),
+    (_K400, _R50, 8, "drive/folders/1UALrg2ABFq-HGPdy8vgZ9mxqkSkuqWET", (3, 10, 76.6, 92.8)),
+    (_K400, _R50, 16, "drive/folders/1p7NC4JjxaLzwfj1JUa4kkHd_KZBxBBYR", (3, 10, 77.5, 93.2)),
+    (_K400, _R101, 8, "drive/folders/19KPmxPrdp0VS8fsliOr_8kLj1yfhoqRb", (3, 10, 77.5, 93.6)),
+    (_K400, _R101, 16, "drive/folders/1a82RenTMhmtPI66Y21Xyrr00iVKL8GOC", (3, 10, 78.5, 93.9)),
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,25 +186,6 @@ def convert_command(entry: CatalogEntry) -> str:
     )
 
 
-_DRIVE = "https://drive.google.com"
-_SSV1, _SSV2, _K400 = CLASSES
-_R50, _R101 = CONSTRUCTORS
-# Addresses and accuracies as the README of the authors' repository gives them. The numbers of an
-# evaluation are its crops and clips, top-1 and top-5.
-_CHECKPOINTS = (
-    (_SSV1, _R50, 8, "drive/folders/12RpThsHQ-3F04fSu8hduM5b7FGnkEfnE", (1, 1, 52.3, 80.6)),
-    (_SSV1, _R50, 16, "drive/folders/1__HhId-WGIkrL7funwt9x8-PvA0jHs_2", (1, 1, 53.9, 82.1)),
-    (_SSV2, _R50, 8, "drive/folders/14pZ1W_Mh8nR4e1ziEz7AFpgbz-79HpIC", (1, 1, 64.0, 88.8)),
-    (_SSV2, _R50, 16, "drive/folders/1AQOyCiRR9I50YIKHYc5E9q29J1ROe22A", (1, 1, 65.3, 89.7)),
-    (_SSV2, _R101, 8, "drive/folders/1N4EojVdHFfNbEU_4WIkT_26d_mSHimmo",
-     (1, 1, 65.8, 90.2), (3, 1, 67.1, 90.5)),
-    (_SSV2, _R101, 16, "file/d/1RBzJvE2tGZgnN8Yl4EGj2uFwMECTbIdn/view",
-     (1, 1, 66.9, 90.9), (3, 1, 68.2, 91.6)),
-    (_K400, _R50, 8, "drive/folders/1UALrg2ABFq-HGPdy8vgZ9mxqkSkuqWET", (3, 10, 76.6, 92.8)),
-    (_K400, _R50, 16, "drive/folders/1p7NC4JjxaLzwfj1JUa4kkHd_KZBxBBYR", (3, 10, 77.5, 93.2)),
-    (_K400, _R101, 8, "drive/folders/19KPmxPrdp0VS8fsliOr_8kLj1yfhoqRb", (3, 10, 77.5, 93.6)),
-    (_K400, _R101, 16, "drive/folders/1a82RenTMhmtPI66Y21Xyrr00iVKL8GOC", (3, 10, 78.5, 93.9)),
-)  # fmt: skip
 CATALOG = tuple(
     CatalogEntry(
         dataset,

@@ -30,6 +30,67 @@ MAX_SHARING = 4
 
 # What PyTorch says of a file that asks for an object off its list.
 REFUSAL_SIGNS = ("GLOBAL", "Can only build", "Trying to call")
+# Bytes of an element of each kind of storage that PyTorch writes by name.
+STORAGES = {
+    "DoubleStorage": 8,
+    "FloatStorage": 4,
+    "HalfStorage": 2,
+    "BFloat16Storage": 2,
+    "LongStorage": 8,
+    "IntStorage": 4,
+    "ShortStorage": 2,
+    "CharStorage": 1,
+    "ByteStorage": 1,
+    "BoolStorage": 1,
+    "ComplexFloatStorage": 8,
+    "ComplexDoubleStorage": 16,
+}
+# What may be called: none of these makes more than it is given.
+FUNCTIONS = {
+    "collections.OrderedDict",
+    "torch.Size",
+    "torch.device",
+    "torch.nn.parameter.Parameter",
+    "torch.serialization._get_layout",
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_sparse_tensor",
+    "torch._utils._rebuild_tensor",
+    "torch._utils._rebuild_tensor_v2",
+    "_codecs.encode",
+    "numpy.dtype",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+}
+# NumPy's own classes of its types, such as `numpy.dtypes.Float64DType`, and numbers.
+HARMLESS_MODULES = ("numpy.dtypes.",)
+PICKLE = "data.pkl"
+MAX_PICKLE_BYTES = 64 << 20
+# A file of the older kind: a number, a version, facts about the machine, the object, its storages.
+LEGACY_PICKLES = 5
+ZIP_START = b"PK\x03\x04"
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+# Instructions whose value is in them.
+_WRITTEN_OUT = (
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG1",
+    "BINFLOAT",
+    "BINUNICODE",
+    "SHORT_BINSTRING",
+)
+_DAMAGE_ERRORS = (
+    zipfile.BadZipFile,
+    EOFError,
+    OSError,
+    IndexError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+)
+# Stands for anything but plain values, names and tuples.
+_MADE, _MARK = object(), object()
+_PLAIN = (str, bytes, int, float, type(None))
 
 
 def read_official_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -173,66 +234,6 @@ def _summary(content: Any) -> str:
     return f"an object of type {type(content).__name__}"
 
 
-# Bytes of an element of each kind of storage that PyTorch writes by name.
-STORAGES = {
-    "DoubleStorage": 8,
-    "FloatStorage": 4,
-    "HalfStorage": 2,
-    "BFloat16Storage": 2,
-    "LongStorage": 8,
-    "IntStorage": 4,
-    "ShortStorage": 2,
-    "CharStorage": 1,
-    "ByteStorage": 1,
-    "BoolStorage": 1,
-    "ComplexFloatStorage": 8,
-    "ComplexDoubleStorage": 16,
-}
-# What may be called: none of these makes more than it is given.
-FUNCTIONS = {
-    "collections.OrderedDict",
-    "torch.Size",
-    "torch.device",
-    "torch.nn.parameter.Parameter",
-    "torch.serialization._get_layout",
-    "torch._utils._rebuild_parameter",
-    "torch._utils._rebuild_sparse_tensor",
-    "torch._utils._rebuild_tensor",
-    "torch._utils._rebuild_tensor_v2",
-    "_codecs.encode",
-    "numpy.dtype",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-}
-# NumPy's own classes of its types, such as `numpy.dtypes.Float64DType`, and numbers.
-HARMLESS_MODULES = ("numpy.dtypes.",)
-PICKLE = "data.pkl"
-MAX_PICKLE_BYTES = 64 << 20
-# A file of the older kind: a number, a version, facts about the machine, the object, its storages.
-LEGACY_PICKLES = 5
-ZIP_START = b"PK\x03\x04"
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-# Instructions whose value is in them.
-_WRITTEN_OUT = (
-    "BININT",
-    "BININT1",
-    "BININT2",
-    "LONG1",
-    "BINFLOAT",
-    "BINUNICODE",
-    "SHORT_BINSTRING",
-)
-_DAMAGE_ERRORS = (
-    zipfile.BadZipFile,
-    EOFError,
-    OSError,
-    IndexError,
-    KeyError,
-    TypeError,
-    RuntimeError,
-)
-
-
 class RefusedNameError(ValueError):
     """A name that is not of a tensor or a number; the message is the name."""
 
@@ -281,11 +282,6 @@ def _zipped_pickle(file: BinaryIO, size: int) -> BinaryIO:
 @dataclasses.dataclass(frozen=True)
 class _Name:
     text: str
-
-
-# Stands for anything but plain values, names and tuples.
-_MADE, _MARK = object(), object()
-_PLAIN = (str, bytes, int, float, type(None))
 
 
 def _storages(file: BinaryIO) -> dict[Any, int]:

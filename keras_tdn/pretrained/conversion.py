@@ -41,6 +41,14 @@ PUBLISHED = {RESNET50_DEPTHS: TDNResNet50, RESNET101_DEPTHS: TDNResNet101}
 FILE_SUFFIXES = (MODEL_SUFFIX, WEIGHTS_SUFFIX)
 # Endings that somebody who gives them to a folder did not mean to.
 OTHER_SUFFIXES = (".h5", ".hdf5", ".pth", ".tar", ".pt", ".ckpt", ".safetensors", ".zip", ".json")
+REFERENCE_MODULE = "torch_reference"
+CLIPS = "clips"
+# Float32 rounding stays well below this in a block or a stem, which are too shallow to amplify it,
+# and from end to end in a well-conditioned network.
+BOUND = 1e-4
+# A deep network can amplify rounding a hundred-thousandfold. How much shows in the reference, in
+# float32 against float64; our model, rounding elsewhere, may be off by a multiple of that.
+ROUNDING_FACTOR = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,17 +229,6 @@ def _write(model: TDNResNet, target: Path, overwrite: bool, card: PresetCard | N
             model.save(new)
         else:
             write_weights_file(model, new, described=True)
-
-
-REFERENCE_MODULE = "torch_reference"
-CLIPS = "clips"
-
-# Float32 rounding stays well below this in a block or a stem, which are too shallow to amplify it,
-# and from end to end in a well-conditioned network.
-BOUND = 1e-4
-# A deep network can amplify rounding a hundred-thousandfold. How much shows in the reference, in
-# float32 against float64; our model, rounding elsewhere, may be off by a multiple of that.
-ROUNDING_FACTOR = 10.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -51,6 +51,20 @@ KERNEL_RANK = 4
 # A ResNet's takes twenty kilobytes.
 MAX_DESCRIPTION_BYTES = 16 << 20
 _ARRAY_ERRORS = (TypeError, KeyError, ValueError, AttributeError, OverflowError)
+# What a batch norm of keras.applications adds: 1.001e-5 in the module that names its layers
+# 'conv2_block1_1_conv', Keras' default in the older one with 'res2a_branch2a'.
+EPSILON = 1.001e-5
+OLDER_EPSILON = 1e-3
+# Of "caffe" preprocessing: red, green, blue, in [0, 255].
+PIXEL_MEAN = (123.68, 116.779, 103.939)
+STEMS = {"conv1_conv": "conv1", "conv1_bn": "bn1", "conv1": "conv1", "bn_conv1": "bn1"}
+KERAS_BLOCK = re.compile(r"conv([2-5])_block(\d+)_([0-3])_(conv|bn)")
+OLDER_BLOCK = re.compile(r"(res|bn)([2-5])([a-z])_branch(1|2a|2b|2c)")
+OLDER_PARTS = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
+CLASSIFIERS = ("predictions", "fc1000")
+STEM_CONV = "conv1"
+# Of a file that holds a whole model.
+WHOLE_MODEL = "model_weights"
 
 
 def load_imagenet(
@@ -206,24 +220,6 @@ def _start_motion_path(model: Any) -> None:
     for block, twin in zip(network.motion.stage, network.stages[0], strict=True):
         for layer, source in zip(block.layers(), twin.layers(), strict=True):
             layer.set_weights(source.get_weights())
-
-
-# What a batch norm of keras.applications adds: 1.001e-5 in the module that names its layers
-# 'conv2_block1_1_conv', Keras' default in the older one with 'res2a_branch2a'.
-EPSILON = 1.001e-5
-OLDER_EPSILON = 1e-3
-# Of "caffe" preprocessing: red, green, blue, in [0, 255].
-PIXEL_MEAN = (123.68, 116.779, 103.939)
-
-STEMS = {"conv1_conv": "conv1", "conv1_bn": "bn1", "conv1": "conv1", "bn_conv1": "bn1"}
-KERAS_BLOCK = re.compile(r"conv([2-5])_block(\d+)_([0-3])_(conv|bn)")
-OLDER_BLOCK = re.compile(r"(res|bn)([2-5])([a-z])_branch(1|2a|2b|2c)")
-OLDER_PARTS = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
-CLASSIFIERS = ("predictions", "fc1000")
-
-STEM_CONV = "conv1"
-# Of a file that holds a whole model.
-WHOLE_MODEL = "model_weights"
 
 
 def read_keras_resnet(path: pathlib.Path, epsilon: float | None = None) -> dict[str, np.ndarray]:

@@ -26,6 +26,39 @@ TDN_CITATION = """\
 
 
 NUMBER = (int, float)
+# 2 added labels at the top, the card and recorded logits.
+FORMAT_VERSION = 2
+MODEL_CLASS = "TDNResNet"
+# Kinds only: the model's constructor checks the values.
+ARGUMENTS: dict[str, Any] = {
+    "stage_depths": [int],
+    "width": int,
+    "short_term": bool,
+    "long_term": bool,
+    "temporal_shift": bool,
+    "include_top": bool,
+    "input_shape": [(int, None)],
+    "pooling": (str, None),
+    "classes": int,
+    "classifier_activation": (str, None),
+    "num_segments": int,
+    "frames_per_segment": int,
+    "dropout_rate": NUMBER,
+    "include_preprocessing": bool,
+    "appearance_weight": (*NUMBER, None),
+    "motion_weight": (*NUMBER, None),
+    "labels": ([str], None),
+    "dtype": str,
+    "name": str,
+    "trainable": bool,
+    "frozen_layers": [str],
+}
+ENTRIES = ("format_version", "model", "clip_spec", "card", "labels")
+# Kernels of a bottleneck, in units of its inner width squared: 4 and 9 and 4; and of two bytes.
+KERNEL_UNITS = 17
+LEAST_BYTES = 2
+# What a file has besides numbers: headers of at least fifteen arrays.
+LEAST_BYTES_PER_BLOCK = 1024
 
 
 def is_of(value: object, kind: Any) -> bool:
@@ -160,43 +193,6 @@ class PresetCard:
 
 
 NO_CARD = PresetCard()
-
-
-# 2 added labels at the top, the card and recorded logits.
-FORMAT_VERSION = 2
-MODEL_CLASS = "TDNResNet"
-
-
-# Kinds only: the model's constructor checks the values.
-ARGUMENTS: dict[str, Any] = {
-    "stage_depths": [int],
-    "width": int,
-    "short_term": bool,
-    "long_term": bool,
-    "temporal_shift": bool,
-    "include_top": bool,
-    "input_shape": [(int, None)],
-    "pooling": (str, None),
-    "classes": int,
-    "classifier_activation": (str, None),
-    "num_segments": int,
-    "frames_per_segment": int,
-    "dropout_rate": NUMBER,
-    "include_preprocessing": bool,
-    "appearance_weight": (*NUMBER, None),
-    "motion_weight": (*NUMBER, None),
-    "labels": ([str], None),
-    "dtype": str,
-    "name": str,
-    "trainable": bool,
-    "frozen_layers": [str],
-}
-ENTRIES = ("format_version", "model", "clip_spec", "card", "labels")
-# Kernels of a bottleneck, in units of its inner width squared: 4 and 9 and 4; and of two bytes.
-KERNEL_UNITS = 17
-LEAST_BYTES = 2
-# What a file has besides numbers: headers of at least fifteen arrays.
-LEAST_BYTES_PER_BLOCK = 1024
 
 
 @dataclasses.dataclass(frozen=True)

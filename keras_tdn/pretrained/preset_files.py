@@ -24,6 +24,20 @@ DIGEST = re.compile(f"{SHA256.pattern}|{SHA1.pattern}")
 # The client repeats what breaks off, and a first question that fails; an error of the server's in
 # the middle of a download it passes on.
 SERVER_ERROR_WAITS = (1.0, 2.0, 4.0)
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.weights.h5"
+LOGITS_FILE = "recorded_logits.json"
+README_FILE = "README.md"
+SUMS_FILE = "SHA256SUMS"
+FILES = (CONFIG_FILE, WEIGHTS_FILE, LOGITS_FILE, README_FILE)
+# The model card is for people; a hub's editor may have changed it since.
+NEEDED_FILES = (CONFIG_FILE, WEIGHTS_FILE, LOGITS_FILE)
+# A line of `sha256sum`; "*" marks a binary file where the two kinds differ.
+SUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+# Of what is read whole: texts. A preset's are a few hundred kilobytes at most.
+MAX_TEXT_BYTES = 16 << 20
+HUB_PREFIX = "hf://"
+HUB_SOURCE = re.compile(r"hf://([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)(?:@([A-Za-z0-9._/-]+))?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,24 +198,6 @@ def _repeated(question: Callable[[], Any]) -> Any:
 
 def _status(error: BaseException | None) -> int | None:
     return getattr(getattr(error, "response", None), "status_code", None)
-
-
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.weights.h5"
-LOGITS_FILE = "recorded_logits.json"
-README_FILE = "README.md"
-SUMS_FILE = "SHA256SUMS"
-FILES = (CONFIG_FILE, WEIGHTS_FILE, LOGITS_FILE, README_FILE)
-# The model card is for people; a hub's editor may have changed it since.
-NEEDED_FILES = (CONFIG_FILE, WEIGHTS_FILE, LOGITS_FILE)
-
-# A line of `sha256sum`; "*" marks a binary file where the two kinds differ.
-SUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
-# Of what is read whole: texts. A preset's are a few hundred kilobytes at most.
-MAX_TEXT_BYTES = 16 << 20
-
-HUB_PREFIX = "hf://"
-HUB_SOURCE = re.compile(r"hf://([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)(?:@([A-Za-z0-9._/-]+))?")
 
 
 class PresetFiles:

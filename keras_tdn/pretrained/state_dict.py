@@ -17,6 +17,14 @@ MAX_LISTED = 20
 WHAT = "The weights"
 
 Shape = tuple[int, ...]
+PREFIX = "module."
+# With dropout the authors' head is a layer of its own; without, it sits in the base model.
+HEAD_NAMES = ("new_fc", "base_model.fc")
+STEM = "base_model.conv1"
+MOTION_STEM = "base_model.conv1_5"
+# The stem that the authors inflate their motion stem from stays behind, unused, in every file.
+UNUSED_STEM = "base_model.conv1_temp"
+BATCH_COUNTER = ".num_batches_tracked"
 
 
 class Layout(enum.Enum):
@@ -188,16 +196,6 @@ def _cast(array: np.ndarray, dtype: str) -> np.ndarray:
     # Infinity is what is looked for.
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(array).astype(target, copy=False)
-
-
-PREFIX = "module."
-# With dropout the authors' head is a layer of its own; without, it sits in the base model.
-HEAD_NAMES = ("new_fc", "base_model.fc")
-STEM = "base_model.conv1"
-MOTION_STEM = "base_model.conv1_5"
-# The stem that the authors inflate their motion stem from stays behind, unused, in every file.
-UNUSED_STEM = "base_model.conv1_temp"
-BATCH_COUNTER = ".num_batches_tracked"
 
 
 def load_official_state_dict(model: Any, state_dict: Mapping[str, Any]) -> None:

@@ -41,6 +41,20 @@ RANDOM_STATE = "seed_generator"
 HEAD = "classifier/"
 # What Keras writes; a damaged type description would have its numbers read as others.
 FLOATS = tuple(np.dtype(kind) for kind in ("<f2", "<f4", "<f8"))
+REGISTERED_NAME = "keras_tdn>TDNResNet"
+CONFIG = "config.json"
+WEIGHTS = "model.weights.h5"
+MAX_CONFIG_BYTES = 16 << 20
+_DAMAGE_ERRORS = (
+    zipfile.BadZipFile,
+    KeyError,
+    ValueError,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    zlib.error,
+)
 
 
 def load_weights_file(
@@ -261,22 +275,6 @@ def _copy(source: Any, target: Any) -> None:
 def _copy_attributes(source: Any, target: Any) -> None:
     for name in sorted(source.attrs):
         target.attrs[name] = source.attrs[name]
-
-
-REGISTERED_NAME = "keras_tdn>TDNResNet"
-CONFIG = "config.json"
-WEIGHTS = "model.weights.h5"
-MAX_CONFIG_BYTES = 16 << 20
-_DAMAGE_ERRORS = (
-    zipfile.BadZipFile,
-    KeyError,
-    ValueError,
-    OSError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    zlib.error,
-)
 
 
 @dataclasses.dataclass(frozen=True)

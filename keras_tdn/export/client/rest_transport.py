@@ -40,6 +40,7 @@ BASE64 = "b64"
 REASON_LENGTH = 500
 # Bytes that Python takes, at most, for what each of these characters in JSON comes to.
 _PARSED_BYTES = {b"[": 72, b"{": 72, b",": 40, b":": 40, b'"': 32}
+_EXCHANGE: contextvars.ContextVar[_Exchange] = contextvars.ContextVar("exchange")
 
 
 class RestTransport:
@@ -234,9 +235,6 @@ class _Exchange:
             self.expired = True
             for connection in self._connections:
                 _shut_down(connection)
-
-
-_EXCHANGE: contextvars.ContextVar[_Exchange] = contextvars.ContextVar("exchange")
 
 
 def _shut_down(connection: socket.socket) -> None:
