@@ -83,8 +83,7 @@ def check_not_quantized(model: TDNResNet) -> None:
 def can_fold(model: Any) -> bool:
     """Whether `folded_network` gives the scores of a model to 1e-5.
 
-    That is so for a `TDNResNet` with its classifier, in float32 throughout, on the TensorFlow
-    backend.
+    It does for a classifier on the TensorFlow backend, a `TDNResNet` in float32 throughout.
     """
     return reason_not_to_fold(model) is None and all(
         layer.compute_dtype == "float32" for layer in model.structure.layers()

@@ -59,17 +59,9 @@ class ConvNorm:
 class Bottleneck:
     """A ResNet v1.5 block: 1x1, temporal modules, 3x3 with the stride, 1x1, and the shortcut.
 
-    Args:
-        name: How the names of its layers start, for example `"stage3_block2"`.
-        stage: Number of its stage, from 1.
-        index: Its place in the stage, from 0.
-        strides: Of its second convolution and its shortcut.
-        convs: The three convolutions.
-        shortcut: The projection of the first block of a stage.
-        long_term_tdm: `None` in stage 1, or where the model has none.
-        temporal_shift: `None` in stage 1, or where the model has none.
-        add: The sum with the shortcut.
-        out: The ReLU behind the sum.
+    `stage` counts from 1 and `index` from 0. The names of its layers start with `name`, such as
+    `"stage3_block2"`. Stage 1 has no temporal modules, and only the first block of a stage has a
+    projection as its shortcut. `out` is the ReLU behind the sum.
     """
 
     name: str
@@ -122,16 +114,9 @@ class NetworkStructure:
     """A TDN network; calling it runs its layers, on values as on Keras' symbolic tensors.
 
     Running layers on values leaves the model as it is, where a `keras.Model` of its inner tensors
-    would add a second output to each of its layers.
-
-    Args:
-        normalization: `None` for a model that takes normalised pixels.
-        center_frame: The frames that appearance is read from.
-        stem: The first convolution.
-        stem_pool: The padding and the max pooling behind it.
-        motion: `None` for a model without a short-term TDM.
-        stages: The blocks of each stage.
-        head: The layers from the last block to the output.
+    would add a second output to each of its layers. A model that takes normalised pixels has no
+    `normalization`, one without a short-term TDM no `motion`. `stem_pool` is the padding and the
+    max pooling, `head` all from the last block to the output.
     """
 
     normalization: keras.layers.Layer | None
@@ -149,13 +134,9 @@ class NetworkStructure:
         """Runs what no other segment has a part in, up to the first block of stage 2.
 
         That is all of stem and stage 1, appearance and motion, and of the first block of stage 2
-        what comes before its temporal modules. Nothing in it depends on a neighbouring segment.
-
-        Args:
-            clips: `(batch, frames, height, width, 3)`, any number of whole segments.
-
-        Returns:
-            Main path and shortcut of the block, each `(batch * num_segments, h, w, channels)`.
+        what comes before its temporal modules. Nothing in it depends on a neighbouring segment, so
+        that clips may have any number of whole segments. Returns main path and shortcut of the
+        block.
         """
         if self.normalization is not None:
             clips = self.normalization(clips)

@@ -90,16 +90,9 @@ def model_inputs(model: keras.Model, clips: np.ndarray, spec: ClipSpec) -> Any:
 def predict_batch(model: keras.Model, inputs: Any) -> Any:
     """Does what `model.predict_on_batch` does, safely from several threads.
 
-    Use it in place of that method, which on JAX hands the variables over to be overwritten and
-    puts them back afterwards: another thread, or another model with the same layers, finds them
-    deleted meanwhile, and an interruption at that moment loses them.
-
-    Args:
-        model: A model.
-        inputs: A batch, as `predict_on_batch` takes it.
-
-    Returns:
-        Arrays, as `predict_on_batch` returns them.
+    On JAX that method hands the variables over to be overwritten and puts them back afterwards:
+    another thread, or another model with the same layers, finds them deleted meanwhile, and an
+    interruption at that moment loses them.
     """
     if keras.backend.backend() != "jax" or not _is_compiled(model):
         return model.predict_on_batch(inputs)

@@ -43,12 +43,9 @@ class PresetCheck:
 
 @dataclasses.dataclass(frozen=True)
 class PresetReport:
-    """The result of `verify_preset`.
+    """The result of `verify_preset`: the preset, and every check that was made, in order.
 
-    Args:
-        origin: The preset.
-        checks: Every check that was made, in order; after a failure those that need it are left
-            out.
+    After a failure the checks that need what failed are left out.
     """
 
     origin: str

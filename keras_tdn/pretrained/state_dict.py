@@ -220,9 +220,12 @@ def load_official_state_dict(model: Any, state_dict: Mapping[str, Any]) -> None:
     >>> load_official_state_dict(model, to_official_state_dict(other))
     """
     arrays = {
-        name: array for name, array in without_prefix(state_dict).items() if not _is_dropped(name)
+        name: array
+        for name, array in without_prefix(state_dict).items()
+        if not name.startswith(f"{UNUSED_STEM}.") and not name.endswith(BATCH_COUNTER)
     }
-    assign_all(_official_bindings(model, _head_name(arrays)), arrays, model.weights)
+    heads = [name for name in HEAD_NAMES if f"{name}.weight" in arrays]
+    assign_all(_official_bindings(model, [*heads, *HEAD_NAMES][0]), arrays, model.weights)
 
 
 def to_official_state_dict(model: Any) -> dict[str, np.ndarray]:
@@ -290,14 +293,6 @@ def architecture_of(state_dict: Mapping[str, Any]) -> dict[str, Any]:
 def without_prefix(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     """Removes `module.` from the names that start with it."""
     return {name.removeprefix(PREFIX): array for name, array in state_dict.items()}
-
-
-def _is_dropped(name: str) -> bool:
-    return name.startswith(f"{UNUSED_STEM}.") or name.endswith(BATCH_COUNTER)
-
-
-def _head_name(arrays: Mapping[str, Any]) -> str:
-    return next((name for name in HEAD_NAMES if f"{name}.weight" in arrays), HEAD_NAMES[0])
 
 
 def _official_bindings(model: Any, head: str) -> Iterator[Binding]:

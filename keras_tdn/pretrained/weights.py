@@ -99,13 +99,9 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
 def load_model(weights: str | os.PathLike[str]) -> keras.Model:
     """Loads the model that weights bring along.
 
-    Args:
-        weights: A preset, by any of its names; a `.keras` file; or a `.weights.h5` file that says
-            what model it is for.
-
-    Raises:
-        ValueError: if there is none or it is damaged.
-        OSError: if it could not be downloaded.
+    They are a preset, by any of its names; a `.keras` file; or a `.weights.h5` file that says what
+    model it is for. Otherwise, and if they are damaged, there is a `ValueError`; an `OSError` if
+    they could not be downloaded.
     """
     found = resolve_weights(weights)
     if found is not None and found.kind is WeightsKind.MODEL_FILE:

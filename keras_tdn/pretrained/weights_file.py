@@ -318,11 +318,8 @@ def load_model_file(path: str | os.PathLike[str]) -> keras.Model:
     """Loads the model in a `.keras` file, without its optimizer.
 
     Of a `TDNResNet` nothing in the file is built but what its config says in plain numbers and
-    names, and every weight has to fit and be finite. Any other model is loaded by Keras.
-
-    Raises:
-        ValueError: if there is no such file, or it is damaged or asks for far more memory than it
-            has bytes.
+    names, and every weight has to fit and be finite. Any other model is loaded by Keras. A file
+    that is damaged or asks for far more memory than it has bytes is a `ValueError`.
     """
     name = os.fspath(path)
     if not os.path.isfile(name):
