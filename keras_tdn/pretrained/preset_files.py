@@ -93,7 +93,7 @@ def fetch_file(file: HubFile) -> Path:
     """
     import huggingface_hub
 
-    where = {"repo_id": file.repo, "filename": file.filename, "revision": file.revision}
+    where: Any = {"repo_id": file.repo, "filename": file.filename, "revision": file.revision}
     cached = huggingface_hub.try_to_load_from_cache(**where) if file.sha256 else None
     if isinstance(cached, str):
         if sha256_of(cached) == file.sha256:
