@@ -20,17 +20,17 @@ from keras_tdn.imports import around_import
 SERIALIZATION_PACKAGE = "keras_tdn"
 # By name, the module in the package that has the class.
 CLASSES = {
-    "CenterFrame": "layers.center_frame",
+    "CenterFrame": "layers.segment_layers",
     "CoupledSGD": "training.optimizer",
     "ExpectedCalibrationError": "evaluation.metrics",
     "LongTermTDM": "layers.long_term_tdm",
     "MeanClassAccuracy": "evaluation.metrics",
-    "MotionFusion": "layers.motion_fusion",
-    "SegmentConsensus": "layers.segment_consensus",
+    "MotionFusion": "layers.short_term_tdm",
+    "SegmentConsensus": "layers.segment_layers",
     "ShortTermTDM": "layers.short_term_tdm",
     "TDNResNet": "models.tdn_resnet",
     "TemporalShift": "layers.temporal_shift",
-    "UnfoldSegments": "layers.unfold_segments",
+    "UnfoldSegments": "layers.segment_layers",
     "WarmUp": "training.schedules",
 }
 

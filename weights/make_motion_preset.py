@@ -17,7 +17,7 @@ import keras
 from keras_tdn.datasets import FramesInMemory
 from keras_tdn.datasets.motion import MotionConfig, make_motion_dataset, motion_model
 from keras_tdn.pretrained import save_preset, verify_preset
-from keras_tdn.pretrained.card import TDN_CITATION, Accuracy, PresetCard
+from keras_tdn.pretrained.preset_config import TDN_CITATION, Accuracy, PresetCard
 from keras_tdn.training import recipes
 
 SEED = 0

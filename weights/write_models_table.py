@@ -7,8 +7,13 @@ import argparse
 import pathlib
 import sys
 
-from keras_tdn.pretrained.catalog import CATALOG, DATASET_TITLES, CatalogEntry
+from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry
 
+DATASET_TITLES = {
+    "something_something_v1": "Something-Something V1",
+    "something_something_v2": "Something-Something V2",
+    "kinetics400": "Kinetics-400",
+}
 BEGIN = "<!-- models: written by weights/write_models_table.py -->"
 END = "<!-- /models -->"
 

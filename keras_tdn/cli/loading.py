@@ -36,7 +36,7 @@ def load_model(
     Raises:
         ValueError: if there is no such model, or options are left over or missing.
     """
-    from keras_tdn.models.clips import clip_spec_of
+    from keras_tdn.models.predicting import clip_spec_of
 
     weights = args.weights if weights is None else weights
     size, short_side = (getattr(args, name, None) for name in CLIP_ARGUMENTS)
@@ -125,6 +125,6 @@ def _clip_spec(spec: ClipSpec, size: str | None, short_side: int | None) -> Clip
 
 def depths_of(model: str) -> tuple[int, ...]:
     """Blocks in each stage of one of `MODELS`."""
-    from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
+    from keras_tdn.models.tdn_resnet import RESNET50_DEPTHS, RESNET101_DEPTHS
 
     return {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}[model]

@@ -14,7 +14,7 @@ from keras_tdn.demo.settings import DemoSettings
 from keras_tdn.evaluation import evaluate
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained import Accuracy, PresetCard
-from keras_tdn.pretrained.card import TDN_CITATION
+from keras_tdn.pretrained.preset_config import TDN_CITATION
 from keras_tdn.training import train
 from keras_tdn.version import __version__
 

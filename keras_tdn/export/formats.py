@@ -1,11 +1,14 @@
-"""The formats and precisions of exports, and the names of a SavedModel's signatures."""
+"""The formats of exports, signatures, and what needs the packages of TensorFlow Serving."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
+from pathlib import Path
+from typing import Any
 
 from keras_tdn.choices import FOLDED_DTYPES
+from keras_tdn.specs import ClipSpec
 
 SAVED_MODEL = "saved_model"
 
@@ -14,6 +17,15 @@ SERVING_DEFAULT = "serving_default"
 ENCODED_FRAMES = "encoded_frames"
 FEATURES = "features"
 DESCRIBE = "describe"
+MANIFEST = "manifest"
+SINGLE_OUTPUTS = {FEATURES: FEATURES, DESCRIBE: MANIFEST}
+# Both names are TensorFlow Serving's.
+FOLDER = "assets.extra"
+FILE = "tf_serving_warmup_requests"
+GREY = 128
+# Those that examples/serving/batching.config pads batches to: a size that was not warmed up would
+# make its first callers wait.
+BATCH_SIZES = (1, 2, 4)
 
 
 def check_dtype(dtype: str) -> None:
@@ -27,13 +39,10 @@ def check_dtype(dtype: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class PortableFormat:
-    """A format for runtimes other than TensorFlow.
+    """A format for runtimes other than TensorFlow, by Keras' name, which is the extra's as well.
 
-    Args:
-        name: As Keras names it; also the extra that installs what it needs.
-        file: Name of the file in the folder that is written.
-        dtypes: Precisions of the stored weights; the first is the default.
-        modules: Packages that writing it needs.
+    It has the file's name in the folder that is written, the precisions of the stored weights, the
+    default first, and the packages that writing needs.
     """
 
     name: str
@@ -65,3 +74,75 @@ PORTABLE_FORMATS = {
         PortableFormat("litert", "model.tflite", ("float32", "float16", "int8"), ()),
     )
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class ServingApi:
+    """Modules of generated messages and services."""
+
+    predict: Any
+    metadata: Any
+    prediction_log: Any
+    prediction_service: Any
+
+
+def has_serving_api() -> bool:
+    """Whether tensorflow-serving-api is installed."""
+    return importlib.util.find_spec("tensorflow_serving") is not None
+
+
+def import_serving_api(purpose: str) -> ServingApi:
+    """Imports the modules, or raises an `ImportError` that begins with the purpose."""
+    try:
+        from tensorflow_serving.apis import (
+            get_model_metadata_pb2,
+            predict_pb2,
+            prediction_log_pb2,
+            prediction_service_pb2_grpc,
+        )
+    except ImportError as error:
+        raise ImportError(
+            f"{purpose} needs tensorflow-serving-api: pip install 'keras-tdn[serving]'"
+        ) from error
+    return ServingApi(
+        predict_pb2, get_model_metadata_pb2, prediction_log_pb2, prediction_service_pb2_grpc
+    )
+
+
+def write_warm_up(clip_spec: ClipSpec, model: str, folder: Path) -> Path:
+    """Writes requests of grey clips, of each size for each signature that runs the network."""
+    import tensorflow as tf
+
+    path = folder / FOLDER / FILE
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for log in _prediction_logs(clip_spec, model):
+            writer.write(log.SerializeToString())
+    return path
+
+
+def _prediction_logs(spec: ClipSpec, model: str) -> list[Any]:
+    import tensorflow as tf
+
+    apis = import_serving_api("Writing warm-up requests")
+    # As large as frames are after the resize.
+    pixels = tf.fill((spec.short_side, spec.short_side * 4 // 3, 3), tf.constant(GREY, tf.uint8))
+    frame = tf.io.encode_jpeg(pixels).numpy()
+    logs = []
+    for size in BATCH_SIZES:
+        # One value stands for all, which keeps a clip of 6 MB to some bytes.
+        shape = (size, spec.num_frames, spec.height, spec.width, 3)
+        clips = tf.make_tensor_proto(GREY, tf.uint8, shape)
+        files = tf.make_tensor_proto([[frame] * spec.num_frames] * size)
+        for signature, name, value in (
+            (SERVING_DEFAULT, "clips", clips),
+            (ENCODED_FRAMES, ENCODED_FRAMES, files),
+            (FEATURES, "clips", clips),
+        ):
+            log = apis.prediction_log.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name = model
+            request.model_spec.signature_name = signature
+            request.inputs[name].CopyFrom(value)
+            logs.append(log)
+    return logs

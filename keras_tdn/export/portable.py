@@ -11,7 +11,12 @@ import keras
 
 from keras_tdn.export.formats import PORTABLE_FORMATS, PortableFormat
 from keras_tdn.export.saved_model import quiet_tensorflow
-from keras_tdn.export.served_model import ServedModel, describe_export, write_manifest
+from keras_tdn.export.served_model import (
+    ServedModel,
+    describe_export,
+    export_in_tensorflow,
+    write_manifest,
+)
 from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.models import TDNResNet
 
@@ -68,8 +73,6 @@ def export_portable(
     path = Path(path)
     check_free(path, overwrite=False)
     if keras.backend.backend() != "tensorflow":
-        from keras_tdn.export.other_backend import export_in_tensorflow
-
         options = ["--format", format, "--output", str(path), "--dtype", dtype]
         export_in_tensorflow(served, options)
         return path
@@ -107,13 +110,7 @@ def _store_as_float16(file: Path) -> None:
 
 
 def _as_keras_model(model: TDNResNet) -> keras.Model:
-    """Wraps the folded network as a Keras model, which Keras' own exporters take.
-
-    It takes uint8 `clips` and gives float32 `scores`. The weights are constants.
-
-    Args:
-        model: A `TDNResNet` with its classifier, on the TensorFlow backend.
-    """
+    """Wraps the folded network, uint8 `clips` to float32 `scores`, for Keras' own exporters."""
     from keras_tdn.inference.inference_network import FoldedNetwork
 
     spec = model.clip_spec

@@ -7,16 +7,37 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 
-from keras_tdn.export.formats import SAVED_MODEL, check_dtype
-from keras_tdn.export.served_model import ServedModel, describe_export, write_manifest
-from keras_tdn.export.serving_api import has_serving_api, import_serving_api, write_warm_up
+from keras_tdn.export.formats import (
+    DESCRIBE,
+    ENCODED_FRAMES,
+    FEATURES,
+    MANIFEST,
+    SAVED_MODEL,
+    SERVING_DEFAULT,
+    check_dtype,
+    has_serving_api,
+    import_serving_api,
+    write_warm_up,
+)
+from keras_tdn.export.served_model import (
+    ServedModel,
+    describe_export,
+    export_in_tensorflow,
+    write_manifest,
+)
 from keras_tdn.files.atomic import written_beside
 from keras_tdn.models import TDNResNet
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from keras_tdn.inference.inference_network import FoldedNetwork
 
 # TensorFlow Serving reads a version as an int64 and serves the greatest.
 VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -89,8 +110,6 @@ def export_saved_model(
     elif warm_up:
         import_serving_api("Writing warm-up requests")
     if keras.backend.backend() != "tensorflow":
-        from keras_tdn.export.other_backend import export_in_tensorflow
-
         options = ["--dtype", dtype, "--warm-up" if warm_up else "--no-warm-up"]
         export_in_tensorflow(served, ["--format", SAVED_MODEL, "--output", str(path), *options])
         return path
@@ -104,7 +123,6 @@ def export_saved_model(
 def _write(served: ServedModel, dtype: str, path: Path) -> None:
     import tensorflow as tf
 
-    from keras_tdn.export.signatures import signatures
     from keras_tdn.inference.inference_network import FoldedNetwork
 
     network = FoldedNetwork(served.model, dtype)
@@ -120,12 +138,7 @@ def _write(served: ServedModel, dtype: str, path: Path) -> None:
 
 
 def check_version_folder(path: str | os.PathLike[str]) -> Path:
-    """Checks the path of a version of a served model, such as `exported/tdn/1`.
-
-    Raises:
-        ValueError: if its name is not a version number, if something is there, or if it cannot be
-            written.
-    """
+    """Checks the path of a version of a served model, such as `exported/tdn/1`."""
     path = Path(path)
     if VERSION.fullmatch(path.name) is None:
         raise ValueError(
@@ -170,3 +183,81 @@ def quiet_tensorflow() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def signatures(
+    served: ServedModel, network: FoldedNetwork, manifest: str
+) -> dict[str, Callable[..., Any]]:
+    """Returns the functions to save by signature, as `export_saved_model` describes them.
+
+    `describe` answers with the manifest, because a server has no other way to tell a client what is
+    in the assets.
+    """
+    import tensorflow as tf
+
+    spec = served.clip_spec
+    names = tf.constant(served.labels)
+    pixels = tf.TensorSpec((None, spec.num_frames, spec.height, spec.width, 3), tf.uint8, "clips")
+    requests = tf.TensorSpec((None,), tf.string, "request")
+    files = tf.TensorSpec((None, spec.num_frames), tf.string, ENCODED_FRAMES)
+
+    def answer(clips: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores = network.probabilities(clips)
+        best = tf.math.top_k(scores, served.top)
+        return {
+            "scores": scores,
+            "labels": tf.gather(names, best.indices),
+            "top_scores": best.values,
+        }
+
+    def serving_default(clips: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(_checked(clips, pixels))
+
+    def encoded_frames(encoded_frames: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(_decode_clips(_checked(encoded_frames, files), served))
+
+    def features(clips: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"features": network.features(_checked(clips, pixels))}
+
+    def describe(request: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {MANIFEST: tf.fill(tf.shape(_checked(request, requests)), manifest)}
+
+    def traced(function: Callable[..., Any], argument: tf.TensorSpec) -> Callable[..., Any]:
+        return tf.function(function, input_signature=[argument], autograph=False)
+
+    return {
+        SERVING_DEFAULT: traced(serving_default, pixels),
+        ENCODED_FRAMES: traced(encoded_frames, files),
+        FEATURES: traced(features, pixels),
+        DESCRIBE: traced(describe, requests),
+    }
+
+
+def _checked(x: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
+    """Raises for other shapes.
+
+    A server does not compare them with the signature, and a clip of 8 segments has as many pixels
+    as two of 4: it would answer.
+    """
+    import tensorflow as tf
+
+    return tf.ensure_shape(x, spec.shape)
+
+
+def _decode_clips(files: tf.Tensor, served: ServedModel) -> tf.Tensor:
+    """Returns the pixels that validation would see of these frames."""
+    import tensorflow as tf
+
+    from keras_tdn.data.jpeg_frames import decode_jpeg
+    from keras_tdn.data.transforms import ResizeAndCenterCrop
+
+    spec = served.clip_spec
+    view = ResizeAndCenterCrop.from_spec(spec)
+
+    def decode(file: tf.Tensor) -> tf.Tensor:
+        # Frame by frame, because frames may differ in size.
+        return view(decode_jpeg(file)[tf.newaxis])[0]
+
+    frame = tf.TensorSpec((spec.height, spec.width, 3), tf.uint8)
+    frames = tf.map_fn(decode, tf.reshape(files, (-1,)), fn_output_signature=frame)
+    return tf.reshape(frames, (-1, spec.num_frames, *frame.shape))

@@ -6,36 +6,34 @@ import dataclasses
 import json
 import operator
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
+
+from keras_tdn.files.atomic import sha256_of
 from keras_tdn.inference.folding import check_not_quantized
 from keras_tdn.models import TDNResNet
-from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, sha256_of
+from keras_tdn.pretrained import save_preset
+from keras_tdn.pretrained.preset_files import WEIGHTS_FILE
 from keras_tdn.pretrained.presets import ORIGIN_ATTRIBUTE
 from keras_tdn.pretrained.recorded_logits import hash_labels
 from keras_tdn.pretrained.weights_file import write_weights_file
+from keras_tdn.processes import run_command
 from keras_tdn.specs import ClipSpec
 from keras_tdn.version import __version__
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "keras_tdn.json"
 LABELS_FILE = "labels.txt"
+ERROR_PREFIX = "keras-tdn: error: "
 
 
 @dataclasses.dataclass(frozen=True)
 class ServedModel:
-    """A classifier with names for its classes.
-
-    Args:
-        model: A `TDNResNet` with its classifier.
-        labels: Names in the order of its scores.
-        top: How many classes an answer names; with fewer classes than that, all.
-
-    Raises:
-        ValueError: if one of them does not fit.
-    """
+    """A classifier, names for its classes, and how many an answer has: with fewer classes, all."""
 
     model: TDNResNet
     labels: tuple[str, ...]
@@ -90,15 +88,7 @@ class ServedModel:
 
 
 def write_manifest(description: dict[str, Any], folder: Path) -> tuple[Path, Path]:
-    """Writes the manifest and the labels, one a line.
-
-    Args:
-        description: From `describe_export`.
-        folder: Where to write them.
-
-    Returns:
-        Paths of both.
-    """
+    """Writes the manifest of `describe_export`, and the labels, one a line."""
     manifest, labels = folder / MANIFEST_FILE, folder / LABELS_FILE
     content = json.dumps(description, indent=2, ensure_ascii=False)
     manifest.write_text(content + "\n", encoding="utf-8")
@@ -115,7 +105,10 @@ def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
     preset's config are left out once the weights are no longer those of the preset.
     """
     model = served.model
-    weights_sha256 = _weights_sha256(model)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / WEIGHTS_FILE
+        write_weights_file(model, file)
+        weights_sha256 = sha256_of(file)
     origin = getattr(model, ORIGIN_ATTRIBUTE, None)
     if origin is not None and origin.recorded.weights_sha256 != weights_sha256:
         origin = None
@@ -134,8 +127,35 @@ def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
     }
 
 
-def _weights_sha256(model: Any) -> str:
+def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:
+    """Runs `keras-tdn export` on the TensorFlow backend in a process of its own.
+
+    A backend is chosen for a whole process; a preset carries the model from one to the other.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / WEIGHTS_FILE
-        write_weights_file(model, file)
-        return sha256_of(file)
+        preset = Path(folder) / "preset"
+        save_preset(served.model, preset, labels=served.labels)
+        result = run_command(
+            ["export", "--weights", str(preset), "--top", str(served.top), *arguments],
+            KERAS_BACKEND="tensorflow",
+            # This process may hold all of a GPU's memory, and writing needs none.
+            CUDA_VISIBLE_DEVICES="-1",
+        )
+    if result.returncode:
+        reason = _reason(result.stderr) or f"exit status {result.returncode}"
+        raise ValueError(
+            f"Keras runs on {keras.backend.backend()} here, and exports are written by "
+            f"TensorFlow, in a process that was started with KERAS_BACKEND=tensorflow. It failed: "
+            f"{reason}"
+        )
+
+
+def _reason(stderr: str) -> str:
+    """Returns the message of the command's error, or else the last line."""
+    stderr = stderr.strip()
+    _, told, message = stderr.rpartition(ERROR_PREFIX)
+    if not told:
+        return stderr.rpartition("\n")[2]
+    first, newline, more = message.partition("\n")
+    # The command indents what follows.
+    return first + newline + textwrap.dedent(more)

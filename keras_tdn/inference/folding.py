@@ -9,18 +9,12 @@ import keras
 import numpy as np
 
 from keras_tdn.models import TDNResNet
-from keras_tdn.models.clips import check_gives_scores
-from keras_tdn.models.network_structure import ConvNorm
+from keras_tdn.models.predicting import check_gives_scores
 
 
 @dataclasses.dataclass(frozen=True)
 class FoldedConv:
-    """A convolution with its batch norm inside, in float64 until it is used.
-
-    Args:
-        kernel: `(height, width, in, out)`.
-        bias: `(out,)`.
-    """
+    """A convolution `(height, width, in, out)` with its batch norm inside, in float64."""
 
     kernel: np.ndarray
     bias: np.ndarray
@@ -53,12 +47,7 @@ class FoldedConv:
         return FoldedConv(kernel, self.bias)
 
 
-def fold(layers: ConvNorm) -> FoldedConv:
-    """Folds a convolution of a model and the batch norm behind it."""
-    return fold_norm(layers.conv, layers.norm)
-
-
-def fold_norm(conv: Any, norm: Any) -> FoldedConv:
+def fold(conv: Any, norm: Any) -> FoldedConv:
     """Folds a bias-free `Conv2D` and the `BatchNormalization` behind it."""
     gain = as_float64(norm.gamma) / np.sqrt(as_float64(norm.moving_variance) + norm.epsilon)
     bias = as_float64(norm.beta) - as_float64(norm.moving_mean) * gain
@@ -94,8 +83,7 @@ def check_not_quantized(model: TDNResNet) -> None:
 def can_fold(model: Any) -> bool:
     """Whether `folded_network` gives the scores of a model to 1e-5.
 
-    That is so for a `TDNResNet` with its classifier, in float32 throughout, on the TensorFlow
-    backend.
+    It does for a classifier on the TensorFlow backend, a `TDNResNet` in float32 throughout.
     """
     return reason_not_to_fold(model) is None and all(
         layer.compute_dtype == "float32" for layer in model.structure.layers()

@@ -1,9 +1,4 @@
-"""Long-term TDM and temporal shift in inference.
-
-Each has two forms. On TensorFlow's own layout, channels last, giving segments an axis of their own
-costs nothing. Runtimes that keep channels elsewhere would turn every map over for it: for them,
-`portable`, neighbours are taken along the batch axis, which is the first in any layout.
-"""
+"""The operations and temporal modules of the folded graph."""
 
 from __future__ import annotations
 
@@ -12,8 +7,68 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.inference.folding import FoldedConv, as_float64, fold_norm
-from keras_tdn.inference.graph_ops import add, constant, convolve, halve, resize_nearest
+from keras_tdn.inference.folding import FoldedConv, as_float64, fold
+
+
+def constant(values: Any, like: tf.Tensor) -> tf.Tensor:
+    """Returns weights as a constant of the dtype of `like`."""
+    return tf.constant(np.asarray(values, like.dtype.as_numpy_dtype))
+
+
+def convolve(x: tf.Tensor, conv: FoldedConv, stride: int = 1) -> tf.Tensor:
+    """Convolves with bias, padded alike on both sides."""
+    pad = conv.size // 2
+    # "SAME" pads the far side more where the stride is 2.
+    padding = "SAME" if stride == 1 else [[0, 0], [pad, pad], [pad, pad], [0, 0]]
+    if pad == 0:
+        padding = "VALID"
+    y = tf.nn.conv2d(x, constant(conv.kernel, x), stride, padding)
+    return tf.nn.bias_add(y, constant(conv.bias, x))
+
+
+def add(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Adds tensors of equal shapes. `+` might broadcast, so the optimiser would not merge it."""
+    return tf.add_n([x, y])
+
+
+def max_pool(x: tf.Tensor) -> tf.Tensor:
+    """Pools 3x3 with stride 2, padded by 1. It follows a ReLU, so padding with zeros is neutral."""
+    # Not as padding of the pooling itself, for which oneDNN has no kernel. The far side of an even
+    # size is never read.
+    pads = [[1, size % 2] for size in x.shape[1:3]]
+    return tf.nn.max_pool2d(tf.pad(x, [[0, 0], *pads, [0, 0]]), 3, 2, "VALID")
+
+
+def halve(x: tf.Tensor) -> tf.Tensor:
+    """Pools 2x2 by average; drops an odd last row or column, and keeps an axis of size 1."""
+    window = [min(2, x.shape[1]), min(2, x.shape[2])]
+    return tf.nn.avg_pool2d(x, window, window, "VALID")
+
+
+def resize_nearest(x: tf.Tensor, height: int, width: int, portable: bool = False) -> tf.Tensor:
+    """Resizes by nearest neighbour with source index `floor(i * in / out)`.
+
+    ONNX, for which `portable` is, has a factor where TensorFlow has a size, as float32, and 3 times
+    that of 3 to 7 is 6.9999998: such a model does not load.
+    """
+    if x.shape[1:3] == (height, width):
+        return x
+    if portable and (height % x.shape[1] or width % x.shape[2]):
+        for axis, size in ((1, height), (2, width)):
+            x = tf.gather(x, np.arange(size) * x.shape[axis] // size, axis=axis)
+        return x
+    return tf.raw_ops.ResizeNearestNeighbor(images=x, size=(height, width))
+
+
+def add_upsampled(x: tf.Tensor, small: tf.Tensor) -> tf.Tensor:
+    """Adds a smaller map to `x`, brought to its size by `resize_nearest`."""
+    _, height, width, channels = x.shape
+    if (height, width) != (2 * small.shape[1], 2 * small.shape[2]):
+        return add(x, resize_nearest(small, height, width))
+    # Rows are repeated by a broadcast, which spares writing the large map.
+    rows = tf.reshape(tf.concat([small, small], axis=-1), (-1, 1, width * channels))
+    pairs = tf.reshape(x, (-1, 2, width * channels))
+    return tf.reshape(pairs + rows, (-1, height, width, channels))
 
 
 class LongTermGraph:
@@ -22,10 +77,6 @@ class LongTermGraph:
     With `sigmoid(s) = (1 + tanh(s / 2)) / 2` the layer's `x + x * mean(sigmoid(s) - 1 / 2)` is
     `x * (4 + tanh(s_forward / 2) + tanh(s_backward / 2)) / 4`, and what is linear, the thirds of
     the pyramid and the halves, goes into the kernels.
-
-    Args:
-        layer: The Keras layer.
-        portable: Which form.
     """
 
     # The graph returns so many times what the layer does; what follows undoes it.
@@ -33,11 +84,11 @@ class LongTermGraph:
 
     def __init__(self, layer: Any, portable: bool = False) -> None:
         self._num_segments, self._portable = layer.num_segments, portable
-        self._squeeze = fold_norm(layer.squeeze_conv, layer.squeeze_norm)
+        self._squeeze = fold(layer.squeeze_conv, layer.squeeze_norm)
         self._smooth = as_float64(layer.smooth_conv.kernel)
-        self._half = fold_norm(layer.half_scale_conv, layer.half_scale_norm)
-        self._full = fold_norm(layer.full_scale_conv, layer.full_scale_norm).plus_identity()
-        expand = fold_norm(layer.expand_conv, layer.expand_norm)
+        self._half = fold(layer.half_scale_conv, layer.half_scale_norm)
+        self._full = fold(layer.full_scale_conv, layer.full_scale_norm).plus_identity()
+        expand = fold(layer.expand_conv, layer.expand_norm)
         self._expand = expand.scaled_input(1 / 3).scaled_output(1 / 2)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
@@ -78,10 +129,7 @@ class LongTermGraph:
 class TemporalShiftGraph:
     """`TemporalShift` as one depthwise convolution over segments and positions.
 
-    Args:
-        layer: The Keras layer.
-        gain: How many times too large its input is.
-        portable: Which form.
+    Its input is `gain` times too large.
     """
 
     def __init__(self, layer: Any, gain: float = 1.0, portable: bool = False) -> None:
@@ -100,11 +148,6 @@ class TemporalShiftGraph:
         kernel = self._kernel[:, np.newaxis, :, np.newaxis]
         shifted = tf.nn.depthwise_conv2d(segments, constant(kernel, x), (1, 1, 1, 1), "SAME")
         return tf.reshape(shifted, (-1, height, width, channels))
-
-
-def fold_gain(conv: FoldedConv, gain: float) -> FoldedConv:
-    """Undoes a gain of the input in a convolution."""
-    return conv if gain == 1 else conv.scaled_input(1 / gain)
 
 
 def _edges(num_segments: int) -> dict[int, np.ndarray]:

@@ -82,11 +82,6 @@ def not_a_name(name: str) -> str:
 
 def _read_file(source: str | os.PathLike[str]) -> tuple[str, ...]:
     path = Path(source)
-    if path.is_dir():
-        raise ValueError(
-            f"Labels are read from a text file with one name per line, but {str(path)!r} is a "
-            "directory. Pass the path of the file in it."
-        )
     if not path.exists():
         raise ValueError(
             f"There are no labels called {str(path)!r}: it is neither a file nor one of the data "

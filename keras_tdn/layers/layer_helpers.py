@@ -28,7 +28,7 @@ def batch_norm(name: str, dtype: Any = None) -> keras.layers.BatchNormalization:
 def conv2d(
     filters: int, kernel_size: int, *, strides: int = 1, name: str, dtype: Any = None
 ) -> keras.layers.Conv2D:
-    """Makes a bias-free convolution. With a stride, its input is padded by `symmetric_padding`.
+    """Makes a bias-free convolution. With a stride, its input is padded by `pad_symmetric`.
 
     Keras' `padding="same"` pads the far side only when the stride is 2 and the size even, where
     the reference pads both sides alike.
@@ -54,14 +54,9 @@ def fan_out_normal(kernel_size: int, filters: int) -> keras.initializers.Initial
     return keras.initializers.RandomNormal(stddev=math.sqrt(2.0 / (kernel_size**2 * filters)))
 
 
-def symmetric_padding(kernel_size: int) -> int:
-    """Returns how many zeros the reference pads each side of an axis with."""
-    return kernel_size // 2
-
-
 def pad_symmetric(x: Any, kernel_size: int) -> Any:
     """Pads height and width of a 4-D tensor with `kernel_size // 2` zeros on every side."""
-    pad = symmetric_padding(kernel_size)
+    pad = kernel_size // 2
     return ops.pad(x, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
 
 
@@ -146,17 +141,7 @@ def unfold_frames(clips: Any, frames_per_segment: int) -> Any:
 
 
 class SegmentLayer(keras.layers.Layer):
-    """A layer on the segments of videos, which lie next to each other on the batch axis.
-
-    Args:
-        num_segments: Segments per video.
-
-    Input shape:
-        4-D `(batch * num_segments, height, width, channels)`.
-
-    Output shape:
-        The input's.
-    """
+    """A layer on the segments of videos, which lie next to each other on the batch axis."""
 
     def __init__(self, num_segments: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

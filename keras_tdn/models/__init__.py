@@ -1,6 +1,5 @@
 """TDN models."""
 
-from keras_tdn.models.published import TDNResNet50, TDNResNet101
-from keras_tdn.models.tdn_resnet import TDNResNet
+from keras_tdn.models.tdn_resnet import TDNResNet, TDNResNet50, TDNResNet101
 
 __all__ = ["TDNResNet", "TDNResNet50", "TDNResNet101"]

@@ -36,13 +36,7 @@ def check_stage_depths(stage_depths: Sequence[int]) -> tuple[int, ...]:
 
 
 def check_size(stage_depths: Sequence[int], width: int, classes: int | None) -> None:
-    """Raises if the weights would take more memory than a model may.
-
-    Args:
-        stage_depths: Bottlenecks of each stage.
-        width: Channels of the stem.
-        classes: Of the classifier; `None` without one.
-    """
+    """Raises if the weights would take more memory than a model may."""
     features = EXPANSION * 2 ** (NUM_STAGES - 1) * width
     numbers = 0 if classes is None else features * classes
     for stage, depth in enumerate(stage_depths):

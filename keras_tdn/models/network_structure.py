@@ -26,7 +26,6 @@ from keras_tdn.layers.layer_helpers import (
     at_least_float32,
     batch_norm,
     conv2d,
-    symmetric_padding,
 )
 from keras_tdn.models.arguments import EXPANSION
 from keras_tdn.specs import Normalization
@@ -40,11 +39,7 @@ CLASSIFIER_STD = 0.001
 class ConvNorm:
     """A bias-free convolution and its batch norm, with the padding before and the ReLU behind.
 
-    Args:
-        conv: The convolution.
-        norm: The batch norm.
-        pad: The padding of a convolution with a stride; others pad themselves.
-        relu: `None` where the block adds something before its ReLU.
+    A convolution without stride pads itself. There is no ReLU where the block adds something first.
     """
 
     conv: keras.layers.Layer
@@ -64,17 +59,9 @@ class ConvNorm:
 class Bottleneck:
     """A ResNet v1.5 block: 1x1, temporal modules, 3x3 with the stride, 1x1, and the shortcut.
 
-    Args:
-        name: How the names of its layers start, for example `"stage3_block2"`.
-        stage: Number of its stage, from 1.
-        index: Its place in the stage, from 0.
-        strides: Of its second convolution and its shortcut.
-        convs: The three convolutions.
-        shortcut: The projection of the first block of a stage.
-        long_term_tdm: `None` in stage 1, or where the model has none.
-        temporal_shift: `None` in stage 1, or where the model has none.
-        add: The sum with the shortcut.
-        out: The ReLU behind the sum.
+    `stage` counts from 1 and `index` from 0. The names of its layers start with `name`, such as
+    `"stage3_block2"`. Stage 1 has no temporal modules, and only the first block of a stage has a
+    projection as its shortcut. `out` is the ReLU behind the sum.
     """
 
     name: str
@@ -110,14 +97,9 @@ class Bottleneck:
 
 @dataclasses.dataclass(frozen=True)
 class MotionPath:
-    """The short-term path and where it meets appearance.
+    """The short-term path and where it meets appearance, before stage 1 and behind it.
 
-    Args:
-        tdm: The short-term TDM.
-        pool: The padding and the max pooling behind it.
-        stage: The motion path's own stage 1.
-        stem_fusion: Where its first map joins appearance, before stage 1.
-        stage_fusion: Where its second map joins, behind stage 1.
+    `pool` is the padding and the max pooling; `stage` is the path's own stage 1.
     """
 
     tdm: ShortTermTDM
@@ -132,16 +114,9 @@ class NetworkStructure:
     """A TDN network; calling it runs its layers, on values as on Keras' symbolic tensors.
 
     Running layers on values leaves the model as it is, where a `keras.Model` of its inner tensors
-    would add a second output to each of its layers.
-
-    Args:
-        normalization: `None` for a model that takes normalised pixels.
-        center_frame: The frames that appearance is read from.
-        stem: The first convolution.
-        stem_pool: The padding and the max pooling behind it.
-        motion: `None` for a model without a short-term TDM.
-        stages: The blocks of each stage.
-        head: The layers from the last block to the output.
+    would add a second output to each of its layers. A model that takes normalised pixels has no
+    `normalization`, one without a short-term TDM no `motion`. `stem_pool` is the padding and the
+    max pooling, `head` all from the last block to the output.
     """
 
     normalization: keras.layers.Layer | None
@@ -159,13 +134,9 @@ class NetworkStructure:
         """Runs what no other segment has a part in, up to the first block of stage 2.
 
         That is all of stem and stage 1, appearance and motion, and of the first block of stage 2
-        what comes before its temporal modules. Nothing in it depends on a neighbouring segment.
-
-        Args:
-            clips: `(batch, frames, height, width, 3)`, any number of whole segments.
-
-        Returns:
-            Main path and shortcut of the block, each `(batch * num_segments, h, w, channels)`.
+        what comes before its temporal modules. Nothing in it depends on a neighbouring segment, so
+        that clips may have any number of whole segments. Returns main path and shortcut of the
+        block.
         """
         if self.normalization is not None:
             clips = self.normalization(clips)
@@ -206,15 +177,10 @@ class NetworkStructure:
 def make_structure(
     model: Any, policy: Any, normalization: Normalization, fusion_weights: tuple[float, float]
 ) -> NetworkStructure:
-    """Makes all layers of a network.
+    """Makes all layers of a network for a `TDNResNet` whose arguments are set.
 
-    The order in which they are made is kept from release to release: each draws its seed then.
-
-    Args:
-        model: A `TDNResNet` whose arguments are set.
-        policy: Dtype policy of all but pixel arithmetic and scores.
-        normalization: Of the pixels, if the model normalises them itself.
-        fusion_weights: Factors of appearance and motion.
+    The order in which they are made is kept from release to release: each draws its seed then. The
+    policy is for all but pixel arithmetic and scores.
     """
     maker = _LayerMaker(model, policy)
     precise, frames = maker.precise, model.frames_per_segment
@@ -310,9 +276,8 @@ class _LayerMaker:
         return self._pad(POOL_SIZE, f"{name}_pool_pad"), pool
 
     def _pad(self, kernel_size: int, name: str) -> keras.layers.Layer:
-        padding = symmetric_padding(kernel_size)
         return keras.layers.ZeroPadding2D(
-            padding, data_format=DATA_FORMAT, name=name, dtype=self._policy
+            kernel_size // 2, data_format=DATA_FORMAT, name=name, dtype=self._policy
         )
 
     def classifier(self) -> tuple[keras.layers.Layer, ...]:

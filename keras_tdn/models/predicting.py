@@ -1,9 +1,10 @@
-"""Predicting from any number of threads, and with all digits of float32."""
+"""Feeding clips to models: checks, normalised inputs, predictions from any number of threads."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,24 +12,87 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_tdn.specs import ClipSpec
+
 # Kept as long as the models themselves, because each is compiled when it is first used.
 _STEPS: weakref.WeakKeyDictionary[keras.Model, _Step] = weakref.WeakKeyDictionary()
 _LOCK = threading.Lock()
 
 
+def clip_spec_of(model: keras.Model, clip_spec: ClipSpec | None = None) -> ClipSpec:
+    """Returns how clips are cut: the caller's specification, or else the model's."""
+    if clip_spec is not None:
+        if not isinstance(clip_spec, ClipSpec):
+            raise ValueError(f"Pass `clip_spec=keras_tdn.ClipSpec(...)`. Received: {clip_spec!r}")
+        return clip_spec
+    spec = getattr(model, "clip_spec", None)
+    if not isinstance(spec, ClipSpec):
+        raise ValueError(
+            f"The model {getattr(model, 'name', model)!r} does not say how its clips are cut: it "
+            "has no `clip_spec`. Pass `clip_spec=keras_tdn.ClipSpec(...)`, or use a TDN model."
+        )
+    return spec
+
+
+def warn_of_assumed_clips(model: keras.Model, what: str) -> None:
+    """Warns about the clip specification assumed for a `TDNResNet`, since `what` has none."""
+    if None not in model.input_shape[2:4]:
+        return
+    spec = model.clip_spec
+    warnings.warn(
+        f"{what} does not say how its clips are cut: crops of {spec.height}x{spec.width} pixels "
+        f"from frames with a short side of {spec.short_side} are assumed. If it was trained on "
+        "others, set `model.clip_spec` (on the command line --size and --short-side) and save it "
+        "again.",
+        stacklevel=3,
+    )
+
+
+def check_gives_scores(model: keras.Model) -> None:
+    """Raises a `ValueError` for a model without its classifier."""
+    if getattr(model, "include_top", True) is False:
+        raise ValueError(
+            "A model without its classifier gives features, not scores. Build it with "
+            "`include_top=True`."
+        )
+
+
+def check_takes_clips(
+    model: keras.Model, spec: ClipSpec, fix: str, crop_size: tuple[int, int] | None = None
+) -> None:
+    """Raises a `ValueError`, which ends with the fix, if the model takes clips of another shape.
+
+    A model without a fixed input shape passes. `crop_size` is of views that are no centre crops.
+    """
+    expected = getattr(model, "input_shape", None)
+    shape = (spec.num_frames, *(crop_size or (spec.height, spec.width)), 3)
+    if not isinstance(expected, tuple):
+        return
+    if len(expected) != 5 or any(
+        size not in (None, given) for size, given in zip(expected[1:], shape, strict=True)
+    ):
+        raise ValueError(
+            f"The model takes clips of shape {expected[1:]}, and "
+            f"{'the clip_spec makes clips of' if crop_size is None else 'the views have the'} "
+            f"shape {shape}. {fix}"
+        )
+
+
+def model_inputs(model: keras.Model, clips: np.ndarray, spec: ClipSpec) -> Any:
+    """Returns pixels as the model takes them: normalised, unless it does that itself."""
+    if getattr(model, "include_preprocessing", True):
+        return clips
+    mean = np.asarray(spec.normalization.mean, np.float32)
+    std = np.asarray(spec.normalization.std, np.float32)
+    return (clips.astype(np.float32) / np.float32(255) - mean) / std
+
+
 def predict_batch(model: keras.Model, inputs: Any) -> Any:
     """Does what `model.predict_on_batch` does, safely from several threads.
 
-    Use it in place of that method, which on JAX hands the variables over to be overwritten and
-    puts them back afterwards: another thread, or another model with the same layers, finds them
-    deleted meanwhile, and an interruption at that moment loses them.
-
-    Args:
-        model: A model.
-        inputs: A batch, as `predict_on_batch` takes it.
-
-    Returns:
-        Arrays, as `predict_on_batch` returns them.
+    On JAX that method hands the variables over to be overwritten and puts them back afterwards:
+    another thread, or another model with the same layers, finds them deleted meanwhile, and an
+    interruption at that moment loses them.
     """
     if keras.backend.backend() != "jax" or not _is_compiled(model):
         return model.predict_on_batch(inputs)

@@ -1,4 +1,4 @@
-"""TDN on ResNet backbones."""
+"""TDN on ResNet backbones: of any size, and the two that the paper publishes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from keras_tdn.models.arguments import (
     check_size,
     check_stage_depths,
 )
-from keras_tdn.models.clips import warn_of_assumed_clips
 from keras_tdn.models.network_structure import (
     NetworkStructure,
     make_structure,
     set_normalization,
 )
+from keras_tdn.models.predicting import warn_of_assumed_clips
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 from keras_tdn.specs import ClipSpec, Normalization
 
@@ -29,6 +29,26 @@ from keras_tdn.specs import ClipSpec, Normalization
 EQUAL_WEIGHT_SEGMENTS = 8
 EQUAL_WEIGHTS = (0.5, 0.5)
 OTHER_WEIGHTS = (0.75, 0.25)
+_STORED_ARGUMENTS = (
+    "stage_depths",
+    "width",
+    "short_term",
+    "long_term",
+    "temporal_shift",
+    "include_top",
+    "pooling",
+    "classes",
+    "classifier_activation",
+    "num_segments",
+    "frames_per_segment",
+    "dropout_rate",
+    "include_preprocessing",
+    "appearance_weight",
+    "motion_weight",
+    "labels",
+)
+RESNET50_DEPTHS = (3, 4, 6, 3)
+RESNET101_DEPTHS = (3, 4, 23, 3)
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
@@ -165,8 +185,8 @@ class TDNResNet(keras.Model):
         self._clip_spec = clip_spec
 
         # === Functional model ===
-        fusion_weights = _fusion_weights(num_segments, appearance_weight, motion_weight)
-        structure = make_structure(self, policy, normalization, fusion_weights)
+        factors = fusion_weights(num_segments, appearance_weight, motion_weight)
+        structure = make_structure(self, policy, normalization, factors)
         precise = at_least_float32(policy.compute_dtype)
         inputs = keras.Input(clip_shape, name="clips", dtype=precise)
         outputs = structure(inputs)
@@ -275,31 +295,91 @@ class TDNResNet(keras.Model):
         return model
 
 
-_STORED_ARGUMENTS = (
-    "stage_depths",
-    "width",
-    "short_term",
-    "long_term",
-    "temporal_shift",
-    "include_top",
-    "pooling",
-    "classes",
-    "classifier_activation",
-    "num_segments",
-    "frames_per_segment",
-    "dropout_rate",
-    "include_preprocessing",
-    "appearance_weight",
-    "motion_weight",
-    "labels",
-)
-
-
-def _fusion_weights(
-    num_segments: int, appearance_weight: float | None, motion_weight: float | None
+def fusion_weights(
+    num_segments: int | None,
+    appearance_weight: float | None = None,
+    motion_weight: float | None = None,
 ) -> tuple[float, float]:
+    """Returns the factors of appearance and motion, with the published ones for `None`."""
     default = EQUAL_WEIGHTS if num_segments == EQUAL_WEIGHT_SEGMENTS else OTHER_WEIGHTS
     return (
         default[0] if appearance_weight is None else appearance_weight,
         default[1] if motion_weight is None else motion_weight,
     )
+
+
+def TDNResNet50(
+    include_top: bool = True,
+    weights: str | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    pooling: str | None = None,
+    classes: int = 400,
+    classifier_activation: str | None = "softmax",
+    num_segments: int = 8,
+    frames_per_segment: int = 5,
+    dropout_rate: float = 0.5,
+    include_preprocessing: bool = True,
+    name: str = "tdn_resnet50",
+    **kwargs: Any,
+) -> TDNResNet:
+    """TDN on ResNet50: 36 GMACs for a clip of 8 segments at 224 pixels.
+
+    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
+    CVPR 2021; arXiv:2012.10071.
+
+    Args:
+        include_top: Whether the classifier is part of the model.
+        weights: See `TDNResNet`.
+        input_shape: Shape of one clip; height and width may be `None`, the default.
+        pooling: With `include_top=False`: `None`, `"avg"` or `"max"`.
+        classes: Number of classes.
+        classifier_activation: `"softmax"`, or `None` for logits.
+        num_segments: Equal spans that a video is divided into.
+        frames_per_segment: Neighbouring frames in each segment.
+        dropout_rate: Fraction of the pooled features dropped in training.
+        include_preprocessing: Whether the model takes pixels in [0, 255].
+        name: Name of the model.
+        **kwargs: Any further argument of `TDNResNet`, such as `labels` or `dtype`.
+
+    Returns:
+        A `TDNResNet`; its docstring gives shapes, units and errors.
+
+    Example:
+
+    >>> model = keras_tdn.TDNResNet50(classes=174, num_segments=8)
+    >>> model.output_shape
+    (None, 174)
+    """
+    return _build(RESNET50_DEPTHS, locals())
+
+
+def TDNResNet101(
+    include_top: bool = True,
+    weights: str | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    pooling: str | None = None,
+    classes: int = 400,
+    classifier_activation: str | None = "softmax",
+    num_segments: int = 8,
+    frames_per_segment: int = 5,
+    dropout_rate: float = 0.5,
+    include_preprocessing: bool = True,
+    name: str = "tdn_resnet101",
+    **kwargs: Any,
+) -> TDNResNet:
+    """TDN on ResNet101: 66 GMACs for a clip of 8 segments at 224 pixels.
+
+    Arguments, input and output are those of `TDNResNet50`.
+
+    Example:
+
+    >>> model = keras_tdn.TDNResNet101(classes=174, num_segments=8)
+    >>> model.output_shape
+    (None, 174)
+    """
+    return _build(RESNET101_DEPTHS, locals())
+
+
+def _build(stage_depths: tuple[int, ...], arguments: dict[str, Any]) -> TDNResNet:
+    """Builds a model from all arguments of a function above, by name."""
+    return TDNResNet(stage_depths, **arguments.pop("kwargs"), **arguments)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from keras_tdn.pretrained.card import Accuracy, PresetCard
     from keras_tdn.pretrained.conversion import ConversionReport, convert_official_checkpoint
-    from keras_tdn.pretrained.official import load_official_state_dict, to_official_state_dict
+    from keras_tdn.pretrained.preset_config import Accuracy, PresetCard
     from keras_tdn.pretrained.preset_publishing import (
         PresetReport,
         PushReport,
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
         verify_preset,
     )
     from keras_tdn.pretrained.presets import load_preset, save_preset
+    from keras_tdn.pretrained.state_dict import load_official_state_dict, to_official_state_dict
 
 __all__ = [
     "Accuracy",
@@ -37,17 +37,17 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "Accuracy": "card",
+        "Accuracy": "preset_config",
         "ConversionReport": "conversion",
-        "PresetCard": "card",
+        "PresetCard": "preset_config",
         "PresetReport": "preset_publishing",
         "PushReport": "preset_publishing",
         "convert_official_checkpoint": "conversion",
-        "load_official_state_dict": "official",
+        "load_official_state_dict": "state_dict",
         "load_preset": "presets",
         "push_preset": "preset_publishing",
         "save_preset": "presets",
-        "to_official_state_dict": "official",
+        "to_official_state_dict": "state_dict",
         "verify_preset": "preset_publishing",
     },
 )

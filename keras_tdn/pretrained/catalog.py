@@ -1,8 +1,4 @@
-"""The catalog of published models: accuracy, the authors' checkpoints, converted copies.
-
-While an entry has no repository, nobody can download it as a preset: the authors' checkpoint has
-to be fetched by hand and converted into the folder of local presets, where its name finds it.
-"""
+"""The catalog of published models: accuracy, the authors' checkpoints, converted copies."""
 
 from __future__ import annotations
 
@@ -11,8 +7,8 @@ import os
 import pathlib
 import re
 
-from keras_tdn.models.published import RESNET50_DEPTHS, RESNET101_DEPTHS
-from keras_tdn.pretrained.card import TDN_CITATION, Accuracy, PresetCard
+from keras_tdn.models.tdn_resnet import RESNET50_DEPTHS, RESNET101_DEPTHS
+from keras_tdn.pretrained.preset_config import TDN_CITATION, Accuracy, PresetCard
 
 LICENCE = "Apache-2.0"
 OFFICIAL_REPOSITORY = "https://github.com/MCG-NJU/TDN"
@@ -28,23 +24,30 @@ CLASSES = {"something_something_v1": 174, "something_something_v2": 174, "kineti
 # Presets that come with the package, by the names of their folders.
 SHIPPED_FOLDER = pathlib.Path(__file__).parent / "shipped"
 SHIPPED = ("motion",)
-DATASET_TITLES = {
-    "something_something_v1": "Something-Something V1",
-    "something_something_v2": "Something-Something V2",
-    "kinetics400": "Kinetics-400",
-}
+_DRIVE = "https://drive.google.com"
+_SSV1, _SSV2, _K400 = CLASSES
+_R50, _R101 = CONSTRUCTORS
+# Addresses and accuracies as the README of the authors' repository gives them. The numbers of an
+# evaluation are its crops and clips, top-1 and top-5.
+_CHECKPOINTS = (
+    (_SSV1, _R50, 8, "drive/folders/12RpThsHQ-3F04fSu8hduM5b7FGnkEfnE", (1, 1, 52.3, 80.6)),
+    (_SSV1, _R50, 16, "drive/folders/1__HhId-WGIkrL7funwt9x8-PvA0jHs_2", (1, 1, 53.9, 82.1)),
+    (_SSV2, _R50, 8, "drive/folders/14pZ1W_Mh8nR4e1ziEz7AFpgbz-79HpIC", (1, 1, 64.0, 88.8)),
+    (_SSV2, _R50, 16, "drive/folders/1AQOyCiRR9I50YIKHYc5E9q29J1ROe22A", (1, 1, 65.3, 89.7)),
+    (_SSV2, _R101, 8, "drive/folders/1N4EojVdHFfNbEU_4WIkT_26d_mSHimmo",
+     (1, 1, 65.8, 90.2), (3, 1, 67.1, 90.5)),
+    (_SSV2, _R101, 16, "file/d/1RBzJvE2tGZgnN8Yl4EGj2uFwMECTbIdn/view",
+     (1, 1, 66.9, 90.9), (3, 1, 68.2, 91.6)),
+    (_K400, _R50, 8, "drive/folders/1UALrg2ABFq-HGPdy8vgZ9mxqkSkuqWET", (3, 10, 76.6, 92.8)),
+    (_K400, _R50, 16, "drive/folders/1p7NC4JjxaLzwfj1JUa4kkHd_KZBxBBYR", (3, 10, 77.5, 93.2)),
+    (_K400, _R101, 8, "drive/folders/19KPmxPrdp0VS8fsliOr_8kLj1yfhoqRb", (3, 10, 77.5, 93.6)),
+    (_K400, _R101, 16, "drive/folders/1a82RenTMhmtPI66Y21Xyrr00iVKL8GOC", (3, 10, 78.5, 93.9)),
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
 class HubPreset:
-    """A preset in a repository of the Hugging Face Hub, pinned.
-
-    Args:
-        repo: The repository, `"organisation/name"`.
-        revision: A commit, 40 hexadecimal digits.
-        sums_sha256: SHA-256 of `SHA256SUMS`, which holds those of all other files.
-        size: Bytes of the weights.
-    """
+    """A preset on the Hub, pinned by a commit and the SHA-256 of its `SHA256SUMS`."""
 
     repo: str
     revision: str
@@ -154,27 +157,13 @@ def entry_by_name(name: str) -> CatalogEntry | None:
     return next((entry for entry in CATALOG if entry.name == name), None)
 
 
-def shipped_preset(name: str) -> pathlib.Path | None:
-    """Returns the folder of a preset that comes with the package, or `None`."""
-    return SHIPPED_FOLDER / name if name in SHIPPED else None
-
-
-def entries_for(dataset: str, stage_depths: tuple[int, ...]) -> tuple[CatalogEntry, ...]:
-    """Returns the published models of a data set and architecture, by number of segments."""
-    return tuple(
-        entry
-        for entry in CATALOG
-        if entry.dataset == dataset and entry.stage_depths == stage_depths
-    )
+def shipped_preset(name: str) -> pathlib.Path:
+    """Returns the folder of a preset that comes with the package."""
+    return SHIPPED_FOLDER / name
 
 
 def not_hosted(name: str, entry: CatalogEntry) -> str:
-    """Returns the message about weights that cannot be downloaded yet.
-
-    Args:
-        name: A data set's or an entry's name, as the user gave it.
-        entry: The entry that it means.
-    """
+    """Returns the message that `name`, which means `entry`, cannot be downloaded yet."""
     return (
         f"The weights {name!r} are not hosted yet: no repository of ours on the Hugging Face Hub "
         "holds a converted copy, and there is none in the folder of local presets, "
@@ -197,25 +186,6 @@ def convert_command(entry: CatalogEntry) -> str:
     )
 
 
-_DRIVE = "https://drive.google.com"
-_SSV1, _SSV2, _K400 = CLASSES
-_R50, _R101 = CONSTRUCTORS
-# Addresses and accuracies as the README of the authors' repository gives them. The numbers of an
-# evaluation are its crops and clips, top-1 and top-5.
-_CHECKPOINTS = (
-    (_SSV1, _R50, 8, "drive/folders/12RpThsHQ-3F04fSu8hduM5b7FGnkEfnE", (1, 1, 52.3, 80.6)),
-    (_SSV1, _R50, 16, "drive/folders/1__HhId-WGIkrL7funwt9x8-PvA0jHs_2", (1, 1, 53.9, 82.1)),
-    (_SSV2, _R50, 8, "drive/folders/14pZ1W_Mh8nR4e1ziEz7AFpgbz-79HpIC", (1, 1, 64.0, 88.8)),
-    (_SSV2, _R50, 16, "drive/folders/1AQOyCiRR9I50YIKHYc5E9q29J1ROe22A", (1, 1, 65.3, 89.7)),
-    (_SSV2, _R101, 8, "drive/folders/1N4EojVdHFfNbEU_4WIkT_26d_mSHimmo",
-     (1, 1, 65.8, 90.2), (3, 1, 67.1, 90.5)),
-    (_SSV2, _R101, 16, "file/d/1RBzJvE2tGZgnN8Yl4EGj2uFwMECTbIdn/view",
-     (1, 1, 66.9, 90.9), (3, 1, 68.2, 91.6)),
-    (_K400, _R50, 8, "drive/folders/1UALrg2ABFq-HGPdy8vgZ9mxqkSkuqWET", (3, 10, 76.6, 92.8)),
-    (_K400, _R50, 16, "drive/folders/1p7NC4JjxaLzwfj1JUa4kkHd_KZBxBBYR", (3, 10, 77.5, 93.2)),
-    (_K400, _R101, 8, "drive/folders/19KPmxPrdp0VS8fsliOr_8kLj1yfhoqRb", (3, 10, 77.5, 93.6)),
-    (_K400, _R101, 16, "drive/folders/1a82RenTMhmtPI66Y21Xyrr00iVKL8GOC", (3, 10, 78.5, 93.9)),
-)  # fmt: skip
 CATALOG = tuple(
     CatalogEntry(
         dataset,

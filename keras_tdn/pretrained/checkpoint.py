@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import os
+import pickletools
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-
-from keras_tdn.pretrained.checkpoint_scan import RefusedNameError, ScanError, scan_checkpoint
 
 STATE_DICT = "state_dict"
 
@@ -28,6 +30,67 @@ MAX_SHARING = 4
 
 # What PyTorch says of a file that asks for an object off its list.
 REFUSAL_SIGNS = ("GLOBAL", "Can only build", "Trying to call")
+# Bytes of an element of each kind of storage that PyTorch writes by name.
+STORAGES = {
+    "DoubleStorage": 8,
+    "FloatStorage": 4,
+    "HalfStorage": 2,
+    "BFloat16Storage": 2,
+    "LongStorage": 8,
+    "IntStorage": 4,
+    "ShortStorage": 2,
+    "CharStorage": 1,
+    "ByteStorage": 1,
+    "BoolStorage": 1,
+    "ComplexFloatStorage": 8,
+    "ComplexDoubleStorage": 16,
+}
+# What may be called: none of these makes more than it is given.
+FUNCTIONS = {
+    "collections.OrderedDict",
+    "torch.Size",
+    "torch.device",
+    "torch.nn.parameter.Parameter",
+    "torch.serialization._get_layout",
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_sparse_tensor",
+    "torch._utils._rebuild_tensor",
+    "torch._utils._rebuild_tensor_v2",
+    "_codecs.encode",
+    "numpy.dtype",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+}
+# NumPy's own classes of its types, such as `numpy.dtypes.Float64DType`, and numbers.
+HARMLESS_MODULES = ("numpy.dtypes.",)
+PICKLE = "data.pkl"
+MAX_PICKLE_BYTES = 64 << 20
+# A file of the older kind: a number, a version, facts about the machine, the object, its storages.
+LEGACY_PICKLES = 5
+ZIP_START = b"PK\x03\x04"
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+# Instructions whose value is in them.
+_WRITTEN_OUT = (
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG1",
+    "BINFLOAT",
+    "BINUNICODE",
+    "SHORT_BINSTRING",
+)
+_DAMAGE_ERRORS = (
+    zipfile.BadZipFile,
+    EOFError,
+    OSError,
+    IndexError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+)
+# Stands for anything but plain values, names and tuples.
+_MADE, _MARK = object(), object()
+_PLAIN = (str, bytes, int, float, type(None))
 
 
 def read_official_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -66,7 +129,12 @@ def read_official_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarr
         raise ValueError(
             _damage(path, f"its tensors would take {total} bytes, far more than the file has")
         )
-    return {name: _array(tensor) for name, tensor in state.items()}
+    torch = import_torch()
+    is_half = {name: t.is_floating_point() and t.element_size() < 4 for name, t in state.items()}
+    return {
+        name: (tensor.to(torch.float32) if is_half[name] else tensor).detach().numpy()
+        for name, tensor in state.items()
+    }
 
 
 def import_torch() -> Any:
@@ -160,15 +228,164 @@ def _check(name: object, tensor: Any, path: Path) -> None:
         )
 
 
-def _array(tensor: Any) -> np.ndarray:
-    torch = import_torch()
-    tensor = tensor.detach()
-    if tensor.is_floating_point() and tensor.dtype not in (torch.float32, torch.float64):
-        tensor = tensor.to(torch.float32)
-    return tensor.numpy()
-
-
 def _summary(content: Any) -> str:
     if isinstance(content, Mapping):
         return f"a dict with the entries {sorted(map(str, content))[:8]}"
     return f"an object of type {type(content).__name__}"
+
+
+class RefusedNameError(ValueError):
+    """A name that is not of a tensor or a number; the message is the name."""
+
+
+class ScanError(ValueError):
+    """What else is wrong, in a few words."""
+
+
+def scan_checkpoint(path: Path) -> None:
+    """Raises unless all that a file asks for is tensors and numbers that fit into it.
+
+    PyTorch's restricted reader runs no code, but it makes whatever tensors a file describes,
+    however large, and looks up keys however they are nested. Here a file's pickles are followed
+    without making anything: names must be those of tensors and numbers, keys plain, and the
+    storages of the tensors must fit into the file.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        is_zip = file.read(len(ZIP_START)) == ZIP_START
+        file.seek(0)
+        try:
+            pickles = [_zipped_pickle(file, size)] if is_zip else [file] * LEGACY_PICKLES
+            total = sum(sum(_storages(each).values()) for each in pickles)
+        except _DAMAGE_ERRORS as error:
+            raise ScanError(f"{type(error).__name__}: {error}") from error
+    if total > size:
+        raise ScanError(f"its tensors would take {total} bytes, and the file has {size}")
+
+
+def _zipped_pickle(file: BinaryIO, size: int) -> BinaryIO:
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        names = [entry.filename for entry in entries]
+        stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+        if not stored or sum(entry.file_size for entry in entries) > size:
+            # PyTorch stores without compressing.
+            raise ScanError("it unpacks to more than it is")
+        pickles = [name for name in names if name.rpartition("/")[2] == PICKLE]
+        if len(set(names)) != len(names) or len(pickles) != 1:
+            raise ScanError(f"it has {len(pickles)} files {PICKLE}, or two of one name")
+        if archive.getinfo(pickles[0]).file_size > MAX_PICKLE_BYTES:
+            raise ScanError(f"its {PICKLE} is larger than {MAX_PICKLE_BYTES} bytes")
+        return io.BytesIO(archive.read(pickles[0]))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Name:
+    text: str
+
+
+def _storages(file: BinaryIO) -> dict[Any, int]:
+    """Follows one pickle; returns the bytes of its storages by key."""
+    stack: list[Any] = []
+    memo: dict[Any, Any] = {}
+    storages: dict[Any, int] = {}
+    try:
+        for opcode, argument, _ in pickletools.genops(file):
+            match opcode.name:
+                case "PROTO" | "STOP":
+                    pass
+                case "GLOBAL":
+                    stack.append(_checked_name(str(argument).replace(" ", ".")))
+                case "BINPUT" | "LONG_BINPUT":
+                    memo[argument] = stack[-1]
+                case "BINGET" | "LONG_BINGET":
+                    stack.append(memo[argument])
+                case "BINPERSID":
+                    key, number = _storage(stack.pop())
+                    storages[key] = max(number, storages.get(key, 0))
+                    stack.append(_MADE)
+                case "EMPTY_DICT" | "EMPTY_LIST":
+                    stack.append(_MADE)
+                case "EMPTY_TUPLE":
+                    stack.append(())
+                case "MARK":
+                    stack.append(_MARK)
+                case "NONE" | "NEWTRUE" | "NEWFALSE":
+                    stack.append(_CONSTANTS[opcode.name])
+                case name if name in _WRITTEN_OUT:
+                    stack.append(argument)
+                case "TUPLE":
+                    stack.append(tuple(_to_mark(stack)))
+                case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                    stack.append(tuple(_last(stack, int(opcode.name[-1]))))
+                case "APPEND" | "BUILD":
+                    stack.pop()
+                case "APPENDS":
+                    _to_mark(stack)
+                case "SETITEM" | "SETITEMS":
+                    items = _last(stack, 2) if opcode.name == "SETITEM" else _to_mark(stack)
+                    if stack[-1] is not _MADE or not all(isinstance(k, _PLAIN) for k in items[::2]):
+                        # What is looked up is hashed, and tuples in each other take for ever.
+                        raise ScanError("it has entries that are not called by a text or a number")
+                case "REDUCE" | "NEWOBJ":
+                    _check_call(*_last(stack, 2))
+                    stack.append(_MADE)
+                case name:
+                    raise ScanError(f"it has an instruction {name}, which PyTorch does not write")
+    except (ScanError, RefusedNameError):
+        raise
+    # What pickletools says of bytes that are no pickle.
+    except ValueError as error:
+        raise ScanError(str(error)) from error
+    return storages
+
+
+def _last(stack: list[Any], count: int) -> list[Any]:
+    """Pops the last values."""
+    if len(stack) < count:
+        raise ScanError("it ends in the middle")
+    taken = stack[-count:]
+    del stack[-count:]
+    return taken
+
+
+def _to_mark(stack: list[Any]) -> list[Any]:
+    """Pops what is above the last mark, and the mark."""
+    place = len(stack) - 1
+    while stack[place] is not _MARK:
+        place -= 1
+    taken = stack[place + 1 :]
+    del stack[place:]
+    return taken
+
+
+def _checked_name(name: str) -> _Name:
+    module, _, kind = name.rpartition(".")
+    is_storage = module in ("torch", "torch.storage") and kind in STORAGES
+    if not is_storage and not _may_be_called(name):
+        raise RefusedNameError(name)
+    return _Name(name)
+
+
+def _may_be_called(name: str) -> bool:
+    return name in FUNCTIONS or name.startswith(HARMLESS_MODULES)
+
+
+def _storage(identity: Any) -> tuple[Any, int]:
+    if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage":
+        raise ScanError("it refers to something else than a storage")
+    _, kind, key, _, count = identity[:5]
+    itemsize = STORAGES.get(kind.text.rpartition(".")[2]) if isinstance(kind, _Name) else None
+    if itemsize is None or not isinstance(key, _PLAIN) or not isinstance(count, int) or count < 0:
+        raise ScanError("it describes a storage in another way than PyTorch does")
+    return key, count * itemsize
+
+
+def _check_call(function: Any, arguments: Any) -> None:
+    if not isinstance(function, _Name) or not isinstance(arguments, tuple):
+        raise ScanError("it calls something without a name")
+    if not _may_be_called(function.text):
+        raise RefusedNameError(function.text)
+    if function.text == "collections.OrderedDict" and arguments:
+        # Python 3 writes the entries as those of any dict.
+        raise ScanError("it makes an OrderedDict of something else than its entries")

@@ -48,19 +48,11 @@ class Hdf5Error(ValueError):
 
 
 class Hdf5Content:
-    """The arrays and attributes of an open HDF5 file, by their paths in it.
+    """The arrays, as paths and shapes in the file's order, groups and attributes of a file.
 
-    Args:
-        root: The open file.
-        num_bytes: Size of the file.
-
-    Attributes:
-        arrays: Paths to shapes, in the order of the file; `"layers/dense/vars/0"`.
-        groups: Paths of the groups; the file itself is `""`.
-
-    Raises:
-        Hdf5Error: if anything leads out of the file, if something is reached in two ways, or if
-            the arrays would take far more memory than the file has bytes.
+    A path is `"layers/dense/vars/0"`; the file itself is `""`. Anything that leads out of the
+    file, is reached in two ways or would take far more memory than the file has bytes is an
+    `Hdf5Error`.
     """
 
     def __init__(self, root: h5py.File, num_bytes: int) -> None:
@@ -162,27 +154,30 @@ class Hdf5Content:
 
 
 @contextlib.contextmanager
-def open_hdf5(file: str | os.PathLike[str] | BinaryIO) -> Iterator[Hdf5Content]:
-    """Opens an HDF5 file for reading, and checks all of it before anything is read.
+def open_hdf5(
+    file: str | os.PathLike[str] | BinaryIO, what: str = "", fix: str = ""
+) -> Iterator[Hdf5Content]:
+    """Opens an HDF5 file, by path or open, and checks all of it before anything is read.
 
-    Args:
-        file: Path of a regular file, or an open file.
-
-    Raises:
-        Hdf5Error: if it is no such file, is damaged, or leads elsewhere; see `Hdf5Content`.
+    An `Hdf5Error` here or in the block becomes a `ValueError` that begins with `what`, if given.
     """
-    with contextlib.ExitStack() as stack:
-        with _in_words():
-            if isinstance(file, str | os.PathLike):
-                state = os.stat(file)
-                # A pipe would be waited for.
-                if not stat.S_ISREG(state.st_mode):
-                    raise Hdf5Error("it is no regular file")
-                num_bytes = state.st_size
-            else:
-                num_bytes = file.seek(0, os.SEEK_END)
-            root = stack.enter_context(h5py.File(file, "r"))
-        yield Hdf5Content(root, num_bytes)
+    try:
+        with contextlib.ExitStack() as stack:
+            with _in_words():
+                if isinstance(file, str | os.PathLike):
+                    state = os.stat(file)
+                    # A pipe would be waited for.
+                    if not stat.S_ISREG(state.st_mode):
+                        raise Hdf5Error("it is no regular file")
+                    num_bytes = state.st_size
+                else:
+                    num_bytes = file.seek(0, os.SEEK_END)
+                root = stack.enter_context(h5py.File(file, "r"))
+            yield Hdf5Content(root, num_bytes)
+    except Hdf5Error as error:
+        if not what:
+            raise
+        raise ValueError(f"{what} ({error}). {fix}") from error
 
 
 def _check_storage(dataset: h5py.h5d.DatasetID, shown: str) -> None:

@@ -14,10 +14,18 @@ import numpy as np
 import safetensors
 from safetensors.numpy import load_file
 
+from keras_tdn.layers.layer_helpers import NORM_EPSILON
 from keras_tdn.limits import check_bytes
-from keras_tdn.pretrained.binding import Binding, assign_all, bottleneck_bindings, conv_bindings
-from keras_tdn.pretrained.hub import HubFile, fetch_file
-from keras_tdn.pretrained.imagenet_keras import read_keras_resnet
+from keras_tdn.pretrained.hdf5 import Hdf5Content, Hdf5Error, open_hdf5
+from keras_tdn.pretrained.preset_files import HubFile, fetch_file
+from keras_tdn.pretrained.state_dict import (
+    Binding,
+    Layout,
+    assign_all,
+    bottleneck_bindings,
+    conv_bindings,
+)
+from keras_tdn.specs import Normalization
 
 # Torchvision's first ImageNet weights, which the authors' models started from.
 # Of the ResNet101 no digest is on record here: the one that the hub declares is checked instead.
@@ -43,6 +51,20 @@ KERNEL_RANK = 4
 # A ResNet's takes twenty kilobytes.
 MAX_DESCRIPTION_BYTES = 16 << 20
 _ARRAY_ERRORS = (TypeError, KeyError, ValueError, AttributeError, OverflowError)
+# What a batch norm of keras.applications adds: 1.001e-5 in the module that names its layers
+# 'conv2_block1_1_conv', Keras' default in the older one with 'res2a_branch2a'.
+EPSILON = 1.001e-5
+OLDER_EPSILON = 1e-3
+# Of "caffe" preprocessing: red, green, blue, in [0, 255].
+PIXEL_MEAN = (123.68, 116.779, 103.939)
+STEMS = {"conv1_conv": "conv1", "conv1_bn": "bn1", "conv1": "conv1", "bn_conv1": "bn1"}
+KERAS_BLOCK = re.compile(r"conv([2-5])_block(\d+)_([0-3])_(conv|bn)")
+OLDER_BLOCK = re.compile(r"(res|bn)([2-5])([a-z])_branch(1|2a|2b|2c)")
+OLDER_PARTS = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
+CLASSIFIERS = ("predictions", "fc1000")
+STEM_CONV = "conv1"
+# Of a file that holds a whole model.
+WHOLE_MODEL = "model_weights"
 
 
 def load_imagenet(
@@ -79,7 +101,8 @@ def load_imagenet(
     path = _path(model, source)
     arrays = _read(path, epsilon)
     arrays = _first_blocks(model, arrays, path)
-    assign_all(_bindings(model), arrays, _imagenet_variables(model))
+    # Temporal modules and classifier keep their values.
+    assign_all(_bindings(model), arrays)
     if model.short_term:
         _start_motion_path(model)
 
@@ -173,24 +196,12 @@ def _first_blocks(
             f"{model.stage_depths}, takes the first blocks of each stage.",
             stacklevel=4,
         )
-    return {name: array for name, array in arrays.items() if not _is_later_block(model, name)}
-
-
-def _is_later_block(model: Any, name: str) -> bool:
-    match = re.match(BLOCK, name)
-    return match is not None and int(match[2]) >= model.stage_depths[int(match[1]) - 1]
-
-
-def _imagenet_variables(model: Any) -> list[Any]:
-    """Returns the variables of a 2-D network. Temporal modules and classifier keep their values."""
-    network = model.structure
-    convs = [network.stem]
-    for stage in network.stages:
-        for block in stage:
-            convs += [*block.convs, *([] if block.shortcut is None else [block.shortcut])]
-    return [
-        variable for conv in convs for layer in (conv.conv, conv.norm) for variable in layer.weights
-    ]
+    return {
+        name: array
+        for name, array in arrays.items()
+        if (match := re.match(BLOCK, name)) is None
+        or int(match[2]) < model.stage_depths[int(match[1]) - 1]
+    }
 
 
 def _bindings(model: Any) -> Iterator[Binding]:
@@ -209,3 +220,167 @@ def _start_motion_path(model: Any) -> None:
     for block, twin in zip(network.motion.stage, network.stages[0], strict=True):
         for layer, source in zip(block.layers(), twin.layers(), strict=True):
             layer.set_weights(source.get_weights())
+
+
+def read_keras_resnet(path: pathlib.Path, epsilon: float | None = None) -> dict[str, np.ndarray]:
+    """Reads a Keras ResNet's weights as torchvision would store those of the equal network.
+
+    Those networks take blue, green, red pixels minus a mean, have biases in their convolutions and
+    another epsilon in their batch norms; all of it is linear in front of a batch norm. Their stride
+    sits in the first convolution of a block; ours stays in the second. A layer that has no
+    counterpart is kept under its own name, for the caller to refuse.
+    """
+    layers = _read_layers(path)
+    older = "conv1" in layers
+    if not older and "conv1_conv" not in layers:
+        raise ValueError(
+            f"'{path}' holds no ResNet of keras.applications: expected layers such as "
+            "'conv1_conv' and 'conv2_block1_1_conv', or 'conv1' and 'res2a_branch2a'. "
+            f"Received {len(layers)} layers: {', '.join(sorted(layers)[:5])}"
+        )
+    if epsilon is None:
+        epsilon = OLDER_EPSILON if older else EPSILON
+    arrays: dict[str, np.ndarray] = {}
+    biases: dict[str, np.ndarray] = {}
+    for layer, weights in layers.items():
+        if layer in CLASSIFIERS:
+            continue
+        name = _torchvision_name(layer)
+        if name is None:
+            arrays.update({f"{layer}/{index}": weight for index, weight in enumerate(weights)})
+        elif weights[0].ndim == 4:
+            arrays[f"{name}.weight"], biases[_norm_of(name)] = _convolution(layer, name, weights)
+        else:
+            arrays.update(_norm(layer, name, weights, epsilon))
+    for norm, bias in biases.items():
+        mean = arrays.get(f"{norm}.running_mean")
+        if mean is None or mean.shape != bias.shape:
+            raise ValueError(
+                f"'{path}' has a convolution with {bias.size} biases in front of the batch norm "
+                f"'{norm}', which has {0 if mean is None else mean.size} moving means: it is "
+                "damaged or no ResNet."
+            )
+        arrays[f"{norm}.running_mean"] = mean - bias
+    return arrays
+
+
+def _torchvision_name(layer: str) -> str | None:
+    if layer in STEMS:
+        return STEMS[layer]
+    if match := KERAS_BLOCK.fullmatch(layer):
+        stage, number, digit, kind = match.groups()
+        block, part = int(number) - 1, int(digit)
+    elif match := OLDER_BLOCK.fullmatch(layer):
+        kind, stage, letter, branch = match.groups()
+        block, part = ord(letter) - ord("a"), OLDER_PARTS[branch]
+    else:
+        return None
+    is_norm = kind == "bn"
+    name = f"downsample.{int(is_norm)}" if part == 0 else f"{'bn' if is_norm else 'conv'}{part}"
+    return f"layer{int(stage) - 1}.{block}.{name}"
+
+
+def _norm_of(conv: str) -> str:
+    return conv.removesuffix("0") + "1" if "downsample" in conv else conv.replace("conv", "bn")
+
+
+def _convolution(layer: str, name: str, weights: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the kernel and the bias for this model's input."""
+    kernel, *rest = weights
+    channels = kernel.shape[-1]
+    bias = rest[0] if rest else np.zeros(channels)
+    if len(rest) > 1 or bias.shape != (channels,):
+        raise ValueError(
+            f"The layer '{layer}' needs a kernel and a bias of {channels} numbers. "
+            f"Received shapes: {[weight.shape for weight in weights]}"
+        )
+    if name == STEM_CONV:
+        kernel, bias = _recolour(kernel, bias)
+    return Layout.CONV.to_torch(kernel), bias
+
+
+def _recolour(kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Converts a stem for blue, green, red pixels minus a mean to normalised red, green, blue.
+
+    With `x` normalised, a pixel is `255 * (std * x + mean)`, so that the kernel takes the factor
+    `255 * std` and the bias the rest. Exact wherever the kernel sees the picture only: where it
+    reaches into the padding, zeros stand for the mean colour, and the two means lie up to 0.5 of
+    255 levels apart. With the published ResNet50 that moves the outermost rows and columns of the
+    stem's output by at most 1.4e-3 of its largest activation, and nothing inside.
+    """
+    if kernel.shape[2] != len(PIXEL_MEAN):
+        raise ValueError(
+            f"The first convolution needs {len(PIXEL_MEAN)} input channels, blue, green and red. "
+            f"Received a kernel of shape {kernel.shape}"
+        )
+    ours = Normalization()
+    kernel = np.asarray(kernel[:, :, ::-1], np.float64)
+    offset = 255 * np.asarray(ours.mean) - np.asarray(PIXEL_MEAN)
+    bias = bias + np.einsum("hwio,i->o", kernel, offset)
+    return kernel * (255 * np.asarray(ours.std))[:, None], bias
+
+
+def _norm(
+    layer: str, name: str, weights: list[np.ndarray], epsilon: float
+) -> dict[str, np.ndarray]:
+    if len(weights) != 4 or len({weight.shape for weight in weights}) != 1:
+        raise ValueError(
+            f"The batch norm '{layer}' needs four vectors of one length: gamma, beta, moving mean "
+            f"and variance. Received shapes: {[weight.shape for weight in weights]}"
+        )
+    gamma, beta, mean, variance = (np.asarray(weight, np.float64) for weight in weights)
+    return {
+        f"{name}.weight": gamma,
+        f"{name}.bias": beta,
+        f"{name}.running_mean": mean,
+        f"{name}.running_var": variance + epsilon - NORM_EPSILON,
+    }
+
+
+def _read_layers(path: pathlib.Path) -> dict[str, list[np.ndarray]]:
+    """Reads every layer's arrays in Keras' order, by the layer's name."""
+    what = f"'{path}' is no HDF5 file of weights, or damaged"
+    fix = "Download it again, or store the weights in the file itself, as floats."
+    with open_hdf5(path, what, fix) as content:
+        root = f"{WHOLE_MODEL}/" if WHOLE_MODEL in content.groups else ""
+        is_keras3 = f"{root}layers" in content.groups
+        layers = (_keras3_layers if is_keras3 else _legacy_layers)(content, root)
+        paths = [array for arrays in layers.values() for array in arrays]
+        for array in paths:
+            if content.dtype(array).kind != "f":
+                raise Hdf5Error(f"something else than an array of real numbers at '{array}'")
+        total = sum(map(content.num_bytes, paths))
+        check_bytes(total, "model", f"The weights in '{path}'")
+        return {
+            layer: [content.read(array) for array in arrays]
+            for layer, arrays in layers.items()
+            if arrays
+        }
+
+
+def _legacy_layers(content: Hdf5Content, root: str) -> dict[str, list[str]]:
+    layers = {}
+    for group in content.groups:
+        layer = group.removeprefix(root)
+        if not group.startswith(root) or not layer or "/" in layer:
+            continue
+        layers[layer] = [f"{group}/{name}" for name in content.texts(group, "weight_names")]
+        missing = [array for array in layers[layer] if array not in content.arrays]
+        if missing:
+            raise Hdf5Error(f"the layer '{layer}' lists '{missing[0]}', which is not there")
+    return layers
+
+
+def _keras3_layers(content: Hdf5Content, root: str) -> dict[str, list[str]]:
+    layers = {}
+    for group in content.groups:
+        number, _, kind = group.removeprefix(f"{root}layers/").rpartition("/")
+        if not group.startswith(f"{root}layers/") or kind != "vars" or "/" in number:
+            continue
+        arrays = [array for array in content.arrays if array.startswith(f"{group}/")]
+        # The layer's own name is an attribute; the groups are numbered by kind of layer.
+        layer = content.text(group, "name") or number
+        layers[layer] = [f"{group}/{index}" for index in range(len(arrays))]
+        if sorted(layers[layer]) != sorted(arrays):
+            raise Hdf5Error(f"the arrays of '{group}' are not numbered")
+    return layers

@@ -4,69 +4,55 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 
 from keras_tdn.models import TDNResNet
-from keras_tdn.pretrained.card import NO_CARD, PresetCard
 from keras_tdn.specs import ClipSpec
 
+TDN_CITATION = """\
+@InProceedings{Wang_2021_CVPR,
+    author    = {Wang, Limin and Tong, Zhan and Ji, Bin and Wu, Gangshan},
+    title     = {TDN: Temporal Difference Networks for Efficient Action Recognition},
+    booktitle = {Proceedings of the IEEE/CVF Conference on Computer Vision and Pattern Recognition
+                 (CVPR)},
+    month     = {June},
+    year      = {2021},
+    pages     = {1895-1904}
+}
+"""
+
+
+NUMBER = (int, float)
 # 2 added labels at the top, the card and recorded logits.
 FORMAT_VERSION = 2
 MODEL_CLASS = "TDNResNet"
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return _is_int(value) or isinstance(value, float)
-
-
-def _is_bool(value: object) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_str(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _optional(check: Callable[[object], bool]) -> Callable[[object], bool]:
-    return lambda value: value is None or check(value)
-
-
-def _list_of(check: Callable[[object], bool]) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, list) and all(map(check, value))
-
-
 # Kinds only: the model's constructor checks the values.
-ARGUMENTS: dict[str, Callable[[object], bool]] = {
-    "stage_depths": _list_of(_is_int),
-    "width": _is_int,
-    "short_term": _is_bool,
-    "long_term": _is_bool,
-    "temporal_shift": _is_bool,
-    "include_top": _is_bool,
-    "input_shape": _list_of(_optional(_is_int)),
-    "pooling": _optional(_is_str),
-    "classes": _is_int,
-    "classifier_activation": _optional(_is_str),
-    "num_segments": _is_int,
-    "frames_per_segment": _is_int,
-    "dropout_rate": _is_number,
-    "include_preprocessing": _is_bool,
-    "appearance_weight": _optional(_is_number),
-    "motion_weight": _optional(_is_number),
-    "labels": _optional(_list_of(_is_str)),
-    "dtype": _is_str,
-    "name": _is_str,
-    "trainable": _is_bool,
-    "frozen_layers": _list_of(_is_str),
+ARGUMENTS: dict[str, Any] = {
+    "stage_depths": [int],
+    "width": int,
+    "short_term": bool,
+    "long_term": bool,
+    "temporal_shift": bool,
+    "include_top": bool,
+    "input_shape": [(int, None)],
+    "pooling": (str, None),
+    "classes": int,
+    "classifier_activation": (str, None),
+    "num_segments": int,
+    "frames_per_segment": int,
+    "dropout_rate": NUMBER,
+    "include_preprocessing": bool,
+    "appearance_weight": (*NUMBER, None),
+    "motion_weight": (*NUMBER, None),
+    "labels": ([str], None),
+    "dtype": str,
+    "name": str,
+    "trainable": bool,
+    "frozen_layers": [str],
 }
-
 ENTRIES = ("format_version", "model", "clip_spec", "card", "labels")
 # Kernels of a bottleneck, in units of its inner width squared: 4 and 9 and 4; and of two bytes.
 KERNEL_UNITS = 17
@@ -75,15 +61,145 @@ LEAST_BYTES = 2
 LEAST_BYTES_PER_BLOCK = 1024
 
 
+def is_of(value: object, kind: Any) -> bool:
+    """Whether a value is of a kind: a type, `None`, a list of one kind, or one of a tuple of kinds.
+
+    Booleans are no numbers.
+    """
+    if isinstance(kind, list):
+        return isinstance(value, list) and all(is_of(item, kind[0]) for item in value)
+    if isinstance(kind, tuple):
+        return any(is_of(value, one) for one in kind)
+    if kind is None or isinstance(value, bool):
+        return value is None if kind is None else kind is bool
+    return isinstance(value, kind)
+
+
+def _fields(kind: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def _check_entries(what: str, entries: Any, expected: Iterable[str]) -> None:
+    received = set(map(str, entries)) if isinstance(entries, Mapping) else None
+    if received != set(expected):
+        shown = repr(entries)[:80] if received is None else sorted(received)
+        differing = sorted(set(expected) ^ (received or set()))
+        raise ValueError(
+            f"In a preset's config, {what} must have the entries {sorted(expected)}. "
+            f"Received: {shown}; missing or unknown: {differing}"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
-class PresetConfig:
-    """A model's arguments, how its clips are cut, and where it is from.
+class Accuracy:
+    """Accuracy of one model on its data set's validation videos.
 
     Args:
-        arguments: `TDNResNet`'s constructor arguments as JSON holds them, with the dtype policy by
-            name and the layers that are frozen.
-        clip_spec: The clips the model was trained on.
-        card: Licence, source, accuracy.
+        num_segments: Segments per clip.
+        num_crops: Crops per clip.
+        num_clips: Clips per video.
+        top1: Videos whose first guess is right, in percent.
+        top5: Videos with the right label among the first five guesses, in percent.
+    """
+
+    num_segments: int
+    num_crops: int
+    num_clips: int
+    top1: float
+    top5: float
+
+    def __post_init__(self) -> None:
+        for field in ("num_segments", "num_crops", "num_clips"):
+            value = getattr(self, field)
+            if not is_of(value, int) or value < 1:
+                raise ValueError(
+                    f"Accuracy needs a positive integer for `{field}`. Received: {field}={value!r}"
+                )
+        for field in ("top1", "top5"):
+            value = getattr(self, field)
+            if not is_of(value, NUMBER) or not 0 <= value <= 100:
+                raise ValueError(
+                    f"Accuracy needs `{field}` in percent, from 0 to 100. "
+                    f"Received: {field}={value!r}"
+                )
+            object.__setattr__(self, field, float(value))
+
+    @property
+    def views(self) -> str:
+        """The paper's way to write it: segments x crops x clips, such as `"8x3x10"`."""
+        return f"{self.num_segments}x{self.num_crops}x{self.num_clips}"
+
+    def __str__(self) -> str:
+        return f"{self.top1:.1f} / {self.top5:.1f} % at {self.views}"
+
+
+@dataclasses.dataclass(frozen=True)
+class PresetCard:
+    """Where a preset's weights are from and how good they are.
+
+    Args:
+        dataset: Data set that they were trained on, by its name in `keras_tdn.labels` where it is
+            one of those: `verify_preset` then compares the labels with the list shipped there.
+        licence: SPDX identifier, such as `"Apache-2.0"`.
+        source: URL or sentence that tells where the weights are from.
+        published: Accuracy that their authors report.
+        measured: Accuracy of this very preset, measured with `keras_tdn`.
+        citation: BibTeX entry.
+    """
+
+    dataset: str | None = None
+    licence: str | None = None
+    source: str | None = None
+    published: tuple[Accuracy, ...] = ()
+    measured: tuple[Accuracy, ...] = ()
+    citation: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("dataset", "licence", "source", "citation"):
+            value = getattr(self, field)
+            if value is not None and (not isinstance(value, str) or not value.strip()):
+                raise ValueError(
+                    f"PresetCard needs a text for `{field}`, or None. Received: {field}={value!r}"
+                )
+        for field in ("published", "measured"):
+            values = getattr(self, field)
+            if not is_of(list(values) if isinstance(values, tuple) else values, [Accuracy]):
+                raise ValueError(
+                    f"PresetCard needs a tuple of `Accuracy` for `{field}`. "
+                    f"Received: {field}={values!r}"
+                )
+            object.__setattr__(self, field, tuple(values))
+
+    def to_config(self) -> dict[str, Any]:
+        """A dict that JSON can hold; `from_config` reads it back."""
+        config = dataclasses.asdict(self)
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in config.items()}
+
+    @classmethod
+    def from_config(cls, config: Any) -> PresetCard:
+        """Rebuilds what `to_config` wrote."""
+        _check_entries("the card", config, _fields(cls))
+        accuracies = {}
+        for field in ("published", "measured"):
+            if not isinstance(config[field], list):
+                raise ValueError(
+                    f"In a preset's config, the card's {field!r} must be a list. "
+                    f"Received: {config[field]!r}"
+                )
+            for entry in config[field]:
+                _check_entries(f"the {field} accuracy", entry, _fields(Accuracy))
+            accuracies[field] = tuple(Accuracy(**entry) for entry in config[field])
+        return cls(**{**config, **accuracies})
+
+
+NO_CARD = PresetCard()
+
+
+@dataclasses.dataclass(frozen=True)
+class PresetConfig:
+    """A model's arguments as JSON holds them, how its clips are cut, and where it is from.
+
+    The arguments have the dtype policy by name, and the layers that are frozen.
     """
 
     arguments: Mapping[str, Any]
@@ -92,8 +208,8 @@ class PresetConfig:
 
     def __post_init__(self) -> None:
         _check_entries("the model's arguments", self.arguments, ARGUMENTS)
-        for name, check in ARGUMENTS.items():
-            if not check(self.arguments[name]):
+        for name, kind in ARGUMENTS.items():
+            if not is_of(self.arguments[name], kind):
                 raise ValueError(
                     f"A preset's config has another kind of value for the model's {name!r}. "
                     f"Received: {name}={self.arguments[name]!r}"
@@ -134,11 +250,7 @@ class PresetConfig:
 
     @classmethod
     def of_keras(cls, config: Mapping[str, Any]) -> PresetConfig | None:
-        """Converts the config that Keras keeps of a `TDNResNet`.
-
-        Returns:
-            `None` for a model that a preset does not hold, such as a quantized one.
-        """
+        """Converts the config that Keras keeps of a `TDNResNet`; `None` if no preset can."""
         policy = config.get("dtype")
         if isinstance(policy, Mapping):
             if policy.get("class_name") != "DTypePolicy":
@@ -173,7 +285,7 @@ class PresetConfig:
                 f"A preset's model must be a {MODEL_CLASS}. "
                 f"Received: class_name={model['class_name']!r}"
             )
-        _check_entries("the clip_spec", clip_spec, [f.name for f in dataclasses.fields(ClipSpec)])
+        _check_entries("the clip_spec", clip_spec, _fields(ClipSpec))
         _check_entries("the model's arguments", model["arguments"], set(ARGUMENTS) - {"labels"})
         arguments = {**model["arguments"], "labels": config["labels"]}
         try:
@@ -199,14 +311,10 @@ class PresetConfig:
         return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
 
     def build(self, weights_bytes: int) -> TDNResNet:
-        """Builds the model with random weights.
+        """Builds the model with random weights; a `ValueError` if an argument does not fit.
 
-        Args:
-            weights_bytes: Size of the weights file. A damaged number must not make a model that
-                fills the memory, so one that is larger than its weights is not built.
-
-        Raises:
-            ValueError: if an argument does not fit.
+        A damaged number must not make a model that fills the memory, so one that is larger than its
+        weights file is not built.
         """
         width, depths = self.arguments["width"], self.arguments["stage_depths"]
         units = sum(depth * 4**stage for stage, depth in enumerate(depths))
@@ -234,11 +342,7 @@ class PresetConfig:
 
 
 def clip_spec_in(config: Mapping[str, Any]) -> ClipSpec | None:
-    """Returns the clip specification in the config that Keras keeps of a `TDNResNet`.
-
-    Returns:
-        `None` if the config is from a version that did not store it.
-    """
+    """Returns the clip specification in a model's config; `None` from before it was stored."""
     if "clip_spec" not in config:
         return None
     if config["clip_spec"] is not None:
@@ -258,15 +362,3 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
         if name != "clip_spec"
     }
     return {"frozen_layers": [], **plain}
-
-
-def _check_entries(what: str, entries: Any, expected: Any) -> None:
-    if not isinstance(entries, Mapping) or set(entries) != set(expected):
-        received = sorted(entries) if isinstance(entries, Mapping) else repr(entries)
-        differing = set(expected).symmetric_difference(
-            entries if isinstance(entries, Mapping) else ()
-        )
-        raise ValueError(
-            f"In a preset's config, {what} must have the entries {sorted(expected)}. "
-            f"Received: {received}; missing or unknown: {sorted(map(str, differing))}"
-        )

@@ -1,20 +1,29 @@
-"""The files of a preset: finding them in a folder or on the Hub, and checking their hashes."""
+"""The files of a preset, in a folder or on the Hub; each is checked before it is opened."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from keras_tdn.files.atomic import restore_replaced
-from keras_tdn.pretrained.hub import HubFile, check_file_name, fetch_file
+from keras_tdn.files.atomic import restore_replaced, sha256_of
 
 if TYPE_CHECKING:
     from keras_tdn.pretrained.catalog import CatalogEntry
 
+SHA256 = re.compile(r"[0-9a-f]{64}")
+# Of Git, which names commits and contents by it.
+SHA1 = re.compile(r"[0-9a-f]{40}")
+DIGEST = re.compile(f"{SHA256.pattern}|{SHA1.pattern}")
+
+# The client repeats what breaks off, and a first question that fails; an error of the server's in
+# the middle of a download it passes on.
+SERVER_ERROR_WAITS = (1.0, 2.0, 4.0)
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
 LOGITS_FILE = "recorded_logits.json"
@@ -23,27 +32,179 @@ SUMS_FILE = "SHA256SUMS"
 FILES = (CONFIG_FILE, WEIGHTS_FILE, LOGITS_FILE, README_FILE)
 # The model card is for people; a hub's editor may have changed it since.
 NEEDED_FILES = (CONFIG_FILE, WEIGHTS_FILE, LOGITS_FILE)
-
 # A line of `sha256sum`; "*" marks a binary file where the two kinds differ.
 SUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 # Of what is read whole: texts. A preset's are a few hundred kilobytes at most.
 MAX_TEXT_BYTES = 16 << 20
-
 HUB_PREFIX = "hf://"
 HUB_SOURCE = re.compile(r"hf://([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)(?:@([A-Za-z0-9._/-]+))?")
-COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclasses.dataclass(frozen=True)
+class HubFile:
+    """A file in a repository of the Hugging Face Hub; by default of the newest commit of `main`.
+
+    Without a SHA-256, the digest that the hub declares for the file takes its place. The size in
+    bytes is for messages.
+    """
+
+    repo: str
+    filename: str
+    revision: str | None = None
+    sha256: str | None = None
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.sha256 is not None and not SHA256.fullmatch(self.sha256):
+            raise ValueError(
+                f"HubFile needs `sha256` as 64 lower-case hexadecimal digits. "
+                f"Received: sha256={self.sha256!r}"
+            )
+        check_file_name(self.filename)
+
+    def __str__(self) -> str:
+        revision = f"@{self.revision}" if self.revision else ""
+        size = f" ({self.size / 1e6:.0f} MB)" if self.size else ""
+        return f"'{self.repo}{revision}/{self.filename}'{size}"
+
+
+def check_file_name(name: str) -> None:
+    """Raises unless `name` is a path that stays inside the folder that it is taken in."""
+    parts = name.split("/")
+    if "\\" in name or ":" in name or not name.isprintable() or {"", ".", ".."} & {*parts}:
+        raise ValueError(
+            "A file's name in a repository or preset is a relative path inside it, with '/' "
+            f"between its parts. Received: {name!r}, which is refused. Do not use this copy: it "
+            "may be made to reach other files."
+        )
+
+
+def fetch_file(file: HubFile) -> Path:
+    """Returns the path of a file of the hub in the local cache; downloads it if needed.
+
+    A file with a known SHA-256 that is in the cache is used without a request. Any other is asked
+    for, so that a newer revision is seen; without a network the cached one is used. Cache,
+    endpoint, token and offline mode are huggingface_hub's, with its environment variables.
+
+    Raises:
+        ValueError: if there is no such file, or if its digest is not the SHA-256 asked for, or else
+            the one that the hub declares. The file is removed from the cache then.
+        OSError: if it could not be downloaded.
+    """
+    import huggingface_hub
+
+    where: Any = {"repo_id": file.repo, "filename": file.filename, "revision": file.revision}
+    cached = huggingface_hub.try_to_load_from_cache(**where) if file.sha256 else None
+    if isinstance(cached, str):
+        if sha256_of(cached) == file.sha256:
+            return Path(cached)
+        _remove(Path(cached))
+    path = Path(_ask(file, lambda: huggingface_hub.hf_hub_download(**where)))
+    expected = file.sha256 or _declared_digest(file, path)
+    actual = _digest(path, expected)
+    if actual != expected:
+        _remove(path)
+        raise ValueError(
+            f"{file} is not the file expected, and was removed from the cache: its digest is "
+            f"{actual}, expected {expected}. If a second download ends alike, the copy at that "
+            "endpoint is damaged or was tampered with: get the file elsewhere and pass its path."
+        )
+    return path
+
+
+def _declared_digest(file: HubFile, path: Path) -> str:
+    """Returns the SHA-256 of a large file, or Git's SHA-1 of a small one."""
+    # The cache names a file's contents by the declared digest, except where links cannot be made.
+    name = path.resolve().name
+    if DIGEST.fullmatch(name):
+        return name
+    import huggingface_hub
+
+    url = huggingface_hub.hf_hub_url(file.repo, file.filename, revision=file.revision)
+    declared = _ask(file, lambda: huggingface_hub.get_hf_file_metadata(url).etag)
+    if not declared or not DIGEST.fullmatch(declared):
+        _remove(path)
+        raise ValueError(
+            f"The hub declares no digest for {file}, so that it cannot be checked "
+            f"(received {declared!r}): download the file by hand and pass its path."
+        )
+    return declared
+
+
+def _digest(path: Path, like: str) -> str:
+    """Returns the file's digest, of the kind that `like` is."""
+    if SHA256.fullmatch(like):
+        return sha256_of(path)
+    # What the hub declares there is Git's name for the contents, no protection of ours.
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: digest).hexdigest()
+
+
+def _remove(path: Path) -> None:
+    # The contents, and the link of the revision.
+    path.resolve().unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _ask(file: HubFile, question: Callable[[], Any]) -> Any:
+    from huggingface_hub import errors
+
+    fix = (
+        "download the file by hand and pass its path, or set HF_ENDPOINT to a mirror that can be "
+        "reached."
+    )
+    try:
+        return _repeated(question)
+    except errors.LocalEntryNotFoundError as error:
+        because = "there is no network or HF_HUB_OFFLINE is set"
+        if status := _status(error.__cause__):
+            because = f"it answers with status {status}"
+        raise ConnectionError(
+            f"{file} is not in the cache, and the Hugging Face Hub could not be asked for it, "
+            f"because {because}: try later, or {fix}"
+        ) from error
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
+        raise ValueError(
+            f"The Hugging Face Hub has no repository or revision for {file}, or shows it only to "
+            f"others: check the name, log in with `hf auth login` (or set HF_TOKEN), or {fix}"
+        ) from error
+    except errors.EntryNotFoundError as error:
+        raise ValueError(
+            f"The Hugging Face Hub has the repository but not the file {file}: check the name and "
+            f"the revision, or {fix}"
+        ) from error
+    # The client's transport raises errors of its own, which are no OSError in every release.
+    except (OSError, *errors.HfHubHTTPError.__bases__) as error:
+        if _status(error) in (401, 403):
+            raise OSError(
+                f"The Hugging Face Hub refuses {file} to the token that was sent (status "
+                f"{_status(error)}): log in again with `hf auth login`, correct or unset HF_TOKEN, "
+                f"or {fix}"
+            ) from error
+        raise OSError(f"{file} could not be downloaded ({error}): try later, or {fix}") from error
+
+
+def _repeated(question: Callable[[], Any]) -> Any:
+    for wait in SERVER_ERROR_WAITS:
+        try:
+            return question()
+        except OSError as error:
+            if (_status(error) or 0) < 500:
+                raise
+        time.sleep(wait)
+    return question()
+
+
+def _status(error: BaseException | None) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
 
 
 class PresetFiles:
     """A preset's files, each of which is checked against `SHA256SUMS` before it is handed out.
 
-    Args:
-        origin: What to call the preset in errors.
-        find: Path of a file by name and SHA-256 (`None` for `SHA256SUMS` itself).
-        fix: What to do about a file that was changed.
-
-    Attributes:
-        entry: The catalog's entry that led here, which the preset then has to be.
+    `find` gives the path of a file by name and SHA-256 (`None` for `SHA256SUMS` itself). `entry` is
+    the catalog's entry that led here, which the preset then has to be.
     """
 
     def __init__(self, origin: str, find: Callable[[str, str | None], Path], fix: str = "") -> None:
@@ -61,8 +222,7 @@ class PresetFiles:
     def path(self, name: str) -> Path:
         """Returns the path of a file after checking its SHA-256."""
         path = self._find(name, self.sums[name])
-        with path.open("rb") as file:
-            self._check(name, hashlib.file_digest(file, "sha256").hexdigest())
+        self._check(name, sha256_of(path))
         return path
 
     def text(self, name: str) -> bytes:
@@ -112,11 +272,6 @@ def open_repository(
 
     All of them are of one commit, whatever happens to the branch meanwhile. With a known SHA-256 of
     `SHA256SUMS` and a commit, cached files are used without a request.
-
-    Args:
-        repo: The repository, `"organisation/name"`.
-        revision: Commit, tag or branch; `None` is the newest commit of `main`.
-        sums_sha256: The SHA-256 of `SHA256SUMS`, which pins every other file.
     """
     commit = revision
 
@@ -124,7 +279,7 @@ def open_repository(
         nonlocal commit
         digest = sums_sha256 if sha256 is None else sha256
         path = fetch_file(HubFile(repo, name, revision=commit, sha256=digest))
-        if sha256 is None and COMMIT.fullmatch(path.parent.name):
+        if sha256 is None and SHA1.fullmatch(path.parent.name):
             commit = path.parent.name
         return path
 
@@ -148,10 +303,23 @@ def format_sums(sums: Mapping[str, str]) -> str:
     return "".join(f"{sums[name]}  {name}\n" for name in FILES)
 
 
-def sha256_of(path: Path) -> str:
-    """Returns the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def check_listed(path: str | os.PathLike[str]) -> None:
+    """Checks a file against a `SHA256SUMS` that lies beside it and lists it."""
+    path = Path(path)
+    sums = path.parent / SUMS_FILE
+    if not sums.is_file():
+        return
+    if sums.stat().st_size > MAX_TEXT_BYTES:
+        raise ValueError(
+            f"{str(sums)!r} is no list of hashes: it is larger than 16 MiB. Remove it."
+        )
+    matches = map(SUM_LINE.fullmatch, sums.read_text("utf-8", errors="replace").splitlines())
+    expected = [match[1] for match in matches if match and match[2] == path.name]
+    if expected and (actual := sha256_of(path)) not in expected:
+        raise ValueError(
+            f"{str(path)!r} was changed or damaged: its SHA-256 is {actual}, and {SUMS_FILE} "
+            f"beside it says {expected[0]}. Copy or download it again."
+        )
 
 
 def _read_text(path: Path, preset: PresetFiles) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_tdn.files.atomic import sha256_of
 from keras_tdn.labels import DATASETS, load_labels
 from keras_tdn.pretrained.preset_config import PresetConfig
 from keras_tdn.pretrained.preset_files import (
@@ -17,7 +18,6 @@ from keras_tdn.pretrained.preset_files import (
     SUMS_FILE,
     PresetFiles,
     open_folder,
-    sha256_of,
     split_source,
 )
 from keras_tdn.pretrained.presets import build_preset, read_preset
@@ -31,13 +31,7 @@ from keras_tdn.pretrained.weights_source import open_preset
 
 @dataclasses.dataclass(frozen=True)
 class PresetCheck:
-    """One check of a preset.
-
-    Args:
-        name: What was checked.
-        passed: Whether it is as it should be.
-        detail: What was found.
-    """
+    """One check of a preset: what was checked, whether it passed, what was found."""
 
     name: str
     passed: bool
@@ -49,12 +43,9 @@ class PresetCheck:
 
 @dataclasses.dataclass(frozen=True)
 class PresetReport:
-    """The result of `verify_preset`.
+    """The result of `verify_preset`: the preset, and every check that was made, in order.
 
-    Args:
-        origin: The preset.
-        checks: Every check that was made, in order; after a failure those that need it are left
-            out.
+    After a failure the checks that need what failed are left out.
     """
 
     origin: str
@@ -265,13 +256,9 @@ def _logits_check(
     bound = ours.tolerance
     detail = f"relative difference {difference:.1e}, at most {bound:.1e}"
     if len(ours.logits) > 1 and config.arguments["include_top"]:
-        detail += f"; first guess {_guess(ours, config)}"
+        index = int(np.argmax(ours.logits))
+        detail += f"; first guess {repr(config.labels[index]) if config.labels else index}"
     return PresetCheck(name, difference <= bound, detail)
-
-
-def _guess(record: RecordedLogits, config: PresetConfig) -> str:
-    index = int(np.argmax(record.logits))
-    return repr(config.labels[index]) if config.labels else str(index)
 
 
 def _upload(folder: Path, repo: str, private: bool, revision: str | None, message: str) -> str:

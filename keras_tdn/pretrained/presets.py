@@ -6,14 +6,13 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_tdn.files.atomic import check_free, written_beside
+from keras_tdn.files.atomic import check_free, sha256_of, written_beside
 from keras_tdn.models import TDNResNet
-from keras_tdn.pretrained.card import Accuracy, PresetCard
-from keras_tdn.pretrained.preset_config import PresetConfig
+from keras_tdn.pretrained.preset_config import PresetCard, PresetConfig
 from keras_tdn.pretrained.preset_files import (
     CONFIG_FILE,
     FILES,
@@ -22,7 +21,6 @@ from keras_tdn.pretrained.preset_files import (
     SUMS_FILE,
     WEIGHTS_FILE,
     format_sums,
-    sha256_of,
 )
 from keras_tdn.pretrained.recorded_logits import RecordedLogits, hash_labels, record_logits
 from keras_tdn.pretrained.weights_file import load_weights_file, write_weights_file
@@ -32,10 +30,46 @@ if TYPE_CHECKING:
     from keras_tdn.pretrained.preset_files import PresetFiles
 
 ORIGIN_ATTRIBUTE = "_preset_origin"
-# Of the model card that the Hub shows.
-LIBRARY = "keras_tdn"
-PIPELINE = "video-classification"
-TAGS = ("keras", "tdn", "action-recognition", "video")
+# The `README.md` of a preset.
+MODEL_CARD = """\
+---
+library_name: keras_tdn
+pipeline_tag: video-classification
+{metadata}tags:
+- keras
+- tdn
+- action-recognition
+- video
+---
+# {name}
+
+A TDN (Temporal Difference Network, [arXiv 2012.10071](https://arxiv.org/abs/2012.10071)) \
+for Keras 3, saved with keras_tdn.
+
+```python
+import keras_tdn
+
+model = keras_tdn.pretrained.load_preset("hf://ORGANISATION/NAME")  # or this folder
+keras_tdn.predict_video(model, "video.mp4", top=5)
+```
+
+| | |
+|---|---|
+| Architecture | stages of {depths} blocks |
+| Clip | {spec.num_segments} segments of {spec.frames_per_segment} frames, short side \
+{spec.short_side}, crop {spec.height}x{spec.width} |
+| Classes | {classes} |
+| Data set | {dataset} |
+| Licence | {licence} |
+| Source | {source} |
+| Published accuracy (top-1 / top-5) | {published} |
+| Measured accuracy (top-1 / top-5) | {measured} |
+
+`recorded_logits.json` holds what this model makes of a seeded clip. \
+`keras-tdn presets verify` compares it with what your machine computes, the files with \
+`SHA256SUMS`, and the labels with those of the data set.
+"""
+NOT_STATED = "not stated"
 MAX_LABELS_SHOWN = 5
 
 
@@ -150,19 +184,17 @@ def read_preset(files: PresetFiles) -> tuple[PresetConfig, RecordedLogits]:
         "Do not trust its scores: download or copy it again, or, if the change is yours, make it "
         "in Python with `save_preset`, which records anew."
     )
-    if recorded.labels_sha256 != hash_labels(config.labels):
-        raise ValueError(
-            f"{files.title} has other labels than its logits were recorded with: the list in "
-            f"{CONFIG_FILE} was reordered or edited afterwards. {advice}"
-        )
-    if recorded.config_sha256 != hashlib.sha256(content).hexdigest():
-        raise ValueError(
-            f"{files.title} has another {CONFIG_FILE} than its logits were recorded with. {advice}"
-        )
-    if recorded.weights_sha256 != files.sums[WEIGHTS_FILE]:
-        raise ValueError(
-            f"{files.title} has other weights than its logits were recorded with. {advice}"
-        )
+    edited = f"other labels ({CONFIG_FILE} was reordered or edited afterwards)"
+    config_sha256 = hashlib.sha256(content).hexdigest()
+    for recorded_sha256, actual_sha256, differing in (
+        (recorded.labels_sha256, hash_labels(config.labels), edited),
+        (recorded.config_sha256, config_sha256, f"another {CONFIG_FILE}"),
+        (recorded.weights_sha256, files.sums[WEIGHTS_FILE], "other weights"),
+    ):
+        if recorded_sha256 != actual_sha256:
+            raise ValueError(
+                f"{files.title} has {differing} than its logits were recorded with. {advice}"
+            )
     if files.entry is not None:
         check_entry(files.entry, config, files.title)
     return config, recorded
@@ -192,61 +224,25 @@ def check_replaceable(folder: Path, overwrite: bool) -> None:
 
 def _format_model_card(config: PresetConfig) -> bytes:
     """Returns a preset's `README.md`: metadata that the Hub reads, and a page for people."""
-    lines = [*_card_metadata(config), *_card_page(config)]
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _card_metadata(config: PresetConfig) -> Iterator[str]:
-    yield "---"
-    yield f"library_name: {LIBRARY}"
-    yield f"pipeline_tag: {PIPELINE}"
-    if config.card.licence:
-        # JSON strings are YAML strings, whatever a card has in them.
-        yield f"license: {json.dumps(config.card.licence.lower())}"
-    if config.card.dataset:
-        yield f"datasets: [{json.dumps(config.card.dataset)}]"
-    yield "tags:"
-    yield from (f"- {tag}" for tag in TAGS)
-    yield "---"
-
-
-def _card_page(config: PresetConfig) -> Iterator[str]:
-    arguments, spec, card = config.arguments, config.clip_spec, config.card
-    yield f"# {arguments['name']}"
-    yield ""
-    yield (
-        "A TDN (Temporal Difference Network, [arXiv 2012.10071](https://arxiv.org/abs/2012.10071)) "
-        "for Keras 3, saved with keras_tdn."
-    )
-    yield ""
-    yield "```python"
-    yield "import keras_tdn"
-    yield ""
-    yield 'model = keras_tdn.pretrained.load_preset("hf://ORGANISATION/NAME")  # or this folder'
-    yield 'keras_tdn.predict_video(model, "video.mp4", top=5)'
-    yield "```"
-    yield ""
-    yield "| | |"
-    yield "|---|---|"
-    yield f"| Architecture | stages of {tuple(arguments['stage_depths'])} blocks |"
-    yield (
-        f"| Clip | {spec.num_segments} segments of {spec.frames_per_segment} frames, short side "
-        f"{spec.short_side}, crop {spec.height}x{spec.width} |"
-    )
-    yield f"| Classes | {_shown_classes(config)} |"
-    yield f"| Data set | {card.dataset or 'not stated'} |"
-    yield f"| Licence | {card.licence or 'not stated'} |"
-    yield f"| Source | {card.source or 'not stated'} |"
-    yield f"| Published accuracy (top-1 / top-5) | {_shown_accuracies(card.published)} |"
-    yield f"| Measured accuracy (top-1 / top-5) | {_shown_accuracies(card.measured)} |"
-    yield ""
-    yield (
-        "`recorded_logits.json` holds what this model makes of a seeded clip. "
-        "`keras-tdn presets verify` compares it with what your machine computes, the files with "
-        "`SHA256SUMS`, and the labels with those of the data set."
+    arguments, card = config.arguments, config.card
+    # JSON strings are YAML strings, whatever a card has in them.
+    licence = f"license: {json.dumps(card.licence.lower())}\n" if card.licence else ""
+    dataset = f"datasets: [{json.dumps(card.dataset)}]\n" if card.dataset else ""
+    page = MODEL_CARD.format(
+        metadata=licence + dataset,
+        name=arguments["name"],
+        depths=tuple(arguments["stage_depths"]),
+        spec=config.clip_spec,
+        classes=_shown_classes(config),
+        dataset=card.dataset or NOT_STATED,
+        licence=card.licence or NOT_STATED,
+        source=card.source or NOT_STATED,
+        published="; ".join(map(str, card.published)) or NOT_STATED,
+        measured="; ".join(map(str, card.measured)) or NOT_STATED,
     )
     if card.citation:
-        yield from ("", "```bibtex", card.citation.strip(), "```")
+        page += f"\n```bibtex\n{card.citation.strip()}\n```\n"
+    return page.encode()
 
 
 def _shown_classes(config: PresetConfig) -> str:
@@ -257,7 +253,3 @@ def _shown_classes(config: PresetConfig) -> str:
         return f"{config.arguments['classes']}, without names"
     shown = ", ".join(labels[:MAX_LABELS_SHOWN]).replace("|", "\\|").replace("\n", " ")
     return f"{len(labels)}: {shown}{', ...' if len(labels) > MAX_LABELS_SHOWN else ''}"
-
-
-def _shown_accuracies(accuracies: tuple[Accuracy, ...]) -> str:
-    return "; ".join(map(str, accuracies)) or "not stated"

@@ -19,6 +19,7 @@ import numpy as np
 from keras_tdn.limits import check_bytes
 from keras_tdn.models import TDNResNet
 from keras_tdn.models.predicting import full_precision
+from keras_tdn.pretrained.preset_config import NUMBER, is_of
 
 SEED = 20210619
 # Where the model takes any size: neither divides by 64, so that maps of odd sizes are halved and
@@ -41,18 +42,10 @@ DIGEST_LENGTH = 64
 
 @dataclasses.dataclass(frozen=True)
 class RecordedLogits:
-    """Logits of the seeded clip, and what they are the logits of.
+    """Logits of the seeded clip, and the SHA-256 of that clip and of what they are the logits of.
 
-    Args:
-        seed: The clip's seed.
-        shape: The clip's shape, `(frames, height, width, 3)`.
-        clip_sha256: SHA-256 of the clip's bytes.
-        logits: Scores before the activation; without a classifier, features averaged over all but
-            the last axis.
-        tolerance: Relative difference that float32 rounding explains in this network.
-        labels_sha256: See `hash_labels`.
-        config_sha256: SHA-256 of `config.json`.
-        weights_sha256: SHA-256 of `model.weights.h5`.
+    The logits are scores before the activation; without a classifier, features averaged over all
+    but the last axis. The tolerance is the relative difference that float32 rounding explains.
     """
 
     seed: int
@@ -65,16 +58,15 @@ class RecordedLogits:
     weights_sha256: str
 
     def __post_init__(self) -> None:
-        numbers = (*self.logits, self.tolerance)
+        numbers = [*self.logits, self.tolerance]
         digests = (self.clip_sha256, self.labels_sha256, self.config_sha256, self.weights_sha256)
         if (
             not isinstance(self.seed, int)
             or len(self.shape) != 4
-            or not all(isinstance(size, int) for size in self.shape)
+            or not is_of([*self.shape], [int])
             or not self.logits
-            or not all(
-                isinstance(value, (int, float)) and math.isfinite(value) for value in numbers
-            )
+            or not is_of(numbers, [NUMBER])
+            or not all(map(math.isfinite, numbers))
             or not 0 < self.tolerance <= LARGEST_TOLERANCE
             or not all(isinstance(value, str) and len(value) == DIGEST_LENGTH for value in digests)
         ):

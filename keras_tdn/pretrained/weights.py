@@ -8,41 +8,35 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import keras
 
 from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
-from keras_tdn.models.clips import warn_of_assumed_clips
-from keras_tdn.models.tdn_resnet import (
-    EQUAL_WEIGHT_SEGMENTS,
-    EQUAL_WEIGHTS,
-    OTHER_WEIGHTS,
-    TDNResNet,
-)
-from keras_tdn.pretrained.card import NO_CARD, PresetCard
-from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry, entries_for
-from keras_tdn.pretrained.model_file import REGISTERED_NAME, load_model_file, read_model_file
-from keras_tdn.pretrained.preset_config import PresetConfig, clip_spec_in
+from keras_tdn.models.predicting import warn_of_assumed_clips
+from keras_tdn.models.tdn_resnet import TDNResNet, fusion_weights
+from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry
+from keras_tdn.pretrained.preset_config import NO_CARD, PresetCard, PresetConfig, clip_spec_in
 from keras_tdn.pretrained.preset_files import (
-    MAX_TEXT_BYTES,
-    SUMS_FILE,
     WEIGHTS_FILE,
     PresetFiles,
+    check_listed,
     open_folder,
 )
 from keras_tdn.pretrained.presets import build_preset, read_preset
 from keras_tdn.pretrained.weights_file import (
+    REGISTERED_NAME,
     load_described_weights,
+    load_model_file,
     load_weights_file,
     read_description,
+    read_model_file,
 )
 from keras_tdn.pretrained.weights_source import (
+    WIDTH,
     WeightsKind,
     WeightsSource,
     open_entry,
@@ -66,42 +60,19 @@ ACTIVATIONS = (None, "softmax")
 
 @dataclasses.dataclass(frozen=True)
 class WeightsOrigin:
-    """Where weights are from, and what is known about the model they were saved from.
-
-    Args:
-        origin: Its name in messages.
-        config: The model's arguments, if known.
-        clip_spec: How its clips were cut, if known.
-        card: Its accuracy, if known.
-    """
+    """Where weights are from, and what is known about the model they were saved from."""
 
     origin: str
     config: Mapping[str, Any] | None = None
     clip_spec: ClipSpec | None = None
     card: PresetCard = NO_CARD
 
-    @property
-    def fusion_weights(self) -> dict[str, float]:
-        """The factors of appearance and motion, with defaults filled in."""
-        config = self.config or {}
-        equal = config.get("num_segments") == EQUAL_WEIGHT_SEGMENTS
-        defaults = EQUAL_WEIGHTS if equal else OTHER_WEIGHTS
-        return {
-            name: default if config.get(name) is None else config[name]
-            for name, default in zip(FUSION_WEIGHTS, defaults, strict=True)
-        }
-
 
 def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> None:
-    """Fills a model as its `weights` argument says.
-
-    Args:
-        model: A built model.
-        weights: See `TDNResNet`.
+    """Fills a built model as its `weights` argument says; see `TDNResNet`.
 
     Raises:
-        ValueError: if there are no such weights or they do not fit the model, which is unchanged
-            then.
+        ValueError: if there are no such weights or they do not fit; the model is unchanged then.
         OSError: if they could not be downloaded.
     """
     found = resolve_weights(weights)
@@ -112,24 +83,25 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
     elif found.kind is WeightsKind.DATASET:
         _fill_from_preset(model, open_entry(_published(model, found.name), found.name))
     elif found.kind is WeightsKind.IMAGENET:
-        from keras_tdn.pretrained.imagenet import load_imagenet
-
-        load_imagenet(model)
+        _load_imagenet(model)
     else:
-        _check_sums(found.location)
-        _fill_from_file(model, found)
+        check_listed(found.location)
+        if found.kind is WeightsKind.IMAGENET_FILE:
+            _load_imagenet(model, found.location)
+        elif found.kind is WeightsKind.WEIGHTS_FILE:
+            # Another number of classes is more likely a mistake here: such a file is a checkpoint.
+            source = origin_of_weights_file(found.location)
+            fill(model, source, found.location, free_head=False)
+        else:
+            _fill_from_model_file(model, found)
 
 
 def load_model(weights: str | os.PathLike[str]) -> keras.Model:
     """Loads the model that weights bring along.
 
-    Args:
-        weights: A preset, by any of its names; a `.keras` file; or a `.weights.h5` file that says
-            what model it is for.
-
-    Raises:
-        ValueError: if there is none or it is damaged.
-        OSError: if it could not be downloaded.
+    They are a preset, by any of its names; a `.keras` file; or a `.weights.h5` file that says what
+    model it is for. Otherwise, and if they are damaged, there is a `ValueError`; an `OSError` if
+    they could not be downloaded.
     """
     found = resolve_weights(weights)
     if found is not None and found.kind is WeightsKind.MODEL_FILE:
@@ -196,17 +168,10 @@ def fill(
     *,
     free_head: bool,
 ) -> None:
-    """Fills `model` from a Keras weights file, and warns about all that differs from `source`.
+    """Fills a built model from a weights file, and warns about all that differs from `source`.
 
-    Args:
-        model: A built model. One that is no `TDNResNet` takes the weights and nothing else.
-        source: Where the file is from.
-        file: The file.
-        free_head: Whether another number of classes gets a new classifier. Without a classifier of
-            its own, a model takes the rest in any case.
-
-    Raises:
-        ValueError: if the weights do not fit the model, which is unchanged then.
+    A model that is no `TDNResNet` takes the weights and nothing else. With `free_head` another
+    number of classes gets a new classifier. A `ValueError` leaves the model unchanged.
     """
     if not isinstance(model, TDNResNet):
         load_weights_file(model, file, source.origin)
@@ -221,23 +186,24 @@ def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = (
     """Takes over what is known besides the weights, and warns about all that differs.
 
     Labels, clip specification and the factors of the paths are taken unless the model has its own.
-
-    Args:
-        model: A model that has the weights of `source`.
-        source: Where they are from.
-        new_head: Variables of the classifier that they were not loaded into.
+    `new_head` names the variables of the classifier that no weights were loaded into.
     """
     notes = [*_head_notes(model, source, new_head)]
+    has_clip_spec = model.get_config().get("clip_spec") is not None
+    spec = source.clip_spec
     if source.config is not None:
-        notes += _fusion_notes(model, source)
-        notes += _clip_notes(model, source)
-    if source.config is not None and not new_head:
-        _take_labels(model, source.config.get("labels"))
-    if not _has_clip_spec(model):
-        if source.clip_spec is None:
+        notes += _fusion_notes(model, source.config)
+        notes += [] if spec is None else _clip_notes(model, spec, has_clip_spec)
+        labels = source.config.get("labels")
+        if not new_head and model.include_top and model.labels is None and labels is not None:
+            model.labels = tuple(map(str, labels))
+    if not has_clip_spec:
+        if spec is None:
             warn_of_assumed_clips(model, f"The file of weights {source.origin}")
+        elif _fits(model, spec):
+            model.clip_spec = dataclasses.replace(spec, num_segments=model.num_segments)
         else:
-            _take_clip_spec(model, source.clip_spec)
+            model.clip_spec = dataclasses.replace(model.clip_spec, normalization=spec.normalization)
     if notes:
         published = "; ".join(map(str, source.card.published))
         told = f" Published: {published}." if published else ""
@@ -291,8 +257,7 @@ def _head_notes(
         )
 
 
-def _fusion_notes(model: TDNResNet, source: WeightsOrigin) -> Iterator[str]:
-    config = source.config or {}
+def _fusion_notes(model: TDNResNet, config: Mapping[str, Any]) -> Iterator[str]:
     if config.get("num_segments") != model.num_segments:
         yield (
             f"trained with num_segments={config.get('num_segments')}, the model has "
@@ -301,59 +266,35 @@ def _fusion_notes(model: TDNResNet, source: WeightsOrigin) -> Iterator[str]:
     motion = model.structure.motion
     if motion is None:
         return
-    values = source.fusion_weights
-    for name, value in values.items():
+    values = fusion_weights(config.get("num_segments"), *map(config.get, FUSION_WEIGHTS))
+    defaults = fusion_weights(model.num_segments)
+    for name, value, default in zip(FUSION_WEIGHTS, values, defaults, strict=True):
         given = getattr(model, name)
-        if given is None:
+        if given is not None:
+            if given != value:
+                yield f"trained with {name}={value}, the model was given {given}."
+        elif default != value:
             # Spelled out in the model's config, where the default would follow its segments.
-            if _default_fusion(model)[name] != value:
-                setattr(model, name, value)
-                for layer in (motion.stem_fusion, motion.stage_fusion):
-                    setattr(layer, name, value)
-        elif given != value:
-            yield f"trained with {name}={value}, the model was given {given}."
+            for owner in (model, motion.stem_fusion, motion.stage_fusion):
+                setattr(owner, name, value)
 
 
-def _clip_notes(model: TDNResNet, source: WeightsOrigin) -> Iterator[str]:
-    spec = source.clip_spec
-    if spec is None:
-        return
+def _clip_notes(model: TDNResNet, spec: ClipSpec, has_clip_spec: bool) -> Iterator[str]:
     if not _fits(model, spec):
         yield (
             f"trained with crops of {spec.height}x{spec.width} pixels, the model takes "
             f"{model.input_shape[2]}x{model.input_shape[3]}."
         )
-    elif _has_clip_spec(model) and model.clip_spec.normalization != spec.normalization:
+    elif has_clip_spec and model.clip_spec.normalization != spec.normalization:
         yield (
             f"trained with {spec.normalization}, the model was given "
             f"{model.clip_spec.normalization}."
         )
 
 
-def _take_labels(model: TDNResNet, labels: Any) -> None:
-    if model.include_top and model.labels is None and labels is not None:
-        model.labels = tuple(map(str, labels))
-
-
-def _take_clip_spec(model: TDNResNet, spec: ClipSpec) -> None:
-    if _fits(model, spec):
-        model.clip_spec = dataclasses.replace(spec, num_segments=model.num_segments)
-    else:
-        model.clip_spec = dataclasses.replace(model.clip_spec, normalization=spec.normalization)
-
-
-def _has_clip_spec(model: TDNResNet) -> bool:
-    """Whether the model's clip specification was given, and does not follow from arguments."""
-    return model.get_config().get("clip_spec") is not None
-
-
 def _fits(model: TDNResNet, spec: ClipSpec) -> bool:
     sizes = zip(model.input_shape[2:4], (spec.height, spec.width), strict=True)
     return all(size in (None, given) for size, given in sizes)
-
-
-def _default_fusion(model: TDNResNet) -> dict[str, float]:
-    return WeightsOrigin("", {"num_segments": model.num_segments}).fusion_weights
 
 
 def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -365,9 +306,10 @@ def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
     """Returns the published model of a data set that is nearest to `model`."""
-    entries = entries_for(dataset, model.stage_depths) if model.width == 64 else ()
-    if not entries:
-        known = sorted({entry.constructor for entry in CATALOG if entry.dataset == dataset})
+    of_dataset = [entry for entry in CATALOG if entry.dataset == dataset]
+    entries = [entry for entry in of_dataset if entry.stage_depths == model.stage_depths]
+    if not entries or model.width != WIDTH:
+        known = sorted({entry.constructor for entry in of_dataset})
         raise ValueError(
             f"Weights for {dataset!r} are published for {' and '.join(known)}. Received a model "
             f"with stage_depths={model.stage_depths}, width={model.width}: build one of those, or "
@@ -384,43 +326,19 @@ def _fill_from_preset(model: TDNResNet, files: PresetFiles) -> None:
     fill(model, source, files.path(WEIGHTS_FILE), free_head=True)
 
 
-def _fill_from_file(model: TDNResNet, found: WeightsSource) -> None:
-    if found.kind is WeightsKind.IMAGENET_FILE:
-        from keras_tdn.pretrained.imagenet import load_imagenet
-
-        load_imagenet(model, found.location)
-    elif found.kind is WeightsKind.WEIGHTS_FILE:
-        # Another number of classes is more likely a mistake here: such a file is a checkpoint.
-        fill(model, origin_of_weights_file(found.location), found.location, free_head=False)
-    else:
-        # The objects that the file describes are not built.
-        file = read_model_file(found.location)
-        if not file.is_tdn:
-            raise ValueError(
-                f"{found.name!r} holds another model. Expected one of class {REGISTERED_NAME!r}. "
-                f"Received: {file.registered_name!r}"
-            )
-        source = WeightsOrigin(repr(found.name), file.config, clip_spec_in(file.config))
-        fill(model, source, file.weights, free_head=True)
-
-
-def _check_sums(path: str) -> None:
-    """Checks a file against a `SHA256SUMS` that lies beside it and lists it."""
-    sums = Path(path).parent / SUMS_FILE
-    if not sums.is_file():
-        return
-    if sums.stat().st_size > MAX_TEXT_BYTES:
+def _fill_from_model_file(model: TDNResNet, found: WeightsSource) -> None:
+    # The objects that the file describes are not built.
+    file = read_model_file(found.location)
+    if not file.is_tdn:
         raise ValueError(
-            f"{str(sums)!r} is no list of hashes: it is larger than 16 MiB. Remove it."
+            f"{found.name!r} holds another model. Expected one of class {REGISTERED_NAME!r}. "
+            f"Received: {file.registered_name!r}"
         )
-    lines = sums.read_text("utf-8", errors="replace").splitlines()
-    expected = [line.split()[0] for line in lines if line[66:] == Path(path).name]
-    if not expected:
-        return
-    with open(path, "rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
-    if actual not in expected:
-        raise ValueError(
-            f"{path!r} was changed or damaged: its SHA-256 is {actual}, and SHA256SUMS beside it "
-            f"says {expected[0]}. Copy or download it again."
-        )
+    source = WeightsOrigin(repr(found.name), file.config, clip_spec_in(file.config))
+    fill(model, source, file.weights, free_head=True)
+
+
+def _load_imagenet(model: TDNResNet, path: str | None = None) -> None:
+    from keras_tdn.pretrained.imagenet import load_imagenet
+
+    load_imagenet(model, path)

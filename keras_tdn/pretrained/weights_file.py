@@ -1,15 +1,15 @@
-"""Keras weights files: read whole or not at all, written as the same bytes each time.
-
-`Model.load_weights` finds layers by their class and position and passes over what a file has in
-excess, so that another depth can go unnoticed. Here layers are found by name.
-"""
+"""Keras' weights and model files: read whole or not at all, written as the same bytes each time."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
+import json
 import os
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,9 +19,16 @@ import numpy as np
 
 from keras_tdn.choices import WEIGHTS_SUFFIX
 from keras_tdn.models import TDNResNet
-from keras_tdn.pretrained.binding import assign_checked, check_problems
-from keras_tdn.pretrained.hdf5 import Hdf5Content, Hdf5Error, open_hdf5
+from keras_tdn.models.predicting import warn_of_assumed_clips
+from keras_tdn.pretrained.hdf5 import (
+    FREE_BYTES,
+    MAX_UNPACKED_RATIO,
+    Hdf5Content,
+    Hdf5Error,
+    open_hdf5,
+)
 from keras_tdn.pretrained.preset_config import PresetConfig
+from keras_tdn.pretrained.state_dict import Shape, assign_checked, check_problems, misfits
 
 # The attribute of the file that says what model the weights are for.
 DESCRIPTION = "keras_tdn"
@@ -34,8 +41,20 @@ RANDOM_STATE = "seed_generator"
 HEAD = "classifier/"
 # What Keras writes; a damaged type description would have its numbers read as others.
 FLOATS = tuple(np.dtype(kind) for kind in ("<f2", "<f4", "<f8"))
-
-Shapes = dict[str, tuple[int, ...]]
+REGISTERED_NAME = "keras_tdn>TDNResNet"
+CONFIG = "config.json"
+WEIGHTS = "model.weights.h5"
+MAX_CONFIG_BYTES = 16 << 20
+_DAMAGE_ERRORS = (
+    zipfile.BadZipFile,
+    KeyError,
+    ValueError,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    zlib.error,
+)
 
 
 def load_weights_file(
@@ -45,14 +64,10 @@ def load_weights_file(
     *,
     free_head: bool = False,
 ) -> tuple[str, ...]:
-    """Fills `model` from a `.weights.h5` file.
+    """Fills a built Keras model from a `.weights.h5` file, whose name in errors is `origin`.
 
-    Args:
-        model: A built Keras model.
-        file: Path or open file.
-        origin: Name of the file in errors.
-        free_head: Whether the classifier may differ: left out of a model without one, and left as
-            it is in a model with another number of classes.
+    With `free_head` the classifier may differ: it is left out of a model without one, and left as
+    it is in a model with another number of classes.
 
     Returns:
         Paths of the variables that were left as they are.
@@ -61,7 +76,7 @@ def load_weights_file(
         ValueError: if the file is damaged or is not such a file, or if anything is missing, left
             over, of another shape or not finite, all of it listed. The model is unchanged then.
     """
-    with _words_of(origin), open_hdf5(file) as content:
+    with _open(file, origin) as content:
         places = _places(content)
         shapes = {key: content.arrays[path] for key, path in places.items()}
         variables = _variables(model)
@@ -76,7 +91,7 @@ def load_weights_file(
 
 def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> PresetConfig | None:
     """Returns what a `.weights.h5` file says about its model; `None` if nothing."""
-    with _words_of(origin), open_hdf5(file) as content:
+    with _open(file, origin) as content:
         text = content.text("", DESCRIPTION)
         try:
             return None if text is None else PresetConfig.from_json(text.encode())
@@ -102,13 +117,7 @@ def write_weights_file(
 
     Keras' own file keeps the state of random numbers, which differs between two models of equal
     weights; here it is zero. Times and orders of creation are left out, and so is the state of a
-    compiled model's optimizer.
-
-    Args:
-        model: A built Keras model.
-        path: Where to write, ending in `.weights.h5`.
-        described: Whether the file says what model it is for; see `describe`. The weights of a
-            preset have its config beside them.
+    compiled model's optimizer. With `described` the file says what model it is for; see `describe`.
     """
     original = _InMemory()
     keras.saving.save_weights(model, original, objects_to_skip=[getattr(model, "optimizer", None)])
@@ -147,18 +156,15 @@ def describing(model: Any, path: str | os.PathLike[str]) -> Iterator[None]:
             describe(model, file)
 
 
-@contextlib.contextmanager
-def _words_of(origin: str) -> Iterator[None]:
-    try:
-        yield
-    except Hdf5Error as error:
-        raise ValueError(
-            f"{origin} is damaged or is no Keras weights file ({error}). Expected what "
-            "`model.save_weights` writes. Copy or download it again."
-        ) from error
+def _open(file: str | os.PathLike[str] | BinaryIO, origin: str) -> Any:
+    return open_hdf5(
+        file,
+        f"{origin} is damaged or is no Keras weights file",
+        "Expected what `model.save_weights` writes. Copy or download it again.",
+    )
 
 
-def _take_head_off(variables: dict[str, Any], shapes: Shapes) -> tuple[str, ...]:
+def _take_head_off(variables: dict[str, Any], shapes: dict[str, Shape]) -> tuple[str, ...]:
     """Removes a classifier that does not fit from both; returns the paths of the model's."""
     ours = {key: tuple(variables[key].shape) for key in variables if key.startswith(HEAD)}
     theirs = {key: shapes[key] for key in shapes if key.startswith(HEAD)}
@@ -206,30 +212,18 @@ def _places(content: Hdf5Content) -> dict[str, str]:
     return places
 
 
-def _check_fit(variables: dict[str, Any], shapes: Shapes, origin: str) -> None:
+def _check_fit(variables: dict[str, Any], shapes: dict[str, Shape], origin: str) -> None:
     fix = "Build the model with the arguments of the one that the file was saved from."
     if "classifier/1" in shapes and "classifier/1" in variables:
-        received, expected = shapes["classifier/1"], tuple(variables["classifier/1"].shape)
-        if received != expected and len(received) == 1:
+        theirs, ours = shapes["classifier/1"], tuple(variables["classifier/1"].shape)
+        if theirs != ours and len(theirs) == 1:
             fix = (
-                f"The file has {received[0]} classes and the model {expected[0]}: build the model "
-                f"with classes={received[0]}."
+                f"The file has {theirs[0]} classes and the model {ours[0]}: build the model with "
+                f"classes={theirs[0]}."
             )
-    check_problems(
-        _what(origin),
-        {
-            "missing from the file": [
-                variable.path for key, variable in variables.items() if key not in shapes
-            ],
-            "left over (the model has no place for them)": sorted(set(shapes) - set(variables)),
-            "of another shape": [
-                f"{variable.path} {shapes[key]}, the model needs {tuple(variable.shape)}"
-                for key, variable in variables.items()
-                if key in shapes and shapes[key] != tuple(variable.shape)
-            ],
-        },
-        fix,
-    )
+    expected = {key: tuple(variable.shape) for key, variable in variables.items()}
+    paths = {key: variable.path for key, variable in variables.items()}
+    check_problems(_what(origin), misfits(expected, shapes, paths), fix)
 
 
 def _read(content: Hdf5Content, path: str) -> np.ndarray:
@@ -281,3 +275,64 @@ def _copy(source: Any, target: Any) -> None:
 def _copy_attributes(source: Any, target: Any) -> None:
     for name in sorted(source.attrs):
         target.attrs[name] = source.attrs[name]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFile:
+    """A model's class and config in a `.keras` file, and the file of its weights."""
+
+    registered_name: Any
+    config: Mapping[str, Any]
+    weights: io.BytesIO
+
+    @property
+    def is_tdn(self) -> bool:
+        """Whether it is a `TDNResNet`."""
+        return self.registered_name == REGISTERED_NAME
+
+
+def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
+    """Reads a `.keras` file, without building anything."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(info.file_size for info in archive.infolist())
+            if unpacked > MAX_UNPACKED_RATIO * os.path.getsize(path) + FREE_BYTES:
+                raise ValueError(f"it unpacks to {unpacked} bytes")
+            if archive.getinfo(CONFIG).file_size > MAX_CONFIG_BYTES:
+                raise ValueError(f"its {CONFIG} is larger than {MAX_CONFIG_BYTES} bytes")
+            description = json.loads(archive.read(CONFIG))
+            weights = io.BytesIO(archive.read(WEIGHTS))
+        if not isinstance(description, dict) or not isinstance(description.get("config"), dict):
+            raise ValueError(f"its {CONFIG} describes no model")
+        with open_hdf5(weights):
+            pass
+    except _DAMAGE_ERRORS as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} is damaged or is no Keras model file ({error}). Expected what "
+            "`model.save` writes."
+        ) from error
+    return ModelFile(description.get("registered_name"), description["config"], weights)
+
+
+def load_model_file(path: str | os.PathLike[str]) -> keras.Model:
+    """Loads the model in a `.keras` file, without its optimizer.
+
+    Of a `TDNResNet` nothing in the file is built but what its config says in plain numbers and
+    names, and every weight has to fit and be finite. Any other model is loaded by Keras. A file
+    that is damaged or asks for far more memory than it has bytes is a `ValueError`.
+    """
+    name = os.fspath(path)
+    if not os.path.isfile(name):
+        raise ValueError(f"There is no file {name!r}.")
+    file = read_model_file(name)
+    try:
+        config = PresetConfig.of_keras(file.config) if file.is_tdn else None
+        if config is None:
+            return keras.saving.load_model(name, compile=False)
+        model = config.build(file.weights.getbuffer().nbytes)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{name!r} does not make a model: {error}") from error
+    load_weights_file(model, file.weights, repr(name))
+    if "clip_spec" not in file.config:
+        warn_of_assumed_clips(model, f"The model file {name!r}")
+    return model

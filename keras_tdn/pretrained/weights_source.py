@@ -65,14 +65,10 @@ class WeightsKind(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class WeightsSource:
-    """Weights that a user named.
+    """Weights that a user named: what they are, what the user wrote, and where they are.
 
-    Args:
-        kind: What they are.
-        name: What the user wrote.
-        location: Where they are: the path of a file; the folder or `hf://` address of a preset;
-            else the name.
-        entry: The catalog's entry that a preset was named by.
+    `location` is the path of a file, the folder or `hf://` address of a preset, or else the name;
+    `entry` is the catalog's entry that a preset was named by.
     """
 
     kind: WeightsKind
@@ -99,20 +95,11 @@ class WeightsSource:
 
 
 def resolve_weights(weights: str | os.PathLike[str] | None) -> WeightsSource | None:
-    """Decides what weights are meant, without reading any.
+    """Decides what weights are meant, without reading any; `None` means random values.
 
     A folder or file of that name in the current folder is meant before a preset of that name; but
     videos may well lie in a folder that is called like a data set, so that a folder without a
     preset in it comes last.
-
-    Args:
-        weights: See `TDNResNet`.
-
-    Returns:
-        The weights, or `None` for `None`: random values.
-
-    Raises:
-        ValueError: if there are none of that name; with the nearest name that there is.
     """
     if weights is None:
         return None
@@ -143,8 +130,7 @@ def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
 def open_entry(entry: CatalogEntry, asked: str) -> PresetFiles:
     """Returns the files of a catalog entry, or raises that `asked` is not hosted.
 
-    They are from the first of these that is set: `KERAS_TDN_HUB`, the entry's repository, the
-    folder of local presets.
+    `KERAS_TDN_HUB` comes before the entry's repository, and that before local presets.
     """
     organisation = hub_organisation()
     if organisation is not None:
@@ -162,13 +148,7 @@ def open_entry(entry: CatalogEntry, asked: str) -> PresetFiles:
 def entry_differences(
     entry: CatalogEntry, arguments: Mapping[str, Any], labels: Sequence[str] | None
 ) -> list[str]:
-    """Returns where a model differs from that of an entry, in a few words each.
-
-    Args:
-        entry: The entry.
-        arguments: Those of the model that are known.
-        labels: The model's labels.
-    """
+    """Returns where a model differs from an entry's, by those of its arguments that are known."""
     expected = {
         "stage_depths": entry.stage_depths,
         "width": WIDTH,
@@ -228,8 +208,8 @@ def _find(name: str) -> WeightsSource | None:
         return source(_kind_of_file(name))
     if name in DATASETS:
         return source(WeightsKind.DATASET)
-    if (shipped := shipped_preset(name)) is not None:
-        return source(WeightsKind.PRESET, shipped)
+    if name in SHIPPED:
+        return source(WeightsKind.PRESET, shipped_preset(name))
     if (entry := entry_by_name(name)) is not None:
         return WeightsSource(WeightsKind.PRESET, name, name, entry)
     if name in local_presets():

@@ -11,13 +11,13 @@ import keras
 import numpy as np
 
 from keras_tdn.layers import SegmentConsensus
-from keras_tdn.models.clips import (
+from keras_tdn.models.predicting import (
     check_gives_scores,
     check_takes_clips,
     clip_spec_of,
     model_inputs,
+    predict_batch,
 )
-from keras_tdn.models.predicting import predict_batch
 from keras_tdn.scoring.scoring_options import ScoringOptions
 
 ScoreKind = Literal["logits", "probabilities"]

@@ -14,7 +14,7 @@ import keras
 from keras_tdn.data.failures import Failure, read_failures
 from keras_tdn.data.records import RecordList
 from keras_tdn.pretrained import save_preset
-from keras_tdn.pretrained.card import TDN_CITATION, Accuracy, PresetCard
+from keras_tdn.pretrained.preset_config import TDN_CITATION, Accuracy, PresetCard
 from keras_tdn.pretrained.weights import load_weights
 from keras_tdn.training.callbacks import (
     BEST_FILE,

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_tdn.pretrained.binding import assign_checked, is_real
+from keras_tdn.pretrained.state_dict import assign_checked, is_real
 
 MODEL, OPTIMIZER, METRICS = "model", "optimizer", "metrics"
 

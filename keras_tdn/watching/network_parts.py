@@ -9,8 +9,8 @@ from typing import Any
 import keras
 
 from keras_tdn.models import TDNResNet
-from keras_tdn.models.clips import check_gives_scores
 from keras_tdn.models.network_structure import NetworkStructure
+from keras_tdn.models.predicting import check_gives_scores
 
 
 class NetworkPart(keras.Model):

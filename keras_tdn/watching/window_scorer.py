@@ -8,8 +8,7 @@ import keras
 import numpy as np
 
 from keras_tdn.models import TDNResNet
-from keras_tdn.models.clips import check_takes_clips, model_inputs
-from keras_tdn.models.predicting import predict_batch
+from keras_tdn.models.predicting import check_takes_clips, model_inputs, predict_batch
 from keras_tdn.scoring.scorer import softmax
 from keras_tdn.watching.network_parts import network_parts
 

@@ -10,7 +10,7 @@ from synthetic_videos import encode_audio, encode_video
 import keras_tdn
 import keras_tdn.models
 from keras_tdn.cli import _parser, loading, main
-from keras_tdn.pretrained.model_file import load_model_file
+from keras_tdn.pretrained.weights_file import load_model_file
 from keras_tdn.training.callbacks import Checkpoints
 
 LABELS = ("fall", "geton", "roll over")

@@ -20,8 +20,8 @@ from keras_tdn import predict_video
 from keras_tdn.data import load_records
 from keras_tdn.datasets.motion import MOTION_LABELS
 from keras_tdn.demo import DemoSettings, run_demo
+from keras_tdn.files.atomic import sha256_of
 from keras_tdn.pretrained import load_preset
-from keras_tdn.pretrained.preset_files import sha256_of
 from keras_tdn.pretrained.presets import ORIGIN_ATTRIBUTE
 
 pytest.importorskip("tensorflow")

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from backends import skip_without
 
-from keras_tdn.export import export_saved_model, other_backend
-from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, sha256_of
+from keras_tdn.export import export_saved_model, served_model
+from keras_tdn.files.atomic import sha256_of
+from keras_tdn.pretrained.preset_files import WEIGHTS_FILE
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_the_reason_of_a_failure_comes_back(preset_model, tmp_path, other, monke
         error = "a warning\nkeras-tdn: error: No space left on device\n"
         return subprocess.CompletedProcess(arguments, 2, "", error)
 
-    monkeypatch.setattr(other_backend, "run_command", fail)
+    monkeypatch.setattr(served_model, "run_command", fail)
     with pytest.raises(ValueError, match=r"KERAS_BACKEND=tensorflow\. It failed: No space left"):
         export_saved_model(preset_model[0], tmp_path / "1")
     assert [path.name for path in tmp_path.iterdir()] == []
@@ -75,4 +76,4 @@ def test_the_reason_of_a_failure_comes_back(preset_model, tmp_path, other, monke
     ],
 )
 def test_all_of_the_reason(stderr, reason):
-    assert other_backend._reason(stderr) == reason
+    assert served_model._reason(stderr) == reason

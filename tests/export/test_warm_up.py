@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_tdn.export import export_saved_model, serving_api
-from keras_tdn.export.serving_api import BATCH_SIZES
+from keras_tdn.export import export_saved_model, formats
+from keras_tdn.export.formats import BATCH_SIZES
 
 tf = pytest.importorskip("tensorflow")
 
@@ -63,8 +63,8 @@ def test_without_their_package(exported, tmp_path, monkeypatch):
 
 def test_none_are_written_without_their_package(monkeypatch):
     """`test_an_export_in_bfloat16` leaves them out where they could be written."""
-    monkeypatch.setattr(serving_api.importlib.util, "find_spec", lambda _: None)
-    assert not serving_api.has_serving_api()
+    monkeypatch.setattr(formats.importlib.util, "find_spec", lambda _: None)
+    assert not formats.has_serving_api()
 
 
 # Several commands in one process, of which each would import TensorFlow.

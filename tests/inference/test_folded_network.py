@@ -97,7 +97,7 @@ def test_scores_are_the_models(arguments):
     assert can_fold(model)
     network = folded_network(model)
     clips = clips_of(model, 3)
-    inputs = keras_tdn.models.clips.model_inputs(model, clips, model.clip_spec)
+    inputs = keras_tdn.models.predicting.model_inputs(model, clips, model.clip_spec)
     expected = model(inputs, training=False).numpy()
     for pixels in (clips, clips.astype("float32")):
         scores = network(pixels)

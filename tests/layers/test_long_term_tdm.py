@@ -5,8 +5,7 @@ import pytest
 from battery import check_arguments_covered, random_like, run_layer_test
 
 from keras_tdn.layers import LongTermTDM
-from keras_tdn.pretrained.binding import assign_all
-from keras_tdn.pretrained.official import long_term_tdm_bindings
+from keras_tdn.pretrained.state_dict import assign_all, long_term_tdm_bindings
 
 GOLDEN = goldens.arrays("layers.npz")
 

@@ -11,7 +11,7 @@ from test_tdn_resnet import clips, run, with_random_norms
 
 import keras_tdn
 from keras_tdn import ClipSpec, Normalization, TDNResNet
-from keras_tdn.models.clips import clip_spec_of, model_inputs
+from keras_tdn.models.predicting import clip_spec_of, model_inputs
 
 SMALL = {"stage_depths": (1, 1, 1, 1), "width": 8, "classes": 3, "num_segments": 2}
 # Not square, and with statistics of its own.

@@ -12,7 +12,7 @@ from backends import skip_without
 
 import keras_tdn
 from keras_tdn.pretrained import load_official_state_dict
-from keras_tdn.pretrained.verification import load_torch_reference, sections_of
+from keras_tdn.pretrained.conversion import load_torch_reference, sections_of
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",

@@ -7,11 +7,11 @@ from backends import import_or_skip
 
 import keras_tdn
 from keras_tdn.pretrained import (
+    conversion,
     convert_official_checkpoint,
     load_official_state_dict,
     load_preset,
     recorded_logits,
-    verification,
 )
 from keras_tdn.pretrained.checkpoint import read_official_checkpoint
 from keras_tdn.pretrained.conversion import verify_conversion
@@ -90,7 +90,7 @@ def small_model(state, **changes):
 def test_reference_matches_the_golden(golden, network, classes, seed, num_segments, dtype, bound):
     expected = goldens.arrays(f"{golden}.npz")
     clip = goldens.clip(seed, 1, 5 * num_segments, 64, expected["clip_crc32"])
-    reference = verification.load_torch_reference()
+    reference = conversion.load_torch_reference()
     taps = reference.forward(goldens.state(network, classes), clip, num_segments, dtype)
     for place in PLACES[:-2]:
         assert taps[place].shape == tuple(expected[f"tap/{place}/shape"])
@@ -103,7 +103,7 @@ def test_reference_matches_the_golden(golden, network, classes, seed, num_segmen
 
 @pytest.mark.parametrize(("name", "channels"), [("ltdm_a", 64), ("ltdm_b", 128)])
 def test_reference_module_matches_the_golden(name, channels):
-    reference = verification.load_torch_reference()
+    reference = conversion.load_torch_reference()
     golden = goldens.arrays("layers.npz")
     squeezed = channels // 16
     shapes = {"conv2.weight": (squeezed, 1, 3, 3)}
@@ -240,8 +240,8 @@ def test_verification_can_be_left_out(small_checkpoint):
 
 @pytest.mark.usefixtures("small_clip")
 def test_nothing_is_written_if_verification_fails(tmp_path, small_checkpoint, monkeypatch):
-    monkeypatch.setattr(verification, "BOUND", 0.0)
-    monkeypatch.setattr(verification, "ROUNDING_FACTOR", 0.0)
+    monkeypatch.setattr(conversion, "BOUND", 0.0)
+    monkeypatch.setattr(conversion, "ROUNDING_FACTOR", 0.0)
     with pytest.raises(ValueError, match=r"Nothing was written.*\n(.*\n)*difference_pool"):
         convert_official_checkpoint(small_checkpoint, tmp_path / "preset")
     assert list(tmp_path.iterdir()) == []

@@ -18,8 +18,8 @@ from resealed import reseal
 import keras_tdn
 from keras_tdn.pretrained import load_preset, save_preset, verify_preset
 from keras_tdn.pretrained.imagenet import load_imagenet
-from keras_tdn.pretrained.model_file import load_model_file
 from keras_tdn.pretrained.weights import load_weights
+from keras_tdn.pretrained.weights_file import load_model_file
 
 BIAS = "layers/dense/vars/1"
 KERNEL = "layers/conv2d/vars/0"

@@ -6,7 +6,7 @@ import socket
 import pytest
 from loopback_hub import COMMIT, NEWER_COMMIT, LoopbackHub, run_client
 
-from keras_tdn.pretrained.hub import HubFile, fetch_file
+from keras_tdn.pretrained.preset_files import HubFile, fetch_file
 
 NAME = "org/net/weights.bin"
 DATA = bytes(range(256)) * 64
@@ -17,7 +17,7 @@ SHA256 = hashlib.sha256(DATA).hexdigest()
 CLIENT = """
 import hashlib, time
 time.sleep = lambda seconds: None
-from keras_tdn.pretrained.hub import HubFile, fetch_file
+from keras_tdn.pretrained.preset_files import HubFile, fetch_file
 for file in {files}:
     try:
         path = fetch_file(file)

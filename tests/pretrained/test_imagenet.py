@@ -7,8 +7,8 @@ from backends import import_or_skip
 from loopback_hub import LoopbackHub, run_client
 
 import keras_tdn
-from keras_tdn.pretrained.hub import HubFile
 from keras_tdn.pretrained.imagenet import IMAGENET_FILES, load_imagenet
+from keras_tdn.pretrained.preset_files import HubFile
 
 torch = import_or_skip("torch")
 safetensors_torch = pytest.importorskip("safetensors.torch")
@@ -251,7 +251,7 @@ def test_catalogue_fits_the_published_models():
 CLIENT = """
 import keras, time
 import keras_tdn
-from keras_tdn.pretrained.hub import HubFile
+from keras_tdn.pretrained.preset_files import HubFile
 from keras_tdn.pretrained.imagenet import load_imagenet
 time.sleep = lambda seconds: None
 model = keras_tdn.TDNResNet({depths}, width={width}, num_segments=2)

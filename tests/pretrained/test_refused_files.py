@@ -22,8 +22,8 @@ from keras_tdn.pretrained import (
     to_official_state_dict,
 )
 from keras_tdn.pretrained.imagenet import _bindings, load_imagenet
-from keras_tdn.pretrained.model_file import load_model_file
 from keras_tdn.pretrained.weights import load_weights
+from keras_tdn.pretrained.weights_file import load_model_file
 from keras_tdn.training.variables import arrays_of, assign_arrays
 
 BIAS = "layers/dense/vars/1"
@@ -280,7 +280,7 @@ def test_a_stem_that_is_a_scalar_is_no_checkpoint_of_the_authors(model):
     state = to_official_state_dict(model)
     for name in ("base_model.conv1.weight", "new_fc.weight"):
         with pytest.raises(ValueError, match="not the tensors of a TDN model"):
-            keras_tdn.pretrained.official.architecture_of(state | {name: np.float32(1)})
+            keras_tdn.pretrained.state_dict.architecture_of(state | {name: np.float32(1)})
 
 
 # === Not finite, in the model's precision ===

@@ -19,7 +19,7 @@ from keras_tdn.data.failures import TooManyFailuresError
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.locks import locked
 from keras_tdn.pretrained import load_preset
-from keras_tdn.pretrained.card import PresetCard
+from keras_tdn.pretrained.preset_config import PresetCard
 from keras_tdn.pretrained.presets import read_preset
 from keras_tdn.pretrained.weights_source import open_preset
 from keras_tdn.training import recipes, train, training_checks, training_result, training_run

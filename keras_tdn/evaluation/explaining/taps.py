@@ -12,8 +12,7 @@ import keras
 import numpy as np
 
 from keras_tdn.layers import LongTermTDM, ShortTermTDM
-from keras_tdn.models.clips import model_inputs
-from keras_tdn.models.predicting import predict_batch
+from keras_tdn.models.predicting import model_inputs, predict_batch
 from keras_tdn.scoring.scorer import ScoreKind, with_logits
 from keras_tdn.specs import ClipSpec
 

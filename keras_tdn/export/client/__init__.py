@@ -1,7 +1,6 @@
 """A client of TensorFlow Serving servers that serve exports of this package."""
 
-from keras_tdn.export.client.client import ServingClient, connect
-from keras_tdn.export.client.encoding import encode_clip
+from keras_tdn.export.client.client import ServingClient, connect, encode_clip
 from keras_tdn.export.client.transport import (
     DeadlineExceededError,
     MalformedAnswerError,

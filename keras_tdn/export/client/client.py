@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import re
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_tdn.export.client.encoding import check_clip_size, encode_clip
+from keras_tdn.data.frame_transforms import _resized_size, check_frames, resize_and_center_crop
 from keras_tdn.export.client.transport import MalformedAnswerError, Transport
-from keras_tdn.export.formats import DESCRIBE, ENCODED_FRAMES, FEATURES, SERVING_DEFAULT
+from keras_tdn.export.formats import DESCRIBE, ENCODED_FRAMES, FEATURES, MANIFEST, SERVING_DEFAULT
+from keras_tdn.limits import check_bytes
 from keras_tdn.prediction import Prediction
+from keras_tdn.scoring.center_clip import read_center_clip
 from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
@@ -29,19 +32,14 @@ REST = ("http", "https")
 REASON_LENGTH = 500
 SCORES, LABELS, TOP_SCORES = "scores", "labels", "top_scores"
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+# zlib's fastest: frames are a seventh larger than at its default, in a quarter of the time.
+PNG_COMPRESSION = 1
+# Of the smallest frame: its file and the places that it takes in lists.
+FRAME_BYTES = 1024
 
 
 class ServingClient:
-    """A client of one model on a server, and a context manager. `connect` makes it.
-
-    Args:
-        transport: The connection to the server.
-        deadline: Seconds that an answer may take.
-        clip_spec: How clips are cut. `None` requests it from the server when it is first needed.
-
-    Raises:
-        ValueError: if `deadline` is no positive number.
-    """
+    """A client of one model on a server, and a context manager. `connect` makes it."""
 
     def __init__(
         self, transport: Transport, deadline: float = DEADLINE, clip_spec: ClipSpec | None = None
@@ -70,8 +68,7 @@ class ServingClient:
             request = {"request": np.array([b"manifest"], object)}
             outputs = self._transport.predict(DESCRIBE, request, self._deadline)
             try:
-                # REST leaves the name of a single output out.
-                (text,) = outputs["" if "" in outputs else "manifest"].tolist()
+                (text,) = outputs[MANIFEST].tolist()
                 self._manifest = dict(json.loads(text))
             except (KeyError, TypeError, ValueError, RecursionError) as error:
                 raise MalformedAnswerError(
@@ -141,7 +138,7 @@ class ServingClient:
         """Returns one feature vector for each uint8 clip that is cut as `clip_spec` says."""
         _check_batch(clips)
         outputs = self._transport.predict(FEATURES, {"clips": clips}, self._deadline)
-        return _read_features(outputs, len(clips))
+        return _floats(outputs, FEATURES, len(clips))
 
 
 def connect(
@@ -215,15 +212,7 @@ def _check_batch(clips: Sequence[Any] | np.ndarray) -> None:
 
 
 def _read_predictions(outputs: Mapping[str, np.ndarray], batch: int) -> list[list[Prediction]]:
-    """Returns the named classes of each clip, highest score first.
-
-    Args:
-        outputs: Of `serving_default` or `encoded_frames`.
-        batch: Clips that were asked about.
-
-    Raises:
-        MalformedAnswerError: if they do not fit together.
-    """
+    """Returns the named classes of each clip, highest score first; they have to fit together."""
     scores = _floats(outputs, SCORES, batch)
     top_scores = _floats(outputs, TOP_SCORES, batch)
     labels = outputs.get(LABELS)
@@ -245,13 +234,6 @@ def _read_predictions(outputs: Mapping[str, np.ndarray], batch: int) -> list[lis
         ]
         for sample in zip(best, labels, top_scores, strict=True)
     ]
-
-
-def _read_features(outputs: Mapping[str, np.ndarray], batch: int) -> np.ndarray:
-    """Returns one vector for each clip."""
-    # REST leaves the name of a single output out.
-    named = {FEATURES: outputs[""]} if set(outputs) == {""} else outputs
-    return _floats(named, FEATURES, batch)
 
 
 def _floats(outputs: Mapping[str, np.ndarray], name: str, batch: int) -> np.ndarray:
@@ -279,3 +261,86 @@ def _malformed(reason: str) -> MalformedAnswerError:
     return MalformedAnswerError(
         f"The answer cannot be used: {reason}. Does the server serve what keras_tdn.export wrote?"
     )
+
+
+def encode_clip(
+    source: VideoSource | np.ndarray, clip_spec: ClipSpec, quality: int | None = None
+) -> list[bytes]:
+    """Encodes the frames of one clip as PNG or JPEG files, chosen as `predict_video` does.
+
+    Frames whose short side is longer than the specification's are resized to it, because the server
+    would do so; the crop is left to the server.
+
+    The default stores frames without loss, so that a server answers as `predict_video` does here:
+    TDN sees differences of neighbouring frames, and JPEG's noise is in all of them. It costs two to
+    three times the bytes of JPEG at quality 95, about as many as raw clips. Pass a `quality` where
+    the connection is slow and scores may be off by some hundredths.
+
+    Args:
+        source: The video: a path, the content of a file as bytes, a binary file object, or all its
+            frames as a uint8 array of shape `(num_frames, height, width, 3)`.
+        clip_spec: How the model's clips are cut; `ServingClient.clip_spec` asks the server.
+        quality: `None` for PNG files; 1 to 100 for JPEG files of that quality, with colours at full
+            resolution.
+
+    Returns:
+        One file for each frame of the clip.
+
+    Raises:
+        ValueError: if the video cannot be read (a `VideoDecodeError`) or an argument does not fit.
+
+    Example:
+
+    >>> frames = encode_clip("video.mp4", keras_tdn.ClipSpec(num_segments=8))
+    >>> len(frames)
+    40
+    """
+    import tensorflow as tf
+
+    is_number = isinstance(quality, int) and not isinstance(quality, bool)
+    if quality is not None and not (is_number and 1 <= quality <= 100):
+        raise ValueError(
+            "`quality` is an integer from 1 to 100 for JPEG files, or None for PNG files. "
+            f"Received: quality={quality!r}"
+        )
+    check_clip_size(clip_spec)
+    if isinstance(source, np.ndarray):
+        check_frames(source)
+        # Frames of a file are checked where it is decoded.
+        _check_frames_size(clip_spec.num_frames, *source.shape[1:3])
+    frames = read_center_clip(source, clip_spec, crop=False).pixels
+    pictures: dict[bytes, bytes] = {}
+    files = []
+    for frame in _shrink(frames, clip_spec):
+        # Short videos repeat frames.
+        key = frame.tobytes()
+        if key not in pictures:
+            if quality is None:
+                encoded = tf.io.encode_png(frame, PNG_COMPRESSION)
+            else:
+                encoded = tf.io.encode_jpeg(frame, quality=quality, chroma_downsampling=False)
+            pictures[key] = encoded.numpy()
+        files.append(pictures[key])
+    return files
+
+
+def check_clip_size(spec: ClipSpec) -> None:
+    """Raises if clips would take more memory than allowed; a server could ask for any size."""
+    _check_frames_size(spec.num_frames, spec.height, spec.width)
+
+
+def _check_frames_size(num_frames: int, height: int, width: int) -> None:
+    # A server may have sent numbers of thousands of digits.
+    what = f"A clip of {num_frames} frames of {height}x{width} pixels"[:200]
+    check_bytes(num_frames * max(FRAME_BYTES, height * width * 3), "clip", what)
+
+
+def _shrink(frames: np.ndarray, spec: ClipSpec) -> np.ndarray:
+    height, width = frames.shape[1:3]
+    size = _resized_size(height, width, spec)
+    # What the server enlarges is smaller as it is.
+    if min(height, width) <= spec.short_side or min(size) != spec.short_side:
+        return frames
+    # A crop that keeps everything.
+    whole = dataclasses.replace(spec, height=size[0], width=size[1])
+    return resize_and_center_crop(frames, whole)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_tdn.export.client import transport
-from keras_tdn.export.serving_api import import_serving_api
+from keras_tdn.export.formats import import_serving_api
 from keras_tdn.limits import check_bytes, max_bytes, variable
 
 # gRPC's options are of 32 bits.
@@ -30,18 +30,7 @@ _KINDS = {
 
 
 class GrpcTransport:
-    """A connection to the gRPC port of a server, 8500 by default.
-
-    Args:
-        address: `host:port`.
-        model: Name of the model on the server.
-        version: Of the model; `None` takes the newest.
-        secure: Whether over TLS.
-        headers: Sent with each request, such as `authorization`.
-
-    Raises:
-        ImportError: without the packages of `keras-tdn[serving]`.
-    """
+    """A connection to the gRPC port of a server, 8500 by default; see `connect`."""
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ import requests.adapters
 import urllib3
 
 from keras_tdn.export.client import transport
+from keras_tdn.export.formats import SINGLE_OUTPUTS
 from keras_tdn.limits import check_bytes
 
 _KINDS = {
@@ -39,18 +40,13 @@ BASE64 = "b64"
 REASON_LENGTH = 500
 # Bytes that Python takes, at most, for what each of these characters in JSON comes to.
 _PARSED_BYTES = {b"[": 72, b"{": 72, b",": 40, b":": 40, b'"': 32}
+_EXCHANGE: contextvars.ContextVar[_Exchange] = contextvars.ContextVar("exchange")
 
 
 class RestTransport:
     """Requests to the REST port of a server, 8501 by default, over connections that are kept.
 
     Proxies and certificates are those of requests' and Python's environment variables.
-
-    Args:
-        url: `http://host:port` or `https://host:port`, with a path in front of the API if need be.
-        model: Name of the model on the server.
-        version: Of the model; `None` takes the newest.
-        headers: Sent with each request, such as `Authorization`.
     """
 
     def __init__(
@@ -81,7 +77,7 @@ class RestTransport:
             raise self._malformed("it has no `outputs`")
         if not isinstance(outputs, dict):
             # The server leaves the name of a single output out.
-            outputs = {"": outputs}
+            outputs = {SINGLE_OUTPUTS.get(signature, ""): outputs}
         return {name: self._to_array(value) for name, value in outputs.items()}
 
     def signatures(self, deadline: float) -> dict[str, Any]:
@@ -205,13 +201,9 @@ class RestTransport:
 
 
 class _Exchange:
-    """A request and its answer, whose connection is shut down at the deadline.
+    """A request and its answer, whose connection is shut down at the deadline, in seconds from now.
 
-    The timeouts of requests are for each read, and so hold for none of the loops that headers and
-    bodies are read in.
-
-    Args:
-        seconds: From now.
+    The timeouts of requests hold for each read, and for none of the loops around them.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -245,9 +237,6 @@ class _Exchange:
                 _shut_down(connection)
 
 
-_EXCHANGE: contextvars.ContextVar[_Exchange] = contextvars.ContextVar("exchange")
-
-
 def _shut_down(connection: socket.socket) -> None:
     # It may be gone. Not the method of TLS connections, which another thread is using.
     with contextlib.suppress(OSError):
@@ -276,20 +265,16 @@ class _Ending:
         super().close()  # type: ignore[misc]
 
 
-class _Connection(_Ending, urllib3.connection.HTTPConnection):
-    pass
+def _ending(pool: Any) -> Any:
+    """Returns a kind of pool with such connections."""
+    connection = type("_Connection", (_Ending, pool.ConnectionCls), {})
+    return type("_Pool", (pool,), {"ConnectionCls": connection})
 
 
-class _SecureConnection(_Ending, urllib3.connection.HTTPSConnection):
-    pass
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+_POOLS = {
+    "http": _ending(urllib3.HTTPConnectionPool),
+    "https": _ending(urllib3.HTTPSConnectionPool),
+}
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -297,14 +282,13 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, ssl_context=ssl.create_default_context(), **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        manager = super().proxy_manager_for(
-            proxy, ssl_context=ssl.create_default_context(), **options
-        )
+        context = ssl.create_default_context()
+        manager = super().proxy_manager_for(proxy, ssl_context=context, **options)
         if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+            manager.pool_classes_by_scheme = _POOLS
         return manager
 
 

@@ -42,12 +42,9 @@ class Transport(Protocol):
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
     ) -> dict[str, np.ndarray]:
-        """Calls one signature; the answer has an array for each of its outputs.
+        """Calls one signature within `deadline` seconds; returns an array for each of its outputs.
 
-        Args:
-            signature: Its name.
-            inputs: uint8 pixels, or bytes in arrays of objects.
-            deadline: Seconds that the answer may take.
+        Inputs are uint8 pixels, or bytes in arrays of objects.
 
         Raises:
             ServingError: if there is no usable answer.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_tdn
-from keras_tdn.models.clips import (
+from keras_tdn.models.predicting import (
     check_gives_scores,
     check_takes_clips,
     clip_spec_of,
