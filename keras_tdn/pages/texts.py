@@ -10,10 +10,7 @@ REPLACEMENT = "\ufffd"
 
 
 def printable(text: object) -> str:
-    """Returns the text with everything replaced that neither HTML nor a font can show.
-
-    Args:
-        text: Anything; its `str` is taken.
+    """Returns the `str` of anything, with all replaced that neither HTML nor a font can show.
 
     Example:
 
@@ -24,11 +21,7 @@ def printable(text: object) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Returns a share from 0 to 1 in percent, or a dash for `None`.
-
-    Args:
-        share: The share.
-        digits: Decimal places.
+    """Returns a share from 0 to 1 in percent, with so many decimal places; a dash for `None`.
 
     Example:
 
@@ -39,10 +32,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def clock_text(seconds: float) -> str:
-    """Returns seconds as people write them on a clock: `3.5 s`, `1:03.5`, `1:00:05`.
-
-    Args:
-        seconds: Seconds, not negative. They are rounded to tenths.
+    """Returns seconds, rounded to tenths, as on a clock: `3.5 s`, `1:03.5`, `1:00:05`.
 
     Example:
 
