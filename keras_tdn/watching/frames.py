@@ -102,17 +102,17 @@ def timed_frames(
             before = clock.now
             now = clock.tick(picture.pts)
             if damage.is_over(picture, now):
-                reason = damage.end()
+                why = damage.end()
                 if facts.num_frames == 0:
                     # Time starts with the first frame that is whole, and nothing was lost before.
-                    clock, reason, before = Clock(*steps), "", None
+                    clock, why, before = Clock(*steps), "", None
                     now = clock.tick(picture.pts)
-                if clock.started_over and not reason:
-                    reason = "the timestamps started over"
-                if not reason and before is not None and now - before > SILENCE_SECONDS:
-                    reason = f"no frame for {now - before:.0f} seconds"
+                if clock.started_over and not why:
+                    why = "the timestamps started over"
+                if not why and before is not None and now - before > SILENCE_SECONDS:
+                    why = f"no frame for {now - before:.0f} seconds"
                 facts.seconds = now
-                yield TimedFrame(facts.num_frames, now, picture, reason)
+                yield TimedFrame(facts.num_frames, now, picture, why)
                 facts.num_frames += 1
     if damage.reason and facts.num_frames and not facts.ending:
         facts.ending = f"its last frames do not decode: {damage.reason}"

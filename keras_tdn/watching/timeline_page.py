@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -166,11 +167,8 @@ def _read(
 def _spans(timeline: Timeline, min_score: float) -> tuple[list[Span], int]:
     """The first stretches in which one class is ahead, and how many there are."""
     merger = SpanMerger(timeline.layout, min_score)
-    spans: list[Span] = []
-    number = 0
-    for window in timeline.windows():
-        finished = merger.add(window)
-        number += len(finished)
-        spans += finished[: MAX_ROWS - len(spans)]
-    finished = merger.finish()
-    return [*spans, *finished[: MAX_ROWS - len(spans)]], number + len(finished)
+    added = (span for window in timeline.windows() for span in merger.add(window))
+    spans = list(itertools.islice(added, MAX_ROWS))
+    number = len(spans) + sum(1 for _ in added)
+    last = merger.finish()
+    return [*spans, *last[: MAX_ROWS - len(spans)]], number + len(last)

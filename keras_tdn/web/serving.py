@@ -202,18 +202,15 @@ def _warm_up(show: Callable[..., Any], folder: str, tell: Callable[[str], None])
     os.remove(path)
 
 
-@contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family)
+        return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
         raise ValueError(
             f"Cannot listen on {host!r}, port {port} ({error}). Pass another `port`, 0 for a free "
             "one (on the command line --port), or a `host` that is an address of this machine."
         ) from error
-    with listener:
-        yield listener
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from keras_tdn.data.decoding.interface import VideoDecodeError, is_positive_int
 
@@ -203,9 +204,7 @@ class Visitors:
         with self._lock:
             before = self._files.get(visitor, ())
             self._files[visitor] = {*paths, *filter(os.path.lexists, before)}
-            self._files.move_to_end(visitor)
-            while len(self._files) > MAX_REMEMBERED:
-                self._files.popitem(last=False)
+            _forget_oldest(self._files, visitor)
 
     def share(self, path: str) -> None:
         """Lets every visitor use a file that the page itself has made."""
@@ -222,9 +221,7 @@ class Visitors:
         """Whether a session of the page is this visitor's; a new one becomes so."""
         with self._lock:
             owner = self._sessions.setdefault(session, visitor)
-            self._sessions.move_to_end(session)
-            while len(self._sessions) > MAX_REMEMBERED:
-                self._sessions.popitem(last=False)
+            _forget_oldest(self._sessions, session)
         return owner == visitor
 
     def stored_bytes(self) -> int:
@@ -233,12 +230,16 @@ class Visitors:
         for folder, _, names in os.walk(self.folder):
             for name in names:
                 # Others may remove them too.
-                try:
+                with contextlib.suppress(OSError):
                     size = os.lstat(os.path.join(folder, name)).st_size
-                except OSError:
-                    continue
-                total += max(size, LEAST_BYTES)
+                    total += max(size, LEAST_BYTES)
         return total
+
+
+def _forget_oldest(seen: collections.OrderedDict[str, Any], latest: str) -> None:
+    seen.move_to_end(latest)
+    while len(seen) > MAX_REMEMBERED:
+        seen.popitem(last=False)
 
 
 def _is_regular(path: str) -> bool:
