@@ -89,20 +89,16 @@ def card_of(learned: LearnedModel, settings: DemoSettings) -> PresetCard:
 
 @dataclasses.dataclass(frozen=True)
 class FreshVideo:
-    """A video, what it shows, and what the export says of it.
+    """A video, what it shows, and what the export says of it."""
 
-    Args:
-        frames: Its frames, uint8 `(num_frames, height, width, 3)`.
-        label: What it shows.
-        answer: The labels and scores that the export gave for JPEG frames, highest first.
-        jpeg_difference: Largest difference of any class' score from `predict_video`'s.
-        raw_difference: The same for raw pixels.
-    """
-
+    # uint8 of shape `(num_frames, height, width, 3)`.
     frames: np.ndarray
     label: str
+    # What the export gave for JPEG frames, highest score first.
     answer: tuple[Prediction, ...]
+    # Largest difference of any class' score from `predict_video`'s.
     jpeg_difference: float
+    # The same for raw pixels.
     raw_difference: float
 
 
@@ -118,11 +114,7 @@ def write_fresh_video(path: Path, seed: int) -> str:
 def ask_export(export: Path, model: TDNResNet, path: Path, label: str) -> FreshVideo:
     """Sends a video's frames to the export as JPEG files, as a client of a server would.
 
-    Args:
-        export: A SavedModel that `export_saved_model` wrote. It is loaded by TensorFlow itself.
-        model: The model that it was made of: only to compare with.
-        path: A video file.
-        label: What it shows.
+    TensorFlow itself loads the export. `model`, of which it was made, is only compared with.
     """
     import tensorflow as tf
 

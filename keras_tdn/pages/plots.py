@@ -110,10 +110,6 @@ def curves(
 
     Raises:
         ValueError: if there is nothing to draw, or too much.
-
-    Example:
-
-    >>> figure = curves([Line("top-1", [(1, 0.7), (10, 0.74)])], "views", "accuracy", log_x=True)
     """
     if not lines or len(lines) > len(COLORS) or not all(line.points for line in lines):
         raise ValueError(
@@ -204,9 +200,7 @@ def note(artist: Any, text: str) -> None:
 def inline_svg(figure: Figure, description: str) -> Markup:
     """Returns a figure as SVG for the inside of a page, in the page's colours and fonts.
 
-    Args:
-        figure: From a function of this package. It is changed: nothing of it is clipped.
-        description: What it shows, for those who cannot see it.
+    The figure is changed: nothing of it is clipped. The description is for those who cannot see it.
     """
     for artist in figure.findobj():
         artist.set_clip_on(False)

@@ -34,16 +34,10 @@ class Bar:
 
 
 def render(template: str, **values: object) -> str:
-    """Fills in a template.
+    """Fills in a template, a file in `templates/`, and returns HTML to be written as UTF-8.
 
-    Every value is escaped, unless it is `Markup`, which is HTML: plots and what macros make.
-
-    Args:
-        template: Name of a file in `templates/`.
-        **values: What the template knows, by name. It has to know all that it uses.
-
-    Returns:
-        HTML. A whole page starts with `<!DOCTYPE html>` and is to be written as UTF-8.
+    `values` are all that the template uses, by name. Every value is escaped, unless it is `Markup`,
+    which is HTML: plots and what macros make.
 
     Example:
 

@@ -186,9 +186,8 @@ SOFTNESS = 0.08
 def scene_tile(rng: np.random.Generator) -> np.ndarray:
     """Draws a background and the objects in front of it.
 
-    Returns:
-        Float32 of shape `(TILE_SIDE, TILE_SIDE, 7)`: the background's deviations from its mean
-        colour, the objects' colours in [0, 255] times their opacity, and their opacity in [0, 1].
+    Float32 of shape `(TILE_SIDE, TILE_SIDE, 7)`: the background's deviations from its mean colour,
+    the objects' colours in [0, 255] times their opacity, and their opacity in [0, 1].
     """
     tile = np.zeros((TILE_SIDE, TILE_SIDE, 7), np.float32)
     waves = rng.uniform(15, 45, 3) * rng.choice([-1, 1], 3)
