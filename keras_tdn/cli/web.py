@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     """Serves until it is interrupted."""
     from keras_tdn.labels import load_labels
     from keras_tdn.web import UploadLimits, serve
-    from keras_tdn.web.gradio_import import import_gradio
+    from keras_tdn.web.page import import_gradio
 
     # Reported before the time that loading takes is spent.
     import_gradio()

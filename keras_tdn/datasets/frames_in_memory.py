@@ -8,14 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_tdn.data.decoding import (
-    Decoder,
-    FrameSize,
-    VideoDecodeError,
-    VideoSource,
-    get_decoder,
-)
-from keras_tdn.data.decoding.interface import check_indices
+from keras_tdn.data.decoding import Decoder, FrameSize, VideoDecodeError, VideoSource, get_decoder
+from keras_tdn.data.decoding.interface import check_indices, is_positive_int
 
 DEFAULT_MAX_BYTES = 2**30
 
@@ -42,7 +36,7 @@ class FramesInMemory:
     """
 
     def __init__(self, decoder: Decoder | None = None, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+        if not is_positive_int(max_bytes):
             raise ValueError(
                 "FramesInMemory needs a positive integer for `max_bytes`. "
                 f"Received: max_bytes={max_bytes!r}"

@@ -15,8 +15,7 @@ from keras_tdn.data import SegmentSampler
 from keras_tdn.data.frame_transforms import resize_and_center_crop
 from keras_tdn.data.records import RecordList
 from keras_tdn.datasets.motion import MotionConfig
-from keras_tdn.demo.fresh_video import FreshVideo
-from keras_tdn.demo.learning import LearnedModel
+from keras_tdn.demo.learning import FreshVideo, LearnedModel
 from keras_tdn.demo.result import VIDEOS, DemoResult
 from keras_tdn.pages.confusion import heat_rows
 from keras_tdn.pages.pictures import Picture, strip
@@ -42,23 +41,10 @@ def write_page(
     held_out: RecordList,
     decoder: Any,
 ) -> str:
-    """Returns the page as text, which needs no other file.
-
-    Args:
-        result: The figures.
-        tdn: The TDN.
-        tsn: The same network without its temporal modules.
-        fresh: The video that the export was asked about.
-        held_out: Videos that both were measured on.
-        decoder: What reads them.
-    """
+    """Returns the page as text; `decoder` reads the held-out videos that it shows."""
     frames, differences = segment_and_differences(fresh.frames, tdn.model.clip_spec)
     return render(
         "demo.html",
-        title="keras-tdn demo",
-        lead="A data set was rendered, two networks learned from it, and the one with temporal "
-        "differences was exported and asked about a video that it had never seen. All of it "
-        "happened on this machine.",
         result=result,
         settings=result.settings,
         recipe=result.settings.recipe,
@@ -99,35 +85,23 @@ def write_page(
 
 
 def next_commands(result: DemoResult) -> Iterator[tuple[str, str]]:
-    """Yields what to try, and the command for it.
-
-    Args:
-        result: Where things are.
-    """
-    video, preset, report, listed = (
-        shlex.quote(str(path))
-        for path in (
-            result.video,
-            result.preset,
-            result.folder / "report",
-            result.folder / VIDEOS / "validate.txt",
-        )
-    )
+    """Yields what to try, and the command for it."""
+    folder = result.folder
+    paths = (result.video, result.preset, folder / "report", folder / VIDEOS / "validate.txt")
+    video, preset, report, listed = (shlex.quote(str(path)) for path in paths)
     export = shlex.quote(str(result.export))
     yield (
         "Label a video with the network of this page:",
-        (f"keras-tdn predict {video} --weights {preset}"),
+        f"keras-tdn predict {video} --weights {preset}",
     )
     yield (
         "Measure it again, with views, calibration and the most confident mistakes:",
-        (f"keras-tdn evaluate {listed} --weights {preset} --output {report}"),
+        f"keras-tdn evaluate {listed} --weights {preset} --output {report}",
     )
     yield "See what a server may be asked:", f"saved_model_cli show --dir {export} --all"
     yield (
-        (
-            "Train on videos of your own, from ImageNet weights; a line of a list is a path and a "
-            "number or name of a class:"
-        ),
+        "Train on videos of your own, from ImageNet weights; a line of a list is a path and a "
+        "number or name of a class:",
         "keras-tdn train --train-list train.txt --val-list validate.txt --output my_training",
     )
 
@@ -135,15 +109,7 @@ def next_commands(result: DemoResult) -> Iterator[tuple[str, str]]:
 def segment_and_differences(
     frames: np.ndarray, spec: ClipSpec
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Returns the second segment's frames as a model sees them, and what changes between them.
-
-    Args:
-        frames: uint8 of shape `(num_frames, height, width, 3)`.
-        spec: How clips are cut.
-
-    Returns:
-        Two lists of pictures; the second is one shorter.
-    """
+    """Returns the second segment's frames as a model sees them, and what changes between them."""
     sampler = SegmentSampler(spec.num_segments, spec.frames_per_segment, mode="center")
     indices = sampler(len(frames))[min(1, spec.num_segments - 1)]
     segment = resize_and_center_crop(frames[indices], spec)

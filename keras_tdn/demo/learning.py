@@ -1,4 +1,4 @@
-"""One of the two models: trained, and measured on videos that it has not seen."""
+"""The networks of a demo: trained, and the TDN's export asked about a video that is in no list."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
+from keras_tdn.data import SegmentSampler, read_frames
+from keras_tdn.data.frame_transforms import resize_and_center_crop
 from keras_tdn.data.records import RecordList
-from keras_tdn.datasets.motion import motion_model
-from keras_tdn.demo.settings import DemoSettings
-from keras_tdn.evaluation import evaluate
+from keras_tdn.datasets.motion import MOTION_LABELS, MotionConfig, motion_model, render_motion
+from keras_tdn.datasets.motion.make import encode_mp4
+from keras_tdn.demo.result import DemoSettings
 from keras_tdn.models import TDNResNet
+from keras_tdn.prediction import Prediction, predict_video
 from keras_tdn.pretrained import Accuracy, PresetCard
 from keras_tdn.pretrained.preset_config import TDN_CITATION
 from keras_tdn.training import train
@@ -22,16 +26,16 @@ if TYPE_CHECKING:
     from keras_tdn.evaluation import EvaluationReport
     from keras_tdn.training.training_result import TrainingResult
 
+# The data set draws from parts 0 and 1 of the seed.
+FRESH_PART = 2
+JPEG_QUALITY = 95
+# A video in which nothing happens shows little on a page.
+STILL = "still"
+
 
 @dataclasses.dataclass(frozen=True)
 class LearnedModel:
-    """A model that was trained and measured.
-
-    Args:
-        model: The model.
-        training: How the training went.
-        report: What the evaluation found.
-    """
+    """A model, how its training went, and what its evaluation on held-out videos found."""
 
     model: TDNResNet
     training: TrainingResult
@@ -40,7 +44,7 @@ class LearnedModel:
 
 def learn(
     temporal: bool,
-    train_records: RecordList,
+    records: RecordList,
     settings: DemoSettings,
     output: Path,
     decoder: Any,
@@ -48,23 +52,15 @@ def learn(
 ) -> tuple[TDNResNet, TrainingResult]:
     """Trains the TDN, or the same network without its temporal modules, in the same way.
 
+    Without temporal modules it is a TSN: a network of single frames, with a mean over the segments.
     Nothing is chosen by looking at other videos: the last epoch's weights are the result.
-
-    Args:
-        temporal: Whether the model has temporal modules. Without them it is a TSN: a network of
-            single frames, with a mean over the segments.
-        train_records: Videos to learn from.
-        settings: Epochs and seed.
-        output: Folder for the training.
-        decoder: What reads videos.
-        progress: Whether to show a bar.
     """
     # For the weights and dropout: both models draw from the same start.
     keras.utils.set_random_seed(settings.seed)
     model = motion_model(short_term=temporal, long_term=temporal, temporal_shift=temporal)
     result = train(
         model,
-        train_records,
+        records,
         None,
         settings.recipe,
         output,
@@ -75,15 +71,8 @@ def learn(
     return model, result
 
 
-def measure(
-    model: TDNResNet, records: RecordList, decoder: Any, progress: bool
-) -> EvaluationReport:
-    """The report on one clip and one crop of each video."""
-    return evaluate(model, records, batch_size=20, decoder=decoder, progress=progress)
-
-
 def card_of(learned: LearnedModel, settings: DemoSettings) -> PresetCard:
-    """What the preset says about itself."""
+    """Returns what the preset says about itself."""
     report = learned.report
     accuracy = Accuracy(learned.model.num_segments, 1, 1, 100 * report.top1, 100 * report.top5)
     return PresetCard(
@@ -95,4 +84,62 @@ def card_of(learned: LearnedModel, settings: DemoSettings) -> PresetCard:
         ),
         measured=(accuracy,),
         citation=TDN_CITATION,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class FreshVideo:
+    """A video, what it shows, and what the export says of it."""
+
+    # uint8 of shape `(num_frames, height, width, 3)`.
+    frames: np.ndarray
+    label: str
+    # What the export gave for JPEG frames, highest score first.
+    answer: tuple[Prediction, ...]
+    # Largest difference of any class' score from `predict_video`'s.
+    jpeg_difference: float
+    # The same for raw pixels.
+    raw_difference: float
+
+
+def write_fresh_video(path: Path, seed: int) -> str:
+    """Renders and writes a video of a class that the seed draws, and returns its label."""
+    moving = [number for number, label in enumerate(MOTION_LABELS) if label != STILL]
+    label = int(np.random.default_rng([seed, FRESH_PART]).choice(moving))
+    config = MotionConfig()
+    path.write_bytes(encode_mp4(render_motion(label, config, (seed, FRESH_PART, 0)), config))
+    return MOTION_LABELS[label]
+
+
+def ask_export(export: Path, model: TDNResNet, path: Path, label: str) -> FreshVideo:
+    """Sends a video's frames to the export as JPEG files, as a client of a server would.
+
+    TensorFlow itself loads the export. `model`, of which it was made, is only compared with.
+    """
+    import tensorflow as tf
+
+    spec = model.clip_spec
+    sampler = SegmentSampler(spec.num_segments, spec.frames_per_segment, mode="center")
+    frames = read_frames(str(path), np.arange)
+    chosen = frames[sampler(len(frames)).ravel()]
+    files = [tf.io.encode_jpeg(frame, quality=JPEG_QUALITY) for frame in chosen]
+    served = tf.saved_model.load(str(export)).signatures
+    answer = served["encoded_frames"](encoded_frames=tf.stack(files)[tf.newaxis])
+    raw = served["serving_default"](clips=resize_and_center_crop(chosen, spec)[np.newaxis])
+    names = [name.decode() for name in answer["labels"][0].numpy()]
+    predictions = tuple(
+        Prediction(MOTION_LABELS.index(name), name, float(score))
+        for name, score in zip(names, answer["top_scores"][0].numpy(), strict=True)
+    )
+    ours = predict_video(model, str(path), top=len(MOTION_LABELS))
+
+    def difference(scores: np.ndarray) -> float:
+        return max(abs(float(scores[item.index]) - item.score) for item in ours)
+
+    return FreshVideo(
+        frames,
+        label,
+        predictions,
+        jpeg_difference=difference(answer["scores"][0].numpy()),
+        raw_difference=difference(raw["scores"][0].numpy()),
     )

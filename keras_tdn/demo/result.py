@@ -1,4 +1,4 @@
-"""What a demo came to, and what each of its steps took."""
+"""How large a demo is, what it came to, and what each of its steps took."""
 
 from __future__ import annotations
 
@@ -11,13 +11,63 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.demo.folder import PAGE_FILE
-from keras_tdn.demo.settings import DemoSettings
+from keras_tdn.choices import DEMO_EPOCHS
+from keras_tdn.datasets.motion import MOTION_LABELS
+from keras_tdn.training import Recipe
+from keras_tdn.training.recipes import motion
 
-RESULT_FILE = "demo.json"
 # Where things are in the folder.
+PAGE_FILE, RESULT_FILE = "index.html", "demo.json"
 VIDEOS, VIDEO, PRESET = "videos", "fresh.mp4", "preset"
 EXPORT = Path("served_model", "1")
+_CLASSES = len(MOTION_LABELS)
+
+
+@dataclasses.dataclass(frozen=True)
+class DemoSettings:
+    """How large the demo is. The defaults take less than three minutes on two processor cores.
+
+    Args:
+        epochs: How often each video is learned from.
+        seed: Start of all that is drawn: videos, weights, order.
+        num_train: Videos to learn from, as many of each class.
+        num_validation: Videos to measure on, as many of each class.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    epochs: int = DEMO_EPOCHS
+    seed: int = 0
+    num_train: int = 80 * _CLASSES
+    num_validation: int = 20 * _CLASSES
+
+    def __post_init__(self) -> None:
+        multiple = f"a multiple of {_CLASSES}, the number of classes,"
+        for field, least, step, what in (
+            ("epochs", 1, 1, "an integer"),
+            ("seed", 0, 1, "an integer"),
+            # At least a batch to learn from.
+            ("num_train", 2 * _CLASSES, _CLASSES, multiple),
+            ("num_validation", _CLASSES, _CLASSES, multiple),
+        ):
+            value = getattr(self, field)
+            if type(value) is not int or value < least or value % step:
+                raise ValueError(
+                    f"The demo needs {what} of at least {least} for `{field}`. "
+                    f"Received: {field}={value!r}"
+                )
+
+    @classmethod
+    def short(cls, seed: int = 0) -> DemoSettings:
+        """As few videos as there may be, and one epoch: shows that everything works, no more."""
+        return cls(epochs=1, seed=seed, num_train=2 * _CLASSES, num_validation=_CLASSES)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How both models are trained."""
+        warmup = min(motion.warmup_epochs, self.epochs / 4)
+        return dataclasses.replace(motion, epochs=self.epochs, warmup_epochs=warmup)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,31 +1,40 @@
-"""The demo from end to end."""
+"""The demo from end to end, in a folder that is checked before any time is spent."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from keras_tdn.choices import DEMO_OUTPUT
-from keras_tdn.data.records import RecordList
 from keras_tdn.datasets import FramesInMemory
 from keras_tdn.datasets.motion import make_motion_dataset
 from keras_tdn.demo.demo_page import write_page
-from keras_tdn.demo.folder import PAGE_FILE, demo_folder
-from keras_tdn.demo.fresh_video import FreshVideo, ask_export, write_fresh_video
-from keras_tdn.demo.learning import LearnedModel, card_of, learn, measure
-from keras_tdn.demo.result import EXPORT, PRESET, RESULT_FILE, VIDEO, VIDEOS, DemoResult, Stopwatch
-from keras_tdn.demo.settings import DemoSettings
+from keras_tdn.demo.learning import LearnedModel, ask_export, card_of, learn, write_fresh_video
+from keras_tdn.demo.result import (
+    EXPORT,
+    PAGE_FILE,
+    PRESET,
+    RESULT_FILE,
+    VIDEO,
+    VIDEOS,
+    DemoResult,
+    DemoSettings,
+    Stopwatch,
+)
+from keras_tdn.evaluation import evaluate
 from keras_tdn.export import export_saved_model
 from keras_tdn.pretrained import save_preset
 from keras_tdn.progress import Progress
 
-# In the order in which they are trained: whether it has temporal modules, and what it is called.
-MODELS = (
-    ("tdn", True, "the TDN"),
-    ("tsn", False, "the same network of single frames, without temporal differences (TSN)"),
-)
+UNFINISHED = ".unfinished-"
+# Videos take half of it.
+NEEDED_BYTES = 150_000_000
+MEGABYTE = 1e6
 
 
 def run_demo(
@@ -66,103 +75,165 @@ def run_demo(
     (0.99, 0.09)
     """
     with demo_folder(output) as place:
-        demo = _Demo(place, settings, tell or (lambda line: None), progress)
-        return demo.run(Path(os.path.abspath(output)))
+        say = tell or (lambda line: None)
+        return _run(Path(os.path.abspath(output)), place, settings, say, progress)
 
 
-class _Demo:
-    """The steps, and what they share.
-
-    Args:
-        place: Folder to write to.
-        settings: How large it is.
-        say: Is called with lines of text.
-        progress: Whether to show bars.
-    """
-
-    def __init__(
-        self, place: Path, settings: DemoSettings, say: Callable[[str], None], progress: bool
-    ) -> None:
-        self._place = place
-        self._settings = settings
-        self._say = say
-        self._progress = progress
-        self._clock = Stopwatch()
-        # Each video is decoded once, for both models and all epochs.
-        self._decoder = FramesInMemory()
-
-    def run(self, folder: Path) -> DemoResult:
-        """All steps; the results come to `folder` in the end."""
-        train_records, held_out = self._render()
-        learned = self._learn(train_records, held_out)
-        fresh = self._export(learned["tdn"])
-        self._say("6/6  Writing the page")
-        result = DemoResult(
-            folder=folder,
-            settings=self._settings,
-            top1=learned["tdn"].report.top1,
-            baseline_top1=learned["tsn"].report.top1,
-            chance=1 / len(learned["tdn"].report.classes),
-            label=fresh.label,
-            answer=tuple((item.label, item.score) for item in fresh.answer),
-            steps=tuple(self._clock.steps),
-            total=self._clock.total,
+def _run(
+    folder: Path, place: Path, settings: DemoSettings, say: Callable[[str], None], shown: bool
+) -> DemoResult:
+    """Runs all steps in `place`; the results come to `folder` in the end."""
+    clock = Stopwatch()
+    # Each video is decoded once, for both models and all epochs.
+    decoder = FramesInMemory()
+    say(
+        f"1/6  Rendering {settings.num_train} videos to learn from and "
+        f"{settings.num_validation} to measure on"
+    )
+    with (
+        clock.step("rendering videos"),
+        Progress("keras-tdn demo", None, shown=shown) as progress,
+    ):
+        train_records, held_out = make_motion_dataset(
+            place / VIDEOS,
+            settings.num_train,
+            settings.num_validation,
+            seed=settings.seed,
+            progress=progress.update,
         )
-        page = write_page(result, learned["tdn"], learned["tsn"], fresh, held_out, self._decoder)
-        (self._place / PAGE_FILE).write_text(page, encoding="utf-8")
-        result = dataclasses.replace(result, total=self._clock.total)
-        (self._place / RESULT_FILE).write_text(result.to_json(), encoding="utf-8")
-        return result
 
-    def _render(self) -> tuple[RecordList, RecordList]:
-        settings = self._settings
-        self._say(
-            f"1/6  Rendering {settings.num_train} videos to learn from and "
-            f"{settings.num_validation} to measure on"
-        )
-        with (
-            self._clock.step("rendering videos"),
-            Progress("keras-tdn demo", None, shown=self._progress) as progress,
-        ):
-            return make_motion_dataset(
-                self._place / VIDEOS,
-                settings.num_train,
-                settings.num_validation,
-                seed=settings.seed,
-                progress=progress.update,
+    trained = []
+    for number, (name, is_temporal, what) in enumerate(
+        (
+            ("tdn", True, "the TDN"),
+            ("tsn", False, "the same network of single frames, without temporal differences (TSN)"),
+        ),
+        start=2,
+    ):
+        say(f"{number}/6  Training {what}")
+        with clock.step(f"training the {name.upper()}"):
+            output = place / "training" / name
+            trained.append(learn(is_temporal, train_records, settings, output, decoder, shown))
+
+    say(f"4/6  Labelling {len(held_out)} held-out videos")
+    with clock.step("labelling held-out videos"):
+        tdn, tsn = (
+            LearnedModel(
+                model,
+                training,
+                evaluate(model, held_out, batch_size=20, decoder=decoder, progress=shown),
             )
+            for model, training in trained
+        )
+    say(f"     right: TDN {tdn.report.top1:.1%}, single frames {tsn.report.top1:.1%}")
 
-    def _learn(self, train_records: RecordList, held_out: RecordList) -> dict[str, LearnedModel]:
-        trained = {}
-        for number, (name, temporal, what) in enumerate(MODELS, start=2):
-            self._say(f"{number}/6  Training {what}")
-            with self._clock.step(f"training the {name.upper()}"):
-                trained[name] = learn(
-                    temporal,
-                    train_records,
-                    self._settings,
-                    self._place / "training" / name,
-                    self._decoder,
-                    self._progress,
-                )
-        self._say(f"4/6  Labelling {len(held_out)} held-out videos")
-        learned = {}
-        with self._clock.step("labelling held-out videos"):
-            for name, (model, training) in trained.items():
-                report = measure(model, held_out, self._decoder, self._progress)
-                learned[name] = LearnedModel(model, training, report)
-        shares = [learned[name].report.top1 for name, _, _ in MODELS]
-        self._say(f"     right: TDN {shares[0]:.1%}, single frames {shares[1]:.1%}")
-        return learned
+    say("5/6  Exporting the TDN, and asking the export about a fresh video")
+    with clock.step("exporting, and labelling a fresh video"):
+        save_preset(tdn.model, place / PRESET, card=card_of(tdn, settings))
+        export_saved_model(tdn.model, place / EXPORT)
+        label = write_fresh_video(place / VIDEO, settings.seed)
+        fresh = ask_export(place / EXPORT, tdn.model, place / VIDEO, label)
+    best = fresh.answer[0]
+    say(f"     it shows {label!r}, and the answer is {best.label!r}, {best.score:.1%}")
 
-    def _export(self, tdn: LearnedModel) -> FreshVideo:
-        self._say("5/6  Exporting the TDN, and asking the export about a fresh video")
-        with self._clock.step("exporting, and labelling a fresh video"):
-            save_preset(tdn.model, self._place / PRESET, card=card_of(tdn, self._settings))
-            export_saved_model(tdn.model, self._place / EXPORT)
-            video = self._place / VIDEO
-            label = write_fresh_video(video, self._settings.seed)
-            fresh = ask_export(self._place / EXPORT, tdn.model, video, label)
-        best = fresh.answer[0]
-        self._say(f"     it shows {label!r}, and the answer is {best.label!r}, {best.score:.1%}")
-        return fresh
+    say("6/6  Writing the page")
+    result = DemoResult(
+        folder=folder,
+        settings=settings,
+        top1=tdn.report.top1,
+        baseline_top1=tsn.report.top1,
+        chance=1 / len(tdn.report.classes),
+        label=fresh.label,
+        answer=tuple((item.label, item.score) for item in fresh.answer),
+        steps=tuple(clock.steps),
+        total=clock.total,
+    )
+    page = write_page(result, tdn, tsn, fresh, held_out, decoder)
+    (place / PAGE_FILE).write_text(page, encoding="utf-8")
+    result = dataclasses.replace(result, total=clock.total)
+    (place / RESULT_FILE).write_text(result.to_json(), encoding="utf-8")
+    return result
+
+
+@contextlib.contextmanager
+def demo_folder(output: str | os.PathLike[str]) -> Iterator[Path]:
+    """A folder to work in; what is in it comes to `output` if the block succeeds, else goes away.
+
+    It lies inside `output`, because that may be the root of a disk, which nothing can be renamed
+    to.
+
+    Raises:
+        ValueError: if `output` is not a folder that is empty or not there yet, or cannot be
+            written to.
+    """
+    folder = Path(os.path.abspath(output))
+    missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+    moved: list[Path] = []
+    try:
+        _check_free(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder))
+    except OSError as error:
+        _remove_folders(missing)
+        raise ValueError(
+            f"The demo cannot write to {str(folder)!r}: {error.strerror or error}. Choose another "
+            "place with --output."
+        ) from error
+    try:
+        free = shutil.disk_usage(place).free
+        if free < NEEDED_BYTES:
+            raise ValueError(
+                f"The demo needs {NEEDED_BYTES / MEGABYTE:.0f} MB, and on the disk of "
+                f"{str(folder)!r} {free / MEGABYTE:.0f} MB are free. Choose another place with "
+                "--output."
+            )
+        yield place
+        # The page last: where it is, all is.
+        for entry in sorted(place.iterdir(), key=lambda entry: entry.name == PAGE_FILE):
+            moved.append(folder / entry.name)
+            os.replace(entry, moved[-1])
+    except BaseException:
+        # Nothing else was in the folder. A demo that is whole stays.
+        for entry in moved if not (folder / PAGE_FILE).exists() else ():
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+        raise
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        # Those that have something in them stay.
+        _remove_folders(missing)
+
+
+def _remove_folders(folders: list[Path]) -> None:
+    for each in folders:
+        with contextlib.suppress(OSError):
+            each.rmdir()
+
+
+def _check_free(folder: Path) -> None:
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise ValueError(
+            f"{str(folder)!r} is there already and is not a folder. Choose another place with "
+            "--output."
+        )
+    names = sorted(entry.name for entry in folder.iterdir())
+    left = [name for name in names if name.startswith(UNFINISHED)]
+    if PAGE_FILE in names:
+        raise ValueError(
+            f"{str(folder)!r} has a finished demo: open {str(folder / PAGE_FILE)!r}. To run it "
+            "again, choose another folder with --output, or delete this one."
+        )
+    if left:
+        raise ValueError(
+            f"In {str(folder)!r} another demo is running, or one was killed and left {left[0]!r}. "
+            "Choose another folder with --output, or, if none is running, delete this one."
+        )
+    if names:
+        raise ValueError(
+            f"{str(folder)!r} is not empty: it has {names[0]!r}. The demo wants a folder of its "
+            "own; choose another with --output."
+        )

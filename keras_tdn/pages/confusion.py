@@ -26,26 +26,21 @@ SIDE = 800
 
 @dataclasses.dataclass(frozen=True)
 class HeatCell:
-    """A cell of the table.
-
-    Args:
-        count: What is counted.
-        share: Its share of the row, from 0 to 1.
-        color: The colour of that share, as CSS takes it.
-        kind: Classes in the style sheet: `"diagonal"`, `"dark"`, both or none.
-    """
+    """A cell of the table."""
 
     count: int
+    # Of the row, from 0 to 1.
     share: float
+    # The colour of that share, as CSS takes it.
     color: str
+    # Classes in the style sheet: `"diagonal"`, `"dark"`, both or none.
     kind: str
 
 
 def heat_rows(counts: np.ndarray) -> list[list[HeatCell]]:
     """Returns the cells of a table of counts, each on the colour of its share of the row.
 
-    Args:
-        counts: Non-negative integers of shape `(rows, rows)`.
+    Counts are non-negative integers of shape `(rows, rows)`, here and below.
     """
     shares = row_shares(counts)
     colors = colors_of(shares)
@@ -68,10 +63,6 @@ def heat_picture(counts: np.ndarray, description: str) -> Picture:
     """Returns a picture with a pixel for each count, in the colour of its share of the row.
 
     Small shares are drawn darker than they are, by a square root: one video in fifty must be seen.
-
-    Args:
-        counts: Non-negative integers of shape `(rows, rows)`.
-        description: What it shows, for those who cannot see it.
     """
     pixels = colors_of(np.sqrt(row_shares(counts)))
     # Whole pixels of the page for each row.
@@ -84,11 +75,7 @@ def heat_figure(
 ) -> Figure:
     """Draws the matrix as a figure; with more than 40 classes it has neither names nor numbers.
 
-    Args:
-        counts: Non-negative integers of shape `(rows, rows)`.
-        names: Names of the rows, which are those of the columns.
-        row_name: What the rows are.
-        column_name: What the columns are.
+    Rows and columns have the same names; what they are, `row_name` and `column_name` say.
     """
     has_numbers = len(names) <= MAX_NUMBERS
     shares = row_shares(counts)

@@ -22,20 +22,14 @@ FONT_SIZE, TITLE_SIZE = 13, 19
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A picture as `parts.image` of the templates takes it.
+    """A picture as `parts.image` of the templates takes it; width and height in CSS pixels."""
 
-    Args:
-        source: Address that holds the picture's data.
-        description: What it shows, for those who cannot see it.
-        width: Width on the page in CSS pixels.
-        height: Height on the page in CSS pixels.
-        is_sharp: Whether its edges stay sharp when it is enlarged.
-    """
-
+    # Address that holds the picture's data.
     source: str
     description: str
     width: int
     height: int
+    # Whether its edges stay sharp when it is enlarged.
     is_sharp: bool = False
 
 
@@ -53,11 +47,6 @@ def picture(
 
     Raises:
         ValueError: if `pixels` is not a picture.
-
-    Example:
-
-    >>> picture(frame, "first frame", width=160).height
-    120
     """
     content = encode(pixels, "png" if lossless else "jpeg")
     rows, columns, _ = pixels.shape
@@ -72,12 +61,9 @@ def picture(
 
 
 def strip(pictures: Iterable[np.ndarray], description: str, *, height: int = 90) -> list[Picture]:
-    """Encodes pictures that stand in a row, as frames of a video.
+    """Encodes pictures that stand in a row, as frames of a video; larger ones are shrunk.
 
-    Args:
-        pictures: uint8 arrays of shape `(height, width, 3)`; larger ones are shrunk.
-        description: What they show.
-        height: Height on the page in CSS pixels.
+    See `picture`. `height` is that on the page, in CSS pixels.
     """
     row = []
     for number, pixels in enumerate(pictures, start=1):
@@ -90,19 +76,7 @@ def strip(pictures: Iterable[np.ndarray], description: str, *, height: int = 90)
 
 
 def encode(pixels: np.ndarray, kind: str) -> bytes:
-    """Returns the picture as the content of a file.
-
-    Args:
-        pixels: uint8 of shape `(height, width, 3)`.
-        kind: `"png"` or `"jpeg"`.
-
-    Raises:
-        ValueError: if `pixels` is not a picture.
-
-    Example:
-
-    >>> Path("frame.png").write_bytes(encode(frame, "png"))
-    """
+    """Returns the picture as the content of a file; `kind` is `"png"` or `"jpeg"`."""
     file = io.BytesIO()
     _image(pixels).save(file, kind, quality=JPEG_QUALITY)
     return file.getvalue()
@@ -111,9 +85,7 @@ def encode(pixels: np.ndarray, kind: str) -> bytes:
 def encode_gif(pictures: Sequence[np.ndarray], rate: float) -> bytes:
     """Returns an animated GIF that plays for ever, its 256 colours chosen for these pictures.
 
-    Args:
-        pictures: uint8 of shape `(height, width, 3)`, all of one size.
-        rate: Pictures per second.
+    The pictures are of one size, and `rate` of them are shown per second.
     """
     # One palette for all of them, and no dithering: both would flicker from picture to picture.
     some = pictures[:: -(-len(pictures) // PALETTE_PICTURES)]
@@ -129,14 +101,7 @@ def encode_gif(pictures: Sequence[np.ndarray], rate: float) -> bytes:
 
 
 def resized(pixels: np.ndarray, height: int, width: int, *, sharp: bool = False) -> np.ndarray:
-    """Returns the picture in another size.
-
-    Args:
-        pixels: uint8 of shape `(height, width, 3)`.
-        height: Rows of the result.
-        width: Columns of the result.
-        sharp: Whether pixels are repeated or left out, instead of averaged.
-    """
+    """Returns the picture in another size; `sharp` repeats or leaves out pixels, not averaging."""
     if pixels.shape[:2] == (height, width):
         return pixels
     how = Image.Resampling.NEAREST if sharp else Image.Resampling.BILINEAR
@@ -144,12 +109,7 @@ def resized(pixels: np.ndarray, height: int, width: int, *, sharp: bool = False)
 
 
 class Paper:
-    """White paper of a fixed size that text and pictures are put on.
-
-    Args:
-        height: In pixels.
-        width: In pixels.
-    """
+    """White paper of a fixed size in pixels, that text and pictures are put on."""
 
     def __init__(self, height: int, width: int) -> None:
         self._image = Image.new("RGB", (width, height), PAPER)
@@ -176,8 +136,11 @@ class Paper:
     ) -> None:
         """Writes a line into a space so wide, as much of it as there is room for."""
         line = fitted(text, width, size)
-        place = {"left": left, "center": left + width / 2, "right": left + width}[align]
-        anchor = {"left": "la", "center": "ma", "right": "ra"}[align]
+        place, anchor = {
+            "left": (left, "la"),
+            "center": (left + width / 2, "ma"),
+            "right": (left + width, "ra"),
+        }[align]
         self._draw.text((place, top), line, color, font(size), anchor=anchor)
 
 

@@ -77,14 +77,10 @@ _FONTS = re.compile(r"font-family: [^;]*;|(?<=font): (\S+) [^;]*")
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A curve.
-
-    Args:
-        name: What it is of.
-        points: Pairs of numbers, x and y, in order. Where y is not a number there is a gap.
-    """
+    """A curve."""
 
     name: str
+    # Pairs of numbers, x and y, in order. Where y is not a number there is a gap.
     points: Sequence[tuple[float, float]]
 
 
@@ -114,10 +110,6 @@ def curves(
 
     Raises:
         ValueError: if there is nothing to draw, or too much.
-
-    Example:
-
-    >>> figure = curves([Line("top-1", [(1, 0.7), (10, 0.74)])], "views", "accuracy", log_x=True)
     """
     if not lines or len(lines) > len(COLORS) or not all(line.points for line in lines):
         raise ValueError(
@@ -165,11 +157,7 @@ def bars(
 ) -> Figure:
     """Draws a bar for each number from 1 on; those below zero have the second colour.
 
-    Args:
-        values: Heights of the bars.
-        x_name: What is numbered.
-        y_name: Unit of the heights.
-        size: Width and height in CSS pixels.
+    `x_name` is what is numbered, `y_name` the unit of the heights, and `size` as in `curves`.
     """
     with drawing(size) as figure:
         axes = new_axes(figure, x_name, y_name)
@@ -191,23 +179,13 @@ def bars(
 
 @contextlib.contextmanager
 def drawing(size: tuple[float, float]) -> Iterator[Figure]:
-    """Makes a figure that is drawn on inside the block, in the look of the pages.
-
-    Args:
-        size: Width and height in CSS pixels.
-    """
+    """Makes a figure of so many CSS pixels, to draw on inside the block in the look of pages."""
     with _look() as matplotlib:
         yield matplotlib.figure.Figure(figsize=(size[0] / 72, size[1] / 72))
 
 
 def new_axes(figure: Figure, x_name: str, y_name: str) -> Axes:
-    """Adds the only axes of a figure.
-
-    Args:
-        figure: The figure.
-        x_name: What x is.
-        y_name: What y is.
-    """
+    """Adds the only axes of a figure; the names say what x and y are."""
     axes = figure.add_subplot()
     axes.set_xlabel(printable(x_name))
     axes.set_ylabel(printable(y_name))
@@ -222,9 +200,7 @@ def note(artist: Any, text: str) -> None:
 def inline_svg(figure: Figure, description: str) -> Markup:
     """Returns a figure as SVG for the inside of a page, in the page's colours and fonts.
 
-    Args:
-        figure: From a function of this package. It is changed: nothing of it is clipped.
-        description: What it shows, for those who cannot see it.
+    The figure is changed: nothing of it is clipped. The description is for those who cannot see it.
     """
     for artist in figure.findobj():
         artist.set_clip_on(False)

@@ -15,20 +15,16 @@ from keras_tdn.pages.texts import clock_text, percent, printable
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-    """A bar with a name, as `parts.bars` of the templates takes it.
-
-    Args:
-        name: What it is of.
-        share: Its length, from 0 to 1; `None` draws none.
-        text: What is written at its end; by default the share in percent.
-        note: A line in small type below it.
-        is_marked: Whether it has the second colour.
-    """
+    """A bar with a name, as `parts.bars` of the templates takes it."""
 
     name: str
+    # Its length, from 0 to 1; `None` draws none.
     share: float | None
+    # What is written at its end; by default the share in percent.
     text: str | None = None
+    # A line in small type below it.
     note: str = ""
+    # Whether it has the second colour.
     is_marked: bool = False
 
     @property
@@ -38,16 +34,10 @@ class Bar:
 
 
 def render(template: str, **values: object) -> str:
-    """Fills in a template.
+    """Fills in a template, a file in `templates/`, and returns HTML to be written as UTF-8.
 
-    Every value is escaped, unless it is `Markup`, which is HTML: plots and what macros make.
-
-    Args:
-        template: Name of a file in `templates/`.
-        **values: What the template knows, by name. It has to know all that it uses.
-
-    Returns:
-        HTML. A whole page starts with `<!DOCTYPE html>` and is to be written as UTF-8.
+    `values` are all that the template uses, by name. Every value is escaped, unless it is `Markup`,
+    which is HTML: plots and what macros make.
 
     Example:
 
@@ -59,10 +49,7 @@ def render(template: str, **values: object) -> str:
 def render_part(template: str, macro: str, *values: object) -> str:
     """Fills in one of the macros of a template, for a part of somebody else's page.
 
-    Args:
-        template: Name of a file in `templates/`.
-        macro: Name of the macro.
-        *values: What it is given; all of it is escaped, as in `render`.
+    The macro is given `values`, all of which is escaped, as in `render`.
     """
     return str(getattr(_environment().get_template(template).module, macro)(*values)).strip()
 

@@ -10,45 +10,17 @@ REPLACEMENT = "\ufffd"
 
 
 def printable(text: object) -> str:
-    """Returns the text with everything replaced that neither HTML nor a font can show.
-
-    Args:
-        text: Anything; its `str` is taken.
-
-    Example:
-
-    >>> printable("a\\x00b")
-    'a\ufffdb'
-    """
+    """Returns the `str` of anything, with all replaced that neither HTML nor a font can show."""
     return UNPRINTABLE.sub(REPLACEMENT, str(text))
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Returns a share from 0 to 1 in percent, or a dash for `None`.
-
-    Args:
-        share: The share.
-        digits: Decimal places.
-
-    Example:
-
-    >>> percent(0.125)
-    '12.5 %'
-    """
+    """Returns a share from 0 to 1 in percent, such as `12.5 %`; a dash for `None`."""
     return "\u2013" if share is None else f"{100 * share:.{digits}f}\u00a0%"
 
 
 def clock_text(seconds: float) -> str:
-    """Returns seconds as people write them on a clock: `3.5 s`, `1:03.5`, `1:00:05`.
-
-    Args:
-        seconds: Seconds, not negative. They are rounded to tenths.
-
-    Example:
-
-    >>> clock_text(63.46)
-    '1:03.5'
-    """
+    """Returns seconds, rounded to tenths, as on a clock: `3.5 s`, `1:03.5`, `1:00:05`."""
     minutes, rest = divmod(round(seconds, 1), 60)
     if not minutes:
         return f"{rest:g} s"

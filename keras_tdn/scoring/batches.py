@@ -9,7 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -135,7 +135,11 @@ def view_batches(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def read_ahead(items: Generator[T, None, None], depth: int = 1) -> Generator[T, None, None]:
+def read_ahead(
+    items: Generator[T, None, None],
+    depth: int | queue.Queue[Any] = 1,
+    join_seconds: float | None = None,
+) -> Generator[T, None, None]:
     """Makes items in a thread, so many ahead.
 
     Use it between what prepares batches and a model: putting a batch together takes as long as a
@@ -143,7 +147,9 @@ def read_ahead(items: Generator[T, None, None], depth: int = 1) -> Generator[T, 
 
     Args:
         items: Makes the items; closed, in that thread, when the result ends or is closed.
-        depth: Items that may wait.
+        depth: Items that may wait, or the queue that they wait in.
+        join_seconds: How long the end waits for the thread, where it may be blocked by a sender
+            that cannot be interrupted; it ends with the process then. `None` waits for ever.
 
     Yields:
         Each item once, in order. What `items` raises is raised here, in its turn.
@@ -153,7 +159,7 @@ def read_ahead(items: Generator[T, None, None], depth: int = 1) -> Generator[T, 
     >>> list(read_ahead(number**2 for number in range(4)))
     [0, 1, 4, 9]
     """
-    ready: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(depth)
+    ready: queue.Queue[Any] = queue.Queue(depth) if isinstance(depth, int) else depth
     unwanted = threading.Event()
 
     def put(kind: str, content: T | BaseException | None) -> bool:
@@ -183,7 +189,9 @@ def read_ahead(items: Generator[T, None, None], depth: int = 1) -> Generator[T, 
                 return
             if isinstance(content, BaseException):
                 raise content
-            yield content  # type: ignore[misc]
+            yield content
     finally:
         unwanted.set()
-        thread.join()
+        # Of an iterator that was dropped, the garbage collector does this, perhaps in that thread.
+        if threading.current_thread() is not thread:
+            thread.join(join_seconds)

@@ -1,7 +1,4 @@
-"""Long and live video: scores in windows that slide over it, in bounded memory.
-
-Names are imported when they are first used, because most programs do without them.
-"""
+"""Long and live video: scores in windows that slide over it, in bounded memory."""
 
 from typing import TYPE_CHECKING
 
@@ -11,9 +8,15 @@ if TYPE_CHECKING:
     from keras_tdn.watching.layout import Window, WindowLayout
     from keras_tdn.watching.opening import StreamOptions
     from keras_tdn.watching.recording import record_timeline
-    from keras_tdn.watching.timeline import Loss, Timeline, WatchReport, load_timeline
+    from keras_tdn.watching.timeline import (
+        Loss,
+        Span,
+        SpanMerger,
+        Timeline,
+        WatchReport,
+        load_timeline,
+    )
     from keras_tdn.watching.timeline_page import plot_timeline, write_timeline_page
-    from keras_tdn.watching.timeline_writers import Span, SpanMerger
     from keras_tdn.watching.windows import Watch, watch
 
 __all__ = [
@@ -37,8 +40,8 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Loss": "timeline",
-        "Span": "timeline_writers",
-        "SpanMerger": "timeline_writers",
+        "Span": "timeline",
+        "SpanMerger": "timeline",
         "StreamOptions": "opening",
         "Timeline": "timeline",
         "Watch": "windows",

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
+import av
+
+from keras_tdn.data.decoding.pyav_container import reason
 from keras_tdn.watching.opening import silence
 
 DEFAULT_RATE = Fraction(25)
@@ -37,24 +40,20 @@ class TimedFrame:
 
 @dataclasses.dataclass
 class StreamFacts:
-    """What is known of a stream, as far as it has been read.
+    """What is known of a stream, as far as it has been read."""
 
-    Args:
-        duration: Seconds that its header states, if it does.
-        num_frames: Frames read.
-        seconds: When the last of them is on screen.
-        num_segments: Segments that they make, those left out included.
-        ending: Why it ended early; empty if it did not.
-        tolerance: Seconds by which times are rounded.
-        is_cut: Whether it was read no further because no more was asked for.
-    """
-
+    # Seconds that its header states, if it does.
     duration: float | None = None
     num_frames: int = 0
+    # When the last of them is on screen.
     seconds: float = 0.0
+    # Those that are left out included.
     num_segments: int = 0
+    # Why it ended early; empty if it did not.
     ending: str = ""
+    # Seconds by which times are rounded.
     tolerance: float = 0.0
+    # Whether it was read no further because no more was asked for.
     is_cut: bool = False
 
 
@@ -65,16 +64,10 @@ def timed_frames(
     timeout_seconds: float,
     max_packets: int | None = None,
 ) -> Iterator[TimedFrame]:
-    """Decodes a stream from where it is to its end; a frame in memory at a time.
+    """Decodes an open stream from where it is to its end, and fills in `facts` along the way.
 
-    Damage costs the frames that it spoils, and those that are predicted from them.
-
-    Args:
-        container: The open container.
-        stream: Its video stream, prepared for decoding.
-        facts: Filled in along the way.
-        timeout_seconds: How long to wait for a device that has no picture yet.
-        max_packets: How many packets are read, of about a frame each; `None` for all.
+    A frame is in memory at a time. Damage costs the frames that it spoils, and those that are
+    predicted from them. `max_packets` is how many packets are read, of about a frame each.
     """
     rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
     may_leap = bool(container.format.flags & TIMESTAMPS_MAY_LEAP)
@@ -109,17 +102,17 @@ def timed_frames(
             before = clock.now
             now = clock.tick(picture.pts)
             if damage.is_over(picture, now):
-                reason = damage.end()
+                why = damage.end()
                 if facts.num_frames == 0:
                     # Time starts with the first frame that is whole, and nothing was lost before.
-                    clock, reason, before = Clock(*steps), "", None
+                    clock, why, before = Clock(*steps), "", None
                     now = clock.tick(picture.pts)
-                if clock.started_over and not reason:
-                    reason = "the timestamps started over"
-                if not reason and before is not None and now - before > SILENCE_SECONDS:
-                    reason = f"no frame for {now - before:.0f} seconds"
+                if clock.started_over and not why:
+                    why = "the timestamps started over"
+                if not why and before is not None and now - before > SILENCE_SECONDS:
+                    why = f"no frame for {now - before:.0f} seconds"
                 facts.seconds = now
-                yield TimedFrame(facts.num_frames, now, picture, reason)
+                yield TimedFrame(facts.num_frames, now, picture, why)
                 facts.num_frames += 1
     if damage.reason and facts.num_frames and not facts.ending:
         facts.ending = f"its last frames do not decode: {damage.reason}"
@@ -129,10 +122,6 @@ def _packets(
     container: Any, stream: Any, facts: StreamFacts, timeout_seconds: float
 ) -> Iterator[tuple[Any, str]]:
     """Yields packets, and `None` behind the last; or what is wrong with one that is not read."""
-    import av
-
-    from keras_tdn.data.decoding.pyav_container import reason
-
     num_errors = 0
     waiting_since: float | None = None
     demux: Callable[[], Iterator[Any]] = lambda: container.demux(stream)  # noqa: E731
@@ -171,10 +160,6 @@ def _packets(
 
 
 def _decode(stream: Any, packet: Any) -> tuple[list[Any], str]:
-    import av
-
-    from keras_tdn.data.decoding.pyav_container import reason
-
     try:
         return stream.decode(packet), ""
     except av.error.EOFError:

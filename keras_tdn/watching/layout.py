@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_tdn.data.decoding.interface import is_positive_int
 from keras_tdn.datasets.motion.rendering import MOTION_LABELS
 from keras_tdn.labels import load_labels
 
@@ -55,13 +56,32 @@ class WindowLayout:
     def __post_init__(self) -> None:
         for field in ("num_segments", "frames_per_segment"):
             value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not is_positive_int(value):
                 raise ValueError(
                     f"WindowLayout needs a positive integer for `{field}`. "
                     f"Received: {field}={value!r}"
                 )
-        object.__setattr__(self, "window_seconds", _seconds(self.window_seconds))
-        object.__setattr__(self, "stride", _stride(self.stride))
+        try:
+            seconds = float("nan" if isinstance(self.window_seconds, bool) else self.window_seconds)
+        except (TypeError, ValueError):
+            seconds = math.nan
+        # A span below a microsecond would be lost in the rounding of times.
+        if not 1e-3 <= seconds <= 1e6:
+            raise ValueError(
+                "`window_seconds` is a number from 0.001 to 1000000, the length of a window. "
+                f"Received: window_seconds={self.window_seconds!r}"
+            )
+        try:
+            stride = 0 if isinstance(self.stride, bool) else operator.index(self.stride)
+        except TypeError:
+            stride = 0
+        if stride < 1:
+            raise ValueError(
+                "`stride` is a positive integer, the segments from one window to the next. "
+                f"Received: stride={self.stride!r}"
+            )
+        object.__setattr__(self, "window_seconds", seconds)
+        object.__setattr__(self, "stride", stride)
 
     @property
     def spacing(self) -> float:
@@ -120,63 +140,26 @@ class WindowLayout:
 def make_layout(model: Any, window_seconds: float | None, stride: int) -> WindowLayout:
     """Returns the layout for a model's clips.
 
-    Without `window_seconds`, a window is as long as the videos that the model was trained on.
-
-    Raises:
-        ValueError: if an argument does not fit, or the length is not known.
+    Without `window_seconds`, a window is as long as the videos that the model was trained on, which
+    its labels tell.
     """
     if window_seconds is None:
-        window_seconds = training_seconds(model)
+        window_seconds = _training_seconds(tuple(getattr(model, "labels", None) or ()))
     spec = model.clip_spec
     return WindowLayout(spec.num_segments, spec.frames_per_segment, window_seconds, stride)
 
 
-def training_seconds(model: Any) -> float:
-    """Returns about how long the videos are that a model was trained on.
-
-    Raises:
-        ValueError: if its labels are not those of a data set known here.
-    """
-    labels = getattr(model, "labels", None)
-    names = None if labels is None else tuple(labels)
-    if names is not None:
-        if names == tuple(MOTION_LABELS):
-            return MOTION_SECONDS
-        for dataset, seconds in TRAINING_SECONDS.items():
-            if names == load_labels(dataset):
-                return seconds
+def _training_seconds(labels: tuple[str, ...]) -> float:
+    if labels == MOTION_LABELS:
+        return MOTION_SECONDS
+    for dataset, seconds in TRAINING_SECONDS.items():
+        if labels == load_labels(dataset):
+            return seconds
     raise ValueError(
         "The model does not say how long a window should be: its labels are not those of "
         f"{', '.join(TRAINING_SECONDS)} or motion. Pass `window_seconds` (on the command line "
         "--window SECONDS): about as long as the videos that it was trained on."
     )
-
-
-def _seconds(value: Any) -> float:
-    try:
-        seconds = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    # A span below a microsecond would be lost in the rounding of times.
-    if not 1e-3 <= seconds <= 1e6:
-        raise ValueError(
-            "`window_seconds` is a number from 0.001 to 1000000, the length of a window. "
-            f"Received: window_seconds={value!r}"
-        )
-    return seconds
-
-
-def _stride(value: Any) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if isinstance(value, bool) or number < 1:
-        raise ValueError(
-            "`stride` is a positive integer, the segments from one window to the next. "
-            f"Received: stride={value!r}"
-        )
-    return number
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -11,7 +11,22 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from keras_tdn.data.decoding.interface import VideoDecodeError, VideoSource
+import av
+
+from keras_tdn.data.decoding.interface import (
+    VideoDecodeError,
+    VideoSource,
+    is_positive_int,
+    open_source,
+)
+from keras_tdn.data.decoding.pyav_container import (
+    FILE_FORMATS,
+    open_input,
+    prepare_codec,
+    reason,
+    video_stream,
+    why_not_opened,
+)
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 CREDENTIALS = re.compile(r"//[^/@]*@")
@@ -74,87 +89,57 @@ class StreamOptions:
                 "`timeout_seconds` is a positive number. "
                 f"Received: timeout_seconds={self.timeout_seconds!r}"
             )
-        number = self.num_threads
-        if (
-            isinstance(number, bool)
-            or not isinstance(number, int)
-            or not 1 <= number <= MAX_THREADS
-        ):
+        if not is_positive_int(self.num_threads) or self.num_threads > MAX_THREADS:
             raise ValueError(
                 f"`num_threads` is an integer from 1 to {MAX_THREADS}. "
-                f"Received: num_threads={number!r}"
+                f"Received: num_threads={self.num_threads!r}"
             )
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What is to be opened, before it is.
+    """What is to be opened, before it is."""
 
-    Args:
-        name: How errors call it, without passwords.
-        opened: What libav opens: a path, an address or a file object.
-        is_file: Whether it is a file, which has an end and may be read again.
-        live: Whether its sender does not wait.
-    """
-
+    # How errors call it, without passwords.
     name: str
+    # What libav opens: a path, an address or a file object.
     opened: Any
+    # Whether it has an end and may be read again.
     is_file: bool
+    # Whether its sender does not wait.
     live: bool
 
 
 def find_source(video: VideoSource, how: StreamOptions) -> Source:
-    """Returns what is to be opened for a video.
-
-    Raises:
-        VideoDecodeError: if it is a path, and there is no file that can be read.
-        ValueError: if it is no video at all.
-    """
-    text = os.fsdecode(video) if isinstance(video, str | os.PathLike) else None
-    if text is not None and text.startswith("file://"):
-        text = text.removeprefix("file://")
-    scheme = None if text is None else SCHEME.match(text)
+    """Returns what is to be opened; raises as `open_source` does."""
+    live = bool(how.live)
+    if not isinstance(video, str | os.PathLike):
+        seekable = getattr(video, "seekable", None)
+        if callable(getattr(video, "read", None)) and not (callable(seekable) and seekable()):
+            return Source(f"the video in {video!r}", video, False, live)
+        return Source(*open_source(video), True, live)
+    text = os.fsdecode(video).removeprefix("file://")
+    scheme, is_camera = SCHEME.match(text), CAMERA.fullmatch(text) is not None
     if text == STANDARD_INPUT:
-        return Source("standard input", "pipe:0", False, bool(how.live))
-    if text is not None and (scheme or how.format or CAMERA.fullmatch(text)):
-        lives = how.format is not None if scheme is None else scheme[1].lower() in LIVE_SCHEMES
+        return Source("standard input", "pipe:0", False, live)
+    # The prefix keeps a file name with a colon from being taken for an address.
+    if scheme or how.format or is_camera:
         # A format given for a file names its container.
         is_file = scheme is None and os.path.isfile(text)
-        lives = (lives or CAMERA.fullmatch(text) is not None) and not is_file
+        if how.live is None and not is_file:
+            lives = how.format is not None if scheme is None else scheme[1].lower() in LIVE_SCHEMES
+            live = lives or is_camera
         name = repr(CREDENTIALS.sub("//", text))
-        place = f"file:{text}" if is_file else text
-        return Source(name, place, is_file, lives if how.live is None else how.live)
-    if text is not None and _is_pipe(text):
-        return Source(repr(text), f"file:{text}", False, bool(how.live))
-    if text is None and callable(getattr(video, "read", None)) and not _is_seekable(video):
-        return Source(f"the video in {video!r}", video, False, bool(how.live))
-    # Imported here because it belongs to the decoder.
-    from keras_tdn.data.decoding.interface import open_source
-
-    name, found = open_source(video if text is None else text)
-    # The prefix keeps a file name with a colon from being taken for an address.
-    opened = f"file:{found}" if isinstance(found, str) else found
-    return Source(name, opened, True, bool(how.live))
+        return Source(name, f"file:{text}" if is_file else text, is_file, live)
+    if _is_pipe(text):
+        return Source(repr(text), f"file:{text}", False, live)
+    name, path = open_source(text)
+    return Source(name, f"file:{path}", True, live)
 
 
 @contextlib.contextmanager
 def open_stream(source: Source, how: StreamOptions) -> Iterator[tuple[Any, Any]]:
-    """The container and its stream of moving pictures, ready to be decoded.
-
-    Raises:
-        VideoDecodeError: if it cannot be opened, or has no moving pictures.
-    """
-    import av
-
-    from keras_tdn.data.decoding.pyav_container import (
-        FILE_FORMATS,
-        open_input,
-        prepare_codec,
-        reason,
-        video_stream,
-        why_not_opened,
-    )
-
+    """Opens the container and its stream of moving pictures, ready to be decoded."""
     formats, protocols, form = FILE_FORMATS, "file", how.format
     timeout: float | None = None
     if isinstance(source.opened, str) and not source.opened.startswith(("file:", "pipe:")):
@@ -168,13 +153,9 @@ def open_stream(source: Source, how: StreamOptions) -> Iterator[tuple[Any, Any]]
         source.opened.seek(0)
     try:
         container = open_input(
-            source.opened,
-            formats=formats,
-            protocols=protocols,
-            format=form,
-            options=how.options,
-            timeout=timeout,
-        )
+            source.opened, formats=formats, protocols=protocols, format=form,
+            options=how.options, timeout=timeout,
+        )  # fmt: skip
     except (av.FFmpegError, OSError, ValueError) as error:
         if source.is_file:
             why = why_not_opened(error)
@@ -207,8 +188,3 @@ def _is_pipe(path: str) -> bool:
     except (OSError, ValueError):
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
-
-
-def _is_seekable(file: Any) -> bool:
-    seekable = getattr(file, "seekable", None)
-    return callable(seekable) and bool(seekable())

@@ -9,7 +9,7 @@ import itertools
 import os
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,15 @@ from keras_tdn.progress import Progress
 from keras_tdn.scoring.model_hash import model_sha256
 from keras_tdn.watching.layout import Window
 from keras_tdn.watching.opening import Source, StreamOptions
-from keras_tdn.watching.timeline import TIMELINE_NAME, LineWriter, WatchReport
+from keras_tdn.watching.timeline import (
+    TIMELINE_NAME,
+    CSVWriter,
+    LineWriter,
+    SubtitleWriter,
+    TimelineWriter,
+    WatchReport,
+)
 from keras_tdn.watching.timeline_page import write_timeline_page
-from keras_tdn.watching.timeline_writers import CSVWriter, SubtitleWriter, TimelineWriter
 from keras_tdn.watching.windows import Watch
 
 OUTPUTS = ("csv", "srt", "vtt", "page")
@@ -91,8 +97,9 @@ def record_timeline(
     >>> record_timeline(model, "video.mp4", "results", stride=4).num_windows
     3571
     """
-    folder = Path(output)
-    names = _check_outputs(outputs)
+    folder, names = Path(output), tuple(outputs)
+    if isinstance(outputs, str) or not set(names) <= set(OUTPUTS):
+        raise ValueError(f"`outputs` are some of {list(OUTPUTS)}. Received: outputs={outputs!r}")
     if resume and overwrite:
         raise ValueError(
             "Resuming continues the run in the folder and overwriting removes its results. Pass "
@@ -105,9 +112,13 @@ def record_timeline(
                 f"{watch.source.name} is no file, so that a run cannot continue where another one "
                 "stopped. Leave out resume=True (on the command line --resume)."
             )
-        classes = _names(model, labels)
+        classes = class_names(model, labels)
         identity = run_identity(model, watch, classes)
-        _make_folder(folder)
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(
+                f"{str(folder)!r} is a file. Results go into a folder; choose another place."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(folder, "watching"))
         there = _check_results(folder, resume, overwrite)
         first: list[Window] = []
@@ -121,7 +132,13 @@ def record_timeline(
             Journal(folder / JOURNAL_NAME, identity, resume=resume, action="watching", lock=False)
         )
         lines = LineWriter(folder / TIMELINE_NAME, journal.identity)
-        writers = [lines, *_writers(folder, names, classes, watch, min_score)]
+        writers: list[TimelineWriter] = [lines]
+        for name in names:
+            path = folder / NAMES[name]
+            if name == "csv":
+                writers.append(CSVWriter(path, classes))
+            elif name != "page":
+                writers.append(SubtitleWriter(path, classes, watch.layout, min_score))
         for writer in writers:
             stack.callback(writer.close)
         next_window = 0
@@ -197,33 +214,6 @@ def _unpack(index: int, value: bytes) -> Window:
     return Window(index, start, end, scores)
 
 
-def _writers(
-    folder: Path, names: Sequence[str], labels: Sequence[str], watch: Watch, min_score: float
-) -> list[TimelineWriter]:
-    make: dict[str, Callable[[Path], TimelineWriter]] = {
-        "csv": lambda path: CSVWriter(path, labels),
-        "srt": lambda path: SubtitleWriter(path, labels, watch.layout, min_score),
-        "vtt": lambda path: SubtitleWriter(path, labels, watch.layout, min_score),
-    }
-    return [make[name](folder / NAMES[name]) for name in names if name in make]
-
-
-def _check_outputs(outputs: Sequence[str]) -> tuple[str, ...]:
-    names = tuple(outputs)
-    unknown = [name for name in names if name not in OUTPUTS]
-    if isinstance(outputs, str) or unknown:
-        raise ValueError(f"`outputs` are some of {list(OUTPUTS)}. Received: outputs={outputs!r}")
-    return names
-
-
-def _make_folder(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(
-            f"{str(folder)!r} is a file. Results go into a folder; choose another place."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-
-
 def _check_results(folder: Path, resume: bool, overwrite: bool) -> list[str]:
     """Returns the names of the results that are there, if there may be any."""
     names = (TIMELINE_NAME, *NAMES.values(), JOURNAL_NAME)
@@ -243,7 +233,8 @@ def _check_results(folder: Path, resume: bool, overwrite: bool) -> list[str]:
     return there
 
 
-def _names(model: TDNResNet, labels: Labels | None) -> tuple[str, ...]:
+def class_names(model: TDNResNet, labels: Labels | None = None) -> tuple[str, ...]:
+    """Returns the names given, those of the model, or numbers."""
     if labels is None:
         labels = model.labels
     if labels is None:
@@ -266,7 +257,7 @@ def run_identity(model: TDNResNet, watch: Watch, labels: Sequence[str]) -> Mappi
     """Returns what the scores follow from; a run with another identity is not continued."""
     return {
         "weights": model_sha256(model),
-        "video": video_identity(watch.source),
+        "video": _video_identity(watch.source),
         "window_seconds": watch.layout.window_seconds,
         "stride": watch.layout.stride,
         "clip": model.clip_spec.to_config(),
@@ -275,8 +266,8 @@ def run_identity(model: TDNResNet, watch: Watch, labels: Sequence[str]) -> Mappi
     }
 
 
-def video_identity(source: Source) -> Mapping[str, Any]:
-    """Returns what identifies a video: of a file its size and samples of it."""
+def _video_identity(source: Source) -> Mapping[str, Any]:
+    """Of a file its size and samples of it."""
     if not source.is_file:
         return {"name": source.name}
     digest = hashlib.sha256()

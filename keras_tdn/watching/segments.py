@@ -5,17 +5,18 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from keras_tdn.data.decoding.frame_conversion import FrameConverter, square_size
+from keras_tdn.data.decoding.interface import VideoDecodeError
 from keras_tdn.data.frame_transforms import resize_and_center_crop
 from keras_tdn.specs import ClipSpec
-from keras_tdn.watching.frames import StreamFacts, TimedFrame
+from keras_tdn.watching.frames import StreamFacts, TimedFrame, timed_frames
 from keras_tdn.watching.layout import WindowLayout
+from keras_tdn.watching.opening import Source, StreamOptions, open_stream
 
 # No more frames than this are shown in a second.
 MAX_RATE = 240
@@ -23,33 +24,24 @@ MAX_RATE = 240
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Segment:
-    """Neighbouring frames of a video.
+    """Neighbouring frames of a video."""
 
-    Args:
-        index: How many segments come before it.
-        clip: Its frames as the model sees them, uint8 of shape `(frames, height, width, 3)`.
-            `None` where it is lost or not needed. Of a still picture, neighbouring segments may be
-            the same array.
-        loss: Why it is lost; empty if it is not.
-        count: How many neighbours, from this one on, are lost for that reason: a hole costs the
-            same however long a file says that it is.
-    """
-
+    # How many segments come before it.
     index: int
+    # Its frames as the model sees them, uint8 of shape `(frames, height, width, 3)`. `None` where
+    # it is lost or not needed. Of a still picture, neighbours may be the same array.
     clip: np.ndarray | None
+    # Why it is lost; empty if it is not.
     loss: str = ""
+    # How many neighbours, from this one on, are lost for that reason: a hole costs the same however
+    # long a file says that it is.
     count: int = 1
 
 
 class FrameCropper:
-    """Turns decoded frames into what the model sees, the same pixels as in `predict_video`.
-
-    `name` is how errors call the video, and `stream` the video stream that the frames come from.
-    """
+    """Turns decoded frames into what the model sees, the same pixels as in `predict_video`."""
 
     def __init__(self, name: str, stream: Any, clip_spec: ClipSpec) -> None:
-        from keras_tdn.data.decoding.frame_conversion import FrameConverter
-
         self._stream = stream
         self._clip_spec = clip_spec
         # The model has more use for the other processors.
@@ -58,8 +50,6 @@ class FrameCropper:
 
     def crop(self, frames: Iterable[TimedFrame]) -> np.ndarray:
         """uint8 pixels of shape `(number of frames, height, width, 3)`."""
-        from keras_tdn.data.decoding.frame_conversion import square_size
-
         crops = []
         for frame in frames:
             picture = frame.picture
@@ -84,18 +74,11 @@ def segments_of(
     """Cuts segments out of frames as they come, with no more frames in memory than a segment has.
 
     A video that ends before the first window does is filled up with its last frames, as a short
-    clip is in `predict_video`.
-
-    Args:
-        frames: The frames of a video, in order.
-        layout: Where segments lie.
-        facts: What is known of the stream.
-        crop: Returns the pixels of frames.
-        first_segment: The first whose pixels are wanted.
-        admits: Whether the segment with that index is taken. Others are left out.
-        max_segments: How many are cut at most; `None` for all.
+    clip is in `predict_video`. Pixels are wanted from `first_segment` on, and segments that
+    `admits` does not take, by their index, are left out. `facts` are filled in along the way.
     """
     size = layout.frames_per_segment
+    # From the one on screen at the moment of the next segment on.
     held: collections.deque[TimedFrame] = collections.deque()
     index = 0
     latest_lost = -1
@@ -112,12 +95,15 @@ def segments_of(
             latest = chosen[0].number, crop(chosen)
         return Segment(index, latest[1])
 
+    def drop_past() -> None:
+        moment = layout.segment_time(index) + facts.tolerance
+        while len(held) > 1 and held[1].time <= moment:
+            held.popleft()
+
     for frame in frames:
         held.append(frame)
         while True:
-            moment = layout.segment_time(index) + facts.tolerance
-            while len(held) > 1 and held[1].time <= moment:
-                held.popleft()
+            drop_past()
             # Only the next frame shows that the first one is still on screen.
             if len(held) < max(size, 2):
                 break
@@ -143,9 +129,7 @@ def segments_of(
             facts.num_segments = index
     if held and none_damaged and index < layout.num_segments and first_segment == 0:
         while index < layout.num_segments:
-            moment = layout.segment_time(index) + facts.tolerance
-            while len(held) > 1 and held[1].time <= moment:
-                held.popleft()
+            drop_past()
             last = len(held) - 1
             yield make([held[min(place, last)] for place in range(size)])
             index += 1
@@ -153,26 +137,19 @@ def segments_of(
 
 
 def stream_segments(
-    source: Any,
-    how: Any,
+    source: Source,
+    how: StreamOptions,
     layout: WindowLayout,
     clip_spec: ClipSpec,
     facts: StreamFacts,
     first_segment: int = 0,
     admits: Callable[[int], bool] = lambda _: True,
     max_seconds: float | None = None,
-) -> Iterator[Segment]:
-    """Opens a `Source` with `StreamOptions`, and cuts segments out of it; see `segments_of`.
+) -> Generator[Segment, None, None]:
+    """Opens a video and cuts segments out of it; see `segments_of`.
 
     At most `max_seconds` are read, but for the first window, which is read whole.
-
-    Raises:
-        VideoDecodeError: while iterating, if it does not open or has no frame that decodes.
     """
-    from keras_tdn.data.decoding.interface import VideoDecodeError
-    from keras_tdn.watching.frames import timed_frames
-    from keras_tdn.watching.opening import open_stream
-
     max_packets = max_segments = None
     if max_seconds is not None:
         # Where time stands still, there is an end as well.
@@ -193,72 +170,6 @@ def stream_segments(
         )
 
 
-# How often a thread that waits looks whether it should end.
-POLL_SECONDS = 0.1
-# A sender that is waited for cannot be interrupted; its thread ends with the process.
-JOIN_SECONDS = 2.0
-
-
-class SegmentFeed:
-    """Yields segments from a thread that reads ahead as far as there is room.
-
-    Args:
-        make_segments: Called with a function that returns how many segments wait; yields the
-            segments.
-        room: The most segments that wait at a time.
-    """
-
-    def __init__(
-        self, make_segments: Callable[[Callable[[], int]], Iterator[Segment]], room: int
-    ) -> None:
-        self._queue: queue.Queue[Segment | BaseException | None] = queue.Queue(room)
-        self._make_segments = make_segments
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keras_tdn segments", daemon=True)
-        self._thread.start()
-
-    def __iter__(self) -> Iterator[Segment]:
-        while not self._stopped.is_set():
-            item = self._queue.get()
-            if item is None:
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-    def close(self) -> None:
-        """Stops reading; what waits is dropped."""
-        self._stopped.set()
-        # Of an iterator that was dropped, the garbage collector does this, perhaps in that thread.
-        if threading.current_thread() is not self._thread:
-            self._thread.join(JOIN_SECONDS)
-
-    def _run(self) -> None:
-        end: BaseException | None = None
-        segments = self._make_segments(self._queue.qsize)
-        try:
-            for segment in segments:
-                if not self._put(segment):
-                    return
-        except BaseException as error:
-            # Raised where the segments are asked for.
-            end = error
-        finally:
-            close = getattr(segments, "close", None)
-            if close is not None:
-                close()
-        self._put(end)
-
-    def _put(self, item: Segment | BaseException | None) -> bool:
-        while not self._stopped.is_set():
-            try:
-                self._queue.put(item, timeout=POLL_SECONDS)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-
 class WindowAdmission:
     """Takes a live video's windows whole or not at all.
 
@@ -266,11 +177,8 @@ class WindowAdmission:
     is full would lose every window once the model falls behind. Instead a window is promised at its
     first segment, while there is room for all of it, and then gets every segment. When too much
     waits, what follows is left out until the model has caught up, which gives long runs of windows
-    that share their segments' work, and answers that do not come ever later.
-
-    Args:
-        layout: Where windows lie.
-        waiting: Returns how many segments wait for the model. There must be room for `capacity`.
+    that share their segments' work, and answers that do not come ever later. `waiting` returns how
+    many segments wait for the model; there must be room for `capacity`.
     """
 
     def __init__(self, layout: WindowLayout, waiting: Callable[[], int]) -> None:

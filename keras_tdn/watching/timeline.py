@@ -1,27 +1,27 @@
-"""The timeline of a run: its windows as JSON lines, and what was watched and lost."""
+"""The timeline of a run: its windows as JSON lines, as a table and as subtitles."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import html
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_tdn.watching.layout import Window
+from keras_tdn.pages.texts import UNPRINTABLE
+from keras_tdn.watching.layout import Window, WindowLayout
 
 TIMELINE_NAME = "timeline.jsonl"
 FORMAT = "keras_tdn timeline 1"
 _CHECKSUM = b',"crc32":'
 # A header of many labels is longer than a line of scores, and no line is longer than this.
 _MAX_LINE_BYTES = 64 * 2**20
-# A stream may be bad for ever.
-MAX_LOSSES = 1000
-MANY_REASONS = "many more, for several reasons"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,11 +67,7 @@ class WatchReport:
 
     @classmethod
     def from_config(cls, config: Any) -> WatchReport:
-        """Rebuilds what `dataclasses.asdict` gave.
-
-        Raises:
-            TypeError, KeyError: if it is something else.
-        """
+        """Rebuilds what `dataclasses.asdict` gave; anything else is a `TypeError` or `KeyError`."""
         return cls(**{**config, "losses": tuple(Loss(**loss) for loss in config["losses"])})
 
     def lines(self) -> list[str]:
@@ -82,71 +78,181 @@ class WatchReport:
         return lines
 
 
-class LossList:
-    """Losses of segments, neighbours of one reason joined; no longer however much is lost.
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """A stretch of a video in which one class has the highest score.
 
     Args:
-        spacing: Seconds from one segment to the next.
+        start: Its start, in seconds since the first frame.
+        end: Its end.
+        index: The class.
+        score: The mean of its scores over the windows of the stretch.
+        num_windows: How many these are.
     """
 
-    def __init__(self, spacing: float) -> None:
-        self._spacing = spacing
-        self._runs: list[tuple[int, int, str]] = []
-
-    def add(self, segment: int, reason: str, count: int = 1) -> None:
-        """Takes lost segments, `count` from that one on; they come in order."""
-        if self._runs:
-            start, stop, last = self._runs[-1]
-            full = len(self._runs) == MAX_LOSSES
-            if full or (stop == segment and last == reason):
-                reason = last if last == reason else MANY_REASONS
-                self._runs[-1] = (start, segment + count, reason)
-                return
-        self._runs.append((segment, segment + count, reason))
-
-    @property
-    def losses(self) -> tuple[Loss, ...]:
-        return tuple(
-            Loss(round(start * self._spacing, 6), round(stop * self._spacing, 6), reason)
-            for start, stop, reason in self._runs
-        )
+    start: float
+    end: float
+    index: int
+    score: float
+    num_windows: int
 
 
-class LineWriter:
-    """Writes a timeline as JSON lines: what the scores follow from, each window, and the report.
+class SpanMerger:
+    """Joins neighbouring windows with the same class ahead, as they come.
+
+    Windows overlap, so that each speaks for the stride around its middle; the video's first one
+    for all before it, and the last one for all behind it. Windows whose highest score is below
+    `min_score` speak for nothing.
+
+    Example:
+
+    >>> merger = SpanMerger(layout)
+    >>> spans = [span for window in windows for span in merger.add(window)] + merger.finish()
+    """
+
+    def __init__(self, layout: WindowLayout, min_score: float = 0.0) -> None:
+        self._min_score = min_score
+        self._step = layout.stride * layout.spacing
+        self._open: Span | None = None
+        self._sum = 0.0
+        self._next_window, self._end = 0, 0.0
+
+    def add(self, window: Window) -> list[Span]:
+        """Takes the next window, and returns the span that ends before it, if one does."""
+        index = int(window.scores.argmax())
+        score = float(window.scores[index])
+        middle = (window.start + window.end) / 2
+        start, end = round(middle - self._step / 2, 6), round(middle + self._step / 2, 6)
+        finished: list[Span] = []
+        speaks = score >= self._min_score
+        if self._open is not None:
+            if speaks and index == self._open.index and window.index == self._next_window:
+                self._sum += score
+                number = self._open.num_windows + 1
+                self._open = Span(self._open.start, end, index, self._sum / number, number)
+            else:
+                finished, self._open = [self._open], None
+        if speaks and self._open is None:
+            self._sum = score
+            self._open = Span(start if window.index else 0.0, end, index, score, 1)
+        self._next_window, self._end = window.index + 1, window.end
+        return finished
+
+    def finish(self) -> list[Span]:
+        """Returns the span that the last window is in, if it is in one."""
+        if self._open is None:
+            return []
+        last = dataclasses.replace(self._open, end=max(self._open.end, self._end))
+        self._open = None
+        return [last]
+
+
+class TimelineWriter:
+    """Writes windows as they come; what was written is on the disk at once.
+
+    A file that is there is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="")
+
+    def add(self, window: Window) -> None:
+        """Takes the next window."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Ends the file; no more windows will come."""
+        self._file.close()
+
+    def _write(self, text: str) -> None:
+        self._file.write(text)
+        self._file.flush()
+
+
+class LineWriter(TimelineWriter):
+    """JSON lines: what the scores follow from (`facts`), each window, and the report.
 
     The last member of each line is a checksum of what comes before it.
-
-    Args:
-        path: Path of the file; one that is there is replaced.
-        facts: What the scores follow from, as JSON values.
     """
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
-        self._file = path.open("wb")
-        self._write({"format": FORMAT, **facts})
+        super().__init__(path)
+        self._write_line({"format": FORMAT, **facts})
 
     def add(self, window: Window) -> None:
-        """Writes the next window."""
         # The shortest text that gives the same float32 again.
         scores = [float(str(score)) for score in window.scores]
-        self._write(
+        self._write_line(
             {"window": window.index, "start": window.start, "end": window.end, "scores": scores}
         )
 
     def finish(self, report: WatchReport) -> None:
         """Writes that there is nothing more to come."""
-        self._write({"finished": dataclasses.asdict(report)})
+        self._write_line({"finished": dataclasses.asdict(report)})
         os.fsync(self._file.fileno())
 
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+    def _write_line(self, values: Mapping[str, Any]) -> None:
+        text = json.dumps(values, separators=(",", ":"))[:-1]
+        self._write(f"{text}{_CHECKSUM.decode()}{zlib.crc32(text.encode())}}}\n")
 
-    def _write(self, values: Mapping[str, Any]) -> None:
-        text = json.dumps(values, separators=(",", ":")).encode()[:-1]
-        self._file.write(text + _CHECKSUM + str(zlib.crc32(text)).encode() + b"}\n")
+
+class CSVWriter(TimelineWriter):
+    """A table: a row for each window, with the best class and the scores of all."""
+
+    def __init__(self, path: Path, labels: Sequence[str]) -> None:
+        super().__init__(path)
+        self._labels = labels
+        self._write_row(["start", "end", "best", "score", *labels])
+
+    def add(self, window: Window) -> None:
+        best = int(window.scores.argmax())
+        scores = [str(score) for score in window.scores]
+        self._write_row([window.start, window.end, self._labels[best], scores[best], *scores])
+
+    def _write_row(self, row: list[object]) -> None:
+        csv.writer(self._file, lineterminator="\n").writerow(row)
         self._file.flush()
+
+
+class SubtitleWriter(TimelineWriter):
+    """Subtitles: the class that is ahead, for as long as it is; a cue is written when it ends.
+
+    Where the highest score is below `min_score` there is no cue. The path ends in `.srt` or `.vtt`.
+    """
+
+    def __init__(
+        self, path: Path, labels: Sequence[str], layout: WindowLayout, min_score: float = 0.0
+    ) -> None:
+        super().__init__(path)
+        self._labels = labels
+        self._merger = SpanMerger(layout, min_score)
+        self._is_vtt = path.suffix == ".vtt"
+        self._number = 0
+        if self._is_vtt:
+            self._write("WEBVTT\n\n")
+
+    def add(self, window: Window) -> None:
+        self._write_cues(self._merger.add(window))
+
+    def close(self) -> None:
+        self._write_cues(self._merger.finish())
+        super().close()
+
+    def _write_cues(self, spans: list[Span]) -> None:
+        for span in spans:
+            self._number += 1
+            times = " --> ".join(self._clock_time(seconds) for seconds in (span.start, span.end))
+            # A line break would end the cue.
+            label = " ".join(UNPRINTABLE.sub(" ", self._labels[span.index]).split())
+            label = html.escape(label, False) if self._is_vtt else label.replace("-->", "->")
+            self._write(f"{self._number}\n{times}\n{label} ({span.score:.0%})\n\n")
+
+    def _clock_time(self, seconds: float) -> str:
+        minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
+        hours, minutes = divmod(minutes, 60)
+        whole, milliseconds = divmod(milliseconds, 1000)
+        point = "." if self._is_vtt else ","
+        return f"{hours:02}:{minutes:02}:{whole:02}{point}{milliseconds:03}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +279,17 @@ class Timeline:
     def labels(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the scores."""
         return tuple(self.facts["labels"])
+
+    @property
+    def layout(self) -> WindowLayout:
+        """Where its windows lie."""
+        clip, facts = self.facts["clip"], self.facts
+        return WindowLayout(
+            clip["num_segments"],
+            clip["frames_per_segment"],
+            facts["window_seconds"],
+            facts["stride"],
+        )
 
     def windows(self) -> Iterator[Window]:
         """Yields the windows in order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,9 +14,8 @@ from keras_tdn.files.atomic import written_beside
 from keras_tdn.pages.plots import COLORS, Line, curves, inline_svg
 from keras_tdn.pages.rendering import render
 from keras_tdn.pages.texts import clock_text, percent
-from keras_tdn.watching.layout import Window, WindowLayout
-from keras_tdn.watching.timeline import Timeline, load_timeline
-from keras_tdn.watching.timeline_writers import Span, SpanMerger
+from keras_tdn.watching.layout import Window
+from keras_tdn.watching.timeline import Span, SpanMerger, Timeline, load_timeline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,11 +51,7 @@ def write_timeline_page(
 
     >>> keras_tdn.watching.write_timeline_page("results", "results/timeline.html")
     """
-    if not isinstance(timeline, Timeline):
-        timeline = load_timeline(timeline)
-    counts, end = _ahead(timeline)
-    shown = _most_often(counts)
-    lines = score_lines(timeline.windows(), timeline.labels, shown, end)
+    timeline, counts, lines, end = _read(timeline)
     spans, num_spans = _spans(timeline, min_score)
     report = timeline.report
     page = render(
@@ -65,7 +61,7 @@ def write_timeline_page(
         end=end,
         timeline=timeline,
         report=report,
-        layout=layout_of(timeline),
+        layout=timeline.layout,
         num_windows=counts.sum(),
         names=[line.name for line in lines],
         share=counts.max() / counts.sum(),
@@ -93,9 +89,6 @@ def plot_timeline(timeline: Timeline | str | os.PathLike[str]) -> Figure:
     Args:
         timeline: The timeline, or its path.
 
-    Returns:
-        A `matplotlib.figure.Figure`.
-
     Raises:
         ValueError: if it is no timeline, or has no window yet.
 
@@ -103,23 +96,16 @@ def plot_timeline(timeline: Timeline | str | os.PathLike[str]) -> Figure:
 
     >>> keras_tdn.watching.plot_timeline("results").savefig("timeline.png")
     """
-    if not isinstance(timeline, Timeline):
-        timeline = load_timeline(timeline)
-    counts, end = _ahead(timeline)
-    lines = score_lines(timeline.windows(), timeline.labels, _most_often(counts), end)
+    _, _, lines, end = _read(timeline)
     return score_figure(lines, end, SIZE)
 
 
 def score_lines(
     windows: Iterable[Window], labels: Sequence[str], shown: Sequence[int], end: float
 ) -> list[Line]:
-    """Returns the scores of some classes as curves, with a gap where a window was lost.
+    """Returns the scores of the classes `shown` as curves, with a gap where a window was lost.
 
-    Args:
-        windows: The windows in order. They are read once.
-        labels: Names of all classes.
-        shown: Which of them to return.
-        end: Where the plot ends, in seconds. Windows are averaged in 400 steps up to there.
+    Windows are read once, in order, and averaged in 400 steps up to `end`, in seconds.
     """
     sums = np.zeros((MAX_POINTS, len(shown)))
     times = np.zeros(MAX_POINTS)
@@ -148,14 +134,7 @@ def score_lines(
 def score_figure(
     lines: Sequence[Line], end: float, size: tuple[float, float], *, legend: bool = True
 ) -> Figure:
-    """Draws curves of `score_lines`.
-
-    Args:
-        lines: The curves.
-        end: Where the plot ends, in seconds.
-        size: Width and height in CSS pixels.
-        legend: Whether the figure has the classes' names.
-    """
+    """Draws curves of `score_lines` up to `end`, in CSS pixels of width and height."""
     figure = curves(lines, "time", "score", y_range=(0.0, 1.0), size=size, legend=legend)
     (axes,) = figure.axes
     axes.set_xlim(0.0, end)
@@ -164,19 +143,12 @@ def score_figure(
     return figure
 
 
-def layout_of(timeline: Timeline) -> WindowLayout:
-    """Returns where the windows of a timeline lie."""
-    clip = timeline.facts["clip"]
-    return WindowLayout(
-        clip["num_segments"],
-        clip["frames_per_segment"],
-        timeline.facts["window_seconds"],
-        timeline.facts["stride"],
-    )
-
-
-def _ahead(timeline: Timeline) -> tuple[np.ndarray, float]:
-    """In how many windows each class is ahead, and where the last window ends."""
+def _read(
+    timeline: Timeline | str | os.PathLike[str],
+) -> tuple[Timeline, np.ndarray, list[Line], float]:
+    """Returns in how many windows each class is ahead, the curves of a few, and the end."""
+    if not isinstance(timeline, Timeline):
+        timeline = load_timeline(timeline)
     counts = np.zeros(len(timeline.labels), np.int64)
     end = 0.0
     for window in timeline.windows():
@@ -186,23 +158,17 @@ def _ahead(timeline: Timeline) -> tuple[np.ndarray, float]:
         raise ValueError(
             f"The timeline {str(timeline.path)!r} has no window yet. Draw it when it has."
         )
-    return counts, end
-
-
-def _most_often(counts: np.ndarray) -> list[int]:
     # Equal counts keep the order of the classes.
     order = np.argsort(-counts, kind="stable")[: len(COLORS)]
-    return [int(index) for index in order if counts[index]]
+    shown = [int(index) for index in order if counts[index]]
+    return timeline, counts, score_lines(timeline.windows(), timeline.labels, shown, end), end
 
 
 def _spans(timeline: Timeline, min_score: float) -> tuple[list[Span], int]:
     """The first stretches in which one class is ahead, and how many there are."""
-    merger = SpanMerger(layout_of(timeline), min_score)
-    spans: list[Span] = []
-    number = 0
-    for window in timeline.windows():
-        finished = merger.add(window)
-        number += len(finished)
-        spans += finished[: MAX_ROWS - len(spans)]
-    finished = merger.finish()
-    return [*spans, *finished[: MAX_ROWS - len(spans)]], number + len(finished)
+    merger = SpanMerger(timeline.layout, min_score)
+    added = (span for window in timeline.windows() for span in merger.add(window))
+    spans = list(itertools.islice(added, MAX_ROWS))
+    number = len(spans) + sum(1 for _ in added)
+    last = merger.finish()
+    return [*spans, *last[: MAX_ROWS - len(spans)]], number + len(last)

@@ -2,26 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_tdn.models import TDNResNet
-from keras_tdn.models.predicting import check_takes_clips, model_inputs, predict_batch
+from keras_tdn.models.network_structure import NetworkStructure
+from keras_tdn.models.predicting import (
+    check_gives_scores,
+    check_takes_clips,
+    model_inputs,
+    predict_batch,
+)
 from keras_tdn.scoring.scorer import softmax
-from keras_tdn.watching.network_parts import network_parts
+
+
+class NetworkPart(keras.Model):
+    """A part of a network, as a model to be compiled. Layers are shared and not copied."""
+
+    def __init__(self, structure: NetworkStructure, run: Callable[..., Any], name: str) -> None:
+        super().__init__(name=name)
+        # Keras finds a model's variables in its attributes.
+        self.network_layers = list(structure.layers())
+        self._run = run
+
+    def call(self, inputs: Any) -> Any:
+        return self._run(inputs)
+
+
+# Kept as long as the models themselves, because each part is compiled when it is first used. They
+# hold a model's layers and not the model, which would keep itself alive.
+_PARTS: weakref.WeakKeyDictionary[keras.Model, tuple[NetworkPart, NetworkPart]]
+_PARTS = weakref.WeakKeyDictionary()
+
+
+def network_parts(model: TDNResNet) -> tuple[NetworkPart, NetworkPart]:
+    """Returns the two parts of a model with its classifier; later changes of its weights are seen.
+
+    The first computes of each segment what depends on no other, and may be run once for all windows
+    that a segment is in: `(batch, frames, height, width, 3)`, any number of whole segments, to two
+    maps `(batch * num_segments, height, width, channels)`. The second takes the maps of all
+    segments of a window to its scores. `second(first(clip))` is `model(clip)` in inference.
+    """
+    if not isinstance(model, TDNResNet):
+        raise ValueError(
+            "Watching reuses what a TDN model computes for each segment, so it takes a TDNResNet, "
+            f"such as keras_tdn.TDNResNet50. Received: {type(model).__name__}"
+        )
+    check_gives_scores(model)
+    if model not in _PARTS:
+        structure = model.structure
+        _PARTS[model] = (
+            NetworkPart(structure, structure.before_segments_meet, f"{model.name}_segments"),
+            NetworkPart(
+                structure, lambda maps: structure.after_segments_meet(*maps), f"{model.name}_shared"
+            ),
+        )
+    return _PARTS[model]
 
 
 class WindowScorer:
-    """Scores windows, each segment of which goes through its part of the network once.
+    """Scores windows.
 
     Segments and windows are batches of their own, so that each has the same bits whatever comes
     before and behind it.
-
-    Raises:
-        ValueError: if the model is no `TDNResNet` with its classifier, or takes no clips of its
-            `clip_spec`.
     """
 
     def __init__(self, model: TDNResNet) -> None:
@@ -32,7 +79,7 @@ class WindowScorer:
         self._gives_logits = activation is keras.activations.linear
 
     def compile(self) -> None:
-        """Compiles the network, which otherwise the first window would wait for."""
+        """Compiles the network, which the first window would wait for otherwise."""
         spec = self._model.clip_spec
         clip = np.zeros((spec.frames_per_segment, spec.height, spec.width, 3), np.uint8)
         self.score([self.maps_of(clip)] * spec.num_segments)
@@ -45,11 +92,8 @@ class WindowScorer:
     def score(self, maps: Iterable[list[np.ndarray]]) -> np.ndarray:
         """Returns the scores of a window; probabilities where the model gives those or logits.
 
-        Args:
-            maps: Those of all its segments, in order.
-
-        Raises:
-            ValueError: if a score is not finite.
+        `maps` are those of all its segments, in order. Scores that are not finite are a
+        `ValueError`.
         """
         stacked = [np.concatenate(kind) for kind in zip(*maps, strict=True)]
         scores = np.asarray(predict_batch(self._shared, stacked)[0], np.float32)

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import itertools
 import math
+import queue
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from types import TracebackType
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
-
-import numpy as np
 
 from keras_tdn.data.decoding.interface import VideoSource
 from keras_tdn.models import TDNResNet
+from keras_tdn.scoring.batches import read_ahead
 from keras_tdn.watching.frames import StreamFacts
 from keras_tdn.watching.layout import Window, WindowLayout, make_layout
 from keras_tdn.watching.opening import StreamOptions, find_source
-from keras_tdn.watching.segments import Segment, SegmentFeed, WindowAdmission, stream_segments
-from keras_tdn.watching.timeline import LossList, WatchReport
+from keras_tdn.watching.segments import Segment, WindowAdmission, stream_segments
+from keras_tdn.watching.timeline import Loss, WatchReport
 from keras_tdn.watching.window_scorer import WindowScorer
 
 TOO_SLOW = "the model was slower than the video"
+# A stream may be bad for ever.
+MAX_LOSSES = 1000
+MANY_REASONS = "many more, for several reasons"
+# A sender that is waited for cannot be interrupted.
+JOIN_SECONDS = 2.0
 
 
 def watch(
@@ -102,7 +108,7 @@ class Watch:
         self._scorer = WindowScorer(model)
         self.model = model
         self.layout = make_layout(model, window_seconds, stride)
-        if isinstance(first_window, bool) or not isinstance(first_window, int) or first_window < 0:
+        if type(first_window) is not int or first_window < 0:
             raise ValueError(
                 "`first_window` is the index of the first window to score, an integer of at least "
                 f"0. Received: first_window={first_window!r}"
@@ -118,7 +124,8 @@ class Watch:
         self._how = StreamOptions() if how is None else how
         self.source = find_source(video, self._how)
         self._facts = StreamFacts()
-        self._losses = LossList(self.layout.spacing)
+        # Lost segments from one on and up to another, and why.
+        self._losses: list[tuple[int, int, str]] = []
         self._num_windows = self._num_lost = 0
         self._finished = False
         # Without a reference to this object, which would keep alive what nobody iterates: it ends,
@@ -134,12 +141,7 @@ class Watch:
     def __enter__(self) -> Watch:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *details: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -159,12 +161,16 @@ class Watch:
     @property
     def report(self) -> WatchReport:
         """What was watched and lost so far."""
+        spacing = self.layout.spacing
         return WatchReport(
             num_windows=self._num_windows,
             num_lost_windows=self._num_lost,
             num_frames=self._facts.num_frames,
             seconds=round(self._facts.seconds, 6),
-            losses=self._losses.losses,
+            losses=tuple(
+                Loss(round(start * spacing, 6), round(stop * spacing, 6), reason)
+                for start, stop, reason in self._losses
+            ),
             finished=self._finished,
             ending=self._facts.ending,
         )
@@ -175,25 +181,31 @@ class Watch:
             # Compiling takes seconds, in which a live video would run away.
             self._scorer.compile()
 
-        # Of the thread, too, none may keep this object alive.
-        source, how, spec, facts = self.source, self._how, self.model.clip_spec, self._facts
-        first, most = layout.first_segment(self._first_window), self._max_seconds
-
-        def make_segments(waiting: Callable[[], int]) -> Iterator[Segment]:
-            admits = WindowAdmission(layout, waiting) if source.live else lambda _: True
-            return stream_segments(source, how, layout, spec, facts, first, admits, most)
+        # Of the thread that reads, too, none may keep this object alive.
+        live, facts = self.source.live, self._facts
+        waiting: queue.Queue[Any] = queue.Queue(
+            WindowAdmission.capacity(layout) if live else layout.num_segments
+        )
+        made = stream_segments(
+            self.source,
+            self._how,
+            layout,
+            self.model.clip_spec,
+            facts,
+            layout.first_segment(self._first_window),
+            WindowAdmission(layout, waiting.qsize) if live else lambda _: True,
+            self._max_seconds,
+        )
 
         # Maps of the latest segments; the reason where they are lost, `None` where not wanted.
         ring: collections.deque[Any] = collections.deque(maxlen=layout.num_segments)
         latest: tuple[Any, Any] = (None, None)
-        room = WindowAdmission.capacity(layout) if source.live else layout.num_segments
-        feed = SegmentFeed(make_segments, room)
-        try:
-            for segment in _with_skipped(feed, layout, facts):
+        with contextlib.closing(read_ahead(made, waiting, JOIN_SECONDS)) as segments:
+            for segment in _with_skipped(segments, layout, facts):
                 item: Any = segment.loss or None
                 stop = segment.index + segment.count
                 if segment.loss:
-                    self._losses.add(segment.index, segment.loss, segment.count)
+                    self._add_loss(segment.index, stop, segment.loss)
                 elif segment.clip is not None:
                     if latest[0] is not segment.clip:
                         latest = segment.clip, self._scorer.maps_of(segment.clip)
@@ -209,15 +221,20 @@ class Watch:
                 if any(isinstance(item, str) for item in ring):
                     self._num_lost += 1
                 elif window >= self._first_window:
-                    yield self._window(window, self._scorer.score(ring))
+                    scores = self._scorer.score(ring)
+                    self._num_windows += 1
+                    start, end = layout.window_start(window), layout.window_end(window)
+                    yield Window(window, start, end, scores)
             self._finished = True
-        finally:
-            feed.close()
 
-    def _window(self, index: int, scores: np.ndarray) -> Window:
-        self._num_windows += 1
-        layout = self.layout
-        return Window(index, layout.window_start(index), layout.window_end(index), scores)
+    def _add_loss(self, start: int, stop: int, reason: str) -> None:
+        """Joins neighbours of one reason, and whatever comes once there are many."""
+        if self._losses:
+            first, end, last = self._losses[-1]
+            if len(self._losses) == MAX_LOSSES or (end == start and last == reason):
+                self._losses[-1] = first, stop, last if last == reason else MANY_REASONS
+                return
+        self._losses.append((start, stop, reason))
 
 
 def _with_skipped(
@@ -225,14 +242,10 @@ def _with_skipped(
 ) -> Iterator[Segment]:
     """Puts in the segments that were left out."""
     expected = 0
-    for segment in segments:
-        yield from _skipped(expected, segment.index, layout)
-        yield segment
-        expected = segment.index + segment.count
-    yield from _skipped(expected, facts.num_segments, layout)
-
-
-def _skipped(start: int, stop: int, layout: WindowLayout) -> Iterator[Segment]:
-    for index in range(start, stop):
-        # What no window has is no loss.
-        yield Segment(index, None, TOO_SLOW if layout.is_used(index) else "")
+    for segment in itertools.chain(segments, (None,)):
+        for index in range(expected, facts.num_segments if segment is None else segment.index):
+            # What no window has is no loss.
+            yield Segment(index, None, TOO_SLOW if layout.is_used(index) else "")
+        if segment is not None:
+            yield segment
+            expected = segment.index + segment.count

@@ -16,12 +16,9 @@ class Hosts:
     """Decides by the headers of a request whether it was made for this page, and by it.
 
     A page of another site can have its name lead to this machine, and then asks in the browser of
-    whoever looks at it. So names count, not where the connection came from.
-
-    Args:
-        listens_on: The address that the server listens on. One that only this machine reaches is
-            called by this machine's addresses alone.
-        more: Names beside those, such as a reverse proxy's.
+    whoever looks at it. So names count, not where the connection came from. A server that listens
+    on an address that only this machine reaches is called by this machine's addresses alone, and
+    by `more`, such as a reverse proxy's name.
     """
 
     def __init__(self, listens_on: str, more: Iterable[str] = ()) -> None:
@@ -42,9 +39,7 @@ class Hosts:
     def is_own_page(self, headers: Headers, *, is_visit: bool) -> bool:
         """Whether the page itself made a request, or a program, but not another site's page.
 
-        Args:
-            headers: Of the request; its hosts are allowed.
-            is_visit: Whether it asks for the page, to which others may link.
+        The request's hosts are allowed. A visit asks for the page, to which others may link.
         """
         own = {_bare(host) for host in (*_values(headers, b"host"), *_forwarded(headers))}
         for origin in _values(headers, b"origin"):

@@ -1,16 +1,46 @@
-"""The page itself, and no more than that."""
+"""The page itself: what is on it, and Gradio, which is told to keep to itself."""
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from keras_tdn.web.folder import KEEP_SECONDS, SWEEP_SECONDS
-from keras_tdn.web.showing import NOTHING, WAITING, Shown
+from keras_tdn.web.uploads import KEEP_SECONDS, SWEEP_SECONDS
 
 TITLE = "keras_tdn"
 MAX_WAITING = 16
 QUEUE = "model"
+NOTHING = '<p class="note">What the model makes of a video appears here.</p>'
+# One video is looked at at a time.
+WAITING = '<p class="note working" role="status">Waiting for the model\u2026</p>'
+# Read by Gradio when it is imported; some are not to be had in another way in all of its releases.
+SETTINGS = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_RUN_HISTORY": "False",
+    "GRADIO_SHARE": "False",
+    "GRADIO_SSR_MODE": "False",
+    "GRADIO_MCP_SERVER": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What changed on the page, as HTML; `None` leaves a part as it is, empty clears it.
+
+    Args:
+        state: What is going on, or what is wrong.
+        answer: The highest scores.
+        timeline: Scores over time.
+        maps: What the model sees.
+    """
+
+    state: str | None = None
+    answer: str | None = None
+    timeline: str | None = None
+    maps: str | None = None
 
 
 def build_page(
@@ -20,16 +50,10 @@ def build_page(
     about: str,
     example: Callable[[], str] | None = None,
 ) -> Any:
-    """Lays out the page.
+    """Lays out the page, a `gradio.Blocks`.
 
-    Args:
-        gradio: The module, from `import_gradio`.
-        show: Called with an upload's path, or `None` when it is taken away.
-        about: A sentence below the heading, Markdown.
-        example: Makes a video and gives its path. `None` leaves the button out.
-
-    Returns:
-        A `gradio.Blocks`.
+    `show` is called with an upload's path, or `None` when it is taken away; `about` is a sentence
+    below the heading, Markdown; `example` makes a video for a button and returns its path.
     """
     with gradio.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEEP_SECONDS)
@@ -69,3 +93,15 @@ def build_page(
     # What is queued cannot be called past the queue.
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return page
+
+
+def import_gradio() -> Any:
+    """Imports the module, which then neither reports what it is used for nor keeps a history."""
+    os.environ.update(SETTINGS)
+    try:
+        import gradio
+    except ImportError as error:
+        raise ImportError(
+            f"The web demo needs Gradio ({error}): pip install 'keras-tdn[web]'"
+        ) from error
+    return gradio

@@ -13,8 +13,8 @@ import urllib.parse
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from keras_tdn.web.hosts import Hosts
-from keras_tdn.web.visitors import Visitors
+from keras_tdn.web.hosts import Headers, Hosts
+from keras_tdn.web.uploads import MEGABYTE, Visitors
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -35,41 +35,33 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 # By which a client would have Gradio believe in another address of its own.
-DROPPED_HEADERS = frozenset({b"x-gradio-server"})
+DROPPED_HEADERS = (b"x-gradio-server",)
 
 API = "/gradio_api"
 FILE = f"{API}/file="
 UPLOAD = f"{API}/upload"
 JOIN = f"{API}/queue/join"
+FOLLOW = f"{API}/queue/data"
+HEARTBEAT = f"{API}/heartbeat/"
 # Of what takes no time and so is not queued.
 RUN = f"{API}/run/predict"
 SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # What the page asks for, and parameters that mean something there. Gradio has many routes beside
 # these: some fetch addresses, read files or run functions, and each release may bring more.
-OPEN = {
-    ("GET", "/"): (),
-    ("GET", "/config"): (),
-    ("GET", "/favicon.ico"): (),
-    ("GET", "/manifest.json"): (),
-    ("GET", "/robots.txt"): (),
-    ("GET", "/theme.css"): (),
-    ("GET", f"{API}/app_id"): (),
-    ("GET", f"{API}/info"): (),
-    ("GET", f"{API}/queue/data"): ("session_hash",),
-    ("GET", f"{API}/startup-events"): (),
-    ("GET", f"{API}/theme.css"): (),
+OPEN: dict[tuple[str, str], tuple[str, ...]] = {
+    **dict.fromkeys((("GET", path) for path in (
+        "/", "/config", "/favicon.ico", "/manifest.json", "/robots.txt", "/theme.css",
+        f"{API}/app_id", f"{API}/info", f"{API}/startup-events", f"{API}/theme.css",
+    )), ()),
+    **dict.fromkeys((("POST", path) for path in (f"{API}/cancel", JOIN, f"{API}/reset", RUN)), ()),
+    ("GET", FOLLOW): ("session_hash",),
     ("GET", f"{API}/upload_progress"): ("upload_id",),
-    ("POST", f"{API}/cancel"): (),
-    ("POST", JOIN): (),
-    ("POST", f"{API}/reset"): (),
-    ("POST", RUN): (),
     ("POST", UPLOAD): ("upload_id",),
-}
-OPEN_BELOW = ("/assets/", "/static/", f"{API}/heartbeat/")
+}  # fmt: skip
+OPEN_BELOW = ("/assets/", "/static/", HEARTBEAT)
 # Visits and uploads give a browser the cookie by which its files are told from others'.
 GIVES_COOKIE = frozenset({"/", UPLOAD})
 
-MEGABYTE = 2**20
 # Names and boundaries that come with a file.
 FORM_BYTES = MEGABYTE
 MAX_JSON_BYTES = 2**16
@@ -87,14 +79,7 @@ logger = logging.getLogger(__name__)
 
 
 class Protection:
-    """Wraps Gradio's application: answers the page's own requests and no others.
-
-    Args:
-        app: The ASGI application.
-        hosts: By which names it may be called.
-        visitors: Which files are whose.
-        max_megabytes: The largest upload, in units of 2**20 bytes.
-    """
+    """Wraps Gradio's ASGI application: answers the page's own requests and no others."""
 
     def __init__(self, app: Any, hosts: Hosts, visitors: Visitors, max_megabytes: int) -> None:
         self._app = app
@@ -122,11 +107,10 @@ class Protection:
         method = "GET" if method == "HEAD" else method
         self._check_origin(scope["headers"], is_visit=(method, path) == ("GET", "/"))
         query = _open_query(method, path, scope["query_string"])
-        visitor = _read_cookie(scope["headers"], self._cookie)
-        is_new = visitor is None
-        visitor = visitor or secrets.token_urlsafe(16)
+        known = _read_cookie(scope["headers"], self._cookie)
+        visitor = known or secrets.token_urlsafe(16)
         headers = [*HEADERS]
-        if is_new and path in GIVES_COOKIE:
+        if known is None and path in GIVES_COOKIE:
             value = f"{self._cookie}={visitor}; Path=/; HttpOnly; SameSite=Lax"
             headers.append((b"set-cookie", value.encode()))
 
@@ -135,19 +119,29 @@ class Protection:
                 message = {**message, "headers": [*message.get("headers", ()), *headers]}
             await send(message)
 
-        scope = {**scope, "query_string": query, "headers": _without(scope["headers"])}
+        kept = _without(scope["headers"], *DROPPED_HEADERS)
+        scope = {**scope, "query_string": query, "headers": kept}
         if path.startswith(FILE) and not self._visitors.may_use(visitor, path[len(FILE) :]):
             raise _RefusedError(403, "This file is not among your uploads, or not any more.")
-        self._check_session(visitor, _session_of(path, query))
+        if path.startswith(HEARTBEAT):
+            self._check_session(visitor, path[len(HEARTBEAT) :])
+        if path == FOLLOW:
+            found = dict(urllib.parse.parse_qsl(query.decode()))
+            self._check_session(visitor, found.get("session_hash", ""))
         if (method, path) == ("POST", UPLOAD):
             await self._upload(visitor, scope, receive, with_headers)
             return
         if method == "POST":
-            body = json.dumps(self._checked(visitor, path, await _read_json(scope, receive)))
-            scope, receive = _with_body(scope, receive, body.encode())
+            body = json.dumps(self._checked(visitor, path, await _read_json(receive))).encode()
+            scope["headers"] = [
+                *_without(kept, b"content-length", b"content-type", b"transfer-encoding"),
+                (b"content-length", str(len(body)).encode()),
+                (b"content-type", b"application/json"),
+            ]
+            receive = _replay(body, receive)
         await self._app(scope, receive, with_headers)
 
-    def _check_origin(self, headers: Any, *, is_visit: bool) -> None:
+    def _check_origin(self, headers: Headers, *, is_visit: bool) -> None:
         if not self._hosts.are_allowed(headers):
             raise _RefusedError(
                 421,
@@ -158,8 +152,6 @@ class Protection:
             raise _RefusedError(403, "This page takes no requests from pages of other sites.")
 
     def _check_session(self, visitor: str, session: Any) -> None:
-        if session is None:
-            return
         if not isinstance(session, str) or not SESSION.fullmatch(session):
             raise _RefusedError(422, "The session has no name.")
         if not self._visitors.may_follow(visitor, session):
@@ -169,7 +161,8 @@ class Protection:
         """A request's body, of nothing but what has been looked at."""
         if not isinstance(body, dict):
             raise _RefusedError(422, "A JSON object was expected.")
-        self._check_session(visitor, body.get("session_hash"))
+        if body.get("session_hash") is not None:
+            self._check_session(visitor, body["session_hash"])
         clean = {
             name: body[name]
             for name in ("session_hash", "event_id")
@@ -208,11 +201,15 @@ class Protection:
                 raise _RefusedError(
                     503, "As many videos are stored as there is room for. Try again in a while."
                 )
-            answer = _Answer()
-            # As it is, to be read here.
-            scope["headers"] = [item for item in scope["headers"] if item[0] != b"accept-encoding"]
+            # Kept until it is known whether it is to be sent, and as it is, to be read here.
+            answer: list[Message] = []
+            scope["headers"] = _without(scope["headers"], b"accept-encoding")
+
+            async def keep(message: Message) -> None:
+                answer.append(message)
+
             try:
-                await self._app(scope, reading, answer)
+                await self._app(scope, reading, keep)
             except Exception as error:
                 if reading.refusal is None:
                     logger.warning("An upload failed: %s: %s", type(error).__name__, error)
@@ -221,9 +218,10 @@ class Protection:
                     ) from error
             if reading.refusal is not None:
                 raise reading.refusal
-        if answer.status == http.HTTPStatus.OK:
-            self._remember(visitor, answer.body)
-        await answer.send(send)
+        if answer and answer[0]["status"] == http.HTTPStatus.OK:
+            self._remember(visitor, b"".join(message.get("body", b"") for message in answer))
+        for message in answer:
+            await send(message)
 
     def _remember(self, visitor: str, body: bytes) -> None:
         paths = json.loads(body)
@@ -279,36 +277,11 @@ class _LimitedBody:
         return bool((await self()).get("more_body", False))
 
 
-class _Answer:
-    """Keeps an answer until it is known whether it is to be sent."""
-
-    def __init__(self) -> None:
-        self._messages: list[Message] = []
-
-    async def __call__(self, message: Message) -> None:
-        self._messages.append(message)
-
-    @property
-    def status(self) -> int:
-        return int(self._messages[0]["status"]) if self._messages else 0
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(message.get("body", b"") for message in self._messages)
-
-    async def send(self, send: Send) -> None:
-        for message in self._messages:
-            await send(message)
-
-
 def _open_query(method: str, path: str, query: bytes) -> bytes:
-    """What is left of a request's parameters.
-
-    Raises:
-        _RefusedError: if the page does not ask for such.
-    """
-    names: tuple[str, ...] = OPEN.get((method, path), ())
-    is_below = path.startswith(OPEN_BELOW) and not _leads_nowhere(path)
+    """Returns what is left of a request's parameters; refuses what the page does not ask for."""
+    names = OPEN.get((method, path), ())
+    leads_away = len(path) > MAX_NAME or ".." in path.split("/") or "\\" in path or "\0" in path
+    is_below = path.startswith(OPEN_BELOW) and not leads_away
     if (method, path) not in OPEN and not (method == "GET" and (is_below or path.startswith(FILE))):
         raise _RefusedError(404, "There is no such page here.")
     try:
@@ -318,20 +291,7 @@ def _open_query(method: str, path: str, query: bytes) -> bytes:
     return urllib.parse.urlencode([pair for pair in pairs if pair[0] in names]).encode()
 
 
-def _leads_nowhere(path: str) -> bool:
-    return len(path) > MAX_NAME or ".." in path.split("/") or "\\" in path or "\0" in path
-
-
-def _session_of(path: str, query: bytes) -> str | None:
-    heartbeat = f"{API}/heartbeat/"
-    if path.startswith(heartbeat):
-        return path[len(heartbeat) :]
-    if path == f"{API}/queue/data":
-        return dict(urllib.parse.parse_qsl(query.decode())).get("session_hash", "")
-    return None
-
-
-def _read_cookie(headers: Any, name: str) -> str | None:
+def _read_cookie(headers: Headers, name: str) -> str | None:
     for key, value in headers:
         if key == b"cookie":
             try:
@@ -343,11 +303,11 @@ def _read_cookie(headers: Any, name: str) -> str | None:
     return None
 
 
-def _without(headers: Any) -> list[tuple[bytes, bytes]]:
-    return [(name, value) for name, value in headers if name not in DROPPED_HEADERS]
+def _without(headers: Headers, *names: bytes) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers if name not in names]
 
 
-async def _read_json(scope: Scope, receive: Receive) -> Any:
+async def _read_json(receive: Receive) -> Any:
     limited = _LimitedBody(receive, MAX_JSON_BYTES)
     body, more = b"", True
     while more:
@@ -362,18 +322,10 @@ async def _read_json(scope: Scope, receive: Receive) -> Any:
         raise _RefusedError(400, "The request is not JSON.") from error
 
 
-def _with_body(scope: Scope, receive: Receive, body: bytes) -> tuple[Scope, Receive]:
-    headers = [
-        item
-        for item in scope["headers"]
-        if item[0] not in (b"content-length", b"content-type", b"transfer-encoding")
-    ]
-    headers += [
-        (b"content-length", str(len(body)).encode()), (b"content-type", b"application/json"),
-    ]  # fmt: skip
+def _replay(body: bytes, receive: Receive) -> Receive:
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
         return messages.pop() if messages else await receive()
 
-    return {**scope, "headers": headers}, replay
+    return replay

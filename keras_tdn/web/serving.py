@@ -5,29 +5,37 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import random
 import signal
 import socket
+import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
+from keras_tdn.datasets.motion import MOTION_LABELS, MotionConfig, render_motion
+from keras_tdn.datasets.motion.make import encode_mp4
 from keras_tdn.models import TDNResNet
 from keras_tdn.watching.layout import make_layout
-from keras_tdn.web.examples import example_maker, write_example
-from keras_tdn.web.folder import upload_folder
-from keras_tdn.web.gradio_import import import_gradio
+from keras_tdn.watching.recording import class_names
 from keras_tdn.web.hosts import Hosts, is_loopback
-from keras_tdn.web.page import build_page
+from keras_tdn.web.page import build_page, import_gradio
 from keras_tdn.web.protection import Protection
-from keras_tdn.web.showing import about_text, class_names, head, show_video
-from keras_tdn.web.uploads import UploadLimits
-from keras_tdn.web.visitors import Visitors
+from keras_tdn.web.showing import about_text, head, show_video
+from keras_tdn.web.uploads import UploadLimits, Visitors, upload_folder
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7860
 # How long the end waits for browsers that are still connected, and for all that is left.
 GRACE_SECONDS = 0.3
 END_SECONDS = 0.7
+# What is rendered for the page is drawn from other seeds than any data set.
+EXAMPLE_PART = 7
+# One movement after the other shows what a timeline is for. These go on as long as one likes.
+NUM_SIMPLE_CLASSES = 8
+NUM_MOVEMENTS = 2
 
 
 def serve(
@@ -86,9 +94,10 @@ def serve(
         upload_folder() as folder,
     ):
         visitors = Visitors(folder)
-        make_example = example_maker(labels or model.labels, folder)
         _warm_up(show, folder, tell)
-        page = build_page(gradio, show, about=about, example=_shared(make_example, visitors))
+        page = build_page(
+            gradio, show, about=about, example=example_maker(labels or model.labels, visitors)
+        )
         app = _application(gradio, page, limits)
         address = _address(host, listener.getsockname()[1])
         if not is_loopback(host):
@@ -153,16 +162,35 @@ def _run(app: Any, listener: socket.socket) -> None:
         ended.wait(END_SECONDS)
 
 
-def _shared(make_example: Callable[[], str] | None, visitors: Visitors) -> Callable[[], str] | None:
-    if make_example is None:
+def example_maker(labels: Sequence[str] | None, visitors: Visitors) -> Callable[[], str] | None:
+    """Returns a function that renders a video of two movements, another one with every call.
+
+    It gives the path of the video, which all visitors may use. `None` if the model knows other
+    classes.
+    """
+    if tuple(labels or ()) != MOTION_LABELS:
         return None
 
     def make() -> str:
-        path = make_example()
+        path = write_example(visitors.folder, random.SystemRandom().randrange(2**32))
         visitors.share(path)
         return path
 
     return make
+
+
+def write_example(folder: str, seed: int) -> str:
+    """Renders the example of a seed into a folder and returns its path."""
+    config = MotionConfig(num_frames=50, size=128)
+    draws = np.random.default_rng([seed, EXAMPLE_PART])
+    parts = [
+        render_motion(int(label), config, (seed, EXAMPLE_PART, number))
+        for number, label in enumerate(draws.permutation(NUM_SIMPLE_CLASSES)[:NUM_MOVEMENTS])
+    ]
+    handle, path = tempfile.mkstemp(suffix=".mp4", prefix="example_", dir=folder)
+    with os.fdopen(handle, "wb") as file:
+        file.write(encode_mp4(np.concatenate(parts), config))
+    return path
 
 
 def _warm_up(show: Callable[..., Any], folder: str, tell: Callable[[str], None]) -> None:
@@ -174,33 +202,25 @@ def _warm_up(show: Callable[..., Any], folder: str, tell: Callable[[str], None])
     os.remove(path)
 
 
-@contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family)
+        return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
         raise ValueError(
             f"Cannot listen on {host!r}, port {port} ({error}). Pass another `port`, 0 for a free "
             "one (on the command line --port), or a `host` that is an address of this machine."
         ) from error
-    with listener:
-        yield listener
 
 
 @contextlib.contextmanager
 def _termination_as_interruption() -> Iterator[None]:
     """Lets a server that is told to end remove its uploads, as Ctrl-C does."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        # Not the main thread, which gets no signals.
+    if threading.current_thread() is not threading.main_thread():
+        # It gets no signals.
         yield
         return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +15,10 @@ from keras_tdn.pages.plots import COLORS, inline_svg
 from keras_tdn.pages.rendering import Bar, render_part
 from keras_tdn.pages.texts import clock_text, percent
 from keras_tdn.prediction import Prediction, predict_video
-from keras_tdn.watching import Span, SpanMerger, Window, WindowLayout, watch
+from keras_tdn.watching import Span, SpanMerger, Watch, Window, WindowLayout, watch
+from keras_tdn.watching.recording import class_names
 from keras_tdn.watching.timeline_page import score_figure, score_lines
+from keras_tdn.web.page import NOTHING, Shown
 from keras_tdn.web.uploads import UploadLimits, check_upload
 
 TOP = 5
@@ -31,28 +32,7 @@ SIZES = {"wide": (760, 260), "narrow-plot": (380, 240)}
 # A table has no more rows than are read.
 MAX_ROWS = 12
 
-NOTHING = '<p class="note">What the model makes of a video appears here.</p>'
-# One video is looked at at a time.
-WAITING = '<p class="note working" role="status">Waiting for the model\u2026</p>'
-
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Shown:
-    """What changed on the page, as HTML; `None` leaves a part as it is, empty clears it.
-
-    Args:
-        state: What is going on, or what is wrong.
-        answer: The highest scores.
-        timeline: Scores over time.
-        maps: What the model sees.
-    """
-
-    state: str | None = None
-    answer: str | None = None
-    timeline: str | None = None
-    maps: str | None = None
 
 
 def show_video(
@@ -99,30 +79,24 @@ def show_video(
             _working("Watching"), maps=maps_html(explain(model, path, top=TOP, labels=labels))
         )
         names = class_names(model, labels)
-        yield from _timeline(model, path, limits, names, window_seconds, redraw_seconds, clock)
+        with watch(
+            model, path, window_seconds=window_seconds, max_seconds=limits.seconds
+        ) as windows:
+            yield from _timeline(windows, limits.seconds, names, redraw_seconds, clock)
     except VideoDecodeError as error:
-        yield Shown(problem_html(_without_path(str(error), path)))
+        message = str(error).replace(repr(path), "the file").replace(path, "the file")
+        yield Shown(render_part("web.html", "problem", message))
     except Exception:
         # The server goes on, and what a bug has to say is for the terminal.
         logger.exception("The web demo could not show a video")
-        yield Shown(problem_html("Something went wrong here. The terminal tells what; try another "
-                                 "video."))  # fmt: skip
+        message = "Something went wrong here. The terminal tells what; try another video."
+        yield Shown(render_part("web.html", "problem", message))
 
 
 class TimelineDrawing:
     """Takes windows as they come, and draws those it has.
 
-    Args:
-        layout: Where windows lie.
-        labels: Names of the classes.
-        seconds: How long the drawing is before it has to grow; `None` if that is not known.
-
-    Example:
-
-    >>> drawing = TimelineDrawing(windows.layout, model.labels, windows.duration)
-    >>> for window in windows:
-    ...     drawing.add(window)
-    ...     html = drawing.html()
+    `seconds` is how long the drawing is before it has to grow, if that is known.
     """
 
     def __init__(
@@ -177,15 +151,10 @@ class TimelineDrawing:
         return render_part("web.html", "timeline", names, plots, rows, left_out)
 
 
-def class_names(model: TDNResNet, labels: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The names given, those of the model, or numbers."""
-    return tuple(labels or model.labels or [f"class {at}" for at in range(model.classes)])
-
-
 def about_text(
     name: str, classes: Sequence[str], limits: UploadLimits, layout: WindowLayout
 ) -> str:
-    """What a visitor should know, as Markdown."""
+    """Returns what a visitor should know, as Markdown."""
     # Within code nothing but its end means anything.
     model, *some = (f"`{text.replace('`', chr(39))}`" for text in (name, *classes[:EXAMPLES]))
     among = ", such as " if len(classes) > EXAMPLES else ": "
@@ -213,40 +182,32 @@ def maps_html(explanation: Explanation) -> str:
     return render_part("web.html", "maps", maps, explanation.missing, explanation.target.label)
 
 
-def problem_html(message: str) -> str:
-    """Returns a message that something is wrong."""
-    return render_part("web.html", "problem", message)
-
-
 def _timeline(
-    model: TDNResNet,
-    path: str,
-    limits: UploadLimits,
+    windows: Watch,
+    max_seconds: float,
     names: Sequence[str],
-    window_seconds: float | None,
     redraw_seconds: float,
     clock: Callable[[], float],
 ) -> Iterator[Shown]:
-    with watch(model, path, window_seconds=window_seconds, max_seconds=limits.seconds) as windows:
-        drawing: TimelineDrawing | None = None
-        drawn = clock() - redraw_seconds
-        for window in windows:
-            if drawing is None:
-                length = windows.duration and min(windows.duration, limits.seconds)
-                drawing = TimelineDrawing(windows.layout, names, length)
-            drawing.add(window)
-            if clock() - drawn >= redraw_seconds:
-                drawn = clock()
-                of = f" of {clock_text(windows.duration)}" if windows.duration else ""
-                state = _working(f"Watched {clock_text(drawing.end)}{of}")
-                yield Shown(state, timeline=drawing.html())
-        lines = windows.report.lines()
-        if windows.is_cut:
-            lines.insert(
-                0,
-                f"The timeline ends after {clock_text(limits.seconds)}, as long as this page "
-                "watches a video.",
-            )
+    drawing: TimelineDrawing | None = None
+    drawn = clock() - redraw_seconds
+    for window in windows:
+        if drawing is None:
+            length = windows.duration and min(windows.duration, max_seconds)
+            drawing = TimelineDrawing(windows.layout, names, length)
+        drawing.add(window)
+        if clock() - drawn >= redraw_seconds:
+            drawn = clock()
+            of = f" of {clock_text(windows.duration)}" if windows.duration else ""
+            state = _working(f"Watched {clock_text(drawing.end)}{of}")
+            yield Shown(state, timeline=drawing.html())
+    lines = windows.report.lines()
+    if windows.is_cut:
+        lines.insert(
+            0,
+            f"The timeline ends after {clock_text(max_seconds)}, as long as this page watches a "
+            "video.",
+        )
     if drawing is not None:
         drawing.finish()
     yield Shown(render_part("web.html", "done", lines), timeline=drawing.html() if drawing else "")
@@ -254,7 +215,3 @@ def _timeline(
 
 def _working(text: str) -> str:
     return render_part("web.html", "working", text)
-
-
-def _without_path(message: str, path: str) -> str:
-    return message.replace(repr(path), "the file").replace(path, "the file")

@@ -5,7 +5,7 @@ import tempfile
 
 import pytest
 
-from keras_tdn.demo.folder import demo_folder
+from keras_tdn.demo.run import demo_folder
 
 
 def write_some(folder):

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from keras_tdn.demo.folder import PAGE_FILE, demo_folder
+from keras_tdn.demo.run import PAGE_FILE, demo_folder
 from keras_tdn.files import atomic
 from keras_tdn.files.atomic import (
     check_free,

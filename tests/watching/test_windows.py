@@ -11,8 +11,7 @@ import keras_tdn
 from keras_tdn.data.decoding import read_frames
 from keras_tdn.watching import watch
 from keras_tdn.watching.layout import make_layout
-from keras_tdn.watching.network_parts import network_parts
-from keras_tdn.watching.window_scorer import WindowScorer
+from keras_tdn.watching.window_scorer import WindowScorer, network_parts
 
 # The same operations in the same order, so that only a library that rounds by the size of the
 # batch tells them apart.

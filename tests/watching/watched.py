@@ -6,7 +6,7 @@ from small_networks import draw_weights
 import keras_tdn
 from keras_tdn.data.frame_transforms import resize_and_center_crop
 from keras_tdn.models.predicting import model_inputs
-from keras_tdn.watching.network_parts import network_parts
+from keras_tdn.watching.window_scorer import network_parts
 
 NUM_SEGMENTS = 4
 LABELS = ("fall", "get on", "roll")

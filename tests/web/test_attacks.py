@@ -57,10 +57,8 @@ def routes(parent):
 def gradio_page():
     """The page without its protection, what it was asked to show, and Gradio."""
     from keras_tdn.web import UploadLimits
-    from keras_tdn.web.gradio_import import import_gradio
-    from keras_tdn.web.page import build_page
+    from keras_tdn.web.page import Shown, build_page, import_gradio
     from keras_tdn.web.serving import _application
-    from keras_tdn.web.showing import Shown
 
     shown = []
 

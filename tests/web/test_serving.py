@@ -13,12 +13,11 @@ from types import SimpleNamespace
 import pytest
 
 from keras_tdn import cli
-from keras_tdn.web.folder import FOLDER_VARIABLE, upload_folder
 from keras_tdn.web.hosts import Hosts, is_loopback
-from keras_tdn.web.protection import MEGABYTE, STORED_UPLOADS, UPLOADS_AT_ONCE, Protection
+from keras_tdn.web.protection import STORED_UPLOADS, UPLOADS_AT_ONCE, Protection
 from keras_tdn.web.serving import _address, _listening
 from keras_tdn.web.showing import head
-from keras_tdn.web.visitors import Visitors
+from keras_tdn.web.uploads import FOLDER_VARIABLE, MEGABYTE, Visitors, upload_folder
 
 
 def test_without_gradio_the_extra_is_named(monkeypatch, capsys):
@@ -38,7 +37,7 @@ def test_without_gradio_the_extra_is_named(monkeypatch, capsys):
     ],
 )
 def test_errors_are_one_line(monkeypatch, capsys, options, message):
-    monkeypatch.setattr("keras_tdn.web.gradio_import.import_gradio", lambda: None)
+    monkeypatch.setattr("keras_tdn.web.page.import_gradio", lambda: None)
     assert cli.main(["web", *options]) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -325,7 +324,7 @@ def test_a_session_is_its_visitors(tmp_path):
 
 
 def test_visitors_remember_no_more_than_they_need(tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_tdn.web.visitors.MAX_REMEMBERED", 2)
+    monkeypatch.setattr("keras_tdn.web.uploads.MAX_REMEMBERED", 2)
     visitors = Visitors(str(tmp_path))
     paths = [str(tmp_path / name) for name in "abc"]
     for name, path in zip("abc", paths, strict=True):

@@ -7,8 +7,9 @@ import pytest
 import keras_tdn
 from keras_tdn.watching import WindowLayout
 from keras_tdn.web import UploadLimits, show_video
-from keras_tdn.web.examples import example_maker, write_example
-from keras_tdn.web.showing import NOTHING
+from keras_tdn.web.page import NOTHING
+from keras_tdn.web.serving import example_maker, write_example
+from keras_tdn.web.uploads import Visitors
 
 from .conftest import BAD
 
@@ -177,10 +178,12 @@ def test_what_a_visitor_is_told(model):
 def test_examples(tmp_path):
     from keras_tdn.datasets.motion import MOTION_LABELS
 
-    assert example_maker(("fall", "roll"), str(tmp_path)) is None
-    assert example_maker(None, str(tmp_path)) is None
-    make = example_maker(MOTION_LABELS, str(tmp_path))
-    assert make() != make()
+    visitors = Visitors(str(tmp_path))
+    assert example_maker(("fall", "roll"), visitors) is None
+    assert example_maker(None, visitors) is None
+    make = example_maker(MOTION_LABELS, visitors)
+    assert (path := make()) != make()
+    assert visitors.may_use("anyone", path)
     one, same, other = (write_example(str(tmp_path), seed) for seed in (1, 1, 2))
     content = [Path(path).read_bytes() for path in (one, same, other)]
     assert content[0] == content[1] != content[2]

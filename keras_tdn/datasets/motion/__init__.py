@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from keras_tdn.datasets.motion.config import MotionConfig
-    from keras_tdn.datasets.motion.make import make_motion_dataset
-    from keras_tdn.datasets.motion.model import motion_model
+    from keras_tdn.datasets.motion.make import make_motion_dataset, motion_model
     from keras_tdn.datasets.motion.rendering import (
         MOTION_CLASSES,
         MOTION_LABELS,
         MotionClass,
+        MotionConfig,
         render_motion,
     )
 
@@ -34,9 +33,9 @@ __getattr__, __dir__ = lazy_names(
         "MOTION_CLASSES": "rendering",
         "MOTION_LABELS": "rendering",
         "MotionClass": "rendering",
-        "MotionConfig": "config",
+        "MotionConfig": "rendering",
         "make_motion_dataset": "make",
-        "motion_model": "model",
+        "motion_model": "make",
         "render_motion": "rendering",
     },
 )

@@ -3,13 +3,93 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_tdn.datasets.motion.config import MotionConfig
+# Least and greatest value of each setting. Both of a pair lie between them.
+_LIMITS = {
+    "num_frames": (5, 1000),
+    "size": (32, 512),
+    "move_speed": (1e-4, 0.5),
+    "turn_speed": (1e-2, 90.0),
+    "zoom_speed": (1e-4, 1.0),
+    "turning_jitter": (0.0, 100.0),
+    "shake": (0.0, 0.1),
+    "noise": (0.0, 50.0),
+    "frame_rate": (1, 240),
+    "quantizer": (1, 51),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class MotionConfig:
+    """Settings of the videos of a motion data set.
+
+    Args:
+        num_frames: Frames in a video.
+        size: Height and width in pixels, even.
+        move_speed: Slowest and fastest movement, in frame sides per frame. Between them every
+            doubling is as likely, here and below.
+        turn_speed: Slowest and fastest rotation, in degrees per frame.
+        zoom_speed: Slowest and fastest change of size, in doublings per frame.
+        turning_jitter: How many frames earlier or later a motion turns back than it would in equal
+            parts of the video, at most.
+        shake: Standard deviation of the camera's shaking, in frame sides. All classes have it.
+        noise: Standard deviation of the camera's noise, in pixel values of [0, 255].
+        frame_rate: Frames per second that the files state.
+        quantizer: How coarsely H.264 stores a frame, from 1 to 51. It is constant, and every frame
+            is stored on its own, so that compression cannot tell how a frame's neighbours look.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    num_frames: int = 32
+    size: int = 64
+    move_speed: tuple[float, float] = (0.035, 0.055)
+    turn_speed: tuple[float, float] = (4.0, 7.0)
+    zoom_speed: tuple[float, float] = (0.05, 0.08)
+    turning_jitter: float = 1.5
+    shake: float = 0.002
+    noise: float = 2.0
+    frame_rate: int = 25
+    quantizer: int = 24
+
+    def __post_init__(self) -> None:
+        for field, (least, most) in _LIMITS.items():
+            value, default = getattr(self, field), getattr(MotionConfig, field)
+            values = value
+            if isinstance(default, tuple):
+                what = f"two numbers for `{field}`, ascending, from {least} to {most}"
+                values = tuple(value) if isinstance(value, tuple | list) else ()
+                fits = len(values) == 2 and all(map(_is_number, values)) and values[0] <= values[1]
+            elif isinstance(default, int):
+                what = f"an integer from {least} to {most} for `{field}`"
+                fits = type(value) is int
+            else:
+                what = f"a number from {least} to {most} for `{field}`"
+                fits = _is_number(value)
+            if not fits or not np.all((np.less_equal(least, values), np.less_equal(values, most))):
+                raise ValueError(f"MotionConfig needs {what}. Received: {field}={value!r}")
+            object.__setattr__(self, field, values)
+        if self.size % 2:
+            # The files store colour at half the resolution.
+            raise ValueError(
+                f"MotionConfig needs an even `size`, as H.264 does. Received: size={self.size}"
+            )
+
+    def to_config(self) -> dict[str, Any]:
+        """Returns a dict that JSON can hold."""
+        config = dataclasses.asdict(self)
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in config.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,18 +135,14 @@ MOTION_LABELS = tuple(motion.label for motion in MOTION_CLASSES)
 
 @dataclasses.dataclass(frozen=True)
 class Trajectory:
-    """Where the scene has moved to, by frame; all of shape `(num_frames,)`.
+    """Where the scene has moved to, by frame; all of shape `(num_frames,)`."""
 
-    Args:
-        x: Pixels to the right.
-        y: Pixels downwards.
-        angle: Radians, clockwise.
-        octaves: Doublings of the size.
-    """
-
+    # Pixels to the right, and downwards.
     x: np.ndarray
     y: np.ndarray
+    # Radians, clockwise.
     angle: np.ndarray
+    # Doublings of the size.
     octaves: np.ndarray
 
 
@@ -110,9 +186,8 @@ SOFTNESS = 0.08
 def scene_tile(rng: np.random.Generator) -> np.ndarray:
     """Draws a background and the objects in front of it.
 
-    Returns:
-        Float32 of shape `(TILE_SIDE, TILE_SIDE, 7)`: the background's deviations from its mean
-        colour, the objects' colours in [0, 255] times their opacity, and their opacity in [0, 1].
+    Float32 of shape `(TILE_SIDE, TILE_SIDE, 7)`: the background's deviations from its mean colour,
+    the objects' colours in [0, 255] times their opacity, and their opacity in [0, 1].
     """
     tile = np.zeros((TILE_SIDE, TILE_SIDE, 7), np.float32)
     waves = rng.uniform(15, 45, 3) * rng.choice([-1, 1], 3)
