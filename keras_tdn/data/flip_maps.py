@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import operator
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from keras_tdn.data.records.rows import LabelSource
 from keras_tdn.labels import load_labels
 
-LabelSource = str | os.PathLike[str] | Sequence[str]
 ClassPair = tuple[int | str, int | str]
 
 # Whole words only: "upright" and "leftover" stay. Words end at anything that is not a letter, so

@@ -93,10 +93,9 @@ def pack(
     Args:
         records: What `load_records` returns, or takes.
         output: The folder to pack into: absent, empty or started before.
-        short_side: Pixels that a frame's short side is shrunk to; smaller frames stay as they are.
+        short_side: See `PackOptions`, like the next three.
         quality: Of the JPEG frames, from 1 to 100.
-        num_shards: Number of files; `None` for one per 64 records, but at least 16 where there are
-            as many records.
+        num_shards: Number of files.
         name: How the files' names start.
         num_processes: Processes, one core each; `None` for as many as there are cores.
         max_failure_share: Share of the records that may fail, from 0 to 1. A video that cannot be

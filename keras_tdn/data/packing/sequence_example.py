@@ -6,7 +6,6 @@ reads these.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,31 +25,59 @@ FRAMES = "image/encoded"
 MAX_RECORD_BYTES = 2**29
 
 
-@dataclasses.dataclass(frozen=True)
-class EncodedFrames:
-    """All frames of one video as JPEG, of one size in pixels, and their rate if it is known."""
-
-    pictures: list[bytes]
-    height: int
-    width: int
-    frame_rate: float | None
-
-
-def encode_frames(path: str, options: PackOptions) -> EncodedFrames:
+def encode_record(
+    record: Record, text: str | None, options: PackOptions
+) -> tuple[bytes, int, tuple[int, int]]:
     """Decodes a video once, or a folder of JPEG frames, and encodes its frames.
 
     The JPEG frames are baseline with chroma halved both ways (4:2:0), as nearly all video has it
     already. Frames of a folder that need no resize are stored as they are.
 
+    Returns the packed record, whose bytes follow from the arguments, its number of frames, and
+    their height and width in pixels. `text` is the name of its class.
+
     Raises:
         VideoDecodeError: if nothing decodes, or the result is too large for one record.
     """
+    import tensorflow as tf
+
+    pictures, (height, width) = _encode_frames(record.path, options)
+    context: dict[str, Any] = {
+        "image/format": b"jpeg",
+        "image/height": height,
+        "image/width": width,
+        "image/frame_rate": frame_rate(record.path),
+        "clip/label/index": record.label,
+        "clip/label/text": None if text is None else text.encode(),
+        "clip/data_path": record.path.encode("utf-8", "surrogateescape"),
+        # There are no keys for these two elsewhere; readers that do not know them skip them.
+        "clip/num_frames": len(pictures),
+        "clip/index": record.index,
+    }
+    example = tf.train.SequenceExample()
+    for key, value in context.items():
+        feature = example.context.feature
+        if isinstance(value, bytes):
+            feature[key].bytes_list.value.append(value)
+        elif isinstance(value, float):
+            feature[key].float_list.value.append(value)
+        elif value is not None:
+            feature[key].int64_list.value.append(value)
+    encoded = example.feature_lists.feature_list[FRAMES]
+    for picture in pictures:
+        encoded.feature.add().bytes_list.value.append(picture)
+    # Maps have no order of their own.
+    content = example.SerializeToString(deterministic=True)
+    return content, len(pictures), (height, width)
+
+
+def _encode_frames(path: str, options: PackOptions) -> tuple[list[bytes], tuple[int, int]]:
     is_folder = os.path.isdir(path)
     frames = _folder_frames(path, options) if is_folder else _video_frames(path, options)
     pictures: list[bytes] = []
     num_bytes = 0
-    height = width = 0
-    for picture, (height, width) in frames:  # noqa: B007
+    size = (0, 0)
+    for picture, size in frames:  # noqa: B007
         pictures.append(picture)
         num_bytes += len(picture)
         if num_bytes > MAX_RECORD_BYTES:
@@ -63,7 +90,7 @@ def encode_frames(path: str, options: PackOptions) -> EncodedFrames:
             f"Cannot pack {path!r}: not one of its frames decodes. The file is damaged or "
             "incomplete; fetch or encode it again."
         )
-    return EncodedFrames(pictures, height, width, frame_rate(path))
+    return pictures, size
 
 
 def _video_frames(path: str, options: PackOptions) -> Iterator[tuple[bytes, tuple[int, int]]]:
@@ -134,38 +161,6 @@ def frame_rate(path: str) -> float | None:
 
 def _shrunk_size(height: int, width: int, short_side: int) -> tuple[int, int]:
     return resized_size(short_side if min(height, width) > short_side else None, height, width)
-
-
-def to_sequence_example(record: Record, text: str | None, frames: EncodedFrames) -> bytes:
-    """A record's bytes; equal arguments give equal bytes."""
-    import tensorflow as tf
-
-    context: dict[str, Any] = {
-        "image/format": b"jpeg",
-        "image/height": frames.height,
-        "image/width": frames.width,
-        "image/frame_rate": frames.frame_rate,
-        "clip/label/index": record.label,
-        "clip/label/text": None if text is None else text.encode(),
-        "clip/data_path": record.path.encode("utf-8", "surrogateescape"),
-        # There are no keys for these two elsewhere; readers that do not know them skip them.
-        "clip/num_frames": len(frames.pictures),
-        "clip/index": record.index,
-    }
-    example = tf.train.SequenceExample()
-    for key, value in context.items():
-        feature = example.context.feature
-        if isinstance(value, bytes):
-            feature[key].bytes_list.value.append(value)
-        elif isinstance(value, float):
-            feature[key].float_list.value.append(value)
-        elif value is not None:
-            feature[key].int64_list.value.append(value)
-    pictures = example.feature_lists.feature_list[FRAMES]
-    for picture in frames.pictures:
-        pictures.feature.add().bytes_list.value.append(picture)
-    # Maps have no order of their own.
-    return example.SerializeToString(deterministic=True)
 
 
 def parse_frames(content: tf.Tensor) -> tf.Tensor:

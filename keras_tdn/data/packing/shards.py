@@ -20,7 +20,7 @@ from keras_tdn.data.packing.index import (
     PackOptions,
     shard_problem,
 )
-from keras_tdn.data.packing.sequence_example import encode_frames, to_sequence_example
+from keras_tdn.data.packing.sequence_example import encode_record
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
 from keras_tdn.files.resumable_folder import TEMPORARY_SUFFIX, FolderKind, ResumableFolder
@@ -215,8 +215,9 @@ def _encode(task: ShardTask, place: int, offset: int) -> tuple[bytes, PackedReco
     """Returns a record's bytes and what the index says of it, or why there are none."""
     record = task.records[place]
     try:
-        frames = encode_frames(record.path, task.options)
-        content = to_sequence_example(record, task.texts[place], frames)
+        content, num_frames, (height, width) = encode_record(
+            record, task.texts[place], task.options
+        )
     except Exception as error:
         # One video must not end a run of days, whatever it does; the reason says what it was.
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
@@ -225,9 +226,9 @@ def _encode(task: ShardTask, place: int, offset: int) -> tuple[bytes, PackedReco
         record.path,
         record.label,
         index=record.index,
-        num_frames=len(frames.pictures),
-        height=frames.height,
-        width=frames.width,
+        num_frames=num_frames,
+        height=height,
+        width=width,
         offset=offset,
         num_bytes=len(content) + FRAMING_BYTES,
         shard=task.shard,

@@ -94,16 +94,11 @@ def read_class_folders(path: Path, split: str | None) -> Listing:
 def _split_folder(path: Path, split: str) -> str:
     folders = _folders(path, Skipped(path))
     wanted = [name for name in folders if normal_split(name) == normal_split(split)]
-    if not wanted:
-        raise ValueError(
-            f"{str(path)!r} has no folder for that split, only {folders[:10]}. "
-            f"Received: split={split!r}"
-        )
-    if len(wanted) > 1:
-        raise ValueError(
-            f"{str(path)!r} has several folders for that split, {wanted}. Pass one of them, or "
-            f"merge them. Received: split={split!r}"
-        )
+    if len(wanted) != 1:
+        found = f"no folder for that split, only {folders[:10]}"
+        if wanted:
+            found = f"several folders for that split, {wanted}. Pass one of them, or merge them"
+        raise ValueError(f"{str(path)!r} has {found}. Received: split={split!r}")
     return wanted[0]
 
 

@@ -95,7 +95,8 @@ class Problems:
             except BadRowError as error:
                 self.add(place, str(error))
             else:
-                rows += [] if row is None else [row]
+                if row is not None:
+                    rows.append(row)
         return rows
 
     def raise_if_any(self, hint: str = "") -> None:
