@@ -72,8 +72,7 @@ class RecordList(Sequence[Record]):
     Args:
         records: The records.
         labels: Class names in the order of the records' labels, or `None` if the source has none.
-        num_classes: Classes there are; by default as many as `labels`, or the largest label plus
-            one; 0 without labels.
+        num_classes: Classes there are; by default as many as `labels`, or as the records show.
         missing: Paths that the source lists but that were left out because nothing is there.
 
     Raises:
@@ -87,7 +86,7 @@ class RecordList(Sequence[Record]):
     (2, 2, '/videos/a.mp4')
     """
 
-    __slots__ = ("_records", "labels", "missing", "num_classes")
+    __slots__ = ("_labels", "_missing", "_num_classes", "_records")
 
     def __init__(
         self,
@@ -97,16 +96,16 @@ class RecordList(Sequence[Record]):
         missing: Iterable[str] = (),
     ) -> None:
         self._records = tuple(records)
-        self.labels = None if labels is None else load_labels(tuple(labels))
-        self.missing = tuple(missing)
-        self.num_classes = self._count_classes(num_classes)
+        self._labels = None if labels is None else load_labels(tuple(labels))
+        self._missing = tuple(missing)
+        self._num_classes = self._count_classes(num_classes)
 
     def _count_classes(self, stated: int | None) -> int:
         seen = {record.label for record in self._records if record.label is not None}
         largest = max(seen, default=-1)
         count = largest + 1
-        if stated is not None or self.labels is not None:
-            count = stated if stated is not None else len(self.labels or ())
+        if stated is not None or self._labels is not None:
+            count = stated if stated is not None else len(self._labels or ())
             if largest < count:
                 return count
             reason = f"there are {count} classes, numbered from 0"
@@ -120,6 +119,21 @@ class RecordList(Sequence[Record]):
         path = next(record.path for record in self._records if record.label == largest)
         raise ValueError(f"The record {path!r} has the label {largest}, but {reason}.")
 
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Class names in the order of the records' labels, if they are known."""
+        return self._labels
+
+    @property
+    def num_classes(self) -> int:
+        """Classes there are: those named, or else the largest label plus one; 0 without labels."""
+        return self._num_classes
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Paths that the source lists but that were left out because nothing is there."""
+        return self._missing
+
     def __len__(self) -> int:
         return len(self._records)
 
@@ -130,7 +144,7 @@ class RecordList(Sequence[Record]):
     def __getitem__(self, position: int | slice) -> Record | RecordList:
         if isinstance(position, slice):
             # A part of a data set has the classes of the whole.
-            return RecordList(self._records[position], self.labels, self.num_classes)
+            return RecordList(self._records[position], self._labels, self._num_classes)
         return self._records[position]
 
     def __iter__(self) -> Iterator[Record]:
@@ -139,17 +153,18 @@ class RecordList(Sequence[Record]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RecordList):
             return NotImplemented
-        return self._key() == other._key()
+        return (self._records, self._labels, self._num_classes) == (
+            other._records,
+            other._labels,
+            other._num_classes,
+        )
 
     def __hash__(self) -> int:
-        return hash(self._key())
-
-    def _key(self) -> tuple[object, ...]:
-        return self._records, self.labels, self.num_classes
+        return hash((self._records, self._labels, self._num_classes))
 
     def __repr__(self) -> str:
-        left_out = f", {len(self.missing)} missing" if self.missing else ""
-        return f"<RecordList of {len(self)} records, {self.num_classes} classes{left_out}>"
+        left_out = f", {len(self._missing)} missing" if self._missing else ""
+        return f"<RecordList of {len(self)} records, {self._num_classes} classes{left_out}>"
 
 
 def check_indices(records: RecordList) -> None:
