@@ -383,6 +383,19 @@ def _receive(source: connection.Connection) -> Any:
     return pickle.loads(content, buffers=[source.recv_bytes() for _ in range(num_buffers)])
 
 
+def process_count(num_processes: int | None) -> int:
+    """Checks a number of processes; `None` is one per core that this process may use."""
+    if num_processes is None:
+        affinity = getattr(os, "sched_getaffinity", None)
+        return len(affinity(0)) if affinity else os.cpu_count() or 1
+    if isinstance(num_processes, bool) or not isinstance(num_processes, int) or num_processes < 1:
+        raise ValueError(
+            "`num_processes` must be a positive integer or None. "
+            f"Received: num_processes={num_processes!r}"
+        )
+    return num_processes
+
+
 def use_tensorflow_on_one_core() -> None:
     """Has TensorFlow compute on one core and no GPU; for the start of a worker process."""
     import tensorflow as tf

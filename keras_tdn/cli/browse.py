@@ -57,8 +57,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the page or the sheets, and says where."""
-    from keras_tdn.data.browsing import browse_clips
-    from keras_tdn.data.browsing_page import write_page, write_sheets
+    from keras_tdn.data.browsing import browse_clips, write_page, write_sheets
 
     records = arguments.load_list(args, skip_missing=True)
     base = ClipSpec()

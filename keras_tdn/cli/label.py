@@ -38,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     arguments.add_top(rows)
     rows.add_argument("--features", action="store_true", help="also write the pooled features")
     rows.add_argument(
+        "--videos-per-shard",
         "--videos-per-file",
         type=int,
         default=1000,
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         views=views,
         average=args.average,
         format=args.output_format,
-        videos_per_shard=args.videos_per_file,
+        videos_per_shard=args.videos_per_shard,
         seed=args.seed,
         graph_dtype=args.graph_dtype,
     )

@@ -69,14 +69,14 @@ def run(args: argparse.Namespace) -> int:
         "quality": args.quality,
         "num_shards": args.shards,
         "name": args.name,
-        "max_failures": args.max_failure_share,
+        "max_failure_share": args.max_failure_share,
         "retry_failures": args.retry_failures,
         "overwrite": args.overwrite,
     }
     if args.beam is None:
         report = pack(records, args.output, num_processes=args.processes, **stored)
     else:
-        from keras_tdn.data.packing.beam import pack_with_beam
+        from keras_tdn.data.packing import pack_with_beam
 
         if args.processes is not None:
             raise ValueError("--processes is for packing without --beam, whose options say it.")

@@ -1,19 +1,35 @@
-"""Some clips of a data set as the model will see them, kept together with where they come from."""
+"""Some clips of a data set as the model will see them, on a page or on sheets of pictures."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageDraw
 
 from keras_tdn.data.dataset.clip_sources import ClipSteps, clip_source
 from keras_tdn.data.dataset.make import DatasetArguments
 from keras_tdn.data.dataset.order import record_seed
 from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.records import Record, RecordList
+from keras_tdn.pages.pictures import Paper, encode, picture, resized
+from keras_tdn.pages.rendering import render
 from keras_tdn.specs import ClipSpec
+
+FRAME_WIDTH = 168
+CROP_WIDTH = 112
+# Of pictures much taller than wide; there are videos of four pixels by thousands.
+MAX_HEIGHT = 4 * FRAME_WIDTH
+GAP = 4
+# No difference is grey.
+GREY = 128
+BOX_COLOR = (255, 176, 0)
+BOX_WIDTH = 2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,8 +41,7 @@ class BrowsedClip:
         epoch: Epoch that it was drawn in.
         num_frames: Frames of the video; 0 if it cannot be read.
         indices: Frames chosen, of shape `(num_segments, frames_per_segment)`.
-        frames: Those frames, uint8 of shape `(num_segments * frames_per_segment, height, width,
-            3)`.
+        frames: Those frames, uint8 of shape `(num_frames of the clip, height, width, 3)`.
         clip: What the transforms make of them, uint8 of that rank.
         label: Label of the clip, which a mirrored one may have another of.
         box: `(top, left, height, width)` of the crop in the frames, where it is known.
@@ -68,9 +83,9 @@ def browse_clips(
         count: Records to look at, spread evenly over the list.
         epoch: Number of the epoch.
         seed: Seed of the data set.
-        sampler: As for `make_dataset`.
-        transforms: As for `make_dataset`.
-        decoder: As for `make_dataset`.
+        sampler: See `make_dataset`, like those that follow.
+        transforms: What makes clips of frames.
+        decoder: What reads videos.
 
     Returns:
         A list of `BrowsedClip`, in the order of the list of records.
@@ -80,56 +95,175 @@ def browse_clips(
 
     Example:
 
-    >>> clips = browse_clips(load_records("train.txt"), ClipSpec(), count=4)
-    >>> write_page(clips, "page.html")
+    >>> write_page(browse_clips(load_records("train.txt"), ClipSpec(), count=4), "page.html")
     """
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"`count` is a positive integer. Received: count={count!r}")
-    arguments = DatasetArguments(records, spec, training, seed=seed, epoch=epoch)
-    steps = arguments.steps(sampler, transforms)
-    transforms = steps.transforms
-    rows = np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int))
-    seen = _Remembering(steps.sampler)
-    whole = ClipSteps(seen, lambda inputs, seed: inputs, spec.num_frames)
+    steps = DatasetArguments(records, spec, training, seed=seed, epoch=epoch).steps(
+        sampler, transforms
+    )
+    answers = []
+
+    def remembering(num_frames: Any, seed: Any) -> Any:
+        indices = steps.sampler(num_frames, seed)
+        answers.append((int(num_frames), np.asarray(indices)))
+        return indices
+
+    whole = ClipSteps(remembering, lambda inputs, seed: inputs, spec.num_frames)
     source = clip_source(records, whole, decoder, None)
     fields = source.fields
+    shape = (spec.num_segments, spec.frames_per_segment)
+    rows = np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int))
     clips = []
     for row in rows:
         record = records[int(row)]
         draw = tf.constant(record_seed(seed, epoch, record.index))
         values = {name: tf.constant(column[row]) for name, column in fields.items()}
         frames, label, reason = source.read(values, tf.constant(record.label), draw)
-        clip, label = transforms((frames, label), draw)
+        clip, label = steps.transforms((frames, label), draw)
         box = None
-        if getattr(transforms, "crops_first", False):
-            box = tuple(transforms.box(*frames.shape[1:3], draw).numpy().tolist())
+        if getattr(steps.transforms, "crops_first", False):
+            box = tuple(steps.transforms.box(*frames.shape[1:3], draw).numpy().tolist())
         bad = reason.numpy().decode()
-        indices = np.zeros((spec.num_segments, spec.frames_per_segment), np.int32)
+        num_frames, indices = (0, np.zeros(shape, np.int32)) if bad else answers[-1]
         clips.append(
             BrowsedClip(
-                record,
-                epoch,
-                0 if bad else seen.num_frames,
-                indices if bad else seen.indices.reshape(indices.shape),
-                frames.numpy(),
-                clip.numpy(),
-                int(label),
-                box,
-                bad,
+                record=record,
+                epoch=epoch,
+                num_frames=num_frames,
+                indices=indices.reshape(shape),
+                frames=frames.numpy(),
+                clip=clip.numpy(),
+                label=int(label),
+                box=box,
+                reason=bad,
             )
         )
     return clips
 
 
-class _Remembering:
-    """A sampler that remembers what it was asked and what it said."""
+def write_page(
+    clips: Sequence[BrowsedClip],
+    path: str | os.PathLike[str],
+    labels: Sequence[str] | None = None,
+    title: str = "Clips",
+) -> None:
+    """Writes one HTML file that needs no other.
 
-    def __init__(self, sampler: Any) -> None:
-        self._sampler = sampler
-        self.num_frames = 0
-        self.indices = np.zeros(0, np.int32)
+    Args:
+        clips: From `browse_clips`.
+        path: Path of the file.
+        labels: Class names in the order of the labels.
+        title: Heading of the page.
+    """
+    shown = []
+    for clip in clips:
+        values: dict[str, Any] = {"clip": clip, "heading": _heading(clip, labels)}
+        if not clip.reason:
+            values["overview"] = picture(overview(clip), "centre frame of each segment")
+            values["segments"] = [
+                (picture(segment(clip, number), f"segment {number + 1}"), _frame_range(indices))
+                for number, indices in enumerate(clip.indices)
+            ]
+        shown.append(values)
+    page = render("clips.html", title=title, clips=shown)
+    Path(path).write_text(page, encoding="utf-8")
 
-    def __call__(self, num_frames: Any, seed: Any) -> Any:
-        indices = self._sampler(num_frames, seed)
-        self.num_frames, self.indices = int(num_frames), np.asarray(indices)
-        return indices
+
+def write_sheets(clips: Sequence[BrowsedClip], folder: str | os.PathLike[str]) -> list[str]:
+    """Writes a PNG file for each clip, with what `write_page` shows of it.
+
+    Args:
+        clips: From `browse_clips`; those that cannot be read are left out.
+        folder: Where the files go; it is made if need be.
+
+    Returns:
+        Paths of the files, named for the records' indices.
+    """
+    os.makedirs(folder, exist_ok=True)
+    paths = []
+    for clip in clips:
+        if clip.reason:
+            continue
+        path = os.path.join(folder, f"{clip.record.index:06d}.png")
+        Path(path).write_bytes(encode(sheet(clip), "png"))
+        paths.append(path)
+    return paths
+
+
+def overview(clip: BrowsedClip) -> np.ndarray:
+    """Returns the centre frame of each segment, with the crop drawn in."""
+    num_segments, frames_per_segment = clip.indices.shape
+    by_segment = clip.frames.reshape(num_segments, frames_per_segment, *clip.frames.shape[1:])
+    frames = by_segment[:, frames_per_segment // 2]
+    pictures = _scaled(frames, FRAME_WIDTH)
+    if clip.box is None:
+        return _tiled([pictures], GAP)
+    down, across = (pictures.shape[axis] / frames.shape[axis] for axis in (1, 2))
+    return _tiled([[_with_box(each, clip.box, down, across) for each in pictures]], GAP)
+
+
+def segment(clip: BrowsedClip, number: int) -> np.ndarray:
+    """Returns one segment's crops; below, between each two of them, how they differ from grey."""
+    frames_per_segment = clip.indices.shape[1]
+    start = number * frames_per_segment
+    frames = clip.clip[start : start + frames_per_segment]
+    differences = np.diff(frames.astype(np.int16), axis=0)
+    shown = np.clip(GREY + differences, 0, 255).astype(np.uint8)
+    rows = [_scaled(each, CROP_WIDTH) for each in (frames, shown) if len(each)]
+    return _tiled(rows, GAP, centred=True)
+
+
+def sheet(clip: BrowsedClip) -> np.ndarray:
+    """Returns the overview above all segments, two in a row."""
+    segments = [segment(clip, number) for number in range(len(clip.indices))]
+    pairs = [segments[place : place + 2] for place in range(0, len(segments), 2)]
+    return _tiled([[overview(clip)], *pairs], 4 * GAP)
+
+
+def _tiled(
+    rows: Sequence[Sequence[np.ndarray] | np.ndarray], gap: int, centred: bool = False
+) -> np.ndarray:
+    """Returns one picture of rows of pictures, those of a row of one height."""
+    widths = [sum(each.shape[1] + gap for each in row) - gap for row in rows]
+    paper = Paper(sum(row[0].shape[0] + gap for row in rows) - gap, max(widths))
+    top = 0
+    for row, width in zip(rows, widths, strict=True):
+        left = (max(widths) - width) // 2 if centred else 0
+        for each in row:
+            paper.picture(each, top, left)
+            left += each.shape[1] + gap
+        top += row[0].shape[0] + gap
+    return paper.pixels
+
+
+def _scaled(pictures: np.ndarray, width: int) -> np.ndarray:
+    scale = min(width / pictures.shape[2], MAX_HEIGHT / pictures.shape[1])
+    size = [max(1, round(side * scale)) for side in pictures.shape[1:3]]
+    return np.stack([resized(each, *size) for each in pictures])
+
+
+def _with_box(frame: np.ndarray, box: Sequence[int], down: float, across: float) -> np.ndarray:
+    top, left, height, width = box
+    upper, first = round(top * down), round(left * across)
+    lower, last = round((top + height) * down) - 1, round((left + width) * across) - 1
+    image = Image.fromarray(frame)
+    ImageDraw.Draw(image).rectangle(
+        (first, upper, max(first, last), max(upper, lower)), outline=BOX_COLOR, width=BOX_WIDTH
+    )
+    return np.asarray(image)
+
+
+def _heading(clip: BrowsedClip, labels: Sequence[str] | None) -> str:
+    names = [
+        f"class {label}" if labels is None or label is None else f"{labels[label]} ({label})"
+        for label in (clip.record.label, clip.label)
+    ]
+    return names[0] if clip.label == clip.record.label else ", becomes ".join(names)
+
+
+def _frame_range(indices: np.ndarray) -> str:
+    first, last = int(indices[0]), int(indices[-1])
+    if last - first == len(indices) - 1:
+        return f"{first}\u2013{last}"
+    return ", ".join(str(int(index)) for index in indices)

@@ -9,15 +9,36 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from keras_tdn.choices import CHECK_TIME_LIMIT as TIME_LIMIT
-from keras_tdn.data import file_checks
+from keras_tdn.data.decoding import VideoDecodeError, read_frames
 from keras_tdn.data.failures import Failure, failure_line
-from keras_tdn.data.records import RecordList
-from keras_tdn.data.records.record import Record, believable_classes
+from keras_tdn.data.jpeg_frames import scan_frame_folder
+from keras_tdn.data.packed_records import PackedRecordList, decode_packed_frames
+from keras_tdn.data.packing.index import PackedRecord
+from keras_tdn.data.packing.sequence_example import frame_rate
+from keras_tdn.data.records import Record, RecordList
+from keras_tdn.data.records.record import believable_classes
 from keras_tdn.data.records.tables import format_table
+from keras_tdn.data.segment_sampling import SegmentSampler
 from keras_tdn.files.atomic import written_beside
-from keras_tdn.processes import LostTaskError, WorkerPool
+from keras_tdn.processes import (
+    LostTaskError,
+    WorkerPool,
+    process_count,
+    use_tensorflow_on_one_core,
+)
+
+# The clip of validation: frames from all over the video.
+NUM_SEGMENTS = 8
+# Frames of a packed record that are decoded at a time.
+FRAMES_AT_A_TIME = 40
+
+# A record's path, or the path of a shard and what lies in it.
+Source = str | tuple[str, PackedRecord]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,12 +77,6 @@ class CheckReport:
             `records.missing`.
         labels: Class names, if they are known.
         num_classes: Classes of the list; with `labels` as many as those.
-
-    Example:
-
-    >>> report = check_records(load_records("train.txt"))
-    >>> [file.path for file in report.bad]
-    []
     """
 
     files: tuple[FileCheck, ...]
@@ -123,11 +138,12 @@ def check_records(
 
     Use it before training on a data set that is new to you; much of what can be fetched is cut
     short or is no video. Every file is opened, its frames are counted, and eight segments of it are
-    decoded, as validation does. The frames of a folder are counted and some of them decoded.
+    decoded, as validation does. The frames of a folder are counted and some of them decoded, and so
+    are those of a packed record, whose checksum is compared.
 
     Args:
-        records: From `load_records`. With `skip_missing=True` there, files that are not there are
-            bad files here.
+        records: From `load_records`, or `load_packed` with `check_files=False`. With
+            `skip_missing=True`, files that are not there are bad files here.
         full: Whether to decode every file from start to end with a decoder that glosses over
             nothing. It finds files that play with damage: training can use them.
         num_processes: Files looked at side by side; one per processor by default.
@@ -135,7 +151,7 @@ def check_records(
         on_progress: Called with each check as it ends, from one thread at a time.
 
     Returns:
-        A `CheckReport`.
+        A `CheckReport`. The paths of packed records are those of the videos.
 
     Raises:
         ValueError: if an argument is not as described.
@@ -146,19 +162,15 @@ def check_records(
     >>> len(report.good), len(report.bad)
     (2290, 3)
     """
-    if num_processes is None:
-        num_processes = os.cpu_count() or 1
-    if isinstance(num_processes, bool) or not isinstance(num_processes, int) or num_processes < 1:
-        raise ValueError(
-            f"`num_processes` is a positive integer. Received: num_processes={num_processes!r}"
-        )
+    num_processes = process_count(num_processes)
     if isinstance(time_limit, bool) or not 0 < time_limit < math.inf:
         raise ValueError(
             f"`time_limit` is in seconds, above 0. Received: time_limit={time_limit!r}"
         )
     checks = []
+    shards = records.packing.paths if isinstance(records, PackedRecordList) else []
     with WorkerPool(
-        file_checks.make_checker,
+        make_packed_checker if shards else make_checker,
         full,
         num_processes=max(1, min(num_processes, len(records))),
         time_limit=time_limit,
@@ -167,8 +179,11 @@ def check_records(
     ) as pool:
 
         def check(record: Record) -> FileCheck:
+            source: Source = record.path
+            if shards and isinstance(record, PackedRecord):
+                source = shards[record.shard], record
             try:
-                found = pool.run(record.path)
+                found = pool.run(source)
             except LostTaskError as error:
                 found = {"reason": f"Reading {record.path!r} {error}."}
             return FileCheck(record.path, record.index, record.label, **found)
@@ -184,3 +199,125 @@ def check_records(
         reason = f"Cannot read {path!r}: there is no such file."
         checks.append(FileCheck(path, index, None, reason))
     return CheckReport(tuple(checks), records.labels, records.num_classes)
+
+
+def make_checker(full: bool) -> Callable[[Source, Any], dict[str, Any]]:
+    """Returns what a `WorkerPool` calls with each source: see `look_at`."""
+    return lambda source, send: look_at(source, full)
+
+
+def make_packed_checker(full: bool) -> Callable[[Source, Any], dict[str, Any]]:
+    """Returns what `make_checker` does, for packed records."""
+    use_tensorflow_on_one_core()
+    return make_checker(full)
+
+
+def look_at(source: Source, full: bool) -> dict[str, Any]:
+    """Returns what `FileCheck` holds of a file, with a `reason` if it is bad."""
+    try:
+        if not isinstance(source, str):
+            answer = _look_at_packed(*source, full)
+        elif os.path.isdir(source):
+            answer = _look_at_folder(source, full)
+        else:
+            answer = _look_at_video(source, full)
+    except (ValueError, OSError) as error:
+        return {"reason": str(error)}
+    except Exception as error:
+        # One strange file is not to end the run; what it was is in the reason.
+        return {"reason": f"{type(error).__name__}: {error}"}
+    return {"reason": "", **answer}
+
+
+def _wanted(num_frames: int, full: bool) -> np.ndarray:
+    """Returns which frames are decoded."""
+    if full:
+        return np.arange(num_frames)
+    return np.unique(SegmentSampler(NUM_SEGMENTS)(num_frames))
+
+
+def _look_at_video(path: str, full: bool) -> dict[str, Any]:
+    counts = []
+    sampler = SegmentSampler(NUM_SEGMENTS)
+
+    def choose(num_frames: int) -> Any:
+        counts.append(num_frames)
+        return sampler(num_frames)
+
+    frames = read_frames(path, choose)
+    answer = {
+        "num_frames": counts[-1],
+        "height": frames.shape[1],
+        "width": frames.shape[2],
+        "num_bytes": os.path.getsize(path),
+    }
+    rate = frame_rate(path)
+    if rate:
+        answer["seconds"] = counts[-1] / rate
+    damage = _damage(path) if full else ""
+    if damage:
+        answer["reason"] = f"{path!r} plays, but with damage: {damage}"
+    return answer
+
+
+def _look_at_folder(path: str, full: bool) -> dict[str, Any]:
+    paths = scan_frame_folder(path).paths
+    size: tuple[int, ...] = ()
+    for index in _wanted(len(paths), full):
+        # A picture is a video of one frame.
+        frame = read_frames(paths[index], lambda num_frames: [0])[0]
+        size = size or frame.shape[:2]
+        if frame.shape[:2] != size:
+            raise VideoDecodeError(
+                f"The frames in {path!r} differ in size: {size[0]}x{size[1]} at first, and "
+                f"{frame.shape[0]}x{frame.shape[1]} in {os.path.basename(paths[index])!r}. Extract "
+                "them again, all of one size."
+            )
+    num_bytes = sum(os.path.getsize(frame_path) for frame_path in paths)
+    return {"num_frames": len(paths), "height": size[0], "width": size[1], "num_bytes": num_bytes}
+
+
+def _look_at_packed(shard: str, record: PackedRecord, full: bool) -> dict[str, Any]:
+    import tensorflow as tf
+
+    wanted = _wanted(record.num_frames, full)
+    try:
+        for start in range(0, len(wanted), FRAMES_AT_A_TIME):
+            decode_packed_frames(shard, record.offset, wanted[start : start + FRAMES_AT_A_TIME])
+    except tf.errors.OpError as error:
+        raise VideoDecodeError(
+            f"Cannot read the packed record of {record.path!r}: it is damaged, or the shard "
+            f"{shard!r} is missing or cut short ({error.message}). Copy or pack the shard again."
+        ) from error
+    known = ("num_frames", "height", "width", "num_bytes")
+    return {name: getattr(record, name) for name in known}
+
+
+def _damage(path: str) -> str:
+    """Returns what a decoder that glosses over nothing complains of."""
+    import av
+
+    from keras_tdn.data.decoding import pyav_container
+
+    with pyav_container.open_container(repr(path), path) as container:
+        stream = pyav_container.video_stream(repr(path), container)
+        pyav_container.prepare_codec(stream, 1, strict=True)
+        num_packets = num_damaged = 0
+        complaint = ""
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    break
+                num_packets += packet.size > 0
+            except (av.FFmpegError, OSError) as error:
+                return f"it ends after {num_packets} packets ({pyav_container.reason(error)})"
+            try:
+                stream.decode(packet)
+            except av.EOFError:
+                break
+            except av.FFmpegError as error:
+                num_damaged += 1
+                complaint = complaint or pyav_container.reason(error)
+    return f"{num_damaged} of {num_packets} packets ({complaint})" if num_damaged else ""

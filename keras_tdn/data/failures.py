@@ -22,61 +22,50 @@ class TooManyFailuresError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """One record that could not be read.
-
-    Args:
-        path: Path of the video.
-        index: The record's `index`.
-        reason: Why, in words.
-    """
+    """One record that could not be read: its path, its `index`, and why, in words."""
 
     path: str
     index: int
     reason: str
 
 
+def check_share(max_failure_share: float) -> None:
+    """Raises a `ValueError` unless it is a share."""
+    is_number = isinstance(max_failure_share, (int, float))
+    if not is_number or isinstance(max_failure_share, bool) or not 0 <= max_failure_share <= 1:
+        raise ValueError(
+            "`max_failure_share` is the share of the records that may fail, a number from 0 to 1. "
+            f"Received: max_failure_share={max_failure_share!r}"
+        )
+
+
 class FailureLog:
     """Collects the failures of one data set, and stops it when there are too many.
 
-    Use it wherever records are read one after the other and bad ones are skipped; `make_dataset`
-    has one inside. The report is a file of JSON lines with the entries `path`, `index` and
-    `reason`, one for each path, however many epochs or runs come across it. Lines are appended
-    whole, so that several processes may share the file and a crash costs the last line at most.
-
-    A record is bad for the rest of the run: `reason` says so before it is read again.
+    The report is a file of JSON lines with the entries `path`, `index` and `reason`, one for each
+    path, however many epochs or runs come across it. Lines are appended whole, so that several
+    processes may share the file and a crash costs the last line at most.
 
     Args:
         num_records: Records there are.
-        max_share: Share of the records seen that may fail, from 0 to 1. It is of 100 records at
-            least, so that a few bad ones of a short list do not stop anything unless it is 0.
+        max_failure_share: Share of the records seen that may fail, from 0 to 1. It is of 100
+            records at least, so that a few bad ones of a short list do not stop anything unless it
+            is 0.
         report: Path of the report, or `None`. Its folder must exist.
 
     Raises:
-        ValueError: if `max_share` is not from 0 to 1, or the report cannot be written.
-
-    Example:
-
-    >>> log = FailureLog(num_records=1000, max_share=0.1)
-    >>> log.add(Failure("a.mp4", 17, "the file is empty"), num_seen=50)
-    >>> log.reason("a.mp4")
-    'the file is empty'
+        ValueError: if `max_failure_share` is not from 0 to 1, or the report cannot be written.
     """
 
     def __init__(
         self,
         num_records: int,
-        max_share: float = 0.1,
+        max_failure_share: float = 0.1,
         report: str | os.PathLike[str] | None = None,
     ) -> None:
-        if isinstance(max_share, bool) or not isinstance(max_share, int | float):
-            max_share = -1
-        if not 0 <= max_share <= 1:
-            raise ValueError(
-                "The share of records that may fail is a number from 0 to 1. "
-                f"Received: max_share={max_share!r}"
-            )
+        check_share(max_failure_share)
         self.num_records = num_records
-        self.max_share = max_share
+        self.max_failure_share = max_failure_share
         self.report = None if report is None else os.fspath(report)
         self._failures: dict[int, Failure] = {}
         self._reasons: dict[str, str] = {}
@@ -100,11 +89,7 @@ class FailureLog:
         return self._reasons.get(path)
 
     def add(self, failure: Failure, num_seen: int) -> None:
-        """Notes a failure, unless it is known already.
-
-        Args:
-            failure: What could not be read.
-            num_seen: Records seen so far, this one included.
+        """Notes a failure, unless it is known already; `num_seen` counts its record as well.
 
         Raises:
             TooManyFailuresError: if too many have failed, and with every failure from then on.
@@ -130,13 +115,13 @@ class FailureLog:
     def _check_share(self, latest: Failure) -> None:
         failed = len(self._failures)
         seen = max(self._num_seen, LEAST_RECORDS_SEEN)
-        if failed < self.num_records and failed <= self.max_share * seen:
+        if failed < self.num_records and failed <= self.max_failure_share * seen:
             return
         where = f" All are listed in {self.report!r}." if self.report else ""
         reason = latest.reason.rstrip(".")
         self._error = TooManyFailuresError(
             f"{failed} of the {max(self._num_seen, failed)} records seen so far cannot be read, "
-            f"and the limit is a share of {self.max_share:g}. The latest: {latest.path!r}: "
+            f"and the limit is a share of {self.max_failure_share:g}. The latest: {latest.path!r}: "
             f"{reason}.{where} `keras-tdn check` finds all bad files beforehand; "
             "`max_failure_share` raises the limit."
         )
@@ -169,16 +154,7 @@ def failure_line(failure: Failure) -> bytes:
 def read_failures(report: str | os.PathLike[str]) -> list[Failure]:
     """Reads the failures that a report lists; none if there is no such file.
 
-    Args:
-        report: Path of a report. A line that a crash left half written is passed over.
-
-    Returns:
-        A list of `Failure`, in the order of the file.
-
-    Example:
-
-    >>> [failure.path for failure in read_failures("failures.jsonl")]
-    ['videos/a.mp4']
+    A line that a crash left half written is passed over.
     """
     failures = []
     try:

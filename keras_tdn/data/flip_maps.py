@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import operator
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from keras_tdn.data.records.rows import LabelSource
 from keras_tdn.labels import load_labels
 
-LabelSource = str | os.PathLike[str] | Sequence[str]
 ClassPair = tuple[int | str, int | str]
 
 # Whole words only: "upright" and "leftover" stay. Words end at anything that is not a letter, so
@@ -69,15 +68,7 @@ def flip_map(
 
 
 def flip_pairs(labels: LabelSource) -> tuple[tuple[int, int], ...]:
-    """Returns the pairs of classes that exchange when a video is mirrored.
-
-    Use it to look at what `flip_map` derives, or to add to it.
-
-    Args:
-        labels: As for `flip_map`.
-
-    Returns:
-        Pairs of class indices, the smaller first, in ascending order.
+    """Returns the pairs of class indices that `flip_map` derives, in ascending order.
 
     Example:
 
@@ -125,7 +116,6 @@ def _check_pairs(
             "`override` is a mapping or a list of pairs of classes, such as "
             f"[(86, 87), (93, 94)]; an empty one switches the exchange off. Received: {override!r}"
         ) from None
-    pairs: list[tuple[int, int]] = []
     taken: dict[int, int] = {}
     for first_class, second_class in given:
         first, second = _class_index(names, first_class), _class_index(names, second_class)
@@ -135,10 +125,8 @@ def _check_pairs(
                 f"{names[first]!r} ({first}) or {names[second]!r} ({second}). "
                 f"Received: {override!r}"
             )
-        if first not in taken:
-            pairs.append((first, second))
         taken[first], taken[second] = second, first
-    return pairs
+    return list(taken.items())
 
 
 def _class_index(names: Sequence[str], given: int | str) -> int:

@@ -17,13 +17,10 @@ MAX_CROPS_ALONG = 8
 def resize_and_center_crop(frames: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
     """Resizes the short side of frames, then cuts out the centre: the test view of the paper.
 
-    Use it for validation and prediction. The resize is bilinear with antialiasing, as in the image
-    library that the published models were tested with: pixels differ from it by less than half a
-    level on average. Where the resized frame is smaller than the crop, as with an upright video
-    and a wide crop, it is enlarged until it covers the crop.
-
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071.
+    The resize is bilinear with antialiasing, as in the image library that the published models were
+    tested with: pixels differ from it by less than half a level on average. Where the resized frame
+    is smaller than the crop, as with an upright video and a wide crop, it is enlarged until it
+    covers the crop.
 
     Args:
         frames: Pixels in [0, 255], uint8, of shape `(num_frames, height, width, 3)`.
@@ -34,12 +31,6 @@ def resize_and_center_crop(frames: np.ndarray, clip_spec: ClipSpec) -> np.ndarra
 
     Raises:
         ValueError: if `frames` is not a uint8 array of frames.
-
-    Example:
-
-    >>> frames = np.zeros((40, 240, 320, 3), "uint8")
-    >>> resize_and_center_crop(frames, ClipSpec()).shape
-    (40, 224, 224, 3)
     """
     check_frames(frames)
     frames = _drop_far_ends(frames, clip_spec)

@@ -15,23 +15,13 @@ if TYPE_CHECKING:
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 # A name without its suffix: anything, then the number that ends it.
 NUMBERED = re.compile(r"(.*?)(\d+)", re.DOTALL)
+# Of the number in a pattern, which is 64 bits wide in a graph.
+MAX_DIGITS = 18
 
 
 @dataclasses.dataclass(frozen=True)
 class FramePattern:
-    """Numbered names: `FramePattern("img_", 5, ".jpg", 1)` is `img_00001.jpg` and so on.
-
-    Args:
-        prefix: What comes before the number.
-        digits: How many digits the number has at least; it is padded with zeros.
-        suffix: What comes after the number.
-        first: Number of the first frame.
-
-    Example:
-
-    >>> FramePattern("img_", 5, ".jpg", first=1).name(0)
-    'img_00001.jpg'
-    """
+    """Numbered names: `FramePattern("img_", 5, ".jpg", 1)` is `img_00001.jpg` and so on."""
 
     prefix: str
     digits: int
@@ -45,39 +35,16 @@ class FramePattern:
 
 @dataclasses.dataclass(frozen=True)
 class FrameFolder:
-    """The frames of a folder.
+    """The frames of a folder, from `scan_frame_folder`.
 
-    Use `scan_frame_folder` to make one. Where the names count, only their pattern is kept, because
-    a data set may have millions of frames.
-
-    Args:
-        directory: Path of the folder.
-        num_frames: How many frames the video has.
-        pattern: How the names count, if they do.
-        names: The names in the order shown, if they do not.
-
-    Raises:
-        ValueError: unless there is either a pattern or a name for each frame.
-
-    Example:
-
-    >>> scan_frame_folder("frames/video_1").paths[0]
-    'frames/video_1/img_00001.jpg'
+    Either the names count, and only their `pattern` is kept, because a data set may have millions
+    of frames; or they are all in `names`, in the order shown.
     """
 
     directory: str
     num_frames: int
     pattern: FramePattern | None
     names: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        num_names = self.num_frames if self.pattern else len(self.names)
-        if self.num_frames < 1 or num_names != self.num_frames or (self.pattern and self.names):
-            raise ValueError(
-                "A FrameFolder has either a pattern or as many names as frames, at least one. "
-                f"Received: num_frames={self.num_frames}, pattern={self.pattern}, "
-                f"{len(self.names)} names"
-            )
 
     @property
     def paths(self) -> list[str]:
@@ -92,23 +59,12 @@ class FrameFolder:
 def scan_frame_folder(directory: str) -> FrameFolder:
     """Lists a folder of JPEG frames, once: asked again, it answers from memory.
 
-    Use it before training, to count frames. Any names will do, `img_00001.jpg` and `000001.jpg`
-    among them: frames are in the order of the numbers that end their names, or, if not all names
-    end in a number or they begin differently, of the names themselves. Other files are left alone.
-
-    Args:
-        directory: Path of the folder.
-
-    Returns:
-        A `FrameFolder`.
+    Any names will do, `img_00001.jpg` and `000001.jpg` among them: frames are in the order of the
+    numbers that end their names, or, if not all names end in a number or they begin differently, of
+    the names themselves. Other files are left alone.
 
     Raises:
         ValueError: if the folder is missing or without JPEG files.
-
-    Example:
-
-    >>> scan_frame_folder("frames/video_1").num_frames
-    120
     """
     try:
         entries = list(os.scandir(directory))
@@ -136,38 +92,6 @@ def scan_frame_folder(directory: str) -> FrameFolder:
     return FrameFolder(directory, len(names), pattern, () if pattern else tuple(names))
 
 
-def frame_paths(
-    directory: Any, indices: Any, prefix: Any, digits: Any, suffix: Any, first: Any
-) -> tf.Tensor:
-    """Returns the paths of chosen frames with numbered names, inside a TensorFlow graph.
-
-    Use it in `Dataset.map`, with the fields of each record's `FramePattern` as tensors.
-
-    Args:
-        directory: Scalar string, path of the folder.
-        indices: Zero-based indices of frames, integers of any shape.
-        prefix: Scalar string, as in `FramePattern`.
-        digits: Scalar integer.
-        suffix: Scalar string.
-        first: Scalar integer.
-
-    Returns:
-        String tensor of shape `(number of indices,)`.
-
-    Example:
-
-    >>> frame_paths("frames/video_1", [0, 7], "img_", 5, ".jpg", 1)[1].numpy()
-    b'frames/video_1/img_00008.jpg'
-    """
-    import tensorflow as tf
-
-    indices = tf.reshape(tf.cast(indices, tf.int64), [-1])
-    numbers = tf.strings.as_string(indices + tf.cast(first, tf.int64))
-    missing = tf.maximum(tf.cast(digits, tf.int32) - tf.strings.length(numbers), 0)
-    zeros = tf.strings.substr(tf.fill(tf.shape(numbers), "0" * 32), tf.zeros_like(missing), missing)
-    return tf.strings.join([directory, os.sep, prefix, zeros, numbers, suffix])
-
-
 def _order(names: list[str]) -> Callable[[str], Any]:
     """Sorts by number where the names are a prefix and a number: frame 10 follows frame 9."""
     matches = [NUMBERED.fullmatch(os.path.splitext(name)[0]) for name in names]
@@ -181,18 +105,43 @@ def _pattern(names: list[str]) -> FramePattern | None:
     """What the sorted names have in common, if it gives all of them."""
     stem, suffix = os.path.splitext(names[0])
     match = NUMBERED.fullmatch(stem)
-    if not match or len(match[2]) > 18:
+    if not match or len(match[2]) > MAX_DIGITS:
         return None
     pattern = FramePattern(match[1], len(match[2]), suffix, int(match[2]))
     counts = all(pattern.name(index) == name for index, name in enumerate(names))
     return pattern if counts else None
 
 
-def decode_frame_files(paths: Any, crop: Any = None) -> tf.Tensor:
-    """Decodes JPEG files inside a TensorFlow graph.
+# === In a TensorFlow graph ===
 
-    Use it in `Dataset.map` with the paths of the frames that a clip needs, from
-    `frame_paths` or by gathering names. A file named several times is decoded once.
+
+def frame_paths(
+    directory: Any, indices: Any, prefix: Any, digits: Any, suffix: Any, first: Any
+) -> tf.Tensor:
+    """Returns the paths of chosen frames with numbered names.
+
+    Args:
+        directory: Scalar string, path of the folder.
+        indices: Zero-based indices of frames, integers of any shape.
+        prefix: Scalar, a field of `FramePattern`, like those that follow.
+        digits: Scalar integer.
+        suffix: Scalar string.
+        first: Scalar integer.
+
+    Returns:
+        String tensor of shape `(number of indices,)`.
+    """
+    import tensorflow as tf
+
+    indices = tf.reshape(tf.cast(indices, tf.int64), [-1])
+    numbers = tf.strings.as_string(indices + tf.cast(first, tf.int64))
+    missing = tf.maximum(tf.cast(digits, tf.int32) - tf.strings.length(numbers), 0)
+    zeros = tf.strings.substr(tf.fill(tf.shape(numbers), "0" * 32), tf.zeros_like(missing), missing)
+    return tf.strings.join([directory, os.sep, prefix, zeros, numbers, suffix])
+
+
+def decode_frame_files(paths: Any, crop: Any = None) -> tf.Tensor:
+    """Decodes JPEG files; one that is named several times is decoded once.
 
     Args:
         paths: String tensor of shape `(num_frames,)`: files of one size.
@@ -205,45 +154,38 @@ def decode_frame_files(paths: Any, crop: Any = None) -> tf.Tensor:
     Raises:
         tf.errors.OpError: if a file is missing or not a JPEG file; `Dataset.ignore_errors` skips
             such elements.
-
-    Example:
-
-    >>> paths = scan_frame_folder("frames/video_1").paths
-    >>> decode_frame_files(paths[:5]).shape
-    TensorShape([5, 240, 320, 3])
     """
     import tensorflow as tf
 
-    paths = tf.convert_to_tensor(paths, tf.string)
-    distinct, positions = tf.unique(paths)
+    return decode_distinct(tf.convert_to_tensor(paths, tf.string), tf.io.read_file, crop)
 
-    def decode(path: tf.Tensor) -> tf.Tensor:
-        return decode_jpeg(tf.io.read_file(path), crop)
 
+def decode_distinct(
+    keys: tf.Tensor, content_of: Callable[[tf.Tensor], tf.Tensor], crop: Any
+) -> tf.Tensor:
+    """Decodes the JPEG content of each distinct key once, and returns the pictures of all keys."""
+    import tensorflow as tf
+
+    distinct, positions = tf.unique(keys)
     frames = tf.map_fn(
-        decode, distinct, fn_output_signature=tf.TensorSpec([None, None, 3], "uint8")
+        lambda key: decode_jpeg(content_of(key), crop),
+        distinct,
+        fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
     )
     pixels = tf.gather(frames, positions)
-    pixels.set_shape([paths.shape[0], None, None, 3])
+    pixels.set_shape([keys.shape[0], None, None, 3])
     return pixels
 
 
 def decode_jpeg(content: tf.Tensor, crop: Any = None) -> tf.Tensor:
     """Decodes one JPEG picture, or a window of it, as every other part of this package does.
 
-    Use it on the content of a frame's file, or on a packed frame.
-
     Args:
         content: Scalar string tensor, the content of a JPEG file.
-        crop: Window `(top, left, height, width)` in pixels, int32; `None` decodes all.
+        crop: See `decode_frame_files`.
 
     Returns:
         Pixels in [0, 255], red green blue, uint8, of shape `(height, width, 3)`.
-
-    Example:
-
-    >>> decode_jpeg(tf.io.read_file("frames/video_1/img_00001.jpg")).shape
-    TensorShape([240, 320, 3])
     """
     import tensorflow as tf
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from keras_tdn.data.jpeg_frames import decode_distinct
 from keras_tdn.data.packing.index import PackedIndex, PackedRecord, load_packed_index
+from keras_tdn.data.packing.sequence_example import parse_frames
 from keras_tdn.data.records import Record, RecordList
 
 if TYPE_CHECKING:
@@ -21,9 +23,9 @@ BUFFER_BYTES = 2**20
 class PackedRecordList(RecordList):
     """Records that are packed, each with its place; `load_packed` makes one.
 
-    It is a `RecordList` in all: `num_frames` are the frames that are stored, and slices are lists
-    of packed records too. In the order of the list, neighbours lie in different shards, so that
-    reading several side by side is interleaved.
+    `num_frames` are the frames that are stored, and slices are lists of packed records too. In the
+    order of the list, neighbours lie in different shards, so that reading several side by side is
+    interleaved.
 
     Args:
         packing: Where they lie.
@@ -35,11 +37,7 @@ class PackedRecordList(RecordList):
     def __init__(self, packing: PackedIndex, packed: Iterable[PackedRecord] | None = None) -> None:
         self.packing = packing
         self.packed = packing.records if packed is None else tuple(packed)
-        records = [
-            Record(record.path, record.label, record.num_frames, record.index)
-            for record in self.packed
-        ]
-        super().__init__(records, packing.labels, packing.num_classes)
+        super().__init__(self.packed, packing.labels, packing.num_classes)
 
     @overload
     def __getitem__(self, position: int) -> Record: ...
@@ -58,16 +56,12 @@ class PackedRecordList(RecordList):
             `num_frames`, `height` and `width` of the stored frames, int32.
         """
         paths = [os.fsencode(path) for path in self.packing.paths]
-        numbers = ("offset", "num_frames", "height", "width")
+        types = {"offset": np.int64, "num_frames": np.int32, "height": np.int32, "width": np.int32}
         columns = {
-            name: np.array(
-                [getattr(record, name) for record in self.packed],
-                np.int64 if name == "offset" else np.int32,
-            )
-            for name in numbers
+            name: np.array([getattr(record, name) for record in self.packed], dtype)
+            for name, dtype in types.items()
         }
-        columns["shard"] = np.array([paths[record.shard] for record in self.packed])
-        return columns
+        return {**columns, "shard": np.array([paths[record.shard] for record in self.packed])}
 
     def part(self, index: int, count: int) -> PackedRecordList:
         """Returns the records in every `count`-th shard, starting with the `index`-th.
@@ -118,18 +112,16 @@ def load_packed(source: str | os.PathLike[str], *, check_files: bool = True) -> 
 
 
 def decode_packed_frames(shard: Any, offset: Any, indices: Any, crop: Any = None) -> tf.Tensor:
-    """Decodes chosen frames of one packed record, inside a TensorFlow graph.
+    """Decodes chosen frames of one packed record, also inside a TensorFlow graph.
 
-    Use it in `Dataset.map`, with `PackedRecordList.columns` to know the place. The record alone is
-    read, wherever in its file it lies, so that any order is as good as another; its checksum is
-    compared; and a frame that is chosen several times is decoded once.
+    `PackedRecordList.columns` says where the record is. It alone is read, its checksum is compared,
+    and a frame that is chosen several times is decoded once.
 
     Args:
         shard: Path of the file, scalar string.
         offset: Where the record begins there, in bytes, scalar int64.
         indices: Zero-based indices of frames, integers of any shape.
-        crop: Window `(top, left, height, width)` in pixels, int32, decoded instead of whole frames;
-            `None` decodes all of them.
+        crop: See `decode_frame_files`.
 
     Returns:
         Pixels in [0, 255], red green blue, uint8, of shape `(number of indices, height, width, 3)`.
@@ -137,30 +129,12 @@ def decode_packed_frames(shard: Any, offset: Any, indices: Any, crop: Any = None
     Raises:
         tf.errors.OpError: when the graph runs, if the file is missing, the record damaged, or the
             indices or the window are outside. `Dataset.ignore_errors` skips such elements.
-
-    Example:
-
-    >>> columns = load_packed("packed/train").columns()
-    >>> decode_packed_frames(columns["shard"][0], columns["offset"][0], [0, 8]).shape
-    TensorShape([2, 256, 340, 3])
     """
     import tensorflow as tf
 
-    from keras_tdn.data.jpeg_frames import decode_jpeg
-    from keras_tdn.data.packing.sequence_example import parse_sequence_example
-
-    content = _records_from(shard, offset).get_single_element()
-    _, pictures = parse_sequence_example(content)
+    pictures = parse_frames(_records_from(shard, offset).get_single_element())
     indices = tf.reshape(tf.cast(indices, tf.int64), [-1])
-    distinct, positions = tf.unique(indices)
-    frames = tf.map_fn(
-        lambda picture: decode_jpeg(picture, crop),
-        tf.gather(pictures, distinct),
-        fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
-    )
-    pixels = tf.gather(frames, positions)
-    pixels.set_shape([indices.shape[0], None, None, 3])
-    return pixels
+    return decode_distinct(indices, lambda index: tf.gather(pictures, index), crop)
 
 
 def _records_from(shard: Any, offset: Any) -> tf.data.Dataset:

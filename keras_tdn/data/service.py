@@ -17,9 +17,9 @@ def from_service(dataset: tf.data.Dataset, address: str) -> tf.data.Dataset:
     """Makes a data set's batches in the workers of a `tf.data` service.
 
     Use it when the machine with the accelerator cannot decode as fast as it trains. The workers
-    need TensorFlow, in the same version, and the same paths to the records; nothing else of this
-    package. Packed records and folders of frames can be served. Video files cannot, because they
-    are decoded by the Python of this process: pack them.
+    need TensorFlow in the same version and the same paths to the records, but not this package.
+    Packed records and folders of frames can be served. Video files cannot, because they are decoded
+    by the Python of this process: pack them.
 
     Each record goes to one worker, and is drawn as it would be here, so that the clips of an epoch
     are the same whatever the number of workers. With one worker they come in the same order as

@@ -233,7 +233,7 @@ def test_where_the_time_goes(folder):
 
     from keras_tdn.data.decoding import get_decoder
     from keras_tdn.data.packed_records import _records_from, decode_packed_frames, load_packed
-    from keras_tdn.data.packing.sequence_example import parse_sequence_example
+    from keras_tdn.data.packing.sequence_example import parse_frames
     from keras_tdn.data.segment_sampling import SegmentSampler
     from keras_tdn.data.transforms import train_transforms
     from keras_tdn.specs import ClipSpec
@@ -252,7 +252,7 @@ def test_where_the_time_goes(folder):
         return _records_from(*place(number)).get_single_element()
 
     def parse(number):
-        return parse_sequence_example(contents[number % NUM_VIDEOS])[1]
+        return parse_frames(contents[number % NUM_VIDEOS])
 
     def indices(number):
         return sampler(tf.constant(300), tf.constant([number, 7]))

@@ -42,7 +42,7 @@ def command(folder, output, *options, name="list.txt"):
 
 
 def test_a_list(folder, motion, tmp_path, capsys):
-    options = ("--top", "2", "--features", "--views", "2x1", "--videos-per-file", "3")
+    options = ("--top", "2", "--features", "--views", "2x1", "--videos-per-shard", "3")
     how = ("--batch-size", "2", "--workers", "1")
     assert main(command(folder, tmp_path / "out", *options, *how)) == 0
     told = capsys.readouterr().out.splitlines()

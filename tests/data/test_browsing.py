@@ -6,9 +6,8 @@ import pytest
 import tensorflow as tf
 from synthetic_videos import encode_video, read_numbers
 
-from keras_tdn.data import browsing_page
-from keras_tdn.data.browsing import browse_clips
-from keras_tdn.data.browsing_page import write_page, write_sheets
+from keras_tdn.data import browsing
+from keras_tdn.data.browsing import browse_clips, write_page, write_sheets
 from keras_tdn.data.dataset import make_dataset
 from keras_tdn.data.records import load_records
 from keras_tdn.data.segment_sampling import SegmentSampler
@@ -52,10 +51,10 @@ def test_pictures_of_long_frames_stay_small(tmp_path, size, training):
     records = load_records([(str(tmp_path / "a.mp4"), 0)], labels=LABELS)
     (clip,) = browse_clips(records, SPEC, training=training)
     assert clip.frames.shape[1:3] == size
-    overview = browsing_page.overview(clip)
+    overview = browsing.overview(clip)
     assert overview.shape[0] <= 672
     assert overview.shape[1] <= 3 * 172
-    sheet = browsing_page.sheet(clip)
+    sheet = browsing.sheet(clip)
     assert max(sheet.shape) < 3000
     write_page([clip], tmp_path / "page.html")
 
@@ -72,15 +71,15 @@ def test_records_are_spread_over_the_list(records):
 
 def test_pictures(records):
     clip = browse_clips(records, SPEC, count=1)[0]
-    overview = browsing_page.overview(clip)
+    overview = browsing.overview(clip)
     assert overview.shape == (101, 3 * 168 + 2 * 4, 3)
-    segment = browsing_page.segment(clip, 1)
+    segment = browsing.segment(clip, 1)
     assert segment.shape == (2 * 112 + 4, 5 * 112 + 4 * 4, 3)
     # The lower half of the numbered frames stays as it is.
     row = segment[112 + 4 + 100]
     difference = np.abs(row[60:160].astype(int) - 128)
     assert difference.mean() < 6
-    assert browsing_page.sheet(clip).dtype == np.uint8
+    assert browsing.sheet(clip).dtype == np.uint8
 
 
 def test_page_holds_everything(records, tmp_path):
@@ -108,4 +107,4 @@ def test_sheets(records, tmp_path):
         f"{index:06d}.png" for index in (0, 1, 2, 4, 5)
     ]
     picture = tf.io.decode_png(tf.io.read_file(paths[0]))
-    np.testing.assert_array_equal(picture, browsing_page.sheet(clips[0]))
+    np.testing.assert_array_equal(picture, browsing.sheet(clips[0]))

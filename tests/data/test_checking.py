@@ -6,10 +6,14 @@ import pytest
 import tensorflow as tf
 from synthetic_videos import HEIGHT, WIDTH, encode_audio, encode_video, numbered_frame
 
-from keras_tdn.data import file_checks
+from keras_tdn.data import checking
+from keras_tdn.data.browsing import browse_clips
 from keras_tdn.data.checking import check_records
 from keras_tdn.data.failures import read_failures
+from keras_tdn.data.packed_records import load_packed
+from keras_tdn.data.packing import pack
 from keras_tdn.data.records import load_records
+from keras_tdn.specs import ClipSpec
 
 LABELS = ("Walk", "Jump, high", "Never seen")
 
@@ -116,8 +120,32 @@ def test_full_finds_damage_that_plays(folder):
     assert report.bad[0].num_frames
 
 
+def test_packed_records(folder, tmp_path):
+    records = load(folder, ["good ü.mp4", "frames"])
+    pack(records, tmp_path, num_shards=2, num_processes=1, progress=False)
+    packed = load_packed(tmp_path)
+    report = check_records(packed, full=True, num_processes=1)
+    assert report.bad == ()
+    good = report.files[0]
+    assert (good.path, good.num_frames, good.height, good.width) == (
+        records[0].path,
+        30,
+        *(packed.packed[0].height, packed.packed[0].width),
+    )
+    (clip,) = browse_clips(packed, ClipSpec(2, 3, 48, 48, short_side=48), count=1)
+    assert (clip.record.path, clip.num_frames, clip.reason) == (records[0].path, 30, "")
+    shard = tmp_path / packed.packing.shards[1].name
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    report = check_records(load_packed(tmp_path, check_files=False), num_processes=1)
+    assert [bool(file.reason) for file in report.files] == [False, True]
+    assert "is damaged, or the shard" in report.bad[0].reason
+    assert report.class_counts == {"Walk": 1, "Jump, high": 0, "Never seen": 0}
+
+
 def test_crashes_and_hangs_are_reasons(unreliable, monkeypatch):
-    monkeypatch.setattr(file_checks, "make_checker", unreliable.make_checker)
+    monkeypatch.setattr(checking, "make_checker", unreliable.make_checker)
     names = ["a", "crash", "b", "hang", "c", "crash 2"]
     records = load_records([(f"/{name}.mp4", 0) for name in names], check_files=False)
     start = time.monotonic()
@@ -131,7 +159,7 @@ def test_crashes_and_hangs_are_reasons(unreliable, monkeypatch):
 
 
 def test_processes_that_do_not_start(unreliable, monkeypatch, folder):
-    monkeypatch.setattr(file_checks, "make_checker", unreliable.make_nothing)
+    monkeypatch.setattr(checking, "make_checker", unreliable.make_nothing)
     with pytest.raises(OSError, match=r"does not start \(exit status 3\)"):
         check_records(load(folder, ["good ü.mp4"]))
 
@@ -139,7 +167,7 @@ def test_processes_that_do_not_start(unreliable, monkeypatch, folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_processes": 0}, "`num_processes` is a positive integer"),
+        ({"num_processes": 0}, "`num_processes` must be a positive integer or None"),
         ({"time_limit": 0}, "`time_limit` is in seconds, above 0"),
     ],
 )

@@ -61,12 +61,12 @@ def test_paths_that_are_no_text(tmp_path):
 
 
 def test_share_is_of_a_hundred_at_least():
-    log = FailureLog(1000, max_share=0.1)
+    log = FailureLog(1000, max_failure_share=0.1)
     for index in range(10):
         log.add(failure(index), num_seen=index + 1)
     with pytest.raises(TooManyFailuresError, match="11 of the 11 records seen so far"):
         log.add(failure(10), num_seen=11)
-    log = FailureLog(1000, max_share=0.1)
+    log = FailureLog(1000, max_failure_share=0.1)
     for index in range(40):
         log.add(failure(index), num_seen=400)
     with pytest.raises(TooManyFailuresError, match=r"41 of the 400 .* limit is a share of 0\.1"):
@@ -74,18 +74,18 @@ def test_share_is_of_a_hundred_at_least():
 
 
 def test_one_bad_record_of_two_is_no_reason_to_stop_but_both_are():
-    log = FailureLog(2, max_share=0.1)
+    log = FailureLog(2, max_failure_share=0.1)
     log.add(failure(0), num_seen=1)
     log.add(failure(0), num_seen=3)
     for _ in range(2):
         with pytest.raises(TooManyFailuresError, match=r"keras-tdn check"):
             log.add(failure(1), num_seen=4)
     with pytest.raises(TooManyFailuresError):
-        FailureLog(1000, max_share=0).add(failure(0), num_seen=1000)
+        FailureLog(1000, max_failure_share=0).add(failure(0), num_seen=1000)
 
 
 def test_log_stays_short(caplog):
-    log = FailureLog(1000, max_share=1)
+    log = FailureLog(1000, max_failure_share=1)
     with caplog.at_level(logging.WARNING, "keras_tdn"):
         for index in range(50):
             log.add(failure(index, f"reason {index}"), num_seen=50)
@@ -97,7 +97,7 @@ def test_log_stays_short(caplog):
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), "all", True])
 def test_wrong_share(share):
     with pytest.raises(ValueError, match="a number from 0 to 1"):
-        FailureLog(10, max_share=share)
+        FailureLog(10, max_failure_share=share)
 
 
 def test_report_that_cannot_be_written(tmp_path):

@@ -7,8 +7,6 @@ import tensorflow as tf
 from synthetic_videos import HEIGHT, WIDTH, numbered_frame, read_numbers
 
 from keras_tdn.data.jpeg_frames import (
-    FrameFolder,
-    FramePattern,
     decode_frame_files,
     decode_jpeg,
     frame_paths,
@@ -133,17 +131,3 @@ def test_error_no_frames(tmp_path):
     (tmp_path / "frame.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"has no JPEG files \(.jpg, .jpeg\) among its 1 entries"):
         scan_frame_folder(str(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("num_frames", "pattern", "names"),
-    [
-        (0, None, ()),
-        (2, None, ("1.jpg",)),
-        (1, FramePattern("", 1, ".jpg", 1), ("1.jpg",)),
-        (0, FramePattern("", 1, ".jpg", 1), ()),
-    ],
-)
-def test_error_folder_fields(num_frames, pattern, names):
-    with pytest.raises(ValueError, match="either a pattern or as many names as frames"):
-        FrameFolder("folder", num_frames, pattern, names)

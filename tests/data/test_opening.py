@@ -12,8 +12,8 @@ import pytest
 from synthetic_videos import encode_audio, encode_video
 
 import keras_tdn
+from keras_tdn.data.checking import look_at
 from keras_tdn.data.decoding import VideoDecodeError, read_frames
-from keras_tdn.data.file_checks import look_at
 from keras_tdn.data.jpeg_frames import scan_frame_folder
 from keras_tdn.web.uploads import UploadLimits, check_upload
 

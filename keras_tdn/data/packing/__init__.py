@@ -3,18 +3,18 @@
 `keras_tdn.data.packed_records` reads what is written here.
 """
 
+from keras_tdn.data.failures import Failure
 from keras_tdn.data.packing.index import (
-    FailedRecord,
     PackedIndex,
     PackedRecord,
     PackedShard,
+    PackOptions,
     load_packed_index,
 )
-from keras_tdn.data.packing.pack import PackReport, pack
-from keras_tdn.data.packing.packing_plan import PackOptions
+from keras_tdn.data.packing.pack import PackReport, pack, pack_with_beam
 
 __all__ = [
-    "FailedRecord",
+    "Failure",
     "PackOptions",
     "PackReport",
     "PackedIndex",
@@ -22,4 +22,5 @@ __all__ = [
     "PackedShard",
     "load_packed_index",
     "pack",
+    "pack_with_beam",
 ]

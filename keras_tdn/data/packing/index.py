@@ -1,29 +1,99 @@
-"""What a packing holds: shards, records and failures."""
+"""How videos are packed, and what a packing holds: shards, records and failures."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import operator
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from keras_tdn.data.failures import Failure
-from keras_tdn.data.packing.packing_plan import PackOptions
+from keras_tdn.data.records import Record
 from keras_tdn.files.atomic import sha256_of
 
 INDEX_FILE = "index.json"
 MAX_PROBLEMS_SHOWN = 5
+# A shard is the unit of work: what a killed run repeats. With ten-second videos it is 0.4 GB.
+RECORDS_PER_SHARD = 64
+# Readers and writers work on shards side by side, so that small sets have several as well.
+LEAST_SHARDS = 16
+
+LIMITS = {"short_side": (1, 4096), "quality": (1, 100), "num_shards": (1, 99999)}
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PackedRecord:
-    """One video, packed.
+@dataclasses.dataclass(frozen=True)
+class PackOptions:
+    """How frames are stored, and in how many files.
 
     Args:
-        index: The record's index in the list.
-        path: Where the video lay.
-        label: Class index, or `None`.
+        short_side: Pixels that a frame's short side is shrunk to. Smaller frames are not enlarged:
+            that would cost space and add nothing.
+        quality: Of the JPEG frames, from 1 to 100.
+        num_shards: Number of files; `None` for one per 64 records, but at least 16 where there are
+            as many records.
+        name: How the files' names start.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+
+    >>> PackOptions(num_shards=64).shard_name(3)
+    'videos-00003-of-00064.tfrecord'
+    """
+
+    short_side: int = 256
+    quality: int = 90
+    num_shards: int | None = None
+    name: str = "videos"
+
+    def __post_init__(self) -> None:
+        for field, (least, most) in LIMITS.items():
+            value = getattr(self, field)
+            if field == "num_shards" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise ValueError(
+                    f"Packing needs an integer from {least} to {most} for `{field}`. "
+                    f"Received: {field}={value!r}"
+                )
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+            raise ValueError(
+                "Packing needs a `name` of letters, digits, '_', '-' and '.', because files are "
+                f"called by it. Received: name={self.name!r}"
+            )
+
+    def for_records(self, num_records: int) -> PackOptions:
+        """Returns the options with the number of shards settled.
+
+        Raises:
+            ValueError: if there would be shards without a record.
+        """
+        if self.num_shards is None:
+            wanted = -(-num_records // RECORDS_PER_SHARD)
+            shards = max(wanted, min(num_records, LEAST_SHARDS))
+            return dataclasses.replace(self, num_shards=shards)
+        if self.num_shards > num_records:
+            raise ValueError(
+                f"There are {num_records} records, too few for `num_shards` files. "
+                f"Received: num_shards={self.num_shards}"
+            )
+        return self
+
+    def shard_name(self, shard: int) -> str:
+        """File name of the shard with that number."""
+        return f"{self.name}-{shard:05d}-of-{self.num_shards:05d}.tfrecord"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PackedRecord(Record):
+    """One video, packed: a `Record`, and where and how its frames are stored.
+
+    Args:
         num_frames: Frames stored: all that decode.
         height: Height of the stored frames in pixels.
         width: Width of the stored frames in pixels.
@@ -32,19 +102,12 @@ class PackedRecord:
         shard: Number of the shard.
     """
 
-    index: int
-    path: str
-    label: int | None
     num_frames: int
     height: int
     width: int
     offset: int
     num_bytes: int
     shard: int
-
-
-# The public name here of what other parts report as well.
-FailedRecord = Failure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,13 +128,9 @@ class PackedShard:
     records: tuple[PackedRecord, ...]
     failures: tuple[Failure, ...]
 
-    def to_config(self) -> dict[str, Any]:
-        """A dict that JSON can hold; `from_config` reads it back."""
-        return dataclasses.asdict(self)
-
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> PackedShard:
-        """Rebuilds what `to_config` wrote."""
+        """Rebuilds what `dataclasses.asdict` gave of one."""
         return cls(
             config["name"],
             config["num_bytes"],
@@ -108,14 +167,14 @@ class PackedIndex:
     @property
     def records(self) -> tuple[PackedRecord, ...]:
         """What is packed, in the order of the list."""
-        found = [record for shard in self.shards for record in shard.records]
-        return tuple(sorted(found, key=lambda record: record.index))
+        found = (record for shard in self.shards for record in shard.records)
+        return tuple(sorted(found, key=operator.attrgetter("index")))
 
     @property
     def failures(self) -> tuple[Failure, ...]:
         """What is not, in the order of the list."""
-        found = [failure for shard in self.shards for failure in shard.failures]
-        return tuple(sorted(found, key=lambda failure: failure.index))
+        found = (failure for shard in self.shards for failure in shard.failures)
+        return tuple(sorted(found, key=operator.attrgetter("index")))
 
     @property
     def num_records(self) -> int:
@@ -138,11 +197,11 @@ class PackedIndex:
         Raises:
             ValueError: if files are missing or differ; the message names the first of them.
         """
-        problems = []
-        for path, shard in zip(self.paths, self.shards, strict=True):
-            problem = shard_problem(path, shard, hashes)
-            if problem:
-                problems.append(f"  {shard.name}: {problem}")
+        problems = [
+            f"  {shard.name}: {problem}"
+            for path, shard in zip(self.paths, self.shards, strict=True)
+            if (problem := shard_problem(path, shard, hashes))
+        ]
         if problems:
             shown = problems[:MAX_PROBLEMS_SHOWN]
             if len(problems) > len(shown):
@@ -152,6 +211,11 @@ class PackedIndex:
                 "packed:\n" + "\n".join(shown) + "\nCopy them again, or pack again with the same "
                 "list and options, which replaces these alone."
             )
+
+
+def is_packed(source: str | os.PathLike[str]) -> bool:
+    """Returns whether a path is a folder that `pack` has filled."""
+    return os.path.isfile(os.path.join(source, INDEX_FILE))
 
 
 def load_packed_index(source: str | os.PathLike[str]) -> PackedIndex:

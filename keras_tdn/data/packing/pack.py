@@ -1,4 +1,4 @@
-"""A list of videos to a folder of shards."""
+"""A list of videos to a folder of shards, on this machine or on those of an Apache Beam runner."""
 
 from __future__ import annotations
 
@@ -7,23 +7,31 @@ import functools
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from keras_tdn.data.failures import Failure
+from keras_tdn.data.failures import Failure, check_share
 from keras_tdn.data.packing import shards as packing_shards
-from keras_tdn.data.packing.index import PackedShard
-from keras_tdn.data.packing.packing_plan import PackingPlan, PackOptions, ShardTask
-from keras_tdn.data.packing.shards import Job, PackingFolder
+from keras_tdn.data.packing.index import PackedShard, PackOptions
+from keras_tdn.data.packing.shards import PackingFolder, ShardTask
 from keras_tdn.data.records import RecordList, load_records
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.files.locks import locked
-from keras_tdn.processes import LostTaskError, WorkerPool, WorkerStartError, exit_reason
+from keras_tdn.processes import (
+    LostTaskError,
+    WorkerPool,
+    WorkerStartError,
+    exit_reason,
+    process_count,
+)
 from keras_tdn.progress import Progress
 
 # A video at which this many processes died is given up: a decoder can crash on a damaged one.
 DEATHS_PER_RECORD = 2
 MAX_FAILURES_SHOWN = 3
+# Counts shards that were finished before, among Beam's metrics.
+KEPT = "kept_shards"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +68,7 @@ def pack(
     num_shards: int | None = None,
     name: str = "videos",
     num_processes: int | None = None,
-    max_failures: float = 0.1,
+    max_failure_share: float = 0.1,
     retry_failures: bool = False,
     overwrite: bool = False,
     progress: bool = True,
@@ -85,14 +93,14 @@ def pack(
     Args:
         records: What `load_records` returns, or takes.
         output: The folder to pack into: absent, empty or started before.
-        short_side: Pixels that a frame's short side is shrunk to; smaller frames stay as they are.
+        short_side: See `PackOptions`, like the next three.
         quality: Of the JPEG frames, from 1 to 100.
-        num_shards: Number of files; `None` for one per 64 records, but at least 16 where there are
-            as many records.
+        num_shards: Number of files.
         name: How the files' names start.
         num_processes: Processes, one core each; `None` for as many as there are cores.
-        max_failures: Share of the records that may fail, from 0 to 1. A video that cannot be read
-            is noted with the reason and left out; when more than this share fail, the run stops.
+        max_failure_share: Share of the records that may fail, from 0 to 1. A video that cannot be
+            read is noted with the reason and left out; when more than this share fail, the run
+            stops.
         retry_failures: Whether to make shards again in which an earlier run left videos out.
         overwrite: Whether to start anew in a folder of another list or other options.
         progress: Whether to show how far it is: a bar on a terminal, a line now and then elsewhere.
@@ -113,19 +121,16 @@ def pack(
     (150, 0)
     """
     started = time.monotonic()
-    check_share(max_failures)
-    processes = _num_processes(num_processes)
-    if not isinstance(records, RecordList):
-        records = load_records(records)
-    plan = PackingPlan(records, PackOptions(short_side, quality, num_shards, name))
-    folder = PackingFolder(Path(output).absolute())
+    processes = process_count(num_processes)
+    options = PackOptions(short_side, quality, num_shards, name)
+    folder = _open(records, output, options, max_failure_share)
     done: dict[int, PackedShard] = {}
     kept = 0
     with (
         locked(folder.path),
-        Progress("keras-tdn pack", len(records), shown=progress) as display,
+        Progress("keras-tdn pack", folder.num_records, shown=progress) as display,
     ):
-        jobs = folder.start(plan, overwrite)
+        tasks = folder.start(overwrite)
         # By shard, because a shard that is started again counts once.
         reached: Counter[int] = Counter()
 
@@ -135,28 +140,133 @@ def pack(
             reached[shard] = place
 
         try:
-            for task, shard, found in _make_shards(
-                jobs, folder.path, retry_failures, processes, reach
+            for task, made, found in _make_shards(
+                tasks, folder.path, retry_failures, processes, reach
             ):
-                done[task.shard] = shard
+                done[task.shard] = made
                 kept += found
                 reach(task.shard, len(task.records))
-                check_failures(done.values(), len(records), max_failures)
+                _check_failures(done.values(), folder.num_records, max_failure_share)
         except WorkerStartError:
             raise
         except OSError as error:
             raise OSError(
                 f"Cannot write to {str(folder.path)!r}: {error}. {len(done)} of "
-                f"{plan.num_shards} shards are finished and stay; fix the cause and run the same "
+                f"{folder.num_shards} shards are finished and stay; fix the cause and run the same "
                 "again."
             ) from error
-        shards = [done[shard] for shard in range(plan.num_shards)]
-        folder.finish(plan, shards)
-    return make_report(folder.path, shards, kept, time.monotonic() - started)
+        return _finish(folder, done, kept, started)
+
+
+def pack_with_beam(
+    records: RecordList | RecordSource,
+    output: str | os.PathLike[str],
+    *,
+    pipeline_options: Sequence[str] | Any = (),
+    short_side: int = 256,
+    quality: int = 90,
+    num_shards: int | None = None,
+    name: str = "videos",
+    max_failure_share: float = 0.1,
+    retry_failures: bool = False,
+    overwrite: bool = False,
+) -> PackReport:
+    """Packs videos as `pack` does, on the machines of an Apache Beam runner.
+
+    Use it for sets that outgrow one machine. The result is the same, byte for byte, and a run of
+    either can be finished by the other. The videos and the output must lie on a file system that
+    all workers and this process share under the same paths; a shard is made by one worker.
+
+    Needs the extra `keras-tdn[beam]`, on the workers too. The share of failures is looked at when
+    all shards are made.
+
+    Args:
+        records: See `pack`, for this and all that is not listed here.
+        output: The folder to pack into.
+        pipeline_options: Beam's, as on a command line (`["--runner=FlinkRunner", ...]`), or its
+            `PipelineOptions`. By default the shards are made on this machine.
+
+    Returns:
+        A `PackReport`.
+
+    Raises:
+        ImportError: if Apache Beam is not installed.
+        ValueError: as `pack` does, or if the pipeline fails; what is finished stays.
+
+    Example:
+
+    >>> report = pack_with_beam("train.txt", "/shared/packed", pipeline_options=["--runner=..."])
+    """
+    try:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise ImportError(
+            'Packing with Apache Beam needs its package: pip install "keras-tdn[beam]". Without '
+            "it, `pack` uses the cores of this machine."
+        ) from error
+    started = time.monotonic()
+    options = PackOptions(short_side, quality, num_shards, name)
+    folder = _open(records, output, options, max_failure_share)
+    if not isinstance(pipeline_options, PipelineOptions):
+        pipeline_options = PipelineOptions(list(pipeline_options))
+    with locked(folder.path):
+        tasks = folder.start(overwrite)
+        pipeline = beam.Pipeline(options=pipeline_options)
+        _ = (
+            pipeline
+            | "Shards" >> beam.Create(tasks)
+            # Without it a runner may give all shards to one worker.
+            | "Spread" >> beam.Reshuffle()
+            | "Pack" >> beam.Map(_finish_on_worker, folder.path, retry_failures)
+        )
+        try:
+            result = pipeline.run()
+            result.wait_until_finish()
+        except Exception as error:
+            # Runners raise all sorts of errors for what went wrong on a worker.
+            raise ValueError(
+                f"The Beam pipeline failed: {error}. Shards that are finished stay; fix the cause "
+                "and run the same again."
+            ) from error
+        kept = sum(
+            counter.committed or 0
+            for counter in result.metrics().query()["counters"]
+            if counter.key.metric.name == KEPT
+        )
+        made = folder.noted()
+        if len(made) < folder.num_shards:
+            raise ValueError(
+                f"The Beam pipeline has run, but {folder.num_shards - len(made)} of "
+                f"{folder.num_shards} shards are not in {str(folder.path)!r}. That folder must be "
+                "one that all workers and this process share."
+            )
+        _check_failures(made.values(), folder.num_records, max_failure_share)
+        return _finish(folder, made, kept, started)
+
+
+def _finish_on_worker(task: ShardTask, folder: Path, retry_failures: bool) -> None:
+    from apache_beam.metrics import Metrics
+
+    _, found = packing_shards.finish_shard(task, folder, retry_failures, lambda place: None)
+    if found:
+        Metrics.counter("keras_tdn", KEPT).inc()
+
+
+def _open(
+    records: RecordList | RecordSource,
+    output: str | os.PathLike[str],
+    options: PackOptions,
+    max_failure_share: float,
+) -> PackingFolder:
+    check_share(max_failure_share)
+    if not isinstance(records, RecordList):
+        records = load_records(records)
+    return PackingFolder(Path(output).absolute(), records, options)
 
 
 def _make_shards(
-    jobs: Sequence[Job],
+    tasks: Sequence[ShardTask],
     folder: Path,
     retry_failures: bool,
     num_processes: int,
@@ -167,31 +277,29 @@ def _make_shards(
     `reach` is called with a shard and the place of each record that is started.
     """
     if num_processes == 1:
-        for job in jobs:
-            reach_here = functools.partial(reach, job[0].shard)
-            yield job[0], *packing_shards.finish_shard(job, folder, retry_failures, reach_here)
+        for task in tasks:
+            reach_here = functools.partial(reach, task.shard)
+            yield task, *packing_shards.finish_shard(task, folder, retry_failures, reach_here)
         return
     with WorkerPool(
         packing_shards.make_packer,
         folder,
         retry_failures,
-        num_processes=min(num_processes, len(jobs)),
+        num_processes=min(num_processes, len(tasks)),
     ) as pool:
 
-        def make(job: Job) -> tuple[ShardTask, PackedShard, bool]:
-            task, noted = job
+        def make(task: ShardTask) -> tuple[ShardTask, PackedShard, bool]:
             deaths: Counter[int] = Counter()
             places: list[int] = []
-            shard = task.shard
 
             def start(place: int) -> None:
                 places.append(place)
-                reach(shard, place)
+                reach(task.shard, place)
 
             while True:
                 places.clear()
                 try:
-                    return task, *pool.run((task, noted), start)
+                    return task, *pool.run(task, start)
                 except LostTaskError as error:
                     end = exit_reason(error.exitcode)
                 if not places:
@@ -202,59 +310,42 @@ def _make_shards(
                 deaths[places[-1]] += 1
                 if deaths[places[-1]] >= DEATHS_PER_RECORD:
                     reason = f"{DEATHS_PER_RECORD} processes ended with {end} while decoding it"
-                    task = task.without(places[-1], reason)
+                    skipped = (*task.skipped, (places[-1], reason))
+                    task = dataclasses.replace(task, skipped=skipped)
 
-        yield from pool.map(make, jobs, ordered=False)
+        yield from pool.map(make, tasks, ordered=False)
 
 
-def make_report(
-    folder: Path, shards: Sequence[PackedShard], num_kept_shards: int, seconds: float
+def _finish(
+    folder: PackingFolder, made: Mapping[int, PackedShard], num_kept_shards: int, started: float
 ) -> PackReport:
-    """Sums up the shards of a packing."""
+    """Writes the index, and sums up the shards."""
+    shards = [made[shard] for shard in range(folder.num_shards)]
+    folder.finish(shards)
     failures = [failure for shard in shards for failure in shard.failures]
     return PackReport(
-        str(folder),
+        str(folder.path),
         sum(len(shard.records) for shard in shards),
         sum(record.num_frames for shard in shards for record in shard.records),
         sum(shard.num_bytes for shard in shards),
         len(shards),
         num_kept_shards,
         tuple(sorted(failures, key=lambda failure: failure.index)),
-        seconds,
+        time.monotonic() - started,
     )
 
 
-def check_failures(shards: Iterable[PackedShard], num_records: int, max_failures: float) -> None:
+def _check_failures(
+    shards: Iterable[PackedShard], num_records: int, max_failure_share: float
+) -> None:
     """Raises a `ValueError` if more videos failed than may."""
     failures = [failure for shard in shards for failure in shard.failures]
-    if len(failures) <= max_failures * num_records:
+    if len(failures) <= max_failure_share * num_records:
         return
     shown = "; ".join(failure.reason for failure in failures[:MAX_FAILURES_SHOWN])
     raise ValueError(
         f"{len(failures)} of {num_records} videos cannot be packed, more than the share of "
-        f"{max_failures:g} that may fail (max_failures). The first: {shown} Fix them and pass "
-        "retry_failures=True (on the command line --retry-failures), or allow more (there "
+        f"{max_failure_share:g} that may fail (max_failure_share). The first: {shown} Fix them and "
+        "pass retry_failures=True (on the command line --retry-failures), or allow more (there "
         "--max-failure-share)."
     )
-
-
-def check_share(max_failures: float) -> None:
-    """Raises a `ValueError` unless it is a share."""
-    is_number = isinstance(max_failures, (int, float)) and not isinstance(max_failures, bool)
-    if not is_number or not 0 <= max_failures <= 1:
-        raise ValueError(
-            "`max_failures` is the share of the records that may fail, from 0 to 1. "
-            f"Received: max_failures={max_failures!r}"
-        )
-
-
-def _num_processes(num_processes: int | None) -> int:
-    if num_processes is None:
-        affinity = getattr(os, "sched_getaffinity", None)
-        return len(affinity(0)) if affinity else os.cpu_count() or 1
-    if isinstance(num_processes, bool) or not isinstance(num_processes, int) or num_processes < 1:
-        raise ValueError(
-            "`num_processes` must be a positive integer or None. "
-            f"Received: num_processes={num_processes!r}"
-        )
-    return num_processes

@@ -1,9 +1,11 @@
-"""The shards of a packing: what is finished of them, and how one is made."""
+"""The shards of a packing: which videos they hold, what is finished, and how one is made."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -11,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from keras_tdn.data.failures import Failure
-from keras_tdn.data.packing.frames_to_jpeg import encode_frames
 from keras_tdn.data.packing.index import (
     INDEX_FILE,
     PackedRecord,
     PackedShard,
+    PackOptions,
     shard_problem,
 )
-from keras_tdn.data.packing.packing_plan import PackingPlan, ShardTask
-from keras_tdn.data.packing.sequence_example import to_sequence_example
+from keras_tdn.data.packing.sequence_example import encode_record
+from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
 from keras_tdn.files.resumable_folder import TEMPORARY_SUFFIX, FolderKind, ResumableFolder
 from keras_tdn.processes import use_tensorflow_on_one_core
 
+FORMAT_VERSION = 1
 # Inside the folder of the shards while they are being made: what is finished, what is not yet.
 WORKPLACE = ".packing"
 KIND = FolderKind(
@@ -32,91 +35,128 @@ KIND = FolderKind(
 # Length and its checksum before a record's content, checksum behind.
 FRAMING_BYTES = 16
 
-# A shard to make, with what an earlier run has noted of it.
-Job = tuple[ShardTask, PackedShard | None]
+
+@dataclasses.dataclass(frozen=True)
+class ShardTask:
+    """All that a worker needs to make one shard.
+
+    `texts` are the names of the records' classes, `noted` is what an earlier run has noted of the
+    shard, and `skipped` says by place in `records` why one is not to be tried again.
+    """
+
+    shard: int
+    options: PackOptions
+    records: tuple[Record, ...]
+    texts: tuple[str | None, ...]
+    noted: PackedShard | None = None
+    skipped: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The shard's file name."""
+        return self.options.shard_name(self.shard)
 
 
 class PackingFolder:
     """The folder of a packing: it knows what is done, and refuses one of another list or options.
 
-    Args:
-        path: The folder; it is made if it is not there.
+    The list and the options alone decide every byte of the result. Records are dealt out to the
+    shards in turn: a list is often sorted by class, and so each shard has about as many of each.
 
     Raises:
-        ValueError: if it has files of something else, or cannot be made.
+        ValueError: if there is nothing to pack, or the folder has files of something else or cannot
+            be made.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, records: RecordList, options: PackOptions) -> None:
+        if not len(records):
+            raise ValueError("There is nothing to pack: the list has no records.")
         self.path = path
+        self.options = options.for_records(len(records))
+        self.num_shards = self.options.num_shards or 0
+        self.num_records = len(records)
+        self._records = records
         self._folder = ResumableFolder(path, KIND)
 
-    def start(self, plan: PackingPlan, overwrite: bool) -> list[Job]:
-        """Prepares the folder for a plan, and returns its shards with what is noted of them.
+    def start(self, overwrite: bool) -> list[ShardTask]:
+        """Prepares the folder, and returns its shards with what is noted of them.
 
         Raises:
             ValueError: if it was started with other records or options, unless `overwrite`.
         """
         if overwrite:
-            self._folder.clear(self._shard_patterns())
-        self._folder.prepare(plan.header())
-        noted = self.noted(plan)
-        return [(plan.task(shard), noted.get(shard)) for shard in range(plan.num_shards)]
+            headers = self._folder.headers()
+            started = [header["options"] for header in headers if "options" in header]
+            self._folder.clear(
+                f"{options['name']}-*-of-{options['num_shards']:05d}.tfrecord"
+                for options in started
+            )
+        self._folder.prepare(self._header())
+        noted = self.noted()
+        return [self._task(shard, noted.get(shard)) for shard in range(self.num_shards)]
 
-    def finish(self, plan: PackingPlan, shards: list[PackedShard]) -> None:
-        """Writes the index, and removes what only an unfinished packing needs."""
-        self._folder.conclude(plan.header(), [shard.to_config() for shard in shards])
+    def _task(self, shard: int, noted: PackedShard | None) -> ShardTask:
+        labels = self._records.labels
+        records = tuple(self._records)[shard :: self.num_shards]
+        texts = tuple(
+            None if labels is None or record.label is None else labels[record.label]
+            for record in records
+        )
+        return ShardTask(shard, self.options, records, texts, noted)
 
-    def noted(self, plan: PackingPlan) -> dict[int, PackedShard]:
+    def noted(self) -> dict[int, PackedShard]:
         """Returns what is noted of each shard that was finished, by this run or an earlier one."""
         noted = {}
-        path_of = functools.partial(notes_path, self.path)
-        for shard, config in self._folder.noted(plan.num_shards, path_of).items():
+        path_of = functools.partial(_notes_path, self.path)
+        for shard, config in self._folder.noted(self.num_shards, path_of).items():
             # Of notes that cannot be read, the shard is made again.
-            with contextlib.suppress(KeyError, TypeError):
+            with contextlib.suppress(KeyError, TypeError, ValueError):
                 noted[shard] = PackedShard.from_config(config)
         return noted
 
-    def _shard_patterns(self) -> set[str]:
-        started = [header["options"] for header in self._folder.headers() if "options" in header]
+    def finish(self, shards: list[PackedShard]) -> None:
+        """Writes the index, and removes what only an unfinished packing needs."""
+        self._folder.conclude(self._header(), [dataclasses.asdict(shard) for shard in shards])
+
+    def _header(self) -> dict[str, Any]:
+        """Returns the identity of this packing, as JSON values."""
+        labels = self._records.labels
+        rows = [[record.index, record.path, record.label] for record in self._records]
+        content = json.dumps([rows, labels], separators=(",", ":")).encode()
         return {
-            f"{options['name']}-*-of-{options['num_shards']:05d}.tfrecord" for options in started
+            "format": FORMAT_VERSION,
+            "options": dataclasses.asdict(self.options),
+            "num_records": len(self._records),
+            "list_sha256": hashlib.sha256(content).hexdigest(),
+            "num_classes": self._records.num_classes,
+            "labels": None if labels is None else list(labels),
         }
 
 
-def notes_path(folder: Path, shard: int) -> Path:
-    """Returns where it is noted what a finished shard holds, until there is an index."""
+def _notes_path(folder: Path, shard: int) -> Path:
     return folder / WORKPLACE / f"{shard:05d}.json"
 
 
 def make_packer(
     folder: Path, retry_failures: bool
-) -> Callable[[Job, Callable[[int], None]], tuple[PackedShard, bool]]:
+) -> Callable[[ShardTask, Callable[[int], None]], tuple[PackedShard, bool]]:
     """Returns `finish_shard` for the tasks of a `WorkerPool`."""
     use_tensorflow_on_one_core()
-    return lambda job, starts: finish_shard(job, folder, retry_failures, starts)
+    return lambda task, starts: finish_shard(task, folder, retry_failures, starts)
 
 
 def finish_shard(
-    job: Job, folder: Path, retry_failures: bool, starts: Callable[[int], Any]
+    task: ShardTask, folder: Path, retry_failures: bool, starts: Callable[[int], Any]
 ) -> tuple[PackedShard, bool]:
-    """Makes a shard unless it is finished.
+    """Makes a shard unless it is finished; returns what it holds, and whether it was finished.
 
-    Args:
-        job: The shard.
-        folder: Where shards lie.
-        retry_failures: Whether one with failures is made again.
-        starts: Called with the place of each record before it is decoded.
-
-    Returns:
-        What the shard holds, and whether it was finished before.
-
-    Raises:
-        OSError: if it cannot be written.
+    `starts` is called with the place of each record before it is decoded. Raises an `OSError` if
+    the shard cannot be written.
     """
-    task, noted = job
+    noted = task.noted
     if (
         noted is not None
-        and noted.name == task.options.shard_name(task.shard)
+        and noted.name == task.name
         and not (retry_failures and noted.failures)
         and not shard_problem(str(folder / noted.name), noted, hashes=True)
     ):
@@ -129,36 +169,22 @@ def make_shard(task: ShardTask, folder: Path, starts: Callable[[int], None]) -> 
 
     The file comes first and the note second: a shard without its note is made again, to the same
     bytes, and one with it is finished.
-
-    Args:
-        task: The shard's records and options.
-        folder: Where shards lie; its workplace is there.
-        starts: Called with the place of each record before it is decoded.
-
-    Raises:
-        OSError: if the shard cannot be written.
     """
-    workplace = folder / WORKPLACE
-    name = task.options.shard_name(task.shard)
     # The process is named because one that lost its parent may still be at the same shard.
-    temporary = workplace / f"{name}.{os.getpid()}{TEMPORARY_SUFFIX}"
+    temporary = folder / WORKPLACE / f"{task.name}.{os.getpid()}{TEMPORARY_SUFFIX}"
     try:
-        shard = write_shard(task, temporary, starts)
-        put_in_place(temporary, folder / name)
-        notes = notes_path(folder, task.shard)
-        write_whole(notes, json.dumps(shard.to_config()).encode(), temporary)
+        shard = _write_shard(task, temporary, starts)
+        put_in_place(temporary, folder / task.name)
+        notes = _notes_path(folder, task.shard)
+        write_whole(notes, json.dumps(dataclasses.asdict(shard)).encode(), temporary)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
     return shard
 
 
-def write_shard(task: ShardTask, path: Path, starts: Callable[[int], None]) -> PackedShard:
-    """Writes a shard's records to a file; videos that cannot be read are noted and left out.
-
-    Raises:
-        OSError: if the file cannot be written.
-    """
+def _write_shard(task: ShardTask, path: Path, starts: Callable[[int], None]) -> PackedShard:
+    """Writes a shard's records to a file; videos that cannot be read are noted and left out."""
     import tensorflow as tf
 
     skipped = dict(task.skipped)
@@ -169,12 +195,9 @@ def write_shard(task: ShardTask, path: Path, starts: Callable[[int], None]) -> P
         with tf.io.TFRecordWriter(os.fspath(path)) as writer:
             for place, record in enumerate(task.records):
                 starts(place)
-                if place in skipped:
-                    failures.append(Failure(record.path, record.index, skipped[place]))
-                    continue
-                made = _encode(task, place, offset)
-                if isinstance(made, Failure):
-                    failures.append(made)
+                made = skipped.get(place) or _encode(task, place, offset)
+                if isinstance(made, str):
+                    failures.append(Failure(record.path, record.index, made))
                     continue
                 content, packed = made
                 writer.write(content)
@@ -185,33 +208,29 @@ def write_shard(task: ShardTask, path: Path, starts: Callable[[int], None]) -> P
     size = path.stat().st_size
     if size != offset:
         raise OSError(f"{offset} bytes were written to {str(path)!r}, but it has {size}")
-    return PackedShard(
-        task.options.shard_name(task.shard),
-        offset,
-        sha256_of(path),
-        tuple(records),
-        tuple(failures),
-    )
+    return PackedShard(task.name, offset, sha256_of(path), tuple(records), tuple(failures))
 
 
-def _encode(task: ShardTask, place: int, offset: int) -> tuple[bytes, PackedRecord] | Failure:
+def _encode(task: ShardTask, place: int, offset: int) -> tuple[bytes, PackedRecord] | str:
+    """Returns a record's bytes and what the index says of it, or why there are none."""
     record = task.records[place]
     try:
-        frames = encode_frames(record.path, task.options)
-        content = to_sequence_example(record, task.texts[place], frames)
+        content, num_frames, (height, width) = encode_record(
+            record, task.texts[place], task.options
+        )
     except Exception as error:
         # One video must not end a run of days, whatever it does; the reason says what it was.
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        return Failure(record.path, record.index, f"{kind}{error}")
+        return f"{kind}{error}"
     packed = PackedRecord(
-        record.index,
         record.path,
         record.label,
-        len(frames.pictures),
-        frames.height,
-        frames.width,
-        offset,
-        len(content) + FRAMING_BYTES,
-        task.shard,
+        index=record.index,
+        num_frames=num_frames,
+        height=height,
+        width=width,
+        offset=offset,
+        num_bytes=len(content) + FRAMING_BYTES,
+        shard=task.shard,
     )
     return content, packed

@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from keras_tdn.data.records.rows import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Listing, Row
+from keras_tdn.data.records.rows import VIDEO_SUFFIXES, Listing, Row
 from keras_tdn.data.records.tables import normal_split
 from keras_tdn.labels import not_a_name
 
 logger = logging.getLogger("keras_tdn")
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg")
 SPLIT_FOLDERS = frozenset({"train", "val", "test"})
 # What systems and network drives put beside files, in lower case. Other such folders are hidden.
-SYSTEM_FOLDERS = frozenset(
-    {
-        "#recycle",
-        "#snapshot",
-        "$recycle.bin",
-        "@eadir",
-        "@recently-snapshot",
-        "@recycle",
-        "@tmp",
-        "__macosx",
-        "__pycache__",
-        "lost+found",
-        "system volume information",
-    }
-)
+SYSTEM_FOLDERS = frozenset({
+    "#recycle", "#snapshot", "$recycle.bin", "@eadir", "@recently-snapshot", "@recycle", "@tmp",
+    "__macosx", "__pycache__", "lost+found", "system volume information",
+})  # fmt: skip
 MAX_NAMES_SHOWN = 3
 
 
 class Skipped:
-    """Collects what a folder holds that is neither a class nor a video, and logs it.
-
-    Args:
-        folder: The folder.
-    """
+    """Collects what a folder holds that is neither a class nor a video, and logs it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -76,10 +63,13 @@ def read_class_folders(path: Path, split: str | None) -> Listing:
             f"A folder of videos has a folder per class, but {str(path)!r} has none. Sort the "
             "videos into folders called like their classes, or pass a list."
         )
-    found = {name: videos_below(path, name, skipped) for name in folders}
-    for name in [name for name in folders if not found[name]]:
-        skipped.add("folders without a video", name)
-        del found[name]
+    found = {}
+    for name in folders:
+        videos = videos_below(path, name, skipped)
+        if videos:
+            found[name] = videos
+        else:
+            skipped.add("folders without a video", name)
     if not found:
         raise ValueError(
             f"{str(path)!r} has no records: there is neither a video nor a folder of JPEG frames "
@@ -104,24 +94,16 @@ def read_class_folders(path: Path, split: str | None) -> Listing:
 def _split_folder(path: Path, split: str) -> str:
     folders = _folders(path, Skipped(path))
     wanted = [name for name in folders if normal_split(name) == normal_split(split)]
-    if not wanted:
-        raise ValueError(
-            f"{str(path)!r} has no folder for that split, only {folders[:10]}. "
-            f"Received: split={split!r}"
-        )
-    if len(wanted) > 1:
-        raise ValueError(
-            f"{str(path)!r} has several folders for that split, {wanted}. Pass one of them, or "
-            f"merge them. Received: split={split!r}"
-        )
+    if len(wanted) != 1:
+        found = f"no folder for that split, only {folders[:10]}"
+        if wanted:
+            found = f"several folders for that split, {wanted}. Pass one of them, or merge them"
+        raise ValueError(f"{str(path)!r} has {found}. Received: split={split!r}")
     return wanted[0]
 
 
 def _classes(path: Path, folders: list[str]) -> dict[str, str]:
-    """Returns the folder of each class by its name, in the order of the names.
-
-    Names are text on one line, as class names are everywhere.
-    """
+    """Returns the folder of each class by its name on one line, in the order of the names."""
     classes: dict[str, str] = {}
     for folder in folders:
         text = os.fsencode(folder).decode("utf-8", "backslashreplace")
@@ -143,25 +125,12 @@ def _classes(path: Path, folders: list[str]) -> dict[str, str]:
 def _folders(path: Path, skipped: Skipped) -> list[str]:
     """Returns the folders in a folder that may be classes or splits."""
     found = []
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if not entry.is_dir():
-                if entry.name.lower().endswith(VIDEO_SUFFIXES):
-                    skipped.add("videos in no class folder", entry.name)
-            elif not _skips(entry.name, entry.name, skipped):
-                found.append(entry.name)
+    for name, inner, is_folder in _entries(path, "", skipped):
+        if is_folder:
+            found.append(inner)
+        elif name.endswith(VIDEO_SUFFIXES):
+            skipped.add("videos in no class folder", inner)
     return sorted(found)
-
-
-def _skips(name: str, path: str, skipped: Skipped) -> bool:
-    """Whether a folder of that name is skipped; if so, notes it."""
-    if name.startswith("."):
-        skipped.add("hidden folders", path)
-    elif name.lower() in SYSTEM_FOLDERS:
-        skipped.add("system folders", path)
-    else:
-        return False
-    return True
 
 
 def videos_below(root: Path, folder: str, skipped: Skipped) -> list[str]:
@@ -176,33 +145,39 @@ def videos_below(root: Path, folder: str, skipped: Skipped) -> list[str]:
         if this in above:
             skipped.add("links to a folder that they lie in", path)
             continue
-        videos, images, folders = _contents(root, path, skipped)
-        if images and not videos and path != folder:
+        videos, folders, has_images = [], [], False
+        for name, inner, is_folder in _entries(root, path, skipped):
+            if is_folder:
+                folders.append(inner)
+            elif name.startswith("."):
+                if name.endswith(VIDEO_SUFFIXES):
+                    skipped.add("hidden videos", inner)
+            elif name.endswith(VIDEO_SUFFIXES):
+                videos.append(inner)
+            else:
+                has_images |= name.endswith(IMAGE_SUFFIXES)
+        if has_images and not videos and path != folder:
             found.append(path)
             for inner in folders:
                 skipped.add("folders in folders of frames", inner)
             continue
-        if images:
+        if has_images:
             skipped.add("folders with pictures that are no video's frames", path)
         found += videos
         waiting += [(inner, above | {this}) for inner in folders]
     return sorted(found, key=lambda path: path.split("/"))
 
 
-def _contents(root: Path, folder: str, skipped: Skipped) -> tuple[list[str], ...]:
-    """Returns the videos, images and folders in a folder; paths start at `root`."""
-    videos, images, folders = [], [], []
+def _entries(root: Path, folder: str, skipped: Skipped) -> Iterator[tuple[str, str, bool]]:
+    """Yields name in lower case, path from `root` and whether it is a folder, if not skipped."""
     with os.scandir(root / folder) as entries:
         for entry in entries:
-            path = f"{folder}/{entry.name}"
-            if entry.is_dir():
-                if not _skips(entry.name, path, skipped):
-                    folders.append(path)
-            elif entry.name.startswith("."):
-                if entry.name.lower().endswith(VIDEO_SUFFIXES):
-                    skipped.add("hidden videos", path)
-            elif entry.name.lower().endswith(VIDEO_SUFFIXES):
-                videos.append(path)
-            elif entry.name.lower().endswith(IMAGE_SUFFIXES):
-                images.append(path)
-    return videos, images, folders
+            name = entry.name.lower()
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            is_folder = entry.is_dir()
+            if is_folder and name.startswith("."):
+                skipped.add("hidden folders", path)
+            elif is_folder and name in SYSTEM_FOLDERS:
+                skipped.add("system folders", path)
+            else:
+                yield name, path, is_folder

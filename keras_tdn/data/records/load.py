@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import os
 from collections.abc import Iterable
@@ -9,36 +10,30 @@ from pathlib import Path
 from typing import Any
 
 from keras_tdn.choices import RECORD_FORMATS as FORMATS
+from keras_tdn.data.records import tables, text_lists
 from keras_tdn.data.records.class_folders import read_class_folders
-from keras_tdn.data.records.class_indices import LabelSource, class_indices, read_names
 from keras_tdn.data.records.record import MAX_INT32, Record, RecordList
-from keras_tdn.data.records.rows import MAX_PROBLEMS_SHOWN, Listing, Problems, Row
-from keras_tdn.data.records.tables import (
-    first_line,
-    has_header,
-    is_kinetics,
-    read_csv,
-    read_kinetics,
-)
-from keras_tdn.data.records.text_lists import (
-    UCF101_FILE,
-    hmdb51_files,
-    read_hmdb51,
-    read_list,
-    read_something_v1,
-    read_something_v2,
-    read_ucf101,
+from keras_tdn.data.records.rows import (
+    MAX_PROBLEMS_SHOWN,
+    BadRowError,
+    LabelSource,
+    Listing,
+    Problems,
+    Row,
+    class_indices,
+    frame_count,
+    read_names,
 )
 from keras_tdn.files.text import is_text, read_text, shown
 
 JSON_FORMAT = "something_something_v2"
 TEXT_FORMATS = {
-    "list": read_list,
-    "something_something_v1": read_something_v1,
-    JSON_FORMAT: read_something_v2,
-    "ucf101": read_ucf101,
+    "list": text_lists.read_list,
+    "something_something_v1": text_lists.read_something_v1,
+    JSON_FORMAT: text_lists.read_something_v2,
+    "ucf101": text_lists.read_ucf101,
 }
-TABLE_FORMATS = {"csv": read_csv, "kinetics": read_kinetics}
+TABLE_FORMATS = {"csv": tables.read_csv, "kinetics": tables.read_kinetics}
 
 
 def read_source(
@@ -69,7 +64,7 @@ def read_source(
     if format != "hmdb51" and fold is not None:
         raise ValueError(f"`fold` is for HMDB51's split files. Received: fold={fold!r}")
     if format == "hmdb51":
-        return read_hmdb51(path, problems, split, fold)
+        return text_lists.read_hmdb51(path, problems, split, fold)
     if path.is_dir() != (format == "folders"):
         expected = "a folder with a folder per class" if format == "folders" else "a file"
         raise ValueError(f"The format {format!r} is {expected}, but {str(path)!r} is not one.")
@@ -87,55 +82,44 @@ def read_source(
 
 def _detect(path: Path, text: str) -> str:
     if path.is_dir():
-        return "hmdb51" if hmdb51_files(path) else "folders"
+        return "hmdb51" if text_lists.hmdb51_files(path) else "folders"
     # What a list says of itself comes before what it is called.
-    first = first_line(text)
+    first = tables.first_line(text)
     if path.suffix.lower() == ".json" and first.startswith(("[", "{")):
         return JSON_FORMAT
-    if is_kinetics(text):
+    if tables.is_kinetics(text):
         return "kinetics"
-    if has_header(text):
+    if tables.has_header(text):
         return "csv"
-    if hmdb51_files(path):
+    if text_lists.hmdb51_files(path):
         return "hmdb51"
-    if UCF101_FILE.fullmatch(path.name):
+    if text_lists.UCF101_FILE.fullmatch(path.name):
         return "ucf101"
     if path.suffix.lower() == ".csv" and first.count(";") == 1:
         return "something_something_v1"
     return "list"
 
 
-class FileFinder:
-    """Looks for files below a root.
-
-    Lists name hundreds of thousands of files in few folders, often on a network drive: each folder
-    is listed once instead of asking for every file.
-    """
+class _FileFinder:
+    """Looks for files below a root; lists each folder once, as it may be on a network drive."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.path.abspath(os.path.expanduser(root))
-        self._folders: dict[str, frozenset[str] | None] = {}
+        self._names = functools.cache(_names)
 
-    def absolute(self, path: str) -> str:
-        """Returns the absolute path of `path`, which starts at the root unless it is absolute."""
-        return os.path.normpath(os.path.join(self.root, os.path.expanduser(path)))
-
-    def first(self, paths: tuple[str, ...]) -> str:
-        """Returns the absolute path of the likeliest of `paths`, without looking."""
-        return self.absolute(paths[0])
-
-    def find(self, paths: tuple[str, ...]) -> str | None:
-        """Returns the absolute path of the first of `paths` that exists."""
+    def find(self, paths: tuple[str, ...], look: bool) -> tuple[str, bool]:
+        """Returns the absolute path of the first that exists, else of the likeliest and `False`."""
         for path in paths:
-            absolute = self.absolute(path)
+            absolute = self._absolute(path)
             folder, name = os.path.split(absolute)
-            if folder not in self._folders:
-                self._folders[folder] = _names(folder)
-            names = self._folders[folder]
+            names = self._names(folder) if look else (name,)
             # What may be entered but not listed has to be asked for.
             if os.path.exists(absolute) if names is None else name in names:
-                return absolute
-        return None
+                return absolute, True
+        return self._absolute(paths[0]), False
+
+    def _absolute(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self.root, os.path.expanduser(path)))
 
 
 def _names(folder: str) -> frozenset[str] | None:
@@ -194,8 +178,7 @@ def load_records(
     - `"something_something_v1"`: `id;label` without a header, as Jester too.
     - `"ucf101"`: `trainlist01.txt` or `testlist01.txt`.
     - `"hmdb51"`: the folder of `{class}_test_split1.txt` files, with `split` and `fold`.
-    - `"folders"`: a folder per class. Folders of the system, hidden ones and those without a video
-      are no classes; a warning names what is skipped.
+    - `"folders"`: a folder per class; a warning names folders and files that are skipped.
 
     A video without its suffix is found by trying the usual ones. A path may also be a directory of
     frames in JPEG.
@@ -254,72 +237,71 @@ def load_records(
                     f"Received: {argument}={value!r} with {type(source).__name__}"
                 )
         problems = Problems("The list of records")
-        listing = _read_items(source, problems)
+        labels = source.labels if isinstance(source, RecordList) else None
+        items = ((f"item {number}", item) for number, item in enumerate(source))
+        listing = Listing(problems.rows(items, _item_row), labels, Path.cwd())
     rows = listing.rows
     if not rows and not problems.found:
         raise ValueError(f"{problems.source} has no records: there is no video listed in it.")
 
+    counts = [frame_count(row, problems) for row in rows]
     indices, names = class_indices(
-        [*rows, *listing.without_video],
-        names or listing.names,
-        num_classes,
-        problems,
-        listing.named,
-        believe_labels,
+        listing, names or listing.names, num_classes, problems, believe_labels
     )
-    _check_num_classes(num_classes, names)
+    if num_classes is not None and names is not None and len(names) != num_classes:
+        raise ValueError(
+            f"There are {len(names)} labels: leave `num_classes` out (on the command line "
+            f"--classes), or pass `labels` that are as many. Received: num_classes={num_classes}"
+        )
     if names is None and num_classes is None:
         # Of all that is listed, whether or not its files are there.
         num_classes = max((index for index in indices if index is not None), default=-1) + 1
-    del indices[len(rows) :]
-    _check_paths(rows, problems)
-    finder = FileFinder(listing.root if root is None else root)
-    paths = [finder.find(row.paths) if check_files else finder.first(row.paths) for row in rows]
-    absent = [row for row, path in zip(rows, paths, strict=True) if path is None]
-    hint = _missing_hint(len(absent), len(rows), finder.root)
-    if not skip_missing:
-        for row in absent:
-            path = finder.first(row.paths)
-            problems.add(row.place, f"there is no file {path!r}{'' if is_text(path) else NOT_TEXT}")
-    _check_duplicates(rows, paths, indices, problems)
-    problems.raise_if_any(hint)
-    if len(absent) == len(rows):
-        raise ValueError(f"{problems.source} has no records. {hint}")
-    records = [
-        Record(path, label, row.num_frames, index)
-        for index, (row, path, label) in enumerate(zip(rows, paths, indices, strict=True))
-        if path is not None
-    ]
-    return RecordList(records, names, num_classes, [finder.first(row.paths) for row in absent])
-
-
-def _read_items(items: Iterable[Any], problems: Problems) -> Listing:
-    names = items.labels if isinstance(items, RecordList) else None
-    rows = []
-    for number, item in enumerate(items):
-        place = f"item {number}"
-        if isinstance(item, Record):
-            item = (item.path, item.label, item.num_frames)
-        elif isinstance(item, (str, os.PathLike)):
-            item = (item, None)
-        try:
-            path, label, *rest = item
-            count = None if not rest or rest[0] is None else operator.index(rest[0])
-            if isinstance(label, bool):
-                raise TypeError
-            if not isinstance(label, (str, type(None))):
-                label = operator.index(label)
-            if len(rest) > 1 or (count is not None and not 0 < count <= MAX_INT32):
-                raise TypeError
-            path = os.fspath(path)
-            if not isinstance(path, str) or not path:
-                raise TypeError
-            rows.append(Row(place, (path,), label, count))
-        except (TypeError, ValueError):
+    finder = _FileFinder(listing.root if root is None else root)
+    records, missing = [], []
+    listed: dict[str, int] = {}
+    for index, row in enumerate(rows):
+        path, is_there = finder.find(row.paths, check_files)
+        if not _is_possible(row.paths[0]):
+            problems.add(row.place, f"no file can be called {row.paths[0]!r:.200}")
+        if not is_there:
+            missing.append(path)
+            if not skip_missing:
+                not_text = "" if is_text(path) else NOT_TEXT
+                problems.add(row.place, f"there is no file {path!r}{not_text}")
+            continue
+        # With the same label, it is oversampling.
+        before = listed.setdefault(path, index)
+        if len({indices[before], indices[index]} - {None}) > 1:
             problems.add(
-                place, f"expected a record or (path, label, num_frames), but it is {shown(item)}"
+                row.place,
+                f"{path!r} has the label {row.label!r} here and {rows[before].label!r} at "
+                f"{rows[before].place}",
             )
-    return Listing(rows, names, Path.cwd())
+        records.append(Record(path, indices[index], counts[index], index))
+    hint = _missing_hint(len(missing), len(rows), finder.root)
+    problems.raise_if_any(hint)
+    if not records:
+        raise ValueError(f"{problems.source} has no records. {hint}")
+    return RecordList(records, names, num_classes, missing)
+
+
+def _item_row(place: str, item: Any) -> Row:
+    if isinstance(item, Record):
+        item = (item.path, item.label, item.num_frames)
+    elif isinstance(item, (str, os.PathLike)):
+        item = (item, None)
+    try:
+        path, label, *rest = item
+        count = None if not rest or rest[0] is None else operator.index(rest[0])
+        if not isinstance(label, (str, bool, type(None))):
+            label = operator.index(label)
+        path = os.fspath(path)
+        fits = len(rest) < 2 and not isinstance(label, bool) and isinstance(path, str) and path
+        if fits and (count is None or 0 < count <= MAX_INT32):
+            return Row(place, (path,), label, count)
+    except (TypeError, ValueError):
+        pass
+    raise BadRowError(f"expected a record or (path, label, num_frames), but it is {shown(item)}")
 
 
 def _check_count(num_classes: Any) -> None:
@@ -332,46 +314,11 @@ def _check_count(num_classes: Any) -> None:
         )
 
 
-def _check_num_classes(num_classes: int | None, names: tuple[str, ...] | None) -> None:
-    if num_classes is not None and names is not None and len(names) != num_classes:
-        raise ValueError(
-            f"There are {len(names)} labels: leave `num_classes` out (on the command line "
-            f"--classes), or pass `labels` that are as many. Received: num_classes={num_classes}"
-        )
-
-
-def _check_paths(rows: list[Row], problems: Problems) -> None:
-    for row in rows:
-        path = row.paths[0]
-        # Nearly all are, and then nothing can be wrong.
-        if path.isascii() and "\0" not in path:
-            continue
-        try:
-            possible = b"\0" not in os.fsencode(path)
-        except UnicodeEncodeError:
-            possible = False
-        if not possible:
-            problems.add(row.place, f"no file can be called {path!r:.200}")
-
-
-def _check_duplicates(
-    rows: list[Row], paths: list[str | None], indices: list[int | None], problems: Problems
-) -> None:
-    """Reports videos listed twice with different labels; with the same, it is oversampling."""
-    first: dict[str, int] = {}
-    for position, (row, path) in enumerate(zip(rows, paths, strict=True)):
-        if path is None:
-            continue
-        before = first.setdefault(path, position)
-        if (
-            None not in (indices[before], indices[position])
-            and indices[before] != indices[position]
-        ):
-            problems.add(
-                row.place,
-                f"{path!r} has the label {row.label!r} here and {rows[before].label!r} at "
-                f"{rows[before].place}",
-            )
+def _is_possible(path: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def _missing_hint(missing: int, listed: int, root: str) -> str:

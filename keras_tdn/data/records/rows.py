@@ -1,36 +1,35 @@
-"""Rows that every format is read into, and the problems found in them."""
+"""What every format is read into: rows, their problems, and the classes that labels mean."""
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import os
 import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
-from keras_tdn.data.records.record import MAX_INT32
-from keras_tdn.files.text import split_lines
+from keras_tdn.data.records.record import MAX_INT32, believable_classes
+from keras_tdn.files.text import parse_json, read_text, shown, split_lines
+from keras_tdn.labels import DATASETS, load_labels, not_a_name
 
 # Everything that is wrong is counted, and this much of it shown.
 MAX_PROBLEMS_SHOWN = 20
 # Python converts at least so many, however it is set up.
 MAX_DIGITS = 600
+# Nobody mistypes a longer name, and comparing it takes long.
+MAX_SUGGESTED_LENGTH = 200
 
 VIDEO_SUFFIXES = (
-    ".mp4",
-    ".webm",
-    ".avi",
-    ".mkv",
-    ".mov",
-    ".m4v",
-    ".mpg",
-    ".mpeg",
-    ".wmv",
-    ".flv",
-    ".gif",
-    ".ogv",
-    ".3gp",
-    ".ts",
-)
-IMAGE_SUFFIXES = (".jpg", ".jpeg")
+    ".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".gif",
+    ".ogv", ".3gp", ".ts",
+)  # fmt: skip
+# Left out where lists and folders spell a class's name differently.
+PUNCTUATION = re.compile(r"[\[\](){}\"'`]")
+
+LabelSource = str | os.PathLike[str] | Sequence[str]
+Item = TypeVar("Item")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Row:
     place: str
     paths: tuple[str, ...]
     label: str | int | None
-    num_frames: int | None = None
+    num_frames: str | int | None = None
     doubt: str = ""
 
 
@@ -53,12 +52,9 @@ class Row:
 class Listing:
     """What a source lists.
 
-    Args:
-        rows: Its rows.
-        names: The class names in order, if the format brings them along.
-        root: Where relative paths start by default.
-        named: Whether text labels are names even where they look like numbers.
-        without_video: Rows that have no path: classes that the source has no video of.
+    `names` are the class names in order, if the format brings them along; `root` is where relative
+    paths start by default; with `named`, text labels are names even where they look like numbers;
+    rows `without_video` are classes that the source has no video of.
     """
 
     rows: list[Row]
@@ -66,6 +62,15 @@ class Listing:
     root: Path
     named: bool = False
     without_video: tuple[Row, ...] = ()
+
+
+class BadRowError(Exception):
+    """Says why an entry of a source is no row."""
+
+
+def unlike(expected: str, found: str) -> BadRowError:
+    """Returns the error for a line that is not as its format has it."""
+    return BadRowError(f"expected {expected}, but it is {found!r:.200}")
 
 
 class Problems:
@@ -78,6 +83,21 @@ class Problems:
     def add(self, place: str, reason: str) -> None:
         """Notes that `reason` holds at `place`."""
         self.found.append((place, reason))
+
+    def rows(
+        self, items: Iterable[tuple[str, Item]], read: Callable[[str, Item], Row | None]
+    ) -> list[Row]:
+        """Returns the rows that `read` makes of items and their places; notes each bad one."""
+        rows = []
+        for place, item in items:
+            try:
+                row = read(place, item)
+            except BadRowError as error:
+                self.add(place, str(error))
+            else:
+                if row is not None:
+                    rows.append(row)
+        return rows
 
     def raise_if_any(self, hint: str = "") -> None:
         """Raises a `ValueError` that lists the problems, unless there are none."""
@@ -103,10 +123,10 @@ def _natural_order(place: str) -> list[tuple[int, str]]:
     ]
 
 
-def numbered_lines(text: str) -> list[tuple[int, str]]:
-    """Returns the lines that are not blank, stripped, numbered from 1."""
-    lines = ((number, line.strip()) for number, line in enumerate(split_lines(text), 1))
-    return [(number, line) for number, line in lines if line]
+def placed_lines(text: str, file: str = "") -> list[tuple[str, str]]:
+    """Returns the lines that are not blank, stripped, each after the place that errors call it."""
+    lines = enumerate(map(str.strip, split_lines(text)), 1)
+    return [(f"{file}line {number}", line) for number, line in lines if line]
 
 
 def whole_number(text: str) -> int | None:
@@ -124,14 +144,17 @@ def whole_number(text: str) -> int | None:
         return None
 
 
-def frame_count(text: str, place: str, problems: Problems) -> int | None:
-    """Reads a stated number of frames, which may be blank."""
-    if not text:
+def frame_count(row: Row, problems: Problems) -> int | None:
+    """Returns the number of frames that a row states, if it does."""
+    stated = row.num_frames
+    if stated is None or stated == "":
         return None
-    count = whole_number(text)
+    count = whole_number(stated) if isinstance(stated, str) else stated
     if count is not None and 0 < count <= MAX_INT32:
         return count
-    problems.add(place, f"the number of frames must be a positive integer, but it is {text!r:.200}")
+    problems.add(
+        row.place, f"the number of frames must be a positive integer, but it is {stated!r:.200}"
+    )
     return None
 
 
@@ -141,3 +164,167 @@ def with_suffixes(path: str, *likely: str) -> tuple[str, ...]:
         return (path,)
     suffixes = dict.fromkeys((*likely, "", *VIDEO_SUFFIXES[:5]))
     return tuple(path + suffix for suffix in suffixes)
+
+
+# === Classes ===
+
+
+def read_names(source: LabelSource) -> tuple[str, ...]:
+    """Reads class names in order: what `load_labels` reads, and the data sets' own files.
+
+    Those are Something-Something's `labels.json`, which maps names to indices, and UCF101's
+    `classInd.txt`, whose lines are numbered.
+    """
+    if isinstance(source, (str, os.PathLike)) and source not in DATASETS:
+        path = Path(source)
+        if path.is_file():
+            if path.suffix.lower() == ".json":
+                return _read_json(path)
+            return load_labels(_read_numbered(path) or source)
+    return load_labels(source)
+
+
+def _read_json(path: Path) -> tuple[str, ...]:
+    content = parse_json(read_text(path, "Labels"), repr(str(path)))
+    if isinstance(content, dict):
+        by_index = {_index(value): name for name, value in content.items()}
+        if by_index.keys() != set(range(len(content))):
+            raise ValueError(
+                "Labels as a JSON object map every name to its index, counted from 0, but the "
+                f"values in {str(path)!r} are not the numbers 0 to {len(content) - 1}."
+            )
+        content = [by_index[index] for index in range(len(by_index))]
+    if not isinstance(content, list):
+        raise ValueError(
+            "Labels in JSON are an object that maps names to indices, or a list of names. "
+            f"{str(path)!r} holds a {type(content).__name__}."
+        )
+    return load_labels(content)
+
+
+def _index(value: Any) -> int | None:
+    if isinstance(value, str):
+        return whole_number(value.strip())
+    # Nor a number with a fraction, nor one that is none.
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _read_numbered(path: Path) -> list[str] | None:
+    """Returns the names behind numbers, if every line has its own."""
+    names: list[str] = []
+    first = None
+    for _, line in placed_lines(read_text(path, "Labels")):
+        number, *name = line.split(None, 1)
+        index = whole_number(number) if number.isdecimal() else None
+        first = index if first is None else first
+        if first not in (0, 1) or not name or index != first + len(names):
+            return None
+        names += name
+    return names or None
+
+
+class ClassNames:
+    """Finds the class that a name means.
+
+    Exactly the name comes first; then, where just one class fits, the name apart from case,
+    brackets, quotation marks, and underscores in place of blanks: data sets are handed on in
+    folders called `riding_a_bike`, and Something-Something puts brackets into its templates.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._exact = {name: index for index, name in enumerate(names)}
+        self._loose: dict[str, int | None] = {}
+        for index, name in enumerate(names):
+            key = _loosened(name)
+            self._loose[key] = None if key in self._loose else index
+
+    def index(self, name: str) -> int | None:
+        """Returns the class's index, or `None` if there is no such class."""
+        exact = self._exact.get(name)
+        return self._loose.get(_loosened(name)) if exact is None else exact
+
+
+def _loosened(name: str) -> str:
+    return " ".join(PUNCTUATION.sub("", name).replace("_", " ").casefold().split())
+
+
+def class_indices(
+    listing: Listing,
+    names: tuple[str, ...] | None,
+    num_classes: int | None,
+    problems: Problems,
+    believe: bool,
+) -> tuple[list[int | None], tuple[str, ...] | None]:
+    """Returns the class of every row, those without a video last, and the names of the classes.
+
+    Labels without a number among them are names, and if none are known, they are all there are.
+    With `believe`, a label may be out of proportion to the list.
+    """
+    rows = [*listing.rows, *listing.without_video]
+    given = dict.fromkeys(label for row in rows if (label := _label(row)) is not None)
+    numbers = {label: label if isinstance(label, int) else whole_number(label) for label in given}
+    texts = [label for label in given if isinstance(label, str)]
+    if listing.named or (names is not None and set(texts) <= set(names)):
+        # Classes may be called by numbers, and then these come first.
+        numbers.update(dict.fromkeys(texts))
+    known = None if names is None else ClassNames(names)
+    if given and known is None and not any(number is not None for number in numbers.values()):
+        known = ClassNames(tuple(sorted(text for text in texts if not not_a_name(text))))
+    count = num_classes if known is None else len(known.names)
+    believable = believable_classes(len(set(numbers.values())))
+
+    meanings: dict[str | int, int | str] = {}
+    unknown = 0
+    for label, number in numbers.items():
+        index = known.index(str(label)) if known and number is None else number
+        if index is None:
+            unknown += 1
+            # Looking for a close name takes long, and more are not shown.
+            meanings[label] = _unknown(str(label), known, unknown <= MAX_PROBLEMS_SHOWN)
+        elif index < 0 or (count is not None and index >= count):
+            limits = "from 0" if count is None else f"0 to {count - 1}"
+            meanings[label] = f"the label {shown(index)} is not a class: they are numbered {limits}"
+            if index == count and 0 not in given and "0" not in given:
+                meanings[label] = f"{meanings[label]}, and this list seems to count from 1"
+        elif count is None and not believe and index >= believable:
+            meanings[label] = (
+                f"with the label {shown(index)} there would be {shown(index + 1)} classes, out of "
+                f"proportion to the {len(given)} labels that occur; pass `num_classes` (on the "
+                "command line --classes) if there are so many"
+            )
+        else:
+            meanings[label] = index
+
+    indices: list[int | None] = []
+    for row in rows:
+        label = _label(row)
+        meaning = None if label is None else meanings[label]
+        if row.doubt and (names is None or label not in names):
+            meaning = row.doubt
+        if isinstance(meaning, str):
+            problems.add(row.place, meaning)
+            meaning = None
+        elif meaning is None and given:
+            problems.add(row.place, "there is no label, unlike in other lines")
+        indices.append(meaning)
+    return indices, None if known is None else known.names or None
+
+
+def _label(row: Row) -> str | int | None:
+    return row.label.strip() if isinstance(row.label, str) else row.label
+
+
+def _unknown(label: str, known: ClassNames | None, suggest: bool) -> str:
+    reason = not_a_name(label)
+    if reason:
+        return f"the label is no class name: {reason}"
+    if known is None:
+        return (
+            f"the label {label!r:.200} is not a number, as others in this list are; pass `labels` "
+            "if classes are called by numbers"
+        )
+    suggest = suggest and len(label) <= MAX_SUGGESTED_LENGTH
+    close = difflib.get_close_matches(label, known.names, 1) if suggest else []
+    suggestion = f"; did you mean {close[0]!r}?" if close else ""
+    return f"there is no class {label!r:.200} among the {len(known.names)} labels{suggestion}"

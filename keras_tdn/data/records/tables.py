@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_tdn.data.records.rows import (
+    BadRowError,
     Listing,
     Problems,
     Row,
-    frame_count,
     whole_number,
     with_suffixes,
 )
@@ -22,35 +22,13 @@ from keras_tdn.files.text import shown
 
 KINETICS_COLUMNS = ("youtube_id", "time_start", "time_end")
 PATH_COLUMNS = (
-    "path",
-    "file",
-    "file_name",
-    "filename",
-    "filepath",
-    "file_path",
-    "video",
-    "video_path",
-    "video_name",
-    "clip",
-    "clip_name",
-    "folder",
-    "video_id",
-    "id",
-    "name",
-)
+    "path", "file", "file_name", "filename", "filepath", "file_path", "video", "video_path",
+    "video_name", "clip", "clip_name", "folder", "video_id", "id", "name",
+)  # fmt: skip
 LABEL_COLUMNS = (
-    "label",
-    "class",
-    "class_name",
-    "label_name",
-    "action",
-    "category",
-    "target",
-    "label_id",
-    "class_id",
-    "label_index",
-    "class_index",
-)
+    "label", "class", "class_name", "label_name", "action", "category", "target", "label_id",
+    "class_id", "label_index", "class_index",
+)  # fmt: skip
 # A table that has both says which index each class has; `CheckReport.write_good_list` writes them.
 NAME_COLUMN, INDEX_COLUMN = "class_name", "class_index"
 COUNT_COLUMNS = ("num_frames", "n_frames", "total_frames", "frame_count", "frames")
@@ -69,6 +47,17 @@ SPLIT_NAMES = {
 ALL_SPLITS = "all"
 # For messages: what the argument `split` is called there.
 SPLIT_OPTIONS = "--split, or --train-split and --val-split"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Line:
+    """A line's fields by column, without the blanks around them.
+
+    `exact_path` is the path with its blanks, if there are some and it is in quotation marks.
+    """
+
+    fields: dict[str, str]
+    exact_path: str
 
 
 def header_of(text: str) -> tuple[str, ...]:
@@ -111,31 +100,26 @@ def read_kinetics(path: Path, text: str, problems: Problems, split: str | None) 
             f"{str(path)!r} lacks {', '.join(missing)}. Its header: {shown(list(header_of(text)))}"
         )
     path_column, *others = KINETICS_COLUMNS
-    rows = []
-    for line in _chosen(path, text, problems, split, path_column, [*others, "label"]):
-        fields = line.fields
-        try:
-            start, end = (int(float(fields[column])) for column in KINETICS_COLUMNS[1:])
-        except (ValueError, OverflowError):
-            problems.add(
-                line.place,
-                "`time_start` and `time_end` must be seconds, but they are "
-                f"{fields['time_start']!r:.200} and {fields['time_end']!r:.200}",
-            )
-            continue
-        if not fields["youtube_id"]:
-            problems.add(line.place, "`youtube_id` is empty")
-            continue
-        name = f"{fields['youtube_id']}_{start:06d}_{end:06d}"
-        label = fields.get("label", "").strip('"')
-        folders = dict.fromkeys(("", label, label.replace(" ", "_"), fields.get("split", "")))
-        paths = tuple(
-            f"{folder}/{file}" if folder else file
-            for folder in folders
-            for file in with_suffixes(name, ".mp4")
-        )
-        rows.append(Row(line.place, paths, label or None))
-    return Listing(rows, None, path.parent)
+    lines = _chosen(path, text, problems, split, path_column, [*others, "label"])
+    return Listing(problems.rows(lines, _kinetics_row), None, path.parent)
+
+
+def _kinetics_row(place: str, line: _Line) -> Row:
+    fields = line.fields
+    try:
+        start, end = (int(float(fields[column])) for column in KINETICS_COLUMNS[1:])
+    except (ValueError, OverflowError):
+        raise BadRowError(
+            "`time_start` and `time_end` must be seconds, but they are "
+            f"{fields['time_start']!r:.200} and {fields['time_end']!r:.200}"
+        ) from None
+    if not fields["youtube_id"]:
+        raise BadRowError("`youtube_id` is empty")
+    files = with_suffixes(f"{fields['youtube_id']}_{start:06d}_{end:06d}", ".mp4")
+    label = fields.get("label", "").strip('"')
+    folders = dict.fromkeys(("", label, label.replace(" ", "_"), fields.get("split", "")))
+    paths = [f"{folder}/{file}" if folder else file for folder in folders for file in files]
+    return Row(place, tuple(paths), label or None)
 
 
 def read_csv(path: Path, text: str, problems: Problems, split: str | None) -> Listing:
@@ -157,39 +141,37 @@ def read_csv(path: Path, text: str, problems: Problems, split: str | None) -> Li
     states_classes = label_column in (NAME_COLUMN, INDEX_COLUMN) and INDEX_COLUMN in header
     named = states_classes and label_column == NAME_COLUMN
     used = [label_column, count_column, INDEX_COLUMN if named else None]
-    rows = []
-    without_video = []
-    stated = []
-    for line in _chosen(path, text, problems, split, path_column, used):
-        fields = line.fields
-        label = fields[label_column] if label_column else ""
-        if named:
-            stated.append((line.place, label, fields[INDEX_COLUMN]))
-        if fields[path_column]:
-            count = frame_count(fields[count_column] if count_column else "", line.place, problems)
-            rows.append(Row(line.place, _paths(line, path_column), label or None, count))
-        elif states_classes and label:
-            without_video.append(Row(line.place, (), label))
-        else:
-            problems.add(line.place, f"`{path_column}` is empty")
+
+    def read(place: str, line: _Line) -> Row:
+        label = (line.fields[label_column] if label_column else "") or None
+        stated = line.fields[path_column]
+        if not stated and (not states_classes or label is None):
+            raise BadRowError(f"`{path_column}` is empty")
+        paths = with_suffixes(stated) if stated else ()
+        if stated and line.exact_path:
+            paths = with_suffixes(line.exact_path) + paths
+        return Row(place, paths, label, line.fields[count_column] if count_column else None)
+
+    lines = list(_chosen(path, text, problems, split, path_column, used))
+    found = problems.rows(lines, read)
+    rows = [row for row in found if row.paths]
+    without_video = tuple(row for row in found if not row.paths)
     present = {row.label for row in rows}
     for row in without_video:
         if row.label in present:
             problems.add(row.place, f"`{path_column}` is empty")
-    names = _stated_names(stated, problems) if named else None
-    return Listing(rows, names, path.parent, named, tuple(without_video))
+    names = _stated_names(lines, problems) if named else None
+    return Listing(rows, names, path.parent, named, without_video)
 
 
-def _paths(line: _Line, column: str) -> tuple[str, ...]:
-    paths = with_suffixes(line.fields[column])
-    return with_suffixes(line.exact_path) + paths if line.exact_path else paths
-
-
-def _stated_names(stated: list[tuple[str, str, str]], problems: Problems) -> tuple[str, ...] | None:
+def _stated_names(lines: Iterable[tuple[str, _Line]], problems: Problems) -> tuple[str, ...] | None:
     """Returns the names of the classes in order, if each has an index."""
     names: dict[int, tuple[str, str]] = {}
     indices: dict[str, tuple[int, str]] = {}
-    for place, name, text in stated:
+    listed = set()
+    for place, line in lines:
+        name, text = line.fields[NAME_COLUMN], line.fields[INDEX_COLUMN]
+        listed.add(name)
         if not text or not name:
             continue
         index = whole_number(text)
@@ -202,8 +184,7 @@ def _stated_names(stated: list[tuple[str, str, str]], problems: Problems) -> tup
         other_index, there = indices.setdefault(name, (index, place))
         if other_index != index:
             problems.add(place, f"{name!r} is class {index} here and {other_index} at {there}")
-    complete = names.keys() == set(range(len(names)))
-    if not complete or any(name and name not in indices for _, name, _ in stated):
+    if names.keys() != set(range(len(names))) or listed - indices.keys() - {""}:
         return None
     return tuple(names[index][0] for index in range(len(names))) or None
 
@@ -213,13 +194,7 @@ def format_table(
     labels: Sequence[str] | None,
     num_classes: int,
 ) -> bytes:
-    """Formats a table that `read_csv` reads back, whatever files are called.
-
-    Args:
-        rows: Absolute path, number of frames and class of each video.
-        labels: The names of the classes, if they are known.
-        num_classes: How many there are.
-    """
+    """Formats paths, numbers of frames and classes as a table that `read_csv` reads back."""
     rows = list(rows)
     present = {label for *_, label in rows if label is not None}
     columns = ["path", "num_frames"]
@@ -246,18 +221,6 @@ def normal_split(name: str) -> str:
     return SPLIT_NAMES.get(lowered, lowered)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Line:
-    """A line of a table: where it is, and its fields without the blanks around them by column.
-
-    `exact_path` is the path with its blanks, if there are some and it is in quotation marks.
-    """
-
-    place: str
-    fields: dict[str, str]
-    exact_path: str
-
-
 def _chosen(
     path: Path,
     text: str,
@@ -265,8 +228,8 @@ def _chosen(
     split: str | None,
     path_column: str,
     used: Sequence[str | None],
-) -> Iterator[_Line]:
-    """Returns the wanted split's lines of a table, of which these columns are used."""
+) -> Iterator[tuple[str, _Line]]:
+    """Yields the wanted split's lines of a table, of which these columns are used."""
     header = header_of(text)
     column = _first(SPLIT_COLUMNS, header)
     for name in (path_column, *used, column):
@@ -281,7 +244,7 @@ def _chosen(
             )
         yield from lines
         return
-    found = sorted({normal_split(line.fields[column]) for line in lines})
+    found = sorted({normal_split(line.fields[column]) for _, line in lines})
     wanted = None if split is None else normal_split(split)
     if wanted is None and len(found) > 1:
         raise ValueError(
@@ -292,28 +255,22 @@ def _chosen(
         raise ValueError(
             f"{str(path)!r} lists the splits {shown(found)}. Received: split={split!r}"
         )
-    for line in lines:
+    for place, line in lines:
         if wanted in (None, ALL_SPLITS) or normal_split(line.fields[column]) == wanted:
-            yield line
+            yield place, line
 
 
 def _lines(
     text: str, header: tuple[str, ...], path_column: int, problems: Problems
-) -> Iterator[_Line]:
-    raw: list[str] = []
-
-    def recorded() -> Iterator[str]:
-        for line in io.StringIO(text, newline=""):
-            raw.append(line)
-            yield line
-
-    reader = csv.reader(recorded(), delimiter=_delimiter(first_line(text)))
+) -> Iterator[tuple[str, _Line]]:
+    """Yields the lines below the header, each after the place that errors call it."""
+    raw = io.StringIO(text, newline="").readlines()
+    reader = csv.reader(raw, delimiter=_delimiter(first_line(text)))
     ended = 0
     seen_header = False
     while True:
-        raw.clear()
         # A quoted field may hold line ends: a row is called after the line that it begins in.
-        place = f"line {ended + 1}"
+        started, place = ended, f"line {ended + 1}"
         try:
             row = next(reader, None)
         except csv.Error as error:
@@ -334,9 +291,9 @@ def _lines(
             )
         else:
             exact = row[path_column]
-            if exact == fields[path_column] or _quoted(exact) not in "".join(raw):
+            if exact == fields[path_column] or _quoted(exact) not in "".join(raw[started:ended]):
                 exact = ""
-            yield _Line(place, dict(zip(header, fields, strict=True)), exact)
+            yield place, _Line(dict(zip(header, fields, strict=True)), exact)
 
 
 def _quoted(field: str) -> str:

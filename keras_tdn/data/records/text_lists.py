@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.data.records.class_indices import ClassNames, read_names
 from keras_tdn.data.records.rows import (
     VIDEO_SUFFIXES,
+    BadRowError,
+    ClassNames,
     Listing,
     Problems,
     Row,
-    frame_count,
-    numbered_lines,
+    placed_lines,
+    read_names,
+    unlike,
     whole_number,
     with_suffixes,
 )
@@ -36,14 +39,62 @@ def read_list(path: Path, text: str, problems: Problems) -> Listing:
     The authors list videos without their suffix as well. A line without a label is a video whose
     class is not known.
     """
-    lines = numbered_lines(text)
-    separator = _separator(path, [line for _, line in lines])
-    if separator is not None:
-        rows = [_separated_row(number, line, separator, problems) for number, line in lines]
+    placed = placed_lines(text)
+    lines = [line for _, line in placed]
+    separator = ""
+    if lines and all("\t" in line for line in lines):
+        separator = "\t"
+    # In a text file a comma is more likely part of a name.
+    elif path.suffix.lower() == ".csv" and lines and all("," in line for line in lines):
+        separator = ","
+    if separator:
+        read = functools.partial(_separated_row, separator=separator)
     else:
-        with_count = _mostly_with_count([line for _, line in lines])
-        rows = [_blank_row(number, line, with_count, problems) for number, line in lines]
-    return Listing([row for row in rows if row is not None], None, path.parent)
+        # One list is all of one kind.
+        folders = [line for line in lines if not PATH_END.search(line)]
+        counted = sum(_has_count(line.rsplit(None, 2)) for line in folders)
+        read = functools.partial(_blank_row, with_count=2 * counted > len(folders))
+    return Listing(problems.rows(placed, read), None, path.parent)
+
+
+def _has_count(words: list[str]) -> bool:
+    return len(words) == 3 and COUNT.fullmatch(words[1]) is not None
+
+
+def _separated_row(place: str, line: str, separator: str) -> Row:
+    fields = split_line(line, separator)
+    if len(fields) not in (2, 3) or not all(fields):
+        raise unlike("`path label` or `path num_frames label`", line)
+    path, *count, label = fields
+    return Row(place, with_suffixes(path), label, *count)
+
+
+def _blank_row(place: str, line: str, with_count: bool) -> Row:
+    *_, end = (0, *(match.end() for match in PATH_END.finditer(line)))
+    if end:
+        return _video_row(place, line[:end], line[end:].strip())
+    if not with_count:
+        path, *label = line.rsplit(None, 1)
+        return Row(place, with_suffixes(path), label[0] if label else None)
+    words = line.rsplit(None, 2)
+    if not _has_count(words):
+        raise unlike("`folder num_frames label`, as in most lines", line)
+    path, count, text = words
+    return Row(place, with_suffixes(path), text, count)
+
+
+def _video_row(place: str, path: str, rest: str) -> Row:
+    count, label, doubt = "", rest, ""
+    words = rest.split(None, 1)
+    if len(words) == 2 and COUNT.fullmatch(words[0]):
+        count, label = words
+    words = label.split(None, 1)
+    if len(words) == 2 and NUMBER.fullmatch(words[0]):
+        doubt = (
+            "expected `video label` or `video num_frames label`, but behind the video there is "
+            f"{rest!r:.200}; pass `labels` if a class is called {label!r:.200}"
+        )
+    return Row(place, with_suffixes(path), label or None, count, doubt)
 
 
 def read_something_v1(path: Path, text: str, problems: Problems) -> Listing:
@@ -51,89 +102,14 @@ def read_something_v1(path: Path, text: str, problems: Problems) -> Listing:
 
     The test lists have the `id` alone. The videos are published as folders of frames.
     """
-    rows = []
-    for number, line in numbered_lines(text):
+
+    def read(place: str, line: str) -> Row:
         video, _, label = (part.strip() for part in line.partition(";"))
-        if video:
-            paths = with_suffixes(video, "", ".webm")
-            rows.append(Row(f"line {number}", paths, label or None))
-        else:
-            problems.add(f"line {number}", f"expected `id;label`, but it is {line!r:.200}")
-    return Listing(rows, None, path.parent)
+        if not video:
+            raise unlike("`id;label`", line)
+        return Row(place, with_suffixes(video, "", ".webm"), label or None)
 
-
-def _separator(path: Path, lines: list[str]) -> str | None:
-    if lines and all("\t" in line for line in lines):
-        return "\t"
-    # In a text file a comma is more likely part of a name.
-    if path.suffix.lower() == ".csv" and lines and all("," in line for line in lines):
-        return ","
-    return None
-
-
-def _separated_row(number: int, line: str, separator: str, problems: Problems) -> Row | None:
-    place = f"line {number}"
-    fields = split_line(line, separator)
-    if len(fields) not in (2, 3) or not all(fields):
-        problems.add(
-            place, f"expected `path label` or `path num_frames label`, but it is {line!r:.200}"
-        )
-        return None
-    count = frame_count(fields[1], place, problems) if len(fields) == 3 else None
-    return Row(place, with_suffixes(fields[0]), fields[-1], count)
-
-
-def _path_end(line: str) -> int | None:
-    """Returns where the path of a line ends that names a video; `None` if it names a folder."""
-    end = None
-    for match in PATH_END.finditer(line):
-        end = match.end()
-    return end
-
-
-def _has_count(words: list[str]) -> bool:
-    return len(words) == 3 and COUNT.fullmatch(words[1]) is not None
-
-
-def _mostly_with_count(lines: list[str]) -> bool:
-    """Whether lines that name folders state frame counts: one list is all of one kind."""
-    folders = [line for line in lines if _path_end(line) is None]
-    return 2 * sum(_has_count(line.rsplit(None, 2)) for line in folders) > len(folders)
-
-
-def _blank_row(number: int, line: str, with_count: bool, problems: Problems) -> Row | None:
-    place = f"line {number}"
-    end = _path_end(line)
-    if end is not None:
-        return _video_row(place, line[:end], line[end:].strip(), problems)
-    if not with_count:
-        path, *rest = line.rsplit(None, 1)
-        return Row(place, with_suffixes(path), rest[0] if rest else None)
-    words = line.rsplit(None, 2)
-    if not _has_count(words):
-        problems.add(
-            place, f"expected `folder num_frames label`, as in most lines, but it is {line!r:.200}"
-        )
-        return None
-    path, count, label = words
-    return Row(place, with_suffixes(path), label, frame_count(count, place, problems))
-
-
-def _video_row(place: str, path: str, rest: str, problems: Problems) -> Row:
-    count = ""
-    label = rest
-    words = rest.split(None, 1)
-    if len(words) == 2 and COUNT.fullmatch(words[0]):
-        count, label = words
-    doubt = ""
-    words = label.split(None, 1)
-    if len(words) == 2 and NUMBER.fullmatch(words[0]):
-        doubt = (
-            "expected `video label` or `video num_frames label`, but behind the video there is "
-            f"{rest!r:.200}; pass `labels` if a class is called {label!r:.200}"
-        )
-    num_frames = frame_count(count, place, problems)
-    return Row(place, with_suffixes(path), label or None, num_frames, doubt)
+    return Listing(problems.rows(placed_lines(text), read), None, path.parent)
 
 
 BUILT_IN = "something_something_v2"
@@ -152,35 +128,40 @@ def read_something_v2(path: Path, text: str, problems: Problems) -> Listing:
             "Something-Something's annotations are a JSON list of objects with `id` and "
             f"`template`, but {str(path)!r} holds a {type(items).__name__}."
         )
-    rows = []
+    placed = []
     for number, item in enumerate(items, 1):
-        row = _row(number, item, problems)
-        if row is not None:
-            rows.append(row)
+        video = _id(item)
+        name = "" if video is None else f" (id {video:.200})"
+        placed.append((f"item {number}{name}", item))
+    rows = problems.rows(placed, _object_row)
     return Listing(rows, _names(path, rows), path.parent)
 
 
-def _row(number: int, item: Any, problems: Problems) -> Row | None:
+def _id(item: Any) -> str | None:
     video = item.get("id") if isinstance(item, dict) else None
     if isinstance(video, bool) or not isinstance(video, (str, int)) or not str(video).strip():
-        problems.add(f"item {number}", f"expected an object with an `id`, but it is {shown(item)}")
         return None
-    place = f"item {number} (id {video!s:.200})"
+    return str(video)
+
+
+def _object_row(place: str, item: Any) -> Row:
+    video = _id(item)
+    if video is None:
+        raise BadRowError(f"expected an object with an `id`, but it is {shown(item)}")
     label = item.get("template", item.get("label"))
     if not isinstance(label, (str, int, type(None))) or isinstance(label, bool):
-        problems.add(place, f"`template` must be a string, but it is {shown(label)}")
-        return None
+        raise BadRowError(f"`template` must be a string, but it is {shown(label)}")
     if isinstance(label, str):
         label = label.replace("[", "").replace("]", "").strip()
-    return Row(place, with_suffixes(str(video).strip(), ".webm"), None if label == "" else label)
+    return Row(place, with_suffixes(video.strip(), ".webm"), None if label == "" else label)
 
 
 def _names(path: Path, rows: list[Row]) -> tuple[str, ...] | None:
-    beside = sorted(
+    beside = [
         file
         for file in path.parent.glob("*labels.json")
         if "test" not in file.stem and file != path
-    )
+    ]
     if len(beside) == 1:
         return read_names(beside[0])
     names = read_names(BUILT_IN)
@@ -206,30 +187,24 @@ def read_ucf101(path: Path, text: str, problems: Problems) -> Listing:
     index = path.parent / "classInd.txt"
     names = read_names(index if index.exists() else "ucf101")
     numbers = {name: number for number, name in enumerate(names, 1)}
-    rows = []
-    for number, line in numbered_lines(text):
-        place = f"line {number}"
-        folder, *rest = SEPARATOR.split(line, maxsplit=1)
-        video = rest[0] if rest else ""
+
+    def read(place: str, line: str) -> Row:
+        folder, video, *_ = (*SEPARATOR.split(line, maxsplit=1), "")
         if not folder or not video or video[0].isspace():
-            problems.add(
-                place, f"expected `Class/video.avi` and a class number, but it is {line!r:.200}"
-            )
-            continue
+            raise unlike("`Class/video.avi` and a class number", line)
         stated = None
         words = video.rsplit(None, 1)
         if len(words) == 2 and words[1].isdecimal():
             video, stated = words
         if folder not in numbers:
-            problems.add(place, f"the folder {folder!r:.200} is no class of the class index")
-            continue
+            raise BadRowError(f"the folder {folder!r:.200} is no class of the class index")
         if stated is not None and whole_number(stated) != numbers[folder]:
-            problems.add(
-                place,
-                f"says class {stated:.200}, but {folder!r} is {numbers[folder]} in the class index",
+            raise BadRowError(
+                f"says class {stated:.200}, but {folder!r} is {numbers[folder]} in the class index"
             )
-            continue
-        rows.append(Row(place, (f"{folder}/{video}", video), folder))
+        return Row(place, (f"{folder}/{video}", video), folder)
+
+    rows = problems.rows(placed_lines(text), read)
     return Listing(rows, names, path.parent, named=True)
 
 
@@ -251,6 +226,7 @@ def read_hmdb51(path: Path, problems: Problems, split: str | None, fold: int | N
             "HMDB51's split files list both parts. Pass split='train' or split='test' "
             f"(on the command line {SPLIT_OPTIONS}). Received: split={split!r}"
         )
+    flags = set(HMDB51_FLAGS.values()) if wanted == ALL_SPLITS else {HMDB51_FLAGS[wanted or ""]}
     found: dict[int, dict[str, Path]] = {}
     for file in hmdb51_files(path):
         match = HMDB51_FILE.fullmatch(file.name)
@@ -265,18 +241,19 @@ def read_hmdb51(path: Path, problems: Problems, split: str | None, fold: int | N
         fold = DEFAULT_FOLD if DEFAULT_FOLD in found else min(found)
     if fold not in found:
         raise ValueError(f"{str(path)!r} has the folds {sorted(found)}. Received: fold={fold!r}")
-    files = found[fold]
 
+    def read(place: str, line: str, name: str) -> Row | None:
+        video, flag, *_ = (*line.rsplit(None, 1), "")
+        if flag not in ("0", "1", "2"):
+            raise unlike("`video.avi` and 0, 1 or 2", line)
+        return Row(place, (f"{name}/{video}", video), name) if flag in flags else None
+
+    names = sorted(found[fold])
     rows = []
-    for name, file in sorted(files.items()):
-        for number, line in numbered_lines(read_text(file, "Lists", any_bytes=True)):
-            place = f"{file.name} line {number}"
-            video, *rest = line.rsplit(None, 1)
-            flag = rest[0] if rest else ""
-            if flag not in ("0", "1", "2"):
-                problems.add(place, f"expected `video.avi` and 0, 1 or 2, but it is {line!r:.200}")
-                continue
-            if flag == HMDB51_FLAGS.get(wanted or "") or (wanted == ALL_SPLITS and flag != "0"):
-                rows.append(Row(place, (f"{name}/{video}", video), name))
-    names = tuple(sorted(files)) if path.is_dir() else None
-    return Listing(rows, names, path if path.is_dir() else path.parent, named=True)
+    for name in names:
+        file = found[fold][name]
+        placed = placed_lines(read_text(file, "Lists", any_bytes=True), f"{file.name} ")
+        rows += problems.rows(placed, functools.partial(read, name=name))
+    if path.is_dir():
+        return Listing(rows, tuple(names), path, named=True)
+    return Listing(rows, None, path.parent, named=True)

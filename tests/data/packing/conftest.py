@@ -54,7 +54,7 @@ def packed(records, tmp_path_factory):
         short_side=SHORT_SIDE,
         num_shards=3,
         num_processes=1,
-        max_failures=0.5,
+        max_failure_share=0.5,
         progress=False,
     )
     return folder

@@ -5,7 +5,7 @@ import os
 import signal
 
 from keras_tdn import processes
-from keras_tdn.data.packing import frames_to_jpeg, pack, shards
+from keras_tdn.data.packing import pack, shards
 from keras_tdn.data.records import Record, RecordList
 
 
@@ -58,14 +58,14 @@ def die_at_event(number):
 
 def die_at_video(name):
     """Kills a worker, as a decoder does that crashes on a video."""
-    encode = frames_to_jpeg.encode_frames
+    encode = shards.encode_record
 
-    def encode_or_die(path, options):
-        if os.path.basename(path) == name:
+    def encode_or_die(record, text, options):
+        if os.path.basename(record.path) == name:
             os.kill(os.getpid(), signal.SIGSEGV)
-        return encode(path, options)
+        return encode(record, text, options)
 
-    shards.encode_frames = encode_or_die
+    shards.encode_record = encode_or_die
 
 
 def child(records, labels, output, options, event=None, crash=None):

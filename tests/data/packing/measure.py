@@ -17,7 +17,7 @@ from packed_clips import packed_clips
 from keras_tdn.data import SegmentSampler
 from keras_tdn.data.packed_records import load_packed
 from keras_tdn.data.packing import pack
-from keras_tdn.data.packing.frames_to_jpeg import stream_frames
+from keras_tdn.data.packing.sequence_example import stream_frames
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.transforms import Compose, MultiScaleCrop, ResizeAndCenterCrop
 

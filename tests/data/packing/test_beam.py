@@ -2,9 +2,9 @@ import sys
 
 import pytest
 
-from keras_tdn.data.packing.beam import pack_with_beam
+from keras_tdn.data.packing import pack_with_beam
 
-OPTIONS = {"short_side": 80, "num_shards": 3, "max_failures": 0.5}
+OPTIONS = {"short_side": 80, "num_shards": 3, "max_failure_share": 0.5}
 
 
 def contents(folder):
@@ -37,7 +37,7 @@ class TestWithBeam:
 
     def test_too_many_failures(self, records, tmp_path):
         with pytest.raises(ValueError, match="2 of 9 videos cannot be packed"):
-            pack_with_beam(records, tmp_path, **{**OPTIONS, "max_failures": 0.1})
+            pack_with_beam(records, tmp_path, **{**OPTIONS, "max_failure_share": 0.1})
         assert not (tmp_path / "index.json").exists()
 
     def test_a_pipeline_that_fails_is_told(self, packed, records, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ NUM_KILLS = int(os.environ.get("KERAS_TDN_KILLS", "8"))
 # A run of six shards writes to the disk about 45 times.
 EVENTS = (2, 9, 23, 43)
 MORE_EVENTS = (1, 3, 4, 16, 30, 37, 40)
-OPTIONS = {"num_shards": 6, "num_processes": 2, "max_failures": 0.5}
+OPTIONS = {"num_shards": 6, "num_processes": 2, "max_failure_share": 0.5}
 
 
 def environment():
@@ -159,7 +159,7 @@ from keras_tdn.data.packing import pack
 from keras_tdn.data.records import Record, RecordList
 folder, *paths = sys.argv[1:]
 records = [Record(path, index % 2, index=index) for index, path in enumerate(paths)]
-pack(RecordList(records, ("a", "b")), folder, num_shards=6, num_processes=2, max_failures=0.5)
+pack(RecordList(records, ("a", "b")), folder, num_shards=6, num_processes=2, max_failure_share=0.5)
 """
 
 

@@ -16,7 +16,7 @@ from keras_tdn.data.records import RecordList
 from keras_tdn.files.locks import locked
 
 SHORT_SIDE = 80
-OPTIONS = {"short_side": SHORT_SIDE, "num_shards": 3, "num_processes": 1, "max_failures": 0.5}
+OPTIONS = {"short_side": SHORT_SIDE, "num_shards": 3, "num_processes": 1, "max_failure_share": 0.5}
 
 
 def pack_small(records, folder, **changes):
@@ -111,7 +111,7 @@ def test_frames_of_a_folder_are_shrunk_like_videos(tmp_path):
     record = load_packed_index(report.folder).records[0]
     assert (record.height, record.width, record.num_frames) == (48, 80, 3)
     (folder / "1.jpg").write_bytes(b"no picture")
-    report = pack_small([folder], tmp_path / "new", num_shards=1, max_failures=1)
+    report = pack_small([folder], tmp_path / "new", num_shards=1, max_failure_share=1)
     assert "its frame '1.jpg' is not a JPEG picture" in report.failures[0].reason
 
 
@@ -146,9 +146,9 @@ def test_too_many_failures_stop_the_run_and_can_be_tried_again(records, tmp_path
     missing = tmp_path / "late.mp4"
     some = load_records([records[0].path, str(missing)], check_files=False)
     with pytest.raises(ValueError, match=r"1 of 2 videos cannot be packed, more than the share of"):
-        pack_small(some, tmp_path / "out", num_shards=1, max_failures=0.1)
+        pack_small(some, tmp_path / "out", num_shards=1, max_failure_share=0.1)
     assert not (tmp_path / "out" / "index.json").exists()
-    report = pack_small(some, tmp_path / "out", num_shards=1, max_failures=0.5)
+    report = pack_small(some, tmp_path / "out", num_shards=1, max_failure_share=0.5)
     assert (report.num_kept_shards, len(report.failures)) == (1, 1)
     shutil.copy(records[0].path, missing)
     report = pack_small(some, tmp_path / "out", num_shards=1, retry_failures=True)
@@ -255,8 +255,8 @@ def test_a_full_disk_is_told_and_nothing_lost(packed, records, tmp_path):
 
 
 def test_a_record_that_grows_too_large_fails_alone(records, tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_tdn.data.packing.frames_to_jpeg.MAX_RECORD_BYTES", 10000)
-    report = pack_small(records[:1], tmp_path / "out", num_shards=1, max_failures=1)
+    monkeypatch.setattr("keras_tdn.data.packing.sequence_example.MAX_RECORD_BYTES", 10000)
+    report = pack_small(records[:1], tmp_path / "out", num_shards=1, max_failure_share=1)
     assert "take more than the 10000 bytes that a record may have" in report.failures[0].reason
 
 
@@ -284,7 +284,7 @@ def test_default_number_of_shards(count, shards):
         ({"num_shards": 10}, "There are 9 records, too few for `num_shards` files"),
         ({"name": "a/b"}, "a `name` of letters"),
         ({"num_processes": 0}, "`num_processes` must be a positive integer or None"),
-        ({"max_failures": 1.5}, "`max_failures` is the share of the records"),
+        ({"max_failure_share": 1.5}, "`max_failure_share` is the share of the records"),
     ],
 )
 def test_arguments_are_checked(records, tmp_path, options, message):
