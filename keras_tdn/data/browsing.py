@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_tdn.data.dataset import DatasetOptions
 from keras_tdn.data.dataset.clip_sources import ClipSteps, clip_source
-from keras_tdn.data.dataset.make import DatasetArguments
 from keras_tdn.data.dataset.order import record_seed
 from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.records import Record, RecordList
@@ -85,8 +85,8 @@ def browse_clips(
     """
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"`count` is a positive integer. Received: count={count!r}")
-    arguments = DatasetArguments(records, spec, training, seed=seed, epoch=epoch)
-    steps = arguments.steps(sampler, transforms)
+    options = DatasetOptions(training, 1, sampler, transforms, seed=seed, epoch=epoch)
+    steps = options.steps(records, spec)
     transforms = steps.transforms
     rows = np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int))
     seen = _Remembering(steps.sampler)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         synchronize_batch_norms,
         unfreeze,
     )
-    from keras_tdn.training.history_plot import plot_history
     from keras_tdn.training.optimizer import CoupledSGD
     from keras_tdn.training.recipe import Recipe
     from keras_tdn.training.schedules import (
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
         StepDecay,
         WarmUp,
     )
-    from keras_tdn.training.training_result import TrainingResult
+    from keras_tdn.training.training_result import TrainingResult, plot_history
     from keras_tdn.training.training_run import train
 
 __all__ = [
@@ -82,7 +81,7 @@ __getattr__, __dir__ = lazy_names(
         "join_processes": "distribution",
         "keep_tensorflow_off_gpus": "distribution",
         "load_checkpoint": "callbacks",
-        "plot_history": "history_plot",
+        "plot_history": "training_result",
         "synchronize_batch_norms": "freezing",
         "train": "training_run",
         "unfreeze": "freezing",

@@ -40,8 +40,8 @@ class CoupledSGD(keras.optimizers.SGD):
       norms do not decay.
     - The classifier learns `head_multiplier` times as fast: 5 for the transfer to another data set.
 
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4.1; arXiv:2012.10071. The multipliers are the authors' code's.
+    Reference: Wang et al., CVPR 2021, section 4.1; arXiv:2012.10071. The multipliers are the
+    authors' code's.
 
     Args:
         learning_rate: A float or a `keras.optimizers.schedules.LearningRateSchedule`.

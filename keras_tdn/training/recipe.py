@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_tdn.models import TDNResNet
-from keras_tdn.specs import ClipSpec
+from keras_tdn.specs import ClipSpec, check_integer
 from keras_tdn.training.distribution import num_replicas
 from keras_tdn.training.freezing import (
     PARTS,
@@ -39,8 +39,7 @@ class Recipe:
     Use one of `keras_tdn.training.recipes`, changed with `dataclasses.replace` where it does not
     fit; then `compile`, `make_dataset` and `callbacks` leave you in plain `model.fit`.
 
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4.1; arXiv:2012.10071.
+    Reference: Wang et al., CVPR 2021, section 4.1; arXiv:2012.10071.
 
     Args:
         name: What the recipe is called.
@@ -111,11 +110,11 @@ class Recipe:
     gradient_accumulation_steps: int | None = None
 
     def __post_init__(self) -> None:
-        for field, least in (("batch_size", 1), ("epochs", 1), ("num_segments", 1)):
-            self._check_integer(field, least)
-        self._check_integer("crop_size", 32)
+        integers = {"batch_size": 1, "epochs": 1, "num_segments": 1, "crop_size": 32}
         if self.gradient_accumulation_steps is not None:
-            self._check_integer("gradient_accumulation_steps", 2)
+            integers["gradient_accumulation_steps"] = 2
+        for field, least in integers.items():
+            check_integer("A recipe's", field, getattr(self, field), least)
         if not self.learning_rate > 0:
             raise ValueError(
                 f"A recipe's `learning_rate` is positive. Received: {self.learning_rate!r}"
@@ -252,16 +251,15 @@ class Recipe:
             A `tf.data.Dataset` of `(clips, labels)`.
         """
         from keras_tdn.data import make_dataset
-        from keras_tdn.training.augmentation import batch_transforms, clip_transforms
+        from keras_tdn.data.transforms.mixing import batch_mixing
+        from keras_tdn.data.transforms.pipelines import train_transforms
 
-        ours = {
-            "batch_size": self.batch_size,
-            "one_hot": self.one_hot,
-            "transforms": clip_transforms(self.flip, spec) if training else None,
-            "batch_transforms": (
-                batch_transforms(self.mixup_alpha, self.cutmix_alpha) if training else None
-            ),
-        }
+        ours: dict[str, Any] = {"batch_size": self.batch_size, "one_hot": self.one_hot}
+        if training:
+            ours["batch_transforms"] = batch_mixing(self.mixup_alpha, self.cutmix_alpha)
+            if not self.flip:
+                # Otherwise `make_dataset` flips with the map that the labels' names give.
+                ours["transforms"] = train_transforms(spec, flip=False)
         return make_dataset(records, spec, training=training, **{**ours, **arguments})
 
     # === Compiling ===
@@ -375,14 +373,6 @@ class Recipe:
             top1 = keras.metrics.SparseCategoricalAccuracy(name="top1")
             top_k = keras.metrics.SparseTopKCategoricalAccuracy(TOP_K, name=f"top{TOP_K}")
         return [top1, top_k] if classes > TOP_K else [top1]
-
-    def _check_integer(self, field: str, least: int) -> None:
-        value = getattr(self, field)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(
-                f"A recipe's `{field}` is an integer of at least {least}. "
-                f"Received: {field}={value!r}"
-            )
 
 
 def _tell_of_frozen_layers(model: TDNResNet, part: str) -> None:

@@ -26,10 +26,7 @@ _IMPURE = re.compile(
 
 
 class SeedSequence(keras.random.SeedGenerator):
-    """The seeds of the draws of one call, in the order of the draws.
-
-    It is a `SeedGenerator` because Keras checks that, but has no state in a variable.
-    """
+    """The seeds of one call's draws, in order. Keras checks that it is a `SeedGenerator`."""
 
     def __init__(self, seed: tf.Tensor) -> None:
         self._seed = seed
@@ -86,27 +83,27 @@ class StatelessFactor:
 def drawing_from(layer: keras.Layer, seed: tf.Tensor) -> Iterator[None]:
     """Makes a layer, and the layers in it, draw from a seed within the context."""
     seeds = SeedSequence(seed)
-    replaced: list[tuple[dict[str, Any], str, Any]] = []
+    parts = [(part, vars(part)) for part in layers_in(layer)]
+    replaced = [
+        (attributes, name, value, stand_in)
+        for _, attributes in parts
+        for name, value in attributes.items()
+        if (stand_in := _stand_in(value, seeds)) is not None
+    ]
+    makers = [attributes for part, attributes in parts if hasattr(part, "_get_seed_generator")]
     try:
-        for part in layers_in(layer):
-            # Past `__setattr__`, in which Keras would track the stand-ins as part of the layer.
-            attributes = vars(part)
-            for name, value in list(attributes.items()):
-                stand_in = _stand_in(value, seeds)
-                if stand_in is not None:
-                    replaced.append((attributes, name, value))
-                    attributes[name] = stand_in
-            if hasattr(part, "_get_seed_generator"):
-                # Off the TensorFlow backend it would make a generator of its own for tf.data.
-                attributes["_get_seed_generator"] = lambda backend=None: seeds
-                replaced.append((attributes, "_get_seed_generator", None))
+        # Past `__setattr__`, in which Keras would track the stand-ins as part of the layer.
+        for attributes, name, _, stand_in in replaced:
+            attributes[name] = stand_in
+        for attributes in makers:
+            # Off the TensorFlow backend it would make a generator of its own for tf.data.
+            attributes["_get_seed_generator"] = lambda backend=None: seeds
         yield
     finally:
-        for attributes, name, value in reversed(replaced):
-            if value is None:
-                del attributes[name]
-            else:
-                attributes[name] = value
+        for attributes in makers:
+            attributes.pop("_get_seed_generator", None)
+        for attributes, name, value, _ in replaced:
+            attributes[name] = value
 
 
 def impure_operations(graph: tf.Graph) -> list[str]:
