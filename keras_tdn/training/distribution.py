@@ -63,10 +63,7 @@ class Devices:
         return self.process_index == 0
 
     def batch_size(self, batch_size: int) -> int:
-        """Returns how many clips of a batch this process reads: `make_dataset`'s `batch_size`.
-
-        Args:
-            batch_size: Clips in a batch of all devices together.
+        """Returns how many clips of a batch of all devices this process reads.
 
         Raises:
             ValueError: if the batch cannot be divided among the devices.
@@ -186,10 +183,7 @@ def join_processes(
 
 
 def num_replicas() -> int:
-    """Copies of the model that TensorFlow trains side by side; 1 on other backends.
-
-    On JAX there is one model, whose arrays lie on several devices.
-    """
+    """Copies of the model that TensorFlow trains side by side; 1 on other backends."""
     if keras.backend.backend() != "tensorflow":
         return 1
     import tensorflow as tf
@@ -252,11 +246,8 @@ def _chosen_devices(devices: int | str, num_processes: int) -> list[str]:
 
 @functools.cache
 def _mirrored_strategy(names: tuple[str, ...]) -> Any:
-    """Returns the strategy of these devices, one in a process.
-
-    The collective operations of a second one would have the numbers of the first's, and end with
-    "Shape mismatch in the collective instance".
-    """
     import tensorflow as tf
 
+    # One in a process: the collective operations of a second one would have the numbers of the
+    # first's, and end with "Shape mismatch in the collective instance".
     return tf.distribute.MirroredStrategy(names)

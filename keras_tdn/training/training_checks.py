@@ -6,7 +6,7 @@ import logging
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keras_tdn.data.records import RecordList
@@ -33,13 +33,7 @@ def check_training(
     early_stopping: int | None,
     optimizer: Any = None,
 ) -> None:
-    """Checks the arguments of `train` against each other; it documents them.
-
-    Logs warnings of videos in both lists and of crops of another size than the recipe's.
-
-    Raises:
-        ValueError: if they do not fit.
-    """
+    """Raises a `ValueError` if arguments of `train` do not fit each other; warns of odd ones."""
     if not isinstance(model, TDNResNet) or not model.include_top:
         raise ValueError(
             "`train` trains a TDNResNet with its classifier, such as TDNResNet50 builds. "
@@ -65,7 +59,16 @@ def check_training(
             "There is nothing to tell apart: a training set needs videos of at least two classes. "
             f"Received: {len(train_records)} videos, all of class {present.pop()}"
         )
-    _warn_of_absent(present, train_records, model)
+    absent = sorted(set(range(model.classes)) - present)
+    if absent:
+        names = dict(enumerate(model.labels or train_records.labels or ()))
+        logger.warning(
+            "%d of the model's %d classes have no training video, so that it cannot learn them: "
+            "%s. Are the labels those of this list?",
+            len(absent),
+            model.classes,
+            _shown([f"{index} ({names[index]})" if index in names else index for index in absent]),
+        )
     # Raises if a batch does not fill, or cannot be divided.
     steps = recipe.steps_per_epoch(train_records)
     check_run_length(recipe, steps)
@@ -93,7 +96,18 @@ def check_training(
     _check_names(
         "validation", validation_records.labels, "the training videos", train_records.labels
     )
-    _warn_of_shared(train_records, validation_records)
+    trained = {os.path.realpath(record.path) for record in train_records}
+    shared = [
+        record.path for record in validation_records if os.path.realpath(record.path) in trained
+    ]
+    if shared:
+        logger.warning(
+            "%d of the %d validation videos are trained on as well, so that the accuracy will be "
+            "too good: %s",
+            len(shared),
+            len(validation_records),
+            _shown(map(repr, shared)),
+        )
 
 
 def _check_records(kind: str, records: Any, model: TDNResNet) -> None:
@@ -108,7 +122,8 @@ def _check_records(kind: str, records: Any, model: TDNResNet) -> None:
     if unlabelled:
         raise ValueError(
             f"Training needs a label for each video, and {len(unlabelled)} of {len(records)} "
-            f"{kind} videos have none: {_shown(unlabelled)}. A list has one in the last column."
+            f"{kind} videos have none: {_shown(map(repr, unlabelled))}. A list has one in the last "
+            "column."
         )
     beyond = [record for record in records if (record.label or 0) >= model.classes]
     if beyond:
@@ -140,23 +155,6 @@ def _check_names(
     )
 
 
-def _warn_of_absent(present: set[int | None], train_records: RecordList, model: TDNResNet) -> None:
-    absent = sorted(set(range(model.classes)) - present)
-    if not absent:
-        return
-    names = dict(enumerate(model.labels or train_records.labels or ()))
-    shown = [f"{index} ({names[index]})" if index in names else str(index) for index in absent]
-    more = f" and {len(absent) - MAX_SHOWN} more" if len(absent) > MAX_SHOWN else ""
-    logger.warning(
-        "%d of the model's %d classes have no training video, so that it cannot learn them: %s%s. "
-        "Are the labels those of this list?",
-        len(absent),
-        model.classes,
-        ", ".join(shown[:MAX_SHOWN]),
-        more,
-    )
-
-
 def _warn_of_other_crops(model: TDNResNet, recipe: Recipe) -> None:
     spec, expected = model.clip_spec, recipe.clip_spec_for(model)
     if min(spec.height, spec.width) != min(expected.height, expected.width):
@@ -172,24 +170,11 @@ def _warn_of_other_crops(model: TDNResNet, recipe: Recipe) -> None:
         )
 
 
-def _warn_of_shared(train_records: RecordList, validation_records: RecordList) -> None:
-    trained = {os.path.realpath(record.path) for record in train_records}
-    shared = [
-        record.path for record in validation_records if os.path.realpath(record.path) in trained
-    ]
-    if shared:
-        logger.warning(
-            "%d of the %d validation videos are trained on as well, so that the accuracy will be "
-            "too good: %s",
-            len(shared),
-            len(validation_records),
-            _shown(shared),
-        )
-
-
-def _shown(paths: list[str]) -> str:
-    more = f" and {len(paths) - MAX_SHOWN} more" if len(paths) > MAX_SHOWN else ""
-    return ", ".join(map(repr, paths[:MAX_SHOWN])) + more
+def _shown(values: Iterable[object]) -> str:
+    """Returns the first few of them, and how many more there are."""
+    texts = [str(value) for value in values]
+    more = f" and {len(texts) - MAX_SHOWN} more" if len(texts) > MAX_SHOWN else ""
+    return ", ".join(texts[:MAX_SHOWN]) + more
 
 
 BALANCED = "balanced"

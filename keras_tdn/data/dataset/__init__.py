@@ -208,21 +208,18 @@ def make_dataset(
     after so many batches. Without `positions`, the iterator can be restored from a
     `tf.train.Checkpoint` (a kilobyte) as well.
 
-    **Determinism.** What is drawn from a record depends on the seed, the epoch and the record's
-    `index` alone (`order.record_seed`). With `deterministic=True` the batches are the same whatever
-    the parallelism, and a restored iterator gives the very batches that were to come.
+    What is drawn from a record depends on the seed, the epoch and the record's `index` alone
+    (`order.record_seed`). With `deterministic=True` the batches are the same whatever the
+    parallelism, and a restored iterator gives the very batches that were to come.
 
     **Bad records** are skipped, and batches stay full. Each is logged and listed once in
     `failure_report`, JSON lines of `path`, `index` and `reason`; a video file that failed is not
     tried again. When the share of bad records passes `max_failure_share`, iterating raises an
     error that says so.
 
-    **Several machines or processes.** Pass each its own `shard`, and
-    `strategy.experimental_distribute_dataset` leaves the files alone; with the whole data set in
-    each, it drops what belongs to others after decoding. Video files are decoded by this Python
-    process (`tf.numpy_function`), so that their graph cannot be run by another, as a `tf.data`
-    service does. That of packed records and frame folders can, with `max_failure_share=None`:
-    then nothing is counted, and bad records leave a line on the standard error stream.
+    **Several machines or processes** each pass their own `shard`, and
+    `strategy.experimental_distribute_dataset` leaves the files alone. For `tf.data` service see
+    `from_service`: video files are decoded by this process, which it cannot do.
 
     Args:
         records: Records with labels, from `load_records` or `load_packed`.

@@ -181,53 +181,46 @@ def sharpness(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> 
     return to_pixels(pixels + MAX_BLEND * level * sign * detail)
 
 
-def rotate(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
-    """Turns frames around their centre."""
-    angle = math.radians(MAX_DEGREES) * level * sign
-    cos, sin = tf.cos(angle), tf.sin(angle)
-    return _affine(clip, [[cos, -sin], [sin, cos]], [0.0, 0.0], fill)
-
-
-def shear_x(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
-    """Slants frames sideways."""
-    return _affine(clip, [[1.0, MAX_SHEAR * level * sign], [0.0, 1.0]], [0.0, 0.0], fill)
-
-
-def shear_y(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
-    """Slants frames up or down."""
-    return _affine(clip, [[1.0, 0.0], [MAX_SHEAR * level * sign, 1.0]], [0.0, 0.0], fill)
-
-
-def translate_x(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
-    """Moves frames sideways."""
-    return _affine(clip, _UNCHANGED, [MAX_TRANSLATION * level * sign, 0.0], fill)
-
-
-def translate_y(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
-    """Moves frames up or down."""
-    return _affine(clip, _UNCHANGED, [0.0, MAX_TRANSLATION * level * sign], fill)
-
-
 _UNCHANGED = [[1.0, 0.0], [0.0, 1.0]]
+# By name, the matrix on (x, y) and the translation, in sides of the frame, of a signed level.
+MOVES: dict[str, Callable[[tf.Tensor], tuple[list, list]]] = {
+    "rotate": lambda amount: (_turn(math.radians(MAX_DEGREES) * amount), [0.0, 0.0]),
+    "shear_x": lambda amount: ([[1.0, MAX_SHEAR * amount], [0.0, 1.0]], [0.0, 0.0]),
+    "shear_y": lambda amount: ([[1.0, 0.0], [MAX_SHEAR * amount, 1.0]], [0.0, 0.0]),
+    "translate_x": lambda amount: (_UNCHANGED, [MAX_TRANSLATION * amount, 0.0]),
+    "translate_y": lambda amount: (_UNCHANGED, [0.0, MAX_TRANSLATION * amount]),
+}
 
+
+def _turn(angle: tf.Tensor) -> list:
+    return [[tf.cos(angle), -tf.sin(angle)], [tf.sin(angle), tf.cos(angle)]]
+
+
+def _move(name: str) -> Operation:
+    def move(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+        return _affine(clip, *MOVES[name](level * sign), fill)
+
+    return move
+
+
+# In the order of the paper, which the draws follow.
 OPERATIONS: dict[str, Operation] = {
-    operation.__name__: operation
-    for operation in (
-        *(identity, auto_contrast, equalize, rotate, solarize, color, posterize),
-        *(contrast, brightness, sharpness, shear_x, shear_y, translate_x, translate_y),
-    )
+    "identity": identity,
+    "auto_contrast": auto_contrast,
+    "equalize": equalize,
+    "rotate": _move("rotate"),
+    "solarize": solarize,
+    "color": color,
+    "posterize": posterize,
+    "contrast": contrast,
+    "brightness": brightness,
+    "sharpness": sharpness,
+    **{name: _move(name) for name in MOVES if name != "rotate"},
 }
 
 
 def _affine(clip: tf.Tensor, matrix: list, translation: list, fill: int) -> tf.Tensor:
-    """Fetches each pixel from the matrix times its place, seen from the centre of the frame.
-
-    Args:
-        clip: uint8.
-        matrix: 2 x 2, on (x, y).
-        translation: What is added, in widths and heights of the frame.
-        fill: Level of what comes from outside.
-    """
+    """Fetches each pixel from the matrix times its place, seen from the centre of the frame."""
     size = tf.shape(clip)[1:3]
     sides = tf.cast(size[::-1], tf.float32)
     center = (sides - 1) / 2

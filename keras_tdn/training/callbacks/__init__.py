@@ -8,21 +8,24 @@ from typing import Any
 
 import keras
 
-from keras_tdn.training.callbacks.checkpoints import (
+from keras_tdn.training.callbacks.checkpoints_and_stopping import (
     BEST_FILE,
     LAST_FILE,
     AverageReplicas,
     Checkpoints,
     EvaluateAverages,
+    StopEarly,
+    StopOnDivergence,
+    TrainingDivergedError,
     load_checkpoint,
 )
 from keras_tdn.training.callbacks.reporting import (
+    TENSORBOARD_FOLDER,
     EpochLog,
     InputTiming,
     Progress,
-    tensorboard_callback,
+    check_tensorboard,
 )
-from keras_tdn.training.callbacks.stopping import StopEarly, StopOnDivergence, TrainingDivergedError
 from keras_tdn.training.callbacks.training_state import TrainingState
 
 __all__ = [
@@ -98,10 +101,10 @@ def training_callbacks(
     if early_stopping is not None:
         callbacks.append(StopEarly(early_stopping))
     if tensorboard:
-        callbacks.append(tensorboard_callback(folder))
+        check_tensorboard()
+        callbacks.append(keras.callbacks.TensorBoard(folder / TENSORBOARD_FOLDER))
     if progress:
-        steps = {} if state is None else {"steps_per_epoch": state.steps_per_epoch}
-        callbacks.append(Progress(recipe.epochs, **steps))
+        callbacks.append(Progress(recipe.epochs, state and state.steps_per_epoch))
     if state is not None:
         state.members = tuple(callback for callback in callbacks if hasattr(callback, "restore"))
         callbacks.append(state)
