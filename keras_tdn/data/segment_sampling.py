@@ -40,8 +40,8 @@ class SegmentSampler:
       window is taken whole (the reference wraps around to the start of the video, which would put
       its frames out of order).
 
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071. `"center"` and `"random"` are those of its code.
+    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071. `"center"` and `"random"` are
+    those of its code.
 
     Args:
         num_segments: Equal spans that the video is divided into.
@@ -168,9 +168,8 @@ class SegmentSampler:
         parts = ops.where(long_enough, float(self.num_segments), 1.0)
         tick = cast(ops, span, "float64") / cast(ops, parts, "float64")
         shifts = (np.arange(num_clips)[:, np.newaxis] + 0.5) / num_clips
-        products = tick * np.stack(
-            np.broadcast_arrays(shifts, np.arange(self.num_segments, dtype=np.float64))
-        )
+        segments = np.arange(self.num_segments, dtype=np.float64)
+        products = tick * np.stack(np.broadcast_arrays(shifts, segments))
         starts = cast(ops, products[0] + products[1], "int64")
         return ops.where(long_enough, starts, ops.zeros_like(starts))
 
@@ -203,23 +202,6 @@ def center_indices(num_frames: int, num_segments: int, frames_per_segment: int =
     """Returns the frames in the middle of each segment: the one clip for a whole video.
 
     Short for `SegmentSampler(num_segments, frames_per_segment)(num_frames)`, which documents it.
-
-    Args:
-        num_frames: Frames in the video.
-        num_segments: Equal spans that the video is divided into.
-        frames_per_segment: Neighbouring frames taken from each segment.
-
-    Returns:
-        Zero-based indices, int32, of shape `(num_segments, frames_per_segment)`. Those past the end
-        of the video repeat its last frame.
-
-    Raises:
-        ValueError: if an argument is not a positive integer.
-
-    Example:
-
-    >>> center_indices(num_frames=100, num_segments=4, frames_per_segment=3)[:, 0].tolist()
-    [12, 36, 61, 85]
     """
     return SegmentSampler(num_segments, frames_per_segment)(num_frames)
 

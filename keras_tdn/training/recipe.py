@@ -312,10 +312,9 @@ class Recipe:
         frozen = [layer.name for layer in frozen_layers(model, self.freeze_until)]
         if frozen:
             logger.warning(
-                "%d layers are frozen that the recipe would train (%s ...), and stay so. If that "
-                "is not meant, call keras_tdn.training.unfreeze(model) before `compile`.",
-                len(frozen),
-                ", ".join(frozen[:3]),
+                f"{len(frozen)} layers are frozen that the recipe would train "
+                f"({', '.join(frozen[:3])} ...), and stay so. If that is not meant, call "
+                "keras_tdn.training.unfreeze(model) before `compile`."
             )
         freeze_until(model, self.freeze_until)
         if self.partial_batch_norm:

@@ -166,10 +166,8 @@ def _check_same(folder: Path, started: Any, run: Mapping[str, Any]) -> None:
     others = [line for line in found if not line.startswith(VERSIONS)]
     if versions:
         logger.warning(
-            "The training in %s was started with other software, so that the last bits may differ "
-            "from what it would have given: %s",
-            folder,
-            "; ".join(versions),
+            f"The training in {folder} was started with other software, so that the last bits may "
+            f"differ from what it would have given: {'; '.join(versions)}"
         )
     if others:
         more = f"; and {len(others) - MAX_SHOWN} more" if len(others) > MAX_SHOWN else ""

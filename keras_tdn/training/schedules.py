@@ -202,22 +202,18 @@ def warn_of_run_length(recipe: Any, steps_per_epoch: int) -> None:
     rest = batches % (recipe.gradient_accumulation_steps or 1)
     if rest > NOTED_REST * batches:
         logger.warning(
-            "The gradients of the last %d of %d batches are never applied: %d make one step. Use a "
-            "number that divides %d (gradient_accumulation_steps, --accumulate).",
-            rest,
-            batches,
-            recipe.gradient_accumulation_steps,
-            batches,
+            f"The gradients of the last {rest} of {batches} batches are never applied: "
+            f"{recipe.gradient_accumulation_steps} make one step. Use a number that divides "
+            f"{batches} (gradient_accumulation_steps, --accumulate)."
         )
     if isinstance(recipe.schedule, StepDecay) and recipe.schedule.epochs[0] >= recipe.epochs:
         logger.warning(
-            "The learning rate is never lowered: the schedule does so at epoch %g, and the "
-            "training has %d. Use ProportionalStepDecay for trainings of any length.",
-            recipe.schedule.epochs[0],
-            recipe.epochs,
+            "The learning rate is never lowered: the schedule does so at epoch "
+            f"{recipe.schedule.epochs[0]:g}, and the training has {recipe.epochs}. Use "
+            "ProportionalStepDecay for trainings of any length."
         )
     if _share_of_first_weights(recipe, batches) > NOTED_SHARE:
-        logger.warning("%s", _slow_averages(recipe, batches))
+        logger.warning(_slow_averages(recipe, batches))
 
 
 def _share_of_first_weights(recipe: Any, batches: int) -> float:

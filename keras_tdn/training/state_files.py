@@ -72,9 +72,7 @@ def read_newest_state(folder: Path) -> State | None:
             return _read(path)
         except READ_ERRORS as error:
             reason = " ".join(str(error).split())[:200]
-            logger.warning(
-                "The training state %s is damaged (%s) and is passed over.", path, reason
-            )
+            logger.warning(f"The training state {path} is damaged and is passed over: {reason}")
     if paths:
         raise ValueError(
             f"None of the {len(paths)} training states in {str(folder)!r} can be read: they are "

@@ -104,11 +104,7 @@ class DatasetOptions:
             )
 
     def order(self, num_records: int) -> RecordOrder:
-        """Returns the order of the records.
-
-        Raises:
-            ValueError: if there are too few for the shard.
-        """
+        """Returns the order of the records; a `ValueError` if there are too few for the shard."""
         shard = self.shard
         if (
             not isinstance(shard, tuple | list)
@@ -130,12 +126,7 @@ class DatasetOptions:
         )
 
     def steps(self, records: RecordList, spec: ClipSpec) -> ClipSteps:
-        """Returns how frames of these records become a clip.
-
-        Raises:
-            ValueError: if the records or the spec are not what `make_dataset` takes, or the
-                sampler's clips are not those of the spec, as far as it says.
-        """
+        """Returns how frames become a clip; checks the records, the spec and the sampler."""
         _check_records(records, self.num_classes)
         if not isinstance(spec, ClipSpec):
             raise ValueError(

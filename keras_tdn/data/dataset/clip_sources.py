@@ -42,13 +42,7 @@ Fields = Mapping[str, tf.Tensor]
 
 @dataclasses.dataclass(frozen=True)
 class ClipSteps:
-    """How frames become a clip.
-
-    Args:
-        sampler: Chooses frames: called with the number of frames and a seed.
-        transforms: Makes `(clip, label)` of `(frames, label)` and a seed.
-        num_frames: Frames in a clip.
-    """
+    """How frames become a clip of `num_frames`; see `DatasetOptions`."""
 
     sampler: Any
     transforms: Any
@@ -69,15 +63,8 @@ class ClipSteps:
     ) -> ReadClip:
         """Decodes no more than the window that the transforms start with, where they name it.
 
-        Frames that would take more memory than a clip may are not decoded.
-
-        Args:
-            decode: Ops that make frames of the inputs, and of a window if there is one.
-            inputs: What they take.
-            frame_size: Height and width of the frames.
-            reason_if_failed: The reason if one of the ops fails.
-            label: Label of the record.
-            seed: Seed of what the transforms draw.
+        `decode` makes frames of the inputs, and of a window behind them if there is one, in ops
+        that may fail. Frames that would take more memory than a clip may are not decoded.
         """
         crops_first = getattr(self.transforms, "crops_first", False)
         if crops_first:
@@ -92,13 +79,11 @@ class ClipSteps:
             return fine.ignore_errors().concatenate(failed).take(1).get_single_element()
 
         def too_large() -> tuple[tf.Tensor, tf.Tensor]:
-            reason = tf.strings.format(
+            reason = (
                 f"{self.num_frames} frames of {{}}x{{}} pixels would take more memory than one "
-                "clip may. To allow it, raise the environment variable "
-                f"{variable('clip')}.",
-                (height, width),
+                f"clip may. To allow it, raise the environment variable {variable('clip')}."
             )
-            return self.stand_in(), reason
+            return self.stand_in(), tf.strings.format(reason, (height, width))
 
         fits = 3 * self.num_frames * height * width <= max_bytes("clip")
         frames, reason = tf.cond(fits, decoded, too_large)

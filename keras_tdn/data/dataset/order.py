@@ -71,8 +71,7 @@ class RecordOrder:
 def record_seed(seed: int, epoch: Any, index: Any) -> Any:
     """Returns the seed of everything that is drawn from one record in one epoch.
 
-    Use it to draw the clip of a training step again. It depends on nothing but its arguments:
-    neither on the order of the records, nor on which process reads them, nor on the others.
+    Use it to draw the clip of a training step again; it depends on nothing but its arguments.
 
     Args:
         seed: Seed of the data set, an integer.
@@ -174,11 +173,7 @@ class BatchPositions:
             self.label_spec = label_spec
 
     def note(self, batch: int, start_of_next: int) -> None:
-        """Notes a batch that is ready.
-
-        By number and not by turn: `fit` may begin to iterate more than once, and the same batch
-        ends at the same place each time.
-        """
+        """Notes a batch that is ready, by number: `fit` may begin to iterate more than once."""
         with self._lock:
             self._next[batch] = (start_of_next, time.perf_counter())
             while len(self._next) > self.max_remembered:

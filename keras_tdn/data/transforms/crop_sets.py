@@ -30,16 +30,9 @@ from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
 
 @dataclasses.dataclass(frozen=True)
 class CropSet(ClipTransform):
-    """Resizes the short side of frames, then cuts out several crops.
+    """Resizes the short side of frames, then cuts out several crops; see `OneCrop`.
 
-    Args:
-        height: Height of each crop in pixels.
-        width: Width of each crop in pixels.
-        short_side: Length of the frames' short side before the crops, in pixels. Where a crop
-            would not fit, frames are enlarged until they cover it.
-
-    Returns:
-        uint8 of shape `(num_crops, frames, height, width, 3)`.
+    Where a crop would not fit, frames are enlarged until they cover it.
     """
 
     height: int = DEFAULT_CROP_SIZE

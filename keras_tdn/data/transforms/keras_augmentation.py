@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import itertools
 import pickle
 import random
 import re
@@ -29,12 +30,10 @@ class SeedSequence(keras.random.SeedGenerator):
     """The seeds of one call's draws, in order. Keras checks that it is a `SeedGenerator`."""
 
     def __init__(self, seed: tf.Tensor) -> None:
-        self._seed = seed
-        self._count = 0
+        self._seeds = (derived_seed(seed, position) for position in itertools.count())
 
     def next(self, ordered: bool = True) -> tf.Tensor:
-        self._count += 1
-        return derived_seed(self._seed, self._count - 1)
+        return next(self._seeds)
 
 
 class StatelessGenerator:
@@ -43,22 +42,11 @@ class StatelessGenerator:
     def __init__(self, seeds: SeedSequence) -> None:
         self._seeds = seeds
 
-    def uniform(
-        self, shape: Any, minval: Any = 0, maxval: Any = None, dtype: Any = tf.float32, **_: Any
-    ) -> tf.Tensor:
-        return tf.random.stateless_uniform(
-            shape, self._seeds.next(), minval=minval, maxval=maxval, dtype=dtype
+    def __getattr__(self, name: str) -> Any:
+        draw = getattr(tf.random, f"stateless_{name}")
+        return lambda shape, *arguments, **options: draw(
+            shape, self._seeds.next(), *arguments, **options
         )
-
-    def normal(
-        self, shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = tf.float32, **_: Any
-    ) -> tf.Tensor:
-        return tf.random.stateless_normal(shape, self._seeds.next(), mean, stddev, dtype)
-
-    def truncated_normal(
-        self, shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = tf.float32, **_: Any
-    ) -> tf.Tensor:
-        return tf.random.stateless_truncated_normal(shape, self._seeds.next(), mean, stddev, dtype)
 
 
 class StatelessFactor:
@@ -123,14 +111,8 @@ def layers_in(value: Any, seen: set[int] | None = None) -> Iterator[keras.Layer]
     if isinstance(value, keras.Layer):
         seen.add(id(value))
         yield value
-        children = [child for name, child in vars(value).items() if name != "_inbound_nodes"]
-    elif isinstance(value, (list, tuple)):
-        children = list(value)
-    elif isinstance(value, dict):
-        children = list(value.values())
-    else:
-        return
-    for child in children:
+        value = {name: child for name, child in vars(value).items() if name != "_inbound_nodes"}
+    for child in value.values() if isinstance(value, dict) else value:
         if isinstance(child, (keras.Layer, list, tuple, dict)):
             yield from layers_in(child, seen)
 

@@ -30,12 +30,7 @@ SNAP_PIXELS = 3
 
 @dataclasses.dataclass(frozen=True)
 class RandomWindow(ClipTransform):
-    """Cuts a random window out of the frames and resizes it; `box` knows it before the pixels.
-
-    Args:
-        height: Height of the result in pixels.
-        width: Width of the result in pixels.
-    """
+    """Cuts a random window out of the frames and resizes it; `box` knows it before the pixels."""
 
     height: int = DEFAULT_CROP_SIZE
     width: int = DEFAULT_CROP_SIZE

@@ -93,11 +93,9 @@ class InputTiming(RememberingCallback):
     def __init__(self, positions: BatchPositions) -> None:
         super().__init__()
         self._positions = positions
-        self.seconds = 0.0
-        self.waited = 0.0
+        self.seconds = self.waited = 0.0
         self._before = 0.0
-        self._batches_before = 0
-        self._batches = 0
+        self._batches_before = self._batches = 0
 
     @property
     def share_waited(self) -> float:
@@ -149,9 +147,7 @@ class Progress(keras.callbacks.Callback):
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
         self._display: RunProgress | None = None
-        self._epochs = self._steps = 0
-        self._epoch = 0
-        self._offset = 0
+        self._epochs = self._steps = self._epoch = self._offset = 0
         self._started: tuple[float, int] | None = None
         self._figures_at = 0.0
 
@@ -186,7 +182,10 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._offset = 0
-        left = self._seconds_left(epoch)
+        started, first = self._started or (0.0, 0)
+        done = (epoch + 1) * self._steps
+        pace = (time.perf_counter() - started) / max(1, done - first)
+        left = pace * (self._epochs * self._steps - done)
         if self._display is not None:
             self._display.write(
                 f"epoch {epoch + 1}/{self._epochs}  {_figures(logs or {})}"
@@ -204,12 +203,6 @@ class Progress(keras.callbacks.Callback):
         if self._display is not None:
             self._display.close()
             self._display = None
-
-    def _seconds_left(self, epoch: int) -> float:
-        started, first = self._started or (0.0, 0)
-        done = (epoch + 1) * self._steps
-        pace = (time.perf_counter() - started) / max(1, done - first)
-        return pace * (self._epochs * self._steps - done)
 
     def _describe(self, what: str) -> None:
         if self._display is not None:
