@@ -9,11 +9,7 @@ from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from keras_tdn.training import callbacks, recipes
-    from keras_tdn.training.callbacks import (
-        TrainingDivergedError,
-        TrainingState,
-        load_checkpoint,
-    )
+    from keras_tdn.training.callbacks import TrainingDivergedError, TrainingState, load_checkpoint
     from keras_tdn.training.distribution import (
         Devices,
         device_scope,
@@ -28,12 +24,7 @@ if TYPE_CHECKING:
     )
     from keras_tdn.training.optimizer import CoupledSGD
     from keras_tdn.training.recipe import Recipe
-    from keras_tdn.training.schedules import (
-        CosineDecay,
-        ProportionalStepDecay,
-        StepDecay,
-        WarmUp,
-    )
+    from keras_tdn.training.schedules import CosineDecay, ProportionalStepDecay, StepDecay, WarmUp
     from keras_tdn.training.training_result import TrainingResult, plot_history
     from keras_tdn.training.training_run import train
 

@@ -29,9 +29,7 @@ HOW_PROCESSES_ARE_NAMED = (
 
 @dataclasses.dataclass(frozen=True)
 class Devices:
-    """What a model is trained on.
-
-    Use it to give each process its part of the data.
+    """What a model is trained on; gives each process its part of the data.
 
     Args:
         num_devices: Devices of all processes together.
@@ -213,35 +211,30 @@ def num_joined_processes() -> int:
 
 def _processes() -> tuple[int, int]:
     """Returns how many processes there are, and which of them this is."""
-    several = os.environ.get(NUM_PROCESSES_VARIABLE, "1") != "1"
+    if os.environ.get(NUM_PROCESSES_VARIABLE, "1") != "1" and num_joined_processes() == 1:
+        join_processes()
     if keras.backend.backend() != "jax":
-        if several:
-            join_processes()
         return 1, 0
     import jax
 
-    if several and not jax.distributed.is_initialized():
-        join_processes()
     return jax.process_count(), jax.process_index()
 
 
 def _chosen_devices(devices: int | str, num_processes: int) -> list[str]:
     names = keras.distribution.list_devices()
-    if num_processes > 1:
-        if devices not in (AUTO, len(names)):
-            raise ValueError(
-                f"{num_processes} processes train on all of their devices, {len(names)} together. "
-                f'Pass "{AUTO}". Received: devices={devices}'
-            )
-        return names
+    if num_processes > 1 and devices not in (AUTO, len(names)):
+        raise ValueError(
+            f"{num_processes} processes train on all of their devices, {len(names)} together. "
+            f'Pass "{AUTO}". Received: devices={devices}'
+        )
     if devices == AUTO:
-        return names if names[0].startswith(ACCELERATORS) else names[:1]
-    count = int(devices)
-    if count > len(names):
+        several = num_processes > 1 or names[0].startswith(ACCELERATORS)
+        return names if several else names[:1]
+    if int(devices) > len(names):
         raise ValueError(
             f"There are not so many devices: {', '.join(names)}. Received: devices={devices}"
         )
-    return names[:count]
+    return names[: int(devices)]
 
 
 @functools.cache

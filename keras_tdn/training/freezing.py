@@ -121,6 +121,5 @@ def synchronize_batch_norms(model: TDNResNet) -> None:
 
 def batch_norms(model: Any) -> Iterator[keras.layers.BatchNormalization]:
     """Every batch norm of a model, also those inside its layers."""
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            yield layer
+    layers = model._flatten_layers()
+    return (layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization))

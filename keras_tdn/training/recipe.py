@@ -13,12 +13,7 @@ import keras
 from keras_tdn.models import TDNResNet
 from keras_tdn.specs import ClipSpec, check_integer
 from keras_tdn.training.distribution import num_replicas
-from keras_tdn.training.freezing import (
-    PARTS,
-    freeze_batch_norms,
-    freeze_until,
-    frozen_layers,
-)
+from keras_tdn.training.freezing import PARTS, freeze_batch_norms, freeze_until, frozen_layers
 from keras_tdn.training.optimizer import CoupledSGD
 from keras_tdn.training.schedules import Schedule, WarmUp, check_run_length, warn_of_run_length
 

@@ -25,12 +25,7 @@ from keras_tdn.training.callbacks import TrainingState
 from keras_tdn.training.callbacks.reporting import check_tensorboard
 from keras_tdn.training.distribution import whole_batches
 from keras_tdn.training.recipe import Recipe
-from keras_tdn.training.run_folder import (
-    FAILURES_FILE,
-    STATE_FOLDER,
-    describe_run,
-    run_folder,
-)
+from keras_tdn.training.run_folder import FAILURES_FILE, STATE_FOLDER, describe_run, run_folder
 from keras_tdn.training.training_checks import check_training, class_weights
 from keras_tdn.training.training_result import TrainingResult, finish_training, finished_training
 

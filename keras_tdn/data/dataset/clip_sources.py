@@ -138,10 +138,7 @@ class _TryingOnce:
         self._failures = failures
 
     def read_frames(
-        self,
-        source: VideoSource,
-        choose_indices: Callable[[int], Any],
-        size: FrameSize = None,
+        self, source: VideoSource, choose_indices: Callable[[int], Any], size: FrameSize = None
     ) -> np.ndarray:
         known = self._failures.reason(str(source))
         if known is not None:

@@ -249,10 +249,7 @@ def _compiled(crop_set: CropSet) -> Callable[[np.ndarray], Any]:
 
 
 @tf.function(
-    input_signature=[
-        tf.TensorSpec([None, None, None, 3], tf.uint8),
-        tf.TensorSpec([2], tf.int32),
-    ]
+    input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8), tf.TensorSpec([2], tf.int32)]
 )
 def _resized(frames: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     size = tuple(tf.unstack(size))

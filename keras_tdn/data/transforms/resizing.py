@@ -87,10 +87,7 @@ def resize(clip: tf.Tensor, height: int, width: int) -> tf.Tensor:
 
 
 def resize_and_crop(
-    clip: tf.Tensor,
-    resized: tuple[Any, Any],
-    offset: tuple[Any, Any],
-    size: tuple[Any, Any],
+    clip: tf.Tensor, resized: tuple[Any, Any], offset: tuple[Any, Any], size: tuple[Any, Any]
 ) -> tf.Tensor:
     """Resizes to height and width `resized` and crops `size` at top and left `offset` of that."""
     shape = tf.shape(clip)
