@@ -13,43 +13,24 @@ import tensorflow as tf
 
 from keras_tdn.data.transforms.resizing import (
     CORNERS_AND_CENTER,
+    ResizeAndCenterCrop,
     center_offset,
     crop_of_resized,
     offsets_at,
     resize_and_crop,
     resized_size,
 )
-from keras_tdn.data.transforms.transform import (
-    ClipTransform,
-    check_bool,
-    check_positive_integers,
-    frame_size,
-)
-from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
+from keras_tdn.data.transforms.transform import check_bool, frame_size
+from keras_tdn.specs import ClipSpec
 
 
 @dataclasses.dataclass(frozen=True)
-class CropSet(ClipTransform):
-    """Resizes the short side of frames, then cuts out several crops; see `OneCrop`.
+class CropSet(ResizeAndCenterCrop):
+    """Resizes as `ResizeAndCenterCrop` does, then cuts out several crops."""
 
-    Where a crop would not fit, frames are enlarged until they cover it.
-    """
-
-    height: int = DEFAULT_CROP_SIZE
-    width: int = DEFAULT_CROP_SIZE
-    short_side: int = 256
-    is_random = False
     num_crops: ClassVar[int]
     # Whether each crop is followed by its mirror image.
     mirrored: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        check_positive_integers(self, "height", "width", "short_side")
-
-    @classmethod
-    def from_spec(cls, clip_spec: ClipSpec) -> Any:
-        """Returns crops of the size that a model takes."""
-        return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
 
     @abc.abstractmethod
     def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

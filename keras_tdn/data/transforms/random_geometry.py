@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
@@ -39,7 +39,7 @@ class RandomWindow(ClipTransform):
         check_positive_integers(self, "height", "width")
 
     @classmethod
-    def from_spec(cls, clip_spec: ClipSpec, **arguments: Any) -> Any:
+    def from_spec(cls, clip_spec: ClipSpec, **arguments: Any) -> Self:
         """Returns the crop resized to the size that a model takes."""
         return cls(clip_spec.height, clip_spec.width, **arguments)
 

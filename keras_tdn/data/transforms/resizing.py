@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 import tensorflow as tf
 
@@ -246,8 +246,8 @@ class ResizeAndCenterCrop(ClipTransform):
         check_positive_integers(self, "height", "width", "short_side")
 
     @classmethod
-    def from_spec(cls, clip_spec: ClipSpec) -> ResizeAndCenterCrop:
-        """Returns the view that a model is validated on."""
+    def from_spec(cls, clip_spec: ClipSpec) -> Self:
+        """Returns the view of the size that a model takes."""
         return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
