@@ -21,9 +21,8 @@ DENSE_WINDOW = 64
 class SegmentSampler:
     """Chooses the frames of a clip: some neighbouring ones from each segment of a video.
 
-    A sampler is a pure function of the number of frames and the seed. It takes Python and NumPy
-    integers, and TensorFlow tensors eagerly and inside a `tf.data` graph; equal numbers and seeds
-    give equal indices in all of them.
+    A sampler is a pure function of the number of frames and the seed: equal ones give equal indices
+    as Python and NumPy integers, and as TensorFlow tensors eagerly and in a `tf.data` graph.
 
     The span that a segment can start in is `num_frames - frames_per_segment + 1` frames long. By
     `mode`:

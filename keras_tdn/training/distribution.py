@@ -79,10 +79,9 @@ class Devices:
 def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
     """Has a model trained on several devices, each with its part of every batch.
 
-    Use it around all that concerns the model: building, `compile`, `fit`, `evaluate`, saving. On
-    TensorFlow it is the scope of a `tf.distribute.MirroredStrategy`, on JAX that of a
-    `keras.distribution.DataParallel`; on one device it is nothing at all. After `join_processes`,
-    or with Keras' environment variables for several processes, it spans the devices of all.
+    Use it around all that concerns the model: building, `compile`, `fit`, saving. It is the
+    scope of a `tf.distribute.MirroredStrategy` or, on JAX, of `keras.distribution.DataParallel`
+    over the devices of all processes; on one device it is nothing at all.
 
     Args:
         devices: `"auto"` for all GPUs (or TPUs) that there are, or the number of devices. Without

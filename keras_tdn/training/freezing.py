@@ -87,8 +87,8 @@ def _layers_before(model: TDNResNet, part: str) -> Iterator[keras.layers.Layer]:
 def freeze_batch_norms(model: TDNResNet) -> None:
     """Freezes all batch norms but the first, of the stem: "partial batch norm".
 
-    Use it when batches are too small for statistics of their own. It is a switch of the authors'
-    code, which their published models were trained without.
+    Use it when batches are too small for statistics of their own. The authors' published models
+    were trained without.
 
     Args:
         model: A `TDNResNet`.

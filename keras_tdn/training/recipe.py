@@ -278,10 +278,8 @@ class Recipe:
     def compile(self, model: TDNResNet, steps_per_epoch: int, **arguments: Any) -> None:
         """Freezes what the recipe freezes, and compiles the model.
 
-        What was frozen before stays so, with a warning; `unfreeze` is for a model that was trained
-        with another recipe.
-
-        Metrics are `top1` and, with more than five classes, `top5`.
+        What was frozen before stays so, with a warning; see `unfreeze`. Metrics are `top1` and,
+        with more than five classes, `top5`.
 
         Args:
             model: A `TDNResNet` with a classifier.
@@ -326,15 +324,11 @@ class Recipe:
             )
 
     def callbacks(self, output: str | os.PathLike[str], **options: Any) -> list[Any]:
-        """Returns callbacks for `fit`: logs, checkpoints, averages, and what `options` ask for.
-
-        Args:
-            output: Folder that they write to.
-            **options: See `keras_tdn.training.callbacks.training_callbacks`.
-        """
+        """Returns callbacks for `fit`; see `keras_tdn.training.callbacks.training_callbacks`."""
         from keras_tdn.training.callbacks import training_callbacks
 
-        return training_callbacks(self, output, **options)
+        averages = self.ema_momentum is not None
+        return training_callbacks(output, epochs=self.epochs, averages=averages, **options)
 
     def _loss_and_metrics(
         self, model: TDNResNet

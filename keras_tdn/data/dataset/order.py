@@ -99,10 +99,9 @@ MAX_REMEMBERED = 4096
 class BatchPositions:
     """Counts the records of a data set that came before each of its batches.
 
-    Use it to start a training in the middle of an epoch. Records that cannot be read are left out
-    and batches stay full, so the number of batches alone does not say where a data set stands.
-    Use one object for one data set at a time; `make_dataset` fills it while it makes batches,
-    ahead of the training.
+    Use it to start a training in the middle of an epoch: as bad records are left out and batches
+    stay full, the number of batches does not say where a data set stands. Use one object for one
+    data set at a time; `make_dataset` fills it while it makes batches, ahead of the training.
 
     Args:
         max_remembered: Batches whose place is kept, the latest ones. It only needs to be more than

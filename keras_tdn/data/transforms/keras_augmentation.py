@@ -140,11 +140,10 @@ _TRACING = threading.RLock()
 class KerasAugmentation(ClipTransform):
     """Applies an image-augmentation layer to a clip, with one draw for all its frames.
 
-    Use it for whatever this package has no transform for. Layers see single images, and called with
-    the frames of a clip as a batch they would draw for each frame, which destroys motion. Here the
-    layer is called frame by frame with the same seed: it makes the same draws for each, and its own
-    seed and state count for nothing. What a layer measures on its image, as automatic contrast
-    does, it measures on each frame.
+    Use it for whatever this package has no transform for. The layer is called frame by frame with
+    the same seed, because frames as a batch would each have draws of their own, which destroys
+    motion; its own seed and state count for nothing. What a layer measures on its image, as
+    automatic contrast does, it measures on each frame.
 
     It takes layers of Keras (`keras.layers.RandomRotation`, `RandAugment`, `Pipeline`) on any
     backend; on the TensorFlow backend also those of KerasCV 0.9, and your own, if they draw from a

@@ -72,9 +72,8 @@ class MultiScaleCrop(RandomWindow):
     """Cuts out one of some sizes at one of 13 fixed positions, and resizes it to the input size.
 
     Use it for training; the published models were trained with it. Height and width of the crop are
-    fractions of the frame's short side, drawn together from the pairs whose fractions are at most
-    `max_distance` places apart in `scales`. Every pair and every position is equally likely. The
-    positions are the corners, the centre, the middles of the edges and of the quarters.
+    fractions of the frame's short side. Every pair of them and every position is equally likely:
+    corners, centre, and the middles of the edges and of the quarters.
 
     Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 

@@ -51,11 +51,9 @@ def hue_matrix(angle: tf.Tensor) -> tf.Tensor:
 class ColorJitter(ClipTransform):
     """Changes brightness, contrast, saturation and hue by factors drawn once per clip.
 
-    Use it for training on videos whose light or camera varies. The four changes are linear in the
-    colours and are applied as one matrix, in the order of the arguments, rounded and clipped once
-    at the end. Contrast is relative to the mean grey of the whole clip, so that frames keep their
-    brightness relative to each other. Hue turns colours around the grey axis, which keeps their
-    lightness; it is not the hue of the HSV model, which does not.
+    Use it for training on videos whose light or camera varies. The changes are one matrix, in the
+    order of the arguments, rounded and clipped once at the end. Contrast is relative to the mean
+    grey of the whole clip. Hue turns colours around the grey axis, which keeps their lightness.
 
     Args:
         brightness: Factors are drawn from `[1 - brightness, 1 + brightness]`; at most 1.
@@ -247,8 +245,7 @@ class RandAugment(ClipTransform):
 
     Use it for training, after the crop, where data are few. Each draw takes any operation, with
     equal chances and possibly twice, and its direction (left or right, more or less). Statistics
-    that an operation needs (extremes, histograms, means) are those of the whole clip, so that
-    nothing flickers. Moves and slants go both ways but nothing is mirrored, so labels stay.
+    that an operation needs are those of the whole clip. Nothing is mirrored, so labels stay.
 
     Reference: Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced
     search space", NeurIPS 2020; arXiv:1909.13719.

@@ -50,10 +50,9 @@ class RememberingCallback(keras.callbacks.Callback):
 class Checkpoints(RememberingCallback):
     """Writes `last.weights.h5` after each epoch, and `best.weights.h5` after the best so far.
 
-    Use it to have something to work with at any time. With weights that are averaged, the files
-    hold the averages. Each file is whole at any moment, and equal models give equal files: what
-    the optimizer remembers is not in there. The model's arguments, labels and `clip_spec` are. The
-    first of equally good epochs is the best.
+    Use it to have something to work with at any time. Each file is whole at any moment; it has the
+    weights, averaged where the optimizer does that, the model's arguments, labels and `clip_spec`,
+    and not what the optimizer remembers. The first of equally good epochs is the best.
 
     Args:
         folder: Where the files are written.
@@ -94,8 +93,7 @@ class Checkpoints(RememberingCallback):
 def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
     """Gives a model the weights of a checkpoint.
 
-    Use it after training. `model.load_weights` does so too, but on a compiled model it warns that
-    the file has no state of the optimizer, which nothing needs that is not trained further. Labels
+    Use it after training; `model.load_weights` would warn of a compiled model's optimizer. Labels
     and `clip_spec` are taken as well, unless the model has its own. Where several processes train
     one model, each of them has to call it.
 
@@ -104,8 +102,7 @@ def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
         file: `best.weights.h5` or `last.weights.h5`.
 
     Raises:
-        ValueError: if the file is damaged, is none, or belongs to another model, which then is
-            unchanged.
+        ValueError: if the file is missing, damaged or another model's; nothing is changed then.
 
     Example:
 
@@ -123,9 +120,8 @@ def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
 class EvaluateAverages(keras.callbacks.Callback):
     """Evaluates, during `fit`, with the averages of the weights that the optimizer keeps.
 
-    Use it with `use_ema=True`; otherwise it does nothing. It does what
-    `keras.callbacks.SwapEMAWeights` does, but gives back the very weights that training had:
-    Keras' own rounds on TensorFlow.
+    Use it with `use_ema=True`, in place of `keras.callbacks.SwapEMAWeights`, which rounds on
+    TensorFlow: this one gives back the very weights that training had.
 
     Example:
 
@@ -148,9 +144,9 @@ class EvaluateAverages(keras.callbacks.Callback):
 class AverageReplicas(keras.callbacks.Callback):
     """Averages batch norms' statistics over TensorFlow's replicas before they are used or saved.
 
-    Use it with `tf.distribute.MirroredStrategy` where batch norms are not synchronised, in front of
-    callbacks that save: otherwise validation mixes the replicas' statistics, and what is saved has
-    the first replica's. On one device, and on other backends, it does nothing.
+    Use it with `tf.distribute.MirroredStrategy`, in front of callbacks that save, where batch norms
+    are not synchronised: what is saved would have the first replica's statistics. Elsewhere it does
+    nothing.
 
     Example:
 
@@ -171,9 +167,8 @@ class TrainingDivergedError(ValueError):
 class StopOnDivergence(keras.callbacks.Callback):
     """Ends training with an error when the loss becomes NaN or infinite.
 
-    Use it instead of `keras.callbacks.TerminateOnNaN`, which ends as if all were well. Put it in
-    front of callbacks that write weights, so that good ones are not replaced. It does not make the
-    training wait for the loss, so that it may notice a few steps late.
+    Use it instead of `keras.callbacks.TerminateOnNaN`, which ends as if all were well, and in front
+    of callbacks that write weights. As it does not wait for losses, it may notice a few steps late.
 
     Raises:
         TrainingDivergedError: from within `fit`.
@@ -208,9 +203,8 @@ class StopOnDivergence(keras.callbacks.Callback):
         for name in ("loss", "val_loss"):
             value = float((logs or {}).get(name, 0.0))
             if not math.isfinite(value):
-                raise TrainingDivergedError(
-                    f"The {name} is {value} at the end of epoch {epoch + 1}. {ADVICE}"
-                )
+                where = f"at the end of epoch {epoch + 1}"
+                raise TrainingDivergedError(f"The {name} is {value} {where}. {ADVICE}")
         # The last step's update is in no loss yet.
         broken = first_not_finite(self.model)
         if broken is not None:

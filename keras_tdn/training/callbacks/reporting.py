@@ -22,9 +22,9 @@ from keras_tdn.training.state_files import written_durably
 class EpochLog(RememberingCallback):
     """Keeps the figures of every epoch, and writes them to a CSV file after each.
 
-    Use it instead of `keras.callbacks.CSVLogger` where training is resumed: the file is written
-    whole each time and never has an epoch twice. The columns are the epoch, counted from 1, the
-    learning rate at its end, and what `fit` measured.
+    Use it instead of `keras.callbacks.CSVLogger` where training is resumed: the file never has an
+    epoch twice. The columns are the epoch, counted from 1, the learning rate at its end, and what
+    `fit` measured.
 
     Args:
         path: The CSV file, or `None` for none.
@@ -66,9 +66,7 @@ class InputTiming(RememberingCallback):
     """Measures how long the model had nothing to do because no batch was ready.
 
     Use it to find out which is the limit: if it is the input, use more cores, packed records or
-    smaller videos, and if not, a faster device or mixed precision. A step waits from the end of the
-    one before it to the moment its batch was ready, which `positions` knows; time spent in
-    validation does not count.
+    smaller videos, and if not, a faster device or mixed precision. Validation does not count.
 
     Args:
         positions: What was passed to `make_dataset`.
