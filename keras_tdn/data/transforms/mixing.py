@@ -25,7 +25,7 @@ class BatchMixing(abc.ABC):
     """Mixes each clip of a batch, and its label, with another of the same batch; see `MixUp`."""
 
     alpha: float
-    per_clip: bool
+    per_clip: bool = False
 
     def __post_init__(self) -> None:
         check_number(self, "alpha", 1e-3, MAX_ALPHA)
@@ -111,7 +111,6 @@ class MixUp(BatchMixing):
     """
 
     alpha: float = 0.2
-    per_clip: bool = False
 
     def mix(
         self, clips: tf.Tensor, others: tf.Tensor, shares: tf.Tensor, seed: tf.Tensor
@@ -153,7 +152,6 @@ class CutMix(BatchMixing):
     """
 
     alpha: float = 1.0
-    per_clip: bool = False
 
     def mix(
         self, clips: tf.Tensor, others: tf.Tensor, shares: tf.Tensor, seed: tf.Tensor
