@@ -222,16 +222,9 @@ class Recipe:
     def make_dataset(
         self, records: RecordList, spec: ClipSpec, *, training: bool, **arguments: Any
     ) -> Any:
-        """`keras_tdn.data.make_dataset` with the batch and the augmentation of the recipe.
+        """Returns `keras_tdn.data.make_dataset` with the batch and the augmentation of the recipe.
 
-        Args:
-            records: Records with labels.
-            spec: The clip that the model takes.
-            training: Whether to draw random clips or centre clips.
-            **arguments: Further arguments of `make_dataset`, which also win over the recipe's.
-
-        Returns:
-            A `tf.data.Dataset` of `(clips, labels)`.
+        Takes its arguments, which also win over the recipe's.
         """
         from keras_tdn.data import make_dataset
         from keras_tdn.data.transforms.mixing import batch_mixing

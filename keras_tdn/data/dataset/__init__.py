@@ -182,9 +182,8 @@ def make_dataset(
     """Makes batches of clips and labels, ready for `model.fit`, `evaluate` and `predict`.
 
     Use it for training and validation, on every Keras backend. Records may be video files, folders
-    of JPEG frames or packed records; the same record, seed and epoch give the same frame indices
-    and the same draws from each. Only the frames of the clip are decoded, and of JPEG frames only
-    the window that a random crop keeps.
+    of JPEG frames or packed records, which give the same frame indices and the same draws. Only the
+    frames of the clip are decoded, and of JPEG frames only the window that a random crop keeps.
 
     **Epochs.** A training data set is endless: epochs follow each other inside the graph, each with
     its own order and its own draws. So tell `fit` how long an epoch is, or the first never ends:

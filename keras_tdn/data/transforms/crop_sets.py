@@ -194,9 +194,8 @@ class TenCrops(CropSet):
 def crops_of_array(crop_set: CropSet, frames: np.ndarray) -> list[np.ndarray]:
     """Returns what `crop_set(frames)` gives, crop by crop, without copying the pixels.
 
-    Use it where a video has several views: three crops of 300 frames of 256 x 256 pixels would take
-    176 MB of new memory, and with it most of the time of reading them. `frames`, uint8 of shape
-    `(frames, height, width, 3)`, must not change afterwards.
+    Three crops of 300 frames of 256 x 256 pixels would take 176 MB, and most of the time of reading
+    them. The frames must not change afterwards.
     """
     resized, boxes, resizes_first = _layout(crop_set, *frames.shape[1:3])
     if not resizes_first:

@@ -123,19 +123,13 @@ class MixUp(BatchMixing):
 class CutMix(BatchMixing):
     """Replaces a window of each clip, through all its frames, by that of another of the batch.
 
-    Use it for training, after batching, with labels of one weight per class. Partners are a random
-    permutation of the batch. The window has the frame's shape and a uniformly drawn centre; labels
-    count the pixels that it really covers. Pixels are moved, not blended, so their dtype stays.
+    Use it as `MixUp`. The window has the frame's shape and a uniformly drawn centre; labels count
+    the pixels that it really covers. Pixels are moved, not blended, so their dtype stays.
 
     Reference: Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with
     Localizable Features", ICCV 2019; arXiv:1905.04899.
 
-    Args:
-        alpha: The share that a clip keeps is drawn from the beta distribution with both parameters
-            `alpha`.
-        per_clip: Whether each clip gets a window of its own, or the whole batch one.
-
-    Call arguments: those of `MixUp`.
+    Args: those of `MixUp`, as are the call arguments.
 
     Returns:
         Clips, of the dtype that came, and labels, float32.

@@ -112,8 +112,7 @@ def train_transforms(
 ) -> Compose:
     """Returns what the published models were trained with: a multi-scale crop, then a flip.
 
-    Use it for training. It begins with a window, so that only that window needs to be decoded; see
-    `Compose.box`.
+    Use it for training. Only the window that it begins with needs to be decoded: see `Compose.box`.
 
     Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -257,16 +257,11 @@ class TrainingPlace:
     stopped: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class FitSpan:
-    """The part of a training that one call of `fit` does.
+class FitSpan(NamedTuple):
+    """One call of `fit`: where its data set starts, `make_dataset`'s `start`, and its arguments.
 
     A training that continues in the middle of an epoch takes two: the rest of that epoch, which has
     fewer steps, and all others.
-
-    Args:
-        start: Where the data set starts, for `make_dataset`.
-        fit_arguments: For `fit`: `initial_epoch`, `epochs` and `steps_per_epoch`.
     """
 
     start: int
