@@ -188,11 +188,6 @@ def num_replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def whole_batches() -> bool:
-    """Returns whether every batch must have the same size: `Devices.whole_batches`."""
-    return devices_of_an_array() > 1
-
-
 def devices_of_an_array() -> int:
     """Devices that a batch is divided among as one array: more than 1 on JAX alone."""
     distribution = keras.distribution.distribution()

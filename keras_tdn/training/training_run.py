@@ -23,7 +23,7 @@ from keras_tdn.nvidia_gpus import unseen_gpu_line
 from keras_tdn.pretrained.card import PresetCard
 from keras_tdn.training.callbacks import TrainingState
 from keras_tdn.training.callbacks.reporting import check_tensorboard
-from keras_tdn.training.distribution import whole_batches
+from keras_tdn.training.distribution import devices_of_an_array
 from keras_tdn.training.recipe import Recipe
 from keras_tdn.training.run_folder import FAILURES_FILE, STATE_FOLDER, describe_run, run_folder
 from keras_tdn.training.training_checks import check_training, class_weights
@@ -148,7 +148,8 @@ def train(
             # A list without videos of the last classes would make narrower one-hot labels.
             "num_classes": model.classes,
             "failure_report": folder / FAILURES_FILE,
-            **({"drop_remainder": True} if whole_batches() else {}),
+            # An array that lies on several devices is cut into equal parts.
+            **({"drop_remainder": True} if devices_of_an_array() > 1 else {}),
             **(dataset_arguments or {}),
         }
         validation = None

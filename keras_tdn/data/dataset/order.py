@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tdn.data.stateless_draws import array_module, cast, draw_below
+from keras_tdn.specs import check_integer
 
 # Far enough for an endless data set, with room for the sums that tf.data computes.
 ENDLESS = 2**62
@@ -124,12 +125,7 @@ class BatchPositions:
     """
 
     def __init__(self, max_remembered: int = MAX_REMEMBERED) -> None:
-        whole = isinstance(max_remembered, int) and not isinstance(max_remembered, bool)
-        if not whole or max_remembered < 1:
-            raise ValueError(
-                "BatchPositions remembers a positive number of batches. "
-                f"Received: max_remembered={max_remembered!r}"
-            )
+        check_integer("BatchPositions'", "max_remembered", max_remembered, 1)
         self.max_remembered = max_remembered
         self.label_spec: Any = None
         # tf.data calls from threads of its own.

@@ -22,7 +22,7 @@ from keras_tdn.data.transforms.transform import (
     draw_uniform,
     frame_size,
 )
-from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
+from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec, check_integer
 
 # A side this close to the input size is taken to be it, which saves a resize by a pixel or two.
 SNAP_PIXELS = 3
@@ -111,12 +111,7 @@ class MultiScaleCrop(RandomWindow):
                 f"`scales`. Received: scales={self.scales!r}"
             )
         object.__setattr__(self, "scales", scales)
-        distance = self.max_distance
-        if isinstance(distance, bool) or not isinstance(distance, int) or distance < 0:
-            raise ValueError(
-                "MultiScaleCrop needs an integer of at least 0 for `max_distance`. "
-                f"Received: max_distance={distance!r}"
-            )
+        check_integer("MultiScaleCrop's", "max_distance", self.max_distance, 0)
 
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
         boxes = self.boxes(height, width)
