@@ -239,5 +239,13 @@ class ViewSpec:
         return cls(**config)
 
 
+def check_integer(owner: str, field: str, value: Any, least: int) -> None:
+    """Raises a `ValueError` unless it is an integer of at least `least`; `owner` is a genitive."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(
+            f"{owner} `{field}` is an integer of at least {least}. Received: {field}={value!r}"
+        )
+
+
 def _is_positive_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
+from keras_tdn.data.dataset import DatasetOptions
 from keras_tdn.data.dataset.clip_sources import ClipSteps, clip_source
-from keras_tdn.data.dataset.make import DatasetArguments
 from keras_tdn.data.dataset.order import record_seed
 from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.records import Record, RecordList
@@ -99,9 +99,8 @@ def browse_clips(
     """
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"`count` is a positive integer. Received: count={count!r}")
-    steps = DatasetArguments(records, spec, training, seed=seed, epoch=epoch).steps(
-        sampler, transforms
-    )
+    options = DatasetOptions(training, 1, sampler, transforms, seed=seed, epoch=epoch)
+    steps = options.steps(records, spec)
     answers = []
 
     def remembering(num_frames: Any, seed: Any) -> Any:

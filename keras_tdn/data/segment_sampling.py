@@ -21,9 +21,8 @@ DENSE_WINDOW = 64
 class SegmentSampler:
     """Chooses the frames of a clip: some neighbouring ones from each segment of a video.
 
-    A sampler is a pure function of the number of frames and the seed. It takes Python and NumPy
-    integers, and TensorFlow tensors eagerly and inside a `tf.data` graph; equal numbers and seeds
-    give equal indices in all of them.
+    A sampler is a pure function of the number of frames and the seed: equal ones give equal indices
+    as Python and NumPy integers, and as TensorFlow tensors eagerly and in a `tf.data` graph.
 
     The span that a segment can start in is `num_frames - frames_per_segment + 1` frames long. By
     `mode`:
@@ -40,8 +39,8 @@ class SegmentSampler:
       window is taken whole (the reference wraps around to the start of the video, which would put
       its frames out of order).
 
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071. `"center"` and `"random"` are those of its code.
+    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071. `"center"` and `"random"` are
+    those of its code.
 
     Args:
         num_segments: Equal spans that the video is divided into.
@@ -168,9 +167,8 @@ class SegmentSampler:
         parts = ops.where(long_enough, float(self.num_segments), 1.0)
         tick = cast(ops, span, "float64") / cast(ops, parts, "float64")
         shifts = (np.arange(num_clips)[:, np.newaxis] + 0.5) / num_clips
-        products = tick * np.stack(
-            np.broadcast_arrays(shifts, np.arange(self.num_segments, dtype=np.float64))
-        )
+        segments = np.arange(self.num_segments, dtype=np.float64)
+        products = tick * np.stack(np.broadcast_arrays(shifts, segments))
         starts = cast(ops, products[0] + products[1], "int64")
         return ops.where(long_enough, starts, ops.zeros_like(starts))
 
@@ -203,23 +201,6 @@ def center_indices(num_frames: int, num_segments: int, frames_per_segment: int =
     """Returns the frames in the middle of each segment: the one clip for a whole video.
 
     Short for `SegmentSampler(num_segments, frames_per_segment)(num_frames)`, which documents it.
-
-    Args:
-        num_frames: Frames in the video.
-        num_segments: Equal spans that the video is divided into.
-        frames_per_segment: Neighbouring frames taken from each segment.
-
-    Returns:
-        Zero-based indices, int32, of shape `(num_segments, frames_per_segment)`. Those past the end
-        of the video repeat its last frame.
-
-    Raises:
-        ValueError: if an argument is not a positive integer.
-
-    Example:
-
-    >>> center_indices(num_frames=100, num_segments=4, frames_per_segment=3)[:, 0].tolist()
-    [12, 36, 61, 85]
     """
     return SegmentSampler(num_segments, frames_per_segment)(num_frames)
 

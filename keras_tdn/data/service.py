@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_tdn.data.dataset.make import PREFETCHED_BATCHES
+from keras_tdn.data.dataset import PREFETCHED_BATCHES
 
 PROTOCOL = "grpc"
 # What calls the Python of the process that made the data set.

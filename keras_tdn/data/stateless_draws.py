@@ -36,21 +36,15 @@ def cast(ops: Any, value: Any, dtype: str) -> Any:
 def draw_below(ops: Any, bounds: Any, seed: Any, shape: tuple[int, ...]) -> Any:
     """Draws integers from 0 to `bounds - 1`, each equally likely.
 
-    Use it where one draw has to be equal eagerly and in a graph. It is exact up to one part in
-    `2**32 / bounds`.
+    Draws are equal eagerly and in a graph, and exact up to one part in `2**32 / bounds`. The first
+    do not depend on how many follow.
 
     Args:
         ops: What `array_module` gave for all the values at hand.
         bounds: Integer, or integers that broadcast to `shape`, from 1 to `2**31`.
-        seed: An integer or a pair of integers; both `(0, 1)` and `(1, 0)` start other draws. An
-            integer `n` is the pair `(n, 0)`. As a tensor or array of shape `()` or `(2,)` as well.
-        shape: Shape of the result; the first draws do not depend on how many follow.
-
-    Returns:
-        int64, of shape `shape`.
-
-    Raises:
-        ValueError: if the seed is something else.
+        seed: An integer `n`, which is the pair `(n, 0)`, or a pair of integers; also as a tensor
+            or array. Anything else is a `ValueError`.
+        shape: Shape of the result, int64.
     """
     count = int(np.prod(shape))
     steps = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(STEP)

@@ -9,11 +9,7 @@ from keras_tdn.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from keras_tdn.training import callbacks, recipes
-    from keras_tdn.training.callbacks import (
-        TrainingDivergedError,
-        TrainingState,
-        load_checkpoint,
-    )
+    from keras_tdn.training.callbacks import TrainingDivergedError, TrainingState, load_checkpoint
     from keras_tdn.training.distribution import (
         Devices,
         device_scope,
@@ -26,16 +22,10 @@ if TYPE_CHECKING:
         synchronize_batch_norms,
         unfreeze,
     )
-    from keras_tdn.training.history_plot import plot_history
     from keras_tdn.training.optimizer import CoupledSGD
     from keras_tdn.training.recipe import Recipe
-    from keras_tdn.training.schedules import (
-        CosineDecay,
-        ProportionalStepDecay,
-        StepDecay,
-        WarmUp,
-    )
-    from keras_tdn.training.training_result import TrainingResult
+    from keras_tdn.training.schedules import CosineDecay, ProportionalStepDecay, StepDecay, WarmUp
+    from keras_tdn.training.training_result import TrainingResult, plot_history
     from keras_tdn.training.training_run import train
 
 __all__ = [
@@ -82,7 +72,7 @@ __getattr__, __dir__ = lazy_names(
         "join_processes": "distribution",
         "keep_tensorflow_off_gpus": "distribution",
         "load_checkpoint": "callbacks",
-        "plot_history": "history_plot",
+        "plot_history": "training_result",
         "synchronize_batch_norms": "freezing",
         "train": "training_run",
         "unfreeze": "freezing",

@@ -29,9 +29,7 @@ HOW_PROCESSES_ARE_NAMED = (
 
 @dataclasses.dataclass(frozen=True)
 class Devices:
-    """What a model is trained on.
-
-    Use it to give each process its part of the data.
+    """What a model is trained on; gives each process its part of the data.
 
     Args:
         num_devices: Devices of all processes together.
@@ -63,10 +61,7 @@ class Devices:
         return self.process_index == 0
 
     def batch_size(self, batch_size: int) -> int:
-        """Returns how many clips of a batch this process reads: `make_dataset`'s `batch_size`.
-
-        Args:
-            batch_size: Clips in a batch of all devices together.
+        """Returns how many clips of a batch of all devices this process reads.
 
         Raises:
             ValueError: if the batch cannot be divided among the devices.
@@ -84,10 +79,9 @@ class Devices:
 def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
     """Has a model trained on several devices, each with its part of every batch.
 
-    Use it around all that concerns the model: building, `compile`, `fit`, `evaluate`, saving. On
-    TensorFlow it is the scope of a `tf.distribute.MirroredStrategy`, on JAX that of a
-    `keras.distribution.DataParallel`; on one device it is nothing at all. After `join_processes`,
-    or with Keras' environment variables for several processes, it spans the devices of all.
+    Use it around all that concerns the model: building, `compile`, `fit`, saving. It is the
+    scope of a `tf.distribute.MirroredStrategy` or, on JAX, of `keras.distribution.DataParallel`
+    over the devices of all processes; on one device it is nothing at all.
 
     Args:
         devices: `"auto"` for all GPUs (or TPUs) that there are, or the number of devices. Without
@@ -186,20 +180,12 @@ def join_processes(
 
 
 def num_replicas() -> int:
-    """Copies of the model that TensorFlow trains side by side; 1 on other backends.
-
-    On JAX there is one model, whose arrays lie on several devices.
-    """
+    """Copies of the model that TensorFlow trains side by side; 1 on other backends."""
     if keras.backend.backend() != "tensorflow":
         return 1
     import tensorflow as tf
 
     return tf.distribute.get_strategy().num_replicas_in_sync
-
-
-def whole_batches() -> bool:
-    """Returns whether every batch must have the same size: `Devices.whole_batches`."""
-    return devices_of_an_array() > 1
 
 
 def devices_of_an_array() -> int:
@@ -219,44 +205,36 @@ def num_joined_processes() -> int:
 
 def _processes() -> tuple[int, int]:
     """Returns how many processes there are, and which of them this is."""
-    several = os.environ.get(NUM_PROCESSES_VARIABLE, "1") != "1"
+    if os.environ.get(NUM_PROCESSES_VARIABLE, "1") != "1" and num_joined_processes() == 1:
+        join_processes()
     if keras.backend.backend() != "jax":
-        if several:
-            join_processes()
         return 1, 0
     import jax
 
-    if several and not jax.distributed.is_initialized():
-        join_processes()
     return jax.process_count(), jax.process_index()
 
 
 def _chosen_devices(devices: int | str, num_processes: int) -> list[str]:
     names = keras.distribution.list_devices()
-    if num_processes > 1:
-        if devices not in (AUTO, len(names)):
-            raise ValueError(
-                f"{num_processes} processes train on all of their devices, {len(names)} together. "
-                f'Pass "{AUTO}". Received: devices={devices}'
-            )
-        return names
+    if num_processes > 1 and devices not in (AUTO, len(names)):
+        raise ValueError(
+            f"{num_processes} processes train on all of their devices, {len(names)} together. "
+            f'Pass "{AUTO}". Received: devices={devices}'
+        )
     if devices == AUTO:
-        return names if names[0].startswith(ACCELERATORS) else names[:1]
-    count = int(devices)
-    if count > len(names):
+        several = num_processes > 1 or names[0].startswith(ACCELERATORS)
+        return names if several else names[:1]
+    if int(devices) > len(names):
         raise ValueError(
             f"There are not so many devices: {', '.join(names)}. Received: devices={devices}"
         )
-    return names[:count]
+    return names[: int(devices)]
 
 
 @functools.cache
 def _mirrored_strategy(names: tuple[str, ...]) -> Any:
-    """Returns the strategy of these devices, one in a process.
-
-    The collective operations of a second one would have the numbers of the first's, and end with
-    "Shape mismatch in the collective instance".
-    """
     import tensorflow as tf
 
+    # One in a process: the collective operations of a second one would have the numbers of the
+    # first's, and end with "Shape mismatch in the collective instance".
     return tf.distribute.MirroredStrategy(names)

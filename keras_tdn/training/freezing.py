@@ -10,12 +10,6 @@ import keras
 from keras_tdn.choices import PARTS as PARTS
 from keras_tdn.models import TDNResNet
 
-STEM_NORM = "stem_norm"
-_PREFIXES = {
-    "stem": ("stem_", "short_term_tdm", "motion_pool"),
-    "stage1": ("stage1_", "motion_stage1_"),
-}
-
 
 def freeze_until(model: TDNResNet, part: str) -> None:
     """Freezes everything in front of a part of the model.
@@ -39,9 +33,8 @@ def freeze_until(model: TDNResNet, part: str) -> None:
         raise ValueError(
             f"Parts that training can start with are {', '.join(PARTS)}. Received: {part!r}"
         )
-    for layer in model.layers:
-        if _is_before(layer, part):
-            layer.trainable = False
+    for layer in _layers_before(model, part):
+        layer.trainable = False
 
 
 def unfreeze(model: TDNResNet) -> None:
@@ -69,36 +62,39 @@ def frozen_layers(model: TDNResNet, part: str) -> list[keras.layers.Layer]:
 
     Batch norms do not count, which are frozen for reasons of their own.
     """
+    before = {id(layer) for layer in _layers_before(model, part)}
     return [
         layer
         for layer in model.layers
         if layer.weights
         and not layer.trainable
         and not isinstance(layer, keras.layers.BatchNormalization)
-        and not _is_before(layer, part)
+        and id(layer) not in before
     ]
 
 
-def _is_before(layer: keras.layers.Layer, part: str) -> bool:
-    prefixes = tuple(
-        prefix
-        for earlier in PARTS[: PARTS.index(part)]
-        for prefix in _PREFIXES.get(earlier, (f"{earlier}_",))
-    )
-    return bool(prefixes) and layer.name.startswith(prefixes)
+def _layers_before(model: TDNResNet, part: str) -> Iterator[keras.layers.Layer]:
+    structure, place = model.structure, PARTS.index(part)
+    if place > 0:
+        yield from structure.stem.layers()
+        if structure.motion is not None:
+            yield structure.motion.tdm
+    for block in structure.blocks():
+        if block.stage < place:
+            yield from block.layers()
 
 
 def freeze_batch_norms(model: TDNResNet) -> None:
     """Freezes all batch norms but the first, of the stem: "partial batch norm".
 
-    Use it when batches are too small for statistics of their own. It is a switch of the authors'
-    code, which their published models were trained without.
+    Use it when batches are too small for statistics of their own. The authors' published models
+    were trained without.
 
     Args:
         model: A `TDNResNet`.
     """
     for norm in batch_norms(model):
-        if norm.name != STEM_NORM:
+        if norm is not model.structure.stem.norm:
             norm.trainable = False
 
 
@@ -125,6 +121,5 @@ def synchronize_batch_norms(model: TDNResNet) -> None:
 
 def batch_norms(model: Any) -> Iterator[keras.layers.BatchNormalization]:
     """Every batch norm of a model, also those inside its layers."""
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            yield layer
+    layers = model._flatten_layers()
+    return (layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -14,10 +13,11 @@ from keras_tdn.training.distribution import num_replicas
 
 NORM_PARAMETERS = ("gamma", "beta")
 BIAS = "bias"
+# Arguments that are numbers of at least 0.
+FACTORS = ("coupled_weight_decay", "bias_multiplier", "head_multiplier")
 
 
-@dataclasses.dataclass(frozen=True)
-class ParameterGroup:
+class ParameterGroup(NamedTuple):
     """How one variable is updated: factors of the learning rate, and of L2 in its gradient."""
 
     multiplier: float
@@ -40,8 +40,8 @@ class CoupledSGD(keras.optimizers.SGD):
       norms do not decay.
     - The classifier learns `head_multiplier` times as fast: 5 for the transfer to another data set.
 
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4.1; arXiv:2012.10071. The multipliers are the authors' code's.
+    Reference: Wang et al., CVPR 2021, section 4.1; arXiv:2012.10071. The multipliers are the
+    authors' code's.
 
     Args:
         learning_rate: A float or a `keras.optimizers.schedules.LearningRateSchedule`.
@@ -86,11 +86,8 @@ class CoupledSGD(keras.optimizers.SGD):
             )
         if kwargs.pop("nesterov", False):
             raise ValueError("CoupledSGD has no Nesterov momentum. Leave `nesterov` out.")
-        for field, value in (
-            ("coupled_weight_decay", coupled_weight_decay),
-            ("bias_multiplier", bias_multiplier),
-            ("head_multiplier", head_multiplier),
-        ):
+        factors = (coupled_weight_decay, bias_multiplier, head_multiplier)
+        for field, value in zip(FACTORS, factors, strict=True):
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
                 raise ValueError(
                     f"CoupledSGD's `{field}` is a number of at least 0. Received: {field}={value!r}"
@@ -159,10 +156,4 @@ class CoupledSGD(keras.optimizers.SGD):
         config = super().get_config()
         for absent in ("weight_decay", "nesterov"):
             del config[absent]
-        return {
-            **config,
-            "coupled_weight_decay": self.coupled_weight_decay,
-            "bias_multiplier": self.bias_multiplier,
-            "head_multiplier": self.head_multiplier,
-            "head_layer": self.head_layer,
-        }
+        return {**config, **{name: getattr(self, name) for name in (*FACTORS, "head_layer")}}

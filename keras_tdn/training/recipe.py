@@ -5,19 +5,15 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from keras_tdn.models import TDNResNet
-from keras_tdn.specs import ClipSpec
+from keras_tdn.specs import ClipSpec, check_integer
 from keras_tdn.training.distribution import num_replicas
-from keras_tdn.training.freezing import (
-    PARTS,
-    freeze_batch_norms,
-    freeze_until,
-    frozen_layers,
-)
+from keras_tdn.training.freezing import PARTS, freeze_batch_norms, freeze_until, frozen_layers
 from keras_tdn.training.optimizer import CoupledSGD
 from keras_tdn.training.schedules import Schedule, WarmUp, check_run_length, warn_of_run_length
 
@@ -30,6 +26,31 @@ TOP_K = 5
 # Of `with_averages`.
 AVERAGED_SHARE = 0.1
 MAX_EMA_MOMENTUM = 0.999
+# What fields are, in words and as a check; integers have one of their own.
+FIELDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    ("learning_rate", "positive", lambda value: value > 0),
+    (
+        "global_clipnorm",
+        "positive, or None to leave gradients as they are",
+        lambda value: value is None or value > 0,
+    ),
+    (
+        "dropout_rate label_smoothing momentum ema_momentum",
+        "at least 0 and below 1",
+        lambda value: value is None or 0 <= value < 1,
+    ),
+    (
+        "warmup_epochs weight_decay mixup_alpha cutmix_alpha bias_multiplier head_multiplier",
+        "at least 0",
+        lambda value: value >= 0,
+    ),
+    (
+        "schedule",
+        "a StepDecay, ProportionalStepDecay or CosineDecay",
+        lambda value: isinstance(value, Schedule),
+    ),
+    ("freeze_until", f"one of {', '.join(PARTS)}", lambda value: value in PARTS),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +60,7 @@ class Recipe:
     Use one of `keras_tdn.training.recipes`, changed with `dataclasses.replace` where it does not
     fit; then `compile`, `make_dataset` and `callbacks` leave you in plain `model.fit`.
 
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4.1; arXiv:2012.10071.
+    Reference: Wang et al., CVPR 2021, section 4.1; arXiv:2012.10071.
 
     Args:
         name: What the recipe is called.
@@ -111,49 +131,22 @@ class Recipe:
     gradient_accumulation_steps: int | None = None
 
     def __post_init__(self) -> None:
-        for field, least in (("batch_size", 1), ("epochs", 1), ("num_segments", 1)):
-            self._check_integer(field, least)
-        self._check_integer("crop_size", 32)
+        integers = {"batch_size": 1, "epochs": 1, "num_segments": 1, "crop_size": 32}
         if self.gradient_accumulation_steps is not None:
-            self._check_integer("gradient_accumulation_steps", 2)
-        if not self.learning_rate > 0:
-            raise ValueError(
-                f"A recipe's `learning_rate` is positive. Received: {self.learning_rate!r}"
-            )
-        if self.global_clipnorm is not None and not self.global_clipnorm > 0:
-            raise ValueError(
-                "A recipe's `global_clipnorm` is positive, or None to leave gradients as they are. "
-                f"Received: {self.global_clipnorm!r}"
-            )
-        for field in ("dropout_rate", "label_smoothing", "momentum", "ema_momentum"):
-            value = getattr(self, field)
-            if value is not None and not 0 <= value < 1:
-                raise ValueError(
-                    f"A recipe's `{field}` is at least 0 and below 1. Received: {field}={value!r}"
-                )
-        for field in (
-            *("warmup_epochs", "weight_decay", "mixup_alpha", "cutmix_alpha"),
-            *("bias_multiplier", "head_multiplier"),
-        ):
-            if not getattr(self, field) >= 0:
-                raise ValueError(
-                    f"A recipe's `{field}` is at least 0. Received: {field}={getattr(self, field)}"
-                )
+            integers["gradient_accumulation_steps"] = 2
+        for field, least in integers.items():
+            check_integer("A recipe's", field, getattr(self, field), least)
+        for fields, wanted, fits in FIELDS:
+            for field in fields.split():
+                if not fits(value := getattr(self, field)):
+                    raise ValueError(
+                        f"A recipe's `{field}` is {wanted}. Received: {field}={value!r}"
+                    )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
                 "A recipe's warm-up is shorter than the training. Lower `warmup_epochs` (--warmup) "
                 f"or train for longer. Received: warmup_epochs={self.warmup_epochs}, "
                 f"epochs={self.epochs}"
-            )
-        if not isinstance(self.schedule, Schedule):
-            raise ValueError(
-                "A recipe's `schedule` is a StepDecay, ProportionalStepDecay or CosineDecay. "
-                f"Received: {self.schedule!r}"
-            )
-        if self.freeze_until not in PARTS:
-            raise ValueError(
-                f"A recipe's `freeze_until` is one of {', '.join(PARTS)}. "
-                f"Received: {self.freeze_until!r}"
             )
 
     # === Batches ===
@@ -163,8 +156,7 @@ class Recipe:
     ) -> Recipe:
         """Returns the recipe for another batch, its learning rate in proportion (the linear rule).
 
-        Counted are the clips that make one step of the optimizer: eight batches of 8 clips whose
-        gradients are accumulated have the learning rate of a batch of 64.
+        Eight batches of 8 clips whose gradients are accumulated count as a batch of 64.
 
         Args:
             batch_size: Clips in a batch, of all devices together.
@@ -188,12 +180,8 @@ class Recipe:
     def with_averages(self, steps_per_epoch: int) -> Recipe:
         """Returns the recipe with a moving average of the weights over the last tenth of training.
 
-        Use it where training may be short: a momentum of 0.999 averages a thousand steps, so that
-        after two hundred the average is still mostly of the weights that training started with. It
-        is the momentum at most.
-
-        Args:
-            steps_per_epoch: Batches in an epoch; see the method of that name.
+        Use it where training may be short: a momentum of 0.999, which it is at most, averages a
+        thousand steps, of which a short training's first weights would be most.
         """
         averaged = max(2.0, AVERAGED_SHARE * steps_per_epoch * self.epochs)
         return dataclasses.replace(self, ema_momentum=min(MAX_EMA_MOMENTUM, 1 - 1 / averaged))
@@ -213,16 +201,10 @@ class Recipe:
         return len(records) // self.batch_size
 
     def clip_spec_for(self, model: TDNResNet) -> ClipSpec:
-        """Returns the clips of a model that this recipe trains: in crops of `crop_size` pixels.
+        """Returns the `ClipSpec` of a model with crops of `crop_size` pixels, all else as it is.
 
         Use it on a model that takes frames of any size, which would otherwise be given crops of 224
         pixels. A size that the model was built for stays.
-
-        Args:
-            model: The model; segments, frames and normalization are its own.
-
-        Returns:
-            The `ClipSpec`.
 
         Example:
 
@@ -240,38 +222,26 @@ class Recipe:
     def make_dataset(
         self, records: RecordList, spec: ClipSpec, *, training: bool, **arguments: Any
     ) -> Any:
-        """`keras_tdn.data.make_dataset` with the batch and the augmentation of the recipe.
+        """Returns `keras_tdn.data.make_dataset` with the batch and the augmentation of the recipe.
 
-        Args:
-            records: Records with labels.
-            spec: The clip that the model takes.
-            training: Whether to draw random clips or centre clips.
-            **arguments: Further arguments of `make_dataset`, which also win over the recipe's.
-
-        Returns:
-            A `tf.data.Dataset` of `(clips, labels)`.
+        Takes its arguments, which also win over the recipe's.
         """
         from keras_tdn.data import make_dataset
-        from keras_tdn.training.augmentation import batch_transforms, clip_transforms
+        from keras_tdn.data.transforms.mixing import batch_mixing
+        from keras_tdn.data.transforms.pipelines import train_transforms
 
-        ours = {
-            "batch_size": self.batch_size,
-            "one_hot": self.one_hot,
-            "transforms": clip_transforms(self.flip, spec) if training else None,
-            "batch_transforms": (
-                batch_transforms(self.mixup_alpha, self.cutmix_alpha) if training else None
-            ),
-        }
+        ours: dict[str, Any] = {"batch_size": self.batch_size, "one_hot": self.one_hot}
+        if training:
+            ours["batch_transforms"] = batch_mixing(self.mixup_alpha, self.cutmix_alpha)
+            if not self.flip:
+                # Otherwise `make_dataset` flips with the map that the labels' names give.
+                ours["transforms"] = train_transforms(spec, flip=False)
         return make_dataset(records, spec, training=training, **{**ours, **arguments})
 
     # === Compiling ===
 
     def learning_rates(self, steps_per_epoch: int) -> Any:
-        """Returns the schedule in batches: Keras counts those, also while gradients accumulate.
-
-        Args:
-            steps_per_epoch: Batches in an epoch.
-        """
+        """Returns the schedule in batches: Keras counts those, also while gradients accumulate."""
         schedule = self.schedule.build(
             self.learning_rate, steps_per_epoch, self.epochs, self.warmup_epochs
         )
@@ -285,11 +255,7 @@ class Recipe:
         return round(self.warmup_epochs * steps_per_epoch)
 
     def optimizer(self, steps_per_epoch: int) -> CoupledSGD:
-        """Returns the optimizer, with its schedule.
-
-        Args:
-            steps_per_epoch: Batches in an epoch.
-        """
+        """Returns the optimizer, with its schedule."""
         return CoupledSGD(
             self.learning_rates(steps_per_epoch),
             momentum=self.momentum,
@@ -305,10 +271,8 @@ class Recipe:
     def compile(self, model: TDNResNet, steps_per_epoch: int, **arguments: Any) -> None:
         """Freezes what the recipe freezes, and compiles the model.
 
-        What was frozen before stays so, with a warning; `unfreeze` is for a model that was trained
-        with another recipe.
-
-        Metrics are `top1` and, with more than five classes, `top5`.
+        What was frozen before stays so, with a warning; see `unfreeze`. Metrics are `top1` and,
+        with more than five classes, `top5`.
 
         Args:
             model: A `TDNResNet` with a classifier.
@@ -331,15 +295,18 @@ class Recipe:
                 f"classifier_activation={model.classifier_activation!r}"
             )
         warn_of_run_length(self, steps_per_epoch)
-        _tell_of_frozen_layers(model, self.freeze_until)
+        frozen = [layer.name for layer in frozen_layers(model, self.freeze_until)]
+        if frozen:
+            logger.warning(
+                f"{len(frozen)} layers are frozen that the recipe would train "
+                f"({', '.join(frozen[:3])} ...), and stay so. If that is not meant, call "
+                "keras_tdn.training.unfreeze(model) before `compile`."
+            )
         freeze_until(model, self.freeze_until)
         if self.partial_batch_norm:
             freeze_batch_norms(model)
-        ours = {
-            "optimizer": self.optimizer(steps_per_epoch),
-            "loss": self._loss(from_logits=model.classifier_activation is None),
-            "metrics": self._metrics(model.classes),
-        }
+        loss, metrics = self._loss_and_metrics(model)
+        ours = {"optimizer": self.optimizer(steps_per_epoch), "loss": loss, "metrics": metrics}
         model.compile(**{**ours, **arguments})
         scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         if scaled and num_replicas() > 1:
@@ -350,47 +317,23 @@ class Recipe:
             )
 
     def callbacks(self, output: str | os.PathLike[str], **options: Any) -> list[Any]:
-        """Returns callbacks for `fit`: logs, checkpoints, averages, and what `options` ask for.
-
-        Args:
-            output: Folder that they write to.
-            **options: See `keras_tdn.training.callbacks.training_callbacks`.
-        """
+        """Returns callbacks for `fit`; see `keras_tdn.training.callbacks.training_callbacks`."""
         from keras_tdn.training.callbacks import training_callbacks
 
-        return training_callbacks(self, output, **options)
+        averages = self.ema_momentum is not None
+        return training_callbacks(output, epochs=self.epochs, averages=averages, **options)
 
-    def _loss(self, from_logits: bool) -> keras.losses.Loss:
+    def _loss_and_metrics(
+        self, model: TDNResNet
+    ) -> tuple[keras.losses.Loss, list[keras.metrics.Metric]]:
+        losses, metrics, name = keras.losses, keras.metrics, f"top{TOP_K}"
+        logits = model.classifier_activation is None
         if self.one_hot:
-            return keras.losses.CategoricalCrossentropy(
-                from_logits=from_logits, label_smoothing=self.label_smoothing
-            )
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
-
-    def _metrics(self, classes: int) -> list[keras.metrics.Metric]:
-        if self.one_hot:
-            top1: Any = keras.metrics.CategoricalAccuracy(name="top1")
-            top_k: Any = keras.metrics.TopKCategoricalAccuracy(TOP_K, name=f"top{TOP_K}")
+            loss = losses.CategoricalCrossentropy(logits, label_smoothing=self.label_smoothing)
+            top1 = metrics.CategoricalAccuracy(name="top1")
+            top_k = metrics.TopKCategoricalAccuracy(TOP_K, name=name)
         else:
-            top1 = keras.metrics.SparseCategoricalAccuracy(name="top1")
-            top_k = keras.metrics.SparseTopKCategoricalAccuracy(TOP_K, name=f"top{TOP_K}")
-        return [top1, top_k] if classes > TOP_K else [top1]
-
-    def _check_integer(self, field: str, least: int) -> None:
-        value = getattr(self, field)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(
-                f"A recipe's `{field}` is an integer of at least {least}. "
-                f"Received: {field}={value!r}"
-            )
-
-
-def _tell_of_frozen_layers(model: TDNResNet, part: str) -> None:
-    frozen = [layer.name for layer in frozen_layers(model, part)]
-    if frozen:
-        logger.warning(
-            "%d layers are frozen that the recipe would train (%s ...), and stay so. If that is "
-            "not meant, call keras_tdn.training.unfreeze(model) before `compile`.",
-            len(frozen),
-            ", ".join(frozen[:3]),
-        )
+            loss = losses.SparseCategoricalCrossentropy(logits)
+            top1 = metrics.SparseCategoricalAccuracy(name="top1")
+            top_k = metrics.SparseTopKCategoricalAccuracy(TOP_K, name=name)
+        return loss, [top1, top_k] if model.classes > TOP_K else [top1]

@@ -49,10 +49,7 @@ MAX_SHOWN = 8
 
 
 def describe_run(
-    model: Any,
-    train_records: RecordList,
-    validation_records: RecordList | None,
-    **arguments: Any,
+    model: Any, train_records: RecordList, validation_records: RecordList | None, **arguments: Any
 ) -> dict[str, Any]:
     """Returns all that a training depends on, as JSON values."""
     for name in NO_MATTER:
@@ -65,9 +62,7 @@ def describe_run(
         "model": config,
         "clip_spec": model.clip_spec.to_config(),
         "train_records": _describe_records(train_records),
-        "validation_records": (
-            None if validation_records is None else _describe_records(validation_records)
-        ),
+        "validation_records": validation_records and _describe_records(validation_records),
         **arguments,
         VERSIONS: {name: _version(name) for name in PACKAGES},
     }
@@ -75,17 +70,10 @@ def describe_run(
 
 
 def check_output(output: str | os.PathLike[str], resume: bool) -> None:
-    """Raises early what `run_folder` would raise when all else is ready.
-
-    Raises:
-        ValueError: if the output is no folder, or there is a training in it and `resume` is false.
-    """
+    """Raises early what `run_folder` would raise when all else is ready."""
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
-        raise ValueError(
-            f"The output folder {str(folder)!r} cannot be written to: it is a file. Choose another "
-            "place."
-        )
+        raise _unwritable(folder, "it is a file")
     if not resume:
         _check_untrained(folder)
 
@@ -96,10 +84,8 @@ def run_folder(
 ) -> Iterator[Path]:
     """Holds the folder of a training for this process alone, and creates it if needed.
 
-    Args:
-        output: The folder.
-        run: What `describe_run` returned.
-        resume: Whether to continue the training in it, if there is one.
+    `run` is what `describe_run` returned; with `resume` the training in the folder, if there is
+    one, continues.
 
     Raises:
         ValueError: if it cannot be written, if another process trains in it, if there is a
@@ -111,20 +97,16 @@ def run_folder(
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(None, "Permission denied")
     except OSError as error:
-        raise ValueError(
-            f"The output folder {str(folder)!r} cannot be written to: {error.strerror}. Choose "
-            "another place."
-        ) from error
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(locked(folder))
-        except ValueError:
-            raise ValueError(
-                f"Another process is training in {str(folder)!r}. Wait for it, or choose another "
-                "folder."
-            ) from None
+        raise _unwritable(folder, str(error.strerror)) from error
+    with locked(folder, "training"):
         _start(folder, run, resume)
         yield folder
+
+
+def _unwritable(folder: Path, reason: str) -> ValueError:
+    return ValueError(
+        f"The output folder {str(folder)!r} cannot be written to: {reason}. Choose another place."
+    )
 
 
 def _start(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
@@ -179,17 +161,13 @@ def _trained(folder: Path) -> list[str]:
 
 
 def _check_same(folder: Path, started: Any, run: Mapping[str, Any]) -> None:
-    found = list(differences(started, run))
+    found = [line for line in differences(started, run) if not NAMES_GIVEN.fullmatch(line)]
     versions = [line for line in found if line.startswith(VERSIONS)]
-    others = [
-        line for line in found if not line.startswith(VERSIONS) and not NAMES_GIVEN.fullmatch(line)
-    ]
+    others = [line for line in found if not line.startswith(VERSIONS)]
     if versions:
         logger.warning(
-            "The training in %s was started with other software, so that the last bits may differ "
-            "from what it would have given: %s",
-            folder,
-            "; ".join(versions),
+            f"The training in {folder} was started with other software, so that the last bits may "
+            f"differ from what it would have given: {'; '.join(versions)}"
         )
     if others:
         more = f"; and {len(others) - MAX_SHOWN} more" if len(others) > MAX_SHOWN else ""

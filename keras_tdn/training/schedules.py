@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from typing import Any
 
 import keras
@@ -28,14 +29,7 @@ class StepDecay:
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        epochs = tuple(self.epochs)
-        if not epochs or list(epochs) != sorted(set(epochs)) or epochs[0] <= 0:
-            raise ValueError(
-                "StepDecay needs positive, ascending epochs, for example (30, 45, 55). "
-                f"Received: epochs={self.epochs!r}"
-            )
-        _check_factor(self)
-        object.__setattr__(self, "epochs", epochs)
+        _check_drops(self, "epochs", "positive, ascending epochs, for example (30, 45, 55)")
 
     def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
         """Returns the schedule from epoch `start` on, counted in steps from there."""
@@ -62,14 +56,8 @@ class ProportionalStepDecay:
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        shares = tuple(self.shares)
-        if not shares or list(shares) != sorted(set(shares)) or not 0 < shares[0] <= shares[-1] < 1:
-            raise ValueError(
-                "ProportionalStepDecay needs ascending shares between 0 and 1, for example "
-                f"(0.6, 0.85). Received: shares={self.shares!r}"
-            )
-        _check_factor(self)
-        object.__setattr__(self, "shares", shares)
+        wanted = "ascending shares between 0 and 1, for example (0.6, 0.85)"
+        _check_drops(self, "shares", wanted, below=1)
 
     def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
         """Returns the schedule from epoch `start` on, counted in steps from there."""
@@ -99,12 +87,13 @@ class CosineDecay:
         )
 
 
-def _check_factor(decay: StepDecay | ProportionalStepDecay) -> None:
+def _check_drops(decay: Any, field: str, wanted: str, below: float = math.inf) -> None:
+    name, drops = type(decay).__name__, tuple(getattr(decay, field))
+    if not drops or list(drops) != sorted(set(drops)) or not 0 < drops[0] <= drops[-1] < below:
+        raise ValueError(f"{name} needs {wanted}. Received: {field}={getattr(decay, field)!r}")
     if not 0 < decay.factor < 1:
-        raise ValueError(
-            f"{type(decay).__name__}'s `factor` is between 0 and 1. "
-            f"Received: factor={decay.factor!r}"
-        )
+        raise ValueError(f"{name}'s `factor` is between 0 and 1. Received: factor={decay.factor!r}")
+    object.__setattr__(decay, field, drops)
 
 
 Schedule = StepDecay | ProportionalStepDecay | CosineDecay
@@ -176,11 +165,10 @@ NOTED_REST = 0.1
 
 
 def check_run_length(recipe: Any, steps_per_epoch: int) -> None:
-    """Checks that a training is long enough for what its recipe does over many batches.
+    """Raises a `ValueError` if a training is too short for what its recipe does over many batches.
 
-    Raises:
-        ValueError: if no step of the optimizer would be made, the learning rate would never be
-            reached, or the averages would be mostly of the first weights.
+    That is if no step of the optimizer would be made, the learning rate would never be reached, or
+    the averages would be mostly of the first weights.
     """
     batches = steps_per_epoch * recipe.epochs
     length = f"{recipe.epochs} epochs of {steps_per_epoch} batches"
@@ -214,22 +202,18 @@ def warn_of_run_length(recipe: Any, steps_per_epoch: int) -> None:
     rest = batches % (recipe.gradient_accumulation_steps or 1)
     if rest > NOTED_REST * batches:
         logger.warning(
-            "The gradients of the last %d of %d batches are never applied: %d make one step. Use a "
-            "number that divides %d (gradient_accumulation_steps, --accumulate).",
-            rest,
-            batches,
-            recipe.gradient_accumulation_steps,
-            batches,
+            f"The gradients of the last {rest} of {batches} batches are never applied: "
+            f"{recipe.gradient_accumulation_steps} make one step. Use a number that divides "
+            f"{batches} (gradient_accumulation_steps, --accumulate)."
         )
     if isinstance(recipe.schedule, StepDecay) and recipe.schedule.epochs[0] >= recipe.epochs:
         logger.warning(
-            "The learning rate is never lowered: the schedule does so at epoch %g, and the "
-            "training has %d. Use ProportionalStepDecay for trainings of any length.",
-            recipe.schedule.epochs[0],
-            recipe.epochs,
+            "The learning rate is never lowered: the schedule does so at epoch "
+            f"{recipe.schedule.epochs[0]:g}, and the training has {recipe.epochs}. Use "
+            "ProportionalStepDecay for trainings of any length."
         )
     if _share_of_first_weights(recipe, batches) > NOTED_SHARE:
-        logger.warning("%s", _slow_averages(recipe, batches))
+        logger.warning(_slow_averages(recipe, batches))
 
 
 def _share_of_first_weights(recipe: Any, batches: int) -> float:

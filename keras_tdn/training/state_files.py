@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import logging
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,15 +27,8 @@ BFLOAT16 = "bfloat16"
 READ_ERRORS = (OSError, ValueError, KeyError, EOFError, RecursionError, zipfile.BadZipFile)
 
 
-@dataclasses.dataclass(frozen=True)
-class State:
-    """What a training was at one moment.
-
-    Args:
-        step: Batches since the start of the training.
-        arrays: All that is numbers, by name.
-        meta: All else, as JSON values.
-    """
+class State(NamedTuple):
+    """What a training was after so many batches: numbers by name, all else as JSON values."""
 
     step: int
     arrays: Mapping[str, np.ndarray]
@@ -51,8 +43,17 @@ def write_state(folder: Path, state: State) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    with written_durably(folder / STATE_FILE, lambda new: _name(state.step, new)) as new:
-        np.savez(new, allow_pickle=False, **_storable(state))
+    halves = [name for name, array in state.arrays.items() if array.dtype.name == BFLOAT16]
+    # NumPy's file format has no such type; its bits are kept.
+    arrays = {**state.arrays, **{name: state.arrays[name].view(np.uint16) for name in halves}}
+    meta = json.dumps({"step": state.step, BFLOAT16: halves, **state.meta}).encode()
+    arrays[META] = np.frombuffer(meta, np.uint8)
+
+    def named(file: Path) -> str:
+        return f"{state.step:010d}-{sha256_of(file)}.npz"
+
+    with written_durably(folder / STATE_FILE, named) as new:
+        np.savez(new, allow_pickle=False, **arrays)
     for path in _newest_first(folder)[KEPT:]:
         path.unlink()
 
@@ -70,11 +71,8 @@ def read_newest_state(folder: Path) -> State | None:
         try:
             return _read(path)
         except READ_ERRORS as error:
-            logger.warning(
-                "The training state %s is damaged (%s) and is passed over.",
-                path,
-                " ".join(str(error).split())[:200],
-            )
+            reason = " ".join(str(error).split())[:200]
+            logger.warning(f"The training state {path} is damaged and is passed over: {reason}")
     if paths:
         raise ValueError(
             f"None of the {len(paths)} training states in {str(folder)!r} can be read: they are "
@@ -84,29 +82,12 @@ def read_newest_state(folder: Path) -> State | None:
     return None
 
 
-def _name(step: int, file: Path) -> str:
-    return f"{step:010d}-{sha256_of(file)}.npz"
-
-
 def _newest_first(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     found = [(PATTERN.fullmatch(path.name), path) for path in folder.iterdir()]
     steps = [(int(match[1]), path.stat().st_mtime_ns, path) for match, path in found if match]
     return [path for *_, path in sorted(steps, reverse=True)]
-
-
-def _storable(state: State) -> dict[str, np.ndarray]:
-    arrays, halves = {}, []
-    for name, array in state.arrays.items():
-        if array.dtype.name == BFLOAT16:
-            # NumPy's file format has no such type; its bits are kept.
-            halves.append(name)
-            array = array.view(np.uint16)
-        arrays[name] = array
-    meta = {"step": state.step, BFLOAT16: halves, **state.meta}
-    text = json.dumps(meta).encode()
-    return {**arrays, META: np.frombuffer(text, np.uint8)}
 
 
 def _read(path: Path) -> State:
@@ -136,8 +117,9 @@ def failures_to_write_in_words(path: Path) -> Iterator[None]:
     except (OSError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not str(error).startswith(HDF5_ERRORS):
             raise
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         raise OSError(
-            f"{str(path)!r} could not be written ({_reason(error)}). What was there before is "
+            f"{str(path)!r} could not be written ({reason}). What was there before is "
             "kept. Make room, or make the folder writable, and continue with resume=True (on "
             "the command line --resume)."
         ) from error
@@ -145,14 +127,6 @@ def failures_to_write_in_words(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def written_durably(path: Path, named: Callable[[Path], str] | None = None) -> Iterator[Path]:
-    """`written_beside`, whose errors say how to continue the training.
-
-    Raises:
-        OSError: if the file cannot be written; what was there before still is.
-    """
+    """`written_beside`, whose errors say how to continue the training."""
     with failures_to_write_in_words(path), written_beside(path, named) as new:
         yield new
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or " ".join(str(error).split())[:200]

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keras_tdn.data.records import RecordList
@@ -33,13 +33,7 @@ def check_training(
     early_stopping: int | None,
     optimizer: Any = None,
 ) -> None:
-    """Checks the arguments of `train` against each other; it documents them.
-
-    Logs warnings of videos in both lists and of crops of another size than the recipe's.
-
-    Raises:
-        ValueError: if they do not fit.
-    """
+    """Raises a `ValueError` if arguments of `train` do not fit each other; warns of odd ones."""
     if not isinstance(model, TDNResNet) or not model.include_top:
         raise ValueError(
             "`train` trains a TDNResNet with its classifier, such as TDNResNet50 builds. "
@@ -65,7 +59,14 @@ def check_training(
             "There is nothing to tell apart: a training set needs videos of at least two classes. "
             f"Received: {len(train_records)} videos, all of class {present.pop()}"
         )
-    _warn_of_absent(present, train_records, model)
+    absent = sorted(set(range(model.classes)) - present)
+    if absent:
+        named = dict(enumerate(model.labels or train_records.labels or ()))
+        listed = [f"{index} ({named[index]})" if index in named else index for index in absent]
+        logger.warning(
+            f"{len(absent)} of the model's {model.classes} classes have no training video, so that "
+            f"it cannot learn them: {_shown(listed)}. Are the labels those of this list?"
+        )
     # Raises if a batch does not fill, or cannot be divided.
     steps = recipe.steps_per_epoch(train_records)
     check_run_length(recipe, steps)
@@ -75,7 +76,15 @@ def check_training(
         f"{recipe.epochs} epochs of {steps} batches",
     )
     Devices(max(devices_of_an_array(), num_replicas())).batch_size(recipe.batch_size)
-    _warn_of_other_crops(model, recipe)
+    spec, expected = model.clip_spec, recipe.clip_spec_for(model)
+    size = min(spec.height, spec.width)
+    if size != min(expected.height, expected.width):
+        logger.warning(
+            f"Clips are cut to {spec.height}x{spec.width} pixels, and the recipe is meant for "
+            f"{recipe.crop_size}, which decides how long training takes. For the recipe's size, "
+            "set model.clip_spec = recipe.clip_spec_for(model); to keep this one, say so with "
+            f"dataclasses.replace(recipe, crop_size={size})."
+        )
     if validation_records is None:
         if early_stopping is not None:
             raise ValueError(
@@ -90,10 +99,17 @@ def check_training(
             f"Received: {len(validation_records)} validation videos and batches of "
             f"{recipe.batch_size}. Use smaller batches, more videos or one device."
         )
-    _check_names(
-        "validation", validation_records.labels, "the training videos", train_records.labels
-    )
-    _warn_of_shared(train_records, validation_records)
+    names = train_records.labels
+    _check_names("validation", validation_records.labels, "the training videos", names)
+    trained = {os.path.realpath(record.path) for record in train_records}
+    shared = [
+        record.path for record in validation_records if os.path.realpath(record.path) in trained
+    ]
+    if shared:
+        logger.warning(
+            f"{len(shared)} of the {len(validation_records)} validation videos are trained on as "
+            f"well, so that the accuracy will be too good: {_shown(map(repr, shared))}"
+        )
 
 
 def _check_records(kind: str, records: Any, model: TDNResNet) -> None:
@@ -108,7 +124,8 @@ def _check_records(kind: str, records: Any, model: TDNResNet) -> None:
     if unlabelled:
         raise ValueError(
             f"Training needs a label for each video, and {len(unlabelled)} of {len(records)} "
-            f"{kind} videos have none: {_shown(unlabelled)}. A list has one in the last column."
+            f"{kind} videos have none: {_shown(map(repr, unlabelled))}. A list has one in the last "
+            "column."
         )
     beyond = [record for record in records if (record.label or 0) >= model.classes]
     if beyond:
@@ -140,56 +157,11 @@ def _check_names(
     )
 
 
-def _warn_of_absent(present: set[int | None], train_records: RecordList, model: TDNResNet) -> None:
-    absent = sorted(set(range(model.classes)) - present)
-    if not absent:
-        return
-    names = dict(enumerate(model.labels or train_records.labels or ()))
-    shown = [f"{index} ({names[index]})" if index in names else str(index) for index in absent]
-    more = f" and {len(absent) - MAX_SHOWN} more" if len(absent) > MAX_SHOWN else ""
-    logger.warning(
-        "%d of the model's %d classes have no training video, so that it cannot learn them: %s%s. "
-        "Are the labels those of this list?",
-        len(absent),
-        model.classes,
-        ", ".join(shown[:MAX_SHOWN]),
-        more,
-    )
-
-
-def _warn_of_other_crops(model: TDNResNet, recipe: Recipe) -> None:
-    spec, expected = model.clip_spec, recipe.clip_spec_for(model)
-    if min(spec.height, spec.width) != min(expected.height, expected.width):
-        logger.warning(
-            "Clips are cut to %dx%d pixels, and the recipe is meant for %d, which decides how long "
-            "training takes. For the recipe's size, set model.clip_spec = "
-            "recipe.clip_spec_for(model); to keep this one, say so with "
-            "dataclasses.replace(recipe, crop_size=%d).",
-            spec.height,
-            spec.width,
-            recipe.crop_size,
-            min(spec.height, spec.width),
-        )
-
-
-def _warn_of_shared(train_records: RecordList, validation_records: RecordList) -> None:
-    trained = {os.path.realpath(record.path) for record in train_records}
-    shared = [
-        record.path for record in validation_records if os.path.realpath(record.path) in trained
-    ]
-    if shared:
-        logger.warning(
-            "%d of the %d validation videos are trained on as well, so that the accuracy will be "
-            "too good: %s",
-            len(shared),
-            len(validation_records),
-            _shown(shared),
-        )
-
-
-def _shown(paths: list[str]) -> str:
-    more = f" and {len(paths) - MAX_SHOWN} more" if len(paths) > MAX_SHOWN else ""
-    return ", ".join(map(repr, paths[:MAX_SHOWN])) + more
+def _shown(values: Iterable[object]) -> str:
+    """Returns the first few of them, and how many more there are."""
+    texts = [str(value) for value in values]
+    more = f" and {len(texts) - MAX_SHOWN} more" if len(texts) > MAX_SHOWN else ""
+    return ", ".join(texts[:MAX_SHOWN]) + more
 
 
 BALANCED = "balanced"
@@ -216,7 +188,12 @@ def class_weights(
             for index in range(classes)
         }
     if not isinstance(weights, Mapping) or not all(
-        _is_weight(index, weight, classes) for index, weight in weights.items()
+        not {bool} & {type(index), type(weight)}
+        and isinstance(index, int)
+        and isinstance(weight, int | float)
+        and 0 <= index < classes
+        and 0 < weight < math.inf
+        for index, weight in weights.items()
     ):
         raise ValueError(
             f"Class weights are {BALANCED!r}, or a mapping of class indices from 0 to "
@@ -224,10 +201,3 @@ def class_weights(
         )
     # Keras takes the highest index for the number of classes.
     return {index: float(weights.get(index, 1.0)) for index in range(classes)}
-
-
-def _is_weight(index: object, weight: object, classes: int) -> bool:
-    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < classes:
-        return False
-    number = isinstance(weight, int | float) and not isinstance(weight, bool)
-    return bool(number and math.isfinite(weight) and weight > 0)  # type: ignore[arg-type, operator]

@@ -23,14 +23,9 @@ from keras_tdn.nvidia_gpus import unseen_gpu_line
 from keras_tdn.pretrained.preset_config import PresetCard
 from keras_tdn.training.callbacks import TrainingState
 from keras_tdn.training.callbacks.reporting import check_tensorboard
-from keras_tdn.training.distribution import whole_batches
+from keras_tdn.training.distribution import devices_of_an_array
 from keras_tdn.training.recipe import Recipe
-from keras_tdn.training.run_folder import (
-    FAILURES_FILE,
-    STATE_FOLDER,
-    describe_run,
-    run_folder,
-)
+from keras_tdn.training.run_folder import FAILURES_FILE, STATE_FOLDER, describe_run, run_folder
 from keras_tdn.training.training_checks import check_training, class_weights
 from keras_tdn.training.training_result import TrainingResult, finish_training, finished_training
 
@@ -59,12 +54,7 @@ def train(
     Use it for a training that you can leave alone: all that can be wrong is reported first, it
     continues after any interruption as if there had been none, and its result is written down. All
     of it can be had in plain `model.fit` as well, with `recipe.compile`, `recipe.make_dataset`,
-    `recipe.callbacks` and `TrainingState`.
-
-    In `output` are then: `preset`, for `load_preset` and `weights=`; `best.weights.h5` and
-    `last.weights.h5`, averaged if the recipe does that; `log.csv`; `result.json`; `run.json`, what
-    the training was started with; `failures.jsonl`, the videos that could not be read; and `state`,
-    which is only needed to continue and may be deleted when all is done.
+    `recipe.callbacks` and `TrainingState`. What is in `output` then, docs/training.md lists.
 
     Args:
         model: A `TDNResNet` with a classifier. Its `clip_spec` says how clips are cut.
@@ -107,14 +97,10 @@ def train(
     >>> result.preset
     PosixPath('run/preset')
     """
+    # In place of the recipe's.
+    optimizer = (compile_arguments or {}).get("optimizer")
     check_training(
-        model,
-        train_records,
-        validation_records,
-        recipe,
-        early_stopping,
-        # In place of the recipe's.
-        optimizer=(compile_arguments or {}).get("optimizer"),
+        model, train_records, validation_records, recipe, early_stopping, optimizer=optimizer
     )
     weights = class_weights(train_records, class_weight, model.classes)
     if weights is not None and (recipe.mixup_alpha or recipe.cutmix_alpha):
@@ -155,19 +141,15 @@ def train(
             save_every=save_every,
         )
         recipe.compile(model, steps, **(compile_arguments or {}))
-        callbacks = recipe.callbacks(
-            folder,
-            state=state,
-            early_stopping=early_stopping,
-            tensorboard=tensorboard,
-            progress=progress,
-        )
+        shown = {"tensorboard": tensorboard, "progress": progress}
+        callbacks = recipe.callbacks(folder, state=state, early_stopping=early_stopping, **shown)
         common: dict[str, Any] = {
             "seed": seed,
             # A list without videos of the last classes would make narrower one-hot labels.
             "num_classes": model.classes,
             "failure_report": folder / FAILURES_FILE,
-            **({"drop_remainder": True} if whole_batches() else {}),
+            # An array that lies on several devices is cut into equal parts.
+            **({"drop_remainder": True} if devices_of_an_array() > 1 else {}),
             **(dataset_arguments or {}),
         }
         validation = None
@@ -208,12 +190,9 @@ def train(
 
 
 def make_deterministic(seed: int) -> None:
-    """Makes operations of this process give the same bits each time, also on a GPU.
+    """Makes operations of this process give the same bits each time, also on a GPU, for good.
 
-    On CPUs they do so anyway. It cannot be undone. `seed` is that of Python, NumPy and the backend.
-
-    Raises:
-        ValueError: on JAX, where it is a matter of the environment.
+    Raises a `ValueError` on JAX, where it is a matter of the environment.
     """
     backend = keras.backend.backend()
     if backend == "jax":
@@ -271,13 +250,9 @@ WRAPPED = re.compile(rf"{TooManyFailuresError.__name__}: (.+?)(?:\n|$)")
 
 @contextlib.contextmanager
 def input_errors_in_words() -> Iterator[None]:
-    """Within the block, the pipeline's own error comes out as it was raised.
+    """Within the block, the pipeline's `TooManyFailuresError` comes out as it was raised.
 
-    Keras' warning that data ran out is suppressed: bad records make a validation set end earlier
-    than expected, and nothing is wrong with that.
-
-    Raises:
-        TooManyFailuresError: if too many records cannot be read.
+    Keras' warning that data ran out is suppressed: bad records make a validation set end early.
     """
     try:
         with warnings.catch_warnings():

@@ -25,10 +25,10 @@ def sync(model: keras.Model) -> None:
 
 def build_optimizer(model: keras.Model) -> None:
     """Makes the optimizer's variables, which `fit` would do in its first step."""
-    if model.optimizer.built:
-        return
-    with _scope(model):
-        model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:
+        strategy = getattr(model, "_distribute_strategy", None)
+        with contextlib.nullcontext() if strategy is None else strategy.scope():
+            model.optimizer.build(model.trainable_variables)
 
 
 def build_metrics(model: keras.Model, label_spec: Any) -> None:
@@ -36,7 +36,7 @@ def build_metrics(model: keras.Model, label_spec: Any) -> None:
 
     `label_spec` is the `tf.TensorSpec` of the labels of a batch.
     """
-    if _metrics_built(model):
+    if all(getattr(metric, "built", True) for metric in model.metrics):
         return
     labels = np.zeros((1, *label_spec.shape[1:]), label_spec.dtype.as_numpy_dtype)
     scores = np.zeros((1, *model.output_shape[1:]), "float32")
@@ -50,11 +50,11 @@ def arrays_of(model: keras.Model, *, metrics: bool) -> dict[str, np.ndarray]:
     The model's include the seeds of its random layers; the optimizer's are momentum, averages,
     accumulated gradients, its count of steps and the scale of the loss.
     """
-    arrays = {}
-    for group, variables in _groups(model, metrics).items():
-        for index, variable in enumerate(variables):
-            arrays[f"{group}/{index:05d}"] = keras.ops.convert_to_numpy(variable)
-    return arrays
+    return {
+        f"{group}/{index:05d}": keras.ops.convert_to_numpy(variable)
+        for group, variables in _groups(model, metrics).items()
+        for index, variable in enumerate(variables)
+    }
 
 
 def assign_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray], *, metrics: bool) -> None:
@@ -89,10 +89,7 @@ def assign_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray], *, metri
 def first_not_finite(
     model: keras.Model, arrays: Mapping[str, np.ndarray] | None = None
 ) -> str | None:
-    """Returns the path of a weight that is NaN or infinite, or `None`.
-
-    `arrays` is what `arrays_of` returned, if it is at hand.
-    """
+    """Returns the path of a weight that is NaN or infinite; `arrays_of` gave `arrays`."""
     for index, variable in enumerate(model.variables):
         array = (
             keras.ops.convert_to_numpy(variable)
@@ -122,13 +119,6 @@ def average_replicas(model: keras.Model) -> None:
             variable.assign(tf.add_n([copy.value() for copy in copies]) / len(copies))
 
 
-def averages_weights(model: keras.Model) -> bool:
-    """Returns whether the optimizer keeps an average of the weights."""
-    optimizer = model.optimizer
-    # Mixed precision wraps the optimizer in one that scales the loss.
-    return bool(getattr(getattr(optimizer, "inner_optimizer", optimizer), "use_ema", False))
-
-
 @contextlib.contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Within the block, the weights are their averages, where the optimizer keeps them.
@@ -148,8 +138,10 @@ def take_averages(model: keras.Model) -> Sequence[np.ndarray] | None:
     `keras.callbacks.SwapEMAWeights` adds and subtracts on TensorFlow, which rounds: training would
     continue from weights that are not quite the same.
     """
+    # Mixed precision wraps the optimizer in one that scales the loss.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     # Before the first step the averages are zero.
-    if not averages_weights(model) or not _copy(model.optimizer.iterations):
+    if not getattr(optimizer, "use_ema", False) or not _copy(model.optimizer.iterations):
         return None
     saved = [_copy(weight) for weight in model.trainable_weights]
     model.optimizer.finalize_variable_values(model.trainable_weights)
@@ -176,12 +168,3 @@ def _groups(model: keras.Model, metrics: bool) -> dict[str, list[Any]]:
     if metrics:
         groups[METRICS] = list(model.metrics_variables)
     return groups
-
-
-def _metrics_built(model: keras.Model) -> bool:
-    return all(getattr(metric, "built", True) for metric in model.metrics)
-
-
-def _scope(model: keras.Model) -> Any:
-    strategy = getattr(model, "_distribute_strategy", None)
-    return contextlib.nullcontext() if strategy is None else strategy.scope()

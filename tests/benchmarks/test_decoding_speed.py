@@ -29,7 +29,7 @@ import tensorflow as tf  # noqa: E402
 from keras_tdn.data.decoding import get_decoder, pyav_container  # noqa: E402
 from keras_tdn.data.decoding.frame_conversion import FrameCollector  # noqa: E402
 from keras_tdn.data.decoding.pyav_decoder import IndexedVideo  # noqa: E402
-from keras_tdn.data.transforms.random_crops import MultiScaleCrop  # noqa: E402
+from keras_tdn.data.transforms.random_geometry import MultiScaleCrop  # noqa: E402
 
 FIXTURES = VIDEOS / "fixtures"
 KINETICS = (

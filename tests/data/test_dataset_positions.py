@@ -146,5 +146,5 @@ def test_errors(videos, arguments, message):
 
 @pytest.mark.parametrize("number", [0, -1, 2.0, True])
 def test_errors_of_memory(number):
-    with pytest.raises(ValueError, match="remembers a positive number of batches"):
+    with pytest.raises(ValueError, match="`max_remembered` is an integer of at least 1"):
         BatchPositions(number)

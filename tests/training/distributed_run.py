@@ -59,8 +59,8 @@ def train(videos, run):
     from keras_tdn.training import CoupledSGD, synchronize_batch_norms
     from keras_tdn.training.distribution import (
         device_scope,
+        devices_of_an_array,
         num_joined_processes,
-        whole_batches,
     )
 
     # Names of variables count from one again.
@@ -114,10 +114,11 @@ def train(videos, run):
                 **clips,
                 training=False,
                 batch_size=on.batch_size(2),
-                drop_remainder=whole_batches(),
+                drop_remainder=devices_of_an_array() > 1,
             )
             arrays["validation"] = model.evaluate(validation, verbose=0)
-        seen = {"processes": num_joined_processes(), "whole_batches": whole_batches()}
+        whole = devices_of_an_array() > 1
+        seen = {"processes": num_joined_processes(), "whole_batches": whole}
     return {"losses": losses, "devices": on.num_devices, **seen, **arrays}
 
 

@@ -1,22 +1,19 @@
-"""`keras-tdn` in a process of its own, which kills itself at a certain moment.
+"""`keras-tdn train`, killed at a certain moment if told to be.
 
-    python killable_run.py KIND NUMBER ARGUMENTS...
-
-KIND is one of the kinds of moments below, NUMBER which of them, from 1; 0 is none. How many of each
-kind there were is the last line of standard output.
+`kind` is one of the kinds of moments below and `number` which of them, from 1; or `"time"` and the
+seconds after the first state is there.
 """
 
-import json
 import os
 import signal
-import sys
+import time
 from collections import Counter
 
 import numpy as np
+from forked_runs import die_after
 
-import keras_tdn.training.training_run  # noqa: F401
 from keras_tdn import cli
-from keras_tdn.training.callbacks import InputTiming, StopOnDivergence
+from keras_tdn.training.callbacks import InputTiming, StopOnDivergence, training_state
 
 # In the middle of a state that is being written; at the disk; around a step.
 MOMENTS = {
@@ -30,7 +27,26 @@ MOMENTS = {
 }
 
 
-def watch(owner, name, kind, fatal):
+def child(arguments, kind="none", number=0):
+    """Returns how many moments of each kind there were, and the seconds since the first state."""
+    counts, states = Counter(), []
+    for each, functions in MOMENTS.items():
+        for owner, name in functions:
+            watch(owner, name, counts, each, number if each == kind else 0)
+    write_state = training_state.write_state
+
+    def written(*arguments):
+        write_state(*arguments)
+        if not states and kind == "time":
+            die_after(max(number, 1e-3))
+        states.append(time.monotonic())
+
+    training_state.write_state = written
+    assert cli.main(arguments) == 0
+    return {"counts": counts, "seconds": time.monotonic() - states[0] if states else 0.0}
+
+
+def watch(owner, name, counts, kind, fatal):
     """Counts calls of a function, and kills the process in front of the fatal one of its kind."""
     function = getattr(owner, name)
 
@@ -41,15 +57,3 @@ def watch(owner, name, kind, fatal):
         return function(*arguments, **options)
 
     setattr(owner, name, counted)
-
-
-counts = Counter()
-
-if __name__ == "__main__":
-    fatal_kind, number, *arguments = sys.argv[1:]
-    for kind, functions in MOMENTS.items():
-        for owner, name in functions:
-            watch(owner, name, kind, int(number) if kind == fatal_kind else 0)
-    status = cli.main(arguments)
-    sys.stdout.write(json.dumps(counts) + "\n")
-    sys.exit(status)

@@ -13,7 +13,6 @@ from keras_tdn import TDNResNet
 from keras_tdn.data import load_records
 from keras_tdn.training import CoupledSGD, freeze_batch_norms, recipes
 from keras_tdn.training.callbacks import EvaluateAverages
-from keras_tdn.training.freezing import STEM_NORM
 
 BACKEND = keras.backend.backend()
 CLASSES = 3
@@ -115,7 +114,7 @@ def test_two_half_batches_are_one_batch():
     whole, halves = small(), small()
     for model, steps in ((whole, None), (halves, 2)):
         freeze_batch_norms(model)
-        model.get_layer(STEM_NORM).trainable = False
+        model.structure.stem.norm.trainable = False
         optimizer = CoupledSGD(
             0.05,
             coupled_weight_decay=0.0,

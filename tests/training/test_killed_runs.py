@@ -1,23 +1,19 @@
 """Trainings that are killed at seeded moments and end as if they had not been.
 
 One training is killed twice. With `KERAS_TDN_KILLS=10`, beside `KERAS_TDN_SLOW=1`, ten trainings of
-the full network are killed once or twice each, by themselves or from outside.
+the full network are killed once or twice each, in front of a moment or after some time.
 """
 
 import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import synthetic_videos
 
-import keras_tdn
 from keras_tdn.training.state_files import read_newest_state
 
 KILLABLE_RUN = Path(__file__).with_name("killable_run.py")
@@ -32,12 +28,9 @@ ARGUMENTS = (
     *("--mixup", "0.3", "--cutmix", "0.5", "--early-stopping", "9", "--save-every", "1"),
     *(() if NUM_RUNS else ("--no-short-term", "--no-long-term", "--no-shift")),
 )
+# Of itself, and when its time was up.
+KILLED = (-signal.SIGKILL, -signal.SIGALRM)
 NOT_COMPARED = ("seconds", "share_waited")
-
-
-def environment():
-    root = Path(keras_tdn.__file__).parents[1]
-    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(root)}
 
 
 @pytest.fixture(scope="module")
@@ -54,58 +47,34 @@ def lists(tmp_path_factory):
 
 
 class Runs:
-    """Starts trainings on the same videos."""
+    """Trainings on the same videos."""
 
-    def __init__(self, lists):
+    def __init__(self, forked_runs, lists):
+        self._forked_runs = forked_runs
         self._arguments = [
             *("train", "--train-list", lists / "train.txt", "--val-list", lists / "validate.txt"),
             *ARGUMENTS,
         ]
         self.seconds = 0.0
 
-    def start(self, output, kind="none", number=0):
-        command = [sys.executable, KILLABLE_RUN, kind, str(number), *self._arguments]
-        return subprocess.Popen(
-            [*map(str, command), "--output", str(output), "--resume"],
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def run(self, output, **kill):
+        arguments = [*map(str, self._arguments), "--output", str(output), "--resume"]
+        return self._forked_runs.run(KILLABLE_RUN, arguments=arguments, **kill)
 
     def finish(self, output):
         """Runs to the end; how many moments of each kind there were."""
-        process = self.start(output)
-        wait_for_state(process, output)
-        begun = time.monotonic()
-        out, err = process.communicate()
-        self.seconds = self.seconds or time.monotonic() - begun
-        assert process.returncode == 0, err
-        return json.loads(out.splitlines()[-1])
+        ended = self.run(output)
+        assert ended.status == 0, ended.output
+        self.seconds = self.seconds or ended.value["seconds"]
+        return ended.value["counts"]
 
-    def kill_itself(self, output, kind, number):
-        process = self.start(output, kind, number)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-
-    def kill_after(self, output, seconds):
-        """Kills from outside, some time after the first state is there."""
-        process = self.start(output)
-        wait_for_state(process, output)
-        time.sleep(seconds)
-        process.kill()
-        process.communicate()
-        return process.returncode == -signal.SIGKILL
-
-
-def wait_for_state(process, output):
-    while process.poll() is None and not list((output / "state").glob("*.npz")):
-        time.sleep(0.005)
+    def kill(self, output, kind, number):
+        return self.run(output, kind=kind, number=number).status in KILLED
 
 
 @pytest.fixture(scope="module")
-def runs(lists):
-    return Runs(lists)
+def runs(forked_runs, lists):
+    return Runs(forked_runs, lists)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +119,7 @@ def test_a_killed_training_ends_as_one_that_was_not(runs, whole, tmp_path, seed)
         if kind == "time":
             kill_in_time(runs, folder, share)
         else:
-            runs.kill_itself(folder, kind, 1 + int(share * counts[kind]))
+            assert runs.kill(folder, kind, 1 + int(share * counts[kind]))
         assert not (folder / "result.json").exists()
     runs.finish(folder)
     assert_same(folder, expected)
@@ -161,7 +130,7 @@ def kill_in_time(runs, folder, share):
     before = folder.with_name("before")
     if folder.exists():
         shutil.copytree(folder, before)
-    while not runs.kill_after(folder, share * runs.seconds):
+    while not runs.kill(folder, "time", share * runs.seconds):
         shutil.rmtree(folder)
         if before.exists():
             shutil.copytree(before, folder)

@@ -200,13 +200,13 @@ def test_a_signal_saves_and_a_full_disk_loses_nothing(videos, tmp_path, monkeypa
     assert "Saving in front of the next step" in caplog.text
     assert signal.getsignal(signal.SIGTERM) is before
     state = TrainingState(folder / "state", epochs=2, steps_per_epoch=2)
-    assert next(state.spans()).steps_per_epoch == 1
+    assert next(state.spans()).fit_arguments["steps_per_epoch"] == 1
     with monkeypatch.context() as patch, full_disk.disk_of():
         patch.setattr(Checkpoints, "on_epoch_end", fill_disk)
         with pytest.raises(OSError, match=r"state.npz' could not be written \(File too large"):
             run(videos, folder, resume=True, early_stopping=5)
     # The state in front of the end of the epoch is there, and so are the weights of that.
-    assert state.spans().__next__().steps_per_epoch == 1
+    assert next(state.spans()).fit_arguments["steps_per_epoch"] == 1
     assert (folder / "last.weights.h5").exists()
     with monkeypatch.context() as patch, full_disk.disk_of():
         patch.setattr(training_result, "save_preset", without_room)
@@ -249,7 +249,7 @@ def test_what_was_trained_before_the_loss_was_no_number_is_kept(videos, tmp_path
     with pytest.raises(TrainingDivergedError, match=r"epoch 1.*kept.*lower learning rate"):
         run(videos, tmp_path / "run", recipe, save_every=1)
     state = TrainingState(tmp_path / "run" / "state", epochs=2, steps_per_epoch=2)
-    assert next(state.spans()).initial_epoch == 0
+    assert next(state.spans()).fit_arguments["initial_epoch"] == 0
     # A state is never saved of weights that are no numbers.
     for path in (tmp_path / "run" / "state").glob("*.npz"):
         with np.load(path) as content:

@@ -5,25 +5,22 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from keras_tdn.data.stateless_draws import array_module, cast, draw_below
+from keras_tdn.specs import check_integer
 
 # Far enough for an endless data set, with room for the sums that tf.data computes.
 ENDLESS = 2**62
 
 
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """The position of one element of a data set; all scalar int64 tensors.
+class Place(NamedTuple):
+    """One element of a data set, in scalar int64 tensors.
 
-    Args:
-        row: Number of the record in its list.
-        epoch: Number of the epoch.
-        num_seen: Records that this data set has come to since it started, this one included.
+    `num_seen` counts the records that the data set has come to since it started, with this one.
     """
 
     row: Any
@@ -36,15 +33,7 @@ class RecordOrder:
     """The order of records over the epochs: a function of the seed and of a count.
 
     A count alone says which record comes next in which epoch, so a checkpoint needs to keep
-    nothing else, and an epoch can be started anywhere.
-
-    Args:
-        num_records: Records in the list.
-        seed: What the order is drawn from.
-        shuffle: Whether each epoch has an order of its own, or all that of the list.
-        start: Records, of all shards together, that come before the first.
-        repeat: Whether epochs follow each other without end.
-        shard: `(index, count)`: every `count`-th record is taken, starting with the `index`-th.
+    nothing else, and an epoch can be started anywhere. The fields are those of `DatasetOptions`.
     """
 
     num_records: int
@@ -83,8 +72,7 @@ class RecordOrder:
 def record_seed(seed: int, epoch: Any, index: Any) -> Any:
     """Returns the seed of everything that is drawn from one record in one epoch.
 
-    Use it to draw the clip of a training step again. It depends on nothing but its arguments:
-    neither on the order of the records, nor on which process reads them, nor on the others.
+    Use it to draw the clip of a training step again; it depends on nothing but its arguments.
 
     Args:
         seed: Seed of the data set, an integer.
@@ -112,10 +100,9 @@ MAX_REMEMBERED = 4096
 class BatchPositions:
     """Counts the records of a data set that came before each of its batches.
 
-    Use it to start a training in the middle of an epoch. Records that cannot be read are left out
-    and batches stay full, so the number of batches alone does not say where a data set stands.
-    Use one object for one data set at a time; `make_dataset` fills it while it makes batches,
-    ahead of the training.
+    Use it to start a training in the middle of an epoch: as bad records are left out and batches
+    stay full, the number of batches does not say where a data set stands. Use one object for one
+    data set at a time; `make_dataset` fills it while it makes batches, ahead of the training.
 
     Args:
         max_remembered: Batches whose place is kept, the latest ones. It only needs to be more than
@@ -138,12 +125,7 @@ class BatchPositions:
     """
 
     def __init__(self, max_remembered: int = MAX_REMEMBERED) -> None:
-        whole = isinstance(max_remembered, int) and not isinstance(max_remembered, bool)
-        if not whole or max_remembered < 1:
-            raise ValueError(
-                "BatchPositions remembers a positive number of batches. "
-                f"Received: max_remembered={max_remembered!r}"
-            )
+        check_integer("BatchPositions'", "max_remembered", max_remembered, 1)
         self.max_remembered = max_remembered
         self.label_spec: Any = None
         # tf.data calls from threads of its own.
@@ -173,33 +155,20 @@ class BatchPositions:
         )
 
     def made_at(self, batch: int) -> float | None:
-        """Returns when a batch was ready, in seconds of `time.perf_counter`; `None` if unknown.
-
-        Args:
-            batch: Number of the batch since the data set's start, from 0.
-        """
+        """Returns when a batch was ready, in seconds of `time.perf_counter`; `None` if unknown."""
         with self._lock:
             entry = self._next.get(batch)
         return None if entry is None else entry[1]
 
     def begin(self, start: int, label_spec: Any) -> None:
-        """Forgets all batches when a new data set starts.
-
-        Args:
-            start: Records that come before its first.
-            label_spec: `tf.TensorSpec` of its labels.
-        """
+        """Forgets all batches when a new data set starts, after so many records."""
         with self._lock:
             self._start = start
             self._next.clear()
             self.label_spec = label_spec
 
     def note(self, batch: int, start_of_next: int) -> None:
-        """Notes a batch that is ready.
-
-        By number and not by turn: `fit` may begin to iterate more than once, and the same batch
-        ends at the same place each time.
-        """
+        """Notes a batch that is ready, by number: `fit` may begin to iterate more than once."""
         with self._lock:
             self._next[batch] = (start_of_next, time.perf_counter())
             while len(self._next) > self.max_remembered:
@@ -207,20 +176,14 @@ class BatchPositions:
 
 
 def noting_positions(
-    dataset: tf.data.Dataset, positions: BatchPositions, start: int, shard: tuple[int, int]
+    dataset: tf.data.Dataset, positions: BatchPositions, order: RecordOrder
 ) -> tf.data.Dataset:
-    """A data set of `(clips, labels, count of the last record)` without the last, which is noted.
-
-    Args:
-        dataset: Batches.
-        positions: Notes where each batch ends.
-        start: Records that come before the first.
-        shard: The part of the records that the data set takes.
-    """
+    """Takes the count of the last record off `(clips, labels, count)`, and notes it."""
+    index, num_shards = order.shard
 
     def note(batch: Any, count: Any, labels: Any) -> Any:
         # For every shard the same at the same round, whichever its own records are.
-        positions.note(int(batch), int(count) - shard[0] + shard[1])
+        positions.note(int(batch), int(count) - index + num_shards)
         return labels
 
     def noted(batch: tf.Tensor, element: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -230,5 +193,5 @@ def noting_positions(
         through = tf.numpy_function(note, [batch, count, labels], labels.dtype, stateful=False)
         return clips, tf.ensure_shape(through, labels.shape)
 
-    positions.begin(start, dataset.element_spec[1])
+    positions.begin(order.start, dataset.element_spec[1])
     return dataset.enumerate().map(noted)

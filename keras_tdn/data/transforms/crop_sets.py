@@ -13,61 +13,33 @@ import tensorflow as tf
 
 from keras_tdn.data.transforms.resizing import (
     CORNERS_AND_CENTER,
+    ResizeAndCenterCrop,
     center_offset,
     crop_of_resized,
     offsets_at,
     resize_and_crop,
     resized_size,
 )
-from keras_tdn.data.transforms.transform import ClipTransform, check_positive_integers, frame_size
-from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
+from keras_tdn.data.transforms.transform import check_bool, frame_size
+from keras_tdn.specs import ClipSpec
 
 
 @dataclasses.dataclass(frozen=True)
-class CropSet(ClipTransform):
-    """Resizes the short side of frames, then cuts out several crops.
+class CropSet(ResizeAndCenterCrop):
+    """Resizes as `ResizeAndCenterCrop` does, then cuts out several crops."""
 
-    Args:
-        height: Height of each crop in pixels.
-        width: Width of each crop in pixels.
-        short_side: Length of the frames' short side before the crops, in pixels. Where a crop
-            would not fit, frames are enlarged until they cover it.
-
-    Returns:
-        uint8 of shape `(num_crops, frames, height, width, 3)`.
-    """
-
-    height: int = DEFAULT_CROP_SIZE
-    width: int = DEFAULT_CROP_SIZE
-    short_side: int = 256
+    num_crops: ClassVar[int]
     # Whether each crop is followed by its mirror image.
     mirrored: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        check_positive_integers(self, "height", "width", "short_side")
-
-    @property
-    def is_random(self) -> bool:
-        return False
-
-    @property
-    @abc.abstractmethod
-    def num_crops(self) -> int:
-        """How many crops a clip gives."""
 
     @abc.abstractmethod
     def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns tops and lefts of the windows, in pixels of the resized frame."""
 
     def boxes(self, height: tf.Tensor | int, width: tf.Tensor | int) -> tf.Tensor:
-        """Returns the windows of frames of this size, in pixels of the *resized* frame.
+        """Returns the windows of frames that have this size before the resize.
 
-        Args:
-            height: Height of the frames in pixels, before the resize.
-            width: Width of the frames in pixels, before the resize.
-
-        Returns:
-            `(top, left, height, width)` of every window, int32 of shape `(windows, 4)`.
+        Each is `(top, left, height, width)` in pixels of the *resized* frame, int32.
         """
         resized = resized_size(height, width, self.short_side, self.height, self.width)
         tops, lefts = self.offsets(*resized)
@@ -87,20 +59,16 @@ class CropSet(ClipTransform):
         tops, lefts = self.offsets(*resized)
         count = tops.shape[0]
         size = (self.height, self.width)
+        corners = [(tops[i], lefts[i]) for i in range(count)]
 
         def resize_first() -> tf.Tensor:
             whole = crop_of_resized(clip, resized, (0, 0), resized)
-            windows = [
-                whole[:, tops[i] : tops[i] + size[0], lefts[i] : lefts[i] + size[1]]
-                for i in range(count)
-            ]
-            return tf.stack(windows)
+            return tf.stack(
+                [whole[:, top : top + size[0], left : left + size[1]] for top, left in corners]
+            )
 
         def resize_each() -> tf.Tensor:
-            windows = [
-                resize_and_crop(clip, resized, (tops[i], lefts[i]), size) for i in range(count)
-            ]
-            return tf.stack(windows)
+            return tf.stack([resize_and_crop(clip, resized, corner, size) for corner in corners])
 
         crops = tf.cond(self.resizes_first(resized, count), resize_first, resize_each)
         if self.mirrored:
@@ -133,14 +101,7 @@ class OneCrop(CropSet):
     TensorShape([1, 40, 224, 224, 3])
     """
 
-    @classmethod
-    def from_spec(cls, clip_spec: ClipSpec) -> OneCrop:
-        """Returns the centre crop of the size that a model takes."""
-        return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
-
-    @property
-    def num_crops(self) -> int:
-        return 1
+    num_crops: ClassVar[int] = 1
 
     def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         top, left = center_offset(height, self.height), center_offset(width, self.width)
@@ -154,8 +115,7 @@ class ThreeCrops(CropSet):
     Use it for the "x3" results of the paper, with a model made for crops of this size. Landscape
     frames give left, right and centre; portrait ones top, bottom and centre.
 
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071.
+    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
         height: Height of each crop in pixels.
@@ -180,24 +140,17 @@ class ThreeCrops(CropSet):
     height: int = 256
     width: int = 256
     always_across: bool = False
+    num_crops: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.always_across, bool):
-            raise ValueError(
-                "ThreeCrops needs True or False for `always_across`. "
-                f"Received: always_across={self.always_across!r}"
-            )
+        check_bool(self, "always_across")
 
     @classmethod
     def from_spec(cls, clip_spec: ClipSpec) -> ThreeCrops:
         """Square crops as large as the short side, which is how the paper's models are tested."""
         side = clip_spec.short_side
         return cls(side, side, side)
-
-    @property
-    def num_crops(self) -> int:
-        return 3
 
     def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         across = offsets_at(((0, 2), (4, 2), (2, 2)), height, width, self.height, self.width)
@@ -216,10 +169,7 @@ class TenCrops(CropSet):
     class on data sets such as Something-Something. The order is upper left, its mirror image, upper
     right, its mirror image, lower left, lower right, centre.
 
-    Args:
-        height: Height of each crop in pixels.
-        width: Width of each crop in pixels.
-        short_side: Length of the frames' short side before the crops, in pixels.
+    Args: those of `OneCrop`.
 
     Returns:
         uint8 of shape `(10, frames, height, width, 3)`.
@@ -234,16 +184,8 @@ class TenCrops(CropSet):
     TensorShape([10, 8, 224, 224, 3])
     """
 
+    num_crops: ClassVar[int] = 10
     mirrored: ClassVar[bool] = True
-
-    @classmethod
-    def from_spec(cls, clip_spec: ClipSpec) -> TenCrops:
-        """Returns crops of the size that a model takes."""
-        return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
-
-    @property
-    def num_crops(self) -> int:
-        return 10
 
     def offsets(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return offsets_at(CORNERS_AND_CENTER, height, width, self.height, self.width)
@@ -252,20 +194,8 @@ class TenCrops(CropSet):
 def crops_of_array(crop_set: CropSet, frames: np.ndarray) -> list[np.ndarray]:
     """Returns what `crop_set(frames)` gives, crop by crop, without copying the pixels.
 
-    Use it where a video has several views: three crops of 300 frames of 256 x 256 pixels would take
-    176 MB of new memory, and with it most of the time of reading them.
-
-    Args:
-        crop_set: The crops.
-        frames: uint8 of shape `(frames, height, width, 3)`; it must not change afterwards.
-
-    Returns:
-        For each crop uint8 of shape `(frames, height of the crop, width of the crop, 3)`.
-
-    Example:
-
-    >>> [crop.shape for crop in crops_of_array(ThreeCrops(), np.zeros((40, 256, 340, 3), np.uint8))]
-    [(40, 256, 256, 3), (40, 256, 256, 3), (40, 256, 256, 3)]
+    Three crops of 300 frames of 256 x 256 pixels would take 176 MB, and most of the time of reading
+    them. The frames must not change afterwards.
     """
     resized, boxes, resizes_first = _layout(crop_set, *frames.shape[1:3])
     if not resizes_first:
@@ -282,10 +212,7 @@ def crops_of_array(crop_set: CropSet, frames: np.ndarray) -> list[np.ndarray]:
 def _layout(
     crop_set: CropSet, height: int, width: int
 ) -> tuple[tuple[int, ...], list[list[int]], bool]:
-    """Returns the size after the resize, the boxes, and whether the resize comes first.
-
-    Kept, because videos come in few sizes.
-    """
+    """Returns the size after the resize, the boxes, and whether the resize comes first."""
     sides = (crop_set.short_side, crop_set.height, crop_set.width)
     resized = tuple(int(side) for side in resized_size(height, width, *sides))
     boxes = crop_set.boxes(height, width).numpy().tolist()
@@ -302,10 +229,7 @@ def _compiled(crop_set: CropSet) -> Callable[[np.ndarray], Any]:
 
 
 @tf.function(
-    input_signature=[
-        tf.TensorSpec([None, None, None, 3], tf.uint8),
-        tf.TensorSpec([2], tf.int32),
-    ]
+    input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8), tf.TensorSpec([2], tf.int32)]
 )
 def _resized(frames: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     size = tuple(tf.unstack(size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import itertools
 import pickle
 import random
 import re
@@ -26,18 +27,13 @@ _IMPURE = re.compile(
 
 
 class SeedSequence(keras.random.SeedGenerator):
-    """The seeds of the draws of one call, in the order of the draws.
-
-    It is a `SeedGenerator` because Keras checks that, but has no state in a variable.
-    """
+    """The seeds of one call's draws, in order. Keras checks that it is a `SeedGenerator`."""
 
     def __init__(self, seed: tf.Tensor) -> None:
-        self._seed = seed
-        self._count = 0
+        self._seeds = (derived_seed(seed, position) for position in itertools.count())
 
     def next(self, ordered: bool = True) -> tf.Tensor:
-        self._count += 1
-        return derived_seed(self._seed, self._count - 1)
+        return next(self._seeds)
 
 
 class StatelessGenerator:
@@ -46,22 +42,11 @@ class StatelessGenerator:
     def __init__(self, seeds: SeedSequence) -> None:
         self._seeds = seeds
 
-    def uniform(
-        self, shape: Any, minval: Any = 0, maxval: Any = None, dtype: Any = tf.float32, **_: Any
-    ) -> tf.Tensor:
-        return tf.random.stateless_uniform(
-            shape, self._seeds.next(), minval=minval, maxval=maxval, dtype=dtype
+    def __getattr__(self, name: str) -> Any:
+        draw = getattr(tf.random, f"stateless_{name}")
+        return lambda shape, *arguments, **options: draw(
+            shape, self._seeds.next(), *arguments, **options
         )
-
-    def normal(
-        self, shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = tf.float32, **_: Any
-    ) -> tf.Tensor:
-        return tf.random.stateless_normal(shape, self._seeds.next(), mean, stddev, dtype)
-
-    def truncated_normal(
-        self, shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = tf.float32, **_: Any
-    ) -> tf.Tensor:
-        return tf.random.stateless_truncated_normal(shape, self._seeds.next(), mean, stddev, dtype)
 
 
 class StatelessFactor:
@@ -86,27 +71,27 @@ class StatelessFactor:
 def drawing_from(layer: keras.Layer, seed: tf.Tensor) -> Iterator[None]:
     """Makes a layer, and the layers in it, draw from a seed within the context."""
     seeds = SeedSequence(seed)
-    replaced: list[tuple[dict[str, Any], str, Any]] = []
+    parts = [(part, vars(part)) for part in layers_in(layer)]
+    replaced = [
+        (attributes, name, value, stand_in)
+        for _, attributes in parts
+        for name, value in attributes.items()
+        if (stand_in := _stand_in(value, seeds)) is not None
+    ]
+    makers = [attributes for part, attributes in parts if hasattr(part, "_get_seed_generator")]
     try:
-        for part in layers_in(layer):
-            # Past `__setattr__`, in which Keras would track the stand-ins as part of the layer.
-            attributes = vars(part)
-            for name, value in list(attributes.items()):
-                stand_in = _stand_in(value, seeds)
-                if stand_in is not None:
-                    replaced.append((attributes, name, value))
-                    attributes[name] = stand_in
-            if hasattr(part, "_get_seed_generator"):
-                # Off the TensorFlow backend it would make a generator of its own for tf.data.
-                attributes["_get_seed_generator"] = lambda backend=None: seeds
-                replaced.append((attributes, "_get_seed_generator", None))
+        # Past `__setattr__`, in which Keras would track the stand-ins as part of the layer.
+        for attributes, name, _, stand_in in replaced:
+            attributes[name] = stand_in
+        for attributes in makers:
+            # Off the TensorFlow backend it would make a generator of its own for tf.data.
+            attributes["_get_seed_generator"] = lambda backend=None: seeds
         yield
     finally:
-        for attributes, name, value in reversed(replaced):
-            if value is None:
-                del attributes[name]
-            else:
-                attributes[name] = value
+        for attributes in makers:
+            attributes.pop("_get_seed_generator", None)
+        for attributes, name, value, _ in replaced:
+            attributes[name] = value
 
 
 def impure_operations(graph: tf.Graph) -> list[str]:
@@ -126,14 +111,8 @@ def layers_in(value: Any, seen: set[int] | None = None) -> Iterator[keras.Layer]
     if isinstance(value, keras.Layer):
         seen.add(id(value))
         yield value
-        children = [child for name, child in vars(value).items() if name != "_inbound_nodes"]
-    elif isinstance(value, (list, tuple)):
-        children = list(value)
-    elif isinstance(value, dict):
-        children = list(value.values())
-    else:
-        return
-    for child in children:
+        value = {name: child for name, child in vars(value).items() if name != "_inbound_nodes"}
+    for child in value.values() if isinstance(value, dict) else value:
         if isinstance(child, (keras.Layer, list, tuple, dict)):
             yield from layers_in(child, seen)
 
@@ -161,11 +140,10 @@ _TRACING = threading.RLock()
 class KerasAugmentation(ClipTransform):
     """Applies an image-augmentation layer to a clip, with one draw for all its frames.
 
-    Use it for whatever this package has no transform for. Layers see single images, and called with
-    the frames of a clip as a batch they would draw for each frame, which destroys motion. Here the
-    layer is called frame by frame with the same seed: it makes the same draws for each, and its own
-    seed and state count for nothing. What a layer measures on its image, as automatic contrast
-    does, it measures on each frame.
+    Use it for whatever this package has no transform for. The layer is called frame by frame with
+    the same seed, because frames as a batch would each have draws of their own, which destroys
+    motion; its own seed and state count for nothing. What a layer measures on its image, as
+    automatic contrast does, it measures on each frame.
 
     It takes layers of Keras (`keras.layers.RandomRotation`, `RandAugment`, `Pipeline`) on any
     backend; on the TensorFlow backend also those of KerasCV 0.9, and your own, if they draw from a

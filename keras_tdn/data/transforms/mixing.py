@@ -8,7 +8,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_tdn.data.transforms.transform import as_seed, check_number, derived_seed
+from keras_tdn.data.transforms.transform import (
+    as_seed,
+    check_bool,
+    check_number,
+    derived_seed,
+    draw_uniform,
+)
 
 # Beyond this the share is one half for all that matters, and gamma variates overflow far later.
 MAX_ALPHA = 1e3
@@ -16,23 +22,14 @@ MAX_ALPHA = 1e3
 
 @dataclasses.dataclass(frozen=True)
 class BatchMixing(abc.ABC):
-    """Mixes each clip of a batch, and its label, with another of the same batch.
-
-    Args:
-        alpha: Shares are drawn from the beta distribution with both parameters `alpha`.
-        per_clip: Whether each clip gets a share of its own, or the whole batch one.
-    """
+    """Mixes each clip of a batch, and its label, with another of the same batch; see `MixUp`."""
 
     alpha: float
-    per_clip: bool
+    per_clip: bool = False
 
     def __post_init__(self) -> None:
         check_number(self, "alpha", 1e-3, MAX_ALPHA)
-        if not isinstance(self.per_clip, bool):
-            raise ValueError(
-                f"{type(self).__name__} needs True or False for `per_clip`. "
-                f"Received: per_clip={self.per_clip!r}"
-            )
+        check_bool(self, "per_clip")
 
     def __call__(self, inputs: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor]:
         clips, labels = self._check_inputs(inputs)
@@ -114,7 +111,6 @@ class MixUp(BatchMixing):
     """
 
     alpha: float = 0.2
-    per_clip: bool = False
 
     def mix(
         self, clips: tf.Tensor, others: tf.Tensor, shares: tf.Tensor, seed: tf.Tensor
@@ -127,22 +123,13 @@ class MixUp(BatchMixing):
 class CutMix(BatchMixing):
     """Replaces a window of each clip, through all its frames, by that of another of the batch.
 
-    Use it for training, after batching, with labels of one weight per class. Partners are a random
-    permutation of the batch. The window has the frame's shape and a uniformly drawn centre; labels
-    count the pixels that it really covers. Pixels are moved, not blended, so their dtype stays.
+    Use it as `MixUp`. The window has the frame's shape and a uniformly drawn centre; labels count
+    the pixels that it really covers. Pixels are moved, not blended, so their dtype stays.
 
     Reference: Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with
     Localizable Features", ICCV 2019; arXiv:1905.04899.
 
-    Args:
-        alpha: The share that a clip keeps is drawn from the beta distribution with both parameters
-            `alpha`.
-        per_clip: Whether each clip gets a window of its own, or the whole batch one.
-
-    Call arguments:
-        inputs: A tuple of clips, pixels in [0, 255] of shape `(batch, frames, height, width, 3)`,
-            and labels, floats of shape `(batch, classes)`.
-        seed: Two integers, int32 of shape `(2,)`.
+    Args: those of `MixUp`, as are the call arguments.
 
     Returns:
         Clips, of the dtype that came, and labels, float32.
@@ -159,7 +146,6 @@ class CutMix(BatchMixing):
     """
 
     alpha: float = 1.0
-    per_clip: bool = False
 
     def mix(
         self, clips: tf.Tensor, others: tf.Tensor, shares: tf.Tensor, seed: tf.Tensor
@@ -181,3 +167,34 @@ class CutMix(BatchMixing):
         covered = tf.reduce_prod(end - start, axis=1) / tf.reduce_prod(sides)
         mixed = tf.where(inside[:, tf.newaxis, :, :, tf.newaxis], others, clips)
         return mixed, 1 - covered
+
+
+@dataclasses.dataclass(frozen=True)
+class MixUpOrCutMix:
+    """Blends a batch with `mix_up` or cuts windows into it with `cut_mix`, each half of the time.
+
+    Takes what `MixUp` takes, and returns clips and labels as float32.
+    """
+
+    mix_up: MixUp
+    cut_mix: CutMix
+
+    def __call__(self, inputs: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        seed = as_seed(seed)
+
+        def cut() -> tuple[tf.Tensor, tf.Tensor]:
+            clips, labels = self.cut_mix(inputs, derived_seed(seed, 1))
+            return tf.cast(clips, tf.float32), labels
+
+        return tf.cond(
+            draw_uniform(seed, 0, 0.0, 1.0) < 0.5,
+            lambda: self.mix_up(inputs, derived_seed(seed, 2)),
+            cut,
+        )
+
+
+def batch_mixing(mixup_alpha: float, cutmix_alpha: float) -> MixUp | CutMix | MixUpOrCutMix | None:
+    """Returns what mixes batches with these shares, of which 0 is none."""
+    mix_up = MixUp(mixup_alpha) if mixup_alpha else None
+    cut_mix = CutMix(cutmix_alpha) if cutmix_alpha else None
+    return MixUpOrCutMix(mix_up, cut_mix) if mix_up and cut_mix else mix_up or cut_mix

@@ -8,8 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_tdn.data.transforms.random_crops import MultiScaleCrop
-from keras_tdn.data.transforms.random_horizontal_flip import RandomHorizontalFlip
+from keras_tdn.data.transforms.random_geometry import MultiScaleCrop, RandomHorizontalFlip
 from keras_tdn.data.transforms.resizing import ResizeAndCenterCrop
 from keras_tdn.data.transforms.transform import as_seed, derived_seed
 from keras_tdn.specs import ClipSpec
@@ -69,18 +68,10 @@ class Compose:
         return hasattr(first, "box") and hasattr(first, "resize")
 
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
-        """Returns the window that a call with this seed cuts out of frames of this size.
+        """Returns the window that a call with this seed cuts out, as `MultiScaleCrop.box` does.
 
         Use it, where `crops_first`, to decode nothing but that window; `finish` does the rest:
         `compose(clip, seed)` equals `compose.finish(window_of_clip, seed)`.
-
-        Args:
-            height: Height of the frames in pixels, an integer or a scalar tensor.
-            width: Width of the frames in pixels.
-            seed: Two integers, int32 of shape `(2,)`: that of the whole.
-
-        Returns:
-            `(top, left, height, width)` in pixels, int32 of shape `(4,)`.
 
         Raises:
             ValueError: if the first transform does not begin with a window.
@@ -91,10 +82,10 @@ class Compose:
     def finish(self, inputs: Any, seed: Any) -> Any:
         """Does what is left for frames of which only the window of `box` was decoded."""
         self._check_crops_first()
-        first = self.transforms[0]
+        resize = self.transforms[0].resize
         if isinstance(inputs, tuple):
-            return self._apply((first.resize(inputs[0]), *inputs[1:]), seed, 1)
-        return self._apply(first.resize(inputs), seed, 1)
+            return self._apply((resize(inputs[0]), *inputs[1:]), seed, 1)
+        return self._apply(resize(inputs), seed, 1)
 
     def _apply(self, inputs: Any, seed: Any, start: int) -> Any:
         if seed is not None:
@@ -121,11 +112,9 @@ def train_transforms(
 ) -> Compose:
     """Returns what the published models were trained with: a multi-scale crop, then a flip.
 
-    Use it for training. It begins with a window, so that only that window needs to be decoded; see
-    `Compose.box`.
+    Use it for training. Only the window that it begins with needs to be decoded: see `Compose.box`.
 
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071.
+    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
         clip_spec: Its `height` and `width` are used.
@@ -160,8 +149,7 @@ def test_transforms(clip_spec: ClipSpec) -> Compose:
 
     Use it for validation. Nothing is drawn, so that it needs no seed.
 
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071.
+    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
         clip_spec: Its `short_side`, `height` and `width` are used.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 import tensorflow as tf
 
@@ -87,22 +87,9 @@ def resize(clip: tf.Tensor, height: int, width: int) -> tf.Tensor:
 
 
 def resize_and_crop(
-    clip: tf.Tensor,
-    resized: tuple[Any, Any],
-    offset: tuple[Any, Any],
-    size: tuple[Any, Any],
+    clip: tf.Tensor, resized: tuple[Any, Any], offset: tuple[Any, Any], size: tuple[Any, Any]
 ) -> tf.Tensor:
-    """Resizes to `resized` and crops `size` at `offset`, in one step.
-
-    Args:
-        clip: uint8 of shape `(frames, height, width, 3)`.
-        resized: Height and width after the resize, in pixels.
-        offset: Top and left of the crop, in pixels of the resized frame.
-        size: Height and width of the crop, in pixels.
-
-    Returns:
-        uint8 of shape `(frames, *size, 3)`.
-    """
+    """Resizes to height and width `resized` and crops `size` at top and left `offset` of that."""
     shape = tf.shape(clip)
     scales = tf.cast(tf.stack(resized), tf.float32) / tf.cast(shape[1:3], tf.float32)
     shifts = -tf.cast(tf.stack(offset), tf.float32)
@@ -167,13 +154,10 @@ class ResizeShortSide(ClipTransform):
     """
 
     short_side: int = 256
+    is_random = False
 
     def __post_init__(self) -> None:
         check_positive_integers(self, "short_side")
-
-    @property
-    def is_random(self) -> bool:
-        return False
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         short_side = self.short_side
@@ -206,13 +190,10 @@ class CenterCrop(ClipTransform):
 
     height: int = DEFAULT_CROP_SIZE
     width: int = DEFAULT_CROP_SIZE
+    is_random = False
 
     def __post_init__(self) -> None:
         check_positive_integers(self, "height", "width")
-
-    @property
-    def is_random(self) -> bool:
-        return False
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         frames, height, width, _ = clip.shape
@@ -235,8 +216,7 @@ class ResizeAndCenterCrop(ClipTransform):
     Use it for validation. It is `keras_tdn.data.frame_transforms.resize_and_center_crop` for
     `tf.data` graphs, and resizes nothing but the pixels that the crop keeps.
 
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071.
+    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
         height: Height of the crop in pixels.
@@ -260,18 +240,15 @@ class ResizeAndCenterCrop(ClipTransform):
     height: int = DEFAULT_CROP_SIZE
     width: int = DEFAULT_CROP_SIZE
     short_side: int = 256
+    is_random = False
 
     def __post_init__(self) -> None:
         check_positive_integers(self, "height", "width", "short_side")
 
     @classmethod
-    def from_spec(cls, clip_spec: ClipSpec) -> ResizeAndCenterCrop:
-        """Returns the view that a model is validated on."""
+    def from_spec(cls, clip_spec: ClipSpec) -> Self:
+        """Returns the view of the size that a model takes."""
         return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
-
-    @property
-    def is_random(self) -> bool:
-        return False
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         resized = resized_size(*frame_size(clip), self.short_side, self.height, self.width)

@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import math
 import numbers
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -35,38 +35,31 @@ class ClipTransform(abc.ABC):
     ...         return 255 - clip
     """
 
+    # Whether a call needs a seed.
+    is_random: ClassVar[bool] = True
+
     def __call__(self, inputs: Any, seed: Any = None) -> Any:
-        if isinstance(inputs, tuple):
-            if len(inputs) != 2:
-                raise ValueError(
-                    f"{type(self).__name__} takes a clip or a tuple (clip, label). "
-                    f"Received a tuple of {len(inputs)}."
-                )
-            clip, label = inputs
-        else:
-            clip, label = inputs, None
-        clip = as_clip(clip, type(self).__name__)
+        name, has_label = type(self).__name__, isinstance(inputs, tuple)
+        if has_label and len(inputs) != 2:
+            raise ValueError(
+                f"{name} takes a clip or a tuple (clip, label). Received a tuple of {len(inputs)}."
+            )
+        clip = as_clip(inputs[0] if has_label else inputs, name)
         if seed is not None:
             seed = as_seed(seed)
         elif self.is_random:
             raise ValueError(
-                f"{type(self).__name__} draws at random and needs a seed: two integers, int32 of "
-                "shape (2,), for example from the record's index and the epoch. "
-                "Received: seed=None"
+                f"{name} draws at random and needs a seed: two integers, int32 of shape (2,), for "
+                "example from the record's index and the epoch. Received: seed=None"
             )
-        if not isinstance(inputs, tuple):
-            if self.needs_label:
-                raise ValueError(
-                    f"{type(self).__name__} changes labels, as it was made, and takes a tuple "
-                    "(clip, label). Received a clip alone."
-                )
-            return self.transform_clip(clip, seed)
-        return self.transform_clip(clip, seed), self.transform_label(label, seed)
-
-    @property
-    def is_random(self) -> bool:
-        """Whether a call needs a seed."""
-        return True
+        if has_label:
+            return self.transform_clip(clip, seed), self.transform_label(inputs[1], seed)
+        if self.needs_label:
+            raise ValueError(
+                f"{name} changes labels, as it was made, and takes a tuple (clip, label). Received "
+                "a clip alone."
+            )
+        return self.transform_clip(clip, seed)
 
     @property
     def needs_label(self) -> bool:
@@ -146,38 +139,38 @@ def check_positive_integers(transform: Any, *fields: str) -> None:
     for field in fields:
         value = getattr(transform, field)
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-            raise ValueError(
-                f"{type(transform).__name__} needs a positive integer for `{field}`. "
-                f"Received: {field}={value!r}"
-            )
+            raise _refused(transform, field, "a positive integer")
+
+
+def check_bool(transform: Any, field: str) -> None:
+    """Raises a `ValueError` unless the field is true or false."""
+    if not isinstance(getattr(transform, field), bool):
+        raise _refused(transform, field, "True or False")
 
 
 def check_number(transform: Any, field: str, low: float, high: float) -> None:
     """Raises a `ValueError` unless the field is a number in [low, high]."""
     value = getattr(transform, field)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, numbers.Real)
-        or not low <= float(value) <= high
-    ):
-        raise ValueError(
-            f"{type(transform).__name__} needs a number from {low} to {high} for `{field}`. "
-            f"Received: {field}={value!r}"
-        )
+    if not _is_number(value) or not low <= float(value) <= high:
+        raise _refused(transform, field, f"a number from {low} to {high}")
 
 
 def check_range(transform: Any, field: str, low: float, high: float) -> None:
     """Raises a `ValueError` unless the field is `(lowest, highest)`, in order, in (low, high]."""
     value = getattr(transform, field)
-    valid = isinstance(value, (tuple, list)) and len(value) == 2
-    if valid:
-        valid = all(
-            isinstance(end, numbers.Real) and not isinstance(end, bool) and math.isfinite(end)
-            for end in value
-        )
-    if not valid or not low < value[0] <= value[1] <= high:
-        raise ValueError(
-            f"{type(transform).__name__} needs two numbers (lowest, highest) above {low} and at "
-            f"most {high} for `{field}`. Received: {field}={value!r}"
-        )
+    pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_number, value))
+    if not pair or not low < value[0] <= value[1] <= high or not math.isfinite(value[1]):
+        wanted = f"two numbers (lowest, highest) above {low} and at most {high}"
+        raise _refused(transform, field, wanted)
     object.__setattr__(transform, field, tuple(float(end) for end in value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _refused(transform: Any, field: str, wanted: str) -> ValueError:
+    return ValueError(
+        f"{type(transform).__name__} needs {wanted} for `{field}`. "
+        f"Received: {field}={getattr(transform, field)!r}"
+    )

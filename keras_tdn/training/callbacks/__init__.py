@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import keras
 
-from keras_tdn.training.callbacks.checkpoints import (
+from keras_tdn.training.callbacks.checkpoints_and_stopping import (
     BEST_FILE,
     LAST_FILE,
     AverageReplicas,
     Checkpoints,
     EvaluateAverages,
+    StopEarly,
+    StopOnDivergence,
+    TrainingDivergedError,
     load_checkpoint,
 )
 from keras_tdn.training.callbacks.reporting import (
+    TENSORBOARD_FOLDER,
     EpochLog,
     InputTiming,
     Progress,
-    tensorboard_callback,
+    check_tensorboard,
 )
-from keras_tdn.training.callbacks.stopping import StopEarly, StopOnDivergence, TrainingDivergedError
 from keras_tdn.training.callbacks.training_state import TrainingState
 
 __all__ = [
@@ -46,9 +48,10 @@ LOG_FILE = "log.csv"
 
 
 def training_callbacks(
-    recipe: Any,
     output: str | os.PathLike[str],
     *,
+    epochs: int,
+    averages: bool = False,
     state: TrainingState | None = None,
     early_stopping: int | None = None,
     tensorboard: bool = False,
@@ -57,12 +60,13 @@ def training_callbacks(
     """Returns the callbacks of `recipe.callbacks`, in the order that they need.
 
     Use it with `verbose=0` in `fit`. They end training with an error when the loss becomes NaN,
-    evaluate with averaged weights where the recipe keeps them, and write `log.csv`,
+    evaluate with averaged weights where there are such, and write `log.csv`,
     `last.weights.h5` and, with validation data, `best.weights.h5`, of the highest `val_top1`.
 
     Args:
-        recipe: The `Recipe`.
         output: Folder that is written to; it is made if needed.
+        epochs: Epochs of the whole training.
+        averages: Whether the optimizer keeps averages of the weights, to evaluate with.
         state: Saves and restores the training, and remembers what the other callbacks need for
             that. Callbacks of your own go in front of it.
         early_stopping: Epochs without a new best `val_top1` after which training ends; `None` goes
@@ -92,16 +96,16 @@ def training_callbacks(
     callbacks: list[keras.callbacks.Callback] = [AverageReplicas(), StopOnDivergence()]
     if state is not None:
         callbacks.append(InputTiming(state.positions))
-    if recipe.ema_momentum is not None:
+    if averages:
         callbacks.append(EvaluateAverages())
     callbacks += [EpochLog(folder / LOG_FILE), Checkpoints(folder)]
     if early_stopping is not None:
         callbacks.append(StopEarly(early_stopping))
     if tensorboard:
-        callbacks.append(tensorboard_callback(folder))
+        check_tensorboard()
+        callbacks.append(keras.callbacks.TensorBoard(folder / TENSORBOARD_FOLDER))
     if progress:
-        steps = {} if state is None else {"steps_per_epoch": state.steps_per_epoch}
-        callbacks.append(Progress(recipe.epochs, **steps))
+        callbacks.append(Progress(epochs, state and state.steps_per_epoch))
     if state is not None:
         state.members = tuple(callback for callback in callbacks if hasattr(callback, "restore"))
         callbacks.append(state)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-import io
 import os
 import time
 from collections.abc import Mapping
@@ -16,15 +15,16 @@ import keras
 from keras_tdn.data.dataset.order import BatchPositions
 from keras_tdn.progress import Progress as RunProgress
 from keras_tdn.progress import duration
+from keras_tdn.training.callbacks.checkpoints_and_stopping import RememberingCallback
 from keras_tdn.training.state_files import written_durably
 
 
-class EpochLog(keras.callbacks.Callback):
+class EpochLog(RememberingCallback):
     """Keeps the figures of every epoch, and writes them to a CSV file after each.
 
-    Use it instead of `keras.callbacks.CSVLogger` where training is resumed: the file is written
-    whole each time and never has an epoch twice. The columns are the epoch, counted from 1, the
-    learning rate at its end, and what `fit` measured.
+    Use it instead of `keras.callbacks.CSVLogger` where training is resumed: the file never has an
+    epoch twice. The columns are the epoch, counted from 1, the learning rate at its end, and what
+    `fit` measured.
 
     Args:
         path: The CSV file, or `None` for none.
@@ -40,6 +40,8 @@ class EpochLog(keras.callbacks.Callback):
     [1, 2]
     """
 
+    REMEMBERED = ("rows",)
+
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         super().__init__()
         self.path = None if path is None else Path(path)
@@ -51,34 +53,20 @@ class EpochLog(keras.callbacks.Callback):
         # A run that was stopped at a later place may come through here again.
         self.rows = [row for row in self.rows if row["epoch"] <= epoch]
         self.rows.append({"epoch": epoch + 1, "learning_rate": rate, **figures})
-        if self.path is not None:
-            self._write(self.path)
-
-    def state(self) -> dict[str, Any]:
-        """Returns what `restore` takes, as JSON values."""
-        return {"rows": self.rows}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Continues from what `state` returned."""
-        self.rows = [dict(row) for row in state["rows"]]
-
-    def _write(self, path: Path) -> None:
+        if self.path is None:
+            return
         columns = dict.fromkeys(name for row in self.rows for name in row)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        with written_durably(path) as new:
-            new.write_text(text.getvalue(), encoding="utf-8")
+        with written_durably(self.path) as new, new.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(columns), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
 
 
-class InputTiming(keras.callbacks.Callback):
+class InputTiming(RememberingCallback):
     """Measures how long the model had nothing to do because no batch was ready.
 
     Use it to find out which is the limit: if it is the input, use more cores, packed records or
-    smaller videos, and if not, a faster device or mixed precision. A step waits from the end of the
-    one before it to the moment its batch was ready, which `positions` knows; time spent in
-    validation does not count.
+    smaller videos, and if not, a faster device or mixed precision. Validation does not count.
 
     Args:
         positions: What was passed to `make_dataset`.
@@ -98,15 +86,14 @@ class InputTiming(keras.callbacks.Callback):
 
     # Called while the next step is under way, when the loss of the last has been computed.
     async_safe = True
+    REMEMBERED = ("seconds", "waited")
 
     def __init__(self, positions: BatchPositions) -> None:
         super().__init__()
         self._positions = positions
-        self.seconds = 0.0
-        self.waited = 0.0
+        self.seconds = self.waited = 0.0
         self._before = 0.0
-        self._batches_before = 0
-        self._batches = 0
+        self._batches_before = self._batches = 0
 
     @property
     def share_waited(self) -> float:
@@ -129,14 +116,6 @@ class InputTiming(keras.callbacks.Callback):
             self.seconds += now - self._before
             self.waited += min(max(made - self._before, 0.0), now - self._before)
         self._before = now
-
-    def state(self) -> dict[str, Any]:
-        """Returns what `restore` takes, as JSON values."""
-        return {"seconds": self.seconds, "waited": self.waited}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Continues from what `state` returned."""
-        self.seconds, self.waited = state["seconds"], state["waited"]
 
 
 # Figures are put beside the bar no more often than this.
@@ -166,9 +145,7 @@ class Progress(keras.callbacks.Callback):
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
         self._display: RunProgress | None = None
-        self._epochs = self._steps = 0
-        self._epoch = 0
-        self._offset = 0
+        self._epochs = self._steps = self._epoch = self._offset = 0
         self._started: tuple[float, int] | None = None
         self._figures_at = 0.0
 
@@ -193,11 +170,9 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         if self._display is None:
             return
-        now = time.perf_counter()
-        notes = []
+        now, notes = time.perf_counter(), []
         if logs and now - self._figures_at > SECONDS_BETWEEN_FIGURES:
-            self._figures_at = now
-            notes = [_figures(logs)]
+            self._figures_at, notes = now, [_figures(logs)]
         self._display.update(self._epoch * self._steps + self._offset + batch + 1, None, *notes)
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -205,7 +180,10 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._offset = 0
-        left = self._seconds_left(epoch)
+        started, first = self._started or (0.0, 0)
+        done = (epoch + 1) * self._steps
+        pace = (time.perf_counter() - started) / max(1, done - first)
+        left = pace * (self._epochs * self._steps - done)
         if self._display is not None:
             self._display.write(
                 f"epoch {epoch + 1}/{self._epochs}  {_figures(logs or {})}"
@@ -224,12 +202,6 @@ class Progress(keras.callbacks.Callback):
             self._display.close()
             self._display = None
 
-    def _seconds_left(self, epoch: int) -> float:
-        started, first = self._started or (0.0, 0)
-        done = (epoch + 1) * self._steps
-        pace = (time.perf_counter() - started) / max(1, done - first)
-        return pace * (self._epochs * self._steps - done)
-
     def _describe(self, what: str) -> None:
         if self._display is not None:
             self._display.describe(f"epoch {self._epoch + 1}/{self._epochs}{what}")
@@ -243,23 +215,9 @@ TENSORBOARD_FOLDER = "tensorboard"
 
 
 def check_tensorboard() -> None:
-    """Raises unless TensorBoard is installed: without it, TensorFlow fails at the first figure.
-
-    Raises:
-        ImportError: if it is not.
-    """
+    """Raises an `ImportError` without TensorBoard: TensorFlow would at the first figure."""
     if importlib.util.find_spec("tensorboard") is None:
         raise ImportError(
             "Logs for TensorBoard need the package tensorboard, which TensorFlow does not bring "
             'along any more. Install it: pip install "keras-tdn[tensorboard]"'
         )
-
-
-def tensorboard_callback(output: Path) -> keras.callbacks.TensorBoard:
-    """Keras' own callback, which writes to a subfolder of `output`.
-
-    Raises:
-        ImportError: if TensorBoard is not installed.
-    """
-    check_tensorboard()
-    return keras.callbacks.TensorBoard(output / TENSORBOARD_FOLDER)

@@ -7,13 +7,13 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from keras_tdn.data.dataset.order import BatchPositions
-from keras_tdn.training.callbacks.stopping import not_finite
+from keras_tdn.training.callbacks.checkpoints_and_stopping import not_finite
 from keras_tdn.training.state_files import State, read_newest_state, write_state
 from keras_tdn.training.variables import (
     arrays_of,
@@ -32,12 +32,10 @@ SAVE_SECONDS = 300.0
 class TrainingState(keras.callbacks.Callback):
     """Saves all that training depends on, and continues from there.
 
-    Use it when a training must survive its process. Saved are the weights, the state of random
-    layers and of the optimizer (momentum, averages, count of steps, scale of the loss), the metrics
-    of an unfinished epoch, the place in the data, and the other callbacks' memory. A training that
-    was killed at any moment, also while a state was being written, and continues with the same
-    model, arguments and data, has the weights and the history of one that was not: on a CPU to the
-    last bit. `keras.callbacks.BackupAndRestore` keeps neither the place in the data nor metrics.
+    Use it when a training must survive its process. A training that was killed at any moment, also
+    while a state was being written, and continues with the same model, arguments and data, has the
+    weights and the history of one that was not: on a CPU to the last bit.
+    `keras.callbacks.BackupAndRestore` keeps neither the place in the data nor metrics.
 
     A state is written at the start, at the end of each epoch, and in between as `save_every` or
     `save_seconds` say. The latest two are kept, each under its hash, and a damaged one is passed
@@ -100,20 +98,12 @@ class TrainingState(keras.callbacks.Callback):
         # Batches of the whole training when it was last asked whether to save.
         self._asked_at = 0
         # Batches of this call of `fit` before the present epoch, and of the epoch before the call.
-        self._batches = 0
-        self._offset = 0
+        self._batches = self._offset = 0
         self._metrics: Mapping[str, Any] | None = None
         self._random: Mapping[str, Any] | None = None
-        self._interrupted = False
-        # Batches of this call of `fit` whose steps started and ended, and whether it is saving.
-        self._started = 0
-        self._ended = 0
-        self._saving = False
-
-    @property
-    def place(self) -> TrainingPlace:
-        """Where the training stood when its state was saved or read last."""
-        return self._place
+        # Batches of this call of `fit` whose steps started and ended.
+        self._started = self._ended = 0
+        self._interrupted = self._saving = False
 
     @property
     def finished(self) -> bool:
@@ -126,12 +116,12 @@ class TrainingState(keras.callbacks.Callback):
         while not self.finished:
             before = self._place
             partial = before.step > 0
-            yield FitSpan(
-                start=before.start,
-                initial_epoch=before.epoch,
-                epochs=before.epoch + 1 if partial else self.epochs,
-                steps_per_epoch=self.steps_per_epoch - before.step,
-            )
+            arguments = {
+                "initial_epoch": before.epoch,
+                "epochs": before.epoch + 1 if partial else self.epochs,
+                "steps_per_epoch": self.steps_per_epoch - before.step,
+            }
+            yield FitSpan(before.start, arguments)
             if self._place == before:
                 raise ValueError(
                     "No epoch was trained. Pass this TrainingState to `fit` among the callbacks, "
@@ -143,10 +133,7 @@ class TrainingState(keras.callbacks.Callback):
         self._interrupted = True
 
     def is_at_work(self) -> bool:
-        """Returns whether a step is under way or a state is being written, which have an end.
-
-        Not while a batch is waited for, of which nobody knows whether it comes.
-        """
+        """Returns whether a step or a state is under way; not while it waits for a batch."""
         if self._saving or self._started <= self._ended:
             return self._saving
         # Several steps may be one execution, but for the last ones of an epoch.
@@ -223,12 +210,10 @@ class TrainingState(keras.callbacks.Callback):
 
     def _read_place(self) -> State | None:
         state = read_newest_state(self.folder)
-        self._place = TrainingPlace() if state is None else TrainingPlace(**state.meta["place"])
-        if state is not None:
-            self._restore_members(state)
-        return state
-
-    def _restore_members(self, state: State) -> None:
+        if state is None:
+            self._place = TrainingPlace()
+            return None
+        self._place = TrainingPlace(**state.meta["place"])
         for member in self.members:
             name = type(member).__name__
             if name not in state.meta["members"]:
@@ -237,39 +222,33 @@ class TrainingState(keras.callbacks.Callback):
                     "Continue with the same callbacks, or start anew in another folder."
                 )
             member.restore(state.meta["members"][name])
+        return state
 
     def _save(self, place: TrainingPlace) -> None:
         self._saving = True
         try:
-            self._write(place)
+            average_replicas(self.model)
+            arrays = arrays_of(self.model, metrics=place.step > 0)
+            broken = first_not_finite(self.model, arrays)
+            if broken is not None:
+                ended = place.epoch > self._place.epoch
+                raise not_finite(self._place.epoch, broken, None if ended else place.step)
+            meta = {
+                "place": dataclasses.asdict(place),
+                "members": {type(member).__name__: member.state() for member in self.members},
+            }
+            step = place.epoch * self.steps_per_epoch + place.step
+            write_state(self.folder, State(step, {**arrays, **random_arrays()}, meta))
+            self._place, self._saved_at = place, time.monotonic()
         finally:
             self._saving = False
-
-    def _write(self, place: TrainingPlace) -> None:
-        average_replicas(self.model)
-        arrays = arrays_of(self.model, metrics=place.step > 0)
-        broken = first_not_finite(self.model, arrays)
-        if broken is not None:
-            ended = place.epoch > self._place.epoch
-            raise not_finite(self._place.epoch, broken, None if ended else place.step)
-        meta = {
-            "place": dataclasses.asdict(place),
-            "members": {type(member).__name__: member.state() for member in self.members},
-        }
-        step = place.epoch * self.steps_per_epoch + place.step
-        write_state(self.folder, State(step, {**arrays, **random_arrays()}, meta))
-        self._place, self._saved_at = place, time.monotonic()
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingPlace:
-    """Where a training stands.
+    """Where a training stands: epochs done, batches done in the next, and records before them.
 
-    Args:
-        epoch: Epochs that are done.
-        step: Batches that are done in the next.
-        start: Records before its next batch; see `BatchPositions`.
-        stopped: Whether it has been ended early.
+    `stopped` says whether it has been ended early.
     """
 
     epoch: int = 0
@@ -278,33 +257,15 @@ class TrainingPlace:
     stopped: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class FitSpan:
-    """The part of a training that one call of `fit` does.
+class FitSpan(NamedTuple):
+    """One call of `fit`: where its data set starts, `make_dataset`'s `start`, and its arguments.
 
     A training that continues in the middle of an epoch takes two: the rest of that epoch, which has
     fewer steps, and all others.
-
-    Args:
-        start: Where the data set starts, for `make_dataset`.
-        initial_epoch: For `fit`: epochs that are done.
-        epochs: For `fit`: the epoch to end with.
-        steps_per_epoch: For `fit`: batches in each of these epochs.
     """
 
     start: int
-    initial_epoch: int
-    epochs: int
-    steps_per_epoch: int
-
-    @property
-    def fit_arguments(self) -> dict[str, int]:
-        """The arguments of `fit` that belong to it."""
-        return {
-            "initial_epoch": self.initial_epoch,
-            "epochs": self.epochs,
-            "steps_per_epoch": self.steps_per_epoch,
-        }
+    fit_arguments: Mapping[str, int]
 
 
 GROUP = "random"

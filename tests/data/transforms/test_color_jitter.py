@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tdn.data.transforms import ColorJitter
-from keras_tdn.data.transforms.color_jitter import hue_matrix, saturation_matrix
+from keras_tdn.data.transforms.random_pixels import hue_matrix, saturation_matrix
 from keras_tdn.data.transforms.transform import draw_uniform
 
 GREY = np.array([0.299, 0.587, 0.114])

@@ -120,7 +120,10 @@ def test_from_spec():
         ({"scales": ()}, r"fractions of the short side.*Received: scales=\(\)"),
         ({"scales": (1.2,)}, r"Received: scales=\(1.2,\)"),
         ({"scales": 0.5}, "Received: scales=0.5"),
-        ({"max_distance": -1}, "at least 0 for `max_distance`. Received: max_distance=-1"),
+        (
+            {"max_distance": -1},
+            "`max_distance` is an integer of at least 0. Received: max_distance=-1",
+        ),
     ],
 )
 def test_error_arguments(arguments, message):

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tdn.data.transforms import RandAugment
-from keras_tdn.data.transforms.rand_augment import OPERATIONS
+from keras_tdn.data.transforms.random_pixels import OPERATIONS
 
 
 def run(name, clip, level=0.5, sign=1.0, fill=128):

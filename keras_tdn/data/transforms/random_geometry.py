@@ -1,40 +1,81 @@
-"""The training crops: some sizes at fixed positions, as in the paper; any area, any place."""
+"""The training crops, some sizes at fixed positions or any area anywhere, and the mirror."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
 
 from keras_tdn.data.transforms.resizing import FIXED_POSITIONS, crop, offsets_at, resize
 from keras_tdn.data.transforms.transform import (
     ClipTransform,
     as_seed,
+    check_number,
     check_positive_integers,
     check_range,
     draw_integer,
     draw_uniform,
     frame_size,
 )
-from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
+from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec, check_integer
 
 # A side this close to the input size is taken to be it, which saves a resize by a pixel or two.
 SNAP_PIXELS = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class MultiScaleCrop(ClipTransform):
+class RandomWindow(ClipTransform):
+    """Cuts a random window out of the frames and resizes it; `box` knows it before the pixels."""
+
+    height: int = DEFAULT_CROP_SIZE
+    width: int = DEFAULT_CROP_SIZE
+
+    def __post_init__(self) -> None:
+        check_positive_integers(self, "height", "width")
+
+    @classmethod
+    def from_spec(cls, clip_spec: ClipSpec, **arguments: Any) -> Self:
+        """Returns the crop resized to the size that a model takes."""
+        return cls(clip_spec.height, clip_spec.width, **arguments)
+
+    def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return self.resize(crop(clip, self.box(*frame_size(clip), seed)))
+
+    @abc.abstractmethod
+    def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
+        """Returns the window that a call with this seed cuts out of frames of this size.
+
+        Use it to decode nothing else, as with `tf.image.decode_and_crop_jpeg`; `resize` does the
+        rest of the transform.
+
+        Args:
+            height: Height of the frames in pixels, an integer or a scalar tensor.
+            width: Width of the frames in pixels.
+            seed: Two integers, int32 of shape `(2,)`.
+
+        Returns:
+            `(top, left, height, width)` in pixels, int32 of shape `(4,)`.
+        """
+
+    def resize(self, clip: tf.Tensor) -> tf.Tensor:
+        """Resizes a window that was cut out before."""
+        return resize(clip, self.height, self.width)
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiScaleCrop(RandomWindow):
     """Cuts out one of some sizes at one of 13 fixed positions, and resizes it to the input size.
 
     Use it for training; the published models were trained with it. Height and width of the crop are
-    fractions of the frame's short side, drawn together from the pairs whose fractions are at most
-    `max_distance` places apart in `scales`. Every pair and every position is equally likely. The
-    positions are the corners, the centre, the middles of the edges and of the quarters.
+    fractions of the frame's short side. Every pair of them and every position is equally likely:
+    corners, centre, and the middles of the edges and of the quarters.
 
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071.
+    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
         height: Height of the result in pixels.
@@ -55,13 +96,11 @@ class MultiScaleCrop(ClipTransform):
     TensorShape([40, 224, 224, 3])
     """
 
-    height: int = DEFAULT_CROP_SIZE
-    width: int = DEFAULT_CROP_SIZE
     scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66)
     max_distance: int = 1
 
     def __post_init__(self) -> None:
-        check_positive_integers(self, "height", "width")
+        super().__post_init__()
         try:
             scales = tuple(float(scale) for scale in self.scales)
         except TypeError:
@@ -72,35 +111,9 @@ class MultiScaleCrop(ClipTransform):
                 f"`scales`. Received: scales={self.scales!r}"
             )
         object.__setattr__(self, "scales", scales)
-        distance = self.max_distance
-        if isinstance(distance, bool) or not isinstance(distance, int) or distance < 0:
-            raise ValueError(
-                "MultiScaleCrop needs an integer of at least 0 for `max_distance`. "
-                f"Received: max_distance={distance!r}"
-            )
-
-    @classmethod
-    def from_spec(cls, clip_spec: ClipSpec) -> MultiScaleCrop:
-        """Returns the paper's crop, resized to the size that a model takes."""
-        return cls(clip_spec.height, clip_spec.width)
-
-    def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return self.resize(crop(clip, self.box(*frame_size(clip), seed)))
+        check_integer("MultiScaleCrop's", "max_distance", self.max_distance, 0)
 
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
-        """Returns the window that a call with this seed cuts out of frames of this size.
-
-        Use it to decode nothing else, as with `tf.image.decode_and_crop_jpeg`; `resize` does the
-        rest of the transform.
-
-        Args:
-            height: Height of the frames in pixels, an integer or a scalar tensor.
-            width: Width of the frames in pixels.
-            seed: Two integers, int32 of shape `(2,)`.
-
-        Returns:
-            `(top, left, height, width)` in pixels, int32 of shape `(4,)`.
-        """
         boxes = self.boxes(height, width)
         return boxes[draw_integer(as_seed(seed), 0, tf.shape(boxes)[0])]
 
@@ -120,10 +133,6 @@ class MultiScaleCrop(ClipTransform):
         )
         return tf.reshape(boxes, (-1, 4))
 
-    def resize(self, clip: tf.Tensor) -> tf.Tensor:
-        """Resizes a window that was cut out before."""
-        return resize(clip, self.height, self.width)
-
     def _sides(self, height: tf.Tensor, width: tf.Tensor, input_side: int) -> tf.Tensor:
         # float64 and truncation, because the reference computes in Python floats.
         short_side = tf.cast(tf.minimum(height, width), tf.float64)
@@ -140,7 +149,7 @@ ATTEMPTS = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomResizedCrop(ClipTransform):
+class RandomResizedCrop(RandomWindow):
     """Cuts out a window of random area, shape and place, and resizes it to the input size.
 
     Use it in place of `MultiScaleCrop` for stronger variation. The area is uniform, the aspect
@@ -169,38 +178,15 @@ class RandomResizedCrop(ClipTransform):
     TensorShape([40, 112, 112, 3])
     """
 
-    height: int = DEFAULT_CROP_SIZE
-    width: int = DEFAULT_CROP_SIZE
     area: tuple[float, float] = (0.08, 1.0)
     aspect_ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
     def __post_init__(self) -> None:
-        check_positive_integers(self, "height", "width")
+        super().__post_init__()
         check_range(self, "area", 0, 1)
         check_range(self, "aspect_ratio", 0, math.inf)
 
-    @classmethod
-    def from_spec(cls, clip_spec: ClipSpec, **arguments: Any) -> RandomResizedCrop:
-        """Returns a window resized to the size that a model takes."""
-        return cls(clip_spec.height, clip_spec.width, **arguments)
-
-    def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return self.resize(crop(clip, self.box(*frame_size(clip), seed)))
-
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
-        """Returns the window that a call with this seed cuts out of frames of this size.
-
-        Use it to decode nothing else, as with `tf.image.decode_and_crop_jpeg`; `resize` does the
-        rest of the transform.
-
-        Args:
-            height: Height of the frames in pixels, an integer or a scalar tensor.
-            width: Width of the frames in pixels.
-            seed: Two integers, int32 of shape `(2,)`.
-
-        Returns:
-            `(top, left, height, width)` in pixels, int32 of shape `(4,)`.
-        """
         seed = as_seed(seed)
         height, width = tf.cast(height, tf.int32), tf.cast(width, tf.int32)
         frame_height, frame_width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
@@ -225,6 +211,95 @@ class RandomResizedCrop(ClipTransform):
         top_left = tf.where(chosen == ATTEMPTS, room // 2, tf.minimum(anywhere, room))
         return tf.stack([top_left[0], top_left[1], crop_height, crop_width])
 
-    def resize(self, clip: tf.Tensor) -> tf.Tensor:
-        """Resizes a window that was cut out before."""
-        return resize(clip, self.height, self.width)
+
+@dataclasses.dataclass(frozen=True)
+class RandomHorizontalFlip(ClipTransform):
+    """Mirrors the whole clip left to right, or leaves it; the label follows.
+
+    Use it for training. Where classes differ by direction ("Pushing something from left to right"),
+    pass a `flip_map`, or the model learns that they do not differ.
+
+    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
+
+    Args:
+        flip_map: For each class the class that its mirror image belongs to: integers of shape
+            `(classes,)`. `None` if every class is its own.
+        probability: How often clips are mirrored, from 0 to 1.
+
+    Call arguments:
+        inputs: With a `flip_map`, a tuple `(clip, label)`. The label is a class's number, or one
+            weight per class, of shape `(classes,)`.
+        seed: Two integers, int32 of shape `(2,)`.
+
+    Returns:
+        What came, mirrored or not.
+
+    Raises:
+        ValueError: if `flip_map` is no map of classes that leads back when applied twice.
+
+    Example:
+
+    >>> clip = tf.zeros((40, 224, 224, 3), tf.uint8)
+    >>> flip = RandomHorizontalFlip(flip_map=[1, 0, 2], probability=1.0)
+    >>> int(flip((clip, 0), seed=(0, 7))[1])
+    1
+    """
+
+    flip_map: Sequence[int] | np.ndarray | None = None
+    probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_number(self, "probability", 0, 1)
+        if self.flip_map is None:
+            return
+        classes = np.asarray(self.flip_map)
+        valid = classes.ndim == 1 and classes.size > 0 and classes.dtype.kind in "iu"
+        if not valid or classes.min() < 0 or classes.max() >= classes.size:
+            raise ValueError(
+                "RandomHorizontalFlip's `flip_map` gives for each class the number of a class: "
+                "integers of shape (classes,), from 0 to classes - 1. "
+                f"Received: shape={classes.shape}, dtype={classes.dtype}"
+            )
+        wrong = np.flatnonzero(classes[classes] != np.arange(classes.size))
+        if wrong.size:
+            raise ValueError(
+                "RandomHorizontalFlip's `flip_map` leads back to where it started when applied "
+                "twice, as mirroring does. Received a map that sends class "
+                f"{wrong[0]} to {classes[wrong[0]]} and that to {classes[classes[wrong[0]]]}."
+            )
+        object.__setattr__(self, "flip_map", tuple(classes.tolist()))
+
+    @property
+    def needs_label(self) -> bool:
+        return self.flip_map is not None
+
+    def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return tf.cond(self._flips(seed), lambda: _mirror(clip), lambda: clip)
+
+    def transform_label(self, label: Any, seed: tf.Tensor) -> Any:
+        if self.flip_map is None:
+            return label
+        label = tf.convert_to_tensor(label)
+        flip_map = tf.constant(self.flip_map, tf.int32)
+        if label.shape.rank == 0 and label.dtype.is_integer:
+            flipped = tf.cast(tf.gather(flip_map, label), label.dtype)
+        elif label.shape == (len(self.flip_map),):
+            # The map is its own inverse, so that moving weights there is fetching them from there.
+            flipped = tf.gather(label, flip_map)
+        else:
+            raise ValueError(
+                "RandomHorizontalFlip maps the number of a class, or one weight per class, of "
+                f"shape ({len(self.flip_map)},) with this `flip_map`. "
+                f"Received: label with shape={label.shape}, dtype={label.dtype.name}"
+            )
+        return tf.where(self._flips(seed), flipped, label)
+
+    def _flips(self, seed: tf.Tensor) -> tf.Tensor:
+        return draw_uniform(seed, 0, 0, 1) < self.probability
+
+
+def _mirror(clip: tf.Tensor) -> tf.Tensor:
+    shape = tf.shape(clip)
+    # In three dimensions the op is several times faster.
+    rows = tf.reverse(tf.reshape(clip, (shape[0] * shape[1], shape[2], 3)), [1])
+    return tf.ensure_shape(tf.reshape(rows, shape), clip.shape)

@@ -1,0 +1,376 @@
+"""Random changes of pixels, the same in every frame: light and colour, RandAugment, erasing."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from keras_tdn.data.transforms.transform import (
+    ClipTransform,
+    check_number,
+    check_positive_integers,
+    check_range,
+    derived_seed,
+    draw_integer,
+    draw_uniform,
+    frame_size,
+    to_pixels,
+)
+
+# How much each colour counts in a pixel's grey: ITU-R BT.601, as image libraries have it.
+GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
+
+# Lightness and two axes of colour; the inverse is computed so that a turn by nothing is exact.
+_TO_YIQ = np.array([GREY_WEIGHTS, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]], np.float64)
+_FROM_YIQ = np.linalg.inv(_TO_YIQ)
+
+
+def saturation_matrix(factor: tf.Tensor) -> tf.Tensor:
+    """Scales each pixel's distance from its grey; 0 makes pixels grey."""
+    to_grey = np.tile(GREY_WEIGHTS, (3, 1))
+    return factor * tf.eye(3) + (1 - factor) * to_grey
+
+
+def hue_matrix(angle: tf.Tensor) -> tf.Tensor:
+    """Turns colours around the grey axis, by an angle in radians."""
+    # identity + (cos - 1) P + sin Q, where P projects on the plane of colour and Q turns in it.
+    plane = _FROM_YIQ @ np.diag([0.0, 1.0, 1.0]) @ _TO_YIQ
+    quarter = _FROM_YIQ @ np.array([[0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]]) @ _TO_YIQ
+    return (
+        tf.eye(3)
+        + (tf.cos(angle) - 1) * plane.astype(np.float32)
+        + tf.sin(angle) * quarter.astype(np.float32)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ColorJitter(ClipTransform):
+    """Changes brightness, contrast, saturation and hue by factors drawn once per clip.
+
+    Use it for training on videos whose light or camera varies. The changes are one matrix, in the
+    order of the arguments, rounded and clipped once at the end. Contrast is relative to the mean
+    grey of the whole clip. Hue turns colours around the grey axis, which keeps their lightness.
+
+    Args:
+        brightness: Factors are drawn from `[1 - brightness, 1 + brightness]`; at most 1.
+        contrast: As `brightness`, for the distance from the clip's mean grey.
+        saturation: As `brightness`, for the distance from each pixel's grey.
+        hue: Turns are drawn from `[-hue, hue]`, in whole turns; at most 0.5.
+
+    Returns:
+        uint8 of the clip's shape.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+
+    >>> clip = tf.zeros((40, 224, 224, 3), tf.uint8)
+    >>> ColorJitter(hue=0.0)(clip, seed=(0, 7)).shape
+    TensorShape([40, 224, 224, 3])
+    """
+
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1
+
+    def __post_init__(self) -> None:
+        for field in ("brightness", "contrast", "saturation"):
+            check_number(self, field, 0, 1)
+        check_number(self, "hue", 0, 0.5)
+
+    def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        brightness = draw_uniform(seed, 0, 1 - self.brightness, 1 + self.brightness)
+        contrast = draw_uniform(seed, 1, 1 - self.contrast, 1 + self.contrast)
+        saturation = draw_uniform(seed, 2, 1 - self.saturation, 1 + self.saturation)
+        turn = draw_uniform(seed, 3, -self.hue, self.hue)
+        matrix = brightness * contrast * saturation_matrix(saturation)
+        matrix = tf.matmul(hue_matrix(2 * math.pi * turn), matrix)
+
+        pixels = tf.cast(clip, tf.float32)
+        mean_grey = tf.tensordot(tf.reduce_mean(pixels, axis=(0, 1, 2)), GREY_WEIGHTS, 1)
+        # Saturation and hue leave greys alone, so the grey that contrast adds can come last.
+        shift = (1 - contrast) * brightness * mean_grey
+        return to_pixels(tf.matmul(pixels, matrix, transpose_b=True) + shift)
+
+
+MAX_DEGREES = 30.0
+MAX_SHEAR = 0.3
+MAX_TRANSLATION = 0.45
+MAX_BLEND = 0.9
+MAX_POSTERIZED_BITS = 4
+
+# (clip, level from 0 to 1, sign of -1 or 1, fill) -> clip, uint8 to uint8.
+Operation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, int], tf.Tensor]
+
+
+def identity(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Leaves the clip as it is."""
+    return clip
+
+
+def auto_contrast(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Stretches each colour to the whole range, by the extremes of the whole clip."""
+    low = tf.cast(tf.reduce_min(clip, axis=(0, 1, 2)), tf.float32)
+    high = tf.cast(tf.reduce_max(clip, axis=(0, 1, 2)), tf.float32)
+    scale = tf.where(high > low, 255 / tf.maximum(high - low, 1), 1)
+    return to_pixels((tf.cast(clip, tf.float32) - low) * scale + tf.where(high > low, 0.0, low))
+
+
+def equalize(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Makes the levels of each colour equally frequent in the whole clip."""
+    # One table of 3 x 256 entries; each colour counts and looks up in its own third.
+    indices = tf.cast(clip, tf.int32) + tf.constant([0, 256, 512])
+    counts = tf.reshape(
+        tf.math.bincount(tf.reshape(indices, [-1]), minlength=768, maxlength=768), (3, 256)
+    )
+    last = tf.reduce_max(tf.where(counts > 0, tf.range(256), 0), axis=1)
+    step = (tf.reduce_sum(counts, axis=1) - tf.gather(counts, last, batch_dims=1)) // 255
+    step = step[:, tf.newaxis]
+    below = tf.cumsum(counts, axis=1, exclusive=True)
+    table = tf.minimum((step // 2 + below) // tf.maximum(step, 1), 255)
+    table = tf.where(step > 0, table, tf.range(256))
+    return tf.gather(tf.cast(tf.reshape(table, [-1]), tf.uint8), indices)
+
+
+def posterize(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Clears the lowest bits of every level."""
+    bits = tf.cast(tf.round(level * MAX_POSTERIZED_BITS), tf.uint8)
+    return tf.bitwise.left_shift(tf.bitwise.right_shift(clip, bits), bits)
+
+
+def solarize(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Inverts the levels above a threshold."""
+    threshold = 256 - tf.cast(tf.round(level * 256), tf.int32)
+    return tf.where(tf.cast(clip, tf.int32) >= threshold, 255 - clip, clip)
+
+
+def color(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Towards grey, or away from it."""
+    matrix = saturation_matrix(1 + MAX_BLEND * level * sign)
+    return to_pixels(tf.matmul(tf.cast(clip, tf.float32), matrix, transpose_b=True))
+
+
+def contrast(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Towards the clip's mean grey, or away from it."""
+    pixels = tf.cast(clip, tf.float32)
+    grey = tf.tensordot(tf.reduce_mean(pixels, axis=(0, 1, 2)), GREY_WEIGHTS, 1)
+    return to_pixels(grey + (1 + MAX_BLEND * level * sign) * (pixels - grey))
+
+
+def brightness(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Towards black, or away from it."""
+    return to_pixels((1 + MAX_BLEND * level * sign) * tf.cast(clip, tf.float32))
+
+
+def sharpness(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+    """Towards a blurred picture, or away from it; the outermost pixels stay."""
+    pixels = tf.cast(clip, tf.float32)
+    weights = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
+    kernel = np.tile(weights[:, :, np.newaxis, np.newaxis], (1, 1, 3, 1))
+    blurred = tf.nn.depthwise_conv2d(pixels, kernel, (1, 1, 1, 1), "VALID")
+    detail = pixels[:, 1:-1, 1:-1] - blurred
+    detail = tf.pad(detail, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return to_pixels(pixels + MAX_BLEND * level * sign * detail)
+
+
+_UNCHANGED = [[1.0, 0.0], [0.0, 1.0]]
+# By name, the matrix on (x, y) and the translation, in sides of the frame, of a signed level.
+MOVES: dict[str, Callable[[tf.Tensor], tuple[list, list]]] = {
+    "rotate": lambda amount: (_turn(math.radians(MAX_DEGREES) * amount), [0.0, 0.0]),
+    "shear_x": lambda amount: ([[1.0, MAX_SHEAR * amount], [0.0, 1.0]], [0.0, 0.0]),
+    "shear_y": lambda amount: ([[1.0, 0.0], [MAX_SHEAR * amount, 1.0]], [0.0, 0.0]),
+    "translate_x": lambda amount: (_UNCHANGED, [MAX_TRANSLATION * amount, 0.0]),
+    "translate_y": lambda amount: (_UNCHANGED, [0.0, MAX_TRANSLATION * amount]),
+}
+
+
+def _turn(angle: tf.Tensor) -> list:
+    return [[tf.cos(angle), -tf.sin(angle)], [tf.sin(angle), tf.cos(angle)]]
+
+
+def _move(name: str) -> Operation:
+    def move(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+        return _affine(clip, *MOVES[name](level * sign), fill)
+
+    return move
+
+
+# In the order of the paper, which the draws follow.
+OPERATIONS: dict[str, Operation] = {
+    "identity": identity,
+    "auto_contrast": auto_contrast,
+    "equalize": equalize,
+    "rotate": _move("rotate"),
+    "solarize": solarize,
+    "color": color,
+    "posterize": posterize,
+    "contrast": contrast,
+    "brightness": brightness,
+    "sharpness": sharpness,
+    **{name: _move(name) for name in MOVES if name != "rotate"},
+}
+
+
+def _affine(clip: tf.Tensor, matrix: list, translation: list, fill: int) -> tf.Tensor:
+    """Fetches each pixel from the matrix times its place, seen from the centre of the frame."""
+    size = tf.shape(clip)[1:3]
+    sides = tf.cast(size[::-1], tf.float32)
+    center = (sides - 1) / 2
+    matrix = tf.stack([tf.stack(row) for row in matrix])
+    offset = center - tf.linalg.matvec(matrix, center) + tf.stack(translation) * sides
+    rows = tf.concat([matrix, offset[:, tf.newaxis]], axis=1)
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.cast(clip, tf.float32),
+        transforms=tf.concat([tf.reshape(rows, (1, 6)), tf.zeros((1, 2))], axis=1),
+        output_shape=size,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+        fill_value=float(fill),
+    )
+    return to_pixels(moved)
+
+
+MAX_MAGNITUDE = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class RandAugment(ClipTransform):
+    """Applies `num_operations` operations drawn from a set, the same to all frames of a clip.
+
+    Use it for training, after the crop, where data are few. Each draw takes any operation, with
+    equal chances and possibly twice, and its direction (left or right, more or less). Statistics
+    that an operation needs are those of the whole clip. Nothing is mirrored, so labels stay.
+
+    Reference: Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced
+    search space", NeurIPS 2020; arXiv:1909.13719.
+
+    Args:
+        num_operations: How many operations are applied, one after the other.
+        magnitude: Strength from 0 to 10. At 10 frames turn by 30 degrees, slant by 0.3, move by
+            0.45 of their side, lose 4 bits, and colours change by a factor of 0.1 or 1.9.
+        operations: Names to draw from; the default is the set of the paper.
+        fill: Level, from 0 to 255, of what moves in from outside the frame.
+
+    Returns:
+        uint8 of the clip's shape.
+
+    Raises:
+        ValueError: if an argument is out of its range or an operation unknown.
+
+    Example:
+
+    >>> clip = tf.zeros((40, 224, 224, 3), tf.uint8)
+    >>> RandAugment(operations=("rotate", "solarize"))(clip, seed=(0, 7)).shape
+    TensorShape([40, 224, 224, 3])
+    """
+
+    num_operations: int = 2
+    magnitude: float = 9.0
+    operations: tuple[str, ...] = tuple(OPERATIONS)
+    fill: int = 128
+
+    def __post_init__(self) -> None:
+        check_positive_integers(self, "num_operations")
+        check_number(self, "magnitude", 0, MAX_MAGNITUDE)
+        check_number(self, "fill", 0, 255)
+        names = self.operations
+        known = not isinstance(names, str) and all(name in OPERATIONS for name in names)
+        if not known or not names:
+            raise ValueError(
+                f"RandAugment draws `operations` from {sorted(OPERATIONS)}. "
+                f"Received: operations={names!r}"
+            )
+        object.__setattr__(self, "operations", tuple(names))
+
+    def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        shape = clip.shape
+        for position in range(self.num_operations):
+            chosen = draw_integer(seed, 2 * position, len(self.operations))
+            sign = tf.sign(draw_uniform(seed, 2 * position + 1, -1, 1) + 1e-9)
+            clip = self._apply(clip, chosen, sign)
+            clip.set_shape(shape)
+        return clip
+
+    def _apply(self, clip: tf.Tensor, chosen: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
+        level = tf.constant(self.magnitude / MAX_MAGNITUDE, tf.float32)
+        branches = [
+            lambda name=name: OPERATIONS[name](clip, level, sign, self.fill)
+            for name in self.operations
+        ]
+        return tf.switch_case(chosen, branches)
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomErasing(ClipTransform):
+    """Covers a rectangle of random size, shape and place, through all frames of a clip.
+
+    Use it for training, as the last transform. A rectangle that would not fit is cut to the frame.
+
+    Reference: Zhong et al., "Random Erasing Data Augmentation", AAAI 2020; arXiv:1708.04896.
+
+    Args:
+        probability: How often clips are covered, from 0 to 1.
+        area: Smallest and largest area of the rectangle, as fractions of the frame's.
+        aspect_ratio: Smallest and largest width over height, drawn log-uniformly.
+        fill: Level, from 0 to 255, that the rectangle is filled with; `None` for random pixels,
+            the same in every frame.
+
+    Returns:
+        uint8 of the clip's shape.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+
+    >>> clip = tf.zeros((40, 224, 224, 3), tf.uint8)
+    >>> RandomErasing(probability=1.0)(clip, seed=(0, 7)).shape
+    TensorShape([40, 224, 224, 3])
+    """
+
+    probability: float = 0.25
+    area: tuple[float, float] = (0.02, 1 / 3)
+    aspect_ratio: tuple[float, float] = (0.3, 1 / 0.3)
+    fill: int | None = None
+
+    def __post_init__(self) -> None:
+        check_number(self, "probability", 0, 1)
+        check_range(self, "area", 0, 1)
+        check_range(self, "aspect_ratio", 0, math.inf)
+        if self.fill is not None:
+            check_number(self, "fill", 0, 255)
+
+    def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        erases = draw_uniform(seed, 0, 0, 1) < self.probability
+        erased = tf.cond(erases, lambda: self._erase(clip, seed), lambda: clip)
+        return tf.ensure_shape(erased, clip.shape)
+
+    def _erase(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        height, width = frame_size(clip)
+        frame_height, frame_width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
+        area = draw_uniform(seed, 1, *self.area) * frame_height * frame_width
+        low, high = self.aspect_ratio
+        ratio = tf.exp(draw_uniform(seed, 2, math.log(low), math.log(high)))
+        box_height = tf.clip_by_value(tf.round(tf.sqrt(area / ratio)), 1, frame_height)
+        box_width = tf.clip_by_value(tf.round(tf.sqrt(area * ratio)), 1, frame_width)
+        top = tf.floor(draw_uniform(seed, 3, 0, 1) * (frame_height - box_height + 1))
+        left = tf.floor(draw_uniform(seed, 4, 0, 1) * (frame_width - box_width + 1))
+
+        rows = tf.range(frame_height)[:, tf.newaxis, tf.newaxis]
+        columns = tf.range(frame_width)[:, tf.newaxis]
+        in_rows = (rows >= top) & (rows < top + box_height)
+        in_columns = (columns >= left) & (columns < left + box_width)
+        if self.fill is None:
+            noise = tf.random.stateless_uniform(
+                tf.stack([height, width, 3]), derived_seed(seed, 5), maxval=256, dtype=tf.int32
+            )
+            filling = tf.cast(noise, tf.uint8)
+        else:
+            filling = tf.constant(self.fill, tf.uint8)
+        return tf.where(in_rows & in_columns, filling, clip)
