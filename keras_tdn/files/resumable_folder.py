@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -126,6 +127,16 @@ class ResumableFolder:
 
     def _is_started(self) -> bool:
         return self.workplace.is_dir() or bool(read_object(self._index))
+
+
+def check_unused(path: str | os.PathLike[str]) -> None:
+    """Raises a `ValueError` if a folder has files in it, as one that a run was started in has."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        if set(os.listdir(path)) - {LOCK_FILE}:
+            raise ValueError(
+                f"{os.fspath(path)!r} has results already. Pass --resume to continue a run that "
+                "was stopped, --overwrite to replace them, or choose another folder."
+            )
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
