@@ -71,12 +71,7 @@ def nvidia_gpu_names() -> list[str]:
 
 
 def gpus_are_hidden(backend: str, environment: Mapping[str, str] | None = None) -> str | None:
-    """The variable with which the user keeps `backend` off the GPUs, as `"NAME=value"`.
-
-    Args:
-        backend: Of Keras.
-        environment: Variables; `None` takes the process's.
-    """
+    """The variable with which the user keeps `backend` off the GPUs, as `"NAME=value"`."""
     environment = os.environ if environment is None else environment
     visible = environment.get(VISIBLE_DEVICES)
     # CUDA takes the devices in front of the first that there is not.
@@ -121,11 +116,7 @@ def unseen_gpu_advice(backend: str) -> str:
 
 
 def unseen_gpu_line(backend: str) -> str | None:
-    """One line for a computation that starts on a CPU beside an unused NVIDIA GPU, or `None`.
-
-    Args:
-        backend: Of Keras, which has been imported.
-    """
+    """One line for a computation that starts on a CPU beside an unused NVIDIA GPU, or `None`."""
     # macOS has no driver for them.
     if sys.platform == "darwin" or gpus_are_hidden(backend) or visible_accelerators(backend):
         return None

@@ -9,10 +9,7 @@ import keras
 
 
 def leave_gpus_to_backend() -> None:
-    """Keeps TensorFlow off the GPUs unless it is what Keras runs on.
-
-    Use it wherever TensorFlow begins to read or draw something.
-    """
+    """Keeps TensorFlow off the GPUs unless Keras runs on it; before it reads or draws anything."""
     if keras.backend.backend() != "tensorflow":
         keep_tensorflow_off_gpus()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,12 @@ _TYPES: dict[str, type] = {
 }
 _SIZE = re.compile(r"(\d+)(?:x(\d+))?")
 _VIEWS = re.compile(r"(\d+)x(\d+)")
+
+
+def write_lines(*lines: object) -> None:
+    """Writes lines to standard output; whoever reads along, reads them now."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
 
 
 def option(group: Any, name: str, value: str, text: str, default: Any = None, **more: Any) -> None:

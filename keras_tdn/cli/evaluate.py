@@ -180,7 +180,7 @@ def run_compare(args: argparse.Namespace) -> int:
     comparison = compare(args.first, args.second, resamples=args.resamples, seed=args.seed)
     if args.json:
         told = {**dataclasses.asdict(comparison), "beyond_chance": comparison.beyond_chance}
-        sys.stdout.write(json.dumps(told) + "\n")
+        arguments.write_lines(json.dumps(told))
     else:
         sys.stdout.write(comparison.summary())
     return 0

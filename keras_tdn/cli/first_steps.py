@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_tdn.choices import DEMO_EPOCHS, DEMO_OUTPUT
 from keras_tdn.cli import arguments, loading
-from keras_tdn.cli.arguments import option, switch
+from keras_tdn.cli.arguments import option, switch, write_lines
 
 
 def add_demo(commands: Any) -> None:
@@ -86,14 +86,16 @@ def run_demo(args: argparse.Namespace) -> int:
     else:
         settings = demo.DemoSettings(epochs=args.epochs, seed=args.seed)
     try:
-        result = demo.run_demo(args.output, settings, tell=_tell)
+        result = demo.run_demo(args.output, settings, tell=write_lines)
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. Nothing was left behind; the same command starts anew.\n")
         raise
-    _tell(f"Done in {result.total.seconds:.0f} s.")
-    _tell(f"Page    {result.page}")
-    _tell(f"Preset  {result.preset}")
-    _tell(f"Next    {next(next_commands(result))[1]}")
+    write_lines(
+        f"Done in {result.total.seconds:.0f} s.",
+        f"Page    {result.page}",
+        f"Preset  {result.preset}",
+        f"Next    {next(next_commands(result))[1]}",
+    )
     return 0
 
 
@@ -105,8 +107,7 @@ def run_web(args: argparse.Namespace) -> int:
     # Reported before the time that loading takes is spent.
     import_gradio()
     limits = UploadLimits(args.max_megabytes, args.max_seconds)
-    labels = loading.labels_of(args)
-    model = loading.load_model(args, labels)
+    model, labels = loading.load(args)
     serve(
         model,
         name=os.path.basename(os.path.normpath(args.weights)),
@@ -117,7 +118,7 @@ def run_web(args: argparse.Namespace) -> int:
         labels=labels,
         window_seconds=args.window,
         open_browser=args.open,
-        tell=_tell,
+        tell=write_lines,
     )
     return 0
 
@@ -129,8 +130,3 @@ def run_doctor(args: argparse.Namespace) -> int:
     findings = examine()
     sys.stdout.write(as_json(findings) if args.json else as_text(findings))
     return 0 if is_healthy(findings) else 1
-
-
-def _tell(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import FOLDED_DTYPES
 from keras_tdn.cli import arguments, loading
-from keras_tdn.cli.arguments import choice, option, switch
+from keras_tdn.cli.arguments import choice, option, switch, write_lines
 
 if TYPE_CHECKING:
     from keras_tdn.labelling import LabelReport
@@ -94,7 +93,7 @@ def run_label(args: argparse.Namespace) -> int:
         report = label_with_beam(
             load, videos, args.output, options, pipeline_options=args.beam, **how
         )
-    sys.stdout.write("\n".join(_report_lines(report)) + "\n")
+    write_lines(*_report_lines(report))
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import CHECK_TIME_LIMIT
 from keras_tdn.cli import arguments
-from keras_tdn.cli.arguments import option, switch
+from keras_tdn.cli.arguments import option, switch, write_lines
 from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def run_pack(args: argparse.Namespace) -> int:
     if report.failures:
         lines.append(f"Failed, and left out: {len(report.failures)} videos (index.json lists all)")
         lines += [f"  {failure.reason}" for failure in report.failures[:MAX_FAILURES_SHOWN]]
-    sys.stdout.write("\n".join(lines) + "\n")
+    write_lines(*lines)
     return 0
 
 

@@ -44,6 +44,12 @@ def labels_of(args: argparse.Namespace) -> Names:
     return None if args.labels is None else load_labels(args.labels)
 
 
+def load(args: argparse.Namespace) -> tuple[Any, Names]:
+    """The model that the options name, and the class names if they name any."""
+    labels = labels_of(args)
+    return load_model(args, labels), labels
+
+
 def load_model(args: argparse.Namespace, labels: Names, weights: str | None = None) -> keras.Model:
     """The model that the options name.
 

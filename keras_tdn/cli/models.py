@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import FOLDED_DTYPES, WEIGHTS_SUFFIX
 from keras_tdn.cli import arguments, loading
-from keras_tdn.cli.arguments import choice, option, switch
+from keras_tdn.cli.arguments import choice, option, switch, write_lines
 from keras_tdn.export.formats import PORTABLE_FORMATS, SAVED_MODEL, check_dtype
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ def run_export(args: argparse.Namespace) -> int:
         check_dtype(args.dtype)
     else:
         PORTABLE_FORMATS[args.format].check(args.dtype)
-    labels = loading.labels_of(args)
-    model = loading.load_model(args, labels)
+    model, labels = loading.load(args)
     from keras_tdn import export
 
     spec: Any = model.clip_spec
@@ -119,7 +118,7 @@ def run_export(args: argparse.Namespace) -> int:
         lines = [f"{PORTABLE_FORMATS[args.format].file}  {clips} -> scores"]
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     lines.append(f"Wrote {path} ({size / MEGABYTE:.1f} MB)")
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    write_lines(*lines)
     return 0
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import WEIGHTS_SUFFIX
 from keras_tdn.cli import arguments
-from keras_tdn.cli.arguments import option, switch
+from keras_tdn.cli.arguments import option, switch, write_lines
 
 if TYPE_CHECKING:
     from keras_tdn.pretrained import ConversionReport
@@ -126,7 +125,7 @@ def run_list(args: argparse.Namespace) -> int:
             "where. Then they are converted, for example:",
             f"  {convert_command(missing[0])}",
         ]
-    sys.stdout.write("\n".join(lines) + "\n")
+    write_lines(*lines)
     return 0
 
 
@@ -137,7 +136,7 @@ def run_show(args: argparse.Namespace) -> int:
 
     files = open_preset(args.preset)
     config, _ = read_preset(files)
-    sys.stdout.write("\n".join([files.title, *_described(config)]) + "\n")
+    write_lines(files.title, *_described(config))
     return 0
 
 
@@ -146,7 +145,7 @@ def run_verify(args: argparse.Namespace) -> int:
     from keras_tdn.pretrained.preset_publishing import verify_preset
 
     report = verify_preset(args.preset)
-    sys.stdout.write(f"{report}\n{'Passed.' if report.passed else 'FAILED.'}\n")
+    write_lines(report, "Passed." if report.passed else "FAILED.")
     return 0 if report.passed else EXIT_FAILED
 
 
@@ -171,7 +170,7 @@ def run_push(args: argparse.Namespace) -> int:
             f"For the catalog: HubPreset({report.repo!r}, {report.commit!r}, "
             f"{report.sums_sha256!r}, {report.files[1].size})"
         )
-    sys.stdout.write("\n".join(lines) + "\n")
+    write_lines(*lines)
     return 0
 
 
@@ -248,15 +247,14 @@ def run_convert(args: argparse.Namespace) -> int:
         verify=not args.no_verify,
         overwrite=args.overwrite,
     )
-    lines = [
+    write_lines(
         *_model_lines(report, assumed=args.segments is None),
         *_label_lines(report),
         *_tap_lines(report),
         "",
         f"Wrote {report.output}",
         f"Next: keras-tdn predict VIDEO --weights {args.output}",
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
+    )
     return 0
 
 

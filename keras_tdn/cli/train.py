@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import AUTO, PARTS, RECIPES
 from keras_tdn.cli import arguments, loading
-from keras_tdn.cli.arguments import PACKED_HELP, SPLIT_HELP, choice, option, switch
+from keras_tdn.cli.arguments import PACKED_HELP, SPLIT_HELP, choice, option, switch, write_lines
 
 if TYPE_CHECKING:
     from keras_tdn.data import RecordList
@@ -177,7 +177,7 @@ def run_train(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"\nStopped. The same command with --resume goes on in {args.output!r}.\n")
         raise
-    sys.stdout.write("".join(f"{line}\n" for line in _report(result)))
+    write_lines(*_report(result))
     return 0
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.cli import arguments, loading
-from keras_tdn.cli.arguments import option
+from keras_tdn.cli.arguments import option, write_lines
 
 if TYPE_CHECKING:
     from keras_tdn.prediction import Prediction
@@ -120,14 +120,13 @@ def run_predict(args: argparse.Namespace) -> int:
     """Prints the predictions for `args.video`."""
     from keras_tdn.prediction import predict_video
 
-    labels = loading.labels_of(args)
-    model = loading.load_model(args, labels)
+    model, labels = loading.load(args)
     predictions = predict_video(model, args.video, top=args.top, labels=labels)
     if args.json:
         found = {"video": args.video, "weights": args.weights, **_described(predictions)}
-        sys.stdout.write(json.dumps(found) + "\n")
+        write_lines(json.dumps(found))
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in _table(predictions)))
+        write_lines(*_table(predictions))
     return 0
 
 
@@ -147,8 +146,7 @@ def run_explain(args: argparse.Namespace) -> int:
 
     formats = tuple(args.format.split(","))
     check_output(args.output, formats, args.overwrite)
-    labels = loading.labels_of(args)
-    model = loading.load_model(args, labels)
+    model, labels = loading.load(args)
     explanation = explain(
         model, args.video, target=args.target, top=args.top, labels=labels, layer=args.layer
     )
@@ -157,8 +155,7 @@ def run_explain(args: argparse.Namespace) -> int:
         explanation, args.output, formats, video=video, overwrite=args.overwrite
     )
     missing = (f"without: {text}" for text in explanation.missing)
-    lines = (*_table(explanation.predictions), *missing, *paths)
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    write_lines(*_table(explanation.predictions), *missing, *paths)
     return 0
 
 
@@ -174,8 +171,7 @@ def run_watch(args: argparse.Namespace) -> int:
         timeout_seconds=args.timeout,
         num_threads=args.decode_threads,
     )
-    labels = loading.labels_of(args)
-    model = loading.load_model(args, labels)
+    model, labels = loading.load(args)
     write = _write_windows if args.output is None else _write_timeline
     report = write(args, model, labels, how)
     sys.stderr.write("".join(f"keras-tdn: {line}\n" for line in report.lines()))
@@ -214,10 +210,8 @@ def _write_timeline(args: argparse.Namespace, model: Any, labels: Any, how: Any)
         resume=args.resume,
         overwrite=args.overwrite,
     )
-    sys.stdout.write(
-        f"{report.num_windows} windows, {report.num_frames} frames, {report.seconds:.1f} s\n"
-    )
-    sys.stdout.write("".join(f"{path}\n" for path in output_paths(args.output, outputs)))
+    done = f"{report.num_windows} windows, {report.num_frames} frames, {report.seconds:.1f} s"
+    write_lines(done, *output_paths(args.output, outputs))
     return report
 
 
@@ -233,9 +227,7 @@ def _write_windows(args: argparse.Namespace, model: Any, labels: Any, how: Any) 
     ) as windows:  # fmt: skip
         for window in windows:
             found = decode_predictions(window.scores[None], args.top, names)[0]
-            sys.stdout.write(_as_json(window, found) if args.json else _as_text(window, found))
-            # Whoever reads along, reads it now.
-            sys.stdout.flush()
+            write_lines(_as_json(window, found) if args.json else _as_text(window, found))
     return windows.report
 
 
@@ -253,9 +245,9 @@ def _input_options(pairs: list[str]) -> dict[str, str]:
 
 def _as_text(window: Any, found: list[Prediction]) -> str:
     scores = "  ".join(f"{item.label} {item.score:.3f}" for item in found)
-    return f"{window.start:9.2f} {window.end:9.2f}  {scores}\n"
+    return f"{window.start:9.2f} {window.end:9.2f}  {scores}"
 
 
 def _as_json(window: Any, found: list[Prediction]) -> str:
     times = {"window": window.index, "start": window.start, "end": window.end}
-    return json.dumps({**times, **_described(found)}) + "\n"
+    return json.dumps({**times, **_described(found)})

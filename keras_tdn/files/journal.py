@@ -14,7 +14,6 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from keras_tdn.files.locks import locked
@@ -51,9 +50,8 @@ Key = str | int
 class Journal:
     """What a resumable run has done, in one SQLite file that survives kills and power cuts.
 
-    The journal has an entry for each part of the work that is done, with its result or the reason
-    of its failure, and the identity of the run: what the results follow from. `sqlite3 FILE` reads
-    it at any time, also while the run lasts.
+    It has an entry for each part of the work that is done, with its result or the reason of its
+    failure, and the identity of the run. `sqlite3 FILE` reads it at any time.
 
     Use it as a context manager. It holds the folder of the file against other processes meanwhile.
 
@@ -107,9 +105,7 @@ class Journal:
                 stack.enter_context(locked(self.path.parent, self.action))
             with self._explained():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                if not self.resume:
-                    remove_journal(self.path)
-                if not self.path.exists():
+                if not (self.resume and self.path.exists()):
                     # A log without its file would be taken for that of the new one.
                     remove_journal(self.path)
                 self._database = sqlite3.connect(
@@ -121,12 +117,7 @@ class Journal:
             self._held = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         with self._held:
             try:
                 self.sync()
@@ -136,12 +127,9 @@ class Journal:
                     raise
 
     def put(self, key: Key, value: bytes | None = None, failure: str | None = None) -> None:
-        """Records that a part of the work is done. Putting it again replaces it.
+        """Records that a part of the work is done: its result, or why there is none.
 
-        Args:
-            key: Which part.
-            value: Its result.
-            failure: Why there is no result.
+        Putting it again replaces it.
 
         Raises:
             OSError: if it cannot be written, for example because the disk is full. What was put
@@ -201,19 +189,17 @@ class Journal:
 
     def _write(self, statement: str, values: tuple[Any, ...], durable: bool = False) -> None:
         with self._mutex, self._explained():
-            database = self._database
+            execute = self._database.execute
             durable = durable or time.monotonic() - self._synced >= SYNC_SECONDS
-            if not self._write_ahead:
-                # Each commit waits for the disk there.
-                if not database.in_transaction:
-                    database.execute("BEGIN IMMEDIATE")
-                database.execute(statement, values)
-                if durable:
-                    database.execute("COMMIT")
-            else:
+            if self._write_ahead:
                 # A commit at NORMAL survives a kill; one at FULL is on the disk, with all before.
-                database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                database.execute(statement, values)
+                execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            elif not self._database.in_transaction:
+                # Each commit waits for the disk there.
+                execute("BEGIN IMMEDIATE")
+            execute(statement, values)
+            if durable and not self._write_ahead:
+                execute("COMMIT")
             self._pending = not durable
             if durable:
                 self._synced = time.monotonic()
