@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.nvidia_gpus import (
+from keras_tdn.gpus import (
     BACKEND_NAMES,
     gpus_are_hidden,
     has_nvidia_gpu,

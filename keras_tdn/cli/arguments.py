@@ -10,7 +10,6 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import MODEL_SUFFIX, RECORD_FORMATS, WEIGHTS_SUFFIX
@@ -45,35 +44,94 @@ def write_lines(*lines: object) -> None:
     sys.stdout.flush()
 
 
-def option(group: Any, name: str, value: str, text: str, default: Any = None, **more: Any) -> None:
-    """Adds an option with a value.
+def option(group: Any, name: str, value: Any, text: str, default: Any = None, **more: Any) -> None:
+    """Adds an option.
 
     Args:
         group: A parser, or a group of one.
         name: The option's, such as `--top`.
-        value: What the value is called, which also says its type: see `_TYPES`.
+        value: What the value is called, which also says its type: see `_TYPES`; or the values that
+            there are; or `None` for an option without a value.
         text: The help text. The default is named behind it.
         default: The default.
         **more: Further arguments of `add_argument`.
     """
     if default not in (None, []):
         text += " (default: %(default)s)"
-    more.setdefault("type", _TYPES.get(value))
-    group.add_argument(name, metavar=value, help=text, default=default, **more)
+    if value is None:
+        more.setdefault("action", "store_true")
+    elif isinstance(value, str):
+        more = {"metavar": value, "type": _TYPES.get(value), "default": default, **more}
+    else:
+        more = {"choices": tuple(value), "default": default, **more}
+    group.add_argument(name, help=text, **more)
 
 
-def switch(group: Any, name: str, text: str) -> None:
-    """Adds an option without a value."""
-    group.add_argument(name, action="store_true", help=text)
+def shared(group: Any, *names: str) -> None:
+    """Adds options that several commands have, by their names."""
+    for name in names:
+        option(group, name, *_SHARED[name])
 
 
-def choice(
-    group: Any, name: str, choices: Iterable[str], text: str, default: str | None = None
-) -> None:
-    """Adds an option whose value is one of several."""
-    if default is not None:
-        text += " (default: %(default)s)"
-    group.add_argument(name, choices=tuple(choices), help=text, default=default)
+# Arguments of `option` behind the name.
+_SHARED: dict[str, tuple[Any, ...]] = {
+    # A model.
+    "--model": (sorted(MODELS), f"architecture (default: {DEFAULT_MODEL})"),
+    "--segments": ("N", f"segments per video (default: {DEFAULT_SEGMENTS})"),
+    "--window": (
+        "SECONDS",
+        "length of a window, about as long as the videos that the model was trained on (default: "
+        "that of its data set, which the labels name)",
+    ),
+    # A list of videos.
+    "--format": ("FORMAT", f"format of the list: {', '.join(RECORD_FORMATS)} (default: detected)"),
+    "--root": ("DIR", "folder that relative paths start from (default: the list's own)"),
+    "--fold": ("N", "number of the HMDB51 split to use (default: 1)"),
+    "--classes": (
+        "N",
+        "number of classes of a list whose labels are numbers without names (default: the largest "
+        "label plus one)",
+    ),
+    "--split": ("NAME", f"part of the data set that LIST describes: {SPLIT_HELP}"),
+    "--skip-missing": (None, "leave out videos whose files are missing"),
+    # Views.
+    "--views": (
+        "CLIPSxCROPS",
+        "clips of each video times crops of each clip (1, 3 or 10 crops); 1x1 is the centre, 10x3 "
+        "are the paper's thirty views",
+        "1x1",
+    ),
+    "--clip-mode": (CLIP_MODES, "how several clips are placed in the video", "uniform"),
+    "--always-across": (
+        None,
+        "place three crops side by side in portrait videos too, where they coincide, as the "
+        "paper's authors do",
+    ),
+    "--crop-size": (
+        SIZE_METAVAR,
+        "size of the crops (default: that of the model's clips; for three crops, the short side)",
+    ),
+    "--average": (("softmax", "logits"), "what is averaged over views", "softmax"),
+    # A run.
+    "--resume": (None, "continue a run that was stopped, from what is in the folder"),
+    "--overwrite": (None, "replace what is there"),
+    "--retry-failures": (None, "with --resume: try again the videos that failed before"),
+    "--batch-size": ("N", "views scored at once", 8),
+    "--workers": ("N", "videos read side by side (default: one per processor, at most 8)"),
+    "--in-processes": (
+        None,
+        "read videos in processes of their own, so that a bad file crashes or hangs only one",
+    ),
+    "--time-limit": ("SECONDS", "time that one video may take with --in-processes (default: 300)"),
+    "--seed": ("N", "random seed", 0),
+    "--processes": ("N", "number of processes (default: one per core)"),
+    "--max-failure-share": ("SHARE", "stop if a larger share of the videos cannot be read", 0.1),
+    "--quiet": (None, "do not show how far the run is"),
+}
+# What commands take together.
+READING = ("--format", "--root", "--fold", "--skip-missing")
+VIEWS = ("--views", "--clip-mode", "--always-across", "--crop-size", "--average")
+SCORING = ("--batch-size", "--workers", "--in-processes", "--time-limit", "--seed")
 
 
 # === A model ===
@@ -102,24 +160,13 @@ def add_top(group: Any, default: int = 5, what: str = "classes to name") -> None
     option(group, "--top", "N", what, default)
 
 
-def add_model(group: Any) -> None:
-    """Adds `--model`."""
-    choice(group, "--model", sorted(MODELS), f"architecture (default: {DEFAULT_MODEL})")
-
-
-def add_segments(group: Any, default: object = DEFAULT_SEGMENTS) -> None:
-    """Adds `--segments`, which is `None` unless it is given."""
-    option(group, "--segments", "N", f"segments per video (default: {default})")
-
-
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what weights may leave open: the model that they are for, and how its clips are cut."""
     bare = parser.add_argument_group(
         f"for a {WEIGHTS_SUFFIX} file of another program, or a data set's name",
         "neither of which says what model it is for",
     )
-    add_model(bare)
-    add_segments(bare)
+    shared(bare, "--model", "--segments")
     option(bare, "--classes", "N", "number of classes (default: as many as there are labels)")
     clips = parser.add_argument_group("clips, if they are not cut as the weights say")
     text = "size of a clip's frames: a side, or height and width, such as 112 or 96x128"
@@ -153,22 +200,10 @@ def add_list_arguments(
     """
     parser.add_argument("list", metavar="LIST", nargs=nargs, help=PACKED_HELP)
     group = parser.add_argument_group("list of videos")
-    add_reading_options(group, has_model)
-    option(group, "--split", "NAME", f"part of the data set that LIST describes: {SPLIT_HELP}")
-
-
-def add_reading_options(group: Any, has_model: bool = False) -> None:
-    """Adds what lists have in common that one command reads."""
-    formats = f"format of the list: {', '.join(RECORD_FORMATS)} (default: detected)"
-    option(group, "--format", "FORMAT", formats, choices=RECORD_FORMATS)
-    text = "folder that relative paths start from (default: the list's own)"
-    option(group, "--root", "DIR", text)
+    shared(group, *READING, "--split")
     add_labels(group, "")
-    option(group, "--fold", "N", "number of the HMDB51 split to use (default: 1)")
     if not has_model:
-        text = "number of classes of a list whose labels are numbers without names (default: the "
-        option(group, "--classes", "N", f"{text}largest label plus one)")
-    switch(group, "--skip-missing", "leave out videos whose files are missing")
+        shared(group, "--classes")
 
 
 def is_packed(path: str) -> bool:
@@ -218,20 +253,6 @@ def load_list_for(model: keras.Model, args: argparse.Namespace) -> RecordList:
 # === Views ===
 
 
-def add_view_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what says which views are taken and how they are averaged."""
-    text = "clips of each video times crops of each clip (1, 3 or 10 crops); 1x1 is the centre, "
-    option(parser, "--views", "CLIPSxCROPS", f"{text}10x3 are the paper's thirty views", "1x1")
-    text = "how several clips are placed in the video"
-    choice(parser, "--clip-mode", CLIP_MODES, text, "uniform")
-    text = "place three crops side by side in portrait videos too, where they coincide, as the "
-    switch(parser, "--always-across", f"{text}paper's authors do")
-    text = "size of the crops (default: that of the model's clips; for three crops, the short side)"
-    option(parser, "--crop-size", SIZE_METAVAR, text)
-    text = "what is averaged over views"
-    choice(parser, "--average", ("softmax", "logits"), text, "softmax")
-
-
 def views_of(args: argparse.Namespace) -> ViewSpec:
     """Returns the views that the arguments name; a `ValueError` says that there are none such."""
     match = _VIEWS.fullmatch(args.views)
@@ -262,44 +283,13 @@ def add_placed_output(parser: argparse.ArgumentParser, what: str) -> None:
     add_output(parser, "the same as OUT", "OUT", required=False)
 
 
-def add_earlier_results(parser: Any, what: str, overwrite: bool = True) -> None:
-    """Adds `--resume` and `--overwrite`, which exclude each other.
-
-    Args:
-        parser: The command's.
-        what: What is continued, as in "an evaluation".
-        overwrite: Whether the command can replace results.
-    """
-    group = parser.add_mutually_exclusive_group()
-    switch(group, "--resume", f"continue {what} that was stopped, from what is in the folder")
-    if overwrite:
-        add_overwrite(group)
-
-
-def add_overwrite(group: Any, what: str = "the results in the folder") -> None:
-    """Adds `--overwrite`."""
-    switch(group, "--overwrite", f"replace {what}")
-
-
-def add_retry_failures(group: Any) -> None:
-    """Adds `--retry-failures`."""
-    switch(group, "--retry-failures", "with --resume: try again the videos that failed before")
-
-
-def add_scoring_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds how videos are read and scored."""
-    option(parser, "--batch-size", "N", "views scored at once", 8)
-    text = "videos read side by side (default: one per processor, at most 8)"
-    option(parser, "--workers", "N", text)
-    text = "read videos in processes of their own, so that a bad file crashes or hangs only one"
-    switch(parser, "--in-processes", text)
-    text = "time that one video may take with --in-processes (default: 300)"
-    option(parser, "--time-limit", "SECONDS", text)
-    add_seed(parser)
+def add_earlier_results(parser: Any) -> None:
+    """Adds `--resume` and `--overwrite`, which exclude each other."""
+    shared(parser.add_mutually_exclusive_group(), "--resume", "--overwrite")
 
 
 def scoring_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Returns what `add_scoring_arguments` added, as keywords of `evaluate` and `label_videos`."""
+    """Returns `SCORING` without the seed, as keywords of `evaluate` and `label_videos`."""
     if args.time_limit is not None and not args.in_processes:
         raise ValueError("--time-limit is for --in-processes: a thread cannot be ended. Pass both.")
     return {
@@ -310,38 +300,11 @@ def scoring_of(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def add_seed(group: Any) -> None:
-    """Adds `--seed`."""
-    option(group, "--seed", "N", "random seed", 0)
-
-
-def add_processes(group: Any) -> None:
-    """Adds `--processes`."""
-    option(group, "--processes", "N", "number of processes (default: one per core)")
-
-
-def add_max_failure_share(group: Any) -> None:
-    """Adds `--max-failure-share`."""
-    text = "stop if a larger share of the videos cannot be read"
-    option(group, "--max-failure-share", "SHARE", text, 0.1)
-
-
-def add_window(group: Any, note: str = "") -> None:
-    """Adds `--window`."""
-    text = f"length of a window{note} (default: that of the data set, which the labels name)"
-    option(group, "--window", "SECONDS", text)
-
-
-def add_json(group: Any, what: str) -> None:
-    """Adds `--json`."""
-    switch(group, "--json", f"print {what}")
-
-
 def add_ensemble_method(group: Any, name: str, what: str, default: str | None = None) -> None:
     """Adds how the scores of several models are joined."""
     text = "mean of probabilities, or the paper authors' sum of logits clipped at zero"
     note = "" if default else " (default: softmax)"
-    choice(group, name, ENSEMBLES, f"{what}: {text}{note}", default)
+    option(group, name, ENSEMBLES, f"{what}: {text}{note}", default)
 
 
 def add_beam(parser: argparse.ArgumentParser) -> None:
@@ -353,8 +316,3 @@ def add_beam(parser: argparse.ArgumentParser) -> None:
         help="run as an Apache Beam pipeline with these options; must come last: --beam "
         "--runner=FlinkRunner ... (needs the extra [beam])",
     )
-
-
-def add_quiet(parser: argparse.ArgumentParser) -> None:
-    """Adds `--quiet`."""
-    switch(parser, "--quiet", "do not show how far the run is")

@@ -28,12 +28,10 @@ def add_evaluate(commands: Any) -> None:
     arguments.add_ensemble_method(parser, "--ensemble", "how several models are joined")
     what = "folder to write the scores, the report and its page to"
     arguments.add_output(parser, what, required=False)
-    arguments.add_earlier_results(parser, "an evaluation")
-    arguments.add_view_arguments(parser)
-    arguments.add_scoring_arguments(parser)
-    arguments.add_max_failure_share(parser)
+    arguments.add_earlier_results(parser)
+    arguments.shared(parser, *arguments.VIEWS, *arguments.SCORING, "--max-failure-share")
     arguments.add_model_arguments(parser)
-    arguments.add_quiet(parser)
+    arguments.shared(parser, "--quiet")
     parser.set_defaults(run=run_evaluate)
 
 
@@ -49,8 +47,7 @@ def add_ensemble(commands: Any) -> None:
     parser.add_argument("scores", nargs="+", metavar="SCORES", help=what)
     arguments.add_ensemble_method(parser, "--method", "how scores are joined", "softmax")
     arguments.add_output(parser, "folder to write the report and its page to", required=False)
-    arguments.add_overwrite(parser)
-    arguments.add_quiet(parser)
+    arguments.shared(parser, "--overwrite", "--quiet")
     parser.set_defaults(run=run_ensemble)
 
 
@@ -66,8 +63,8 @@ def add_compare(commands: Any) -> None:
     parser.add_argument("first", metavar="REPORT", help=what)
     parser.add_argument("second", metavar="REPORT", help="the one to compare it with")
     arguments.option(parser, "--resamples", "N", "samples of the bootstrap", 10_000)
-    arguments.add_seed(parser)
-    arguments.add_json(parser, "the comparison as a JSON object")
+    arguments.shared(parser, "--seed")
+    arguments.option(parser, "--json", None, "print the comparison as a JSON object")
     parser.set_defaults(run=run_compare)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_tdn.choices import DEMO_EPOCHS, DEMO_OUTPUT
 from keras_tdn.cli import arguments, loading
-from keras_tdn.cli.arguments import option, switch, write_lines
+from keras_tdn.cli.arguments import option, write_lines
 
 
 def add_demo(commands: Any) -> None:
@@ -28,9 +28,8 @@ def add_demo(commands: Any) -> None:
     text = "passes over the training videos; fewer are faster and less accurate"
     option(size, "--epochs", "N", text, DEMO_EPOCHS)
     text = "a few videos and one epoch: shows within a minute whether everything works on this "
-    switch(size, "--short", f"{text}machine, and learns next to nothing")
-    arguments.add_seed(parser)
-    arguments.add_quiet(parser)
+    option(size, "--short", None, f"{text}machine, and learns next to nothing")
+    arguments.shared(parser, "--seed", "--quiet")
     parser.set_defaults(run=run_demo)
 
 
@@ -46,7 +45,7 @@ def add_web(commands: Any) -> None:
     note = " (default: the one that comes with the package)"
     arguments.add_weights(parser, note, default="motion")
     arguments.add_labels(parser)
-    arguments.add_window(parser, " of the timeline")
+    arguments.shared(parser, "--window")
     server = parser.add_argument_group("server")
     add = functools.partial(option, server)
     text = "address to listen on; 127.0.0.1 is what only this machine reaches"
@@ -55,7 +54,7 @@ def add_web(commands: Any) -> None:
     text = "name by which the page may be called beside this machine's own, such as a reverse "
     text += "proxy's; may be given more than once"
     add("--allow-host", "NAME", text, [], action="append")
-    switch(server, "--open", "open the page in the browser")
+    option(server, "--open", None, "open the page in the browser")
     add("--max-megabytes", "N", "largest file that is taken", 200)
     add("--max-seconds", "SECONDS", "how much of a long video the timeline covers", 600.0)
     arguments.add_model_arguments(parser)
@@ -71,8 +70,8 @@ def add_doctor(commands: Any) -> None:
         "cache folders and the connection to the Hugging Face Hub, and says what to do about what "
         "is wrong. The exit status is 1 if something is broken that training and labelling need.",
     )
-    text = "the same as JSON for a bug report; it has no user names, tokens or home paths"
-    arguments.add_json(parser, text)
+    text = "print the same as JSON for a bug report; it has no user names, tokens or home paths"
+    option(parser, "--json", None, text)
     parser.set_defaults(run=run_doctor)
 
 

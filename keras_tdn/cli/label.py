@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import FOLDED_DTYPES
 from keras_tdn.cli import arguments, loading
-from keras_tdn.cli.arguments import choice, option, switch, write_lines
+from keras_tdn.cli.arguments import option, write_lines
 
 if TYPE_CHECKING:
     from keras_tdn.labelling import LabelReport
@@ -31,15 +31,13 @@ def add_label(commands: Any) -> None:
     arguments.add_weights(parser)
     rows = parser.add_argument_group("rows")
     text = "JSON lines, or Parquet, which needs the extra [parquet]"
-    choice(rows, "--output-format", ("jsonl", "parquet"), text, "jsonl")
+    option(rows, "--output-format", ("jsonl", "parquet"), text, "jsonl")
     arguments.add_top(rows)
-    switch(rows, "--features", "also write the pooled features")
+    option(rows, "--features", None, "also write the pooled features")
     option(rows, "--videos-per-file", "N", "rows in each file of OUT", 1000)
-    arguments.add_earlier_results(parser, "a labelling")
-    arguments.add_retry_failures(parser)
-    arguments.add_view_arguments(parser)
-    arguments.add_scoring_arguments(parser)
-    choice(
+    arguments.add_earlier_results(parser)
+    arguments.shared(parser, "--retry-failures", *arguments.VIEWS, *arguments.SCORING)
+    option(
         parser,
         "--graph-dtype",
         FOLDED_DTYPES,
@@ -47,7 +45,7 @@ def add_label(commands: Any) -> None:
         "(default: the Keras model as it is)",
     )
     arguments.add_model_arguments(parser)
-    arguments.add_quiet(parser)
+    arguments.shared(parser, "--quiet")
     arguments.add_beam(parser)
     parser.set_defaults(run=run_label)
 

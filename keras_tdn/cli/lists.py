@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import CHECK_TIME_LIMIT
 from keras_tdn.cli import arguments
-from keras_tdn.cli.arguments import option, switch, write_lines
+from keras_tdn.cli.arguments import option, write_lines
 from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ def add_check(commands: Any) -> None:
     )
     arguments.add_list_arguments(parser)
     text = "decode every video from start to end, and count damage that players hide"
-    switch(parser, "--full", text)
+    option(parser, "--full", None, text)
     option(parser, "--report", "FILE", "write the bad files as JSON lines")
     option(parser, "--write-good", "FILE.csv", "write the list of the good files as a table")
-    arguments.add_processes(parser)
+    arguments.shared(parser, "--processes")
     option(parser, "--time-limit", "SECONDS", "time that one file may take", CHECK_TIME_LIMIT)
-    arguments.add_quiet(parser)
+    arguments.shared(parser, "--quiet")
     parser.set_defaults(run=run_check)
 
 
@@ -52,13 +52,13 @@ def add_browse(commands: Any) -> None:
     )
     arguments.add_list_arguments(parser)
     option(parser, "--count", "N", "number of videos to show", 8)
-    switch(parser, "--validation", "show validation clips instead of training clips")
+    option(parser, "--validation", None, "show validation clips instead of training clips")
     option(parser, "--segments", "N", "segments per video", arguments.DEFAULT_SEGMENTS)
     option(parser, "--size", "PIXELS", "height and width of the crop", DEFAULT_CROP_SIZE)
     option(parser, "--epoch", "N", "epoch whose training clips are shown", 0)
     text = "a self-contained HTML file, or a folder for one PNG file per video"
     arguments.add_output(parser, text, "PAGE.html_OR_DIR")
-    arguments.add_seed(parser)
+    arguments.shared(parser, "--seed")
     parser.set_defaults(run=run_browse)
 
 
@@ -79,11 +79,8 @@ def add_pack(commands: Any) -> None:
     text = "number of files (default: one per 64 videos, at least 16)"
     option(stored, "--shards", "N", text)
     option(stored, "--name", "NAME", "start of the file names", "videos")
-    arguments.add_earlier_results(parser, "a packing")
-    arguments.add_retry_failures(parser)
-    arguments.add_processes(parser)
-    arguments.add_max_failure_share(parser)
-    arguments.add_quiet(parser)
+    arguments.add_earlier_results(parser)
+    arguments.shared(parser, "--retry-failures", "--processes", "--max-failure-share", "--quiet")
     arguments.add_beam(parser)
     parser.set_defaults(run=run_pack)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import FOLDED_DTYPES, WEIGHTS_SUFFIX
 from keras_tdn.cli import arguments, loading
-from keras_tdn.cli.arguments import choice, option, switch, write_lines
+from keras_tdn.cli.arguments import option, write_lines
 from keras_tdn.export.formats import PORTABLE_FORMATS, SAVED_MODEL, check_dtype
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def add_export(commands: Any) -> None:
     arguments.add_weights(parser)
     arguments.add_labels(parser)
     arguments.add_top(parser, what="classes to name in an answer")
-    choice(parser, "--format", FORMATS, "format to write", FORMATS[0])
-    choice(
+    option(parser, "--format", FORMATS, "format to write", FORMATS[0])
+    option(
         parser,
         "--dtype",
         ALL_DTYPES,
@@ -69,8 +69,7 @@ def add_profile(commands: Any) -> None:
         "of module, and measures latency and throughput on this machine.",
     )
     arguments.add_weights(parser, required=False)
-    arguments.add_model(parser)
-    arguments.add_segments(parser)
+    arguments.shared(parser, "--model", "--segments")
     frames = f"frames in a segment (default: {arguments.FRAMES_PER_SEGMENT})"
     option(parser, "--frames-per-segment", "N", frames)
     option(parser, "--classes", "N", f"number of classes (default: {DEFAULT_CLASSES})")
@@ -78,7 +77,7 @@ def add_profile(commands: Any) -> None:
     option(parser, "--size", arguments.SIZE_METAVAR, size)
     option(parser, "--batch-sizes", "N,N,...", "batch sizes to time", "1,2,4")
     option(parser, "--repeats", "N", "batches to time for each size", 10)
-    switch(parser, "--no-latency", "only count, without timing")
+    option(parser, "--no-latency", None, "only count, without timing")
     option(parser, "--report", "FILE", "also write all numbers as JSON")
     parser.set_defaults(run=run_profile)
 

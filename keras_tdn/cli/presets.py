@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import WEIGHTS_SUFFIX
 from keras_tdn.cli import arguments
-from keras_tdn.cli.arguments import option, switch, write_lines
+from keras_tdn.cli.arguments import option, write_lines
 
 if TYPE_CHECKING:
     from keras_tdn.pretrained import ConversionReport
@@ -59,8 +59,8 @@ def add_presets(commands: Any) -> None:
     action.add_argument("folder", metavar="FOLDER", help=text)
     text = "repository, created if it does not exist"
     action.add_argument("repo", metavar="ORG/NAME", help=text)
-    switch(action, "--yes", "upload, instead of only showing what would be")
-    switch(action, "--private", "make a new repository private")
+    option(action, "--yes", None, "upload, instead of only showing what would be")
+    option(action, "--private", None, "make a new repository private")
     option(action, "--revision", "BRANCH", "branch to push to (default: main)")
     option(action, "--message", "TEXT", "commit message")
     action.set_defaults(run=run_push)
@@ -83,8 +83,8 @@ def add_convert(commands: Any) -> None:
     arguments.add_labels(parser, "")
     text = "fix the clips' height and width (default: any, with crops of 224)"
     option(parser, "--size", "PIXELS", text)
-    switch(parser, "--no-verify", "do not compare the result with PyTorch")
-    arguments.add_overwrite(parser, "what is at OUT")
+    option(parser, "--no-verify", None, "do not compare the result with PyTorch")
+    arguments.shared(parser, "--overwrite")
     parser.set_defaults(run=run_convert)
 
 

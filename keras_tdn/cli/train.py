@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import AUTO, PARTS, RECIPES
 from keras_tdn.cli import arguments, loading
-from keras_tdn.cli.arguments import PACKED_HELP, SPLIT_HELP, choice, option, switch, write_lines
+from keras_tdn.cli.arguments import PACKED_HELP, SPLIT_HELP, option, write_lines
 
 if TYPE_CHECKING:
     from keras_tdn.data import RecordList
@@ -46,14 +46,14 @@ def add_train(commands: Any) -> None:
         "other commands. A training that was stopped for any reason continues with --resume.",
     )
     arguments.add_output(parser, "folder to write to", "OUT")
-    arguments.add_earlier_results(parser, "a training", overwrite=False)
+    arguments.shared(parser, "--resume")
     _add_data(parser.add_argument_group("videos"))
     _add_model(parser.add_argument_group("model"))
     _add_recipe(
         parser.add_argument_group("recipe", "options that are not given are as in the recipe")
     )
     _add_run(parser.add_argument_group("run"))
-    arguments.add_quiet(parser)
+    arguments.shared(parser, "--quiet")
     parser.set_defaults(run=run_train)
 
 
@@ -61,26 +61,27 @@ def _add_data(group: Any) -> None:
     add = functools.partial(option, group)
     add("--train-list", "LIST", PACKED_HELP, required=True)
     add("--val-list", "LIST", "the same, for the videos to measure accuracy on")
-    switch(group, "--no-validation", "train without a validation list")
+    option(group, "--no-validation", None, "train without a validation list")
     add("--train-split", "NAME", f"part of --train-list to train on: {SPLIT_HELP}")
     text = "the same for --val-list, which may be the list that is trained on"
     add("--val-split", "NAME", text)
-    arguments.add_reading_options(group)
+    arguments.shared(group, *arguments.READING, "--classes")
+    arguments.add_labels(group, "")
     add("--workers", "N", "clips prepared in parallel (default: chosen automatically)")
 
 
 def _add_model(group: Any) -> None:
     add = functools.partial(option, group)
-    arguments.add_model(group)
+    arguments.shared(group, "--model")
     text = "blocks of each stage, for a compact model"
     add("--stage-depths", "N,N,N,N", text, type=_depths)
     add("--width", "N", "channels of the stem, for a compact model")
     note = ", imagenet, random or a data set's name (default: imagenet, or random for a compact "
     arguments.add_weights(group, f"{note}model)", required=False)
-    arguments.add_segments(group, "the recipe's")
+    add("--segments", "N", "segments per video (default: the recipe's)")
     add("--size", "PIXELS", "height and width of the crops (default: the recipe's)")
     dtypes = ("float32", "mixed_bfloat16", "mixed_float16")
-    choice(group, "--dtype", dtypes, "precision (default: float32)")
+    option(group, "--dtype", dtypes, "precision (default: float32)")
     for name, dest, what in (
         ("--no-short-term", "no_short_term", "differences of neighbouring frames"),
         ("--no-long-term", "no_long_term", "differences between segments"),
@@ -92,14 +93,14 @@ def _add_model(group: Any) -> None:
 def _add_recipe(group: Any) -> None:
     add = functools.partial(option, group)
     text = "hyperparameters to start from"
-    choice(group, "--recipe", sorted(RECIPES), text, "finetune_small")
+    option(group, "--recipe", sorted(RECIPES), text, "finetune_small")
     add("--epochs", "N", "passes over the training videos")
     add("--batch-size", "N", "clips in a batch; the learning rate is scaled in proportion")
     text = "learning rate (default: the recipe's, scaled to the batch size)"
     add("--learning-rate", "RATE", text)
     text = "epochs in which the learning rate rises from nearly nothing (default: the recipe's)"
     add("--warmup", "EPOCHS", text)
-    choice(group, "--freeze-until", PARTS, "first part to train; earlier ones are frozen")
+    option(group, "--freeze-until", PARTS, "first part to train; earlier ones are frozen")
     group.add_argument(
         "--partial-batch-norm",
         action="store_true",
@@ -117,26 +118,26 @@ def _add_recipe(group: Any) -> None:
     add("--accumulate", "N", f"{text}proportion")
     add("--early-stopping", "N", "stop after N epochs without better accuracy")
     text = "weight the loss so that all classes count equally"
-    choice(group, "--class-weight", ("balanced",), text)
+    option(group, "--class-weight", ("balanced",), text)
 
 
 def _add_run(group: Any) -> None:
     add = functools.partial(option, group)
-    arguments.add_seed(group)
+    arguments.shared(group, "--seed")
     text = "save a state every STEPS batches, for --resume (default: after each epoch, and every "
     add("--save-every", "STEPS", f"{text}five minutes)")
     text = "number of GPUs to divide a batch among, or auto for all"
     add("--devices", "N", text, AUTO, type=_devices)
     text = "compute batch norm statistics over all devices"
-    switch(group, "--synchronize-batch-norms", text)
+    option(group, "--synchronize-batch-norms", None, text)
     group.add_argument(
         "--xla",
         action=argparse.BooleanOptionalAction,
         help="compile steps with XLA (default: as Keras does, on one GPU and with JAX)",
     )
-    switch(group, "--tensorboard", "also write OUT/tensorboard")
+    option(group, "--tensorboard", None, "also write OUT/tensorboard")
     text = "make runs on a GPU bit-identical too, at lower speed"
-    switch(group, "--deterministic", text)
+    option(group, "--deterministic", None, text)
 
 
 def _devices(text: str) -> int | str:

@@ -29,7 +29,7 @@ def add_predict(commands: Any) -> None:
         description="Names what happens in a video, from one clip and one centre crop of it.",
     )
     _add_video_and_model(parser)
-    arguments.add_json(parser, "the predictions as a JSON object")
+    option(parser, "--json", None, "print the predictions as a JSON object")
     arguments.add_model_arguments(parser)
     parser.set_defaults(run=run_predict)
 
@@ -51,7 +51,7 @@ def add_explain(commands: Any) -> None:
     text = "what to write: some of strip, gif, mp4 and page"
     add("--format", "NAME,NAME,...", text, EXPLAIN_FORMATS)
     arguments.add_output(parser, "folder to write into")
-    arguments.add_overwrite(parser, "existing files")
+    arguments.shared(parser, "--overwrite")
     arguments.add_model_arguments(parser)
     parser.set_defaults(run=run_explain)
 
@@ -75,10 +75,10 @@ def add_watch(commands: Any) -> None:
     arguments.add_weights(parser)
     arguments.add_labels(parser)
     arguments.add_top(parser, 1, "classes to name on the terminal")
-    arguments.add_window(parser, ", about as long as the videos that the model was trained on")
+    arguments.shared(parser, "--window")
     text = "segments from one window to the next; a window has as many as the model"
     option(parser, "--stride", "SEGMENTS", text, 1)
-    arguments.add_json(parser, "a JSON object for each window")
+    option(parser, "--json", None, "print a JSON object for each window")
     files = parser.add_argument_group("files")
     text = "folder to write timeline.jsonl to, and what --outputs asks for"
     arguments.add_output(files, text, required=False)
@@ -86,10 +86,10 @@ def add_watch(commands: Any) -> None:
     option(files, "--outputs", "NAME,NAME,...", text)
     text = "leave out subtitles with a lower score (default: 0)"
     option(files, "--min-score", "SCORE", text)
-    arguments.add_earlier_results(files, "a run")
+    arguments.add_earlier_results(files)
     _add_input_arguments(parser.add_argument_group("for cameras and addresses"))
     arguments.add_model_arguments(parser)
-    arguments.add_quiet(parser)
+    arguments.shared(parser, "--quiet")
     parser.set_defaults(run=run_watch)
 
 

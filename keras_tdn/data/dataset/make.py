@@ -19,8 +19,8 @@ from keras_tdn.data.records import RecordList
 from keras_tdn.data.records.record import check_indices
 from keras_tdn.data.segment_sampling import SamplingMode, SegmentSampler
 from keras_tdn.data.transforms.pipelines import test_transforms, train_transforms
+from keras_tdn.gpus import leave_gpus_to_backend
 from keras_tdn.specs import ClipSpec
-from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""NVIDIA GPUs that the machine has, and what to install where a backend does not see them.
+"""GPUs that the machine has, what to install where a backend does not see them, and who uses them.
 
 Plain `pip install tensorflow` and `pip install jax` bring no CUDA, and neither says so.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import sys
@@ -138,3 +139,26 @@ def _has_cuda(backend: str) -> bool:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return bool(importlib.metadata.version(package))
     return False
+
+
+def leave_gpus_to_backend() -> None:
+    """Keeps TensorFlow off the GPUs unless Keras runs on it; before it reads or draws anything."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        keep_tensorflow_off_gpus()
+
+
+def keep_tensorflow_off_gpus() -> None:
+    """Has TensorFlow make the clips on CPUs, and leave the GPUs to another backend.
+
+    TensorFlow takes all of their memory for itself when it first computes anything, which with JAX
+    or PyTorch is input alone. `device_scope`, `make_dataset` and `evaluate` do this. It is too
+    late, and does nothing, when TensorFlow has computed something already.
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        return
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")
