@@ -189,9 +189,9 @@ class WorkerPool:
     ) -> None:
         self.time_limit = time_limit
         self.deaths_per_task = deaths_per_task
-        self._start = lambda: ChildProcess(_work, prepare, arguments, silent=silent)
+        self._start = lambda: _Worker(_work, prepare, arguments, silent=silent)
         self._closed = False
-        self._workers = [_Worker(self._start()) for _ in range(num_processes)]
+        self._workers = [self._start() for _ in range(num_processes)]
         # Of those that have nothing to do, the one that was used last comes first.
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in reversed(self._workers):
@@ -217,7 +217,11 @@ class WorkerPool:
         worker = self._idle.get()
         try:
             for _ in range(self.deaths_per_task):
-                self._make_ready(worker)
+                worker = self._living(worker)
+                if not worker.ready:
+                    worker.wait_until_ready()
+                if self._closed:
+                    raise OSError("The processes have been closed.")
                 kind, content = worker.ask(task, self.time_limit, on_message)
                 if kind == _DONE:
                     return content
@@ -250,39 +254,32 @@ class WorkerPool:
         """Ends all processes, whatever they do; threads that wait for them get an error."""
         self._closed = True
         for worker in self._workers:
-            worker.process.kill()
+            worker.kill()
         # Their connections are left to the threads that read them.
         for worker in self._workers:
-            worker.process.join()
+            worker.join()
 
-    def _make_ready(self, worker: _Worker) -> None:
-        """Waits for a process to start, and replaces one that has ended meanwhile."""
-        if worker.process.exitcode is not None and worker.ready and not self._closed:
-            worker.process.end()
-            worker.replace(self._start())
-        if not worker.ready:
-            worker.wait_until_ready()
-        if self._closed:
-            raise OSError("The processes have been closed.")
+    def _living(self, worker: _Worker) -> _Worker:
+        """Returns a worker, or another in its place if it has ended meanwhile."""
+        if worker.exitcode is None or not worker.ready or self._closed:
+            return worker
+        worker.end()
+        place, worker = self._workers.index(worker), self._start()
+        self._workers[place] = worker
+        return worker
 
 
-class _Worker:
-    """A process of a pool, and another in its place when it has ended."""
+class _Worker(ChildProcess):
+    """A process of a pool. It is `ready` when it has started, or could not."""
 
-    def __init__(self, process: ChildProcess) -> None:
-        self.replace(process)
-
-    def replace(self, process: ChildProcess) -> None:
-        self.process = process
-        self.ready = False
+    ready = False
 
     def wait_until_ready(self) -> None:
-        connection = self.process.connection
         with contextlib.suppress(EOFError, OSError):
-            if connection.poll(START_SECONDS) and _receive(connection)[0] == _READY:
+            if self.connection.poll(START_SECONDS) and _receive(self.connection)[0] == _READY:
                 self.ready = True
                 return
-        code = self.process.end(GRACE_SECONDS)
+        code = self.end(GRACE_SECONDS)
         self.ready = True
         raise WorkerStartError(f"A worker process does not start ({exit_reason(code)}).")
 
@@ -290,25 +287,24 @@ class _Worker:
         self, task: Any, time_limit: float | None, on_message: Callable[[Any], None]
     ) -> tuple[str, Any]:
         """Returns the kind of the end and what came with it; after a death the exit code."""
+        to_send = [(_MESSAGE, task)]
         try:
-            question: Any = (_MESSAGE, task)
             while True:
                 try:
-                    if question is not None:
-                        _send(self.process.connection, question)
-                        question = None
-                    if not self.process.connection.poll(time_limit):
-                        self.process.end()
+                    while to_send:
+                        _send(self.connection, to_send.pop())
+                    if not self.connection.poll(time_limit):
+                        self.end()
                         return _LOST, None
-                    kind, content = _receive(self.process.connection)
+                    kind, content = _receive(self.connection)
                 except (EOFError, OSError):
-                    return _LOST, self.process.end(GRACE_SECONDS)
+                    return _LOST, self.end(GRACE_SECONDS)
                 if kind != _MESSAGE:
                     return kind, content
                 on_message(content)
         except BaseException:
             # It is in the middle of a task of which nobody reads the end.
-            self.process.end()
+            self.end()
             raise
 
 

@@ -184,7 +184,8 @@ def _check_output_options(args: argparse.Namespace) -> None:
             raise ValueError("--json is for the terminal; --output DIR writes JSON lines anyway.")
         return
     for name in ("outputs", "min_score", "resume", "overwrite"):
-        if getattr(args, name) not in (None, False):
+        # A score of 0 is one, too.
+        if not (getattr(args, name) is None or getattr(args, name) is False):
             raise ValueError(
                 f"--{name.replace('_', '-')} is about --output DIR. Pass it as well, or leave this "
                 "out."
