@@ -44,7 +44,15 @@ def write_lines(*lines: object) -> None:
     sys.stdout.flush()
 
 
-def option(group: Any, name: str, value: Any, text: str, default: Any = None, **more: Any) -> None:
+def option(
+    group: Any,
+    name: str,
+    value: Any,
+    text: str,
+    default: Any = None,
+    aliases: tuple[str, ...] = (),
+    **more: Any,
+) -> None:
     """Adds an option.
 
     Args:
@@ -54,6 +62,7 @@ def option(group: Any, name: str, value: Any, text: str, default: Any = None, **
             there are; or `None` for an option without a value.
         text: The help text. The default is named behind it.
         default: The default.
+        aliases: Other names that it has.
         **more: Further arguments of `add_argument`.
     """
     if default not in (None, []):
@@ -64,7 +73,7 @@ def option(group: Any, name: str, value: Any, text: str, default: Any = None, **
         more = {"metavar": value, "type": _TYPES.get(value), "default": default, **more}
     else:
         more = {"choices": tuple(value), "default": default, **more}
-    group.add_argument(name, help=text, **more)
+    group.add_argument(name, *aliases, help=text, **more)
 
 
 def shared(group: Any, *names: str) -> None:
@@ -213,19 +222,18 @@ def is_packed(path: str) -> bool:
     return os.path.isfile(os.path.join(path, INDEX_FILE))
 
 
-def load_list(args: argparse.Namespace, **options: Any) -> RecordList:
+def load_list(args: argparse.Namespace, check_shards: bool = True, **options: Any) -> RecordList:
     """Returns the records that the arguments name, packed ones too.
 
     Args:
         args: Of the command.
+        check_shards: Whether packed records are refused whose files are missing or cut short.
         **options: Those of `load_records` that the arguments leave open.
     """
+    from keras_tdn.data import load_packed, load_records
+
     if is_packed(args.list):
-        from keras_tdn.data import load_packed
-
-        return load_packed(args.list)
-    from keras_tdn.data.records.load import load_records
-
+        return load_packed(args.list, check_files=check_shards)
     return load_records(
         args.list,
         **{

@@ -78,7 +78,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     if (args.resume or args.overwrite) and not args.output:
         raise ValueError("--resume and --overwrite are about --output DIR. Pass it as well.")
     views, scoring = arguments.views_of(args), arguments.scoring_of(args)
-    from keras_tdn.evaluation.evaluation import evaluate
+    from keras_tdn.evaluation import evaluate
     from keras_tdn.evaluation.results_folder import PART_NAME, ResultsFolder
 
     names = loading.labels_of(args)
@@ -147,7 +147,7 @@ def run_ensemble(args: argparse.Namespace) -> int:
 def _write_ensemble(folder: Any, parts: Any, method: Any, records: Any = None) -> Any:
     """Joins scores, and writes the report and its page if there is a folder."""
     from keras_tdn.data.records import Record, RecordList
-    from keras_tdn.evaluation.ensembles import ensemble
+    from keras_tdn.evaluation import ensemble
     from keras_tdn.scoring.views import FrameReader
 
     report = ensemble(parts, method)
@@ -172,7 +172,7 @@ def _write_page_path(args: argparse.Namespace) -> None:
 
 def run_compare(args: argparse.Namespace) -> int:
     """Prints the comparison."""
-    from keras_tdn.evaluation.comparison import compare
+    from keras_tdn.evaluation import compare
 
     comparison = compare(args.first, args.second, resamples=args.resamples, seed=args.seed)
     if args.json:

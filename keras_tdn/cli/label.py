@@ -34,7 +34,8 @@ def add_label(commands: Any) -> None:
     option(rows, "--output-format", ("jsonl", "parquet"), text, "jsonl")
     arguments.add_top(rows)
     option(rows, "--features", None, "also write the pooled features")
-    option(rows, "--videos-per-file", "N", "rows in each file of OUT", 1000)
+    text = "videos in each file of OUT"
+    option(rows, "--videos-per-shard", "N", text, 1000, aliases=("--videos-per-file",))
     arguments.add_earlier_results(parser)
     arguments.shared(parser, "--retry-failures", *arguments.VIEWS, *arguments.SCORING)
     option(
@@ -63,7 +64,7 @@ def run_label(args: argparse.Namespace) -> int:
         views=views,
         average=args.average,
         format=args.output_format,
-        videos_per_shard=args.videos_per_file,
+        videos_per_shard=args.videos_per_shard,
         seed=args.seed,
         graph_dtype=args.graph_dtype,
     )

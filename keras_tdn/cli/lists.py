@@ -94,8 +94,8 @@ def run_check(args: argparse.Namespace) -> int:
     from keras_tdn.data.records import RecordList
     from keras_tdn.progress import Progress
 
-    # Missing files are bad ones, unless they are to be left out.
-    records = arguments.load_list(args, skip_missing=True)
+    # Missing files and shards are bad ones, unless they are to be left out.
+    records = arguments.load_list(args, check_shards=False, skip_missing=True)
     if args.skip_missing and records.missing:
         records = RecordList(records, records.labels, records.num_classes)
     num_bad = 0
@@ -107,7 +107,7 @@ def run_check(args: argparse.Namespace) -> int:
             progress.advance(bad=num_bad)
 
         report = check_records(
-            args.list if arguments.is_packed(args.list) else records,
+            records,
             full=args.full,
             num_processes=args.processes,
             time_limit=args.time_limit,
@@ -174,7 +174,7 @@ def run_browse(args: argparse.Namespace) -> int:
     records = arguments.load_list(args)
     base = ClipSpec()
     clips = browse_clips(
-        args.list if arguments.is_packed(args.list) else records,
+        records,
         ClipSpec.for_crop(args.segments, base.frames_per_segment, args.size, args.size),
         training=not args.validation,
         count=args.count,
