@@ -185,7 +185,7 @@ def build_model(args: argparse.Namespace, recipe: Recipe, classes: int, labels: 
     for name in _SWITCHES:
         if getattr(args, f"no_{name}"):
             arguments[name] = False
-    segments = args.segments or preset.get("num_segments") or recipe.num_segments
+    segments = args.num_segments or preset.get("num_segments") or recipe.num_segments
     frames = arguments.get("frames_per_segment", FRAMES_PER_SEGMENT)
     weights = args.weights or (_RANDOM if compact else IMAGENET)
     if arguments.get("stage_depths"):

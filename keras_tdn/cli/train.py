@@ -19,20 +19,6 @@ if TYPE_CHECKING:
     from keras_tdn.training.training_result import TrainingResult
 
 _STAGES = 4
-# Recipe's field: the option that sets it.
-_RECIPE_OPTIONS = {
-    "epochs": "epochs",
-    "learning_rate": "learning_rate",
-    "warmup_epochs": "warmup",
-    "crop_size": "size",
-    "num_segments": "segments",
-    "dropout_rate": "dropout",
-    "freeze_until": "freeze_until",
-    "partial_batch_norm": "partial_batch_norm",
-    "label_smoothing": "label_smoothing",
-    "mixup_alpha": "mixup",
-    "cutmix_alpha": "cutmix",
-}
 # From here on, a faster device would wait as well.
 _MUCH_WAITING = 0.2
 
@@ -78,8 +64,9 @@ def _add_model(group: Any) -> None:
     add("--width", "N", "channels of the stem, for a compact model")
     note = ", imagenet, random or a data set's name (default: imagenet, or random for a compact "
     arguments.add_weights(group, f"{note}model)", required=False)
-    add("--segments", "N", "segments per video (default: the recipe's)")
-    add("--size", "PIXELS", "height and width of the crops (default: the recipe's)")
+    add("--segments", "N", "segments per video (default: the recipe's)", dest="num_segments")
+    text = "height and width of the crops (default: the recipe's)"
+    add("--size", "PIXELS", text, dest="crop_size")
     dtypes = ("float32", "mixed_bfloat16", "mixed_float16")
     option(group, "--dtype", dtypes, "precision (default: float32)")
     for name, dest, what in (
@@ -91,6 +78,7 @@ def _add_model(group: Any) -> None:
 
 
 def _add_recipe(group: Any) -> None:
+    """Adds what sets fields of the recipe, under their names."""
     add = functools.partial(option, group)
     text = "hyperparameters to start from"
     option(group, "--recipe", sorted(RECIPES), text, "finetune_small")
@@ -99,7 +87,7 @@ def _add_recipe(group: Any) -> None:
     text = "learning rate (default: the recipe's, scaled to the batch size)"
     add("--learning-rate", "RATE", text)
     text = "epochs in which the learning rate rises from nearly nothing (default: the recipe's)"
-    add("--warmup", "EPOCHS", text)
+    add("--warmup", "EPOCHS", text, dest="warmup_epochs")
     option(group, "--freeze-until", PARTS, "first part to train; earlier ones are frozen")
     group.add_argument(
         "--partial-batch-norm",
@@ -107,11 +95,13 @@ def _add_recipe(group: Any) -> None:
         default=None,
         help="freeze all batch norms but the first",
     )
-    add("--dropout", "SHARE", "share of the features that is dropped before the classifier")
+    text = "share of the features that is dropped before the classifier"
+    add("--dropout", "SHARE", text, dest="dropout_rate")
     add("--label-smoothing", "SHARE", "share of each label that is spread over all classes")
-    add("--mixup", "ALPHA", "MixUp: blend clips in pairs (ALPHA of the beta distribution)")
+    text = "MixUp: blend clips in pairs (ALPHA of the beta distribution)"
+    add("--mixup", "ALPHA", text, dest="mixup_alpha")
     text = "CutMix: paste windows from other clips (ALPHA of the beta distribution)"
-    add("--cutmix", "ALPHA", text)
+    add("--cutmix", "ALPHA", text, dest="cutmix_alpha")
     text = "keep a moving average of the weights, and use it (default momentum: over the last "
     add("--ema", "MOMENTUM", f"{text}tenth of training)", type=_momentum, nargs="?", const=AUTO)
     text = "batches whose gradients are accumulated for one step; the learning rate is scaled in "
@@ -232,10 +222,9 @@ def _recipe(args: argparse.Namespace) -> Recipe:
             raise ValueError(f"--{dashed} is a positive number. Received: {number}")
     recipe = RECIPES[args.recipe]
     recipe = recipe.for_batch_size(args.batch_size or recipe.batch_size, args.accumulate)
-    changes = {field: getattr(args, name) for field, name in _RECIPE_OPTIONS.items()}
-    if args.ema != AUTO:
-        changes["ema_momentum"] = args.ema
-    given = {field: value for field, value in changes.items() if value is not None}
+    options = {**vars(args), "ema_momentum": None if args.ema == AUTO else args.ema}
+    fields = {field.name for field in dataclasses.fields(recipe)}
+    given = {name: options[name] for name in fields & set(options) if options[name] is not None}
     return dataclasses.replace(recipe, **given)
 
 
