@@ -213,11 +213,11 @@ class ViewSpec:
         return cls(**config)
 
 
+def _is_positive_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
 def _check_entries(spec: type[Any], config: Any, what: str) -> None:
     fields = {field.name for field in dataclasses.fields(spec)}
     if not isinstance(config, Mapping) or set(config) != fields:
         raise ValueError(f"{what} has the entries {sorted(fields)}. Received: {str(config)[:200]}")
-
-
-def _is_positive_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
