@@ -1,7 +1,7 @@
 """What this installation can do, and what to do about what it cannot: `keras-tdn doctor`.
 
-It is asked when something is broken, so it imports nothing that could be: what may crash or hang is
-looked at by `keras_tdn.doctor_probe`, in processes of its own.
+It is asked when something is broken, so it imports nothing that could be: probes look at what may
+crash or hang, in processes of their own.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ import contextlib
 import dataclasses
 import getpass
 import importlib.metadata
+import io
 import json
 import os
 import platform
 import re
 import shutil
 import tempfile
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from keras_tdn import doctor_probe
-from keras_tdn.doctor_probe import PROBES, Facts
-from keras_tdn.nvidia_gpus import (
+from keras_tdn.gpus import (
     BACKEND_NAMES,
     gpus_are_hidden,
     has_nvidia_gpu,
     nvidia_gpu_names,
     unseen_gpu_advice,
+    visible_accelerators,
 )
 from keras_tdn.processes import ChildProcess, exit_reason
 
@@ -47,7 +49,16 @@ SETTINGS = (
     "HF_HUB_OFFLINE",
 )
 INSTRUCTION_SETS = ("avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
-REINSTALL = "pip install --force-reinstall --no-cache-dir {package}"
+REINSTALL = "pip install --force-reinstall --no-cache-dir"
+HUB_SECONDS = 5.0
+# Of the videos that people have, with the decoders for each. FFmpeg's own for AV1 needs a GPU.
+CODECS = {
+    **{name: (name,) for name in ("h264", "hevc", "vp8", "vp9", "mpeg4", "mjpeg", "prores")},
+    "av1": ("libdav1d", "libaom-av1"),
+}
+SIZE, NUM_FRAMES = (48, 64), 8
+
+Facts = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +109,15 @@ def examine() -> list[Finding]:
         except Exception as error:
             told = f"could not be looked at ({type(error).__name__}: {error})"
             findings.append(Finding(name, WARNING, told))
-    return [_without_names(finding) for finding in findings]
+    # A bug report must not contain what may be secret.
+    return [
+        dataclasses.replace(
+            finding,
+            found=_private(finding.found),
+            advice=None if finding.advice is None else _private(finding.advice),
+        )
+        for finding in findings
+    ]
 
 
 def is_healthy(findings: list[Finding]) -> bool:
@@ -131,13 +150,116 @@ def as_json(findings: list[Finding]) -> str:
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
 
 
+# === Probes: questions that may crash or hang a process, each asked in one of its own ===
+
+
+def probe_backend(facts: Facts) -> None:
+    """What Keras runs on, and whether it computes a convolution there."""
+    import keras
+
+    facts["backend"] = backend = keras.backend.backend()
+    facts["devices"] = visible_accelerators(backend)
+    if backend == "tensorflow":
+        facts["onednn"] = _has_onednn()
+    ones = keras.ops.ones((1, 8, 8, 3), "float32"), keras.ops.ones((3, 3, 3, 4), "float32")
+    sums = keras.ops.convert_to_numpy(keras.ops.conv(*ones, padding="valid"))
+    if abs(sums - 27.0).max() > 0.1:
+        raise ValueError(f"a convolution of ones gave {sums.ravel()[0]} instead of 27")
+
+
+def probe_tensorflow(facts: Facts) -> None:
+    """TensorFlow, which reads the data whatever Keras runs on."""
+    import tensorflow as tf
+
+    facts["onednn"] = _has_onednn()
+    numbers = list(tf.data.Dataset.range(3).as_numpy_iterator())
+    if numbers != [0, 1, 2]:
+        raise ValueError(f"tf.data counted {numbers}")
+
+
+def probe_video(facts: Facts) -> None:
+    """PyAV, its codecs, and whether a video that it writes is read by this package."""
+    import av
+    import numpy as np
+
+    libraries = {name: ".".join(map(str, v)) for name, v in av.library_versions.items()}
+    facts["libraries"] = libraries
+    facts["codecs"] = {name: any(map(_decodes, decoders)) for name, decoders in CODECS.items()}
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as output:
+        stream = output.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv420p"
+        for number in range(NUM_FRAMES):
+            pixels = np.full((*SIZE, 3), 20 * number, np.uint8)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        output.mux(stream.encode(None))
+    from keras_tdn.data.decoding import read_frames
+
+    frames = read_frames(file.getvalue(), lambda num_frames: [0, num_frames - 1])
+    if frames.shape != (2, *SIZE, 3) or not frames[0].max() < 20 < 100 < frames[1].min():
+        raise ValueError("the frames of a video that was just written came back changed")
+
+
+def probe_hub(facts: Facts) -> None:
+    """Whether the Hugging Face Hub answers, unless the user keeps this machine off it."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    # Without the user and password that an address may contain.
+    facts["host"] = urllib.parse.urlsplit(constants.ENDPOINT).hostname
+    facts["cache"] = str(constants.HF_HUB_CACHE)
+    facts["offline"] = bool(constants.HF_HUB_OFFLINE)
+    if not facts["offline"]:
+        facts["status"] = get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS).status_code
+
+
+PROBES: dict[str, Callable[[Facts], None]] = {
+    "backend": probe_backend,
+    "tensorflow": probe_tensorflow,
+    "video": probe_video,
+    "hub": probe_hub,
+}
+
+
+def _has_onednn() -> bool | None:
+    """Whether TensorFlow computes with oneDNN; `None` if this release does not say."""
+    with contextlib.suppress(Exception):
+        from tensorflow.python.util import _pywrap_util_port
+
+        return bool(_pywrap_util_port.IsMklEnabled())
+    return None
+
+
+def _decodes(name: str) -> bool:
+    import av
+
+    with contextlib.suppress(ValueError, LookupError):
+        return bool(av.codec.Codec(name, "r"))
+    return False
+
+
+def ask(name: str) -> Facts:
+    """What one probe finds; what goes wrong on the way is the entry `error`."""
+    facts: Facts = {}
+    try:
+        PROBES[name](facts)
+    except Exception as error:
+        facts["error"] = f"{type(error).__name__}: {error}"
+    return facts
+
+
+def serve(name: str, connection: Any) -> None:
+    """Sends the facts of one probe."""
+    connection.send(ask(name))
+
+
 def _run_probe(name: str) -> Facts:
     # A GPU's memory is left to others.
     environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     if name != "backend":
         environment["CUDA_VISIBLE_DEVICES"] = "-1"
     try:
-        process = ChildProcess(doctor_probe.serve, name, silent=True, environment=environment)
+        process = ChildProcess(serve, name, silent=True, environment=environment)
     except OSError as error:
         return {"error": f"no process could be started: {error}"}
     try:
@@ -153,6 +275,9 @@ def _run_probe(name: str) -> Facts:
         process.end()
 
 
+# === What is made of facts ===
+
+
 def _system() -> Iterator[Finding]:
     python = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
     yield Finding("Python", OK, python)
@@ -163,13 +288,10 @@ def _system() -> Iterator[Finding]:
     known = _instruction_sets()
     told = f"{usable} of {cores} cores" + (f", {' '.join(sorted(known))}" if known else "")
     if known and platform.machine().lower() in ("x86_64", "amd64") and "avx" not in known:
-        yield Finding(
-            "processor",
-            BROKEN,
-            f"{told}: no AVX, which TensorFlow's wheels need",
-            "use another machine or another kind of virtual processor; without AVX, importing "
-            "TensorFlow ends with 'Illegal instruction'",
-        )
+        advice = "use another machine or another kind of virtual processor; without AVX, importing "
+        advice += "TensorFlow ends with 'Illegal instruction'"
+        told = f"{told}: no AVX, which TensorFlow's wheels need"
+        yield Finding("processor", BROKEN, told, advice)
     else:
         yield Finding("processor", OK, told)
 
@@ -191,10 +313,9 @@ def _packages() -> Iterator[Finding]:
         own = importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
         required, own = [], None
-        yield Finding(
-            "packages", WARNING, f"{DISTRIBUTION} is not installed", "pip install keras-tdn"
-        )
-    told, wrong = [], []
+        told = f"{DISTRIBUTION} is not installed"
+        yield Finding("packages", WARNING, told, f"pip install {DISTRIBUTION}")
+    versions, wrong = [], []
     for requirement in required:
         # Those of extras have a marker that asks for the extra.
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
@@ -205,14 +326,13 @@ def _packages() -> Iterator[Finding]:
             continue
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} {version} is not {requirement.specifier}")
-        told.append(f"{requirement.name} {version}")
-    told += [f"{name} {_version(name)}" for name in ALSO_REPORTED if _version(name)]
+        versions.append(f"{requirement.name} {version}")
+    versions += [f"{name} {_version(name)}" for name in ALSO_REPORTED if _version(name)]
     if own is not None:
-        yield Finding("packages", OK, ", ".join([f"{DISTRIBUTION} {own}", *told]))
+        yield Finding("packages", OK, ", ".join([f"{DISTRIBUTION} {own}", *versions]))
     if wrong:
-        yield Finding(
-            "requirements", BROKEN, ", ".join(wrong), f"pip install --upgrade {DISTRIBUTION}"
-        )
+        advice = f"pip install --upgrade {DISTRIBUTION}"
+        yield Finding("requirements", BROKEN, ", ".join(wrong), advice)
 
 
 def _version(distribution: str) -> str | None:
@@ -250,7 +370,7 @@ def _backend(facts: Facts, backend: str) -> Iterator[Finding]:
     elif _version(package) is None:
         advice = f"pip install {package}, or choose another backend with KERAS_BACKEND"
     else:
-        advice = f"{REINSTALL.format(package=f'keras {package}')}, or set KERAS_BACKEND"
+        advice = f"{REINSTALL} keras {package}, or set KERAS_BACKEND"
     yield Finding("backend", BROKEN, f"{name} does not work: {facts['error']}", advice)
 
 
@@ -273,52 +393,35 @@ def _gpu(facts: Facts, backend: str) -> Iterator[Finding]:
 def _onednn(facts: Facts) -> Iterator[Finding]:
     # Unknown where TensorFlow does not work.
     if facts.get("onednn") is False:
-        yield Finding(
-            "oneDNN",
-            WARNING,
-            "off, which makes TensorFlow slower on most processors",
-            "set TF_ENABLE_ONEDNN_OPTS=1, as the command keras-tdn does unless it is set",
-        )
+        told = "off, which makes TensorFlow slower on most processors"
+        advice = "set TF_ENABLE_ONEDNN_OPTS=1, as the command keras-tdn does unless it is set"
+        yield Finding("oneDNN", WARNING, told, advice)
     elif facts.get("onednn"):
         yield Finding("oneDNN", OK, "on")
 
 
 def _tensorflow(facts: Facts | None) -> Iterator[Finding]:
-    if facts is None:
-        # It is the backend.
-        return
-    if "error" not in facts:
+    # Without facts, it is the backend.
+    if facts is not None and "error" not in facts:
         yield Finding("data", OK, "TensorFlow reads data")
-        return
-    yield Finding(
-        "data",
-        BROKEN,
-        f"TensorFlow, which reads the data for every backend, does not work: {facts['error']}",
-        REINSTALL.format(package="tensorflow"),
-    )
+    elif facts is not None:
+        told = "TensorFlow, which reads the data for every backend, does not work"
+        yield Finding("data", BROKEN, f"{told}: {facts['error']}", f"{REINSTALL} tensorflow")
 
 
 def _video(facts: Facts) -> Iterator[Finding]:
+    wheel = f"{REINSTALL} --only-binary av av"
     if "error" in facts:
-        yield Finding(
-            "video",
-            BROKEN,
-            f"videos cannot be read: {facts['error']}",
-            REINSTALL.format(package="--only-binary av av"),
-        )
-    missing = [name for name, decodes in facts.get("codecs", {}).items() if not decodes]
+        yield Finding("video", BROKEN, f"videos cannot be read: {facts['error']}", wheel)
     if "codecs" in facts:
         there = [name for name, decodes in facts["codecs"].items() if decodes]
+        missing = [name for name, decodes in facts["codecs"].items() if not decodes]
         libavcodec = facts["libraries"].get("libavcodec")
         told = f"PyAV {_version('av')}, libavcodec {libavcodec}: {' '.join(there)}"
         if missing:
-            yield Finding(
-                "decoders",
-                BROKEN if "h264" in missing else WARNING,
-                f"{told}; not {' '.join(missing)}",
-                f"take the wheel of PyAV, which has them: "
-                f"{REINSTALL.format(package='--only-binary av av')}",
-            )
+            status = BROKEN if "h264" in missing else WARNING
+            advice = f"take the wheel of PyAV, which has them: {wheel}"
+            yield Finding("decoders", status, f"{told}; not {' '.join(missing)}", advice)
         else:
             yield Finding("decoders", OK, told)
     tfio = _version("tensorflow-io")
@@ -366,24 +469,14 @@ def _hub(facts: Facts) -> Iterator[Finding]:
         yield Finding("Hub", OK, f"{host} answers")
     else:
         why = facts.get("error") or f"status {facts['status']}"
-        yield Finding(
-            "Hub",
-            WARNING,
-            f"{host} cannot be reached ({why})",
-            "weights that are not in the cache cannot be downloaded: set HTTPS_PROXY or "
-            "HF_ENDPOINT, or pass files to --weights; HF_HUB_OFFLINE=1 keeps to the cache",
-        )
+        advice = "weights that are not in the cache cannot be downloaded: set HTTPS_PROXY or "
+        advice += "HF_ENDPOINT, or pass files to --weights; HF_HUB_OFFLINE=1 keeps to the cache"
+        yield Finding("Hub", WARNING, f"{host} cannot be reached ({why})", advice)
 
 
 def _settings() -> Iterator[Finding]:
     told = [f"{name}={os.environ[name]}" for name in SETTINGS if name in os.environ]
     yield Finding("settings", OK, " ".join(told) or "none")
-
-
-def _without_names(finding: Finding) -> Finding:
-    """The finding without what a bug report must not contain."""
-    advice = None if finding.advice is None else _private(finding.advice)
-    return dataclasses.replace(finding, found=_private(finding.found), advice=advice)
 
 
 def _private(text: str) -> str:

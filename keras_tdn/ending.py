@@ -29,17 +29,11 @@ _at_work: list[Callable[[], bool]] = []
 
 
 def run_until_told(run: Callable[[], int]) -> int:
-    """Runs what a process is for; SIGTERM interrupts it as Ctrl-C does, and both end the process.
+    """Runs what a process is for, and returns its exit status.
 
-    Use it around a command that has the process for itself. What `KeyboardInterrupt` does not end
-    in a second and a half is ended without it, threads and children too. Only the main thread can
-    take signals; elsewhere nothing is changed.
-
-    Args:
-        run: Gives an exit status.
-
-    Returns:
-        That status, unless the process was told to end: then this does not return.
+    SIGTERM interrupts it as Ctrl-C does; both end the process, and this does not return. What
+    `KeyboardInterrupt` does not end in a second and a half is ended without it, threads and
+    children too. Only the main thread can take signals; elsewhere nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         return run()
@@ -82,10 +76,7 @@ def finishing(is_at_work: Callable[[], bool]) -> Iterator[None]:
     """Within the block, a process that is told to end continues while a function says so.
 
     Use it where a piece of work takes its time and then heeds the signal, as a training does that
-    saves after its step. A second signal does not wait.
-
-    Args:
-        is_at_work: Called from another thread.
+    saves after its step. A second signal does not wait. The function is called in another thread.
     """
     _at_work.append(is_at_work)
     try:

@@ -13,12 +13,8 @@ from typing import Any
 def around_import(name: str, context: Callable[[], AbstractContextManager[Any]]) -> None:
     """Has a top-level package run in a context manager when it is first imported.
 
-    Use it where something has to be done before or after another package's import, which should not
-    be imported for that alone. It does nothing if the package is imported already.
-
-    Args:
-        name: Name of the package.
-        context: Makes the context manager. The package is in `sys.modules` when it exits.
+    The package is in `sys.modules` when the context manager exits. If it is imported already,
+    nothing happens.
     """
     if name not in sys.modules:
         sys.meta_path.insert(0, _Finder(name, context))
@@ -27,7 +23,7 @@ def around_import(name: str, context: Callable[[], AbstractContextManager[Any]])
 class _Finder:
     """Finds one package as the other finders do, and has its loader wrapped.
 
-    It stays in `sys.meta_path`: others may be going through that list in another thread.
+    It stays in `sys.meta_path`, which another thread may be going through.
     """
 
     def __init__(self, name: str, context: Callable[[], AbstractContextManager[Any]]) -> None:

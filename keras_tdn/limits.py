@@ -6,33 +6,25 @@ What exceeds a limit is refused before it is allocated.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 
 GIB = 2**30
 
 
-@dataclasses.dataclass(frozen=True)
-class _Limit:
-    """A default in bytes, and who may take them."""
-
-    num_bytes: int
-    holder: str
-
-
+# Bytes, and who may take them.
 _LIMITS = {
     # 40 frames of 4K video take 0.93 GiB.
-    "clip": _Limit(GIB, "one clip"),
+    "clip": (GIB, "one clip"),
     # The largest published model takes 0.17 GiB; a training keeps a few copies of that.
-    "model": _Limit(2 * GIB, "one model"),
+    "model": (2 * GIB, "one model"),
     # The scores of 10,000 videos in 400 classes take 0.08 GiB as JSON.
-    "answer": _Limit(GIB // 4, "one answer of a server"),
+    "answer": (GIB // 4, "one answer of a server"),
 }
 
 
 def max_bytes(kind: str) -> int:
-    """Returns how many bytes may be taken by a `"clip"`, a `"model"` or an `"answer"`.
+    """Returns how many bytes may be taken by something of a kind.
 
     The environment variable `KERAS_TDN_MAX_CLIP_GIB` (or `_MODEL_`, `_ANSWER_`) replaces the
     default, in units of 2**30 bytes. It is read at each call.
@@ -47,7 +39,7 @@ def max_bytes(kind: str) -> int:
     name = variable(kind)
     text = os.environ.get(name, "").strip()
     if not text:
-        return _LIMITS[kind].num_bytes
+        return _LIMITS[kind][0]
     try:
         gib = float(text)
     except ValueError:
@@ -85,7 +77,7 @@ def check_bytes(num_bytes: int, kind: str, what: str) -> None:
         return
     raise ValueError(
         f"{what} would take {_in_gib(num_bytes)} GiB, more than the {_in_gib(limit)} GiB that "
-        f"{_LIMITS[kind].holder} may take. To allow it, set the environment variable "
+        f"{_LIMITS[kind][1]} may take. To allow it, set the environment variable "
         f"{variable(kind)}={-(-num_bytes // GIB)}."
     )
 
@@ -96,5 +88,7 @@ def variable(kind: str) -> str:
 
 
 def _in_gib(num_bytes: int) -> str:
-    # Integers first: invented shapes can be larger than a float.
-    return f"{num_bytes * 100 // GIB / 100:.6g}" if num_bytes < 2**100 else "over 2**70"
+    # Invented shapes can be larger than a float. A limit of megabytes is not 0 GiB.
+    if num_bytes >= 2**100:
+        return "over 2**70"
+    return f"{num_bytes * 100 // GIB / 100:.6g}" if num_bytes >= GIB else f"{num_bytes / GIB:.2g}"

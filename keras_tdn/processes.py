@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing import connection
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from keras_tdn.quiet import be_quiet_if_asked
@@ -39,7 +38,7 @@ _COMMAND = "import keras_tdn.cli\nsys.exit(keras_tdn.cli.main())\n"
 START_SECONDS = 180.0
 # For a process that is ending by itself, as all do that crash.
 GRACE_SECONDS = 1.0
-_READY, _MESSAGE, _DONE, _RAISED = "ready", "message", "done", "raised"
+_READY, _MESSAGE, _DONE, _RAISED, _LOST = "ready", "message", "done", "raised", "lost"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,11 +47,11 @@ _running: weakref.WeakSet[ChildProcess] = weakref.WeakSet()
 
 
 class ChildProcess:
-    """A process that answers over a connection, and may crash or hang at what it is asked.
+    """A process that answers over its `connection`, and may crash or hang at what it is asked.
 
     Unlike one of `multiprocessing`, it does not import the script that starts it. It ignores
-    Ctrl-C, which reaches all processes of a terminal: this process decides when it ends. It is
-    killed when this process ends or drops it.
+    Ctrl-C, which reaches all processes of a terminal, and is killed when this process ends or
+    drops it.
 
     Args:
         serve: A function of a module, called in the process with the arguments and its end of the
@@ -60,9 +59,6 @@ class ChildProcess:
         *arguments: Sent there by pickle, which imports the modules that they need.
         silent: Whether what libraries write to the process's standard error is dropped.
         environment: Variables that differ there. `None` has Keras run on TensorFlow.
-
-    Attributes:
-        connection: This end of the connection. With the process, it ends.
 
     Example:
 
@@ -109,27 +105,17 @@ class ChildProcess:
         self._process.kill()
 
     def join(self, timeout: float | None = None) -> int | None:
-        """Waits for the process to end.
-
-        Args:
-            timeout: Seconds to wait at most; `None` waits as long as it takes.
-
-        Returns:
-            What `exitcode` is then.
-        """
+        """Waits for the process to end, `timeout` seconds at most, and returns its `exitcode`."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout)
         return self.exitcode
 
     def end(self, grace: float = 0.0) -> int | None:
-        """Ends the connection and the process.
+        """Ends the connection and the process, and returns its `exitcode`.
 
         Args:
             grace: Seconds in which it may end by itself. One that has crashed keeps the exit code
                 of the crash.
-
-        Returns:
-            Its `exitcode`.
         """
         self.connection.close()
         if grace:
@@ -167,8 +153,7 @@ class WorkerPool:
     """Child processes that work on tasks, any of which may crash or hang its process.
 
     Such a task is lost, and raises a `LostTaskError`; the next one gets a new process. Use it
-    where files that somebody else made are read by libraries in C, and where more processors
-    should decode than Python's lock lets threads use.
+    where files that somebody else made are read by libraries in C.
 
     Neither pebble nor loky is used in its place: pebble (LGPL) starts its processes through
     `multiprocessing`, which imports the user's script and the current folder, and loky (BSD) gives
@@ -204,9 +189,9 @@ class WorkerPool:
     ) -> None:
         self.time_limit = time_limit
         self.deaths_per_task = deaths_per_task
-        self._start = lambda: ChildProcess(_work, prepare, arguments, silent=silent)
+        self._start = lambda: _Worker(_work, prepare, arguments, silent=silent)
         self._closed = False
-        self._workers = [_Worker(self._start()) for _ in range(num_processes)]
+        self._workers = [self._start() for _ in range(num_processes)]
         # Of those that have nothing to do, the one that was used last comes first.
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in reversed(self._workers):
@@ -215,18 +200,11 @@ class WorkerPool:
     def __enter__(self) -> WorkerPool:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, task: Any, on_message: Callable[[Any], None] | None = None) -> Any:
-        """Works on a task in a process, and returns its result.
-
-        Threads may call it; as many tasks as there are processes run side by side.
+    def run(self, task: Any, on_message: Callable[[Any], None] = lambda message: None) -> Any:
+        """Works on a task in a process, and returns its result; threads may call it.
 
         Args:
             task: Sent to the process by pickle.
@@ -239,7 +217,11 @@ class WorkerPool:
         worker = self._idle.get()
         try:
             for _ in range(self.deaths_per_task):
-                self._make_ready(worker)
+                worker = self._living(worker)
+                if not worker.ready:
+                    worker.wait_until_ready()
+                if self._closed:
+                    raise OSError("The processes have been closed.")
                 kind, content = worker.ask(task, self.time_limit, on_message)
                 if kind == _DONE:
                     return content
@@ -254,12 +236,10 @@ class WorkerPool:
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item], ordered: bool = True
     ) -> Iterator[Result]:
-        """Yields what a function returns for each item, called in as many threads as processes.
+        """Yields what `run`, or a function that calls it, returns for each item.
 
-        Args:
-            function: `run`, or a function that calls it.
-            items: What it is called with.
-            ordered: Whether results come in the order of the items, or as they are ready.
+        It is called in as many threads as there are processes. Results come in the order of the
+        items, or unless `ordered` as they are ready.
         """
         threads = ThreadPoolExecutor(max(1, len(self._workers)))
         try:
@@ -274,73 +254,58 @@ class WorkerPool:
         """Ends all processes, whatever they do; threads that wait for them get an error."""
         self._closed = True
         for worker in self._workers:
-            worker.process.kill()
+            worker.kill()
         # Their connections are left to the threads that read them.
         for worker in self._workers:
-            worker.process.join()
+            worker.join()
 
-    def _make_ready(self, worker: _Worker) -> None:
-        """Waits for a process to start, and replaces one that has ended meanwhile."""
-        if worker.process.exitcode is not None and worker.ready and not self._closed:
-            worker.process.end()
-            worker.replace(self._start())
-        if not worker.ready:
-            worker.wait_until_ready()
-        if self._closed:
-            raise OSError("The processes have been closed.")
+    def _living(self, worker: _Worker) -> _Worker:
+        """Returns a worker, or another in its place if it has ended meanwhile."""
+        if worker.exitcode is None or not worker.ready or self._closed:
+            return worker
+        worker.end()
+        place, worker = self._workers.index(worker), self._start()
+        self._workers[place] = worker
+        return worker
 
 
-class _Worker:
-    """A process of a pool, and another in its place when it has ended."""
+class _Worker(ChildProcess):
+    """A process of a pool. It is `ready` when it has started, or could not."""
 
-    def __init__(self, process: ChildProcess) -> None:
-        self.replace(process)
-
-    def replace(self, process: ChildProcess) -> None:
-        self.process = process
-        self.ready = False
+    ready = False
 
     def wait_until_ready(self) -> None:
-        connection = self.process.connection
         with contextlib.suppress(EOFError, OSError):
-            if connection.poll(START_SECONDS) and _receive(connection)[0] == _READY:
+            if self.connection.poll(START_SECONDS) and _receive(self.connection)[0] == _READY:
                 self.ready = True
                 return
-        code = self.process.end(GRACE_SECONDS)
+        code = self.end(GRACE_SECONDS)
         self.ready = True
         raise WorkerStartError(f"A worker process does not start ({exit_reason(code)}).")
 
     def ask(
-        self, task: Any, time_limit: float | None, on_message: Callable[[Any], None] | None
+        self, task: Any, time_limit: float | None, on_message: Callable[[Any], None]
     ) -> tuple[str, Any]:
         """Returns the kind of the end and what came with it; after a death the exit code."""
-        grace = 0.0
+        to_send = [(_MESSAGE, task)]
         try:
-            answer = self._answer(task, time_limit)
             while True:
                 try:
-                    kind, content = next(answer)
+                    while to_send:
+                        _send(self.connection, to_send.pop())
+                    if not self.connection.poll(time_limit):
+                        self.end()
+                        return _LOST, None
+                    kind, content = _receive(self.connection)
                 except (EOFError, OSError):
-                    grace = GRACE_SECONDS
-                    break
-                except StopIteration:
-                    break
+                    return _LOST, self.end(GRACE_SECONDS)
                 if kind != _MESSAGE:
                     return kind, content
-                if on_message is not None:
-                    on_message(content)
+                on_message(content)
         except BaseException:
             # It is in the middle of a task of which nobody reads the end.
-            self.process.end()
+            self.end()
             raise
-        code = self.process.end(grace)
-        return "lost", code if grace else None
-
-    def _answer(self, task: Any, time_limit: float | None) -> Iterator[tuple[str, Any]]:
-        """Yields what the process sends, until it takes too long."""
-        _send(self.process.connection, (_MESSAGE, task))
-        while self.process.connection.poll(time_limit):
-            yield _receive(self.process.connection)
 
 
 def _work(
@@ -413,52 +378,32 @@ def kill_children() -> None:
 
 
 def run_command(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs `keras-tdn` in a process of its own, to its end.
-
-    Args:
-        arguments: Its arguments.
-        **environment: Variables that differ there.
-
-    Returns:
-        Its exit status, and what it wrote.
-    """
-    return subprocess.run(
-        [*_python(), _import_code() + _COMMAND, *arguments],
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
+    """Runs `keras-tdn` in a process of its own, to its end; `environment` differs there."""
+    command = [*_python(), _import_code() + _COMMAND, *arguments]
+    return _output_of(command, env={**os.environ, **environment})
 
 
 def output_of(program: str, *arguments: str, timeout: float) -> str | None:
-    """Returns what another program writes, or `None` if it fails or takes longer.
-
-    Args:
-        program: Its path; see `shutil.which`.
-        *arguments: Its arguments.
-        timeout: Seconds after which it is killed.
-    """
+    """Returns what another program writes, or `None` if it fails or takes longer, in seconds."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        result = subprocess.run(
-            [program, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-        )
+        result = _output_of([program, *arguments], timeout=timeout)
         return None if result.returncode else result.stdout
     return None
 
 
-def exit_reason(code: int | None) -> str:
-    """Returns how a process ended, in words.
+def _output_of(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        **options,
+    )
 
-    Args:
-        code: Its `exitcode`.
-    """
+
+def exit_reason(code: int | None) -> str:
+    """Returns how a process ended, in words, by its `exitcode`."""
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
             return f"signal {signal.Signals(-code).name}"

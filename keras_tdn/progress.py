@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any
 
 # Where nobody watches a bar, lines go into the log of the job: one soon, and then now and then.
@@ -34,9 +33,7 @@ class Progress:
     """Shows how far a run is: a bar on a terminal, and elsewhere a line now and then.
 
     It writes to standard error. Where that is no terminal, the first line comes within ten seconds,
-    also if nothing is done by then, and then one comes each minute. Shorter runs write none.
-
-    Threads may update it. Use it as a context manager.
+    and then one comes each minute. Threads may update it. Use it as a context manager.
 
     Args:
         title: What runs, at the start of lines: "keras-tdn label".
@@ -65,9 +62,8 @@ class Progress:
         self.title = title
         self.total = total
         self.unit = unit
-        self.done = done
+        self.done = self._first = done
         self.shown = shown
-        self._first = done
         self._figures = ""
         self._started = time.monotonic()
         self._mutex = threading.RLock()
@@ -81,26 +77,16 @@ class Progress:
             return self
         from tqdm import tqdm
 
+        # `disable=None` is tqdm's way to say: only on a terminal.
         self._bar = tqdm(
-            total=self.total,
-            initial=self.done,
-            unit=self.unit,
-            bar_format=self._bar_format(),
-            smoothing=0.05,
-            dynamic_ncols=True,
-            # `None` is tqdm's way to say: only on a terminal.
-            disable=None,
-        )
+            total=self.total, initial=self.done, unit=self.unit, bar_format=self._bar_format(),
+            smoothing=0.05, dynamic_ncols=True, disable=None,
+        )  # fmt: skip
         if self._bar.disable:
             threading.Thread(target=self._write_lines, name="progress", daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -109,13 +95,9 @@ class Progress:
         return self._bar is not None and not self._bar.disable
 
     def update(self, done: float, total: float | None = None, *notes: str, **figures: Any) -> None:
-        """Shows how much is done.
+        """Shows how much is done in all, and of how much if that is known only now.
 
-        Args:
-            done: How much in all, with what an earlier run has done.
-            total: How much there is to do, if that is known only now.
-            *notes: What else is shown.
-            **figures: The same by name: `bad=3`.
+        `notes` are shown as well, and `figures` by their names: `bad=3`.
         """
         with self._mutex:
             before, self.done = self.done, done
@@ -162,21 +144,20 @@ class Progress:
 
     def line(self, seconds: float) -> str:
         """Returns the state after so many seconds, as one line."""
-        here = self.done - self._first
-        units = self.unit if self.unit == "s" else f"{self.unit}s"
+        here, counted = self.done - self._first, self.unit != "s"
+        units = f"{self.unit}s" if counted else self.unit
+        state = f"{self.done:.0f} {units}"
         if self.total:
             state = f"{self.done:.0f} of {self.total:.0f} {units} ({self.done / self.total:.1%})"
-        else:
-            state = f"{self.done:.0f} {units}"
         parts = [f"{self.title}: {state}"]
         if here <= 0 or seconds <= 0:
-            parts.append(f"no {self.unit} yet" if self.unit != "s" else "starting")
+            parts.append(f"no {self.unit} yet" if counted else "starting")
         else:
-            if self.unit != "s":
+            if counted:
                 parts.append(f"{here / seconds:.3g} {units}/s")
             if self.total:
                 parts.append(f"{duration((self.total - self.done) * seconds / here)} left")
-        return ", ".join([*parts, *([self._figures] if self._figures else [])])
+        return ", ".join(filter(None, [*parts, self._figures]))
 
     def _write_lines(self) -> None:
         wait = FIRST_LINE_SECONDS

@@ -1,9 +1,8 @@
 """Our classes, found by Keras in saved files although nothing has imported them yet.
 
-Keras looks up a class by its registered name, and `register_keras_serializable` registers it when
-its module is imported. `import keras_tdn` imports no such module, because they import Keras and its
-backend. Instead it enters a stand-in for each class, which imports the class when Keras asks for
-it: at once if Keras is there, else as soon as it is.
+`register_keras_serializable` registers a class when its module is imported, and `import keras_tdn`
+imports no module that needs Keras. It enters a stand-in for each class instead, which imports the
+class when Keras asks for it: at once if Keras is there, else as soon as it is.
 """
 
 from __future__ import annotations
@@ -58,10 +57,7 @@ def _enter_stand_ins() -> None:
 
 
 class _StandIn:
-    """Is to callers what its class is, and imports it for them.
-
-    The class takes its place in Keras' registry when it is imported.
-    """
+    """Is to callers what its class is, until that is imported and takes its place."""
 
     def __init__(self, name: str, module: str) -> None:
         self._place = (name, module)

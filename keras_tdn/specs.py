@@ -72,7 +72,7 @@ class ClipSpec:
     def __post_init__(self) -> None:
         for field in ("num_segments", "frames_per_segment", "height", "width", "short_side"):
             value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not _is_positive_int(value):
                 raise ValueError(
                     f"ClipSpec needs a positive integer for `{field}`. Received: {field}={value!r}"
                 )
@@ -112,17 +112,9 @@ class ClipSpec:
         Raises:
             ValueError: if an entry is unknown, missing or of the wrong kind.
         """
-        fields = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(config, Mapping) or set(config) != fields:
-            raise ValueError(
-                f"A ClipSpec config has the entries {sorted(fields)}. Received: {str(config)[:200]}"
-            )
+        _check_entries(cls, config, "A ClipSpec config")
         normalization = config["normalization"]
-        if not isinstance(normalization, Mapping) or set(normalization) != {"mean", "std"}:
-            raise ValueError(
-                "A ClipSpec config's `normalization` has the entries ['mean', 'std']. "
-                f"Received: {normalization!r}"
-            )
+        _check_entries(Normalization, normalization, "A ClipSpec config's `normalization`")
         try:
             return cls(**{**config, "normalization": Normalization(**normalization)})
         except TypeError as error:
@@ -172,40 +164,30 @@ class ViewSpec:
     crop_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if not _is_positive_int(self.num_clips):
-            raise ValueError(
-                "ViewSpec needs a positive integer for `num_clips`. "
-                f"Received: num_clips={self.num_clips!r}"
-            )
-        if not _is_positive_int(self.num_crops) or self.num_crops not in CROP_COUNTS:
-            raise ValueError(
-                f"ViewSpec's `num_crops` is one of {list(CROP_COUNTS)}. "
-                f"Received: num_crops={self.num_crops!r}"
-            )
-        if self.clip_mode not in CLIP_MODES:
-            raise ValueError(
-                f"ViewSpec's `clip_mode` is one of {list(CLIP_MODES)}. "
-                f"Received: clip_mode={self.clip_mode!r}"
-            )
-        if not isinstance(self.always_across, bool):
-            raise ValueError(
-                "ViewSpec needs True or False for `always_across`. "
-                f"Received: always_across={self.always_across!r}"
-            )
         size = self.crop_size
-        if size is None:
-            return
         sizes = (size, size) if isinstance(size, int) else size
-        if (
-            not isinstance(sizes, tuple | list)
-            or len(sizes) != 2
-            or not all(map(_is_positive_int, sizes))
+        whole = isinstance(sizes, tuple | list) and all(map(_is_positive_int, sizes))
+        for field, is_right, expected in (
+            ("num_clips", _is_positive_int(self.num_clips), "a positive integer"),
+            (
+                "num_crops",
+                _is_positive_int(self.num_crops) and self.num_crops in CROP_COUNTS,
+                f"one of {list(CROP_COUNTS)}",
+            ),
+            ("clip_mode", self.clip_mode in CLIP_MODES, f"one of {list(CLIP_MODES)}"),
+            ("always_across", isinstance(self.always_across, bool), "True or False"),
+            (
+                "crop_size",
+                sizes is None or (whole and len(sizes) == 2),
+                "(height, width) in pixels, one positive integer for both, or None",
+            ),
         ):
-            raise ValueError(
-                "ViewSpec's `crop_size` is (height, width) in pixels, one positive integer for "
-                f"both, or None. Received: crop_size={size!r}"
-            )
-        object.__setattr__(self, "crop_size", tuple(sizes))
+            if not is_right:
+                raise ValueError(
+                    f"ViewSpec's `{field}` is {expected}. "
+                    f"Received: {field}={getattr(self, field)!r}"
+                )
+        object.__setattr__(self, "crop_size", None if sizes is None else tuple(sizes))
 
     @property
     def num_views(self) -> int:
@@ -226,16 +208,8 @@ class ViewSpec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ViewSpec:
-        """Rebuilds what `to_config` wrote.
-
-        Raises:
-            ValueError: if an entry is unknown, missing or of the wrong kind.
-        """
-        fields = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(config, Mapping) or set(config) != fields:
-            raise ValueError(
-                f"A ViewSpec config has the entries {sorted(fields)}. Received: {config!r:.200}"
-            )
+        """Rebuilds what `to_config` wrote; see `ClipSpec.from_config`."""
+        _check_entries(cls, config, "A ViewSpec config")
         return cls(**config)
 
 
@@ -249,3 +223,9 @@ def check_integer(owner: str, field: str, value: Any, least: int) -> None:
 
 def _is_positive_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _check_entries(spec: type[Any], config: Any, what: str) -> None:
+    fields = {field.name for field in dataclasses.fields(spec)}
+    if not isinstance(config, Mapping) or set(config) != fields:
+        raise ValueError(f"{what} has the entries {sorted(fields)}. Received: {str(config)[:200]}")

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from keras_tdn import doctor, doctor_probe
+from keras_tdn import doctor
 from keras_tdn.cli import main
 from keras_tdn.doctor import BROKEN, OK, WARNING
 
@@ -89,7 +89,7 @@ def test_this_installation_reads_videos(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["backend", "tensorflow"])
 def test_this_installation_computes(name):
-    facts = doctor_probe.ask(name)
+    facts = doctor.ask(name)
     assert "error" not in facts
     assert facts.get("onednn") in (True, False, None)
 
@@ -108,7 +108,7 @@ def hub(monkeypatch):
     def ask(url, offline=False):
         monkeypatch.setattr(constants, "ENDPOINT", url)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
-        facts = doctor_probe.ask("hub")
+        facts = doctor.ask("hub")
         return facts, *doctor._hub(facts)
 
     return ask
@@ -195,7 +195,7 @@ def test_onednn():
     ("missing", "status"), [((), OK), (("av1",), WARNING), (("h264", "av1"), BROKEN)]
 )
 def test_decoders(missing, status):
-    codecs = {name: name not in missing for name in doctor_probe.CODECS}
+    codecs = {name: name not in missing for name in doctor.CODECS}
     facts = {"codecs": codecs, "libraries": {"libavcodec": "62.1"}}
     finding = by_name(doctor._video(facts))["decoders"]
     assert finding.status == status

@@ -16,13 +16,16 @@ def test_a_limit_holds_to_the_byte_and_can_be_raised(kind, monkeypatch):
         check_bytes(limit + GIB + 1, kind, "A thing")
 
 
-def test_the_message_has_both_numbers_and_what_to_set():
+def test_the_message_has_both_numbers_and_what_to_set(monkeypatch):
     with pytest.raises(
         ValueError,
         match=r"^40 frames would take 7.5 GiB, more than the 1 GiB that one clip may take. To "
         r"allow it, set the environment variable KERAS_TDN_MAX_CLIP_GIB=8\.$",
     ):
         check_bytes(40 * 8192 * 8192 * 3, "clip", "40 frames")
+    monkeypatch.setenv("KERAS_TDN_MAX_CLIP_GIB", "0.001")
+    with pytest.raises(ValueError, match=r"would take 0\.0049 GiB, more than the 0\.001 GiB that"):
+        check_bytes(5 * 2**20, "clip", "A clip")
     with pytest.raises(ValueError, match="A tensor would take over"):
         check_bytes(10**400, "model", "A tensor")
 

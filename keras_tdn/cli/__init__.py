@@ -9,57 +9,34 @@ import stat
 import sys
 from collections.abc import Sequence
 
-from keras_tdn.cli import (
-    browse,
-    check,
-    compare,
-    convert,
-    demo,
-    doctor,
-    ensemble,
-    evaluate,
-    explain,
-    export,
-    label,
-    pack,
-    predict,
-    presets,
-    profile,
-    train,
-    watch,
-    web,
-)
+from keras_tdn.cli import evaluate, first_steps, label, lists, models, presets, train, videos
 from keras_tdn.cli.parser import EXIT_ERROR, PROGRAM, CommandParser, add_completion_option
 from keras_tdn.ending import run_until_told
 from keras_tdn.progress import hidden_progress
 from keras_tdn.quiet import start_backends_quietly
 from keras_tdn.version import __version__
 
-# Each is a module with `add_parser(subparsers)`, which sets the default `run`, and with
-# `run(args) -> int`.
+# Each adds a command to the parser, with the default `run`: from its arguments to the exit status.
 COMMANDS = (
-    demo,
-    predict,
-    watch,
-    web,
-    train,
-    evaluate,
-    ensemble,
-    compare,
-    explain,
-    profile,
-    label,
-    export,
-    convert,
-    presets,
-    check,
-    browse,
-    pack,
-    doctor,
+    first_steps.add_demo,
+    videos.add_predict,
+    videos.add_watch,
+    first_steps.add_web,
+    train.add_train,
+    evaluate.add_evaluate,
+    evaluate.add_ensemble,
+    evaluate.add_compare,
+    videos.add_explain,
+    models.add_profile,
+    label.add_label,
+    models.add_export,
+    presets.add_convert,
+    presets.add_presets,
+    lists.add_check,
+    lists.add_browse,
+    lists.add_pack,
+    first_steps.add_doctor,
 )
-
-# Those that show how far they are.
-LONG_COMMANDS = ("demo", "watch", "train", "evaluate", "ensemble", "label", "check", "pack")
 
 EXIT_INTERRUPTED = 130
 # Errors that the user can fix; anything else is a fault of the package and keeps its traceback.
@@ -131,12 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_completion_option(parser)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_parser(subparsers)
-    for name in set(LONG_COMMANDS) & set(subparsers.choices):
-        subparsers.choices[name].add_argument(
-            "--quiet", action="store_true", help="do not show how far the run is"
-        )
+    for add_command in COMMANDS:
+        add_command(subparsers)
     return parser
 
 

@@ -1,69 +1,172 @@
-"""Options that several commands share: one name, one meaning and one help text for each."""
+"""Options of the commands: one name, one meaning, one help text and one place in the order.
+
+A command adds what it works on first, then what is its own, then where results go, then how videos
+are read and scored; the groups for lists, models and clips come last.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import MODEL_SUFFIX, RECORD_FORMATS, WEIGHTS_SUFFIX
 from keras_tdn.specs import CLIP_MODES, ViewSpec
 
 if TYPE_CHECKING:
+    import keras
+
     from keras_tdn.data.records import RecordList
 
 # Published models, by the names of the functions that build them, as the command line spells them.
 MODELS = {"tdn_resnet50": "TDNResNet50", "tdn_resnet101": "TDNResNet101"}
 DEFAULT_MODEL = "tdn_resnet50"
 DEFAULT_SEGMENTS = 8
-WEIGHTS_HELP = (
-    "preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
-    f"{MODEL_SUFFIX} file or {WEIGHTS_SUFFIX} file"
-)
-LABELS_HELP = "class names: a data set's name or a text file with one per line"
-LIST_HELP = "list, annotation file or folder of videos"
-PACKED_HELP = f"{LIST_HELP}, or folder that `keras-tdn pack` wrote"
+FRAMES_PER_SEGMENT = 5
+PACKED_HELP = "list, annotation file or folder of videos, or folder that `keras-tdn pack` wrote"
 SPLIT_HELP = "train, val, test or all, where it has several"
 SIZE_METAVAR = "PIXELS_OR_HxW"
-SIZE = re.compile(r"(\d+)(?:x(\d+))?")
-VIEWS = re.compile(r"(\d+)x(\d+)")
+ENSEMBLES = ("softmax", "clipped_logits")
+# What an option's value is called in the help texts says what it is; others are text.
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(("N", "PIXELS", "SEGMENTS", "STEPS"), int),
+    **dict.fromkeys(("ALPHA", "EPOCHS", "RATE", "SCORE", "SECONDS", "SHARE"), float),
+}
+_SIZE = re.compile(r"(\d+)(?:x(\d+))?")
+_VIEWS = re.compile(r"(\d+)x(\d+)")
+
+
+def write_lines(*lines: object) -> None:
+    """Writes lines to standard output; whoever reads along, reads them now."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def option(
+    group: Any,
+    name: str,
+    value: Any,
+    text: str,
+    default: Any = None,
+    aliases: tuple[str, ...] = (),
+    **more: Any,
+) -> None:
+    """Adds an option.
+
+    Args:
+        group: A parser, or a group of one.
+        name: The option's, such as `--top`.
+        value: What the value is called, which also says its type: see `_TYPES`; or the values that
+            there are; or `None` for an option without a value.
+        text: The help text. The default is named behind it.
+        default: The default.
+        aliases: Other names that it has.
+        **more: Further arguments of `add_argument`.
+    """
+    if default not in (None, []):
+        text += " (default: %(default)s)"
+    if value is None:
+        more.setdefault("action", "store_true")
+    elif isinstance(value, str):
+        more = {"metavar": value, "type": _TYPES.get(value), "default": default, **more}
+    else:
+        more = {"choices": tuple(value), "default": default, **more}
+    group.add_argument(name, *aliases, help=text, **more)
+
+
+def shared(group: Any, *names: str) -> None:
+    """Adds options that several commands have, by their names."""
+    for name in names:
+        option(group, name, *_SHARED[name])
+
+
+# Arguments of `option` behind the name.
+_SHARED: dict[str, tuple[Any, ...]] = {
+    # A model.
+    "--model": (sorted(MODELS), f"architecture (default: {DEFAULT_MODEL})"),
+    "--segments": ("N", f"segments per video (default: {DEFAULT_SEGMENTS})"),
+    "--window": (
+        "SECONDS",
+        "length of a window, about as long as the videos that the model was trained on (default: "
+        "that of its data set, which the labels name)",
+    ),
+    # A list of videos.
+    "--format": ("FORMAT", f"format of the list: {', '.join(RECORD_FORMATS)} (default: detected)"),
+    "--root": ("DIR", "folder that relative paths start from (default: the list's own)"),
+    "--fold": ("N", "number of the HMDB51 split to use (default: 1)"),
+    "--classes": (
+        "N",
+        "number of classes of a list whose labels are numbers without names (default: the largest "
+        "label plus one)",
+    ),
+    "--split": ("NAME", f"part of the data set that LIST describes: {SPLIT_HELP}"),
+    "--skip-missing": (None, "leave out videos whose files are missing"),
+    # Views.
+    "--views": (
+        "CLIPSxCROPS",
+        "clips of each video times crops of each clip (1, 3 or 10 crops); 1x1 is the centre, 10x3 "
+        "are the paper's thirty views",
+        "1x1",
+    ),
+    "--clip-mode": (CLIP_MODES, "how several clips are placed in the video", "uniform"),
+    "--always-across": (
+        None,
+        "place three crops side by side in portrait videos too, where they coincide, as the "
+        "paper's authors do",
+    ),
+    "--crop-size": (
+        SIZE_METAVAR,
+        "size of the crops (default: that of the model's clips; for three crops, the short side)",
+    ),
+    "--average": (("softmax", "logits"), "what is averaged over views", "softmax"),
+    # A run.
+    "--resume": (None, "continue a run that was stopped, from what is in the folder"),
+    "--overwrite": (None, "replace what is there"),
+    "--retry-failures": (None, "with --resume: try again the videos that failed before"),
+    "--batch-size": ("N", "views scored at once", 8),
+    "--workers": ("N", "videos read side by side (default: one per processor, at most 8)"),
+    "--in-processes": (
+        None,
+        "read videos in processes of their own, so that a bad file crashes or hangs only one",
+    ),
+    "--time-limit": ("SECONDS", "time that one video may take with --in-processes (default: 300)"),
+    "--seed": ("N", "random seed", 0),
+    "--processes": ("N", "number of processes (default: one per core)"),
+    "--max-failure-share": ("SHARE", "stop if a larger share of the videos cannot be read", 0.1),
+    "--quiet": (None, "do not show how far the run is"),
+}
+# What commands take together.
+READING = ("--format", "--root", "--fold", "--skip-missing")
+VIEWS = ("--views", "--clip-mode", "--always-across", "--crop-size", "--average")
+SCORING = ("--batch-size", "--workers", "--in-processes", "--time-limit", "--seed")
 
 
 # === A model ===
 
 
-def add_weights(parser: Any, note: str = "", **options: Any) -> None:
+def add_weights(parser: Any, note: str = "", **more: Any) -> None:
     """Adds `--weights`, required unless a default is among the options of `add_argument`."""
-    options.setdefault("required", "default" not in options)
+    more.setdefault("required", "default" not in more)
     parser.add_argument(
-        "--weights", metavar="PRESET_OR_FILE", help=f"{WEIGHTS_HELP}{note}", **options
+        "--weights",
+        metavar="PRESET_OR_FILE",
+        help="preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
+        f"{MODEL_SUFFIX} file or {WEIGHTS_SUFFIX} file{note}",
+        **more,
     )
 
 
-def add_labels(group: Any, come_with_weights: bool = True) -> None:
+def add_labels(group: Any, note: str = " (default: those that come with the weights)") -> None:
     """Adds `--labels`."""
-    note = " (default: those that come with the weights)" if come_with_weights else ""
-    group.add_argument("--labels", metavar="NAME_OR_FILE", help=f"{LABELS_HELP}{note}")
+    text = "class names: a data set's name or a text file with one per line"
+    option(group, "--labels", "NAME_OR_FILE", text + note)
 
 
 def add_top(group: Any, default: int = 5, what: str = "classes to name") -> None:
     """Adds `--top`."""
-    group.add_argument(
-        "--top", type=int, default=default, metavar="N", help=f"{what} (default: %(default)s)"
-    )
-
-
-def add_architecture(group: Any) -> None:
-    """Adds `--model` and `--segments`."""
-    group.add_argument(
-        "--model", choices=sorted(MODELS), help=f"architecture (default: {DEFAULT_MODEL})"
-    )
-    group.add_argument(
-        "--segments",
-        type=int,
-        metavar="N",
-        help=f"segments per video (default: {DEFAULT_SEGMENTS})",
-    )
+    option(group, "--top", "N", what, default)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,39 +175,21 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         f"for a {WEIGHTS_SUFFIX} file of another program, or a data set's name",
         "neither of which says what model it is for",
     )
-    add_architecture(bare)
-    bare.add_argument(
-        "--classes",
-        type=int,
-        metavar="N",
-        help="number of classes (default: as many as there are labels)",
-    )
+    shared(bare, "--model", "--segments")
+    option(bare, "--classes", "N", "number of classes (default: as many as there are labels)")
     clips = parser.add_argument_group("clips, if they are not cut as the weights say")
-    clips.add_argument(
-        "--size",
-        dest="clip_size",
-        metavar=SIZE_METAVAR,
-        help="size of a clip's frames: a side, or height and width, such as 112 or 96x128",
-    )
-    clips.add_argument(
-        "--short-side",
-        type=int,
-        metavar="PIXELS",
-        help="size that a video's short side is resized to before the clip is cut out (default "
-        "with --size: 256 for 224, other sizes in proportion)",
-    )
+    text = "size of a clip's frames: a side, or height and width, such as 112 or 96x128"
+    option(clips, "--size", SIZE_METAVAR, text, dest="clip_size")
+    text = "size that a video's short side is resized to before the clip is cut out (default with "
+    option(clips, "--short-side", "PIXELS", f"{text}--size: 256 for 224, others in proportion)")
 
 
-def parse_size(option: str, text: str) -> tuple[int, int]:
-    """Height and width of `112` or `96x128`.
-
-    Raises:
-        ValueError: if it is neither.
-    """
-    sides = SIZE.fullmatch(text)
+def parse_size(name: str, text: str) -> tuple[int, int]:
+    """Height and width of `112` or `96x128`; a `ValueError` names the option."""
+    sides = _SIZE.fullmatch(text)
     if sides is None:
         raise ValueError(
-            f"{option} is a number of pixels, or HEIGHTxWIDTH such as 256x256. Received: {text!r}"
+            f"{name} is a number of pixels, or HEIGHTxWIDTH such as 256x256. Received: {text!r}"
         )
     return int(sides[1]), int(sides[2] or sides[1])
 
@@ -113,126 +198,72 @@ def parse_size(option: str, text: str) -> tuple[int, int]:
 
 
 def add_list_arguments(
-    parser: argparse.ArgumentParser, packed: bool = False, nargs: str | None = None
+    parser: argparse.ArgumentParser, has_model: bool = False, nargs: str | None = None
 ) -> None:
     """Adds what names one list of records.
 
     Args:
         parser: The command's.
-        packed: Whether the command takes packed videos too.
+        has_model: Whether the command loads a model, which knows its classes.
         nargs: For a command that finds the list itself.
     """
-    parser.add_argument(
-        "list", metavar="LIST", nargs=nargs, help=PACKED_HELP if packed else LIST_HELP
-    )
+    parser.add_argument("list", metavar="LIST", nargs=nargs, help=PACKED_HELP)
     group = parser.add_argument_group("list of videos")
-    add_reading_options(group)
-    if not packed:
-        # Commands that take packed videos have a model, which knows.
-        add_classes_option(group)
-    group.add_argument(
-        "--split", metavar="NAME", help=f"part of the data set that LIST describes: {SPLIT_HELP}"
-    )
+    shared(group, *READING, "--split")
+    add_labels(group, "")
+    if not has_model:
+        shared(group, "--classes")
 
 
-def add_reading_options(group: Any) -> None:
-    """Adds what lists have in common that one command reads."""
-    group.add_argument(
-        "--format",
-        choices=RECORD_FORMATS,
-        metavar="FORMAT",
-        help=f"format of the list: {', '.join(RECORD_FORMATS)} (default: detected)",
-    )
-    group.add_argument(
-        "--root",
-        metavar="DIR",
-        help="folder that relative paths start from (default: the list's own)",
-    )
-    add_labels(group, come_with_weights=False)
-    group.add_argument(
-        "--fold", type=int, metavar="N", help="number of the HMDB51 split to use (default: 1)"
-    )
+def is_packed(path: str) -> bool:
+    """Whether a list is a folder that `keras-tdn pack` wrote."""
+    from keras_tdn.data.packing.index import INDEX_FILE
+
+    return os.path.isfile(os.path.join(path, INDEX_FILE))
 
 
-def add_classes_option(group: Any) -> None:
-    """Adds what a list leaves open whose labels are numbers."""
-    group.add_argument(
-        "--classes",
-        type=int,
-        metavar="N",
-        help="number of classes of a list whose labels are numbers without names (default: the "
-        "largest label plus one)",
-    )
+def load_list(args: argparse.Namespace, check_shards: bool = True, **options: Any) -> RecordList:
+    """Returns the records that the arguments name, packed ones too.
 
+    Args:
+        args: Of the command.
+        check_shards: Whether packed records are refused whose files are missing or cut short.
+        **options: Those of `load_records` that the arguments leave open.
+    """
+    from keras_tdn.data import load_packed, load_records
 
-def add_skip_missing(group: Any) -> None:
-    """Adds `--skip-missing`."""
-    group.add_argument(
-        "--skip-missing", action="store_true", help="leave out videos whose files are missing"
-    )
-
-
-def load_list(args: argparse.Namespace, **options: Any) -> RecordList:
-    """Returns the records that the arguments name; `options` are those of `load_records`."""
-    from keras_tdn.data.records.load import load_records
-
+    if is_packed(args.list):
+        return load_packed(args.list, check_files=check_shards)
     return load_records(
         args.list,
-        format=args.format,
-        root=args.root,
-        labels=args.labels,
-        num_classes=args.classes,
-        split=args.split,
-        fold=args.fold,
-        **options,
+        **{
+            "format": args.format,
+            "root": args.root,
+            "labels": args.labels,
+            "num_classes": args.classes,
+            "split": args.split,
+            "fold": args.fold,
+            "skip_missing": args.skip_missing,
+            **options,
+        },
     )
+
+
+def load_list_for(model: keras.Model, args: argparse.Namespace) -> RecordList:
+    """The list, with the model's classes in the model's order unless others are named."""
+    labels = args.labels
+    if labels is None and getattr(model, "labels", None) is not None:
+        labels = list(model.labels)
+    # Labels are compared with the model's classes, however few of them occur.
+    return load_list(args, labels=labels, believe_labels=True)
 
 
 # === Views ===
 
 
-def add_view_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what says which views are taken and how they are averaged."""
-    parser.add_argument(
-        "--views",
-        default="1x1",
-        metavar="CLIPSxCROPS",
-        help="clips of each video times crops of each clip (1, 3 or 10 crops). Default: 1x1, the "
-        "centre; the paper's thirty views are 10x3",
-    )
-    parser.add_argument(
-        "--clip-mode",
-        choices=CLIP_MODES,
-        default="uniform",
-        help="how several clips are placed in the video (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--always-across",
-        action="store_true",
-        help="place three crops side by side in portrait videos too, where they coincide, as the "
-        "paper's authors do",
-    )
-    parser.add_argument(
-        "--crop-size",
-        metavar=SIZE_METAVAR,
-        help="size of the crops (default: that of the model's clips; for three crops, the short "
-        "side)",
-    )
-    parser.add_argument(
-        "--average",
-        choices=("softmax", "logits"),
-        default="softmax",
-        help="what is averaged over views (default: %(default)s)",
-    )
-
-
 def views_of(args: argparse.Namespace) -> ViewSpec:
-    """Returns the views that the arguments name.
-
-    Raises:
-        ValueError: if they name none.
-    """
-    match = VIEWS.fullmatch(args.views)
+    """Returns the views that the arguments name; a `ValueError` says that there are none such."""
+    match = _VIEWS.fullmatch(args.views)
     if match is None:
         raise ValueError(
             f"--views is CLIPSxCROPS, such as 1x1, 1x3 or 10x3. Received: {args.views!r}"
@@ -249,80 +280,39 @@ def views_of(args: argparse.Namespace) -> ViewSpec:
 # === A run ===
 
 
-def add_earlier_results(parser: Any, what: str) -> None:
-    """Adds `--resume` and `--overwrite`, which exclude each other.
-
-    Args:
-        parser: The command's.
-        what: What is continued, as in "an evaluation".
-    """
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "--resume",
-        action="store_true",
-        help=f"continue {what} that was stopped, from what is in DIR",
-    )
-    add_overwrite(group)
+def add_output(group: Any, what: str, value: str = "DIR", required: bool = True) -> None:
+    """Adds `--output`."""
+    option(group, "--output", value, what, required=required)
 
 
-def add_overwrite(group: Any, what: str = "replace the results in DIR") -> None:
-    """Adds `--overwrite`."""
-    group.add_argument("--overwrite", action="store_true", help=what)
+def add_placed_output(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds `OUT`, and `--output OUT` as another way to say it: see `CommandParser`."""
+    parser.add_argument("out", metavar="OUT", nargs="?", help=what)
+    add_output(parser, "the same as OUT", "OUT", required=False)
 
 
-def check_about_output(args: argparse.Namespace) -> None:
-    """Raises if `--resume` or `--overwrite` is given without `--output`."""
-    if (args.resume or args.overwrite) and not args.output:
-        raise ValueError("--resume and --overwrite are about --output DIR. Pass it as well.")
+def add_earlier_results(parser: Any) -> None:
+    """Adds `--resume` and `--overwrite`, which exclude each other."""
+    shared(parser.add_mutually_exclusive_group(), "--resume", "--overwrite")
 
 
-def add_scoring_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds how videos are read and scored."""
-    parser.add_argument(
-        "--batch-size", type=int, default=8, metavar="N", help="views scored at once (default: 8)"
-    )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="videos read side by side (default: one per processor, at most 8)",
-    )
-    add_seed(parser)
+def scoring_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Returns `SCORING` without the seed, as keywords of `evaluate` and `label_videos`."""
+    if args.time_limit is not None and not args.in_processes:
+        raise ValueError("--time-limit is for --in-processes: a thread cannot be ended. Pass both.")
+    return {
+        "batch_size": args.batch_size,
+        "num_workers": args.workers,
+        "in_processes": args.in_processes,
+        **({} if args.time_limit is None else {"time_limit": args.time_limit}),
+    }
 
 
-def add_seed(group: Any) -> None:
-    """Adds `--seed`."""
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
-
-
-def add_processes(group: Any) -> None:
-    """Adds `--processes`."""
-    group.add_argument(
-        "--processes", type=int, metavar="N", help="number of processes (default: one per core)"
-    )
-
-
-def add_max_failure_share(group: Any) -> None:
-    """Adds `--max-failure-share`."""
-    group.add_argument(
-        "--max-failure-share",
-        type=float,
-        default=0.1,
-        metavar="SHARE",
-        help="stop if a larger share of the videos cannot be read (default: %(default)s)",
-    )
-
-
-def add_retry_failures(group: Any) -> None:
-    """Adds `--retry-failures`."""
-    group.add_argument(
-        "--retry-failures", action="store_true", help="try again the videos that failed before"
-    )
-
-
-def add_json(group: Any, what: str) -> None:
-    """Adds `--json`."""
-    group.add_argument("--json", action="store_true", help=f"print {what}")
+def add_ensemble_method(group: Any, name: str, what: str, default: str | None = None) -> None:
+    """Adds how the scores of several models are joined."""
+    text = "mean of probabilities, or the paper authors' sum of logits clipped at zero"
+    note = "" if default else " (default: softmax)"
+    option(group, name, ENSEMBLES, f"{what}: {text}{note}", default)
 
 
 def add_beam(parser: argparse.ArgumentParser) -> None:

@@ -1,167 +1,183 @@
-"""`keras-tdn evaluate`: a model's accuracy on a list of videos."""
+"""`keras-tdn evaluate`, `ensemble` and `compare`: how accurate models are."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from keras_tdn.cli import arguments, loading
 
-if TYPE_CHECKING:
-    import keras
 
-    from keras_tdn.data.records import RecordList
-    from keras_tdn.specs import ViewSpec
-
-ENSEMBLES = ("softmax", "clipped_logits")
-
-
-def add_parser(subparsers: Any) -> None:
-    """Adds this command to the parser of `keras-tdn`."""
-    parser = subparsers.add_parser(
+def add_evaluate(commands: Any) -> None:
+    """Adds the command `evaluate`."""
+    parser = commands.add_parser(
         "evaluate",
         help="measure a model on a list of videos",
         description="Scores views of every video of a list, averages them, and reports: accuracy, "
         "confusion, calibration, what fewer views give, and the most confident mistakes.",
     )
     # A list that comes right after --weights is taken for one of them, and found there.
-    arguments.add_list_arguments(parser, packed=True, nargs="?")
-    arguments.add_weights(
-        parser,
-        "; several make an ensemble, behind one --weights or one each",
-        action="append",
-        nargs="+",
-    )
-    arguments.add_view_arguments(parser)
-    parser.add_argument(
-        "--ensemble",
-        choices=ENSEMBLES,
-        help="how several models are joined: mean of probabilities, or the paper authors' sum of "
-        "logits clipped at zero (default: softmax)",
-    )
-    parser.add_argument(
-        "--output", metavar="DIR", help="folder to write the scores, the report and its page to"
-    )
-    arguments.add_earlier_results(parser, "an evaluation")
-    arguments.add_scoring_arguments(parser)
-    arguments.add_max_failure_share(parser)
-    arguments.add_skip_missing(parser)
+    arguments.add_list_arguments(parser, has_model=True, nargs="?")
+    several = "; several make an ensemble, behind one --weights or one each"
+    arguments.add_weights(parser, several, action="append", nargs="+")
+    arguments.add_ensemble_method(parser, "--ensemble", "how several models are joined")
+    what = "folder to write the scores, the report and its page to"
+    arguments.add_output(parser, what, required=False)
+    arguments.add_earlier_results(parser)
+    arguments.shared(parser, *arguments.VIEWS, *arguments.SCORING, "--max-failure-share")
     arguments.add_model_arguments(parser)
-    parser.set_defaults(run=run)
+    arguments.shared(parser, "--quiet")
+    parser.set_defaults(run=run_evaluate)
 
 
-def run(args: argparse.Namespace) -> int:
+def add_ensemble(commands: Any) -> None:
+    """Adds the command `ensemble`."""
+    parser = commands.add_parser(
+        "ensemble",
+        help="join the scores of several evaluations",
+        description="Joins the scores that `keras-tdn evaluate` wrote for several models on one "
+        "list, such as those of 8 and 16 segments, and reports on them as on one model.",
+    )
+    what = "scores.npz files, or the folders that hold them"
+    parser.add_argument("scores", nargs="+", metavar="SCORES", help=what)
+    arguments.add_ensemble_method(parser, "--method", "how scores are joined", "softmax")
+    arguments.add_output(parser, "folder to write the report and its page to", required=False)
+    arguments.shared(parser, "--overwrite", "--quiet")
+    parser.set_defaults(run=run_ensemble)
+
+
+def add_compare(commands: Any) -> None:
+    """Adds the command `compare`."""
+    parser = commands.add_parser(
+        "compare",
+        help="tell whether two models differ beyond chance",
+        description="Compares two reports that `keras-tdn evaluate` wrote for the same videos: "
+        "McNemar's exact test, and a paired bootstrap of the differences.",
+    )
+    what = "a report.json, or the folder that holds it"
+    parser.add_argument("first", metavar="REPORT", help=what)
+    parser.add_argument("second", metavar="REPORT", help="the one to compare it with")
+    arguments.option(parser, "--resamples", "N", "samples of the bootstrap", 10_000)
+    arguments.shared(parser, "--seed")
+    arguments.option(parser, "--json", None, "print the comparison as a JSON object")
+    parser.set_defaults(run=run_compare)
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
     """Prints the main numbers and where the rest is."""
-    args = _with_list(args)
-    views = arguments.views_of(args)
+    _separate_list(args)
     if args.ensemble and len(args.weights) == 1:
         raise ValueError(
             "--ensemble joins several models; pass more than one to --weights, or leave it out."
         )
-    arguments.check_about_output(args)
-    from keras_tdn.evaluation.evaluation import evaluate
-    from keras_tdn.labels import load_labels
+    if (args.resume or args.overwrite) and not args.output:
+        raise ValueError("--resume and --overwrite are about --output DIR. Pass it as well.")
+    views, scoring = arguments.views_of(args), arguments.scoring_of(args)
+    from keras_tdn.evaluation import evaluate
+    from keras_tdn.evaluation.results_folder import PART_NAME, ResultsFolder
 
-    names = None if args.labels is None else load_labels(args.labels)
-    options = {
-        "average": args.average,
-        "batch_size": args.batch_size,
-        "seed": args.seed,
-        "num_workers": args.workers,
-        "max_failure_share": args.max_failure_share,
-    }
-    if len(args.weights) == 1:
-        model = loading.load_model(args, names, args.weights[0])
+    names = loading.labels_of(args)
+    folder: ResultsFolder | None = None
+    if len(args.weights) > 1:
+        if not args.output:
+            raise ValueError(
+                "An ensemble is made of scores on the disk. Pass --output DIR; each model's "
+                "results go into a folder of their own in it."
+            )
+        folder = ResultsFolder(Path(args.output), args.resume, args.overwrite, of_ensemble=True)
+    parts = []
+    for number, weights in enumerate(args.weights, start=1):
+        model = loading.load_model(args, names, weights)
+        records = arguments.load_list_for(model, args)
+        parts.append(args.output if folder is None else folder.path / f"{PART_NAME}{number}")
         report = evaluate(
             model,
-            _load_records(args, model),
+            records,
             views,
-            output=args.output,
+            average=args.average,
+            output=parts[-1],
             resume=args.resume,
             overwrite=args.overwrite,
-            **options,
+            seed=args.seed,
+            max_failure_share=args.max_failure_share,
+            **scoring,
         )
-        sys.stdout.write(report.summary())
-    else:
-        _run_ensemble(args, names, views, options)
-    if args.output:
-        sys.stdout.write(f"{os.path.join(args.output, 'report.html')}\n")
+        title = "" if folder is None else f"{weights}\n"
+        sys.stdout.write(f"{title}{report.summary()}")
+        if folder is not None:
+            sys.stdout.write("\n")
+    if folder is not None:
+        report = _write_ensemble(folder, parts, args.ensemble or "softmax", records)
+        sys.stdout.write(f"ensemble: {report.facts['ensemble']['Ensemble']}\n{report.summary()}")
+    _write_page_path(args)
     return 0
 
 
-def _with_list(args: argparse.Namespace) -> argparse.Namespace:
-    """The arguments with the list and the weights told apart.
-
-    Raises:
-        ValueError: if there is no list.
-    """
+def _separate_list(args: argparse.Namespace) -> None:
+    """Tells the list and the weights apart; a `ValueError` says that there is no list."""
     groups = [list(group) for group in args.weights]
-    listed = args.list
-    if listed is None:
+    if args.list is None:
         longer = [group for group in groups if len(group) > 1]
         if not longer:
             raise ValueError(
                 "There is no list of videos. Name one: keras-tdn evaluate LIST --weights "
                 f"{groups[0][0]}"
             )
-        listed = longer[-1].pop()
-    weights = [name for group in groups for name in group]
-    return argparse.Namespace(**{**vars(args), "list": listed, "weights": weights})
+        args.list = longer[-1].pop()
+    args.weights = [name for group in groups for name in group]
 
 
-def _run_ensemble(
-    args: argparse.Namespace,
-    names: tuple[str, ...] | None,
-    views: ViewSpec,
-    options: dict[str, Any],
-) -> None:
-    from pathlib import Path
+def run_ensemble(args: argparse.Namespace) -> int:
+    """Prints the main numbers and where the rest is."""
+    from keras_tdn.evaluation.results_folder import ResultsFolder
 
-    from keras_tdn.evaluation.ensembles import ensemble
-    from keras_tdn.evaluation.evaluation import evaluate
-    from keras_tdn.evaluation.results_folder import PART_NAME, ResultsFolder
-    from keras_tdn.evaluation.scores import load_scores
+    folder = None
+    if args.output:
+        folder = ResultsFolder(Path(args.output), overwrite=args.overwrite)
+    sys.stdout.write(_write_ensemble(folder, args.scores, args.method).summary())
+    _write_page_path(args)
+    return 0
+
+
+def _write_ensemble(folder: Any, parts: Any, method: Any, records: Any = None) -> Any:
+    """Joins scores, and writes the report and its page if there is a folder."""
+    from keras_tdn.data.records import Record, RecordList
+    from keras_tdn.evaluation import ensemble
     from keras_tdn.scoring.views import FrameReader
 
-    if not args.output:
-        raise ValueError(
-            "An ensemble is made of scores on the disk. Pass --output DIR; each model's results "
-            "go into a folder of their own in it."
-        )
-    folder = ResultsFolder(Path(args.output), args.resume, args.overwrite, of_ensemble=True)
-    parts = []
-    for number, weights in enumerate(args.weights, start=1):
-        model = loading.load_model(args, names, weights)
-        records = _load_records(args, model)
-        part = folder.path / f"{PART_NAME}{number}"
-        report = evaluate(
-            model,
-            records,
-            views,
-            output=part,
-            resume=args.resume,
-            overwrite=args.overwrite,
-            **options,
-        )
-        sys.stdout.write(f"{weights}\n{report.summary()}\n")
-        parts.append(load_scores(part))
-    report = ensemble(parts, args.ensemble or "softmax")
-    rows = {record.path: row for row, record in enumerate(records)}
+    report = ensemble(parts, method)
+    if folder is None:
+        return report
+    if records is None:
+        # Pictures of the mistakes come from the videos, where they still are.
+        listed = (Record(video.path, video.label, index=video.index) for video in report.videos)
+        records = RecordList(listed)
+        there = [os.path.exists(record.path) for record in records]
+    else:
+        there = [True] * len(records)
+    rows = {record.path: row for row, record in enumerate(records) if there[row]}
     folder.write(None, report, FrameReader(records), rows)
-    sys.stdout.write(f"ensemble: {report.facts['ensemble']['Ensemble']}\n{report.summary()}")
+    return report
 
 
-def _load_records(args: argparse.Namespace, model: keras.Model) -> RecordList:
-    """The list, with the model's classes in the model's order unless others are named."""
-    from keras_tdn.data.packing.index import INDEX_FILE
+def _write_page_path(args: argparse.Namespace) -> None:
+    if args.output:
+        sys.stdout.write(f"{os.path.join(args.output, 'report.html')}\n")
 
-    if os.path.isfile(os.path.join(args.list, INDEX_FILE)):
-        from keras_tdn.data import load_packed
 
-        return load_packed(args.list)
-    if args.labels is None and getattr(model, "labels", None) is not None:
-        args = argparse.Namespace(**{**vars(args), "labels": list(model.labels)})
-    # Labels are compared with the model's classes, however few of them occur.
-    return arguments.load_list(args, skip_missing=args.skip_missing, believe_labels=True)
+def run_compare(args: argparse.Namespace) -> int:
+    """Prints the comparison."""
+    from keras_tdn.evaluation import compare
+
+    comparison = compare(args.first, args.second, resamples=args.resamples, seed=args.seed)
+    if args.json:
+        told = {**dataclasses.asdict(comparison), "beyond_chance": comparison.beyond_chance}
+        arguments.write_lines(json.dumps(told))
+    else:
+        sys.stdout.write(comparison.summary())
+    return 0

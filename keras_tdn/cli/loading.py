@@ -1,30 +1,56 @@
-"""The model that `--weights` names, for every command that takes a model."""
+"""The model that the options of a command name."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import WEIGHTS_SUFFIX
-from keras_tdn.cli.arguments import DEFAULT_MODEL, DEFAULT_SEGMENTS, MODELS, parse_size
+from keras_tdn.cli.arguments import (
+    DEFAULT_MODEL,
+    DEFAULT_SEGMENTS,
+    FRAMES_PER_SEGMENT,
+    MODELS,
+    parse_size,
+)
 
 if TYPE_CHECKING:
     import keras
 
     from keras_tdn.specs import ClipSpec
+    from keras_tdn.training import Recipe
+
+logger = logging.getLogger("keras_tdn")
+
+Names = tuple[str, ...] | None
 
 # What `load_model` looks at besides the weights.
 CLIP_ARGUMENTS = ("clip_size", "short_side")
 MODEL_ARGUMENTS = ("model", "segments", "classes", *CLIP_ARGUMENTS)
 # What is warned of where weights do not tell.
-ASSUMED_CLIPS = ".*does not say how its clips are cut"
+_ASSUMED_CLIPS = ".*does not say how its clips are cut"
+_RANDOM = "random"
+# What `keras-tdn train` can switch off in a model.
+_SWITCHES = ("short_term", "long_term", "temporal_shift")
 
 
-def load_model(
-    args: argparse.Namespace, labels: tuple[str, ...] | None, weights: str | None = None
-) -> keras.Model:
+def labels_of(args: argparse.Namespace) -> Names:
+    """The class names that `--labels` names; `None` leaves them to the model."""
+    from keras_tdn.labels import load_labels
+
+    return None if args.labels is None else load_labels(args.labels)
+
+
+def load(args: argparse.Namespace) -> tuple[Any, Names]:
+    """The model that the options name, and the class names if they name any."""
+    labels = labels_of(args)
+    return load_model(args, labels), labels
+
+
+def load_model(args: argparse.Namespace, labels: Names, weights: str | None = None) -> keras.Model:
     """The model that the options name.
 
     Args:
@@ -40,19 +66,17 @@ def load_model(
 
     weights = args.weights if weights is None else weights
     size, short_side = (getattr(args, name, None) for name in CLIP_ARGUMENTS)
+    if size is None and short_side is None:
+        return _load_model(args, labels, weights)
     with warnings.catch_warnings():
-        if size is not None or short_side is not None:
-            # Nothing has to be assumed.
-            warnings.filterwarnings("ignore", message=ASSUMED_CLIPS)
+        # Nothing has to be assumed.
+        warnings.filterwarnings("ignore", message=_ASSUMED_CLIPS)
         model = _load_model(args, labels, weights)
-    if size is not None or short_side is not None:
-        model.clip_spec = _clip_spec(clip_spec_of(model), size, short_side)
+    model.clip_spec = _clip_spec(clip_spec_of(model), size, short_side)
     return model
 
 
-def _load_model(
-    args: argparse.Namespace, labels: tuple[str, ...] | None, weights: str
-) -> keras.Model:
+def _load_model(args: argparse.Namespace, labels: Names, weights: str) -> keras.Model:
     from keras_tdn.pretrained import load_preset
     from keras_tdn.pretrained.weights import load_model as load_whole_model
     from keras_tdn.pretrained.weights_source import WeightsKind, resolve_weights
@@ -75,31 +99,22 @@ def _load_model(
     return load_whole_model(weights)
 
 
-def _build_and_load(
-    args: argparse.Namespace, labels: tuple[str, ...] | None, weights: str
-) -> keras.Model:
-    import keras_tdn.models
+def _build_and_load(args: argparse.Namespace, labels: Names, weights: str) -> keras.Model:
     from keras_tdn.pretrained.weights_file import load_described_weights
 
-    described = load_described_weights(weights)
-    if described is not None:
-        _check_options(args, described, weights)
-        return described
-    classes = args.classes
-    if classes is None:
-        if labels is None:
-            raise ValueError(
-                f"The file {weights!r} does not say how many classes its model has. Pass --classes "
-                "or --labels."
-            )
-        classes = len(labels)
-    build = getattr(keras_tdn.models, MODELS[args.model or DEFAULT_MODEL])
-    segments = DEFAULT_SEGMENTS if args.segments is None else args.segments
-    return build(weights=weights, classes=classes, num_segments=segments)
-
-
-def _check_options(args: argparse.Namespace, model: Any, weights: str) -> None:
-    """Raises if options say otherwise than the file itself."""
+    model: Any = load_described_weights(weights)
+    if model is None:
+        classes = args.classes
+        if classes is None:
+            if labels is None:
+                raise ValueError(
+                    f"The file {weights!r} does not say how many classes its model has. Pass "
+                    "--classes or --labels."
+                )
+            classes = len(labels)
+        segments = DEFAULT_SEGMENTS if args.segments is None else args.segments
+        return builder(args.model)(weights=weights, classes=classes, num_segments=segments)
+    # Options must not say otherwise than the file itself.
     for option, given, own in (
         ("model", args.model and depths_of(args.model), model.stage_depths),
         ("segments", args.segments, model.num_segments),
@@ -110,6 +125,7 @@ def _check_options(args: argparse.Namespace, model: Any, weights: str) -> None:
                 f"--{option} {getattr(args, option)} does not fit the weights {weights!r}, which "
                 f"say that theirs is {own}. Leave it out."
             )
+    return model
 
 
 def _clip_spec(spec: ClipSpec, size: str | None, short_side: int | None) -> ClipSpec:
@@ -123,8 +139,88 @@ def _clip_spec(spec: ClipSpec, size: str | None, short_side: int | None) -> Clip
     return spec if short_side is None else dataclasses.replace(spec, short_side=short_side)
 
 
+def builder(model: str | None) -> Any:
+    """The function that builds what `--model` names."""
+    import keras_tdn.models
+
+    return getattr(keras_tdn.models, MODELS[model or DEFAULT_MODEL])
+
+
 def depths_of(model: str) -> tuple[int, ...]:
     """Blocks in each stage of one of `MODELS`."""
     from keras_tdn.models.tdn_resnet import RESNET50_DEPTHS, RESNET101_DEPTHS
 
     return {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}[model]
+
+
+# === The model that a training starts with ===
+
+
+def build_model(args: argparse.Namespace, recipe: Recipe, classes: int, labels: Names) -> Any:
+    """The `TDNResNet` that the options of `keras-tdn train` describe, with its weights.
+
+    With a preset as weights, what the options leave open is as in the preset.
+
+    Raises:
+        ValueError: if options or weights do not fit each other.
+    """
+    from keras_tdn.models import TDNResNet
+    from keras_tdn.pretrained.weights import ARCHITECTURE, read_config
+    from keras_tdn.pretrained.weights_source import IMAGENET
+
+    compact = args.stage_depths is not None or args.width is not None
+    if compact and args.model is not None:
+        raise ValueError(
+            "--model names a published architecture, and --stage-depths and --width make another. "
+            "Leave one of them out."
+        )
+    preset: dict[str, Any] = {}
+    if not compact and args.model is None and args.weights != _RANDOM:
+        config = read_config(args.weights)
+        preset = {} if config is None else dict(config.arguments)
+    arguments: dict[str, Any] = {name: preset[name] for name in ARCHITECTURE if name in preset}
+    if compact:
+        arguments["stage_depths"] = args.stage_depths or (1, 1, 1, 1)
+        arguments["width"] = args.width or 64
+    for name in _SWITCHES:
+        if getattr(args, f"no_{name}"):
+            arguments[name] = False
+    segments = args.num_segments or preset.get("num_segments") or recipe.num_segments
+    frames = arguments.get("frames_per_segment", FRAMES_PER_SEGMENT)
+    weights = args.weights or (_RANDOM if compact else IMAGENET)
+    if arguments.get("stage_depths"):
+        build: Any = TDNResNet
+        arguments["name"] = "tdn_resnet_compact" if compact else preset["name"]
+    else:
+        build = builder(args.model)
+    with warnings.catch_warnings():
+        # They will be cut as the recipe says.
+        warnings.filterwarnings("ignore", message=_ASSUMED_CLIPS)
+        model = build(
+            **arguments,
+            weights=None if weights == _RANDOM else weights,
+            input_shape=(segments * frames, None, None, 3),
+            classes=classes,
+            num_segments=segments,
+            dropout_rate=recipe.dropout_rate,
+            # Said behind the weights, which would warn of other names and keep their classifier.
+            labels=None,
+            dtype=args.dtype,
+        )
+    if labels is not None:
+        if model.labels is not None and labels != model.labels:
+            _renew_classifier(model)
+        model.labels = labels
+    model.clip_spec = recipe.clip_spec_for(model)
+    return model
+
+
+def _renew_classifier(model: Any) -> None:
+    """Draws the classifier anew: that of a preset is for as many classes, but for others."""
+    layer = model.get_layer("classifier")
+    for variable, initializer in (
+        (layer.kernel, layer.kernel_initializer),
+        (layer.bias, layer.bias_initializer),
+    ):
+        variable.assign(initializer(variable.shape, variable.dtype))
+    logger.warning("The classifier is new: the weights' classes have other names.")

@@ -13,7 +13,7 @@ EXIT_ERROR = 2
 # may be either is a file, because shells offer folders among files.
 FILES = (
     *("CHECKPOINT", "FILE", "FILE.csv", "LIST", "NAME_OR_FILE", "OUT", "PAGE.html_OR_DIR"),
-    *("PRESET", "PRESET_OR_FILE", "REPORT", "SCORES", "VIDEO", "VIDEO_OR_CAMERA", "WEIGHTS"),
+    *("PRESET", "PRESET_OR_FILE", "REPORT", "SCORES", "VIDEO", "VIDEO_OR_CAMERA"),
 )
 FOLDERS = ("DIR", "DIR/VERSION", "FOLDER")
 SHELLS = ("bash", "zsh", "fish", "tcsh")
@@ -34,8 +34,22 @@ class CommandParser(argparse.ArgumentParser):
         """As the base class, which hands on what a command does not know: its options are here."""
         self._given = list(sys.argv[1:] if args is None else args)
         namespace, unknown = super().parse_known_args(args, namespace)
+        if hasattr(namespace, "out"):
+            self._settle_output(namespace, unknown)
         self._refuse_unknown(unknown)
         return namespace, unknown
+
+    def _settle_output(self, namespace: argparse.Namespace, unknown: list[str]) -> None:
+        """Makes one output of `OUT` and `--output OUT`."""
+        placed = vars(namespace).pop("out")
+        if placed is None and unknown and not unknown[0].startswith("-"):
+            # Before 3.13, Python looks for it right behind the other arguments alone.
+            placed = unknown.pop(0)
+        if placed is None and namespace.output is None:
+            self.error("the following arguments are required: OUT (or --output OUT)")
+        if placed is not None and namespace.output is not None:
+            self.error(f"there are two outputs: {placed!r} and --output {namespace.output!r}")
+        namespace.output = namespace.output if placed is None else placed
 
     def _refuse_unknown(self, arguments: Iterable[str]) -> None:
         known = self._option_string_actions
@@ -86,14 +100,7 @@ def add_completion_option(parser: argparse.ArgumentParser) -> None:
 
 
 class _PrintCompletion(argparse.Action):
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        del namespace, option_string
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
         import shtab
 
         for action in _actions(parser):

@@ -1,23 +1,35 @@
-"""`keras-tdn presets`: which there are, what one says, whether it is right, and publishing it."""
+"""`keras-tdn presets` and `convert`: pretrained weights, and those of the paper's authors."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from keras_tdn.choices import WEIGHTS_SUFFIX
+from keras_tdn.cli import arguments
+from keras_tdn.cli.arguments import option, write_lines
+
 if TYPE_CHECKING:
+    from keras_tdn.pretrained import ConversionReport
     from keras_tdn.pretrained.catalog import CatalogEntry
 
 EXIT_FAILED = 1
 SOURCE_HELP = "folder, hf://organisation/name[@revision], or a name from `keras-tdn presets list`"
 LABELS_SHOWN = 5
+MIN_SIZE = 32
+# Which data sets have a number of classes: a reminder, and no more, because numbers do not tell.
+LABELS_BY_CLASSES = {
+    51: ("hmdb51",),
+    101: ("ucf101",),
+    174: ("something_something_v1", "something_something_v2"),
+    400: ("kinetics400",),
+}
 
 
-def add_parser(subparsers: Any) -> None:
-    """Adds this command to the parser of `keras-tdn`."""
-    parser = subparsers.add_parser(
+def add_presets(commands: Any) -> None:
+    """Adds the command `presets`."""
+    parser = commands.add_parser(
         "presets",
         help="list, show, verify and publish pretrained weights",
         description="Pretrained weights: which are published, what a preset says about itself, "
@@ -32,9 +44,8 @@ def add_parser(subparsers: Any) -> None:
     action.add_argument("preset", metavar="PRESET", help=SOURCE_HELP)
     action.set_defaults(run=run_show)
 
-    action = actions.add_parser(
-        "verify", help="check hashes, labels, and the scores computed on this machine"
-    )
+    text = "check hashes, labels, and the scores computed on this machine"
+    action = actions.add_parser("verify", help=text)
     action.add_argument("preset", metavar="PRESET", help=SOURCE_HELP)
     action.set_defaults(run=run_verify)
 
@@ -44,17 +55,40 @@ def add_parser(subparsers: Any) -> None:
         description="Verifies a preset folder and shows what would be uploaded; --yes uploads it. "
         "Token and endpoint come from `hf auth login`, HF_TOKEN and HF_ENDPOINT.",
     )
-    action.add_argument(
-        "folder", metavar="FOLDER", help="preset folder, such as `keras-tdn convert` writes"
-    )
-    action.add_argument("repo", metavar="ORG/NAME", help="repository, created if it does not exist")
-    action.add_argument(
-        "--yes", action="store_true", help="upload, instead of only showing what would be"
-    )
-    action.add_argument("--private", action="store_true", help="make a new repository private")
-    action.add_argument("--revision", metavar="BRANCH", help="branch to push to (default: main)")
-    action.add_argument("--message", metavar="TEXT", help="commit message")
+    text = "preset folder, such as `keras-tdn convert` writes"
+    action.add_argument("folder", metavar="FOLDER", help=text)
+    text = "repository, created if it does not exist"
+    action.add_argument("repo", metavar="ORG/NAME", help=text)
+    option(action, "--yes", None, "upload, instead of only showing what would be")
+    option(action, "--private", None, "make a new repository private")
+    option(action, "--revision", "BRANCH", "branch to push to (default: main)")
+    option(action, "--message", "TEXT", "commit message")
     action.set_defaults(run=run_push)
+
+
+def add_convert(commands: Any) -> None:
+    """Adds the command `convert`."""
+    parser = commands.add_parser(
+        "convert",
+        help="convert a PyTorch checkpoint of the paper's authors",
+        description="Converts a checkpoint of the paper's PyTorch code, compares the result with "
+        "PyTorch, and writes it. Needs PyTorch. No code in the checkpoint is run.",
+    )
+    text = "the file, for example best.pth.tar"
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=text)
+    text = f"where to write: a .keras file, a {WEIGHTS_SUFFIX} file, or else a preset folder"
+    arguments.add_placed_output(parser, text)
+    text = "segments that the checkpoint was trained with, which the file does not say "
+    option(parser, "--segments", "N", f"{text}(default: {arguments.DEFAULT_SEGMENTS})")
+    arguments.add_labels(parser, "")
+    text = "fix the clips' height and width (default: any, with crops of 224)"
+    option(parser, "--size", "PIXELS", text)
+    option(parser, "--no-verify", None, "do not compare the result with PyTorch")
+    arguments.shared(parser, "--overwrite")
+    parser.set_defaults(run=run_convert)
+
+
+# === presets ===
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -91,7 +125,7 @@ def run_list(args: argparse.Namespace) -> int:
             "where. Then they are converted, for example:",
             f"  {convert_command(missing[0])}",
         ]
-    sys.stdout.write("\n".join(lines) + "\n")
+    write_lines(*lines)
     return 0
 
 
@@ -102,7 +136,7 @@ def run_show(args: argparse.Namespace) -> int:
 
     files = open_preset(args.preset)
     config, _ = read_preset(files)
-    sys.stdout.write("\n".join([files.title, *_described(config)]) + "\n")
+    write_lines(files.title, *_described(config))
     return 0
 
 
@@ -111,7 +145,7 @@ def run_verify(args: argparse.Namespace) -> int:
     from keras_tdn.pretrained.preset_publishing import verify_preset
 
     report = verify_preset(args.preset)
-    sys.stdout.write(f"{report}\n{'Passed.' if report.passed else 'FAILED.'}\n")
+    write_lines(report, "Passed." if report.passed else "FAILED.")
     return 0 if report.passed else EXIT_FAILED
 
 
@@ -136,7 +170,7 @@ def run_push(args: argparse.Namespace) -> int:
             f"For the catalog: HubPreset({report.repo!r}, {report.commit!r}, "
             f"{report.sums_sha256!r}, {report.files[1].size})"
         )
-    sys.stdout.write("\n".join(lines) + "\n")
+    write_lines(*lines)
     return 0
 
 
@@ -186,3 +220,83 @@ def _described(config: Any) -> Iterator[str]:
         ("measured", "; ".join(map(str, card.measured))),
     ):
         yield f"  {title:<10} {value or 'not stated'}"
+
+
+# === convert ===
+
+
+def run_convert(args: argparse.Namespace) -> int:
+    """Converts `args.checkpoint` to `args.output` and prints a report."""
+    segments = arguments.DEFAULT_SEGMENTS if args.segments is None else args.segments
+    for name, value, least in (("segments", segments, 1), ("size", args.size, MIN_SIZE)):
+        if value is not None and value < least:
+            raise ValueError(f"--{name} must be at least {least}. Received: {value}")
+    shape = (
+        None
+        if args.size is None
+        else (segments * arguments.FRAMES_PER_SEGMENT, args.size, args.size, 3)
+    )
+    from keras_tdn.pretrained import convert_official_checkpoint
+
+    report = convert_official_checkpoint(
+        args.checkpoint,
+        args.output,
+        num_segments=segments,
+        labels=args.labels,
+        input_shape=shape,
+        verify=not args.no_verify,
+        overwrite=args.overwrite,
+    )
+    write_lines(
+        *_model_lines(report, assumed=args.segments is None),
+        *_label_lines(report),
+        *_tap_lines(report),
+        "",
+        f"Wrote {report.output}",
+        f"Next: keras-tdn predict VIDEO --weights {args.output}",
+    )
+    return 0
+
+
+def _model_lines(report: ConversionReport, assumed: bool) -> list[str]:
+    lines = [
+        f"model     {report.model.name}: stages of {report.stage_depths} blocks, "
+        f"width {report.width}",
+        f"classes   {report.classes}",
+        f"segments  {report.num_segments}" + (" (ASSUMED)" if assumed else ""),
+    ]
+    if assumed:
+        lines += [
+            f"          WARNING: no checkpoint tells its segments; {report.num_segments} is a",
+            "          guess and, if wrong, gives wrong scores without an error.",
+            "          Pass --segments 16 if it was trained with 16.",
+        ]
+    return lines
+
+
+def _label_lines(report: ConversionReport) -> list[str]:
+    if report.labels is not None:
+        return [f"labels    {report.labels[0]}, ... ({len(report.labels)})"]
+    lines = ["labels    none: classes will be called by number"]
+    names = LABELS_BY_CLASSES.get(report.classes, ())
+    if names:
+        options = " or ".join(f"--labels {name}" for name in names)
+        lines.append(
+            f"          {report.classes} classes: if these are that data set's, add {options}"
+        )
+    else:
+        lines.append("          To add them: --labels FILE, one name per line")
+    return lines
+
+
+def _tap_lines(report: ConversionReport) -> list[str]:
+    if not report.verified:
+        return ["", "NOT VERIFIED (--no-verify)"]
+    from keras_tdn.pretrained.conversion import format_taps
+
+    return [
+        "",
+        "Relative errors against PyTorch in float64: each block alone (at most 1e-4), and the",
+        "whole network (at most 1e-4, or 10 times what PyTorch's own float32 is off)",
+        *(f"  {line}" for line in format_taps(report.taps)),
+    ]

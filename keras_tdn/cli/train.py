@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from keras_tdn.choices import AUTO
-from keras_tdn.cli.train_options import add_options
+from keras_tdn.choices import AUTO, PARTS, RECIPES
+from keras_tdn.cli import arguments, loading
+from keras_tdn.cli.arguments import PACKED_HELP, SPLIT_HELP, option, write_lines
 
 if TYPE_CHECKING:
     from keras_tdn.data import RecordList
@@ -16,35 +18,136 @@ if TYPE_CHECKING:
     from keras_tdn.training.distribution import Devices
     from keras_tdn.training.training_result import TrainingResult
 
-# Recipe's field: the option that sets it.
-RECIPE_OPTIONS = {
-    "epochs": "epochs",
-    "warmup_epochs": "warmup",
-    "crop_size": "size",
-    "dropout_rate": "dropout",
-    "freeze_until": "freeze_until",
-    "partial_batch_norm": "partial_batch_norm",
-    "label_smoothing": "label_smoothing",
-    "mixup_alpha": "mixup",
-    "cutmix_alpha": "cutmix",
-}
+_STAGES = 4
 # From here on, a faster device would wait as well.
-MUCH_WAITING = 0.2
+_MUCH_WAITING = 0.2
 
 
-def add_parser(subparsers: Any) -> None:
-    """Adds this command to the parser of `keras-tdn`."""
-    parser = subparsers.add_parser(
+def add_train(commands: Any) -> None:
+    """Adds the command `train`."""
+    parser = commands.add_parser(
         "train",
         help="train a model on your own videos",
         description="Trains a model by a recipe and writes it as a preset, OUT/preset, for all "
         "other commands. A training that was stopped for any reason continues with --resume.",
     )
-    add_options(parser)
-    parser.set_defaults(run=run)
+    arguments.add_output(parser, "folder to write to", "OUT")
+    arguments.shared(parser, "--resume")
+    _add_data(parser.add_argument_group("videos"))
+    _add_model(parser.add_argument_group("model"))
+    _add_recipe(
+        parser.add_argument_group("recipe", "options that are not given are as in the recipe")
+    )
+    _add_run(parser.add_argument_group("run"))
+    arguments.shared(parser, "--quiet")
+    parser.set_defaults(run=run_train)
 
 
-def run(args: argparse.Namespace) -> int:
+def _add_data(group: Any) -> None:
+    add = functools.partial(option, group)
+    add("--train-list", "LIST", PACKED_HELP, required=True)
+    add("--val-list", "LIST", "the same, for the videos to measure accuracy on")
+    option(group, "--no-validation", None, "train without a validation list")
+    add("--train-split", "NAME", f"part of --train-list to train on: {SPLIT_HELP}")
+    text = "the same for --val-list, which may be the list that is trained on"
+    add("--val-split", "NAME", text)
+    arguments.shared(group, *arguments.READING, "--classes")
+    arguments.add_labels(group, "")
+    add("--workers", "N", "clips prepared in parallel (default: chosen automatically)")
+
+
+def _add_model(group: Any) -> None:
+    add = functools.partial(option, group)
+    arguments.shared(group, "--model")
+    text = "blocks of each stage, for a compact model"
+    add("--stage-depths", "N,N,N,N", text, type=_depths)
+    add("--width", "N", "channels of the stem, for a compact model")
+    note = ", imagenet, random or a data set's name (default: imagenet, or random for a compact "
+    arguments.add_weights(group, f"{note}model)", required=False)
+    add("--segments", "N", "segments per video (default: the recipe's)", dest="num_segments")
+    text = "height and width of the crops (default: the recipe's)"
+    add("--size", "PIXELS", text, dest="crop_size")
+    dtypes = ("float32", "mixed_bfloat16", "mixed_float16")
+    option(group, "--dtype", dtypes, "precision (default: float32)")
+    for name, dest, what in (
+        ("--no-short-term", "no_short_term", "differences of neighbouring frames"),
+        ("--no-long-term", "no_long_term", "differences between segments"),
+        ("--no-shift", "no_temporal_shift", "temporal shift convolutions"),
+    ):
+        group.add_argument(name, dest=dest, action="store_true", help=f"without {what}")
+
+
+def _add_recipe(group: Any) -> None:
+    """Adds what sets fields of the recipe, under their names."""
+    add = functools.partial(option, group)
+    text = "hyperparameters to start from"
+    option(group, "--recipe", sorted(RECIPES), text, "finetune_small")
+    add("--epochs", "N", "passes over the training videos")
+    add("--batch-size", "N", "clips in a batch; the learning rate is scaled in proportion")
+    text = "learning rate (default: the recipe's, scaled to the batch size)"
+    add("--learning-rate", "RATE", text)
+    text = "epochs in which the learning rate rises from nearly nothing (default: the recipe's)"
+    add("--warmup", "EPOCHS", text, dest="warmup_epochs")
+    option(group, "--freeze-until", PARTS, "first part to train; earlier ones are frozen")
+    group.add_argument(
+        "--partial-batch-norm",
+        action="store_true",
+        default=None,
+        help="freeze all batch norms but the first",
+    )
+    text = "share of the features that is dropped before the classifier"
+    add("--dropout", "SHARE", text, dest="dropout_rate")
+    add("--label-smoothing", "SHARE", "share of each label that is spread over all classes")
+    text = "MixUp: blend clips in pairs (ALPHA of the beta distribution)"
+    add("--mixup", "ALPHA", text, dest="mixup_alpha")
+    text = "CutMix: paste windows from other clips (ALPHA of the beta distribution)"
+    add("--cutmix", "ALPHA", text, dest="cutmix_alpha")
+    text = "keep a moving average of the weights, and use it (default momentum: over the last "
+    add("--ema", "MOMENTUM", f"{text}tenth of training)", type=_momentum, nargs="?", const=AUTO)
+    text = "batches whose gradients are accumulated for one step; the learning rate is scaled in "
+    add("--accumulate", "N", f"{text}proportion")
+    add("--early-stopping", "N", "stop after N epochs without better accuracy")
+    text = "weight the loss so that all classes count equally"
+    option(group, "--class-weight", ("balanced",), text)
+
+
+def _add_run(group: Any) -> None:
+    add = functools.partial(option, group)
+    arguments.shared(group, "--seed")
+    text = "save a state every STEPS batches, for --resume (default: after each epoch, and every "
+    add("--save-every", "STEPS", f"{text}five minutes)")
+    text = "number of GPUs to divide a batch among, or auto for all"
+    add("--devices", "N", text, AUTO, type=_devices)
+    text = "compute batch norm statistics over all devices"
+    option(group, "--synchronize-batch-norms", None, text)
+    group.add_argument(
+        "--xla",
+        action=argparse.BooleanOptionalAction,
+        help="compile steps with XLA (default: as Keras does, on one GPU and with JAX)",
+    )
+    option(group, "--tensorboard", None, "also write OUT/tensorboard")
+    text = "make runs on a GPU bit-identical too, at lower speed"
+    option(group, "--deterministic", None, text)
+
+
+def _devices(text: str) -> int | str:
+    if text != AUTO and not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{AUTO!r} or a positive number, not {text!r}")
+    return text if text == AUTO else int(text)
+
+
+def _momentum(text: str) -> float | str:
+    return text if text == AUTO else float(text)
+
+
+def _depths(text: str) -> tuple[int, ...]:
+    numbers = text.split(",")
+    if len(numbers) != _STAGES or not all(number.isdecimal() for number in numbers):
+        raise argparse.ArgumentTypeError(f"{_STAGES} numbers, such as 1,1,1,1, not {text!r}")
+    return tuple(int(number) for number in numbers)
+
+
+def run_train(args: argparse.Namespace) -> int:
     """Trains, and prints what it came to."""
     from keras_tdn.training.distribution import device_scope
     from keras_tdn.training.run_folder import check_output
@@ -65,21 +168,18 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"\nStopped. The same command with --resume goes on in {args.output!r}.\n")
         raise
-    sys.stdout.write("".join(f"{line}\n" for line in _report(result)))
+    write_lines(*_report(result))
     return 0
 
 
 def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> TrainingResult:
     import keras
 
-    from keras_tdn.cli.train_model import build_model
-    from keras_tdn.labels import load_labels
     from keras_tdn.training import synchronize_batch_norms, train
 
     # Raises if it cannot be divided.
     devices.batch_size(recipe.batch_size)
-    labels = None if args.labels is None else load_labels(args.labels)
-    train_records = _load(args, "train", labels)
+    train_records = _load(args, "train", loading.labels_of(args))
     validation_records = None
     if args.val_list is not None:
         validation_records = _load(args, "val", train_records.labels)
@@ -89,12 +189,9 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
     keras.utils.set_random_seed(args.seed)
     # A class may have no video in one of the lists.
     classes = max(train_records.num_classes, getattr(validation_records, "num_classes", 0))
-    model = build_model(args, recipe, classes, train_records.labels)
+    model = loading.build_model(args, recipe, classes, train_records.labels)
     if args.synchronize_batch_norms:
         synchronize_batch_norms(model)
-    arguments: dict[str, Any] = {}
-    if args.workers is not None:
-        arguments["num_parallel_calls"] = args.workers
     return train(
         model,
         train_records,
@@ -108,7 +205,7 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
         tensorboard=args.tensorboard,
         save_every=args.save_every,
         deterministic=args.deterministic,
-        dataset_arguments=arguments,
+        dataset_arguments={} if args.workers is None else {"num_parallel_calls": args.workers},
         compile_arguments={} if args.xla is None else {"jit_compile": args.xla},
     )
 
@@ -118,34 +215,23 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
     from keras_tdn.training.recipes import RECIPES
 
-    recipe = RECIPES[args.recipe]
-    for option in ("batch_size", "accumulate"):
-        number = getattr(args, option)
+    for name in ("batch_size", "accumulate"):
+        number = getattr(args, name)
         if number is not None and number < 1:
-            name = option.replace("_", "-")
-            raise ValueError(f"--{name} is a positive number. Received: {number}")
+            dashed = name.replace("_", "-")
+            raise ValueError(f"--{dashed} is a positive number. Received: {number}")
+    recipe = RECIPES[args.recipe]
     recipe = recipe.for_batch_size(args.batch_size or recipe.batch_size, args.accumulate)
-    changes = {
-        field: getattr(args, option)
-        for field, option in RECIPE_OPTIONS.items()
-        if getattr(args, option) is not None
-    }
-    if args.ema not in (None, AUTO):
-        changes["ema_momentum"] = args.ema
-    if args.learning_rate is not None:
-        changes["learning_rate"] = args.learning_rate
-    if args.segments is not None:
-        changes["num_segments"] = args.segments
-    return dataclasses.replace(recipe, **changes)
+    options = {**vars(args), "ema_momentum": None if args.ema == AUTO else args.ema}
+    fields = {field.name for field in dataclasses.fields(recipe)}
+    given = {name: options[name] for name in fields & set(options) if options[name] is not None}
+    return dataclasses.replace(recipe, **given)
 
 
 def _load(args: argparse.Namespace, part: str, labels: tuple[str, ...] | None) -> RecordList:
     """The records of `--train-list` or `--val-list`."""
-    from keras_tdn.data import load_packed, load_records
-    from keras_tdn.data.packing.index import INDEX_FILE
-
     source, split = getattr(args, f"{part}_list"), getattr(args, f"{part}_split")
-    if os.path.isfile(os.path.join(source, INDEX_FILE)):
+    if arguments.is_packed(source):
         if split is not None:
             raise ValueError(
                 f"{source!r} is a packed folder, which is one split. Leave --{part}-split out; "
@@ -155,22 +241,11 @@ def _load(args: argparse.Namespace, part: str, labels: tuple[str, ...] | None) -
             raise ValueError(
                 f"{source!r} is a packed folder, which knows its classes. Leave --classes out."
             )
-        return load_packed(source)
-    return load_records(
-        source,
-        format=args.format,
-        root=args.root,
-        labels=labels,
-        num_classes=args.classes,
-        split=split,
-        fold=args.fold,
-        skip_missing=args.skip_missing,
-    )
+    listed = argparse.Namespace(**{**vars(args), "list": source, "split": split})
+    return arguments.load_list(listed, labels=labels)
 
 
 def _report(result: TrainingResult) -> list[str]:
-    from pathlib import Path
-
     lines = [f"epochs   {result.epochs}; the preset is of epoch {result.epoch}"]
     if result.top1 is not None and result.top5 is not None:
         lines += [
@@ -178,9 +253,9 @@ def _report(result: TrainingResult) -> list[str]:
             f"top-5    {result.top5:.1%}",
         ]
     waited = f"input    waited for during {result.share_waited:.0%} of the training steps' time"
-    if result.share_waited > MUCH_WAITING:
+    if result.share_waited > _MUCH_WAITING:
         waited += "; `keras-tdn pack` makes reading faster"
     lines.append(waited)
     if result.failures:
         lines.append(f"Failed, and left out: {len(result.failures)} videos (failures.jsonl)")
-    return [*lines, f"Wrote {Path(result.preset)}"]
+    return [*lines, f"Wrote {os.fspath(result.preset)}"]

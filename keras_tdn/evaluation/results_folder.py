@@ -27,12 +27,8 @@ NAMES = (JOURNAL_NAME, SCORES_NAME, REPORT_NAME, PAGE_NAME)
 class ResultsFolder:
     """Where an evaluation writes, checked before any time is spent.
 
-    Args:
-        path: The folder; it is made if need be. Other files in it are left alone.
-        resume: Whether to continue with what is there.
-        overwrite: Whether to remove it.
-        of_ensemble: Whether the results are those of an ensemble, which has no scores of its own;
-            those of its models are in folders in this one.
+    It is made if need be; other files in it are left alone. The results of an ensemble have no
+    scores of their own; those of its models are in folders in this one.
 
     Raises:
         ValueError: if there is something and neither is asked for, or both are; if what is there
@@ -54,6 +50,7 @@ class ResultsFolder:
             )
         self.path = path
         self.journal = path / JOURNAL_NAME
+        self._overwrite = overwrite
         if path.exists() and not path.is_dir():
             raise ValueError(
                 f"{str(path)!r} is a file. Results go into a folder; choose another place."
@@ -73,14 +70,13 @@ class ResultsFolder:
                 for name in NAMES:
                     remove_leftovers(path / name)
                 if overwrite:
+                    # The other results stay until `write` replaces them.
                     remove_journal(self.journal)
-                    for name in NAMES:
-                        (path / name).unlink(missing_ok=True)
 
     def finished_scores(self, identity: Mapping[str, Any]) -> Scores | None:
         """The scores of a run that came to its end, if there are any."""
         file = self.path / SCORES_NAME
-        if self.journal.exists() or not file.exists():
+        if self._overwrite or self.journal.exists() or not file.exists():
             return None
         scores = load_scores(file)
         differing = list(differences(scores.facts.get("identity", {}), identity))
@@ -99,17 +95,12 @@ class ResultsFolder:
         frames: FrameReader | None = None,
         rows: Mapping[str, int] | None = None,
     ) -> None:
-        """Writes everything, and removes the journal when all of it is there.
-
-        Args:
-            scores: The scores of views, if there are any.
-            report: The report.
-            frames: Reads frames of the videos, for pictures of the mistakes.
-            rows: Rows of the videos in that reader, by path.
-        """
+        """Writes everything, and removes the journal when all of it is there; see `write_page`."""
         # Whoever overwrites meanwhile would lose the journal of the new run.
         with locked(self.path, ACTION):
-            if scores is not None:
+            if scores is None:
+                (self.path / SCORES_NAME).unlink(missing_ok=True)
+            else:
                 scores.save(self.path / SCORES_NAME)
             report.save(self.path / REPORT_NAME)
             write_page(report, self.path / PAGE_NAME, frames, rows)

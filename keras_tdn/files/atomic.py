@@ -13,10 +13,10 @@ from pathlib import Path
 
 TEMPORARY_SUFFIX = ".tmp"
 # What `tempfile` puts in between.
-RANDOM_PART = re.compile(r"[a-z0-9_]+")
-OLD, NEW = "old", "new"
+_RANDOM_PART = re.compile(r"[a-z0-9_]+")
+_OLD, _NEW = "old", "new"
 # Names of files have 255 bytes at most; beyond this there is no room for what is added to them.
-LONGEST_NAME = 200
+_LONGEST_NAME = 200
 
 
 def check_free(path: Path, overwrite: bool) -> None:
@@ -43,11 +43,10 @@ def remove_leftovers(path: Path) -> None:
 def written_beside(path: Path, named: Callable[[Path], str] | None = None) -> Iterator[Path]:
     """A path in a new folder next to `path`, renamed to `path` if the block succeeds.
 
-    It has the same file name, because some writers insist on endings. A reader never sees half of
-    the result, and a power cut leaves the old one or the new one. What was at `path` is removed
-    when the result is there, and not before: after a failure or an interrupt it is there as it was.
-    A folder cannot be replaced in one step; if the process is killed in between, `restore_replaced`
-    brings the old folder back, as `check_free` and `remove_leftovers` do.
+    It has the same file name, because some writers insist on endings. What was at `path` stays
+    there until the result is whole, also after a failure or a power cut. A folder cannot be
+    replaced in one step; if the process is killed in between, `restore_replaced` brings the old
+    one back, as `check_free` and `remove_leftovers` do.
 
     Args:
         path: Where the result belongs: a file, or a folder.
@@ -62,20 +61,18 @@ def written_beside(path: Path, named: Callable[[Path], str] | None = None) -> It
     )
     try:
         # In a folder of its own, because it may be called "old".
-        result = workplace / NEW / path.name
+        result = workplace / _NEW / path.name
         result.parent.mkdir()
         yield result
         final = path if named is None else path.with_name(named(result))
+        if final.is_dir() and not result.is_dir():
+            raise ValueError(
+                f"{str(final)!r} is a folder, and a file was to be written there. Choose another "
+                "place."
+            )
+        _sync(result)
         if final.is_dir():
-            if not result.is_dir():
-                raise ValueError(
-                    f"{str(final)!r} is a folder, and a file was to be written there. Choose "
-                    "another place."
-                )
-            _sync(result)
-            os.replace(final, workplace / OLD)
-        else:
-            _sync(result)
+            os.replace(final, workplace / _OLD)
         os.replace(result, final)
         _sync_folder(final.parent)
     finally:
@@ -86,7 +83,7 @@ def written_beside(path: Path, named: Callable[[Path], str] | None = None) -> It
 
 def _put_back(workplace: Path, path: Path) -> None:
     """Renames what was moved out of the way back to `path`, unless something has come there."""
-    old = workplace / OLD
+    old = workplace / _OLD
     if os.path.lexists(old) and not os.path.lexists(path):
         os.replace(old, path)
 
@@ -104,32 +101,25 @@ def restore_replaced(path: Path) -> None:
 def _leftovers(path: Path) -> list[Path]:
     """Folders that `written_beside` made next to `path`, the newest first."""
     prefix = _prefix(path)
-    try:
-        names = os.listdir(path.parent)
-    except OSError:
-        return []
-    found = [
-        path.parent / name
-        for name in names
-        if name.startswith(prefix)
-        and name.endswith(TEMPORARY_SUFFIX)
-        # Not those of a file that is called alike with an ending more.
-        and RANDOM_PART.fullmatch(name[len(prefix) : -len(TEMPORARY_SUFFIX)])
-    ]
-    return sorted(found, key=_changed, reverse=True)
-
-
-def _changed(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        # Another process has removed it meanwhile.
-        return 0.0
+    found = []
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(path.parent):
+            name = entry.name
+            # Not those of a file that is called alike with an ending more.
+            if (
+                name.startswith(prefix)
+                and name.endswith(TEMPORARY_SUFFIX)
+                and _RANDOM_PART.fullmatch(name[len(prefix) : -len(TEMPORARY_SUFFIX)])
+            ):
+                # Another process may remove it meanwhile.
+                with contextlib.suppress(OSError):
+                    found.append((entry.stat().st_mtime, path.parent / name))
+    return [leftover for _, leftover in sorted(found, reverse=True)]
 
 
 def _prefix(path: Path) -> str:
     encoded = os.fsencode(path.name)
-    if len(encoded) <= LONGEST_NAME:
+    if len(encoded) <= _LONGEST_NAME:
         return f".{path.name}."
     return f".{hashlib.sha256(encoded).hexdigest()}."
 

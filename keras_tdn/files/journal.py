@@ -14,11 +14,10 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from keras_tdn.files.locks import locked
-from keras_tdn.files.text import shown
+from keras_tdn.files.text import is_text, shown
 
 # "kTDN"; `file` shows it, and it marks the journals among SQLite databases.
 APPLICATION_ID = 0x6B54444E
@@ -51,9 +50,8 @@ Key = str | int
 class Journal:
     """What a resumable run has done, in one SQLite file that survives kills and power cuts.
 
-    The journal has an entry for each part of the work that is done, with its result or the reason
-    of its failure, and the identity of the run: what the results follow from. `sqlite3 FILE` reads
-    it at any time, also while the run lasts.
+    It has an entry for each part of the work that is done, with its result or the reason of its
+    failure, and the identity of the run. `sqlite3 FILE` reads it at any time.
 
     Use it as a context manager. It holds the folder of the file against other processes meanwhile.
 
@@ -107,9 +105,7 @@ class Journal:
                 stack.enter_context(locked(self.path.parent, self.action))
             with self._explained():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                if not self.resume:
-                    remove_journal(self.path)
-                if not self.path.exists():
+                if not (self.resume and self.path.exists()):
                     # A log without its file would be taken for that of the new one.
                     remove_journal(self.path)
                 self._database = sqlite3.connect(
@@ -121,12 +117,7 @@ class Journal:
             self._held = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         with self._held:
             try:
                 self.sync()
@@ -141,13 +132,13 @@ class Journal:
         Args:
             key: Which part.
             value: Its result.
-            failure: Why there is no result.
+            failure: Why there is no result. It may name files whose names are no text.
 
         Raises:
             OSError: if it cannot be written, for example because the disk is full. What was put
                 before is safe.
         """
-        self._write(_PUT, (_plain(key), value, failure))
+        self._write(_PUT, (_plain(key), value, failure and _plain(failure)))
 
     def get(self, key: Key) -> bytes | None:
         """Returns the result of a part, or `None` if it has failed or is not done."""
@@ -163,16 +154,18 @@ class Journal:
     def items(self) -> Iterator[tuple[Key, bytes | None, str | None]]:
         """Yields key, result and reason of failure of each part, in order of keys."""
         with self._explained():
-            yield from self._database.execute(
+            for key, value, failure in self._database.execute(
                 "SELECT key, value, failure FROM entries ORDER BY key"
-            )
+            ):
+                yield _restored(key), value, _restored(failure)
 
     @property
     def failures(self) -> dict[Key, str]:
         """The reasons of the parts that failed, in order of keys."""
         found = "SELECT key, failure FROM entries WHERE failure IS NOT NULL ORDER BY key"
         with self._mutex, self._explained():
-            return dict(self._database.execute(found).fetchall())
+            rows = self._database.execute(found).fetchall()
+        return {_restored(key): _restored(failure) for key, failure in rows}
 
     def note(self, name: str, value: Any) -> None:
         """Records a fact of the whole run as JSON; it is on the disk when this returns."""
@@ -201,19 +194,17 @@ class Journal:
 
     def _write(self, statement: str, values: tuple[Any, ...], durable: bool = False) -> None:
         with self._mutex, self._explained():
-            database = self._database
+            execute = self._database.execute
             durable = durable or time.monotonic() - self._synced >= SYNC_SECONDS
-            if not self._write_ahead:
-                # Each commit waits for the disk there.
-                if not database.in_transaction:
-                    database.execute("BEGIN IMMEDIATE")
-                database.execute(statement, values)
-                if durable:
-                    database.execute("COMMIT")
-            else:
+            if self._write_ahead:
                 # A commit at NORMAL survives a kill; one at FULL is on the disk, with all before.
-                database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                database.execute(statement, values)
+                execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            elif not self._database.in_transaction:
+                # Each commit waits for the disk there.
+                execute("BEGIN IMMEDIATE")
+            execute(statement, values)
+            if durable and not self._write_ahead:
+                execute("COMMIT")
             self._pending = not durable
             if durable:
                 self._synced = time.monotonic()
@@ -336,10 +327,19 @@ def on_network(folder: Path) -> bool:
     return False
 
 
-def _plain(key: Key) -> Key:
-    """Returns a key as SQLite takes it: NumPy's integers are others to it."""
-    return key if isinstance(key, str) else operator.index(key)
+def _plain(key: Key) -> Key | bytes:
+    """Returns a key or a reason as SQLite takes it.
+
+    NumPy's integers are others to it, and text with bytes that are none becomes a blob.
+    """
+    if not isinstance(key, str):
+        return operator.index(key)
+    return key if is_text(key) else key.encode("utf-8", "surrogatepass")
 
 
-def _checksum(key: Key, value: bytes | None, failure: str | None) -> int:
+def _restored(stored: Any) -> Any:
+    return stored.decode("utf-8", "surrogatepass") if isinstance(stored, bytes) else stored
+
+
+def _checksum(key: Key | bytes, value: bytes | None, failure: str | bytes | None) -> int:
     return zlib.crc32(value or b"", zlib.crc32(repr((key, value is None, failure)).encode()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -17,6 +18,8 @@ from keras_tdn.files.locks import LOCK_FILE
 
 PLAN_FILE = "plan.json"
 TEMPORARY_SUFFIX = ".tmp"
+# Where results wait that are being replaced, until the new ones are whole.
+REPLACED = ".replaced"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +59,8 @@ class ResumableFolder:
         self._kind = kind
         try:
             path.mkdir(parents=True, exist_ok=True)
-            there = [name for name in os.listdir(path) if name != LOCK_FILE]
-            strange = bool(there) and not self._is_started()
+            there = set(os.listdir(path)) - {LOCK_FILE, REPLACED}
+            strange = there and not self.workplace.is_dir() and not read_object(self._index)
         except OSError as error:
             raise ValueError(
                 f"Cannot {kind.action} {str(path)!r}: {error.strerror}. Choose a folder that can "
@@ -104,15 +107,27 @@ class ResumableFolder:
     def conclude(self, header: Mapping[str, Any], shards: Sequence[Mapping[str, Any]]) -> None:
         """Writes the index, and removes what only an unfinished folder needs."""
         self.write(self._index, {**header, "shards": shards})
-        shutil.rmtree(self.workplace, ignore_errors=True)
+        for folder in (self.workplace, self.path / REPLACED):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def clear(self, patterns: Iterable[str]) -> None:
-        """Removes what was made, and files of these patterns."""
-        # The index goes first: a folder that is half removed must not have one.
-        self._index.unlink(missing_ok=True)
-        for pattern in patterns:
-            for path in self.path.glob(pattern):
-                path.unlink()
+        """Makes room for other results of files of these patterns.
+
+        What was finished waits in the folder `.replaced`, as a whole folder of its kind, until
+        `conclude` removes it. What was not finished is removed.
+        """
+        made = [path for pattern in patterns for path in self.path.glob(pattern)]
+        if self._index.exists():
+            # With a workplace, the folder is one that was started, whenever the process ends.
+            self.workplace.mkdir(exist_ok=True)
+            replaced = self.path / REPLACED
+            shutil.rmtree(replaced, ignore_errors=True)
+            replaced.mkdir()
+            # The index goes first: a folder that is half removed must not have one.
+            for path in (self._index, *made):
+                os.replace(path, replaced / path.name)
+        for path in made:
+            path.unlink(missing_ok=True)
         shutil.rmtree(self.workplace, ignore_errors=True)
 
     def temporary(self, name: str) -> Path:
@@ -124,8 +139,15 @@ class ResumableFolder:
         """Writes JSON atomically."""
         write_whole(path, json.dumps(content, indent=1).encode(), self.temporary(path.name))
 
-    def _is_started(self) -> bool:
-        return self.workplace.is_dir() or bool(read_object(self._index))
+
+def check_unused(path: str | os.PathLike[str]) -> None:
+    """Raises a `ValueError` if a folder has files in it, as one that a run was started in has."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        if set(os.listdir(path)) - {LOCK_FILE}:
+            raise ValueError(
+                f"{os.fspath(path)!r} has results already. Pass --resume to continue a run that "
+                "was stopped, --overwrite to replace them, or choose another folder."
+            )
 
 
 def read_object(path: Path) -> dict[str, Any] | None:

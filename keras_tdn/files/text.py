@@ -11,13 +11,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-KINDS = (
-    (stat.S_ISDIR, "a directory"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
+_KINDS = {
+    stat.S_IFREG: None,
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 # The longer mark first: that of UTF-32 starts like that of UTF-16.
 OTHER_ENCODINGS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
@@ -37,16 +38,14 @@ def read_text(path: Path, what: str, *, any_bytes: bool = False) -> str:
     Args:
         path: The file.
         what: What is read, in the plural and with a capital, for errors: "Lists".
-        any_bytes: Whether bytes that are not UTF-8 are kept, as Python keeps them in file names
-            (`surrogateescape`), instead of refused.
+        any_bytes: Whether bytes that are not UTF-8 are kept (`surrogateescape`), not refused.
 
     Raises:
         ValueError: if it is not a regular file, or not UTF-8 text.
     """
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode):
+    kind = _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "not a file")
+    if kind is not None:
         # Reading a pipe or a device may never end.
-        kind = next((name for is_kind, name in KINDS if is_kind(mode)), "not a file")
         raise ValueError(
             f"{what} are read from regular files, but {str(path)!r} is {kind}. Pass the path of a "
             "file."
@@ -101,11 +100,7 @@ def shown(value: Any) -> str:
 
 
 def parse_json(text: str, origin: str) -> Any:
-    """Parses JSON in which no object has a key twice.
-
-    Args:
-        text: The JSON.
-        origin: What it is, for errors: the path in quotation marks.
+    """Parses JSON in which no object has a key twice; `origin` says where it is from, for errors.
 
     Raises:
         ValueError: if it is not JSON, has a key twice, a number with thousands of digits, or is

@@ -25,10 +25,10 @@ from keras_tdn.data.transforms.crop_sets import (
     ThreeCrops,
     crops_of_array,
 )
+from keras_tdn.gpus import leave_gpus_to_backend
 from keras_tdn.limits import check_bytes, max_bytes
 from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.specs import ClipSpec, ViewSpec
-from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
 
 ChooseIndices = Callable[[int], np.ndarray]
 

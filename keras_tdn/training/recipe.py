@@ -194,9 +194,9 @@ class Recipe:
         """
         if len(records) < self.batch_size:
             raise ValueError(
-                f"A batch of {self.batch_size} clips needs as many records. "
-                f"Received: {len(records)}. Use recipe.for_batch_size({max(1, len(records))}) or "
-                "fewer."
+                f"A batch of {self.batch_size} clips needs as many records. Received: "
+                f"{len(records)}. Use recipe.for_batch_size({len(records) or 1}) (on the command "
+                f"line --batch-size {len(records) or 1}) or fewer."
             )
         return len(records) // self.batch_size
 

@@ -18,8 +18,8 @@ import keras
 from keras_tdn.data.failures import TooManyFailuresError
 from keras_tdn.data.records import RecordList
 from keras_tdn.ending import SIGNALS, finishing
+from keras_tdn.gpus import unseen_gpu_line
 from keras_tdn.models import TDNResNet
-from keras_tdn.nvidia_gpus import unseen_gpu_line
 from keras_tdn.pretrained.preset_config import PresetCard
 from keras_tdn.training.callbacks import TrainingState
 from keras_tdn.training.callbacks.reporting import check_tensorboard

@@ -2,13 +2,6 @@ import pytest
 from synthetic_videos import encode_video
 
 from keras_tdn import cli
-from keras_tdn.cli import browse
-
-
-@pytest.fixture(autouse=True)
-def command(monkeypatch):
-    if browse not in cli.COMMANDS:
-        monkeypatch.setattr(cli, "COMMANDS", (browse,))
 
 
 @pytest.fixture
@@ -41,8 +34,26 @@ def test_sheets(folder):
     ]
 
 
+def test_packed_records(folder, capsys):
+    packed = folder / "packed"
+    assert (
+        cli.main(["pack", str(folder / "list.txt"), str(packed), "--max-failure-share", "1"]) == 0
+    )
+    capsys.readouterr()
+    small = ["--segments", "2", "--size", "48", "--output", str(folder / "page.html")]
+    assert cli.main(["browse", str(packed), *small]) == 0
+    assert capsys.readouterr().out.startswith("2 of 2 videos: ")
+    assert cli.main(["check", str(packed)]) == 0
+    assert "files     2, of which 0 bad" in capsys.readouterr().out
+
+
 def test_errors(folder, capsys):
     assert cli.main(arguments(folder, "page.html", "--count", "0")) == 2
     assert "`count` is a positive integer" in capsys.readouterr().err
+    (folder / "1.mp4").unlink()
+    assert cli.main(arguments(folder, "page.html")) == 2
+    assert "1.mp4" in capsys.readouterr().err
+    assert cli.main(arguments(folder, "page.html", "--skip-missing")) == 0
+    assert capsys.readouterr().out.startswith("2 of 2 videos")
     assert cli.main(["browse", str(folder / "nowhere"), "--output", "page.html"]) == 2
     assert "nowhere" in capsys.readouterr().err

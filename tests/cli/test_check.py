@@ -2,15 +2,8 @@ import pytest
 from synthetic_videos import encode_video
 
 from keras_tdn import cli
-from keras_tdn.cli import check
 from keras_tdn.data.failures import read_failures
 from keras_tdn.data.records import load_records
-
-
-@pytest.fixture(autouse=True)
-def command(monkeypatch):
-    if check not in cli.COMMANDS:
-        monkeypatch.setattr(cli, "COMMANDS", (check,))
 
 
 @pytest.fixture
@@ -46,6 +39,8 @@ def test_bad_files(folder, capsys):
     assert f"Cannot read '{folder / 'gone.mp4'}': there is no such file" in out
     assert "files     4, of which 2 bad" in out
     assert [failure.index for failure in read_failures(report)] == [2, 4 - 1]
+    assert cli.main(["check", str(folder / "list.txt"), "--skip-missing"]) == 1
+    assert "files     3, of which 1 bad" in capsys.readouterr().out
     assert [record.num_frames for record in load_records(good)] == [30, 20]
 
 

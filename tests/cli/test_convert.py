@@ -6,14 +6,9 @@ import official_checkpoints
 import pytest
 
 from keras_tdn import cli
-from keras_tdn.cli import convert
+from keras_tdn.cli import presets
 from keras_tdn.pretrained import load_preset
 from keras_tdn.pretrained.weights_file import load_described_weights
-
-
-@pytest.fixture(autouse=True)
-def only_convert(monkeypatch):
-    monkeypatch.setattr(cli, "COMMANDS", (convert,))
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +75,7 @@ def test_every_option(capsys, checkpoint, tmp_path):
     ],
 )
 def test_data_sets_are_offered(classes, told):
-    assert told in convert._label_lines(types.SimpleNamespace(labels=None, classes=classes))[1]
+    assert told in presets._label_lines(types.SimpleNamespace(labels=None, classes=classes))[1]
 
 
 def test_a_weights_file_says_what_it_is_for(capsys, checkpoint, tmp_path):

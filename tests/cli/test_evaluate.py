@@ -142,6 +142,7 @@ def test_several_models_are_an_ensemble(folder, tmp_path, capsys):
         (("--crop-size", "big"), "--crop-size is a number of pixels"),
         (("--ensemble", "softmax"), "pass more than one to --weights"),
         (("--resume",), "Pass it as well"),
+        (("--time-limit", "3"), "--time-limit is for --in-processes"),
         (("--model", "tdn_resnet50"), "--model is for a .weights.h5 file"),
     ],
 )

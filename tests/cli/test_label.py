@@ -67,10 +67,12 @@ def test_a_list(folder, motion, tmp_path, capsys):
     ]
     assert len(rows[0]["features"]) == motion.width * 32
     assert rows[0]["labels"][0] in motion.labels
-    # The same again has nothing to do; something else is refused.
-    assert main(command(folder, tmp_path / "out", *options)) == 0
+    # The same again is asked for, and has nothing to do; something else is refused.
+    assert main(command(folder, tmp_path / "out", *options)) == 2
+    assert "has results already. Pass --resume to continue" in capsys.readouterr().err
+    assert main(command(folder, tmp_path / "out", *options, "--resume")) == 0
     assert capsys.readouterr().out.startswith("videos  4, 4 of them labelled before\n")
-    assert main(command(folder, tmp_path / "out")) == 2
+    assert main(command(folder, tmp_path / "out", "--resume")) == 2
     assert (
         "was started with options.features True, now False; options.top 2, now 5"
         in capsys.readouterr().err
@@ -139,6 +141,15 @@ def test_what_is_handed_on(folder, tmp_path, monkeypatch, options, name, expecte
     assert expected.items() <= how.items()
     assert given.graph_dtype == ("bfloat16" if name == "label_videos" else None)
     assert (model() if name == "label_with_beam" else model) is MODELS["motion"]
+
+
+def test_missing_videos_are_rows_or_left_out(folder, tmp_path):
+    (tmp_path / "list.txt").write_text(f"{folder / '0.mp4'} 0\n{tmp_path / 'gone.mp4'} 0\n")
+    for options, errors in (((), [False, True]), (("--skip-missing",), [False])):
+        output = str(tmp_path / f"out {len(options)}")
+        arguments = ["label", str(tmp_path / "list.txt"), "--weights", "motion"]
+        assert main([*arguments, "--output", output, *options]) == 0
+        assert [bool(row["error"]) for row in read_labels(output)] == errors
 
 
 def test_a_list_that_is_not_there(folder, tmp_path, capsys):

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from keras_tdn.cli import train
+from keras_tdn.cli import _parser, train
 from keras_tdn.cli.arguments import add_list_arguments, load_list
 
 
@@ -16,12 +16,12 @@ def listed(tmp_path):
     return tmp_path / "list.txt"
 
 
-def parse(module, *arguments):
+def parse(add_command, *arguments):
     parser = argparse.ArgumentParser()
-    if module is None:
+    if add_command is None:
         add_list_arguments(parser)
     else:
-        module.add_parser(parser.add_subparsers())
+        add_command(parser.add_subparsers())
     return parser.parse_args([str(argument) for argument in arguments])
 
 
@@ -35,12 +35,21 @@ def test_classes_allow_labels_out_of_proportion(listed):
 
 def test_training_has_the_option(listed, tmp_path):
     command = ["train", "--train-list", listed, "--no-validation", "--output", tmp_path / "out"]
-    args = parse(train, *command, "--classes", 5000)
+    args = parse(train.add_train, *command, "--classes", 5000)
     assert train._load(args, "train", None).num_classes == 5000
     with pytest.raises(ValueError, match="out of proportion to the 2 labels"):
-        train._load(parse(train, *command), "train", None)
+        train._load(parse(train.add_train, *command), "train", None)
     (tmp_path / "packed").mkdir()
     (tmp_path / "packed" / "index.json").write_text("{}")
     command[2] = tmp_path / "packed"
     with pytest.raises(ValueError, match=r"is a packed folder, which knows its classes. Leave"):
-        train._load(parse(train, *command, "--classes", 5000), "train", None)
+        train._load(parse(train.add_train, *command, "--classes", 5000), "train", None)
+
+
+@pytest.mark.parametrize(
+    "order",
+    ["LIST OUT --name n", "LIST --name n OUT", "--output OUT --name n LIST", "LIST --output OUT"],
+)
+def test_the_output_has_a_place_or_an_option(order):
+    args = _parser().parse_args(["pack", *order.split()])
+    assert (args.list, args.output) == ("LIST", "OUT")

@@ -4,13 +4,7 @@ import pytest
 import synthetic_videos
 
 from keras_tdn import cli
-from keras_tdn.cli import pack
 from keras_tdn.data.packing import load_packed_index
-
-
-@pytest.fixture(autouse=True)
-def only_pack(monkeypatch):
-    monkeypatch.setattr(cli, "COMMANDS", (pack,))
 
 
 @pytest.fixture
@@ -40,9 +34,12 @@ def test_packs_and_reports(capsys, listed, tmp_path):
     assert "3.mp4': the file is empty" in out
     assert f"Wrote {tmp_path / 'out'}\n" in out
     assert load_packed_index(tmp_path / "out").num_records == 3
-    assert (
-        "shards  4, 4 of them finished before" in run(capsys, listed, tmp_path / "out", *options)[1]
-    )
+    status, _, err = run(capsys, listed, "--output", tmp_path / "out", *options)
+    assert (status, "has results already. Pass --resume" in err) == (2, True)
+    again = run(capsys, listed, "--output", tmp_path / "out", *options, "--resume")
+    assert "shards  4, 4 of them finished before" in again[1]
+    status, _, err = run(capsys, tmp_path / "out", tmp_path / "other")
+    assert (status, "is packed already" in err) == (2, True)
 
 
 def test_every_option(capsys, listed, tmp_path):

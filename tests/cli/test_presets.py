@@ -2,7 +2,6 @@ import pytest
 
 import keras_tdn
 from keras_tdn import cli
-from keras_tdn.cli import presets
 from keras_tdn.labels import load_labels
 from keras_tdn.pretrained import PresetCard, save_preset
 from keras_tdn.pretrained.catalog import CATALOG
@@ -10,7 +9,6 @@ from keras_tdn.pretrained.catalog import CATALOG
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch, tmp_path):
-    monkeypatch.setattr(cli, "COMMANDS", (presets,))
     monkeypatch.setenv("KERAS_TDN_PRESETS", str(tmp_path / "presets"))
     monkeypatch.delenv("KERAS_TDN_HUB", raising=False)
 

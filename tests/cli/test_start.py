@@ -8,7 +8,7 @@ import pytest
 
 from keras_tdn import cli
 
-COMMANDS = [command.__name__.rpartition(".")[2] for command in cli.COMMANDS]
+COMMANDS = [command.__name__.removeprefix("add_") for command in cli.COMMANDS]
 # What the standard library has, and this package; some environments import the last at any start.
 EXPECTED = {*sys.stdlib_module_names, "keras_tdn", "__main__", "_distutils_hack", "sitecustomize"}
 SECONDS = 0.4

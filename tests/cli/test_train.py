@@ -12,7 +12,6 @@ import synthetic_videos
 import keras_tdn
 import keras_tdn.training
 from keras_tdn import cli
-from keras_tdn.cli import train
 from keras_tdn.data.failures import Failure
 from keras_tdn.data.packed_records import PackedRecordList
 from keras_tdn.data.packing import pack
@@ -56,7 +55,6 @@ class Recorder:
 @pytest.fixture
 def called(monkeypatch):
     recorder = Recorder()
-    monkeypatch.setattr(cli, "COMMANDS", (train,))
     monkeypatch.setattr(keras_tdn.training, "train", recorder)
     return recorder
 

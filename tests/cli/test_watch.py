@@ -92,7 +92,9 @@ def test_what_was_lost_is_told(folder, tmp_path, capsys):
     [
         ([], "--window SECONDS"),
         (["--window", "0"], "`window_seconds` is a number"),
-        (["--window", "1", "--resume"], "are about --output DIR"),
+        (["--window", "1", "--resume"], "--resume is about --output DIR"),
+        (["--window", "1", "--outputs", "csv"], "--outputs is about --output DIR"),
+        (["--window", "1", "--min-score", "0"], "--min-score is about --output DIR"),
         (["--window", "1", "--output", "out", "--json"], "--json is for the terminal"),
         (["--window", "1", "--input-option", "size"], "--input-option takes NAME=VALUE"),
         (["--window", "1", "--outputs", "pdf", "--output", "out"], "`outputs` are some of"),

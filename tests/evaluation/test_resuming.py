@@ -274,6 +274,18 @@ def test_results_of_something_else_are_not_gone_on_with(model, some_bad, tmp_pat
     run(model, some_bad, tmp_path / "joined", overwrite=True)
 
 
+def test_results_stay_until_the_new_ones_are_there(model, some_bad, stop, tmp_path):
+    run(model, some_bad, tmp_path)
+    before = content(tmp_path)
+    stop.after(1)
+    with pytest.raises(StoppedError):
+        run(model, some_bad, tmp_path, overwrite=True)
+    assert before.items() <= content(tmp_path).items()
+    stop.after(None)
+    run(model, some_bad, tmp_path, resume=True)
+    assert content(tmp_path) == before
+
+
 @pytest.mark.parametrize("num_bytes", [10, 40_000, 100_000])
 def test_a_full_disk_is_reported_and_resumed_from(
     model, some_bad, expected, stop, tmp_path, num_bytes

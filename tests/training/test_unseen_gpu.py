@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 import keras_tdn
-from keras_tdn import nvidia_gpus
+from keras_tdn import gpus
 from keras_tdn.data import load_records
 from keras_tdn.training import recipes, train, training_run
 
@@ -20,8 +20,8 @@ def test_one_line_before_the_first_step(tmp_path, monkeypatch, capsys, progress,
         raise StartedError
 
     monkeypatch.setattr(training_run, "TrainingState", start)
-    monkeypatch.setattr(nvidia_gpus, "has_nvidia_gpu", lambda: True)
-    monkeypatch.setattr(nvidia_gpus, "visible_accelerators", lambda backend: [])
+    monkeypatch.setattr(gpus, "has_nvidia_gpu", lambda: True)
+    monkeypatch.setattr(gpus, "visible_accelerators", lambda backend: [])
     monkeypatch.setattr("sys.platform", "linux")
     for name in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"):
         monkeypatch.delenv(name, raising=False)

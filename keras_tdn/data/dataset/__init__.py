@@ -18,8 +18,8 @@ from keras_tdn.data.records import RecordList
 from keras_tdn.data.records.record import check_indices
 from keras_tdn.data.segment_sampling import SamplingMode, SegmentSampler
 from keras_tdn.data.transforms.pipelines import test_transforms, train_transforms
+from keras_tdn.gpus import leave_gpus_to_backend
 from keras_tdn.specs import ClipSpec, check_integer
-from keras_tdn.tensorflow_gpus import leave_gpus_to_backend
 
 # Batches that are ready while the model works on one. More would only take memory: a batch of 8
 # clips of 40 frames of 224 x 224 pixels takes 48 MB.

@@ -217,6 +217,7 @@ def test_a_folder_begun_otherwise_is_refused(packed, records, tmp_path, changes,
     assert contents(folder) == before
     pack_small(some, folder, **options, overwrite=True)
     assert len(contents(folder)) == 4
+    assert not (folder / ".replaced").exists()
     load_packed_index(folder).check(hashes=True)
 
 

@@ -1,4 +1,4 @@
-"""NVIDIA GPUs that the machine has, and what to install where a backend does not see them.
+"""GPUs that the machine has, what to install where a backend does not see them, and who uses them.
 
 Plain `pip install tensorflow` and `pip install jax` bring no CUDA, and neither says so.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import sys
@@ -71,12 +72,7 @@ def nvidia_gpu_names() -> list[str]:
 
 
 def gpus_are_hidden(backend: str, environment: Mapping[str, str] | None = None) -> str | None:
-    """The variable with which the user keeps `backend` off the GPUs, as `"NAME=value"`.
-
-    Args:
-        backend: Of Keras.
-        environment: Variables; `None` takes the process's.
-    """
+    """The variable with which the user keeps `backend` off the GPUs, as `"NAME=value"`."""
     environment = os.environ if environment is None else environment
     visible = environment.get(VISIBLE_DEVICES)
     # CUDA takes the devices in front of the first that there is not.
@@ -121,11 +117,7 @@ def unseen_gpu_advice(backend: str) -> str:
 
 
 def unseen_gpu_line(backend: str) -> str | None:
-    """One line for a computation that starts on a CPU beside an unused NVIDIA GPU, or `None`.
-
-    Args:
-        backend: Of Keras, which has been imported.
-    """
+    """One line for a computation that starts on a CPU beside an unused NVIDIA GPU, or `None`."""
     # macOS has no driver for them.
     if sys.platform == "darwin" or gpus_are_hidden(backend) or visible_accelerators(backend):
         return None
@@ -147,3 +139,26 @@ def _has_cuda(backend: str) -> bool:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return bool(importlib.metadata.version(package))
     return False
+
+
+def leave_gpus_to_backend() -> None:
+    """Keeps TensorFlow off the GPUs unless Keras runs on it; before it reads or draws anything."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        keep_tensorflow_off_gpus()
+
+
+def keep_tensorflow_off_gpus() -> None:
+    """Has TensorFlow make the clips on CPUs, and leave the GPUs to another backend.
+
+    TensorFlow takes all of their memory for itself when it first computes anything, which with JAX
+    or PyTorch is input alone. `device_scope`, `make_dataset` and `evaluate` do this. It is too
+    late, and does nothing, when TensorFlow has computed something already.
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        return
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")

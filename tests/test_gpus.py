@@ -6,20 +6,20 @@ import sys
 
 import pytest
 
-from keras_tdn import nvidia_gpus
-from keras_tdn.nvidia_gpus import unseen_gpu_advice, unseen_gpu_line
+from keras_tdn import gpus
+from keras_tdn.gpus import unseen_gpu_advice, unseen_gpu_line
 
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """A Linux machine with no GPU; its folder."""
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(nvidia_gpus, "DEVICE_FILES", str(tmp_path / "dev/nvidia[0-9]*"))
-    monkeypatch.setattr(nvidia_gpus, "DRIVER_FOLDERS", str(tmp_path / "proc/*"))
-    monkeypatch.setattr(nvidia_gpus, "WSL_DEVICE", str(tmp_path / "dev/dxg"))
-    monkeypatch.setattr(nvidia_gpus, "WSL_LIBRARY", str(tmp_path / "libcuda.so.1"))
-    monkeypatch.setattr(nvidia_gpus, "visible_accelerators", lambda backend: [])
-    monkeypatch.setattr(nvidia_gpus, "_has_cuda", lambda backend: False)
+    monkeypatch.setattr(gpus, "DEVICE_FILES", str(tmp_path / "dev/nvidia[0-9]*"))
+    monkeypatch.setattr(gpus, "DRIVER_FOLDERS", str(tmp_path / "proc/*"))
+    monkeypatch.setattr(gpus, "WSL_DEVICE", str(tmp_path / "dev/dxg"))
+    monkeypatch.setattr(gpus, "WSL_LIBRARY", str(tmp_path / "libcuda.so.1"))
+    monkeypatch.setattr(gpus, "visible_accelerators", lambda backend: [])
+    monkeypatch.setattr(gpus, "_has_cuda", lambda backend: False)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     for name in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"):
         monkeypatch.delenv(name, raising=False)
@@ -74,10 +74,10 @@ def test_a_gpu_that_the_backend_does_not_see(machine, backend, message):
     ids=["device", "WSL", "nvidia-smi"],
 )
 def test_where_a_gpu_is_found(machine, add):
-    assert not nvidia_gpus.has_nvidia_gpu()
+    assert not gpus.has_nvidia_gpu()
     assert unseen_gpu_line("tensorflow") is None
     add(machine)
-    assert nvidia_gpus.has_nvidia_gpu()
+    assert gpus.has_nvidia_gpu()
     assert unseen_gpu_line("tensorflow") is not None
 
 
@@ -85,21 +85,21 @@ def test_where_a_gpu_is_found(machine, add):
 @pytest.mark.parametrize("script", ["exit 9", "echo", "kill -9 $$", "exec sleep 60"])
 def test_an_nvidia_smi_that_finds_none(machine, monkeypatch, script):
     """As in an image that was made for machines with a GPU; `PATH` has no `sleep`."""
-    monkeypatch.setattr(nvidia_gpus, "NVIDIA_SMI_SECONDS", 1.0)
+    monkeypatch.setattr(gpus, "NVIDIA_SMI_SECONDS", 1.0)
     add_nvidia_smi(machine, script.replace("sleep", "/bin/sleep"))
-    assert nvidia_gpus.nvidia_gpu_names() == []
+    assert gpus.nvidia_gpu_names() == []
     assert unseen_gpu_line("tensorflow") is None
 
 
 @needs_sh
 def test_names(machine):
     add_nvidia_smi(machine, "echo NVIDIA H200; echo NVIDIA L4")
-    assert nvidia_gpus.nvidia_gpu_names() == ["NVIDIA H200", "NVIDIA L4"]
+    assert gpus.nvidia_gpu_names() == ["NVIDIA H200", "NVIDIA L4"]
 
 
 def test_a_gpu_that_the_backend_sees(machine, monkeypatch):
     add_gpu(machine)
-    monkeypatch.setattr(nvidia_gpus, "visible_accelerators", lambda backend: ["GPU:0"])
+    monkeypatch.setattr(gpus, "visible_accelerators", lambda backend: ["GPU:0"])
     assert unseen_gpu_line("tensorflow") is None
 
 
@@ -119,7 +119,7 @@ def test_a_gpu_that_the_user_hides(machine, monkeypatch, name, value, hidden):
     monkeypatch.setenv(name, value)
     for backend in ("tensorflow", "jax", "torch"):
         assert (unseen_gpu_line(backend) is None) == (backend in hidden)
-        found = nvidia_gpus.gpus_are_hidden(backend)
+        found = gpus.gpus_are_hidden(backend)
         assert found == (f"{name}={value}" if backend in hidden else None)
 
 
@@ -133,7 +133,7 @@ def test_a_container_that_was_given_none(machine):
 
 def test_cuda_that_is_there_already(machine, monkeypatch):
     add_gpu(machine)
-    monkeypatch.setattr(nvidia_gpus, "_has_cuda", lambda backend: True)
+    monkeypatch.setattr(gpus, "_has_cuda", lambda backend: True)
     assert "update the NVIDIA driver: CUDA is installed beside JAX" in unseen_gpu_line("jax")
 
 
@@ -148,7 +148,7 @@ def test_packages_that_bring_cuda(monkeypatch, installed, expected):
         return "1.0"
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    found = {backend for backend in ("tensorflow", "jax") if nvidia_gpus._has_cuda(backend)}
+    found = {backend for backend in ("tensorflow", "jax") if gpus._has_cuda(backend)}
     assert found == expected
 
 

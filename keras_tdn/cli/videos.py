@@ -1,0 +1,254 @@
+"""`keras-tdn predict`, `explain` and `watch`: what happens in one video."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from keras_tdn.cli import arguments, loading
+from keras_tdn.cli.arguments import option, write_lines
+
+if TYPE_CHECKING:
+    from keras_tdn.prediction import Prediction
+
+EXPLAIN_FORMATS = "strip,gif,page"
+TIMELINE_OUTPUTS = "csv,srt,vtt,page"
+
+
+def add_predict(commands: Any) -> None:
+    """Adds the command `predict`."""
+    parser = commands.add_parser(
+        "predict",
+        help="name what happens in a video",
+        description="Names what happens in a video, from one clip and one centre crop of it.",
+    )
+    _add_video_and_model(parser)
+    option(parser, "--json", None, "print the predictions as a JSON object")
+    arguments.add_model_arguments(parser)
+    parser.set_defaults(run=run_predict)
+
+
+def add_explain(commands: Any) -> None:
+    """Adds the command `explain`."""
+    parser = commands.add_parser(
+        "explain",
+        help="show what a model sees in a video",
+        description="Shows, by segment, the differences that the short-term TDM sees, the gates of "
+        "the long-term TDMs, and Grad-CAM of a class: as a picture, an animation and a page.",
+    )
+    add = functools.partial(option, parser)
+    _add_video_and_model(parser)
+    text = "the class to explain (default: the predicted one)"
+    add("--class", "LABEL_OR_INDEX", text, dest="target")
+    text = "the layer whose maps Grad-CAM weighs (default: the last, stage4_block2_out of a "
+    add("--layer", "NAME", f"{text}TDN-ResNet50)")
+    text = "what to write: some of strip, gif, mp4 and page"
+    add("--format", "NAME,NAME,...", text, EXPLAIN_FORMATS)
+    arguments.add_output(parser, "folder to write into")
+    arguments.shared(parser, "--overwrite")
+    arguments.add_model_arguments(parser)
+    parser.set_defaults(run=run_explain)
+
+
+def add_watch(commands: Any) -> None:
+    """Adds the command `watch`."""
+    parser = commands.add_parser(
+        "watch",
+        help="tell what happens when, in a long video or in front of a camera",
+        description="Scores a video of any length, or a camera, in windows that slide over it, and "
+        "writes the timeline as it grows: to the terminal, or with --output as JSON lines, a "
+        "table, subtitles and a plot. A run into a folder that was stopped continues with "
+        "--resume.",
+    )
+    parser.add_argument(
+        "video",
+        metavar="VIDEO_OR_CAMERA",
+        help="path of a video file, - for standard input, an address such as rtsp://HOST/PATH, or "
+        "a camera such as /dev/video0",
+    )
+    arguments.add_weights(parser)
+    arguments.add_labels(parser)
+    arguments.add_top(parser, 1, "classes to name on the terminal")
+    arguments.shared(parser, "--window")
+    text = "segments from one window to the next; a window has as many as the model"
+    option(parser, "--stride", "SEGMENTS", text, 1)
+    option(parser, "--json", None, "print a JSON object for each window")
+    files = parser.add_argument_group("files")
+    text = "folder to write timeline.jsonl to, and what --outputs asks for"
+    arguments.add_output(files, text, required=False)
+    text = f"what to write: some of csv, srt, vtt and page (default: {TIMELINE_OUTPUTS})"
+    option(files, "--outputs", "NAME,NAME,...", text)
+    text = "leave out subtitles with a lower score (default: 0)"
+    option(files, "--min-score", "SCORE", text)
+    arguments.add_earlier_results(files)
+    _add_input_arguments(parser.add_argument_group("for cameras and addresses"))
+    arguments.add_model_arguments(parser)
+    arguments.shared(parser, "--quiet")
+    parser.set_defaults(run=run_watch)
+
+
+def _add_video_and_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("video", metavar="VIDEO", help="path of a video file")
+    arguments.add_weights(parser)
+    arguments.add_labels(parser)
+    arguments.add_top(parser)
+
+
+def _add_input_arguments(group: Any) -> None:
+    add = functools.partial(option, group)
+    text = "FFmpeg's name of the container or device, for example v4l2 (default: detected)"
+    add("--input-format", "NAME", text)
+    text = "one of FFmpeg's options, for example video_size=640x480; may be repeated"
+    add("--input-option", "NAME=VALUE", text, [], action="append")
+    group.add_argument(
+        "--live",
+        action=argparse.BooleanOptionalAction,
+        help="leave out segments when the model is slower than the video (default: for cameras and "
+        "addresses whose sender does not wait)",
+    )
+    add("--timeout", "SECONDS", "how long to wait for a sender", 20.0)
+    add("--decode-threads", "N", "threads for decoding", 1)
+
+
+def run_predict(args: argparse.Namespace) -> int:
+    """Prints the predictions for `args.video`."""
+    from keras_tdn.prediction import predict_video
+
+    model, labels = loading.load(args)
+    predictions = predict_video(model, args.video, top=args.top, labels=labels)
+    if args.json:
+        found = {"video": args.video, "weights": args.weights, **_described(predictions)}
+        write_lines(json.dumps(found))
+    else:
+        write_lines(*_table(predictions))
+    return 0
+
+
+def _described(predictions: Iterable[Prediction]) -> dict[str, Any]:
+    return {"predictions": [dataclasses.asdict(item) for item in predictions]}
+
+
+def _table(predictions: Sequence[Prediction]) -> list[str]:
+    width = max(len(item.label) for item in predictions)
+    return [f"{item.label:<{width}}  {item.score:.4f}" for item in predictions]
+
+
+def run_explain(args: argparse.Namespace) -> int:
+    """Prints the predictions and where the files are."""
+    from keras_tdn.evaluation import explain, write_explanation
+    from keras_tdn.evaluation.explaining.explanation_files import check_output
+
+    formats = tuple(args.format.split(","))
+    check_output(args.output, formats, args.overwrite)
+    model, labels = loading.load(args)
+    explanation = explain(
+        model, args.video, target=args.target, top=args.top, labels=labels, layer=args.layer
+    )
+    video = os.path.basename(args.video)
+    paths = write_explanation(
+        explanation, args.output, formats, video=video, overwrite=args.overwrite
+    )
+    missing = (f"without: {text}" for text in explanation.missing)
+    write_lines(*_table(explanation.predictions), *missing, *paths)
+    return 0
+
+
+def run_watch(args: argparse.Namespace) -> int:
+    """Writes the timeline to the folder, or to the terminal."""
+    from keras_tdn.watching import StreamOptions
+
+    _check_output_options(args)
+    how = StreamOptions(
+        format=args.input_format,
+        options=_input_options(args.input_option),
+        live=args.live,
+        timeout_seconds=args.timeout,
+        num_threads=args.decode_threads,
+    )
+    model, labels = loading.load(args)
+    write = _write_windows if args.output is None else _write_timeline
+    report = write(args, model, labels, how)
+    sys.stderr.write("".join(f"keras-tdn: {line}\n" for line in report.lines()))
+    return 0
+
+
+def _check_output_options(args: argparse.Namespace) -> None:
+    if args.output is not None:
+        if args.json:
+            raise ValueError("--json is for the terminal; --output DIR writes JSON lines anyway.")
+        return
+    for name in ("outputs", "min_score", "resume", "overwrite"):
+        # A score of 0 is one, too.
+        if not (getattr(args, name) is None or getattr(args, name) is False):
+            raise ValueError(
+                f"--{name.replace('_', '-')} is about --output DIR. Pass it as well, or leave this "
+                "out."
+            )
+
+
+def _write_timeline(args: argparse.Namespace, model: Any, labels: Any, how: Any) -> Any:
+    from keras_tdn.watching import record_timeline
+    from keras_tdn.watching.recording import output_paths
+
+    named = TIMELINE_OUTPUTS if args.outputs is None else args.outputs
+    outputs = tuple(named.split(",")) if named else ()
+    report = record_timeline(
+        model,
+        args.video,
+        args.output,
+        outputs=outputs,
+        window_seconds=args.window,
+        stride=args.stride,
+        labels=labels,
+        min_score=args.min_score or 0.0,
+        how=how,
+        resume=args.resume,
+        overwrite=args.overwrite,
+    )
+    done = f"{report.num_windows} windows, {report.num_frames} frames, {report.seconds:.1f} s"
+    write_lines(done, *output_paths(args.output, outputs))
+    return report
+
+
+def _write_windows(args: argparse.Namespace, model: Any, labels: Any, how: Any) -> Any:
+    from keras_tdn.prediction import decode_predictions
+    from keras_tdn.watching import watch
+
+    names = labels or getattr(model, "labels", None)
+    with watch(
+        model, args.video, window_seconds=args.window, stride=args.stride,
+        format=how.format, options=how.options, live=how.live,
+        timeout_seconds=how.timeout_seconds, num_threads=how.num_threads,
+    ) as windows:  # fmt: skip
+        for window in windows:
+            found = decode_predictions(window.scores[None], args.top, names)[0]
+            write_lines(_as_json(window, found) if args.json else _as_text(window, found))
+    return windows.report
+
+
+def _input_options(pairs: list[str]) -> dict[str, str]:
+    options = {}
+    for pair in pairs:
+        name, mark, value = pair.partition("=")
+        if not name or not mark:
+            raise ValueError(
+                f"--input-option takes NAME=VALUE, such as video_size=640x480. Received: {pair!r}"
+            )
+        options[name] = value
+    return options
+
+
+def _as_text(window: Any, found: list[Prediction]) -> str:
+    scores = "  ".join(f"{item.label} {item.score:.3f}" for item in found)
+    return f"{window.start:9.2f} {window.end:9.2f}  {scores}"
+
+
+def _as_json(window: Any, found: list[Prediction]) -> str:
+    times = {"window": window.index, "start": window.start, "end": window.end}
+    return json.dumps({**times, **_described(found)})
