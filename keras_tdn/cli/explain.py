@@ -50,8 +50,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the predictions and where the files are."""
-    from keras_tdn.evaluation.explaining import explain, write_explanation
-    from keras_tdn.evaluation.explaining.explanation_files import check_output
+    from keras_tdn.explaining import explain, write_explanation
+    from keras_tdn.explaining.explanation_files import check_output
     from keras_tdn.labels import load_labels
 
     formats = tuple(args.format.split(","))

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.report is not None and os.path.isdir(args.report):
         raise ValueError(f"--report names a file to write, and {args.report!r} is a folder.")
     model = _model(args, size)
-    from keras_tdn.evaluation.profiling import profile_model
+    from keras_tdn.profiling import profile_model
 
     profile = profile_model(model, size, batch_sizes=batch_sizes, repeats=args.repeats)
     if args.report is not None:

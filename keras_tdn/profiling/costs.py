@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import keras
 
-from keras_tdn.evaluation.profiling.layer_calls import LayerCall
 from keras_tdn.layers import LongTermTDM, MotionFusion, ShortTermTDM, TemporalShift
+from keras_tdn.profiling.layer_calls import LayerCall
 
 BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 # Each multiplies and adds its whole kernel once for every position of its output.

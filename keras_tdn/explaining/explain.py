@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from keras_tdn.evaluation.explaining.taps import GateMaps, tap
+from keras_tdn.explaining.taps import GateMaps, tap
 from keras_tdn.labels import load_labels
 from keras_tdn.prediction import Labels, Prediction, decode_predictions
 from keras_tdn.scoring.center_clip import read_center_clip

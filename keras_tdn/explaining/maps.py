@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
-from keras_tdn.evaluation.explaining.explain import Explanation
+from keras_tdn.explaining.explain import Explanation
 
 # More is brighter, in equal steps; zero is the lightest, and both sides darken alike.
 COLOR_MAPS = {"sequential": "inferno", "diverging": "RdBu_r"}

@@ -10,8 +10,8 @@ from macs import count_macs
 
 import keras_tdn
 from keras_tdn.evaluation import plot_profile, profile_model
-from keras_tdn.evaluation.profiling import latency as latency_module
-from keras_tdn.evaluation.profiling import measure_latency
+from keras_tdn.profiling import latency as latency_module
+from keras_tdn.profiling import measure_latency
 
 pytestmark = pytest.mark.usefixtures("eager_models")
 SEGMENTS, FRAMES, WIDTH, CLASSES = 3, 4, 16, 7

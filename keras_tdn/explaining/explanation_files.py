@@ -6,14 +6,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_tdn.evaluation.explaining.drawing import (
+from keras_tdn.explaining.drawing import (
     FRAMES_PER_SECOND,
     draw_animation,
     draw_strip,
     encode_mp4,
 )
-from keras_tdn.evaluation.explaining.explain import Explanation
-from keras_tdn.evaluation.explaining.explanation_page import explanation_page
+from keras_tdn.explaining.explain import Explanation
+from keras_tdn.explaining.explanation_page import explanation_page
 from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.pages.pictures import encode, encode_gif
 

@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from keras_tdn.evaluation.explaining.explain import Explanation
-from keras_tdn.evaluation.explaining.maps import (
+from keras_tdn.explaining.explain import Explanation
+from keras_tdn.explaining.maps import (
     LEVELS,
     Row,
     Scale,

@@ -7,9 +7,9 @@ import base64
 import numpy as np
 from markupsafe import Markup
 
-from keras_tdn.evaluation.explaining.drawing import cell_size, draw_animation, encode_mp4
-from keras_tdn.evaluation.explaining.explain import Explanation
-from keras_tdn.evaluation.explaining.maps import (
+from keras_tdn.explaining.drawing import cell_size, draw_animation, encode_mp4
+from keras_tdn.explaining.explain import Explanation
+from keras_tdn.explaining.maps import (
     LEVELS,
     SIGNED,
     Row,

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from keras_tdn.evaluation.profiling.costs import (
+from keras_tdn.files.atomic import written_beside
+from keras_tdn.pages.plots import PALETTE, drawing
+from keras_tdn.pages.texts import printable
+from keras_tdn.profiling.costs import (
     MODULE_ORDER,
     STAGE_ORDER,
     Cost,
@@ -21,17 +24,14 @@ from keras_tdn.evaluation.profiling.costs import (
     stage_of,
     uncounted,
 )
-from keras_tdn.evaluation.profiling.latency import (
+from keras_tdn.profiling.latency import (
     REPEATS,
     Latency,
     Machine,
     measure_latency,
     this_machine,
 )
-from keras_tdn.evaluation.profiling.layer_calls import trace_calls
-from keras_tdn.files.atomic import written_beside
-from keras_tdn.pages.plots import PALETTE, drawing
-from keras_tdn.pages.texts import printable
+from keras_tdn.profiling.layer_calls import trace_calls
 from keras_tdn.specs import DEFAULT_CROP_SIZE
 
 if TYPE_CHECKING:
