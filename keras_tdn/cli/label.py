@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> None:
         "--graph-dtype",
         choices=("float32", "bfloat16"),
         help="run the inference graph of `keras-tdn export` in this precision, which is faster on "
-        "CPUs (default: the Keras model as it is)",
+        "CPUs (default: in float32, for long lists on CPUs, if it agrees with the Keras model)",
     )
     arguments.add_scoring_arguments(parser)
     parser.add_argument(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
@@ -10,7 +11,7 @@ import numpy as np
 
 from keras_tdn.evaluation.report import EvaluationReport, report_on_averages
 from keras_tdn.evaluation.scores import Scores, load_scores
-from keras_tdn.scoring.scorer import CHUNK_VALUES, average_views
+from keras_tdn.scoring.scorer import average_views, view_chunks
 
 EnsembleMethod = Literal["softmax", "clipped_logits"]
 
@@ -82,13 +83,8 @@ def _clipped_mean(scores: Scores) -> np.ndarray:
             "need logits. Evaluate a model whose last layer is a softmax over logits, or none; or "
             "take method='softmax'."
         )
-    num_videos, num_views, classes = scores.view_scores.shape
-    chunk = max(1, CHUNK_VALUES // (num_views * classes))
-    result = np.empty((num_videos, classes))
-    for start in range(0, num_videos, chunk):
-        logits = scores.view_scores[start : start + chunk].astype(np.float64)
-        result[start : start + chunk] = np.maximum(logits, 0).mean(axis=1)
-    return result
+    means = [np.maximum(chunk, 0).mean(axis=1) for chunk in view_chunks(scores.view_scores)]
+    return np.concatenate(means)
 
 
 def _common_rows(loaded: Sequence[Scores]) -> list[list[int]]:
@@ -133,27 +129,23 @@ def _restricted(loaded: Sequence[Scores], rows: list[int]) -> Scores:
     failures = {
         (failure.path, failure.index): failure for scores in loaded for failure in scores.failures
     }
-    return Scores(
+    return dataclasses.replace(
+        first,
         view_scores=first.view_scores[rows],
-        kind=first.kind,
         labels=first.labels[rows],
         paths=tuple(first.paths[row] for row in rows),
         indices=first.indices[rows],
         failures=tuple(sorted(failures.values(), key=lambda failure: failure.index)),
-        class_names=first.class_names,
-        views=first.views,
-        facts=first.facts,
     )
 
 
 def _facts(loaded: Sequence[Scores], method: EnsembleMethod) -> dict[str, Any]:
     names = [str(scores.facts.get("model")) for scores in loaded]
     described: dict[str, Any] = {"Ensemble": METHODS[method]}
-    for number, scores in enumerate(loaded, start=1):
-        weights = scores.facts.get("identity", {}).get("weights", "")
-        described[f"Model {number}"] = (
-            f"{names[number - 1]}; {scores.facts.get('views_text')}; weights {weights[:16]}"
-        )
+    for number, (name, scores) in enumerate(zip(names, loaded, strict=True), start=1):
+        weights = scores.facts.get("identity", {}).get("weights", "")[:16]
+        views = scores.facts.get("views_text")
+        described[f"Model {number}"] = f"{name}; {views}; weights {weights}"
     return {"model": " + ".join(names), "ensemble": described}
 
 

@@ -27,12 +27,8 @@ NAMES = (JOURNAL_NAME, SCORES_NAME, REPORT_NAME, PAGE_NAME)
 class ResultsFolder:
     """Where an evaluation writes, checked before any time is spent.
 
-    Args:
-        path: The folder; it is made if need be. Other files in it are left alone.
-        resume: Whether to continue with what is there.
-        overwrite: Whether to remove it.
-        of_ensemble: Whether the results are those of an ensemble, which has no scores of its own;
-            those of its models are in folders in this one.
+    It is made if need be; other files in it are left alone. The results of an ensemble have no
+    scores of their own; those of its models are in folders in this one.
 
     Raises:
         ValueError: if there is something and neither is asked for, or both are; if what is there
@@ -99,14 +95,7 @@ class ResultsFolder:
         frames: FrameReader | None = None,
         rows: Mapping[str, int] | None = None,
     ) -> None:
-        """Writes everything, and removes the journal when all of it is there.
-
-        Args:
-            scores: The scores of views, if there are any.
-            report: The report.
-            frames: Reads frames of the videos, for pictures of the mistakes.
-            rows: Rows of the videos in that reader, by path.
-        """
+        """Writes everything, and removes the journal when all of it is there; see `write_page`."""
         # Whoever overwrites meanwhile would lose the journal of the new run.
         with locked(self.path, ACTION):
             if scores is not None:

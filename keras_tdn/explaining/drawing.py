@@ -42,14 +42,7 @@ LEGEND_HEIGHT = BAR_HEIGHT + 4 + 2 * line_height()
 
 
 def draw_strip(explanation: Explanation) -> np.ndarray:
-    """Draws segments from left to right, and what is seen of them from top to bottom.
-
-    Args:
-        explanation: What to draw.
-
-    Returns:
-        uint8 of shape `(height, width, 3)`.
-    """
+    """Draws segments from left to right, and what is seen of them from top to bottom."""
     rows = strip_rows(explanation)
     cell_height, cell_width = cell_size(explanation)
     segments = len(explanation.frames)
@@ -91,13 +84,6 @@ def draw_animation(explanation: Explanation, titled: bool = True) -> list[np.nda
 
     Each shows a frame beside what changed since the one before it, and the gates and Grad-CAM of
     its segment. Without differences there is one for each segment.
-
-    Args:
-        explanation: What to draw.
-        titled: Whether classes are named, which a page does beside the animation.
-
-    Returns:
-        uint8 pictures of one size, even in height and width, as video codecs want it.
     """
     cell = cell_size(explanation)
     height, width = (side * max(1, -(-PANEL_MIN // cell[1])) for side in cell)
@@ -130,12 +116,7 @@ def draw_animation(explanation: Explanation, titled: bool = True) -> list[np.nda
 
 
 def encode_mp4(pictures: Sequence[np.ndarray], rate: int = FRAMES_PER_SECOND) -> bytes:
-    """Returns an H.264 video, or MPEG-4 where PyAV has no encoder for that.
-
-    Args:
-        pictures: uint8 of shape `(height, width, 3)`, all of one even size.
-        rate: Pictures per second.
-    """
+    """Returns an H.264 video, or MPEG-4 where PyAV has no encoder for that."""
     import av
 
     has_x264 = "libx264" in av.codecs_available

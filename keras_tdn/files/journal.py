@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from keras_tdn.files.locks import locked
-from keras_tdn.files.text import shown
+from keras_tdn.files.text import is_text, shown
 
 # "kTDN"; `file` shows it, and it marks the journals among SQLite databases.
 APPLICATION_ID = 0x6B54444E
@@ -141,13 +141,13 @@ class Journal:
         Args:
             key: Which part.
             value: Its result.
-            failure: Why there is no result.
+            failure: Why there is no result. It may name files whose names are no text.
 
         Raises:
             OSError: if it cannot be written, for example because the disk is full. What was put
                 before is safe.
         """
-        self._write(_PUT, (_plain(key), value, failure))
+        self._write(_PUT, (_plain(key), value, failure and _plain(failure)))
 
     def get(self, key: Key) -> bytes | None:
         """Returns the result of a part, or `None` if it has failed or is not done."""
@@ -163,16 +163,18 @@ class Journal:
     def items(self) -> Iterator[tuple[Key, bytes | None, str | None]]:
         """Yields key, result and reason of failure of each part, in order of keys."""
         with self._explained():
-            yield from self._database.execute(
+            for key, value, failure in self._database.execute(
                 "SELECT key, value, failure FROM entries ORDER BY key"
-            )
+            ):
+                yield _restored(key), value, _restored(failure)
 
     @property
     def failures(self) -> dict[Key, str]:
         """The reasons of the parts that failed, in order of keys."""
         found = "SELECT key, failure FROM entries WHERE failure IS NOT NULL ORDER BY key"
         with self._mutex, self._explained():
-            return dict(self._database.execute(found).fetchall())
+            rows = self._database.execute(found).fetchall()
+        return {_restored(key): _restored(failure) for key, failure in rows}
 
     def note(self, name: str, value: Any) -> None:
         """Records a fact of the whole run as JSON; it is on the disk when this returns."""
@@ -336,10 +338,19 @@ def on_network(folder: Path) -> bool:
     return False
 
 
-def _plain(key: Key) -> Key:
-    """Returns a key as SQLite takes it: NumPy's integers are others to it."""
-    return key if isinstance(key, str) else operator.index(key)
+def _plain(key: Key) -> Key | bytes:
+    """Returns a key or a reason as SQLite takes it.
+
+    NumPy's integers are others to it, and text with bytes that are none becomes a blob.
+    """
+    if not isinstance(key, str):
+        return operator.index(key)
+    return key if is_text(key) else key.encode("utf-8", "surrogatepass")
 
 
-def _checksum(key: Key, value: bytes | None, failure: str | None) -> int:
+def _restored(stored: Any) -> Any:
+    return stored.decode("utf-8", "surrogatepass") if isinstance(stored, bytes) else stored
+
+
+def _checksum(key: Key | bytes, value: bytes | None, failure: str | bytes | None) -> int:
     return zlib.crc32(value or b"", zlib.crc32(repr((key, value is None, failure)).encode()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack, get_args
@@ -44,9 +43,10 @@ class LabelOptions:
         format: `"jsonl"`, JSON lines, or `"parquet"`, which needs the extra `keras-tdn[parquet]`.
         videos_per_shard: Videos in each file; the last has the rest.
         seed: What random clips are drawn from, together with a record's `index`.
-        graph_dtype: `None`: the Keras model as it is. `"float32"` or `"bfloat16"`: the inference
-            graph of `export_saved_model` in that precision, which is faster on processors, on the
-            TensorFlow backend and with crops of the model's own size.
+        graph_dtype: `"float32"` or `"bfloat16"`: the inference graph of `export_saved_model` in
+            that precision, which is faster on processors, on the TensorFlow backend and with crops
+            of the model's own size. `None`: the Keras model, or for many views on a processor that
+            graph in float32, where both agree to 1e-5.
 
     Raises:
         ValueError: if an argument is not as described.
@@ -79,11 +79,7 @@ class LabelOptions:
         self.scoring()
 
     def scoring(self, **reading: Unpack[ReadingKeywords]) -> ScoringOptions:
-        """How views are scored for such rows.
-
-        Args:
-            **reading: How videos are read.
-        """
+        """How views are scored for such rows, of videos that are read in this way."""
         return ScoringOptions(
             self.views,
             features=self.features,
@@ -106,8 +102,8 @@ class LabelOptions:
 class Labeller:
     """Gives the values of views, and makes rows of them.
 
-    Use it where videos come from elsewhere than a list on the disk; `label_videos` has one inside,
-    and so has every worker of the Beam pipeline. It may be called from several threads.
+    Use it where videos come from elsewhere than a list on the disk; `label_videos` and every worker
+    of the Beam pipeline have one. It may be called from several threads.
 
     Args:
         model: A model from clips to scores of classes.
@@ -142,14 +138,7 @@ class Labeller:
         self.prediction(np.zeros((1, self.scorer.num_values), np.float32))
 
     def values(self, clips: np.ndarray) -> np.ndarray:
-        """Scores, and features if they are asked for, of a batch of views.
-
-        Args:
-            clips: Pixels in [0, 255], uint8 of shape `(batch, frames, height, width, 3)`.
-
-        Returns:
-            float32 of shape `(batch, scorer.num_values)`.
-        """
+        """Scores, and features if they are asked for, of a batch of views; see `Scorer.score`."""
         with self._lock:
             return self.scorer.score(clips)
 
@@ -174,22 +163,14 @@ class Labeller:
             row["features"] = features.astype(np.float32)
         return row
 
-    def row(self, record: Record, values: np.ndarray | None, reason: str | None = None) -> Row:
-        """The row of a video.
-
-        Args:
-            record: The video.
-            values: Of its views, one row for each; `None` if it cannot be read.
-            reason: Why it cannot.
-        """
-        return complete_row(record, None if values is None else self.prediction(values), reason)
+    def row(self, record: Record, values: np.ndarray, reason: str | None = None) -> Row:
+        """The row of a video, from the values of its views or why it cannot be read."""
+        return complete_row(record, self.prediction(values) if reason is None else None, reason)
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """What rows follow from besides the list and the options."""
-        identity = {**scoring_identity(self.scorer), "labels": self.names}
-        # As it will be read back: tuples are lists there.
-        return json.loads(json.dumps(identity))
+        return {**scoring_identity(self.scorer), "labels": self.names}
 
 
 def complete_row(record: Record, prediction: Row | None, reason: str | None = None) -> Row:

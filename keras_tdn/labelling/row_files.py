@@ -33,12 +33,8 @@ def write_rows(path: Path, rows: Sequence[Row], options: LabelOptions) -> None:
 
 
 def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
-    """The rows of one file, in order; vectors are float32 arrays.
-
-    Raises:
-        ValueError: if it is not such a file.
-        ImportError: if it is Parquet, and its package is not installed.
-    """
+    """The rows of one file, in order; vectors are float32 arrays."""
+    again = "Label the list again; complete files are kept."
     if os.fspath(path).endswith(f".{JSON_LINES}"):
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
@@ -48,7 +44,7 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
                 except (ValueError, TypeError, RecursionError) as error:
                     raise ValueError(
                         f"Line {number} of {os.fspath(path)!r} is not a row of labels: {error}. "
-                        "Label the list again; complete files are kept."
+                        f"{again}"
                     ) from error
         return
     _pyarrow()
@@ -61,8 +57,7 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
             yield from ({**row, **_arrays(row)} for row in batch.to_pylist())
     except pyarrow.ArrowException as error:
         raise ValueError(
-            f"{os.fspath(path)!r} is not a Parquet file of labels: {error}. Label the list again; "
-            "complete files are kept."
+            f"{os.fspath(path)!r} is not a Parquet file of labels: {error}. {again}"
         ) from error
 
 
@@ -73,10 +68,9 @@ def _arrays(row: Row) -> Row:
 
 def _json_line(row: Row, options: LabelOptions) -> bytes:
     row = _with_features(row, options)
-    for name in ("scores", "features"):
-        if row.get(name) is not None:
-            # The shortest decimals that are this float32 and no other.
-            row[name] = [float(str(value)) for value in row[name]]
+    for name, vector in _arrays(row).items():
+        # The shortest decimals that are this float32 and no other.
+        row[name] = [float(str(value)) for value in vector]
     text = json.dumps(row, ensure_ascii=False, allow_nan=False)
     # File names may have bytes that are no text. What stands for one becomes an escape of JSON.
     return text.encode("utf-8", "backslashreplace") + b"\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import platform
@@ -45,15 +46,7 @@ class Latency:
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """What the time was taken on.
-
-    Args:
-        processor: Name of the processor.
-        cores: Cores that this process may use.
-        devices: The backend's devices, as Keras names them.
-        backend: Keras backend.
-        versions: Keras' and the backend's version.
-    """
+    """What the time was taken on: cores are those that this process may use."""
 
     processor: str
     cores: int
@@ -71,18 +64,15 @@ def measure_latency(
 ) -> tuple[Latency, ...]:
     """Times batches from clips in memory to scores in memory.
 
-    Use it on an idle machine. A batch of random pixels goes through `model.predict_on_batch`, as
-    evaluation and prediction have it, which waits for the scores; reading videos is not part of
-    it. The first calls, which compile, are not counted.
+    Use it on an idle machine. A batch of random pixels goes through `model.predict_on_batch`, which
+    waits for the scores; reading videos is not part of it, and neither are the first calls, which
+    compile.
 
     Args:
         model: The model.
         clip_shape: Shape of one clip, `(frames, height, width, 3)`.
-        batch_sizes: Clips in a batch, one measurement for each.
+        batch_sizes: Clips in a batch, one `Latency` for each.
         repeats: Batches to measure for each size.
-
-    Returns:
-        One `Latency` for each batch size, in order.
 
     Raises:
         ValueError: if a number is not a positive integer.
@@ -137,11 +127,8 @@ def _seconds(model: keras.Model, clips: Any) -> float:
 
 
 def _processor() -> str:
-    try:
-        with open(CPU_INFO, encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
+    with contextlib.suppress(OSError), open(CPU_INFO, encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

@@ -17,11 +17,13 @@ from keras_tdn.pages.plots import PALETTE, drawing
 from keras_tdn.pages.texts import printable
 from keras_tdn.profiling.costs import (
     MODULE_ORDER,
+    OTHER,
     STAGE_ORDER,
     Cost,
     add_up,
     module_of,
-    stage_of,
+    stages_of,
+    trace_calls,
     uncounted,
 )
 from keras_tdn.profiling.latency import (
@@ -31,7 +33,6 @@ from keras_tdn.profiling.latency import (
     measure_latency,
     this_machine,
 )
-from keras_tdn.profiling.layer_calls import trace_calls
 from keras_tdn.specs import DEFAULT_CROP_SIZE
 
 if TYPE_CHECKING:
@@ -115,21 +116,16 @@ def plot_profile(profile: ModelProfile) -> Figure:
 
     Use it in a notebook: the figure is matplotlib's.
 
-    Args:
-        profile: From `profile_model`.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
-
     Example:
 
     >>> plot_profile(profile_model(model, 224)).savefig("costs.pdf")
     """
     size, unit = _unit(profile.total.macs)
-    counts = [len(costs) for costs in (profile.by_stage, profile.by_module)]
-    with drawing((640, 30 * sum(counts) + 110)) as figure:
-        parts = figure.subplots(2, sharex=True, height_ratios=[max(count, 1) for count in counts])
-        for axes, costs in zip(parts, (profile.by_stage, profile.by_module), strict=True):
+    tables = profile.by_stage, profile.by_module
+    heights = [max(len(costs), 1) for costs in tables]
+    with drawing((640, 30 * sum(map(len, tables)) + 110)) as figure:
+        parts = figure.subplots(2, sharex=True, height_ratios=heights)
+        for axes, costs in zip(parts, tables, strict=True):
             values = [cost.macs / size for cost in costs]
             names = [printable(cost.name) for cost in costs]
             bars = axes.barh(names, values, color=PALETTE["bar"])
@@ -156,10 +152,8 @@ def profile_model(
     PyTorch, by computing one clip), and equal on every backend. One 224-pixel view of 8 segments
     is 35.64 GMACs with ResNet50 and 65.84 with ResNet101, as published.
 
-    Counted are the multiply-accumulates of convolutions (those of the long-term TDMs once for
-    each direction), of the classifier once for each segment, and of the temporal shift, which is a
-    convolution over segments. Norms, pooling, resizing, differences and activation functions are
-    not, as is usual.
+    Convolutions of the long-term TDMs count once for each direction, and the classifier once for
+    each segment. What else counts, `CONVENTION` says.
 
     Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
     CVPR 2021, section 4; arXiv:2012.10071.
@@ -185,14 +179,18 @@ def profile_model(
     """
     shape = _clip_shape(model, size)
     calls = trace_calls(model, shape)
-    total = add_up(calls)
+    total, stages = add_up(calls), stages_of(model)
+
+    def stage_of(layer: keras.layers.Layer) -> str:
+        return stages.get(id(layer), OTHER)
+
     latencies = measure_latency(model, shape, batch_sizes, repeats=repeats)
     return ModelProfile(
         model=model.name,
         clip_shape=shape,
         total=total[0] if total else Cost("total", 0, 0, 0, 0, 0),
         by_stage=add_up(calls, stage_of, STAGE_ORDER),
-        by_module=add_up(calls, module_of, MODULE_ORDER),
+        by_module=add_up(calls, lambda layer: module_of(layer, stage_of(layer)), MODULE_ORDER),
         uncounted=uncounted(calls),
         latencies=latencies,
         machine=this_machine() if latencies else None,
@@ -257,34 +255,24 @@ def _cost_table(name: str, costs: Sequence[Cost], total: Cost) -> list[str]:
 
 def _unit(number: int) -> tuple[float, str]:
     """What to count a number of that size in."""
-    return next(
-        ((size, name) for size, name in ((1e9, "G"), (1e6, "M")) if number >= size), (1e3, "k")
-    )
+    if number >= 1e9:
+        return 1e9, "G"
+    return (1e6, "M") if number >= 1e6 else (1e3, "k")
 
 
 def _latency_table(latencies: Sequence[Latency]) -> list[str]:
-    rows = [
-        [
-            str(item.batch_size),
-            f"{1e3 * item.median:.1f}",
-            f"{1e3 * item.p10:.1f}",
-            f"{1e3 * item.p90:.1f}",
-            f"{item.clips_per_second:.2f}",
-            str(item.runs),
-        ]
-        for item in latencies
-    ]
+    rows = []
+    for item in latencies:
+        times = [f"{1e3 * seconds:.1f}" for seconds in (item.median, item.p10, item.p90)]
+        rows.append([str(item.batch_size), *times, f"{item.clips_per_second:.2f}", str(item.runs)])
     return _table(["batch", "median ms", "p10 ms", "p90 ms", "clips/s", "runs"], rows)
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    table = header, *rows
+    first, *others = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in (header, *rows)
+        "  ".join([name.ljust(first), *map(str.rjust, cells, others)]) for name, *cells in table
     ]
 
 

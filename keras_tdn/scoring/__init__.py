@@ -8,7 +8,7 @@ A video passes through four steps, each in a file of its own:
    that fails (`is_passing`) ends the run.
 2. `batches.py`: `view_batches` reads videos by several threads and fills batches of one size across
    videos, so that a view's scores depend on nothing else in its batch; `read_ahead` has the next
-   batch ready while the model works. `view_processes.py` reads in processes instead.
+   batch ready while the model works. `ViewProcesses` reads in processes instead.
 3. `scorer.py`: `Scorer` gives logits or probabilities, and features if they are asked for.
    `with_logits` is the only place that decides which of both a model's scores are, and refuses
    what it cannot tell; `average_views` is the only place that averages.

@@ -27,10 +27,9 @@ class ViewBatch:
     """Consecutive views of all videos, in a batch that always has the same size.
 
     Args:
-        clips: uint8 of shape `(batch_size, frames, height, width, 3)`; black where there is no
-            view.
-        present: Which of the views there are, bool of shape `(views,)`: not those of videos that
-            cannot be read. The last batch may have fewer views than clips.
+        clips: uint8 of shape `(batch_size, frames, height, width, 3)`; black without a view.
+        present: Bool of shape `(views,)`: not those of videos that cannot be read. The last batch
+            may have fewer views than clips.
         failures: Reasons by row of the videos that cannot be read.
     """
 
@@ -42,15 +41,9 @@ class ViewBatch:
 def fill_batches(
     views: Iterable[tuple[int, np.ndarray | str]], clip_shape: tuple[int, ...], batch_size: int
 ) -> Generator[ViewBatch, None, None]:
-    """Fills batches with views, across videos.
+    """Fills batches with views, across videos, in order.
 
-    Args:
-        views: For each view the row of its video, and its pixels or why it cannot be read.
-        clip_shape: Shape of a view, `(frames, height, width, 3)`.
-        batch_size: Views in a batch.
-
-    Yields:
-        Every view once, in order.
+    `views` are, for each, the row of its video, and its pixels or why it cannot be read.
     """
     clips: np.ndarray | None = None
     for row, view in views:
@@ -93,12 +86,8 @@ def view_batches(
         first_view: Number of the first view that is wanted.
         failures: Reasons by row of records that are known to be bad; they are not read.
 
-    Yields:
-        Every view from `first_view` on, once.
-
     Raises:
-        MemoryError: if there is no memory left to read a record with.
-        OSError: likewise, of files that may be open, or of a disk or network that fails.
+        MemoryError, OSError: if the machine fails, rather than a video; see `is_passing`.
     """
     known = dict(failures or {})
     num_views, num_workers = options.views.num_views, options.workers
@@ -139,14 +128,8 @@ def read_ahead(items: Generator[T, None, None], depth: int = 1) -> Generator[T, 
     """Makes items in a thread, so many ahead.
 
     Use it between what prepares batches and a model: putting a batch together takes as long as a
-    fast accelerator takes for it.
-
-    Args:
-        items: Makes the items; closed, in that thread, when the result ends or is closed.
-        depth: Items that may wait.
-
-    Yields:
-        Each item once, in order. What `items` raises is raised here, in its turn.
+    fast accelerator takes for it. What `items` raises is raised here, in its turn; it is closed, in
+    that thread, when the result ends or is closed.
 
     Example:
 

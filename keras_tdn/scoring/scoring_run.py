@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import keras
@@ -19,8 +17,7 @@ from keras_tdn.scoring.batches import fill_batches, read_ahead, view_batches
 from keras_tdn.scoring.model_hash import model_sha256
 from keras_tdn.scoring.scorer import Scorer
 from keras_tdn.scoring.scoring_options import ScoringOptions
-from keras_tdn.scoring.view_processes import ViewProcesses
-from keras_tdn.scoring.views import VideoViews, ViewReader, check_not_packed
+from keras_tdn.scoring.views import VideoViews, ViewProcesses, ViewReader, check_not_packed
 
 ACTION = "evaluating"
 # Keys of videos that cannot be read start with this.
@@ -31,9 +28,8 @@ FAILED = "video "
 class ScoredViews:
     """What the model gives for consecutive views.
 
-    Args:
-        values: float32 of shape `(views, num_values)`, NaN where a video cannot be read.
-        failures: Reasons by position of the videos that cannot be read.
+    `values` are float32 of shape `(views, num_values)`, NaN where a video cannot be read, and
+    `failures` the reasons by position of such videos.
     """
 
     values: np.ndarray
@@ -65,12 +61,8 @@ def score_views(
         failures: Reasons by position of videos that are known to be bad.
         reader: What reads the list, unless processes do. By default one is made.
 
-    Yields:
-        Every view from `first_view` on, once.
-
     Raises:
-        MemoryError: if there is no memory left to read a video with.
-        OSError: likewise, of files that may be open, or of a disk or network that fails.
+        MemoryError, OSError: if the machine fails, rather than a video; see `is_passing`.
     """
     rows = range(len(records)) if rows is None else rows
     if first_view >= len(rows) * options.views.num_views:
@@ -101,27 +93,16 @@ class ViewJournal:
 
     The journal has an entry for each batch: its key is the number of the first view, its value the
     batch's float32 numbers. A video that cannot be read has an entry of its own, `video 7`, with
-    the reason as a JSON string. On opening, batches count up to the first that is missing; so each
-    view is taken exactly once, whenever the process was killed.
+    the reason. On opening, batches count up to the first that is missing; so each view is taken
+    exactly once, whenever the process was killed.
 
-    Use it as a context manager.
-
-    Args:
-        path: Path of the journal, or `None` to keep nothing on the disk.
-        identity: What the values follow from.
-        num_videos: Videos in all.
-        num_views: Views of each.
-        num_values: Numbers of each view.
-        resume: Whether to continue with a journal that is there.
-        lock: Whether to lock the folder; see `Journal`.
+    Use it as a context manager. Without a path nothing is kept on the disk; for the other
+    arguments see `Journal`.
 
     Attributes:
         values: float32 of shape `(views of all videos, num_values)`, NaN where there is none.
         num_done: Views that have been taken.
         failures: Reasons by position of the videos that cannot be read.
-
-    Raises:
-        ValueError: on entering, if the journal is of something else, or in use.
     """
 
     def __init__(
@@ -145,18 +126,12 @@ class ViewJournal:
 
     def __enter__(self) -> ViewJournal:
         if self._journal is not None:
-            self._journal.__enter__()
-            self._read(self._journal)
+            self._read(self._journal.__enter__())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self._journal is not None:
-            self._journal.__exit__(kind, error, trace)
+            self._journal.__exit__(*error)
 
     @property
     def num_videos_done(self) -> int:
@@ -169,20 +144,16 @@ class ViewJournal:
         return self.num_done == len(self.values)
 
     def append(self, values: np.ndarray, failures: Mapping[int, str]) -> None:
-        """Takes the values of the next views, and writes them down.
-
-        Args:
-            values: float32 of shape `(views, num_values)`, NaN where a video cannot be read.
-            failures: Reasons by position of the videos that cannot be read among them.
+        """Takes what `ScoredViews` has of the next views, and writes it down.
 
         Raises:
-            OSError: if they cannot be written, for example because the disk is full.
+            OSError: if it cannot be written, for example because the disk is full.
         """
         if self._journal is not None:
             # The batch comes last: only with it does the journal count these views.
             for position, reason in failures.items():
                 if position not in self.failures:
-                    self._journal.put(f"{FAILED}{position}", failure=_as_text(reason))
+                    self._journal.put(f"{FAILED}{position}", failure=reason)
             self._journal.put(self.num_done, np.ascontiguousarray(values, "<f4").tobytes())
         self._take(values)
         self.failures.update(failures)
@@ -195,7 +166,7 @@ class ViewJournal:
         whole = True
         for key, value, reason in journal.items():
             if isinstance(key, str):
-                self.failures[int(key.removeprefix(FAILED))] = json.loads(reason or "null")
+                self.failures[int(key.removeprefix(FAILED))] = reason or ""
                 continue
             # Behind what is missing there may be batches of another size, which end elsewhere.
             whole = whole and key <= self.num_done
@@ -206,13 +177,8 @@ class ViewJournal:
 def score_videos(scorer: Scorer, videos: Sequence[VideoViews], batch_size: int) -> list[np.ndarray]:
     """Scores all views of videos that have been read, in batches that go across them.
 
-    Args:
-        scorer: The model.
-        videos: The views of each.
-        batch_size: Views scored at once; what is missing in the last batch is black.
-
-    Returns:
-        For each video an array of shape `(views, num_values)`.
+    Returns for each video an array of shape `(views, num_values)`. What is missing in the last
+    batch is black.
     """
     if not videos:
         return []
@@ -250,9 +216,3 @@ def _reading(
     check_not_packed(records)
     processes = ViewProcesses(options, scorer.spec)
     return lambda row: processes(records[row]), processes.close
-
-
-def _as_text(reason: str) -> str:
-    """A reason as JSON. A path in it may have bytes that are no text, which become escapes."""
-    text = json.dumps(reason, ensure_ascii=False)
-    return text.encode("utf-8", "backslashreplace").decode()

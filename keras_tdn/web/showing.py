@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from keras_tdn.data.decoding.interface import VideoDecodeError
 from keras_tdn.explaining import Explanation, explain
-from keras_tdn.explaining.explanation_page import shown_maps
+from keras_tdn.explaining.explanation_files import shown_maps
 from keras_tdn.models import TDNResNet
 from keras_tdn.pages.plots import COLORS, inline_svg
 from keras_tdn.pages.rendering import Bar, render_part
