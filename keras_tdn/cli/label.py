@@ -77,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
     if args.time_limit is not None and not args.in_processes:
         raise ValueError("--time-limit is for --in-processes: a thread cannot be ended. Pass both.")
     from keras_tdn.labelling import LabelOptions
+    from keras_tdn.labelling.labeller import check_format
     from keras_tdn.labelling.labelling_run import list_videos
-    from keras_tdn.labelling.row_files import check_format
     from keras_tdn.labels import load_labels
 
     options = LabelOptions(

@@ -11,6 +11,7 @@ from pathlib import PurePath
 import numpy as np
 
 from keras_tdn.evaluation.report import EvaluationReport, VideoResult, load_report
+from keras_tdn.scoring.scoring_options import check_positive
 
 RESAMPLES = 10_000
 # Differences are called beyond chance where chance gives them less often than this.
@@ -69,11 +70,14 @@ class Comparison:
 
     def summary(self) -> str:
         """The comparison in a few lines of text."""
-        rows = [f"A is {self.names[0]}", f"B is {self.names[1]}"]
         left_out = f", {self.num_left_out} left out that are not in both reports"
-        rows.append(f"{self.num_videos} videos{left_out if self.num_left_out else ''}")
-        rows.append("")
-        rows.append(f"{'':<22}{'A':>9}{'B':>9}{'B - A':>10}   95 %")
+        rows = [
+            f"A is {self.names[0]}",
+            f"B is {self.names[1]}",
+            f"{self.num_videos} videos{left_out if self.num_left_out else ''}",
+            "",
+            f"{'':<22}{'A':>9}{'B':>9}{'B - A':>10}   95 %",
+        ]
         for name, value in (
             ("top-1", self.top1),
             ("top-5", self.top5),
@@ -105,20 +109,17 @@ def compare(
 ) -> Comparison:
     """Tells whether two models differ beyond chance on the same videos.
 
-    Use it before calling one of two models the better. Videos are paired: those that both get
-    right, or both wrong, say nothing. McNemar's exact test asks how often a fair coin would divide
-    the others as unevenly; a paired bootstrap over videos gives intervals of the differences.
-    Videos are paired by path, in whatever order they are listed; where a path is listed more than
-    once, by its place in the list too. Paths may start with other folders, and be relative.
+    Use it before calling one of two models the better. Videos that both get right, or both wrong,
+    say nothing. McNemar's exact test asks how often a fair coin would divide the others as
+    unevenly; a paired bootstrap over videos gives intervals of the differences. Videos are paired
+    by path, in whatever order they are listed; where a path is listed more than once, by its place
+    in the list too. Paths may start with other folders, and be relative.
 
     Args:
         first: An `EvaluationReport`, the path of a `report.json` or of its folder.
         second: Another of the same videos.
         resamples: Resamples of the bootstrap.
         seed: What they are drawn from.
-
-    Returns:
-        A `Comparison`.
 
     Raises:
         ValueError: if the reports have no video in common, or other labels or classes.
@@ -129,10 +130,7 @@ def compare(
     >>> comparison.top1.difference, comparison.beyond_chance
     (0.013, False)
     """
-    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 1:
-        raise ValueError(
-            f"A bootstrap has at least one resample. Received: resamples={resamples!r}"
-        )
+    check_positive("resamples", resamples, "A bootstrap")
     names = _name(first), _name(second)
     reports = [
         report if isinstance(report, EvaluationReport) else load_report(report)

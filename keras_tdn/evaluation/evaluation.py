@@ -22,7 +22,7 @@ from keras_tdn.evaluation.results_folder import ResultsFolder
 from keras_tdn.evaluation.scores import Scores
 from keras_tdn.progress import Progress
 from keras_tdn.scoring.scorer import Average, Scorer, average_views
-from keras_tdn.scoring.scoring_options import ScoringKeywords, ScoringOptions
+from keras_tdn.scoring.scoring_options import ScoringKeywords, ScoringOptions, check_positive
 from keras_tdn.scoring.scoring_run import ViewJournal, score_views, scoring_identity
 from keras_tdn.scoring.views import ViewReader
 from keras_tdn.specs import ClipSpec, ViewSpec
@@ -290,11 +290,7 @@ class MultiViewValidation(keras.callbacks.Callback):
         **options: Unpack[ScoringKeywords],
     ) -> None:
         super().__init__()
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(
-                "MultiViewValidation validates `every` so many epochs, a positive integer. "
-                f"Received: every={every!r}"
-            )
+        check_positive("every", every, "MultiViewValidation")
         self.every = every
         self.prefix = prefix
         self.report: EvaluationReport | None = None

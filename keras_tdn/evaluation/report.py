@@ -72,15 +72,6 @@ class ViewPoint:
 
 
 @dataclasses.dataclass(frozen=True)
-class ViewSubset:
-    """The numbers of some of the views of a video, and how many clips and crops they are."""
-
-    num_clips: int
-    num_crops: int
-    views: tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True)
 class EvaluationReport:
     """What an evaluation found. All shares are from 0 to 1, of the videos that could be read.
 
@@ -217,15 +208,7 @@ def load_report(path: str | os.PathLike[str]) -> EvaluationReport:
 def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
     """The report on scores of views.
 
-    Use it to average scores of an earlier run in another way.
-
-    Args:
-        scores: From `load_scores`.
-        average: `"softmax"`: the mean of the views' probabilities, as the authors take it;
-            `"logits"`: the softmax of the mean of their logits.
-
-    Returns:
-        An `EvaluationReport`.
+    Use it to average scores of an earlier run in another way; see `evaluate`.
 
     Raises:
         ValueError: if no video could be read, or there is no such average.
@@ -237,20 +220,18 @@ def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
     """
     _check_any(scores)
     subsets = view_subsets(scores.views)
-    by_subset = average_views(
-        scores.view_scores, scores.kind, average, [subset.views for subset in subsets]
-    )
+    by_subset = average_views(scores.view_scores, scores.kind, average, list(subsets.values()))
     curve = []
-    for subset, averaged in zip(subsets, by_subset, strict=True):
+    for (num_clips, num_crops), averaged in zip(subsets, by_subset, strict=True):
         ranks = ranks_of_truth(averaged, scores.labels)
         top1, top5 = _share_below(ranks, 1), _share_below(ranks, 5)
-        curve.append(ViewPoint(subset.num_clips, subset.num_crops, top1, top5))
+        curve.append(ViewPoint(num_clips, num_crops, top1, top5))
     facts = {**scores.facts, "average": average}
     return report_on_averages(scores, by_subset[-1], facts, curve)
 
 
-def view_subsets(views: ViewSpec) -> list[ViewSubset]:
-    """Returns the smaller numbers of views that a run can report on.
+def view_subsets(views: ViewSpec) -> dict[tuple[int, int], tuple[int, ...]]:
+    """Returns the smaller sets of views that a run can report on, by how many clips and crops.
 
     Random clips are taken from the first on, which makes them those of a run with fewer. Of clips
     at equal steps, those are taken that divide the video most evenly; they are not quite the clips
@@ -258,13 +239,13 @@ def view_subsets(views: ViewSpec) -> list[ViewSubset]:
 
     Example:
 
-    >>> [(subset.num_clips, subset.num_crops) for subset in view_subsets(ViewSpec(10, 3))]
+    >>> list(view_subsets(ViewSpec(10, 3)))
     [(1, 1), (3, 1), (5, 1), (10, 1), (1, 3), (3, 3), (5, 3), (10, 3)]
     """
     clip_counts = sorted(
         {*(count for count in CURVE_CLIPS if count < views.num_clips), views.num_clips}
     )
-    subsets = []
+    subsets = {}
     for num_crops in sorted({1, views.num_crops}):
         center = CENTER_CROP[views.num_crops]
         crops = range(views.num_crops) if num_crops == views.num_crops else (center,)
@@ -272,8 +253,9 @@ def view_subsets(views: ViewSpec) -> list[ViewSubset]:
             clips = _spread(num_clips, views.num_clips)
             if views.clip_mode == "random":
                 clips = list(range(num_clips))
-            numbers = tuple(clip * views.num_crops + crop for clip in clips for crop in crops)
-            subsets.append(ViewSubset(num_clips, num_crops, numbers))
+            subsets[num_clips, num_crops] = tuple(
+                clip * views.num_crops + crop for clip in clips for crop in crops
+            )
     return subsets
 
 

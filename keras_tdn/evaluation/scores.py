@@ -68,11 +68,7 @@ class Scores:
         return self.view_scores.shape[2]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes a `.npz` file: arrays and a JSON text, without pickle.
-
-        Args:
-            path: Path of the file. It is replaced as a whole, or not at all.
-        """
+        """Writes a `.npz` file without pickle, which is replaced as a whole or not at all."""
         header = {
             "format": FORMAT,
             "kind": self.kind,
@@ -85,13 +81,8 @@ class Scores:
         # As bytes, because a path need not be text that UTF-8 can hold; JSON escapes it.
         text = np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)
         with written_beside(Path(path)) as temporary, open(temporary, "wb") as file:
-            np.savez(
-                file,
-                header=text,
-                view_scores=self.view_scores,
-                labels=self.labels,
-                indices=self.indices,
-            )
+            arrays = {name: getattr(self, name) for name in ("view_scores", "labels", "indices")}
+            np.savez(file, header=text, **arrays)
 
 
 def load_scores(path: str | os.PathLike[str]) -> Scores:

@@ -56,7 +56,11 @@ def draw_strip(explanation: Explanation) -> np.ndarray:
     )
     paper.text(title(explanation), MARGIN, MARGIN, room, size=TITLE_SIZE)
     line = MARGIN + line_height(TITLE_SIZE)
-    paper.text(_subtitle(explanation), line, MARGIN, room, MUTED)
+    subtitle = (
+        f"{explanation.model}: {segments} segments of {explanation.frames.shape[1]} frames, out of "
+        f"{explanation.num_frames} frames of video; time runs to the right"
+    )
+    paper.text(subtitle, line, MARGIN, room, MUTED)
     left = MARGIN + NAMES_WIDTH
     paper.text("frames", top - line_height(), MARGIN, NAMES_WIDTH, MUTED)
     for number, caption in enumerate(captions(explanation)):
@@ -181,14 +185,6 @@ def _legend(paper: Paper, scale: Scale, top: int, left: int, width: int) -> None
     for mark, place in zip(scale.marks, places, strict=True):
         paper.text(mark, below, left, width, MUTED, align=place)
     paper.text(scale.unit, below + line_height(), left, width, MUTED)
-
-
-def _subtitle(explanation: Explanation) -> str:
-    segments, frames = explanation.indices.shape
-    return (
-        f"{explanation.model}: {segments} segments of {frames} frames, out of "
-        f"{explanation.num_frames} frames of video; time runs to the right"
-    )
 
 
 def _title_of(row: Row, explanation: Explanation) -> str:

@@ -43,35 +43,17 @@ class GateMaps:
         return (self.forward + self.backward) / 2
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Taps:
-    """What was found; see `Explanation`.
-
-    `scores` are of all classes. `contributions`, of shape `(segments, height, width)`, are what
-    each position of the last map adds to the target's score, to first order; `cam` is the same with
-    gradients averaged over positions, and nothing below zero.
-    """
-
-    scores: np.ndarray
-    kind: ScoreKind
-    target: int
-    differences: np.ndarray | None
-    gates: tuple[GateMaps, ...]
-    contributions: np.ndarray
-    cam: np.ndarray
-    layer: str
-
-
 def tap(
-    model: keras.Model, clip: np.ndarray, spec: ClipSpec, target: int | None, layer: str | None
-) -> Taps:
-    """Runs a functional model on one clip, uint8 `(frames, height, width, 3)`.
+    model: keras.Model, cut: Cut, clip: np.ndarray, spec: ClipSpec
+) -> tuple[np.ndarray, tuple[GateMaps, ...]]:
+    """Runs a model on one clip, uint8 `(frames, height, width, 3)`.
+
+    Returns:
+        The maps of the layer that it is cut at, and the gates of all long-term TDMs.
 
     Raises:
-        ValueError: if there is no such layer, its maps are not those of segments, or scores follow
-            from other layers too.
+        ValueError: if the maps are not those of segments.
     """
-    cut = _cut_at(model, layer)
     values = predict_batch(cut.tapped, model_inputs(model, clip[np.newaxis], spec))
     # Of a single output Keras makes no list.
     values = values if isinstance(values, list | tuple) else [values]
@@ -84,24 +66,14 @@ def tap(
     network = getattr(model, "structure", None)
     blocks = [] if network is None else network.blocks()
     stages = {id(block.long_term_tdm): block.stage for block in blocks}
-    scores, gradient = score_gradient(cut.head, features, target)
-    weights = gradient.mean(axis=(1, 2), keepdims=True)
-    return Taps(
-        scores=scores[0],
-        kind=cut.kind,
-        target=int(scores[0].argmax()) if target is None else target,
-        differences=_differences(model, clip, spec),
-        gates=tuple(
-            _gates(part, x, stages.get(id(part), 0))
-            for part, x in zip(cut.modules, inputs, strict=True)
-        ),
-        contributions=(gradient * features).sum(axis=-1),
-        cam=np.maximum((weights * features).sum(axis=-1), 0.0),
-        layer=cut.layer,
+    return features, tuple(
+        _gates(part, x, stages.get(id(part), 0))
+        for part, x in zip(cut.modules, inputs, strict=True)
     )
 
 
-def _differences(model: keras.Model, clip: np.ndarray, spec: ClipSpec) -> np.ndarray | None:
+def differences_of(model: keras.Model, clip: np.ndarray, spec: ClipSpec) -> np.ndarray | None:
+    """What the short-term TDM sees; see `Explanation`."""
     module = next((part for part in model.layers if isinstance(part, ShortTermTDM)), None)
     if module is None:
         return None
@@ -172,7 +144,7 @@ def _on_torch(head: keras.Model, inputs: Any, index: int) -> tuple[Any, Any]:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Cut:
+class Cut:
     """Two models that share the layers and weights of one.
 
     `tapped` leads from clips to the maps of `layer` and the inputs of the long-term TDMs, which are
@@ -188,11 +160,15 @@ class _Cut:
 
 # By model and layer, because each is traced when it is first used, and because Keras notes in the
 # layers every model that is made of them. Weights are shared, so that new ones are seen.
-_CUTS: weakref.WeakKeyDictionary[keras.Model, dict[str, _Cut]] = weakref.WeakKeyDictionary()
+_CUTS: weakref.WeakKeyDictionary[keras.Model, dict[str, Cut]] = weakref.WeakKeyDictionary()
 
 
-def _cut_at(model: keras.Model, name: str | None) -> _Cut:
-    """The parts of a model before and behind a layer, by default the last with maps; made once."""
+def cut_at(model: keras.Model, name: str | None) -> Cut:
+    """The parts of a model before and behind a layer, by default the last with maps; made once.
+
+    Raises:
+        ValueError: if there is no such layer, or scores follow from other layers too.
+    """
     layer = _map_layer(model, name)
     cuts = _CUTS.setdefault(model, {})
     if layer.name in cuts:
@@ -204,7 +180,7 @@ def _cut_at(model: keras.Model, name: str | None) -> _Cut:
             f"it, as those of a residual branch do. {_names(model, scoring.output)}"
         )
     modules = tuple(part for part in model.layers if isinstance(part, LongTermTDM))
-    cuts[layer.name] = _Cut(
+    cuts[layer.name] = Cut(
         layer=layer.name,
         kind=kind,
         tapped=keras.Model(model.input, [layer.output, *(part.input for part in modules)]),

@@ -13,14 +13,13 @@ from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.files.locks import locked
 from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan
-from keras_tdn.labelling.labeller import LabelOptions, Row
+from keras_tdn.labelling.labeller import LabelOptions, Row, check_format
 from keras_tdn.labelling.labelling_run import (
     FOLDER_VERB,
     LabelReport,
+    finish,
     list_videos,
-    make_report,
 )
-from keras_tdn.labelling.row_files import check_format
 from keras_tdn.prediction import Labels
 from keras_tdn.scoring.scoring_options import ReadingKeywords
 from keras_tdn.scoring.views import check_not_packed
@@ -119,8 +118,7 @@ def label_with_beam(
                 f"{plan.num_shards} shards are not in {str(folder.path)!r}. That folder must be "
                 "one that all workers and this process share."
             )
-        folder.finish(plan, [complete[shard] for shard in range(plan.num_shards)])
-    return make_report(folder.path, plan, complete, num_kept, time.monotonic() - started)
+        return finish(folder, plan, complete, num_kept, started)
 
 
 def _run(pipeline: Any, shards: Any, label: Any, folder: Path, options: LabelOptions) -> None:

@@ -60,12 +60,10 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         super().__init__(
             **{"min_batch_size": num_videos, "max_batch_size": num_videos, **kwargs},
         )
-        self._load, self._options = load, options
-        self._how: dict[str, Any] = {
-            "labels": labels,
-            "clip_spec": clip_spec,
-            "from_logits": from_logits,
-        }
+        self._load = load
+        self._make_labeller = functools.partial(
+            Labeller, options=options, labels=labels, clip_spec=clip_spec, from_logits=from_logits
+        )
         self._batch_size = batch_size
         self._weights_sha256 = weights_sha256
 
@@ -77,7 +75,7 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
                 f"A worker has loaded another model {model.name!r} than the pipeline was started "
                 "with. The weights must be the same file, or the same revision, on all machines."
             )
-        return Labeller(model, self._options, **self._how)
+        return self._make_labeller(model)
 
     def run_inference(
         self,

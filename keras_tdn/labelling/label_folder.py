@@ -17,8 +17,7 @@ from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
 from keras_tdn.files.journal import remove_journal
 from keras_tdn.files.resumable_folder import FolderKind, ResumableFolder, read_object
-from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row
-from keras_tdn.labelling.row_files import write_rows
+from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, write_rows
 from keras_tdn.scoring.scoring_run import ViewJournal
 
 FORMAT_VERSION = 1

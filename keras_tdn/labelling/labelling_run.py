@@ -27,8 +27,7 @@ from keras_tdn.labelling.label_folder import (
     ShardMaker,
     load_index,
 )
-from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row
-from keras_tdn.labelling.row_files import check_format, read_rows
+from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, check_format, read_rows
 from keras_tdn.prediction import Labels
 from keras_tdn.progress import Progress
 from keras_tdn.scoring.scoring_options import ReadingKeywords
@@ -151,17 +150,23 @@ def label_videos(
                 maker.append(views.values, views.failures)
                 bad |= set(views.failures)
                 shown.update(len(records) - maker.num_left, bad=len(bad))
-        folder.finish(plan, [complete[shard] for shard in range(plan.num_shards)])
-    return make_report(folder.path, plan, complete, num_kept, time.monotonic() - started)
+        return finish(folder, plan, complete, num_kept, started)
 
 
-def make_report(
-    folder: Path, plan: LabelPlan, shards: dict[int, LabelShard], num_kept: int, seconds: float
+def finish(
+    folder: LabelFolder,
+    plan: LabelPlan,
+    shards: dict[int, LabelShard],
+    num_kept: int,
+    started: float,
 ) -> LabelReport:
-    """Sums up the shards of a labelling."""
-    failures = [failure for shard in sorted(shards) for failure in shards[shard].failures]
+    """Finishes a folder whose shards are complete, and reports on the run since `started`."""
+    made = [shards[shard] for shard in range(plan.num_shards)]
+    folder.finish(plan, made)
+    failures = tuple(failure for shard in made for failure in shard.failures)
+    seconds = time.monotonic() - started
     return LabelReport(
-        str(folder), len(plan.records), num_kept, plan.num_shards, tuple(failures), seconds
+        str(folder.path), len(plan.records), num_kept, plan.num_shards, failures, seconds
     )
 
 

@@ -23,8 +23,8 @@ from keras_tdn.scoring.scoring_options import ScoringOptions
 
 ScoreKind = Literal["logits", "probabilities"]
 Average = Literal["softmax", "logits"]
-# From clips to their scores, and to their pooled features if these are asked for.
-_Compute = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+# From clips to their scores, with their pooled features behind if these are asked for.
+_Compute = Callable[[np.ndarray], np.ndarray]
 
 # Sums of probabilities in half precision differ from 1 by less.
 SUM_TOLERANCE = 0.02
@@ -92,7 +92,7 @@ class Scorer:
             self._check_inference_graph()
             self._compute = self._folded(options.graph_dtype, options.features)
         elif options.features:
-            self._compute = self._model_with_features()
+            self._scoring_model = self._with_features()
 
     @functools.cached_property
     def classes(self) -> int:
@@ -120,9 +120,10 @@ class Scorer:
         Raises:
             ValueError: if a number is not finite, or what should be probabilities are not.
         """
-        scores, features = self._compute(clips)
-        for name, values in (("scores", scores), ("features", features)):
-            if values is not None and not np.isfinite(values).all():
+        values = self._compute(clips)
+        scores, features = np.split(values, [values.shape[1] - self.num_features], axis=1)
+        for name, numbers in (("scores", scores), ("features", features)):
+            if not np.isfinite(numbers).all():
                 raise ValueError(
                     f"The model {self.model.name!r} gives {name} that are not finite. Check its "
                     "weights, and whether it expects pixels in [0, 255]."
@@ -135,15 +136,15 @@ class Scorer:
                 "negative, or do not sum to 1 over the classes. Pass `from_logits=True` if they "
                 "are logits; no others are known."
             )
-        return scores if features is None else np.concatenate([scores, features], axis=1)
+        return values
 
     def fold_for(self, num_views: int) -> None:
         """Scores so many views with the folded network, where it gives what the Keras model gives.
 
-        The first batch is scored by both. If they differ by more than 1e-5 (of the largest number,
-        where that is above 1), that is logged and the Keras model goes on. Use it for a model whose
-        weights do not change meanwhile. It changes nothing for few views, and on GPUs, where the
-        folded network is not known to be faster.
+        The first batch is scored by both. If they differ by more than 1e-5 (of what is above 1, by
+        that share), that is logged and the Keras model goes on. Use it for a model whose weights do
+        not change meanwhile. It changes nothing for few views, and on GPUs, where the folded
+        network is not known to be faster.
         """
         from keras_tdn.inference import can_fold
 
@@ -152,16 +153,10 @@ class Scorer:
             self._compute = functools.partial(self._compare, self._compute)
             self._is_keras = False
 
-    def _compare(
-        self, keras_model: _Compute, clips: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    def _compare(self, keras_model: _Compute, clips: np.ndarray) -> np.ndarray:
         folded = self._folded("float32", self.num_features > 0)
         expected, found = keras_model(clips), folded(clips)
-        distance = max(
-            float(np.abs(one - other).max() / max(1.0, np.abs(one).max()))
-            for one, other in zip(expected, found, strict=True)
-            if one is not None and other is not None
-        )
+        distance = (np.abs(found - expected) / np.maximum(1.0, np.abs(expected))).max()
         if distance <= FOLDED_TOLERANCE:
             self._compute = folded
             return found
@@ -173,12 +168,14 @@ class Scorer:
         self._compute = keras_model
         return expected
 
-    def _keras_model(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        inputs = model_inputs(self.model, clips, self.spec)
-        return np.asarray(predict_batch(self._scoring_model, inputs), np.float32), None
+    def _keras_model(self, clips: np.ndarray) -> np.ndarray:
+        values = predict_batch(self._scoring_model, model_inputs(self.model, clips, self.spec))
+        # Of a single output Keras makes no list.
+        parts = values if isinstance(values, list | tuple) else [values]
+        return np.concatenate([np.asarray(part, np.float32) for part in parts], axis=1)
 
-    def _model_with_features(self) -> _Compute:
-        """The Keras model with a second output, the mean over segments of what is pooled."""
+    def _with_features(self) -> keras.Model:
+        """The model with a second output, the mean over segments of what is pooled."""
         model, scoring = self.model, self._scoring_model
         if not hasattr(model, "stage_depths"):
             raise ValueError(
@@ -189,14 +186,8 @@ class Scorer:
             pooled = model.get_layer("pool").output
             mean = SegmentConsensus(model.num_segments, name="features", dtype="float32")(pooled)
             _FEATURE_MODELS[scoring] = keras.Model(model.input, [scoring.output, mean])
-        both = _FEATURE_MODELS[scoring]
-        self.num_features = int(both.output_shape[1][-1])
-
-        def compute(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-            scores, features = predict_batch(both, model_inputs(model, clips, self.spec))
-            return np.asarray(scores, np.float32), np.asarray(features, np.float32)
-
-        return compute
+        self.num_features = int(_FEATURE_MODELS[scoring].output_shape[1][-1])
+        return _FEATURE_MODELS[scoring]
 
     def _check_inference_graph(self) -> None:
         model, backend = self.model, keras.backend.backend()
@@ -223,9 +214,10 @@ class Scorer:
         kernel, bias = classifier_weights(self.model)
         self.num_features = len(kernel) if with_features else 0
 
-        def compute(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        def compute(clips: np.ndarray) -> np.ndarray:
             features = network.features(clips).numpy()
-            return features @ kernel + bias, features if with_features else None
+            scores = features @ kernel + bias
+            return np.concatenate([scores, features], axis=1) if with_features else scores
 
         return compute
 

@@ -124,9 +124,9 @@ class ScoringKeywords(ReadingKeywords, total=False):
     max_failure_share: float | None
 
 
-def check_positive(name: str, value: Any) -> None:
+def check_positive(name: str, value: Any, owner: str = "Scoring") -> None:
     """Raises a `ValueError` unless it is a positive integer."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(
-            f"Scoring needs a positive integer for `{name}`. Received: {name}={value!r}"
+            f"{owner} needs a positive integer for `{name}`. Received: {name}={value!r}"
         )

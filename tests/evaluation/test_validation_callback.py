@@ -71,7 +71,7 @@ def test_a_decoder_may_be_named(videos):
 
 
 def test_wrong_arguments_are_told_before_the_first_epoch(videos):
-    with pytest.raises(ValueError, match=r"`every` so many epochs.*every=0"):
+    with pytest.raises(ValueError, match=r"positive integer for `every`.*every=0"):
         MultiViewValidation(videos, every=0)
     model = toy()
     model.compile("sgd", "sparse_categorical_crossentropy")
