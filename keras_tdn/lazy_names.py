@@ -15,8 +15,9 @@ def lazy_names(
 
     Args:
         package: The package's name.
-        homes: For names of functions and classes, the module in the package that has them. Other
-            names in the package's `__all__` are modules themselves.
+        homes: For names of functions and classes, the module in the package that has them, with a
+            dot in front the one beside it. Other names in the package's `__all__` are modules
+            themselves.
         modules: Further modules that are reached as attributes, though not part of `__all__`.
 
     Returns:
@@ -30,7 +31,7 @@ def lazy_names(
     def get_name(name: str) -> Any:
         module = sys.modules[package]
         if name in homes:
-            value = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+            value = getattr(importlib.import_module(f".{homes[name]}", package), name)
         elif name in module.__all__ or name in modules:
             value = importlib.import_module(f"{package}.{name}")
         else:

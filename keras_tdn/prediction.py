@@ -75,21 +75,13 @@ def decode_predictions(
             f"There must be one label for each class: the scores have {classes} classes and "
             f"`labels` has {len(names)} names. Pass the labels that the model was trained with."
         )
-    decoded = []
-    for sample in array:
-        # Sorted upside down, because only that keeps equal scores in the order of the classes.
-        order = np.argsort(-sample, kind="stable")[:top].tolist()
-        decoded.append(
-            [
-                Prediction(
-                    index=index,
-                    label=f"class {index}" if names is None else names[index],
-                    score=float(sample[index]),
-                )
-                for index in order
-            ]
-        )
-    return decoded
+    named = names or [f"class {index}" for index in range(classes)]
+    # Sorted upside down, because only that keeps equal scores in the order of the classes.
+    orders = np.argsort(-array, axis=1, kind="stable")[:, :top].tolist()
+    return [
+        [Prediction(index, named[index], float(sample[index])) for index in order]
+        for sample, order in zip(array, orders, strict=True)
+    ]
 
 
 def predict_video(

@@ -5,7 +5,7 @@ import os
 
 def make_view_reader(options, clip_spec):
     """The real one, but for videos with "bad" in their paths, which end the process."""
-    from keras_tdn.scoring.view_processes import make_view_reader as make
+    from keras_tdn.scoring.views import make_view_reader as make
 
     read = make(options, clip_spec)
 

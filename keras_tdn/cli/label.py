@@ -43,7 +43,7 @@ def add_label(commands: Any) -> None:
         "--graph-dtype",
         FOLDED_DTYPES,
         "run the inference graph of `keras-tdn export` in this precision, which is faster on CPUs "
-        "(default: the Keras model as it is)",
+        "(default: in float32, for long lists on CPUs, if it agrees with the Keras model)",
     )
     arguments.add_model_arguments(parser)
     arguments.shared(parser, "--quiet")
@@ -56,7 +56,7 @@ def run_label(args: argparse.Namespace) -> int:
     views, scoring = arguments.views_of(args), arguments.scoring_of(args)
     from keras_tdn.files.resumable_folder import check_unused
     from keras_tdn.labelling import LabelOptions, label_videos, label_with_beam
-    from keras_tdn.labelling.row_files import check_format
+    from keras_tdn.labelling.labeller import check_format
 
     options = LabelOptions(
         top=args.top,

@@ -136,7 +136,7 @@ def run_profile(args: argparse.Namespace) -> int:
     if args.report is not None and os.path.isdir(args.report):
         raise ValueError(f"--report names a file to write, and {args.report!r} is a folder.")
     model = _profiled_model(args, size)
-    from keras_tdn.evaluation import profile_model
+    from keras_tdn.profiling import profile_model
 
     profile = profile_model(model, size, batch_sizes=batch_sizes, repeats=args.repeats)
     if args.report is not None:

@@ -141,8 +141,8 @@ def _table(predictions: Sequence[Prediction]) -> list[str]:
 
 def run_explain(args: argparse.Namespace) -> int:
     """Prints the predictions and where the files are."""
-    from keras_tdn.evaluation import explain, write_explanation
-    from keras_tdn.evaluation.explaining.explanation_files import check_output
+    from keras_tdn.explaining import explain, write_explanation
+    from keras_tdn.explaining.explanation_files import check_output
 
     formats = tuple(args.format.split(","))
     check_output(args.output, formats, args.overwrite)

@@ -10,14 +10,13 @@ from keras_tdn.lazy_names import lazy_names
 if TYPE_CHECKING:
     from keras_tdn.evaluation.comparison import Comparison, compare
     from keras_tdn.evaluation.ensembles import ensemble
-    from keras_tdn.evaluation.evaluation import evaluate
-    from keras_tdn.evaluation.explaining import Explanation, explain, write_explanation
+    from keras_tdn.evaluation.evaluation import MultiViewValidation, evaluate
     from keras_tdn.evaluation.metrics import ExpectedCalibrationError, MeanClassAccuracy
-    from keras_tdn.evaluation.profiling import ModelProfile, plot_profile, profile_model
     from keras_tdn.evaluation.report import EvaluationReport, load_report, report_on
     from keras_tdn.evaluation.report_page import plot_calibration, plot_confusion, write_page
     from keras_tdn.evaluation.scores import Scores, load_scores
-    from keras_tdn.evaluation.validation_callback import MultiViewValidation
+    from keras_tdn.explaining import Explanation, explain, write_explanation
+    from keras_tdn.profiling import ModelProfile, plot_profile, profile_model
 
 __all__ = [
     "Comparison",
@@ -49,23 +48,23 @@ __getattr__, __dir__ = lazy_names(
         "Comparison": "comparison",
         "EvaluationReport": "report",
         "ExpectedCalibrationError": "metrics",
-        "Explanation": "explaining",
+        "Explanation": ".explaining",
         "MeanClassAccuracy": "metrics",
-        "ModelProfile": "profiling",
-        "MultiViewValidation": "validation_callback",
+        "ModelProfile": ".profiling",
+        "MultiViewValidation": "evaluation",
         "Scores": "scores",
         "compare": "comparison",
         "ensemble": "ensembles",
         "evaluate": "evaluation",
-        "explain": "explaining",
+        "explain": ".explaining",
         "load_report": "report",
         "load_scores": "scores",
         "plot_calibration": "report_page",
         "plot_confusion": "report_page",
-        "plot_profile": "profiling",
-        "profile_model": "profiling",
+        "plot_profile": ".profiling",
+        "profile_model": ".profiling",
         "report_on": "report",
-        "write_explanation": "explaining",
+        "write_explanation": ".explaining",
         "write_page": "report_page",
     },
 )

@@ -11,6 +11,7 @@ from pathlib import PurePath
 import numpy as np
 
 from keras_tdn.evaluation.report import EvaluationReport, VideoResult, load_report
+from keras_tdn.scoring.scoring_options import check_positive
 
 RESAMPLES = 10_000
 # Differences are called beyond chance where chance gives them less often than this.
@@ -19,13 +20,9 @@ SIGNIFICANCE = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """How much more the second model has of something.
+    """What both models have of something, as shares from 0 to 1.
 
-    Args:
-        first: What the first model has, as a share from 0 to 1.
-        second: What the second has.
-        low: Where the difference lies with 95 % confidence, at least.
-        high: At most.
+    The difference lies between `low` and `high` with 95 % confidence.
     """
 
     first: float
@@ -73,11 +70,14 @@ class Comparison:
 
     def summary(self) -> str:
         """The comparison in a few lines of text."""
-        rows = [f"A is {self.names[0]}", f"B is {self.names[1]}"]
         left_out = f", {self.num_left_out} left out that are not in both reports"
-        rows.append(f"{self.num_videos} videos{left_out if self.num_left_out else ''}")
-        rows.append("")
-        rows.append(f"{'':<22}{'A':>9}{'B':>9}{'B - A':>10}   95 %")
+        rows = [
+            f"A is {self.names[0]}",
+            f"B is {self.names[1]}",
+            f"{self.num_videos} videos{left_out if self.num_left_out else ''}",
+            "",
+            f"{'':<22}{'A':>9}{'B':>9}{'B - A':>10}   95 %",
+        ]
         for name, value in (
             ("top-1", self.top1),
             ("top-5", self.top5),
@@ -109,20 +109,17 @@ def compare(
 ) -> Comparison:
     """Tells whether two models differ beyond chance on the same videos.
 
-    Use it before calling one of two models the better. Videos are paired: those that both get
-    right, or both wrong, say nothing. McNemar's exact test asks how often a fair coin would divide
-    the others as unevenly; a paired bootstrap over videos gives intervals of the differences.
-    Videos are paired by path, in whatever order they are listed; where a path is listed more than
-    once, by its place in the list too. Paths may start with other folders, and be relative.
+    Use it before calling one of two models the better. Videos that both get right, or both wrong,
+    say nothing. McNemar's exact test asks how often a fair coin would divide the others as
+    unevenly; a paired bootstrap over videos gives intervals of the differences. Videos are paired
+    by path, in whatever order they are listed; where a path is listed more than once, by its place
+    in the list too. Paths may start with other folders, and be relative.
 
     Args:
         first: An `EvaluationReport`, the path of a `report.json` or of its folder.
         second: Another of the same videos.
         resamples: Resamples of the bootstrap.
         seed: What they are drawn from.
-
-    Returns:
-        A `Comparison`.
 
     Raises:
         ValueError: if the reports have no video in common, or other labels or classes.
@@ -133,10 +130,7 @@ def compare(
     >>> comparison.top1.difference, comparison.beyond_chance
     (0.013, False)
     """
-    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 1:
-        raise ValueError(
-            f"A bootstrap has at least one resample. Received: resamples={resamples!r}"
-        )
+    check_positive("resamples", resamples, "A bootstrap")
     names = _name(first), _name(second)
     reports = [
         report if isinstance(report, EvaluationReport) else load_report(report)
@@ -148,19 +142,18 @@ def compare(
             f"{list(reports[0].class_names[:3])}... and {list(reports[1].class_names[:3])}... "
             "Evaluate both models with the same labels."
         )
-    pairs, left_out = _paired(reports[0].videos, reports[1].videos)
+    pairs, num_left_out = _paired(reports[0].videos, reports[1].videos)
     labels = np.array([pair[0].label for pair in pairs])
     ranks = np.array([[video.rank for video in pair] for pair in pairs])
     right = ranks == 0
-    only_first = int((right[:, 0] & ~right[:, 1]).sum())
-    only_second = int((right[:, 1] & ~right[:, 0]).sum())
+    only_first, only_second = (right & ~right[:, ::-1]).sum(axis=0).tolist()
     rng = np.random.default_rng(seed)
     top1, mean_class = _bootstrap(right, labels, resamples, rng)
     top5, _ = _bootstrap(ranks < 5, labels, resamples, rng)
     return Comparison(
         names=names,
         num_videos=len(pairs),
-        num_left_out=len(left_out),
+        num_left_out=num_left_out,
         only_first=only_first,
         only_second=only_second,
         p_value=mcnemar_exact(only_first, only_second),
@@ -173,12 +166,7 @@ def compare(
 def mcnemar_exact(only_first: int, only_second: int) -> float:
     """How often a fair coin divides so many throws as unevenly, or more; both ways.
 
-    Args:
-        only_first: Videos that only the first model has right.
-        only_second: Videos that only the second has right.
-
-    Returns:
-        A probability, from exact integers.
+    It is computed from exact integers.
 
     Example:
 
@@ -204,47 +192,42 @@ def _bootstrap(
     classes, places = np.unique(labels, return_inverse=True)
     kinds = 4 * places + 2 * right[:, 0] + right[:, 1]
     counts = np.bincount(kinds, minlength=4 * len(classes))
-    total = counts.sum()
-    seen = counts.reshape(1, -1, 2, 2)
-    drawn = rng.multinomial(total, counts / total, size=resamples).reshape(-1, len(classes), 2, 2)
-    differences = {"all": [], "classes": []}  # type: dict[str, list[np.ndarray]]
-    observed = {}
-    for sample in (seen, drawn):
-        per_class = sample.sum(axis=(2, 3))
-        firsts = sample[:, :, 1, :].sum(axis=2)
-        seconds = sample[:, :, :, 1].sum(axis=2)
-        present = per_class > 0
-        both = []
-        for correct in (firsts, seconds):
-            shares = np.divide(correct, per_class, out=np.zeros(correct.shape), where=present)
-            both.append((correct.sum(axis=1) / total, shares.sum(axis=1) / present.sum(axis=1)))
-        for place, name in enumerate(differences):
-            if sample is seen:
-                observed[name] = float(both[0][place][0]), float(both[1][place][0])
-            else:
-                differences[name].append(both[1][place] - both[0][place])
+    drawn = rng.multinomial(counts.sum(), counts / counts.sum(), size=resamples)
     results = []
-    for name, values in differences.items():
-        low, high = np.quantile(values[0], [0.025, 0.975])
-        results.append(Difference(*observed[name], float(low), float(high)))
+    for observed, shares in zip(_shares(counts), _shares(drawn), strict=True):
+        low, high = np.quantile(shares[1] - shares[0], [0.025, 0.975])
+        first, second = observed[:, 0].tolist()
+        results.append(Difference(first, second, float(low), float(high)))
     return results[0], results[1]
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    """Accuracy and mean class accuracy, each of both models, `(2, 2, resamples)`."""
+    sample = counts.reshape(-1, counts.shape[-1] // 4, 2, 2)
+    per_class = sample.sum(axis=(2, 3))
+    present = per_class > 0
+    correct = np.stack([sample[:, :, 1, :].sum(axis=2), sample[:, :, :, 1].sum(axis=2)])
+    by_class = np.divide(correct, per_class, out=np.zeros(correct.shape), where=present)
+    means = by_class.sum(axis=2) / present.sum(axis=1)
+    return np.stack([correct.sum(axis=2) / per_class.sum(axis=1), means])
 
 
 def _paired(
     first: tuple[VideoResult, ...], second: tuple[VideoResult, ...]
-) -> tuple[list[tuple[VideoResult, VideoResult]], set[str]]:
-    """Videos that are in both, in the first one's order, and the paths of all others.
+) -> tuple[list[tuple[VideoResult, VideoResult]], int]:
+    """Videos that are in both, in the first one's order, and how many paths of others there are.
 
     Lists may be ordered otherwise, and lie elsewhere: what has no equal path is paired by the end
     of the path.
     """
     partners: dict[int, int] = {}
-    for key in (_whole_path, _end_of_path, _bare_name):
+    for key in (str, _end_of_path, _bare_name):
         partners |= _partners(first, second, key, partners)
     if not partners:
+        paths = [repr(videos[0].path) if videos else "nothing" for videos in (first, second)]
         raise ValueError(
             "The reports have no video in common. Evaluate both models on the same list. "
-            f"Received: {_first_path(first)!r} and so on, and {_first_path(second)!r} and so on"
+            f"Received: {paths[0]} and so on, and {paths[1]} and so on"
         )
     pairs = [(first[row], second[partners[row]]) for row in sorted(partners)]
     for one, other in pairs:
@@ -256,7 +239,7 @@ def _paired(
     taken = set(partners.values())
     left_out = {video.path for row, video in enumerate(first) if row not in partners}
     left_out |= {video.path for row, video in enumerate(second) if row not in taken}
-    return pairs, left_out
+    return pairs, len(left_out)
 
 
 def _partners(
@@ -294,20 +277,12 @@ def _partners(
     return found
 
 
-def _whole_path(path: str) -> str:
-    return path
-
-
 def _end_of_path(path: str) -> str:
     return "/".join(PurePath(path).parts[-2:])
 
 
 def _bare_name(path: str) -> str:
     return PurePath(path).name
-
-
-def _first_path(videos: tuple[VideoResult, ...]) -> str:
-    return videos[0].path if videos else ""
 
 
 def _name(report: EvaluationReport | str | os.PathLike[str]) -> str:

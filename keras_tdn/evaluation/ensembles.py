@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
 from keras_tdn.evaluation.report import EvaluationReport, report_on_averages
 from keras_tdn.evaluation.scores import Scores, load_scores
-from keras_tdn.scoring.scorer import CHUNK_VALUES, average_views
+from keras_tdn.scoring.scorer import average_views, view_chunks
 
 EnsembleMethod = Literal["softmax", "clipped_logits"]
 
@@ -25,22 +26,16 @@ def ensemble(
 ) -> EvaluationReport:
     """The report on several models together, such as those of 8 and 16 segments.
 
-    Use it on the scores that `evaluate` wrote, for the paper's "8 + 16" results. `"softmax"` means
-    the models' probabilities, each averaged over its views. `"clipped_logits"` is what the authors'
-    script does for two models, and only there: logits below zero count as zero, and the others are
-    summed over views and models, divided by the views. Such scores are no probabilities, so that
-    loss and calibration are left out of the report.
-
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071.
+    Use it on the scores that `evaluate` wrote, for the "8 + 16" results of the TDN paper (section
+    4). The report is on the videos that every model could read.
 
     Args:
         models: Scores of at least two models on the same list: `Scores`, paths of `scores.npz`, or
             of the folders that they lie in.
-        method: `"softmax"` or `"clipped_logits"`.
-
-    Returns:
-        An `EvaluationReport`, of the videos that every model could read.
+        method: `"softmax"`: the mean of the models' probabilities, each averaged over its views.
+            `"clipped_logits"`: as the authors' script does it for two models, logits below zero
+            count as zero, and the others are summed over views and models, divided by the views.
+            Such scores are no probabilities: loss and calibration are left out of the report.
 
     Raises:
         ValueError: if the scores are of other videos, labels or classes than each other's, or are
@@ -51,10 +46,9 @@ def ensemble(
     >>> ensemble(["results_8", "results_16"]).top1
     0.682
     """
-    if method not in get_args(EnsembleMethod):
+    if method not in METHODS:
         raise ValueError(
-            f"An ensemble's `method` is one of {list(get_args(EnsembleMethod))}. "
-            f"Received: method={method!r}"
+            f"An ensemble's `method` is one of {list(METHODS)}. Received: method={method!r}"
         )
     loaded = [model if isinstance(model, Scores) else load_scores(model) for model in models]
     if len(loaded) < 2:
@@ -82,13 +76,8 @@ def _clipped_mean(scores: Scores) -> np.ndarray:
             "need logits. Evaluate a model whose last layer is a softmax over logits, or none; or "
             "take method='softmax'."
         )
-    num_videos, num_views, classes = scores.view_scores.shape
-    chunk = max(1, CHUNK_VALUES // (num_views * classes))
-    result = np.empty((num_videos, classes))
-    for start in range(0, num_videos, chunk):
-        logits = scores.view_scores[start : start + chunk].astype(np.float64)
-        result[start : start + chunk] = np.maximum(logits, 0).mean(axis=1)
-    return result
+    means = [np.maximum(chunk, 0).mean(axis=1) for chunk in view_chunks(scores.view_scores)]
+    return np.concatenate(means)
 
 
 def _common_rows(loaded: Sequence[Scores]) -> list[list[int]]:
@@ -98,8 +87,7 @@ def _common_rows(loaded: Sequence[Scores]) -> list[list[int]]:
         if (other.classes, other.class_names) != (first.classes, first.class_names):
             raise ValueError(
                 "The models of an ensemble have the same classes in the same order. Received: "
-                f"{first.classes} classes {_some(first.class_names)} and {other.classes} classes "
-                f"{_some(other.class_names)}"
+                f"{_classes_of(first)} and {_classes_of(other)}"
             )
         if _listed(other) != _listed(first):
             raise ValueError(
@@ -124,7 +112,7 @@ def _videos(scores: Scores) -> list[tuple[str, int]]:
 
 
 def _listed(scores: Scores) -> set[tuple[str, int]]:
-    return set(_videos(scores)) | {(failure.path, failure.index) for failure in scores.failures}
+    return {*_videos(scores), *((failure.path, failure.index) for failure in scores.failures)}
 
 
 def _restricted(loaded: Sequence[Scores], rows: list[int]) -> Scores:
@@ -133,29 +121,27 @@ def _restricted(loaded: Sequence[Scores], rows: list[int]) -> Scores:
     failures = {
         (failure.path, failure.index): failure for scores in loaded for failure in scores.failures
     }
-    return Scores(
+    return dataclasses.replace(
+        first,
         view_scores=first.view_scores[rows],
-        kind=first.kind,
         labels=first.labels[rows],
         paths=tuple(first.paths[row] for row in rows),
         indices=first.indices[rows],
         failures=tuple(sorted(failures.values(), key=lambda failure: failure.index)),
-        class_names=first.class_names,
-        views=first.views,
-        facts=first.facts,
     )
 
 
 def _facts(loaded: Sequence[Scores], method: EnsembleMethod) -> dict[str, Any]:
     names = [str(scores.facts.get("model")) for scores in loaded]
     described: dict[str, Any] = {"Ensemble": METHODS[method]}
-    for number, scores in enumerate(loaded, start=1):
-        weights = scores.facts.get("identity", {}).get("weights", "")
-        described[f"Model {number}"] = (
-            f"{names[number - 1]}; {scores.facts.get('views_text')}; weights {weights[:16]}"
-        )
+    for number, (name, scores) in enumerate(zip(names, loaded, strict=True), start=1):
+        weights = scores.facts.get("identity", {}).get("weights", "")[:16]
+        views = scores.facts.get("views_text")
+        described[f"Model {number}"] = f"{name}; {views}; weights {weights}"
     return {"model": " + ".join(names), "ensemble": described}
 
 
-def _some(names: tuple[str, ...] | None) -> str:
-    return "without names" if names is None else f"{list(names[:3])}..."
+def _classes_of(scores: Scores) -> str:
+    names = scores.class_names
+    named = "without names" if names is None else f"{list(names[:3])}..."
+    return f"{scores.classes} classes {named}"

@@ -1,4 +1,4 @@
-"""A model on a list of videos, in one call."""
+"""A model on a list of videos, in one call and during `fit`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -22,7 +22,7 @@ from keras_tdn.evaluation.results_folder import ResultsFolder
 from keras_tdn.evaluation.scores import Scores
 from keras_tdn.progress import Progress
 from keras_tdn.scoring.scorer import Average, Scorer, average_views
-from keras_tdn.scoring.scoring_options import ScoringKeywords, ScoringOptions
+from keras_tdn.scoring.scoring_options import ScoringKeywords, ScoringOptions, check_positive
 from keras_tdn.scoring.scoring_run import ViewJournal, score_views, scoring_identity
 from keras_tdn.scoring.views import ViewReader
 from keras_tdn.specs import ClipSpec, ViewSpec
@@ -51,20 +51,16 @@ def evaluate(
     clip and one centre crop, which gives what `model.evaluate` gives on `make_dataset(records,
     spec, training=False)`.
 
-    **Reproducible.** The same call gives the same numbers whatever the number of workers. Batches
-    are filled up, so that all have one shape: a view's scores then depend on nothing else in the
-    batch. Another `batch_size`, or another place in the list, may change the last digits of the
-    logits: processors sum in another order for other shapes and rows.
+    **Reproducible.** The same call gives the same numbers whatever the number of workers. Another
+    `batch_size`, or another place in the list, may change the last digits of the logits. Many views
+    are scored on processors by the folded network, if it agrees with the model to 1e-5.
 
     **Resumable.** With `output`, scores are on the disk as soon as they are computed, in
     `scores.sqlite`. A call with `resume=True` and the same arguments continues after the last batch
-    that is there, and ends with the same report as one that was never stopped. It is refused if
-    model, records, class names, views, clip, seed, decoder or backend differ. At the end the folder
-    has `scores.npz` (scores of every view), `report.json` and `report.html`, and the journal is
-    gone.
+    that is there, and ends with the same report as one that was never stopped. At the end the
+    folder has `scores.npz` (scores of every view), `report.json` and `report.html`.
 
-    **Bad videos** are listed in the report and excluded from every number; the report states how
-    many videos were scored of how many listed.
+    **Bad videos** are listed in the report and excluded from every number.
 
     Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
     CVPR 2021, section 4; arXiv:2012.10071.
@@ -90,9 +86,7 @@ def evaluate(
     Raises:
         ValueError: if the records do not fit the model, or lack labels; if too many videos are bad
             (a `TooManyFailuresError`); or if the folder has results, or those of something else.
-        OSError: if results cannot be written, or videos not be read for a reason that is not
-            theirs, such as a disk that fails; `resume=True` continues.
-        MemoryError: if there is no memory left to read videos with; `resume=True` continues.
+        MemoryError, OSError: if the machine fails, such as a full disk; `resume=True` continues.
 
     Example:
 
@@ -103,6 +97,7 @@ def evaluate(
     """
     evaluation = Evaluation(model, records, ScoringOptions(views, **options))
     evaluation.check_average(average)
+    evaluation.scorer.fold_for(len(records) * views.num_views)
     if output is None:
         if resume or overwrite:
             raise ValueError(
@@ -122,11 +117,6 @@ class Evaluation:
     """A model and the views of records, ready to be scored: `evaluate` without the report.
 
     Use it where the same views are scored again and again, as `MultiViewValidation` does.
-
-    Args:
-        model: As in `evaluate`, like the next.
-        records: Labelled records.
-        options: How videos are read and scored.
     """
 
     def __init__(
@@ -141,7 +131,7 @@ class Evaluation:
         self.class_names = _check_records(records, self.scorer.classes, model)
         # A decoder or a share that there is not is reported before anything is read.
         self.reader = ViewReader(options, self.scorer.spec, records)
-        self._failure_log(())
+        self._failure_log({})
 
     def check_average(self, average: Average) -> None:
         """Raises a `ValueError` unless views can be averaged so."""
@@ -164,15 +154,9 @@ class Evaluation:
     def scores(
         self, average: Average = "softmax", journal: Path | None = None, *, progress: bool = True
     ) -> Scores:
-        """Scores every view that the journal does not have yet.
+        """Scores every view that the journal at this path, if any, does not have yet.
 
-        Args:
-            average: What the accuracy so far is of.
-            journal: Path of the journal, which is continued if it is there; or `None` for none.
-            progress: Whether to show how far it is.
-
-        Returns:
-            The `Scores` of all videos that can be read.
+        `average` is what the accuracy so far is shown of.
         """
         num_views, classes = self.options.views.num_views, self.scorer.classes
         identity = self.identity
@@ -180,8 +164,8 @@ class Evaluation:
             scored = stack.enter_context(
                 ViewJournal(journal, identity, len(self.records), num_views, classes, resume=True)
             )
-            failures = self._failure_log(scored.failures.items())
-            accuracy = _AccuracySoFar(scored, self, average)
+            failures = self._failure_log(scored.failures)
+            top1 = self._accuracy_so_far(scored, average)
             batches = score_views(
                 self.scorer,
                 self.records,
@@ -192,23 +176,32 @@ class Evaluation:
             )
             stack.enter_context(contextlib.closing(batches))
             # Videos of an earlier run are no measure of the speed of this one.
+            done = scored.num_videos_done
             shown = stack.enter_context(
-                Progress(
-                    "keras-tdn evaluate",
-                    len(self.records),
-                    done=scored.num_videos_done,
-                    shown=progress,
-                )
+                Progress("keras-tdn evaluate", len(self.records), done=done, shown=progress)
             )
             for batch in batches:
                 for row, reason in batch.failures.items():
                     failures.add(self._failure(row, reason), row + 1)
                 scored.append(batch.values, batch.failures)
                 if progress:
-                    bad, top1 = len(scored.failures), accuracy.top1()
-                    shown.update(scored.num_videos_done, bad=bad, top1=top1)
+                    bad = len(scored.failures)
+                    shown.update(scored.num_videos_done, bad=bad, top1=next(top1))
             view_scores = scored.values.reshape(len(self.records), num_views, classes)
             return self._collected(view_scores, scored.failures, identity)
+
+    def _accuracy_so_far(self, scored: ViewJournal, average: Average) -> Iterator[str]:
+        """Yields, whenever it is asked, the share of the videos scored so far that is right."""
+        num_seen = num_good = num_right = 0
+        while True:
+            for row in range(num_seen, scored.num_videos_done):
+                if row not in scored.failures:
+                    views = scored.values[row * scored.num_views :][: scored.num_views]
+                    (averaged,) = average_views(views[np.newaxis], self.scorer.kind, average)
+                    num_good += 1
+                    num_right += int(averaged[0].argmax() == self.records[row].label)
+            num_seen = scored.num_videos_done
+            yield f"{num_right / num_good:.1%}" if num_good else "-"
 
     @property
     def rows(self) -> dict[str, int]:
@@ -244,42 +237,90 @@ class Evaluation:
     def _failure(self, row: int, reason: str) -> Failure:
         return Failure(self.records[row].path, self.records[row].index, reason)
 
-    def _failure_log(self, known: Any) -> FailureLog:
+    def _failure_log(self, known: Mapping[int, str]) -> FailureLog:
         share = self.options.max_failure_share
         log = FailureLog(len(self.records), 1.0 if share is None else share)
-        for row, reason in known:
+        for row, reason in known.items():
             log.add(self._failure(row, reason), row + 1)
         return log
 
 
-class _AccuracySoFar:
-    """How many of the videos scored so far are right, for the display of progress."""
+class MultiViewValidation(keras.callbacks.Callback):
+    """Scores several views of every validation video at the end of epochs, during `fit`.
 
-    def __init__(self, scored: ViewJournal, evaluation: Evaluation, average: Average) -> None:
-        self._scored = scored
-        self._labels = [record.label for record in evaluation.records]
-        self._kind = evaluation.scorer.kind
-        self._average: Average = average
-        self._num_seen = self._num_good = self._num_right = 0
+    Use it where the accuracy that counts is that of several views; one view is what `fit` validates
+    by itself. It adds `multiview_top1`, `multiview_top5`, `multiview_mean_class_accuracy`,
+    `multiview_loss` and `multiview_ece` to the epoch's logs, where callbacks after it find them:
+    pass it before `ModelCheckpoint(monitor="multiview_top1", mode="max")`, and after
+    `SwapEMAWeights`.
 
-    def top1(self) -> str:
-        """Returns the share, with the videos whose last view has been scored, as text."""
-        scored = self._scored
-        for row in range(self._num_seen, scored.num_videos_done):
-            if row not in scored.failures:
-                views = scored.values[row * scored.num_views :][: scored.num_views]
-                (averaged,) = average_views(views[np.newaxis], self._kind, self._average)
-                self._num_good += 1
-                self._num_right += int(averaged[0].argmax() == self._labels[row])
-        self._num_seen = scored.num_videos_done
-        return f"{self._num_right / self._num_good:.1%}" if self._num_good else "-"
+    Args:
+        records: Labelled records.
+        views: Which views of each video.
+        every: Epochs between two validations; the last of every so many is validated.
+        average: How views are averaged; see `evaluate`.
+        prefix: What the names in the logs start with.
+        progress: Whether to show a bar.
+        **options: How videos are read and scored, as in `evaluate`. Random clips are the same in
+            each epoch.
+
+    Attributes:
+        report: The `EvaluationReport` of the last validation; `None` before the first.
+
+    Raises:
+        ValueError: as `evaluate` does, when training starts.
+
+    Example:
+
+    >>> validation = MultiViewValidation(records, ViewSpec(num_clips=3), every=5)
+    >>> history = model.fit(train, epochs=50, steps_per_epoch=100, callbacks=[validation])
+    >>> history.history["multiview_top1"]
+    [0.41, 0.48, 0.52, 0.55, 0.57, 0.58, 0.58, 0.59, 0.59, 0.59]
+    """
+
+    def __init__(
+        self,
+        records: RecordList,
+        views: ViewSpec = ViewSpec(num_clips=3),  # noqa: B008
+        *,
+        every: int = 1,
+        average: Average = "softmax",
+        prefix: str = "multiview_",
+        progress: bool = False,
+        **options: Unpack[ScoringKeywords],
+    ) -> None:
+        super().__init__()
+        check_positive("every", every, "MultiViewValidation")
+        self.every = every
+        self.prefix = prefix
+        self.report: EvaluationReport | None = None
+        self._average = average
+        self._progress = progress
+        self._evaluation: Evaluation | None = None
+        self._records = records
+        self._options = ScoringOptions(views, **options)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        # Wrong arguments are reported now, and not after an epoch.
+        self._evaluation = Evaluation(self.model, self._records, self._options)
+        self._evaluation.check_average(self._average)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if (epoch + 1) % self.every or self._evaluation is None:
+            return
+        scores = self._evaluation.scores(self._average, progress=self._progress)
+        report = report_on(scores, self._average)
+        self.report = report
+        if logs is not None:
+            logs[f"{self.prefix}top1"] = report.top1
+            logs[f"{self.prefix}top5"] = report.top5
+            logs[f"{self.prefix}mean_class_accuracy"] = report.mean_class_accuracy
+            logs[f"{self.prefix}loss"] = report.loss
+            logs[f"{self.prefix}ece"] = report.calibration_error
 
 
 def versions() -> dict[str, str]:
-    """Versions of this library, Keras, the backend and what prepares clips, by name.
-
-    They are for people and are no part of what a run is resumed by: a new version may continue it.
-    """
+    """Versions of what scores follow from, for people: a new version may continue a run."""
     found = {"keras_tdn": __version__, "keras": keras.__version__}
     for name in (keras.backend.backend(), *DISTRIBUTIONS):
         try:
@@ -295,11 +336,8 @@ def _describe_views(views: ViewSpec, spec: ClipSpec) -> str:
     height, width = views.crop_size_of(spec)
     clips = "1 clip" if views.num_clips == 1 else f"{views.num_clips} clips"
     crops = "1 crop" if views.num_crops == 1 else f"{views.num_crops} crops"
-    modes = {
-        "uniform": "centre" if views.num_clips == 1 else "at equal steps",
-        "random": "at random",
-        "dense": "dense",
-    }
+    uniform = "centre" if views.num_clips == 1 else "at equal steps"
+    modes = {"uniform": uniform, "random": "at random", "dense": "dense"}
     text = (
         f"{clips} ({modes[views.clip_mode]}) x {crops} of {width}x{height} pixels, "
         f"{spec.num_segments} segments of {spec.frames_per_segment} frames"

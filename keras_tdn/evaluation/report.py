@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_tdn.data.failures import Failure
-from keras_tdn.evaluation.measures import (
+from keras_tdn.evaluation.metrics import (
     CalibrationBin,
     calibration,
     confusion_matrix,
@@ -21,7 +21,7 @@ from keras_tdn.evaluation.measures import (
     ranks_of_truth,
     wilson_interval,
 )
-from keras_tdn.evaluation.scores import Scores
+from keras_tdn.evaluation.scores import Scores, reading
 from keras_tdn.files.atomic import written_beside
 from keras_tdn.scoring.scorer import Average, average_views
 from keras_tdn.specs import ViewSpec
@@ -37,14 +37,9 @@ CENTER_CROP = {1: 0, 3: 2, 10: 8}
 class VideoResult:
     """What became of one video.
 
-    Args:
-        path: Its path.
-        index: The record's `index`.
-        label: Its true class.
-        predicted: The class with the highest score.
-        rank: How many classes come before the true one; 0 if it is predicted.
-        confidence: The predicted class' share of the scores: its probability, where they are.
-        truth: The true class' share.
+    `rank` is how many classes come before the true one, `label`; 0 if it is predicted. `confidence`
+    and `truth` are the shares of the scores that `predicted` and `label` have: their probabilities,
+    where they are some.
     """
 
     path: str
@@ -58,14 +53,7 @@ class VideoResult:
 
 @dataclasses.dataclass(frozen=True)
 class ClassResult:
-    """What became of the videos of one class.
-
-    Args:
-        name: Its name.
-        count: Videos there are of it.
-        correct: Videos whose first guess is right.
-        accuracy: Their share; `None` without videos.
-    """
+    """How many videos of one class there are, and are right; `accuracy` is `None` without any."""
 
     name: str
     count: int
@@ -75,34 +63,12 @@ class ClassResult:
 
 @dataclasses.dataclass(frozen=True)
 class ViewPoint:
-    """What some of the views of the run would have given.
-
-    Args:
-        num_clips: Clips.
-        num_crops: Crops of each.
-        top1: Share of videos whose first guess is right.
-        top5: Share of videos with the right class among the first five.
-    """
+    """What some of the views of the run would have given: clips, and crops of each."""
 
     num_clips: int
     num_crops: int
     top1: float
     top5: float
-
-
-@dataclasses.dataclass(frozen=True)
-class ViewSubset:
-    """Some of the views of a video.
-
-    Args:
-        num_clips: Clips among them.
-        num_crops: Crops of each clip among them.
-        views: Their numbers.
-    """
-
-    num_clips: int
-    num_crops: int
-    views: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +182,7 @@ def load_report(path: str | os.PathLike[str]) -> EvaluationReport:
     file = Path(path)
     if file.is_dir():
         file = file / "report.json"
-    try:
+    with reading(file, "report", "report.json"):
         fields = json.loads(file.read_text(encoding="utf-8"))
         if fields.pop("format") != FORMAT:
             raise KeyError("format")
@@ -235,30 +201,14 @@ def load_report(path: str | os.PathLike[str]) -> EvaluationReport:
             fields[name] = tuple(kind(**entry) for entry in fields[name])
         for name in ("class_names", "top1_interval"):
             fields[name] = tuple(fields[name])
-        return EvaluationReport(**fields)
-    except FileNotFoundError as error:
-        raise ValueError(
-            f"There is no file {str(file)!r}. Pass the report.json that an evaluation wrote."
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(
-            f"{str(file)!r} is no report that this version can read ({error}). Pass the "
-            "report.json that an evaluation wrote."
-        ) from error
+        report = EvaluationReport(**fields)
+    return report
 
 
 def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
     """The report on scores of views.
 
-    Use it to average scores of an earlier run in another way.
-
-    Args:
-        scores: From `load_scores`.
-        average: `"softmax"`: the mean of the views' probabilities, as the authors take it;
-            `"logits"`: the softmax of the mean of their logits.
-
-    Returns:
-        An `EvaluationReport`.
+    Use it to average scores of an earlier run in another way; see `evaluate`.
 
     Raises:
         ValueError: if no video could be read, or there is no such average.
@@ -270,40 +220,32 @@ def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
     """
     _check_any(scores)
     subsets = view_subsets(scores.views)
-    by_subset = average_views(
-        scores.view_scores, scores.kind, average, [subset.views for subset in subsets]
-    )
+    by_subset = average_views(scores.view_scores, scores.kind, average, list(subsets.values()))
     curve = []
-    for subset, averaged in zip(subsets, by_subset, strict=True):
+    for (num_clips, num_crops), averaged in zip(subsets, by_subset, strict=True):
         ranks = ranks_of_truth(averaged, scores.labels)
         top1, top5 = _share_below(ranks, 1), _share_below(ranks, 5)
-        curve.append(ViewPoint(subset.num_clips, subset.num_crops, top1, top5))
+        curve.append(ViewPoint(num_clips, num_crops, top1, top5))
     facts = {**scores.facts, "average": average}
     return report_on_averages(scores, by_subset[-1], facts, curve)
 
 
-def view_subsets(views: ViewSpec) -> list[ViewSubset]:
-    """Returns the smaller numbers of views that a run can report on.
+def view_subsets(views: ViewSpec) -> dict[tuple[int, int], tuple[int, ...]]:
+    """Returns the smaller sets of views that a run can report on, by how many clips and crops.
 
     Random clips are taken from the first on, which makes them those of a run with fewer. Of clips
     at equal steps, those are taken that divide the video most evenly; they are not quite the clips
-    of a run with fewer.
-
-    Args:
-        views: The views of the run.
-
-    Returns:
-        By crops and then clips; the last is all views.
+    of a run with fewer. The last is all views.
 
     Example:
 
-    >>> [(subset.num_clips, subset.num_crops) for subset in view_subsets(ViewSpec(10, 3))]
+    >>> list(view_subsets(ViewSpec(10, 3)))
     [(1, 1), (3, 1), (5, 1), (10, 1), (1, 3), (3, 3), (5, 3), (10, 3)]
     """
     clip_counts = sorted(
         {*(count for count in CURVE_CLIPS if count < views.num_clips), views.num_clips}
     )
-    subsets = []
+    subsets = {}
     for num_crops in sorted({1, views.num_crops}):
         center = CENTER_CROP[views.num_crops]
         crops = range(views.num_crops) if num_crops == views.num_crops else (center,)
@@ -311,8 +253,9 @@ def view_subsets(views: ViewSpec) -> list[ViewSubset]:
             clips = _spread(num_clips, views.num_clips)
             if views.clip_mode == "random":
                 clips = list(range(num_clips))
-            numbers = tuple(clip * views.num_crops + crop for clip in clips for crop in crops)
-            subsets.append(ViewSubset(num_clips, num_crops, numbers))
+            subsets[num_clips, num_crops] = tuple(
+                clip * views.num_crops + crop for clip in clips for crop in crops
+            )
     return subsets
 
 
@@ -324,14 +267,9 @@ def report_on_averages(
     *,
     are_probabilities: bool = True,
 ) -> EvaluationReport:
-    """The report on one row of non-negative scores per video.
+    """The report on one row of non-negative scores per video, floats `(videos, classes)`.
 
-    Args:
-        scores: Whose videos they are.
-        averaged: Floats of shape `(videos, classes)`.
-        facts: What to say of the run.
-        view_curve: What fewer views give.
-        are_probabilities: Whether loss and calibration mean something.
+    Loss and calibration are left out of scores that are no probabilities.
     """
     _check_any(scores)
     labels = scores.labels
@@ -343,8 +281,10 @@ def report_on_averages(
     truths = np.take_along_axis(shares, labels[:, np.newaxis], axis=1)[:, 0]
     error, bins = calibration(confidences, ranks == 0)
     confusion = confusion_matrix(labels, predicted, scores.classes)
+    columns = (scores.indices, labels, predicted, ranks, confidences, truths)
     names = scores.class_names or tuple(f"class {number}" for number in range(scores.classes))
-    correct = int((ranks == 0).sum())
+    totals_of, rights = confusion.sum(axis=1).tolist(), np.diag(confusion).tolist()
+    correct = sum(rights)
     return EvaluationReport(
         facts=json.loads(json.dumps(facts)),
         class_names=names,
@@ -360,24 +300,10 @@ def report_on_averages(
         calibration_bins=bins if are_probabilities else (),
         classes=tuple(
             ClassResult(name, total, right, right / total if total else None)
-            for name, total, right in zip(
-                names, confusion.sum(axis=1).tolist(), np.diag(confusion).tolist(), strict=True
-            )
+            for name, total, right in zip(names, totals_of, rights, strict=True)
         ),
         view_curve=tuple(view_curve),
-        videos=tuple(
-            VideoResult(*values)
-            for values in zip(
-                scores.paths,
-                scores.indices.tolist(),
-                labels.tolist(),
-                predicted.tolist(),
-                ranks.tolist(),
-                confidences.tolist(),
-                truths.tolist(),
-                strict=True,
-            )
-        ),
+        videos=tuple(map(VideoResult, scores.paths, *(column.tolist() for column in columns))),
     )
 
 

@@ -82,14 +82,8 @@ def write_page(
 def plot_confusion(report: EvaluationReport) -> Figure:
     """Draws the confusion matrix of a report.
 
-    Use it in a notebook, or for a paper: the figure is matplotlib's.
-
-    Args:
-        report: The report.
-
-    Returns:
-        A `matplotlib.figure.Figure`. With more than 40 classes it has neither names nor numbers,
-        and small shares are drawn darker than they are.
+    Use it in a notebook, or for a paper: the figure is matplotlib's. With more than 40 classes it
+    has neither names nor numbers, and small shares are drawn darker than they are.
 
     Example:
 
@@ -102,12 +96,6 @@ def plot_calibration(report: EvaluationReport) -> Figure:
     """Draws the accuracy of videos of like confidence, and how many there are.
 
     Use it to see whether 80 % confidence is right in 80 % of cases.
-
-    Args:
-        report: The report.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
 
     Raises:
         ValueError: if the scores are no probabilities.
@@ -128,16 +116,13 @@ def plot_calibration(report: EvaluationReport) -> Figure:
             if part.confidence is None or part.accuracy is None:
                 continue
             middle, width = (part.low + part.high) / 2, 0.92 * (part.high - part.low)
-            text = (
-                f"{part.count} videos: confidence {part.confidence:.1%}, "
-                f"accuracy {part.accuracy:.1%}"
-            )
-            for axes, height, color in (
-                (accuracy, part.accuracy, "bar"),
-                (counts, part.count, "muted"),
-            ):
-                (bar,) = axes.bar(middle, height, width, color=PALETTE[color])
-                note(bar, text)
+            shares = f"confidence {part.confidence:.1%}, accuracy {part.accuracy:.1%}"
+            bars = [
+                *accuracy.bar(middle, part.accuracy, width, color=PALETTE["bar"]),
+                *counts.bar(middle, part.count, width, color=PALETTE["muted"]),
+            ]
+            for bar in bars:
+                note(bar, f"{part.count} videos: {shares}")
             ends = middle - width / 2, middle + width / 2
             accuracy.plot(ends, (part.confidence,) * 2, color=PALETTE["other"])
         accuracy.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.005))
@@ -202,20 +187,12 @@ def _views(report: EvaluationReport) -> dict[str, Any]:
 
 
 def _class_bars(report: EvaluationReport, confusion: np.ndarray, many: bool) -> list[Bar]:
-    order = list(range(len(report.classes)))
+    order = list(enumerate(report.classes))
     if many:
         # Classes without videos last; there is nothing to say of them.
-        order = sorted(
-            order,
-            key=lambda number: (
-                report.classes[number].accuracy is None,
-                report.classes[number].accuracy or 0.0,
-                -report.classes[number].count,
-            ),
-        )
+        order.sort(key=lambda each: (not each[1].count, each[1].accuracy or 0.0, -each[1].count))
     bars = []
-    for number in order:
-        result = report.classes[number]
+    for number, result in order:
         text = f"{percent(result.accuracy, 0)} of {result.count}" if result.count else "no video"
         is_low = result.accuracy is not None and result.accuracy < report.top1 / 2
         taken = "" if many else _most_often(report, confusion[number], number)
@@ -226,11 +203,8 @@ def _class_bars(report: EvaluationReport, confusion: np.ndarray, many: bool) -> 
 def _most_often(report: EvaluationReport, row: np.ndarray, number: int) -> str:
     wrong = row.copy()
     wrong[number] = 0
-    names = [
-        f"{report.class_names[other]} ({wrong[other]})"
-        for other in np.argsort(-wrong, kind="stable")[:3]
-        if wrong[other]
-    ]
+    most = [other for other in np.argsort(-wrong, kind="stable")[:3] if wrong[other]]
+    names = [f"{report.class_names[other]} ({wrong[other]})" for other in most]
     return f"also taken for {', '.join(names)}" if names else ""
 
 
@@ -240,13 +214,9 @@ def _confusions(report: EvaluationReport, confusion: np.ndarray) -> list[tuple[o
     wrong = confusion.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:MAX_CONFUSIONS]
+    shares = wrong / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     return [
-        (
-            names[true],
-            names[said],
-            wrong[true, said],
-            percent(wrong[true, said] / confusion[true].sum(), 0),
-        )
+        (names[true], names[said], wrong[true, said], percent(shares[true, said], 0))
         for true, said in zip(*np.unravel_index(order, wrong.shape), strict=True)
         if wrong[true, said]
     ]
@@ -258,20 +228,13 @@ def _pictures(
     """Frames of a video; `None` if it can no longer be read."""
     if frames is None or path not in rows:
         return []
-    places = np.zeros(0, np.int64)
-
-    def choose(num_frames: int) -> np.ndarray:
-        nonlocal places
-        distinct, places = np.unique(
-            center_indices(num_frames, PICTURES_PER_VIDEO, 1), return_inverse=True
-        )
-        return distinct
-
     try:
-        pictures = frames.read(rows[path], choose)
+        # In order, and each once: so `read` wants them.
+        pictures = frames.read(
+            rows[path], lambda count: np.unique(center_indices(count, PICTURES_PER_VIDEO, 1))
+        )
     except Exception:
         # It was read before; a page without a picture is better than none, whatever it is that the
         # decoder says.
         return None
-    shown = [pictures[place] for place in dict.fromkeys(places.ravel().tolist())]
-    return strip(shown, f"video {rows[path]}")
+    return strip(list(pictures), f"video {rows[path]}")

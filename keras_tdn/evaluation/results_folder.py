@@ -10,7 +10,7 @@ from keras_tdn.evaluation.report import EvaluationReport
 from keras_tdn.evaluation.report_page import write_page
 from keras_tdn.evaluation.scores import Scores, load_scores
 from keras_tdn.files.atomic import remove_leftovers
-from keras_tdn.files.journal import differences, remove_journal
+from keras_tdn.files.journal import check_same, remove_journal
 from keras_tdn.files.locks import locked
 from keras_tdn.scoring.scoring_run import ACTION
 from keras_tdn.scoring.views import FrameReader
@@ -79,13 +79,7 @@ class ResultsFolder:
         if self._overwrite or self.journal.exists() or not file.exists():
             return None
         scores = load_scores(file)
-        differing = list(differences(scores.facts.get("identity", {}), identity))
-        if differing:
-            raise ValueError(
-                f"{str(file)!r} was started with {'; '.join(differing)}. Continue with what it was "
-                "started with, choose another folder, or pass overwrite=True (on the command line "
-                "--overwrite) to start anew."
-            )
+        check_same(file, scores.facts.get("identity", {}), identity)
         return scores
 
     def write(
@@ -111,22 +105,17 @@ def _check_resumable(path: Path, there: list[str], of_ensemble: bool) -> None:
     """Raises a `ValueError` if what is there is the result of something else."""
     has_scores = JOURNAL_NAME in there or SCORES_NAME in there
     if not of_ensemble and there and not has_scores:
-        problem = (
-            f"{', '.join(there)} and no scores, such as those of an ensemble, which one model "
-            "does not continue"
-        )
+        problem = " and no scores, such as those of an ensemble, which one model does not continue"
     elif of_ensemble and has_scores:
         problem = (
-            f"{', '.join(there)}, which are those of one model; an ensemble of several has the "
-            "scores of each in a folder of its own"
+            ", which are those of one model; an ensemble of several has the scores of each in a "
+            "folder of its own"
         )
     elif of_ensemble and there and not any(path.glob(f"{PART_NAME}*")):
-        problem = (
-            f"{', '.join(there)} and no folders of its models, such as `keras-tdn ensemble` writes"
-        )
+        problem = " and no folders of its models, such as `keras-tdn ensemble` writes"
     else:
         return
     raise ValueError(
-        f"{str(path)!r} has results of something else: {problem}. Choose another folder, or "
-        "replace them by overwrite=True (on the command line --overwrite)."
+        f"{str(path)!r} has results of something else: {', '.join(there)}{problem}. Choose another "
+        "folder, or replace them by overwrite=True (on the command line --overwrite)."
     )

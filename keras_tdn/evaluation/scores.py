@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,7 @@ class Scores:
         return self.view_scores.shape[2]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes a `.npz` file: arrays and a JSON text, without pickle.
-
-        Args:
-            path: Path of the file. It is replaced as a whole, or not at all.
-        """
+        """Writes a `.npz` file without pickle, which is replaced as a whole or not at all."""
         header = {
             "format": FORMAT,
             "kind": self.kind,
@@ -84,13 +81,8 @@ class Scores:
         # As bytes, because a path need not be text that UTF-8 can hold; JSON escapes it.
         text = np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)
         with written_beside(Path(path)) as temporary, open(temporary, "wb") as file:
-            np.savez(
-                file,
-                header=text,
-                view_scores=self.view_scores,
-                labels=self.labels,
-                indices=self.indices,
-            )
+            arrays = {name: getattr(self, name) for name in ("view_scores", "labels", "indices")}
+            np.savez(file, header=text, **arrays)
 
 
 def load_scores(path: str | os.PathLike[str]) -> Scores:
@@ -113,39 +105,38 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
     file = Path(path)
     if file.is_dir():
         file = file / "scores.npz"
+    with reading(file, "file of scores", "scores.npz"), np.load(file, allow_pickle=False) as arrays:
+        header = json.loads(arrays["header"].tobytes())
+        if header["format"] != FORMAT:
+            raise KeyError("format")
+        scores = Scores(
+            view_scores=arrays["view_scores"],
+            kind=header["kind"],
+            labels=arrays["labels"],
+            paths=tuple(header["paths"]),
+            indices=arrays["indices"],
+            failures=tuple(Failure(**failure) for failure in header["failures"]),
+            class_names=header["class_names"] and tuple(header["class_names"]),
+            views=ViewSpec.from_config(header["views"]),
+            facts=header["facts"],
+        )
+        if not scores.view_scores.shape[0] == len(scores.labels) == len(scores.paths):
+            raise KeyError("view_scores")
+    return scores
+
+
+@contextlib.contextmanager
+def reading(file: Path, what: str, name: str) -> Iterator[None]:
+    """Raises a `ValueError` for whatever goes wrong while results of an evaluation are read."""
+    hint = f"Pass the {name} that an evaluation wrote."
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            header = json.loads(arrays["header"].tobytes())
-            if header["format"] != FORMAT:
-                raise KeyError("format")
-            scores = Scores(
-                view_scores=arrays["view_scores"],
-                kind=header["kind"],
-                labels=arrays["labels"],
-                paths=tuple(header["paths"]),
-                indices=arrays["indices"],
-                failures=tuple(Failure(**failure) for failure in header["failures"]),
-                class_names=header["class_names"] and tuple(header["class_names"]),
-                views=ViewSpec.from_config(header["views"]),
-                facts=header["facts"],
-            )
-            if not scores.view_scores.shape[0] == len(scores.labels) == len(scores.paths):
-                raise KeyError("view_scores")
-            return scores
+        yield
     except FileNotFoundError as error:
-        raise ValueError(
-            f"There is no file {str(file)!r}. Pass the scores.npz that an evaluation wrote."
-        ) from error
+        raise ValueError(f"There is no file {str(file)!r}. {hint}") from error
     except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        RecursionError,
+        OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError,
         zipfile.BadZipFile,
-    ) as error:
+    ) as error:  # fmt: skip
         raise ValueError(
-            f"{str(file)!r} is no file of scores that this version can read ({error}). Pass the "
-            "scores.npz that an evaluation wrote."
+            f"{str(file)!r} is no {what} that this version can read ({error}). {hint}"
         ) from error

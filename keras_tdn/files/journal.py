@@ -241,13 +241,7 @@ class Journal:
         (state,) = self._first("PRAGMA quick_check(1)")
         if state != "ok":
             raise self._unusable(f"is damaged ({state})")
-        differing = list(differences(self.noted(_IDENTITY), self.identity))
-        if differing:
-            raise ValueError(
-                f"{str(self.path)!r} was started with {'; '.join(differing)}. Continue with what "
-                "it was started with, choose another path, or pass overwrite=True (on the command "
-                "line --overwrite) to start anew."
-            )
+        check_same(self.path, self.noted(_IDENTITY), self.identity)
         # SQLite has no checksums of its own: what rotted on the disk counts as not done.
         self._database.execute(
             "DELETE FROM entries WHERE checksum IS NOT checksum_of(key, value, failure)"
@@ -296,6 +290,21 @@ def remove_journal(path: Path) -> None:
     """Removes a journal, and what SQLite keeps next to it while it is open."""
     for name in (path.name, *(f"{path.name}{end}" for end in _COMPANIONS)):
         path.with_name(name).unlink(missing_ok=True)
+
+
+def check_same(
+    path: Path,
+    started: Mapping[str, Any],
+    now: Mapping[str, Any],
+    advice: str = "Continue with what it was started with, choose another path",
+) -> None:
+    """Raises a `ValueError` that names what differs, unless two identities are the same."""
+    differing = list(differences(started, now))
+    if differing:
+        raise ValueError(
+            f"{str(path)!r} was started with {'; '.join(differing)}. {advice}, or pass "
+            "overwrite=True (on the command line --overwrite) to start anew."
+        )
 
 
 def differences(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_tdn.files.atomic import write_whole
-from keras_tdn.files.journal import differences
+from keras_tdn.files.journal import check_same
 from keras_tdn.files.locks import LOCK_FILE
 
 PLAN_FILE = "plan.json"
@@ -79,13 +79,9 @@ class ResumableFolder:
             ValueError: if the folder was started with another plan.
         """
         for started in self.headers():
-            found = list(differences({name: started.get(name) for name in header}, header))
-            if found:
-                raise ValueError(
-                    f"{str(self.path)!r} was started with {'; '.join(found)}. {self._kind.same} to "
-                    "continue, choose another folder, or pass overwrite=True (on the command line "
-                    "--overwrite) to start anew."
-                )
+            known = {name: started.get(name) for name in header}
+            advice = f"{self._kind.same} to continue, choose another folder"
+            check_same(self.path, known, header, advice)
         self.workplace.mkdir(exist_ok=True)
         for leftover in self.workplace.glob(f"*{TEMPORARY_SUFFIX}"):
             leftover.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,14 +13,13 @@ from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.files.locks import locked
 from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan
-from keras_tdn.labelling.labeller import LabelOptions, Row
+from keras_tdn.labelling.labeller import LabelOptions, Row, check_format
 from keras_tdn.labelling.labelling_run import (
     FOLDER_VERB,
     LabelReport,
+    finish,
     list_videos,
-    make_report,
 )
-from keras_tdn.labelling.row_files import check_format
 from keras_tdn.prediction import Labels
 from keras_tdn.scoring.scoring_options import ReadingKeywords
 from keras_tdn.scoring.views import check_not_packed
@@ -55,10 +53,9 @@ def label_with_beam(
     Use it for archives that outgrow one machine. The files are the same, and a run of either can be
     finished by the other: shards that are complete are kept, others are labelled again from their
     first video. The videos, the model and the output must lie where all workers and this process
-    find them under the same paths. For lists elsewhere, and rows to elsewhere, build a pipeline of
-    your own with `keras_tdn.labelling.beam_transform.LabelVideos`.
-
-    Needs the extra `keras-tdn[beam]`, on the workers too.
+    find them under the same paths; otherwise build a pipeline of your own with
+    `keras_tdn.labelling.beam_transform.LabelVideos`. Needs the extra `keras-tdn[beam]`, on the
+    workers too.
 
     Args:
         model: A preset (a folder, a name or `hf://organisation/name`) or a `.keras` file that all
@@ -107,14 +104,13 @@ def label_with_beam(
     with locked(folder.path, FOLDER_VERB):
         complete = folder.start(plan, overwrite, retry_failures)
         num_kept = sum(made.num_videos for made in complete.values())
-        tasks = [
-            ShardTask(shard, plan.name_of(shard), tuple(plan.records_of(shard)))
-            for shard in range(plan.num_shards)
-            if shard not in complete
-        ]
-        if tasks:
+        shards: list[tuple[ShardKey, list[Record]]] = []
+        for shard in sorted({*range(plan.num_shards)} - {*complete}):
+            records_of = plan.records_of(shard)
+            shards.append(((shard, plan.name_of(shard), len(records_of)), records_of))
+        if shards:
             with _explained():
-                _run(beam.Pipeline(options=pipeline_options), tasks, label, folder.path, options)
+                _run(beam.Pipeline(options=pipeline_options), shards, label, folder.path, options)
         complete = folder.complete_shards(plan)
         if len(complete) < plan.num_shards:
             raise ValueError(
@@ -122,40 +118,16 @@ def label_with_beam(
                 f"{plan.num_shards} shards are not in {str(folder.path)!r}. That folder must be "
                 "one that all workers and this process share."
             )
-        folder.finish(plan, [complete[shard] for shard in range(plan.num_shards)])
-    return make_report(folder.path, plan, complete, num_kept, time.monotonic() - started)
+        return finish(folder, plan, complete, num_kept, started)
 
 
-@dataclasses.dataclass(frozen=True)
-class ShardTask:
-    """A shard to make.
-
-    Args:
-        shard: Its number.
-        name: Its file name.
-        records: Its videos, in order.
-    """
-
-    shard: int
-    name: str
-    records: tuple[Record, ...]
-
-    def keyed_records(self) -> Iterator[tuple[tuple[ShardKey, int], Record]]:
-        """Its videos, each with what puts rows together again: the shard, and its place there."""
-        key = self.shard, self.name, len(self.records)
-        for place, record in enumerate(self.records):
-            yield (key, place), record
-
-
-def _run(
-    pipeline: Any, tasks: Sequence[ShardTask], label: Any, folder: Path, options: LabelOptions
-) -> None:
+def _run(pipeline: Any, shards: Any, label: Any, folder: Path, options: LabelOptions) -> None:
     import apache_beam as beam
 
     _ = (
         pipeline
-        | "Shards" >> beam.Create(tasks)
-        | "Videos" >> beam.FlatMap(ShardTask.keyed_records)
+        | "Shards" >> beam.Create(shards)
+        | "Videos" >> beam.FlatMapTuple(_keyed_records)
         # Without it a worker would label all videos of the shards that it was given.
         | "Spread" >> beam.Reshuffle()
         | "Label videos" >> label
@@ -164,6 +136,14 @@ def _run(
         | "Write" >> beam.Map(_write, str(folder), options)
     )
     pipeline.run().wait_until_finish()
+
+
+def _keyed_records(
+    shard: ShardKey, records: list[Record]
+) -> Iterator[tuple[tuple[ShardKey, int], Record]]:
+    """The videos of a shard, each with what puts rows together again: the shard and its place."""
+    for place, record in enumerate(records):
+        yield (shard, place), record
 
 
 def _by_shard(key: tuple[ShardKey, int], row: Row) -> tuple[ShardKey, tuple[int, Row]]:

@@ -5,6 +5,7 @@ This module needs the extra `keras-tdn[beam]`; nothing else in the package impor
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -60,9 +61,9 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
             **{"min_batch_size": num_videos, "max_batch_size": num_videos, **kwargs},
         )
         self._load = load
-        self._options = options
-        self._labels = labels
-        self._clip_spec, self._from_logits = clip_spec, from_logits
+        self._make_labeller = functools.partial(
+            Labeller, options=options, labels=labels, clip_spec=clip_spec, from_logits=from_logits
+        )
         self._batch_size = batch_size
         self._weights_sha256 = weights_sha256
 
@@ -74,13 +75,7 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
                 f"A worker has loaded another model {model.name!r} than the pipeline was started "
                 "with. The weights must be the same file, or the same revision, on all machines."
             )
-        return Labeller(
-            model,
-            self._options,
-            labels=self._labels,
-            clip_spec=self._clip_spec,
-            from_logits=self._from_logits,
-        )
+        return self._make_labeller(model)
 
     def run_inference(
         self,
@@ -101,27 +96,17 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         return METRICS
 
 
-class _Load:
-    """Loads a model by its name or path; it can be sent to a worker."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-
-    def __call__(self) -> keras.Model:
-        from keras_tdn.pretrained.weights import load_model
-
-        return load_model(self._source)
-
-
 def loader_of(model: ModelSource) -> Callable[[], keras.Model]:
-    """What gives the model on a worker.
+    """What gives the model on a worker, which it can be sent to.
 
     Raises:
         ValueError: if it is a model itself, or nothing that names one.
     """
     if isinstance(model, str | os.PathLike):
-        path = os.fspath(model)
-        return _Load(os.path.abspath(path) if os.path.exists(path) else path)
+        from keras_tdn.pretrained.weights import load_model
+
+        source = os.path.abspath(model) if os.path.exists(model) else os.fspath(model)
+        return functools.partial(load_model, source)
     if isinstance(model, keras.Model) or not callable(model):
         raise ValueError(
             "Workers load the model themselves: pass a preset, a .keras file, or a function that "

@@ -17,8 +17,7 @@ from keras_tdn.labelling.beam_handler import ModelSource, TDNModelHandler, loade
 from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, complete_row
 from keras_tdn.prediction import Labels
 from keras_tdn.scoring.scoring_options import ReadingKeywords, ScoringOptions
-from keras_tdn.scoring.view_processes import ViewProcesses
-from keras_tdn.scoring.views import ViewReader, reason_of
+from keras_tdn.scoring.views import ViewProcesses, ViewReader, reason_of
 from keras_tdn.specs import ClipSpec
 
 BAD = "bad"

@@ -1,4 +1,4 @@
-"""The folder of a labelling: which video goes into which file, and what is done."""
+"""The folder of a labelling: which video goes into which file, what is done, and the rest of it."""
 
 from __future__ import annotations
 
@@ -10,38 +10,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.data.failures import Failure
+import numpy as np
+
+from keras_tdn.data.failures import Failure, failure_line
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
 from keras_tdn.files.journal import remove_journal
 from keras_tdn.files.resumable_folder import FolderKind, ResumableFolder, read_object
-from keras_tdn.labelling.labeller import LabelOptions, Row
-from keras_tdn.labelling.row_files import write_rows
+from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, write_rows
+from keras_tdn.scoring.scoring_run import ViewJournal
 
 FORMAT_VERSION = 1
 INDEX_FILE = "labelling.json"
 FAILURES_FILE = "failures.jsonl"
 WORKPLACE = ".labelling"
-KIND = FolderKind(
-    INDEX_FILE,
-    WORKPLACE,
-    "write labels into",
-    "labelling",
-    "Label with the same list, model and options",
-)
+SAME = "Label with the same list, model and options"
+KIND = FolderKind(INDEX_FILE, WORKPLACE, "write labels into", "labelling", SAME)
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelShard:
-    """A file of rows that is complete.
-
-    Args:
-        name: Its name.
-        num_videos: Rows in it.
-        num_bytes: Its size.
-        sha256: Of its content.
-        failures: The videos among them that cannot be read.
-    """
+    """A file of rows that is complete."""
 
     name: str
     num_videos: int
@@ -49,34 +38,18 @@ class LabelShard:
     sha256: str
     failures: tuple[Failure, ...] = ()
 
-    def to_config(self) -> dict[str, Any]:
-        """A dict that JSON can hold; `from_config` reads it back."""
-        return dataclasses.asdict(self)
 
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> LabelShard:
-        """Rebuilds what `to_config` wrote."""
-        failures = tuple(Failure(**failure) for failure in config["failures"])
-        return cls(**{**config, "failures": failures})
-
-
+@dataclasses.dataclass(frozen=True, eq=False)
 class LabelPlan:
     """The list of videos, the options and the model, which alone decide every row and its place.
 
     Consecutive videos share a shard, so that shards one after the other have the list's order.
-
-    Args:
-        records: The videos.
-        options: What a row says.
-        identity: What else rows follow from, for JSON.
+    `identity` is what else rows follow from.
     """
 
-    def __init__(
-        self, records: RecordList, options: LabelOptions, identity: Mapping[str, Any]
-    ) -> None:
-        self.records = records
-        self.options = options
-        self._identity = dict(identity)
+    records: RecordList
+    options: LabelOptions
+    identity: Mapping[str, Any]
 
     @property
     def num_shards(self) -> int:
@@ -105,21 +78,14 @@ class LabelPlan:
             "num_videos": len(self.records),
             "list_sha256": hashlib.sha256(content).hexdigest(),
             "options": self.options.to_config(),
-            **self._identity,
+            **self.identity,
         }
         # As it will be read back: tuples are lists there.
         return json.loads(json.dumps(header))
 
 
 class LabelFolder:
-    """Knows what of a labelling is done, and refuses to continue another one.
-
-    Args:
-        path: The folder; it is made if it is not there.
-
-    Raises:
-        ValueError: if it has files of something else, or cannot be made.
-    """
+    """Knows what of a labelling is done, and refuses to continue another one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -128,16 +94,7 @@ class LabelFolder:
     def start(
         self, plan: LabelPlan, overwrite: bool = False, retry_failures: bool = False
     ) -> dict[int, LabelShard]:
-        """Prepares the folder for a plan, and returns the shards that are complete.
-
-        Args:
-            plan: What is to be labelled.
-            overwrite: Whether to remove what is there.
-            retry_failures: Whether shards with videos that could not be read are left out.
-
-        Raises:
-            ValueError: if it was started with another list, model or options, unless `overwrite`.
-        """
+        """Prepares the folder for a plan, and returns the shards that are complete."""
         if overwrite:
             self._folder.clear([FAILURES_FILE, "labels-*-of-*"])
         self._folder.prepare(plan.header())
@@ -154,7 +111,8 @@ class LabelFolder:
         for shard, config in self._folder.noted(plan.num_shards, self._notes).items():
             # Notes that cannot be read are of no use, and the shard is made again.
             with contextlib.suppress(KeyError, TypeError, OSError):
-                made = LabelShard.from_config(config)
+                failures = tuple(Failure(**failure) for failure in config["failures"])
+                made = LabelShard(**{**config, "failures": failures})
                 if sha256_of(self.path / made.name) == made.sha256:
                     complete[shard] = made
         return complete
@@ -176,34 +134,134 @@ class LabelFolder:
             put_in_place(temporary, final)
         finally:
             temporary.unlink(missing_ok=True)
-        failures = tuple(
-            Failure(row["path"], row["index"], row["error"])
-            for row in rows
-            if row["error"] is not None
-        )
+        bad = [row for row in rows if row["error"] is not None]
+        failures = tuple(Failure(row["path"], row["index"], row["error"]) for row in bad)
         made = LabelShard(final.name, len(rows), size, sha256, failures)
-        self._folder.write(self._notes(shard), made.to_config())
+        self._folder.write(self._notes(shard), dataclasses.asdict(made))
         remove_journal(self.journal_path(shard))
         return made
 
     def finish(self, plan: LabelPlan, shards: Sequence[LabelShard]) -> None:
         """Writes the index and the report of failures, and removes what an unfinished run needs."""
         failures = [failure for shard in shards for failure in shard.failures]
-        lines = [json.dumps(dataclasses.asdict(failure)) + "\n" for failure in failures]
-        content = "".join(lines).encode()
+        content = b"".join(map(failure_line, failures))
         write_whole(self.path / FAILURES_FILE, content, self._folder.temporary(FAILURES_FILE))
-        self._folder.conclude(plan.header(), [shard.to_config() for shard in shards])
+        self._folder.conclude(plan.header(), [dataclasses.asdict(shard) for shard in shards])
 
     def _notes(self, shard: int) -> Path:
         return self._folder.workplace / f"shard-{shard:06d}.json"
 
 
-def load_index(folder: Path) -> dict[str, Any]:
-    """Reads the index of a finished labelling.
+class ShardMaker:
+    """Takes values of the videos that are left, in order, and writes each shard as it is full.
 
-    Raises:
-        ValueError: if there is none.
+    What is taken is in the journal of its shard before the next is computed. A shard is written out
+    of its journal alone, so that its rows are the same however often the process was killed. What
+    is finished joins `complete`. The folder is locked for this process. With `retry_failures` a
+    shard is started anew in whose journal there is a video that could not be read.
     """
+
+    def __init__(
+        self,
+        folder: LabelFolder,
+        plan: LabelPlan,
+        complete: dict[int, LabelShard],
+        labeller: Labeller,
+        retry_failures: bool = False,
+    ) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._complete = complete
+        self._shards = [shard for shard in range(plan.num_shards) if shard not in complete]
+        self._labeller = labeller
+        self._retry_failures = retry_failures
+        self._header = plan.header()
+        self._num_views = plan.options.views.num_views
+        self._stack = contextlib.ExitStack()
+        self._journal: ViewJournal | None = None
+        # Videos of the shards that have been finished here.
+        self._first_position = 0
+        # The list's positions of the videos to label, and how far an earlier run has come.
+        self.rows = [row for shard in self._shards for row in plan.rows_of(shard)]
+        self.first_view = 0
+        self.failures: dict[int, str] = {}
+
+    def __enter__(self) -> ShardMaker:
+        while self._shards:
+            journal = self._open()
+            if not journal.is_complete:
+                break
+            # Killed between the last value and the shard.
+            self._finish(journal)
+        if self._journal is not None:
+            self.first_view = self._first_position * self._num_views + self._journal.num_done
+            self.failures = {
+                self._first_position + row: reason for row, reason in self._journal.failures.items()
+            }
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    @property
+    def num_left(self) -> int:
+        """Videos of which not all values are there yet."""
+        done = 0 if self._journal is None else self._journal.num_videos_done
+        return len(self.rows) - self._first_position - done
+
+    def append(self, values: np.ndarray, failures: Mapping[int, str]) -> None:
+        """Takes the values of the next views; see `ViewJournal.append`."""
+        while len(values):
+            journal = self._journal or self._open()
+            taken = values[: len(journal.values) - journal.num_done]
+            num_videos = len(self._plan.rows_of(self._shards[0]))
+            own = {
+                position - self._first_position: reason
+                for position, reason in failures.items()
+                if 0 <= position - self._first_position < num_videos
+            }
+            journal.append(taken, own)
+            values = values[len(taken) :]
+            if journal.is_complete:
+                self._finish(journal)
+
+    def _open(self) -> ViewJournal:
+        shard = self._shards[0]
+        path = self._folder.journal_path(shard)
+        journal = ViewJournal(
+            path,
+            self._header | {"shard": shard},
+            len(self._plan.rows_of(shard)),
+            self._num_views,
+            self._labeller.scorer.num_values,
+            resume=True,
+            # The folder is held already.
+            lock=False,
+        )
+        self._journal = self._stack.enter_context(journal)
+        if self._retry_failures and journal.failures:
+            self._stack.close()
+            remove_journal(path)
+            return self._open()
+        return self._journal
+
+    def _finish(self, journal: ViewJournal) -> None:
+        shard = self._shards.pop(0)
+        records = self._plan.records_of(shard)
+        values = journal.values.reshape(len(records), self._num_views, -1)
+        rows = [
+            self._labeller.row(record, values[row], journal.failures.get(row))
+            for row, record in enumerate(records)
+        ]
+        self._stack.close()
+        self._journal = None
+        name = self._plan.name_of(shard)
+        self._complete[shard] = self._folder.write_shard(shard, name, rows, self._plan.options)
+        self._first_position += len(records)
+
+
+def load_index(folder: Path) -> dict[str, Any]:
+    """Reads the index of a finished labelling."""
     index = read_object(folder / INDEX_FILE)
     if index is None:
         started = (folder / WORKPLACE).is_dir()

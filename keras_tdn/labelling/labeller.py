@@ -1,11 +1,13 @@
-"""What a row of labels says, and from the values of a video to its row."""
+"""What a row of labels says, from the values of a video to its row, and rows as files."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Unpack, get_args
 
 import keras
@@ -27,6 +29,10 @@ JSON_LINES, PARQUET = "jsonl", "parquet"
 FORMATS = (JSON_LINES, PARQUET)
 # Large enough that files are few and reading ahead seldom ends, small enough to keep in memory.
 VIDEOS_PER_SHARD = 1000
+NEEDS_EXTRA = (
+    'Parquet needs its package: pip install "keras-tdn[parquet]". Without it, format="jsonl" (on '
+    "the command line --output-format jsonl) writes the same rows as JSON lines."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +50,10 @@ class LabelOptions:
         format: `"jsonl"`, JSON lines, or `"parquet"`, which needs the extra `keras-tdn[parquet]`.
         videos_per_shard: Videos in each file; the last has the rest.
         seed: What random clips are drawn from, together with a record's `index`.
-        graph_dtype: `None`: the Keras model as it is. `"float32"` or `"bfloat16"`: the inference
-            graph of `export_saved_model` in that precision, which is faster on processors, on the
-            TensorFlow backend and with crops of the model's own size.
+        graph_dtype: `"float32"` or `"bfloat16"`: the inference graph of `export_saved_model` in
+            that precision, which is faster on processors, on the TensorFlow backend and with crops
+            of the model's own size. `None`: the Keras model, or for many views on a processor that
+            graph in float32, where both agree to 1e-5.
 
     Raises:
         ValueError: if an argument is not as described.
@@ -79,11 +86,7 @@ class LabelOptions:
         self.scoring()
 
     def scoring(self, **reading: Unpack[ReadingKeywords]) -> ScoringOptions:
-        """How views are scored for such rows.
-
-        Args:
-            **reading: How videos are read.
-        """
+        """How views are scored for such rows, of videos that are read in this way."""
         return ScoringOptions(
             self.views,
             features=self.features,
@@ -106,8 +109,8 @@ class LabelOptions:
 class Labeller:
     """Gives the values of views, and makes rows of them.
 
-    Use it where videos come from elsewhere than a list on the disk; `label_videos` has one inside,
-    and so has every worker of the Beam pipeline. It may be called from several threads.
+    Use it where videos come from elsewhere than a list on the disk; `label_videos` and every worker
+    of the Beam pipeline have one. It may be called from several threads.
 
     Args:
         model: A model from clips to scores of classes.
@@ -142,14 +145,7 @@ class Labeller:
         self.prediction(np.zeros((1, self.scorer.num_values), np.float32))
 
     def values(self, clips: np.ndarray) -> np.ndarray:
-        """Scores, and features if they are asked for, of a batch of views.
-
-        Args:
-            clips: Pixels in [0, 255], uint8 of shape `(batch, frames, height, width, 3)`.
-
-        Returns:
-            float32 of shape `(batch, scorer.num_values)`.
-        """
+        """Scores, and features if they are asked for, of a batch of views; see `Scorer.score`."""
         with self._lock:
             return self.scorer.score(clips)
 
@@ -174,22 +170,14 @@ class Labeller:
             row["features"] = features.astype(np.float32)
         return row
 
-    def row(self, record: Record, values: np.ndarray | None, reason: str | None = None) -> Row:
-        """The row of a video.
-
-        Args:
-            record: The video.
-            values: Of its views, one row for each; `None` if it cannot be read.
-            reason: Why it cannot.
-        """
-        return complete_row(record, None if values is None else self.prediction(values), reason)
+    def row(self, record: Record, values: np.ndarray, reason: str | None = None) -> Row:
+        """The row of a video, from the values of its views or why it cannot be read."""
+        return complete_row(record, self.prediction(values) if reason is None else None, reason)
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """What rows follow from besides the list and the options."""
-        identity = {**scoring_identity(self.scorer), "labels": self.names}
-        # As it will be read back: tuples are lists there.
-        return json.loads(json.dumps(identity))
+        return {**scoring_identity(self.scorer), "labels": self.names}
 
 
 def complete_row(record: Record, prediction: Row | None, reason: str | None = None) -> Row:
@@ -201,3 +189,105 @@ def complete_row(record: Record, prediction: Row | None, reason: str | None = No
         **(empty if prediction is None else prediction),
         "error": reason,
     }
+
+
+def check_format(format: str) -> None:
+    """Raises an `ImportError` that names the extra, if the format's package is not installed."""
+    if format != JSON_LINES:
+        _pyarrow()
+
+
+def write_rows(path: Path, rows: Sequence[Row], options: LabelOptions) -> None:
+    """Writes rows as the options' format."""
+    if options.format == JSON_LINES:
+        path.write_bytes(b"".join(_json_line(row, options) for row in rows))
+    else:
+        _write_parquet(path, rows, options)
+
+
+def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
+    """The rows of one file, in order; vectors are float32 arrays."""
+    again = "Label the list again; complete files are kept."
+    if os.fspath(path).endswith(f".{JSON_LINES}"):
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    row = json.loads(line)
+                    yield {**row, **_arrays(row)}
+                except (ValueError, TypeError, RecursionError) as error:
+                    raise ValueError(
+                        f"Line {number} of {os.fspath(path)!r} is not a row of labels: {error}. "
+                        f"{again}"
+                    ) from error
+        return
+    _pyarrow()
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.ParquetFile(path)
+        for batch in table.iter_batches():
+            yield from ({**row, **_arrays(row)} for row in batch.to_pylist())
+    except pyarrow.ArrowException as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} is not a Parquet file of labels: {error}. {again}"
+        ) from error
+
+
+def _arrays(row: Row) -> Row:
+    names = [name for name in ("scores", "features") if row.get(name) is not None]
+    return {name: np.asarray(row[name], np.float32) for name in names}
+
+
+def _json_line(row: Row, options: LabelOptions) -> bytes:
+    row = _with_features(row, options)
+    for name, vector in _arrays(row).items():
+        # The shortest decimals that are this float32 and no other.
+        row[name] = [float(str(value)) for value in vector]
+    text = json.dumps(row, ensure_ascii=False, allow_nan=False)
+    # File names may have bytes that are no text. What stands for one becomes an escape of JSON.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _write_parquet(path: Path, rows: Sequence[Row], options: LabelOptions) -> None:
+    _pyarrow()
+    import pyarrow
+    import pyarrow.parquet
+
+    vector = pyarrow.list_(pyarrow.float32())
+    fields = [
+        ("index", pyarrow.int64()),
+        ("path", pyarrow.string()),
+        ("labels", pyarrow.list_(pyarrow.string())),
+        ("label_indices", pyarrow.list_(pyarrow.int32())),
+        ("scores", vector),
+        *([("features", vector)] if options.features else []),
+        ("error", pyarrow.string()),
+    ]
+    complete = [_with_features(row, options) for row in rows]
+    columns = [
+        pyarrow.array([_plain(row[name]) for row in complete], kind) for name, kind in fields
+    ]
+    table = pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
+    pyarrow.parquet.write_table(table, path)
+
+
+def _plain(value: Any) -> Any:
+    # Parquet's text has no place for bytes that are none.
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
+
+
+def _with_features(row: Row, options: LabelOptions) -> Row:
+    """All rows of a file have the same columns, in the same order."""
+    features = {"features": row.get("features")} if options.features else {}
+    rest = {name: value for name, value in row.items() if name not in ("features", "error")}
+    return {**rest, **features, "error": row["error"]}
+
+
+def _pyarrow() -> None:
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise ImportError(NEEDS_EXTRA) from error

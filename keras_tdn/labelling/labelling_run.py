@@ -20,10 +20,14 @@ from keras_tdn.data.records.load import RecordSource, load_records
 from keras_tdn.data.records.record import check_indices
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES
 from keras_tdn.files.locks import locked
-from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan, LabelShard, load_index
-from keras_tdn.labelling.label_shards import ShardMaker
-from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row
-from keras_tdn.labelling.row_files import check_format, read_rows
+from keras_tdn.labelling.label_folder import (
+    LabelFolder,
+    LabelPlan,
+    LabelShard,
+    ShardMaker,
+    load_index,
+)
+from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, check_format, read_rows
 from keras_tdn.prediction import Labels
 from keras_tdn.progress import Progress
 from keras_tdn.scoring.scoring_options import ReadingKeywords
@@ -82,9 +86,8 @@ def label_videos(
 
     **Resumable.** Values are on the disk as soon as they are computed. A run that was killed, at
     any moment, continues when it is called again with the same arguments, and ends with the same
-    rows in the same order, none lost and none twice. Files that are there are compared with the
-    SHA-256 noted of them, and made again where they differ. What was started with another list,
-    model or options is refused. `batch_size`, `num_workers` and `in_processes` may change.
+    rows in the same order. What was started with another list, model or options is refused;
+    `batch_size`, `num_workers` and `in_processes` may change.
 
     Args:
         model: A model from clips to scores of classes, such as `TDNResNet50`.
@@ -120,16 +123,14 @@ def label_videos(
     check_format(options.format)
     records = list_videos(videos)
     labeller = Labeller(model, options, labels=labels, **reading)
-    plan = LabelPlan(
-        records, options, {**labeller.identity, "decoder": labeller.scoring.decoder_name}
-    )
+    labeller.scorer.fold_for(len(records) * options.views.num_views)
+    decoder = labeller.scoring.decoder_name
+    plan = LabelPlan(records, options, {**labeller.identity, "decoder": decoder})
     folder = LabelFolder(Path(output).absolute())
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(folder.path, FOLDER_VERB))
         complete = folder.start(plan, overwrite, retry_failures)
-        shards = [shard for shard in range(plan.num_shards) if shard not in complete]
-        maker = ShardMaker(folder, plan, shards, labeller, complete.__setitem__, retry_failures)
-        stack.enter_context(maker)
+        maker = stack.enter_context(ShardMaker(folder, plan, complete, labeller, retry_failures))
         num_kept = len(records) - maker.num_left
         if maker.num_left:
             scored = score_views(
@@ -149,17 +150,23 @@ def label_videos(
                 maker.append(views.values, views.failures)
                 bad |= set(views.failures)
                 shown.update(len(records) - maker.num_left, bad=len(bad))
-        folder.finish(plan, [complete[shard] for shard in range(plan.num_shards)])
-    return make_report(folder.path, plan, complete, num_kept, time.monotonic() - started)
+        return finish(folder, plan, complete, num_kept, started)
 
 
-def make_report(
-    folder: Path, plan: LabelPlan, shards: dict[int, LabelShard], num_kept: int, seconds: float
+def finish(
+    folder: LabelFolder,
+    plan: LabelPlan,
+    shards: dict[int, LabelShard],
+    num_kept: int,
+    started: float,
 ) -> LabelReport:
-    """Sums up the shards of a labelling."""
-    failures = [failure for shard in sorted(shards) for failure in shards[shard].failures]
+    """Finishes a folder whose shards are complete, and reports on the run since `started`."""
+    made = [shards[shard] for shard in range(plan.num_shards)]
+    folder.finish(plan, made)
+    failures = tuple(failure for shard in made for failure in shard.failures)
+    seconds = time.monotonic() - started
     return LabelReport(
-        str(folder), len(plan.records), num_kept, plan.num_shards, tuple(failures), seconds
+        str(folder.path), len(plan.records), num_kept, plan.num_shards, failures, seconds
     )
 
 
@@ -196,9 +203,6 @@ def list_videos(source: RecordList | RecordSource, **how: Any) -> RecordList:
         source: A `RecordList`; what `load_records` takes; a folder with videos in it, or in folders
             in it, taken by name; or a folder that `pack` has written.
         **how: `format`, `root`, `split` and `fold` of `load_records`.
-
-    Returns:
-        Records with an `index` each of its own.
 
     Raises:
         ValueError: if there is no such list, nothing is listed, or none of it is there.

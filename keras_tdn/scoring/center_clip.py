@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CenterClip:
-    """A centre clip, and where it was cut.
+    """A centre clip, uint8 `(frames, height, width, 3)`, and where it was cut.
 
-    Args:
-        pixels: uint8 of shape `(frames, height, width, 3)`.
-        indices: Frame numbers, from 0, of shape `(num_segments, frames_per_segment)`.
-        num_frames: Frames of the video.
+    `indices` are frame numbers, from 0, of shape `(num_segments, frames_per_segment)`; the video
+    has `num_frames`.
     """
 
     pixels: np.ndarray
@@ -38,13 +36,8 @@ def read_center_clip(
 ) -> CenterClip:
     """Reads centre-sampled segments of a video, and cuts the centre out of their frames.
 
-    Args:
-        source: A path, the content of a file, a binary file object, or all frames as an array.
-        spec: How the clip is cut.
-        crop: Whether frames are resized and cropped. Otherwise they are as the video has them.
-
-    Raises:
-        ValueError: if it is no video, or no frames.
+    The source is a path, the content of a file, a binary file object, or all frames as an array.
+    Without `crop` frames are as the video has them. Raises a `ValueError` if it is no video.
     """
     num_frames = 0
 

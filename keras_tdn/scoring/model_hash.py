@@ -29,12 +29,8 @@ ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 def model_sha256(model: keras.Model) -> str:
     """Hexadecimal SHA-256 of a model's weights and of its config, without the names of layers.
 
-    Args:
-        model: The model. Of one that is no graph of layers the configs of its layers count as
-            well, and of a layer without a config its type.
-
-    Returns:
-        A text of 64 digits: equal in every process, and for models that compute the same alone.
+    It is equal in every process, and for models that compute the same alone. Of a model that is no
+    graph of layers the configs of its layers count as well, of a layer without a config its type.
     """
     config = json.dumps(_config(model), sort_keys=True, default=_described)
     digest = hashlib.sha256(config.encode())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import logging
 import weakref
-from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
@@ -22,13 +23,16 @@ from keras_tdn.scoring.scoring_options import ScoringOptions
 
 ScoreKind = Literal["logits", "probabilities"]
 Average = Literal["softmax", "logits"]
-# From clips to their scores, and to their pooled features if these are asked for.
-_Compute = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+# From clips to their scores, with their pooled features behind if these are asked for.
+_Compute = Callable[[np.ndarray], np.ndarray]
 
 # Sums of probabilities in half precision differ from 1 by less.
 SUM_TOLERANCE = 0.02
 # Views are averaged in double precision, some at a time.
 CHUNK_VALUES = 2**22
+# Making the folded network, and scoring a batch twice, takes as long as it saves in so many views.
+MIN_FOLDED_VIEWS = 64
+FOLDED_TOLERANCE = 1e-5
 OTHER_SIZES = (
     "Pass a `clip_spec` that fits the model or, of a model for one size only, "
     "`ViewSpec(crop_size=(height, width))` (on the command line --crop-size HxW)."
@@ -37,6 +41,8 @@ OTHER_SIZES = (
 _LOGIT_MODELS: weakref.WeakKeyDictionary[keras.Model, keras.Model] = weakref.WeakKeyDictionary()
 _FEATURE_MODELS: weakref.WeakKeyDictionary[keras.Model, keras.Model] = weakref.WeakKeyDictionary()
 
+logger = logging.getLogger("keras_tdn")
+
 
 class Scorer:
     """Scores views with a model.
@@ -44,10 +50,6 @@ class Scorer:
     Scores are logits where the model has them, behind a softmax or without one: every average
     follows from logits, and the authors' ensemble needs them. Of another model that gives
     probabilities, these are taken. Features, if they are asked for, come from the same pass.
-
-    Args:
-        model: A model from clips to scores of classes.
-        options: Their `views`, `clip_spec`, `from_logits`, `features` and `graph_dtype`.
 
     Attributes:
         spec: The clip that the model takes.
@@ -84,11 +86,13 @@ class Scorer:
             )
         self.kind, self._scoring_model = with_logits(model, options.from_logits)
         self.num_features = 0
+        self._is_keras = options.graph_dtype is None
         self._compute: _Compute = self._keras_model
         if options.graph_dtype is not None:
-            self._compute = self._inference_graph(options.graph_dtype, options.features)
+            self._check_inference_graph()
+            self._compute = self._folded(options.graph_dtype, options.features)
         elif options.features:
-            self._compute = self._model_with_features()
+            self._scoring_model = self._with_features()
 
     @functools.cached_property
     def classes(self) -> int:
@@ -104,11 +108,10 @@ class Scorer:
         return self.classes + self.num_features
 
     def score(self, clips: np.ndarray) -> np.ndarray:
-        """Scores a batch of clips.
+        """Scores a batch of clips. Equal clips in batches of one shape give equal bits.
 
         Args:
-            clips: Pixels in [0, 255], uint8 of shape `(batch, frames, height, width, 3)`. Batches
-                of one shape are compiled once, and give equal bits for equal clips.
+            clips: Pixels in [0, 255], uint8 of shape `(batch, frames, height, width, 3)`.
 
         Returns:
             float32 of shape `(batch, num_values)`: logits or probabilities, as `kind` says, and
@@ -117,23 +120,14 @@ class Scorer:
         Raises:
             ValueError: if a number is not finite, or what should be probabilities are not.
         """
-        scores, features = self._compute(clips)
-        self._check(scores)
-        if features is None:
-            return scores
-        if not np.isfinite(features).all():
-            raise ValueError(
-                f"The model {self.model.name!r} gives features that are not finite. Check its "
-                "weights, and whether it expects pixels in [0, 255]."
-            )
-        return np.concatenate([scores, features], axis=1)
-
-    def _check(self, scores: np.ndarray) -> None:
-        if not np.isfinite(scores).all():
-            raise ValueError(
-                f"The model {self.model.name!r} gives scores that are not finite. Check its "
-                "weights, and whether it expects pixels in [0, 255]."
-            )
+        values = self._compute(clips)
+        scores, features = np.split(values, [values.shape[1] - self.num_features], axis=1)
+        for name, numbers in (("scores", scores), ("features", features)):
+            if not np.isfinite(numbers).all():
+                raise ValueError(
+                    f"The model {self.model.name!r} gives {name} that are not finite. Check its "
+                    "weights, and whether it expects pixels in [0, 255]."
+                )
         if self.kind == "probabilities" and (
             scores.min() < 0 or np.abs(scores.sum(axis=1) - 1).max() > SUM_TOLERANCE
         ):
@@ -142,13 +136,46 @@ class Scorer:
                 "negative, or do not sum to 1 over the classes. Pass `from_logits=True` if they "
                 "are logits; no others are known."
             )
+        return values
 
-    def _keras_model(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        inputs = model_inputs(self.model, clips, self.spec)
-        return np.asarray(predict_batch(self._scoring_model, inputs), np.float32), None
+    def fold_for(self, num_views: int) -> None:
+        """Scores so many views with the folded network, where it gives what the Keras model gives.
 
-    def _model_with_features(self) -> _Compute:
-        """The Keras model with a second output, the mean over segments of what is pooled."""
+        The first batch is scored by both. If they differ by more than 1e-5 (of what is above 1, by
+        that share), that is logged and the Keras model goes on. Use it for a model whose weights do
+        not change meanwhile. It changes nothing for few views, and on GPUs, where the folded
+        network is not known to be faster.
+        """
+        from keras_tdn.inference import can_fold
+
+        is_worth_it = self._is_keras and num_views >= MIN_FOLDED_VIEWS and self.kind == "logits"
+        if is_worth_it and can_fold(self.model) and not _gpus():
+            self._compute = functools.partial(self._compare, self._compute)
+            self._is_keras = False
+
+    def _compare(self, keras_model: _Compute, clips: np.ndarray) -> np.ndarray:
+        folded = self._folded("float32", self.num_features > 0)
+        expected, found = keras_model(clips), folded(clips)
+        distance = (np.abs(found - expected) / np.maximum(1.0, np.abs(expected))).max()
+        if distance <= FOLDED_TOLERANCE:
+            self._compute = folded
+            return found
+        logger.warning(
+            "The folded network differs from the model %r by %.1e; the Keras model is used.",
+            self.model.name,
+            distance,
+        )
+        self._compute = keras_model
+        return expected
+
+    def _keras_model(self, clips: np.ndarray) -> np.ndarray:
+        values = predict_batch(self._scoring_model, model_inputs(self.model, clips, self.spec))
+        # Of a single output Keras makes no list.
+        parts = values if isinstance(values, list | tuple) else [values]
+        return np.concatenate([np.asarray(part, np.float32) for part in parts], axis=1)
+
+    def _with_features(self) -> keras.Model:
+        """The model with a second output, the mean over segments of what is pooled."""
         model, scoring = self.model, self._scoring_model
         if not hasattr(model, "stage_depths"):
             raise ValueError(
@@ -159,28 +186,16 @@ class Scorer:
             pooled = model.get_layer("pool").output
             mean = SegmentConsensus(model.num_segments, name="features", dtype="float32")(pooled)
             _FEATURE_MODELS[scoring] = keras.Model(model.input, [scoring.output, mean])
-        both = _FEATURE_MODELS[scoring]
-        self.num_features = int(both.output_shape[1][-1])
+        self.num_features = int(_FEATURE_MODELS[scoring].output_shape[1][-1])
+        return _FEATURE_MODELS[scoring]
 
-        def compute(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-            scores, features = predict_batch(both, model_inputs(model, clips, self.spec))
-            return np.asarray(scores, np.float32), np.asarray(features, np.float32)
-
-        return compute
-
-    def _inference_graph(self, dtype: str, with_features: bool) -> _Compute:
-        """The graph of the exports.
-
-        Batch norms are inside the convolutions and both directions of a long-term TDM are one
-        batch, which gives the same numbers sooner, and bfloat16 takes about half of the time on
-        processors that have instructions for it.
-        """
-        model = self.model
+    def _check_inference_graph(self) -> None:
+        model, backend = self.model, keras.backend.backend()
         leave_out = "Leave out `graph_dtype` (on the command line --graph-dtype)."
-        if keras.backend.backend() != "tensorflow" or not hasattr(model, "stage_depths"):
+        if backend != "tensorflow" or not hasattr(model, "stage_depths"):
             raise ValueError(
                 "The inference graph is of TDN models on the TensorFlow backend. Received: "
-                f"{model.name!r} on {keras.backend.backend()!r}. {leave_out}"
+                f"{model.name!r} on {backend!r}. {leave_out}"
             )
         spec, crop_size = model.clip_spec, self.clip_shape[1:3]
         if crop_size != (spec.height, spec.width) or self.kind != "logits":
@@ -189,16 +204,20 @@ class Scorer:
                 f"{spec.width}, and gives logits. Received: crops of {crop_size[0]}x"
                 f"{crop_size[1]}, scores that are {self.kind}. {leave_out}"
             )
-        from keras_tdn.inference.folding import classifier_weights
-        from keras_tdn.inference.inference_network import FoldedNetwork
 
-        network = FoldedNetwork(model, dtype)
-        kernel, bias = classifier_weights(model)
+    def _folded(self, dtype: str, with_features: bool) -> _Compute:
+        """The network of the exports, which gives logits."""
+        from keras_tdn.inference import FoldedNetwork
+        from keras_tdn.inference.folding import classifier_weights
+
+        network = FoldedNetwork(self.model, dtype)
+        kernel, bias = classifier_weights(self.model)
         self.num_features = len(kernel) if with_features else 0
 
-        def compute(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        def compute(clips: np.ndarray) -> np.ndarray:
             features = network.features(clips).numpy()
-            return features @ kernel + bias, features if with_features else None
+            scores = features @ kernel + bias
+            return np.concatenate([scores, features], axis=1) if with_features else scores
 
         return compute
 
@@ -286,18 +305,29 @@ def average_views(
             "Only logits can be averaged before the softmax, and this model gives probabilities. "
             "Pass average='softmax'."
         )
-    num_videos, num_views, classes = view_scores.shape
-    chosen = [list(subset) for subset in (subsets or [range(num_views)])]
-    results = [np.empty((num_videos, classes)) for _ in chosen]
-    chunk = max(1, CHUNK_VALUES // (num_views * classes))
-    for start in range(0, num_videos, chunk):
-        scores = view_scores[start : start + chunk].astype(np.float64)
+    chosen = [list(subset) for subset in (subsets or [range(view_scores.shape[1])])]
+    means: list[list[np.ndarray]] = [[] for _ in chosen]
+    for scores in view_chunks(view_scores):
         if kind == "logits" and average == "softmax":
             scores = softmax(scores)
-        for result, subset in zip(results, chosen, strict=True):
+        for parts, subset in zip(means, chosen, strict=True):
             mean = scores[:, subset].mean(axis=1)
-            result[start : start + chunk] = softmax(mean) if average == "logits" else mean
-    return results
+            parts.append(softmax(mean) if average == "logits" else mean)
+    return [np.concatenate(parts) for parts in means]
+
+
+def view_chunks(view_scores: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the scores of some videos at a time in double precision, at least once."""
+    num_videos, num_views, classes = view_scores.shape
+    chunk = max(1, CHUNK_VALUES // (num_views * classes))
+    for start in range(0, max(num_videos, 1), chunk):
+        yield view_scores[start : start + chunk].astype(np.float64)
+
+
+def _gpus() -> list[Any]:
+    import tensorflow as tf
+
+    return tf.config.list_logical_devices("GPU")
 
 
 def _ends_in(model: keras.Model, layer: keras.layers.Layer) -> bool:

@@ -7,6 +7,7 @@ import math
 import os
 from typing import Any, TypedDict
 
+from keras_tdn.choices import FOLDED_DTYPES
 from keras_tdn.data.decoding import Decoder
 from keras_tdn.specs import ClipSpec, ViewSpec
 
@@ -15,7 +16,6 @@ DEFAULT_BATCH_SIZE = 8
 MAX_DEFAULT_WORKERS = 8
 # Seconds that one video may take in a process of its own.
 TIME_LIMIT = 300.0
-GRAPH_DTYPES = ("float32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +30,9 @@ class ScoringOptions:
         clip_spec: How clips are cut. `None` takes the model's own.
         from_logits: Whether the model's scores are logits; by default its last layer decides.
         features: Whether pooled features are computed beside the scores.
-        graph_dtype: `None`: the Keras model as it is. `"float32"` or `"bfloat16"`: the inference
-            graph of `export_saved_model` in that precision.
+        graph_dtype: `"float32"` or `"bfloat16"`: the inference graph of `export_saved_model` in
+            that precision. `None`: the Keras model, or for many views on a processor that graph in
+            float32, where both agree to 1e-5.
         seed: What random clips are drawn from, together with a record's `index`.
         batch_size: Views scored at once. Memory and speed follow from it, and no more than the last
             digits of the scores.
@@ -43,9 +44,6 @@ class ScoringOptions:
         decoder: Name of the decoder of video files, or the decoder itself (not in processes).
         max_failure_share: Share of bad videos that is an error, from 0 to 1, of 100 videos at
             least. `None`: none is, unless nothing can be read.
-
-    Raises:
-        ValueError: if an argument is not as described.
 
     Example:
 
@@ -76,9 +74,9 @@ class ScoringOptions:
             raise ValueError(
                 f"Scoring needs True or False for `features`. Received: features={self.features!r}"
             )
-        if self.graph_dtype not in (None, *GRAPH_DTYPES):
+        if self.graph_dtype not in (None, *FOLDED_DTYPES):
             raise ValueError(
-                f"Scoring needs one of {[None, *GRAPH_DTYPES]} for `graph_dtype`. "
+                f"Scoring needs one of {[None, *FOLDED_DTYPES]} for `graph_dtype`. "
                 f"Received: graph_dtype={self.graph_dtype!r}"
             )
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
@@ -126,9 +124,9 @@ class ScoringKeywords(ReadingKeywords, total=False):
     max_failure_share: float | None
 
 
-def check_positive(name: str, value: Any) -> None:
+def check_positive(name: str, value: Any, owner: str = "Scoring") -> None:
     """Raises a `ValueError` unless it is a positive integer."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(
-            f"Scoring needs a positive integer for `{name}`. Received: {name}={value!r}"
+            f"{owner} needs a positive integer for `{name}`. Received: {name}={value!r}"
         )

@@ -2,38 +2,223 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
-import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
 from keras_tdn.data.records import RecordList
 from keras_tdn.files.journal import Journal
-from keras_tdn.scoring.batches import fill_batches, read_ahead, view_batches
 from keras_tdn.scoring.model_hash import model_sha256
 from keras_tdn.scoring.scorer import Scorer
 from keras_tdn.scoring.scoring_options import ScoringOptions
-from keras_tdn.scoring.view_processes import ViewProcesses
-from keras_tdn.scoring.views import VideoViews, ViewReader, check_not_packed
+from keras_tdn.scoring.views import (
+    VideoViews,
+    ViewProcesses,
+    ViewReader,
+    check_not_packed,
+    is_passing,
+    reason_of,
+)
 
+Read = Callable[[int], VideoViews]
+A = TypeVar("A")
+T = TypeVar("T")
 ACTION = "evaluating"
 # Keys of videos that cannot be read start with this.
 FAILED = "video "
+# How long a thread that has nowhere to put its item takes to notice that nobody wants it.
+PATIENCE_SECONDS = 0.1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ViewBatch:
+    """Consecutive views of all videos, in a batch that always has the same size.
+
+    Args:
+        clips: uint8 of shape `(batch_size, frames, height, width, 3)`; black without a view.
+        present: Bool of shape `(views,)`: not those of videos that cannot be read. The last batch
+            may have fewer views than clips.
+        failures: Reasons by row of the videos that cannot be read.
+    """
+
+    clips: np.ndarray
+    present: np.ndarray
+    failures: Mapping[int, str]
+
+
+def fill_batches(
+    views: Iterable[tuple[int, np.ndarray | str]], clip_shape: tuple[int, ...], batch_size: int
+) -> Generator[ViewBatch, None, None]:
+    """Fills batches with views, across videos, in order.
+
+    `views` are, for each, the row of its video, and its pixels or why it cannot be read.
+    """
+    clips: np.ndarray | None = None
+    for row, view in views:
+        if clips is None:
+            clips = np.zeros((batch_size, *clip_shape), np.uint8)
+            present: list[bool] = []
+            failures: dict[int, str] = {}
+        if isinstance(view, str):
+            failures[row] = view
+        else:
+            clips[len(present)] = view
+        present.append(row not in failures)
+        if len(present) == batch_size:
+            yield ViewBatch(clips, np.array(present), failures)
+            clips = None
+    if clips is not None:
+        yield ViewBatch(clips, np.array(present), failures)
+
+
+def view_batches(
+    read: Read,
+    num_records: int,
+    clip_shape: tuple[int, ...],
+    options: ScoringOptions,
+    *,
+    first_view: int = 0,
+    failures: Mapping[int, str] | None = None,
+) -> Generator[ViewBatch, None, None]:
+    """Reads records by several threads and fills batches with their views, in order.
+
+    View `j` of record `i` is number `i * num_views + j`, whether or not the record can be read, so
+    that what is in a batch depends on nothing but the number that it starts with. Videos of the
+    next two batches may wait, read, for their turn.
+
+    Args:
+        read: Gives the views of the record in a row; raises where it cannot be read.
+        num_records: Records there are.
+        clip_shape: Shape of a view, `(frames, height, width, 3)`.
+        options: Their `views`, `batch_size` and `num_workers`.
+        first_view: Number of the first view that is wanted.
+        failures: Reasons by row of records that are known to be bad; they are not read.
+
+    Raises:
+        MemoryError, OSError: if the machine fails, rather than a video; see `is_passing`.
+    """
+    known = dict(failures or {})
+    num_views, num_workers = options.views.num_views, options.workers
+    first_row, first_number = divmod(first_view, num_views)
+    num_ahead = num_workers + -(-2 * options.batch_size // num_views)
+    pool = ThreadPoolExecutor(num_workers, thread_name_prefix="keras_tdn_views")
+
+    def load(row: int) -> VideoViews | str:
+        if row in known:
+            return known[row]
+        try:
+            return read(row)
+        except Exception as error:
+            # One bad video must not end a run, whatever it is; the reason says what it was. But
+            # what would fail for any video is nothing to remember of this one.
+            if is_passing(error):
+                raise
+            return reason_of(error)
+
+    def views() -> Iterator[tuple[int, np.ndarray | str]]:
+        rows = range(first_row, num_records)
+        for row, video in zip(rows, _results(pool, num_ahead, load, rows), strict=True):
+            for number in range(first_number if row == first_row else 0, num_views):
+                yield row, video if isinstance(video, str) else video.view(number)
+
+    try:
+        yield from fill_batches(views(), clip_shape, options.batch_size)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def read_ahead(
+    items: Generator[T, None, None],
+    depth: int | queue.Queue[Any] = 1,
+    join_seconds: float | None = None,
+) -> Generator[T, None, None]:
+    """Makes items in a thread, so many ahead.
+
+    Use it between what prepares batches and a model: putting a batch together takes as long as a
+    fast accelerator takes for it.
+
+    Args:
+        items: Makes the items; closed, in that thread, when the result ends or is closed.
+        depth: Items that may wait, or the queue that they wait in.
+        join_seconds: How long the end waits for the thread, where it may be blocked by a sender
+            that cannot be interrupted; it ends with the process then. `None` waits for ever.
+
+    Yields:
+        Each item once, in order. What `items` raises is raised here, in its turn.
+
+    Example:
+
+    >>> list(read_ahead(number**2 for number in range(4)))
+    [0, 1, 4, 9]
+    """
+    ready: queue.Queue[Any] = queue.Queue(depth) if isinstance(depth, int) else depth
+    unwanted = threading.Event()
+
+    def put(kind: str, content: T | BaseException | None) -> bool:
+        while not unwanted.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put((kind, content), timeout=PATIENCE_SECONDS)
+                return True
+        return False
+
+    def make() -> None:
+        try:
+            with contextlib.closing(items):
+                for item in items:
+                    if not put("item", item):
+                        return
+        except BaseException as error:
+            put("error", error)
+        else:
+            put("end", None)
+
+    thread = threading.Thread(target=make, name="keras_tdn_read_ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, content = ready.get()
+            if kind == "end":
+                return
+            if isinstance(content, BaseException):
+                raise content
+            yield content
+    finally:
+        unwanted.set()
+        # Of an iterator that was dropped, the garbage collector does this, perhaps in that thread.
+        if threading.current_thread() is not thread:
+            thread.join(join_seconds)
+
+
+def _results(
+    pool: ThreadPoolExecutor, num_ahead: int, call: Callable[[A], Any], arguments: Iterable[A]
+) -> Iterator[Any]:
+    """Yields what calls in the pool return, in order, while so many are asked for."""
+    rest = iter(arguments)
+    waiting: collections.deque[Future[Any]] = collections.deque()
+    while True:
+        more = itertools.islice(rest, num_ahead - len(waiting))
+        waiting.extend(pool.submit(call, argument) for argument in more)
+        if not waiting:
+            return
+        yield waiting.popleft().result()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScoredViews:
     """What the model gives for consecutive views.
 
-    Args:
-        values: float32 of shape `(views, num_values)`, NaN where a video cannot be read.
-        failures: Reasons by position of the videos that cannot be read.
+    `values` are float32 of shape `(views, num_values)`, NaN where a video cannot be read, and
+    `failures` the reasons by position of such videos.
     """
 
     values: np.ndarray
@@ -65,12 +250,8 @@ def score_views(
         failures: Reasons by position of videos that are known to be bad.
         reader: What reads the list, unless processes do. By default one is made.
 
-    Yields:
-        Every view from `first_view` on, once.
-
     Raises:
-        MemoryError: if there is no memory left to read a video with.
-        OSError: likewise, of files that may be open, or of a disk or network that fails.
+        MemoryError, OSError: if the machine fails, rather than a video; see `is_passing`.
     """
     rows = range(len(records)) if rows is None else rows
     if first_view >= len(rows) * options.views.num_views:
@@ -101,27 +282,16 @@ class ViewJournal:
 
     The journal has an entry for each batch: its key is the number of the first view, its value the
     batch's float32 numbers. A video that cannot be read has an entry of its own, `video 7`, with
-    the reason as a JSON string. On opening, batches count up to the first that is missing; so each
-    view is taken exactly once, whenever the process was killed.
+    the reason. On opening, batches count up to the first that is missing; so each view is taken
+    exactly once, whenever the process was killed.
 
-    Use it as a context manager.
-
-    Args:
-        path: Path of the journal, or `None` to keep nothing on the disk.
-        identity: What the values follow from.
-        num_videos: Videos in all.
-        num_views: Views of each.
-        num_values: Numbers of each view.
-        resume: Whether to continue with a journal that is there.
-        lock: Whether to lock the folder; see `Journal`.
+    Use it as a context manager. Without a path nothing is kept on the disk; for the other
+    arguments see `Journal`.
 
     Attributes:
         values: float32 of shape `(views of all videos, num_values)`, NaN where there is none.
         num_done: Views that have been taken.
         failures: Reasons by position of the videos that cannot be read.
-
-    Raises:
-        ValueError: on entering, if the journal is of something else, or in use.
     """
 
     def __init__(
@@ -145,18 +315,12 @@ class ViewJournal:
 
     def __enter__(self) -> ViewJournal:
         if self._journal is not None:
-            self._journal.__enter__()
-            self._read(self._journal)
+            self._read(self._journal.__enter__())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self._journal is not None:
-            self._journal.__exit__(kind, error, trace)
+            self._journal.__exit__(*error)
 
     @property
     def num_videos_done(self) -> int:
@@ -169,20 +333,16 @@ class ViewJournal:
         return self.num_done == len(self.values)
 
     def append(self, values: np.ndarray, failures: Mapping[int, str]) -> None:
-        """Takes the values of the next views, and writes them down.
-
-        Args:
-            values: float32 of shape `(views, num_values)`, NaN where a video cannot be read.
-            failures: Reasons by position of the videos that cannot be read among them.
+        """Takes what `ScoredViews` has of the next views, and writes it down.
 
         Raises:
-            OSError: if they cannot be written, for example because the disk is full.
+            OSError: if it cannot be written, for example because the disk is full.
         """
         if self._journal is not None:
             # The batch comes last: only with it does the journal count these views.
             for position, reason in failures.items():
                 if position not in self.failures:
-                    self._journal.put(f"{FAILED}{position}", failure=_as_text(reason))
+                    self._journal.put(f"{FAILED}{position}", failure=reason)
             self._journal.put(self.num_done, np.ascontiguousarray(values, "<f4").tobytes())
         self._take(values)
         self.failures.update(failures)
@@ -195,7 +355,7 @@ class ViewJournal:
         whole = True
         for key, value, reason in journal.items():
             if isinstance(key, str):
-                self.failures[int(key.removeprefix(FAILED))] = json.loads(reason or "null")
+                self.failures[int(key.removeprefix(FAILED))] = reason or ""
                 continue
             # Behind what is missing there may be batches of another size, which end elsewhere.
             whole = whole and key <= self.num_done
@@ -206,13 +366,8 @@ class ViewJournal:
 def score_videos(scorer: Scorer, videos: Sequence[VideoViews], batch_size: int) -> list[np.ndarray]:
     """Scores all views of videos that have been read, in batches that go across them.
 
-    Args:
-        scorer: The model.
-        videos: The views of each.
-        batch_size: Views scored at once; what is missing in the last batch is black.
-
-    Returns:
-        For each video an array of shape `(views, num_values)`.
+    Returns for each video an array of shape `(views, num_values)`. What is missing in the last
+    batch is black.
     """
     if not videos:
         return []
@@ -250,9 +405,3 @@ def _reading(
     check_not_packed(records)
     processes = ViewProcesses(options, scorer.spec)
     return lambda row: processes(records[row]), processes.close
-
-
-def _as_text(reason: str) -> str:
-    """A reason as JSON. A path in it may have bytes that are no text, which become escapes."""
-    text = json.dumps(reason, ensure_ascii=False)
-    return text.encode("utf-8", "backslashreplace").decode()

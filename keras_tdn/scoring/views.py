@@ -27,6 +27,7 @@ from keras_tdn.data.transforms.crop_sets import (
 )
 from keras_tdn.gpus import leave_gpus_to_backend
 from keras_tdn.limits import check_bytes, max_bytes
+from keras_tdn.processes import LostTaskError, WorkerPool, use_tensorflow_on_one_core
 from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.specs import ClipSpec, ViewSpec
 
@@ -45,6 +46,8 @@ PASSING_ERRORS = frozenset(
     if hasattr(errno, name)
 )  # fmt: skip
 AMBIGUOUS = frozenset({errno.EAGAIN, errno.EIO, errno.ENOMEM})
+# A process may be ended for want of memory; that it was the video's fault, the second one shows.
+DEATHS_PER_VIDEO = 2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,11 +57,9 @@ class VideoViews:
     Clips share frames, so that pixels are kept per frame, and a view is put together when it is
     asked for: thirty views of 40 frames of 256 x 256 pixels would take 236 MB.
 
-    Args:
-        crops: For each crop the frames that the clips need, uint8 of shape
-            `(distinct frames, height, width, 3)`. They may share memory.
-        positions: Where each clip's frames lie among them, of shape `(num_clips, frames of a
-            clip)`.
+    For each crop, `crops` has the frames that the clips need, uint8 of shape `(distinct frames,
+    height, width, 3)`; `positions`, of shape `(num_clips, frames of a clip)`, is where each clip's
+    frames lie among them.
     """
 
     crops: Sequence[np.ndarray]
@@ -77,11 +78,7 @@ class FrameReader:
     """Reads chosen frames of records: video files, folders of JPEG frames, packed records.
 
     Use it where records are read one by one; `make_dataset` reads many of one kind. It may be
-    called from several threads.
-
-    Args:
-        records: The records. They may be left out where only paths are read.
-        decoder: Name of the decoder of video files, or the decoder itself.
+    called from several threads. The records may be left out where only paths are read.
 
     Example:
 
@@ -97,27 +94,20 @@ class FrameReader:
         self._decode_files = tf.function(
             decode_frame_files, input_signature=[tf.TensorSpec([None], tf.string)]
         )
+        specs = (tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64))
         self._decode_packed = tf.function(
-            decode_packed_frames,
-            input_signature=[
-                tf.TensorSpec([], tf.string),
-                tf.TensorSpec([], tf.int64),
-                tf.TensorSpec([None], tf.int64),
-            ],
+            decode_packed_frames, input_signature=[*specs, tf.TensorSpec([None], tf.int64)]
         )
         # One thread each, because videos are decoded side by side.
         self._decoder = get_decoder(decoder, 1) if isinstance(decoder, str) else decoder
 
     def read(self, row: int, choose_indices: ChooseIndices) -> np.ndarray:
-        """Frames of the record in that row of the list.
+        """Returns frames of the record in that row, uint8 `(frames, height, width, 3)`.
 
         Args:
             row: Its position in the list.
             choose_indices: Called with the number of frames; returns zero-based indices, each once.
                 It may be called again with another number, if damage shows up while decoding.
-
-        Returns:
-            Pixels in [0, 255], uint8, of shape `(number of indices, height, width, 3)`.
 
         Raises:
             ValueError: if it cannot be read; a `VideoDecodeError` if it is a video file.
@@ -158,15 +148,8 @@ class ViewReader:
     """Reads the views of records, each video decoded once for all of them.
 
     Where the frames would take more memory than one clip may (`keras_tdn.limits`), a video is
-    decoded in as many parts as it takes. It may be called from several threads.
-
-    Args:
-        options: Their `views`, `seed` and `decoder`.
-        clip_spec: The clip that the model takes.
-        records: The records that `read_row` reads.
-
-    Attributes:
-        frames: The `FrameReader` of the records.
+    decoded in as many parts as it takes. It may be called from several threads. `frames` is the
+    `FrameReader` of the records.
 
     Example:
 
@@ -187,11 +170,7 @@ class ViewReader:
         self._crop_set = crop_set_of(options.views, clip_spec)
 
     def read(self, record: Record) -> VideoViews:
-        """The views of a video file or a folder of frames.
-
-        Raises:
-            ValueError: if it cannot be read.
-        """
+        """The views of a video file or a folder of frames; a `ValueError` if it cannot be read."""
         return self._read(record, functools.partial(self.frames.read_path, record.path))
 
     def read_row(self, row: int) -> VideoViews:
@@ -199,12 +178,7 @@ class ViewReader:
         return self._read(self._records[row], functools.partial(self.frames.read, row))
 
     def clip_indices(self, index: int, num_frames: int) -> np.ndarray:
-        """Frames of every clip of a video, int32 of shape `(num_clips, frames of a clip)`.
-
-        Args:
-            index: The record's `index`.
-            num_frames: Frames of the video.
-        """
+        """Frames of every clip of the record with that `index`, int32 `(num_clips, frames)`."""
         random = self._views.clip_mode == "random"
         seed = record_seed(self._seed, EPOCH, index) if random else None
         clips = self._sampler.sample_clips(
@@ -225,12 +199,9 @@ class ViewReader:
                 raise
         parts = [self._read_clips(read_frames, choose_clips, part) for part in clips]
         starts = np.cumsum([0, *(len(part.crops[0]) for part in parts[:-1])])
-        return VideoViews(
-            [np.concatenate(crops) for crops in zip(*(part.crops for part in parts), strict=True)],
-            np.concatenate(
-                [part.positions + start for part, start in zip(parts, starts, strict=True)]
-            ),
-        )
+        crops = [np.concatenate(crop) for crop in zip(*(part.crops for part in parts), strict=True)]
+        positions = [part.positions + start for part, start in zip(parts, starts, strict=True)]
+        return VideoViews(crops, np.concatenate(positions))
 
     def _read_clips(
         self,
@@ -253,6 +224,69 @@ class ViewReader:
         with tf.device("CPU:0"):
             crops = crops_of_array(self._crop_set, frames)
         return VideoViews(crops, positions)
+
+
+class ViewProcesses:
+    """Reads views in processes; called by as many threads as there are processes.
+
+    Use it in place of threads alone where an archive may hold files that crash or hang a decoder,
+    or where more processors decode than Python's lock lets threads use. A video that ends its
+    process twice, or takes too long, is bad, and the next one gets a new process. `num_workers` of
+    the options are processes; each takes some hundreds of megabytes for TensorFlow.
+    """
+
+    def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:
+        self._pool = WorkerPool(
+            make_view_reader,
+            options,
+            clip_spec,
+            num_processes=options.workers,
+            time_limit=options.time_limit,
+            deaths_per_task=DEATHS_PER_VIDEO,
+        )
+
+    def __call__(self, record: Record) -> VideoViews:
+        """Reads the views of a video file or a folder of frames.
+
+        Raises:
+            ValueError: if it cannot be read, or it crashes or hangs the decoder.
+            OSError: if no process starts, or the machine fails.
+        """
+        try:
+            found = self._pool.run(record)
+        except LostTaskError as error:
+            raise ValueError(f"Reading {record.path!r} {error}.") from None
+        except OSError as error:
+            # It says nothing of the video, and must not be taken for its fault.
+            raise OSError(error.errno or errno.EIO, str(error)) from error
+        if isinstance(found, str):
+            raise ValueError(found)
+        return found
+
+    def close(self) -> None:
+        """Ends all processes, whatever they do; threads that wait for them get an error."""
+        self._pool.close()
+
+
+def make_view_reader(
+    options: ScoringOptions, clip_spec: ClipSpec
+) -> Callable[[Record, Any], VideoViews | str]:
+    """Returns what each process calls with a record: its views, or why it cannot be read."""
+    use_tensorflow_on_one_core()
+    reader = ViewReader(options, clip_spec)
+
+    def read(record: Record, send: Any) -> VideoViews | str:
+        try:
+            views = reader.read(record)
+        except Exception as error:
+            if is_passing(error):
+                # The cause is not sent along with an exception.
+                raise OSError(errno.EIO, reason_of(error)) from error
+            return reason_of(error)
+        # What lies in one piece is sent without a copy.
+        return VideoViews([np.ascontiguousarray(crop) for crop in views.crops], views.positions)
+
+    return read
 
 
 def crop_set_of(views: ViewSpec, clip_spec: ClipSpec) -> CropSet:
@@ -278,8 +312,7 @@ def check_not_packed(records: RecordList) -> None:
 def is_passing(error: BaseException | None) -> bool:
     """Whether the machine failed, rather than the video: read again, it may be fine.
 
-    Args:
-        error: What was raised. What it was raised from counts too.
+    What the error was raised from counts too.
     """
     while error is not None:
         is_of_python = type(error).__module__ == "builtins"

@@ -13,7 +13,7 @@ from typing import Any
 
 from keras_tdn.data.decoding.interface import VideoSource
 from keras_tdn.models import TDNResNet
-from keras_tdn.scoring.batches import read_ahead
+from keras_tdn.scoring.scoring_run import read_ahead
 from keras_tdn.watching.frames import StreamFacts
 from keras_tdn.watching.layout import Window, WindowLayout, make_layout
 from keras_tdn.watching.opening import StreamOptions, find_source

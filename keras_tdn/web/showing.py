@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from keras_tdn.data.decoding.interface import VideoDecodeError
-from keras_tdn.evaluation import explain
-from keras_tdn.evaluation.explaining import Explanation
-from keras_tdn.evaluation.explaining.explanation_page import shown_maps
+from keras_tdn.explaining import Explanation, explain
+from keras_tdn.explaining.explanation_files import shown_maps
 from keras_tdn.models import TDNResNet
 from keras_tdn.pages.plots import COLORS, inline_svg
 from keras_tdn.pages.rendering import Bar, render_part

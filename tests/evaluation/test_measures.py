@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_tdn.evaluation.comparison import mcnemar_exact
-from keras_tdn.evaluation.measures import (
+from keras_tdn.evaluation.metrics import (
     calibration,
     confusion_matrix,
     cross_entropy,

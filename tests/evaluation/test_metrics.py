@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_tdn.evaluation import ExpectedCalibrationError, MeanClassAccuracy
-from keras_tdn.evaluation.measures import calibration, confusion_matrix, mean_class_accuracy
+from keras_tdn.evaluation.metrics import calibration, confusion_matrix, mean_class_accuracy
 
 
 def samples(count=200, classes=5, seed=0):

@@ -47,6 +47,19 @@ def test_epochs_are_validated_on_several_views(some_bad, tmp_path):
     assert (tmp_path / "best.keras").exists()
 
 
+def test_a_model_in_training_is_not_folded(some_bad, monkeypatch):
+    """Its weights would be those of the first validation."""
+    folded = []
+    monkeypatch.setattr("keras_tdn.scoring.scorer.Scorer.fold_for", lambda _, n: folded.append(n))
+    validation = MultiViewValidation(some_bad, VIEWS)
+    validation.set_model(toy())
+    validation.on_train_begin()
+    validation.on_epoch_end(0, {})
+    assert not folded
+    assert evaluate(toy(), some_bad, VIEWS, progress=False) == validation.report
+    assert folded == [len(some_bad) * VIEWS.num_views]
+
+
 def test_a_decoder_may_be_named(videos):
     model = toy()
     model.compile("sgd", "sparse_categorical_crossentropy")
@@ -58,7 +71,7 @@ def test_a_decoder_may_be_named(videos):
 
 
 def test_wrong_arguments_are_told_before_the_first_epoch(videos):
-    with pytest.raises(ValueError, match=r"`every` so many epochs.*every=0"):
+    with pytest.raises(ValueError, match=r"positive integer for `every`.*every=0"):
         MultiViewValidation(videos, every=0)
     model = toy()
     model.compile("sgd", "sparse_categorical_crossentropy")

@@ -10,7 +10,7 @@ from keras_tdn.data.packed_records import load_packed
 from keras_tdn.evaluation.report import load_report
 from keras_tdn.evaluation.scores import load_scores
 from keras_tdn.files.resumable_folder import read_object
-from keras_tdn.labelling.row_files import read_rows
+from keras_tdn.labelling.labeller import read_rows
 from keras_tdn.training.state_files import read_newest_state
 from keras_tdn.training.training_result import TrainingResult
 from keras_tdn.watching.timeline import parse_line

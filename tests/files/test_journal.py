@@ -80,6 +80,19 @@ def test_what_was_put_is_there_when_it_is_opened_again(path, mode):
     assert os.listdir(path.parent) == [path.name]
 
 
+def test_names_that_are_no_text_come_back_as_they_were(path, mode):
+    name = "video \udcff \ud800.mp4"
+    with started(path) as journal:
+        journal.put(0, failure=f"cannot read {name!s}")
+        journal.put(name, b"seven")
+    with started(path) as journal:
+        expected = [(0, None, f"cannot read {name}"), (name, b"seven", None)]
+        assert list(journal.items()) == expected
+        assert journal.failures == {0: f"cannot read {name}"}
+        assert journal.get(name) == b"seven"
+        assert name in journal
+
+
 def test_without_resume_it_starts_anew(path):
     with started(path) as journal:
         journal.put(0, b"old")

@@ -22,7 +22,7 @@ from keras_tdn.labelling import (
     label_with_beam,
     read_labels,
 )
-from keras_tdn.scoring import view_processes
+from keras_tdn.scoring import views as views_module
 from keras_tdn.scoring.scorer import Scorer
 from keras_tdn.scoring.views import VideoViews
 from keras_tdn.specs import ViewSpec
@@ -153,7 +153,7 @@ class TestWithBeam:
     def test_a_file_that_crashes_the_decoder_costs_itself_alone(
         self, preset, records, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr(view_processes, "make_view_reader", crashing_reader.make_view_reader)
+        monkeypatch.setattr(views_module, "make_view_reader", crashing_reader.make_view_reader)
         how = {"pipeline_options": RUNNER, "in_processes": True}
         report = label_with_beam(str(preset), records[:3], tmp_path / "beam", **how)
         (failure,) = report.failures

@@ -15,7 +15,7 @@ from stopped_runs import StoppedError, Stopping
 from keras_tdn.data.records import load_records
 from keras_tdn.files.locks import locked
 from keras_tdn.labelling import LabelOptions, label_videos, read_labels
-from keras_tdn.labelling.label_shards import ShardMaker
+from keras_tdn.labelling.label_folder import ShardMaker
 from keras_tdn.scoring.scorer import Scorer
 from keras_tdn.specs import ClipSpec, ViewSpec
 

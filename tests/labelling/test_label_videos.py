@@ -15,9 +15,8 @@ from keras_tdn.data.packing import pack
 from keras_tdn.data.records import Record, RecordList, load_records
 from keras_tdn.evaluation.evaluation import Evaluation
 from keras_tdn.labelling import Labeller, LabelOptions, label_videos, read_labels
-from keras_tdn.labelling.labeller import complete_row
+from keras_tdn.labelling.labeller import complete_row, read_rows, write_rows
 from keras_tdn.labelling.labelling_run import list_videos
-from keras_tdn.labelling.row_files import read_rows, write_rows
 from keras_tdn.progress import Progress
 from keras_tdn.scoring.scorer import average_views
 from keras_tdn.scoring.scoring_options import ScoringOptions

@@ -3,8 +3,8 @@ import threading
 import numpy as np
 import pytest
 
-from keras_tdn.scoring.batches import fill_batches, read_ahead, view_batches
 from keras_tdn.scoring.scoring_options import ScoringOptions
+from keras_tdn.scoring.scoring_run import fill_batches, read_ahead, view_batches
 from keras_tdn.scoring.views import VideoViews
 from keras_tdn.specs import ViewSpec
 

@@ -2,9 +2,11 @@ import keras
 import numpy as np
 import pytest
 from evaluation_toys import SPEC, toy
+from small_networks import small_network
 
 from keras_tdn.scoring.scorer import Scorer, average_views, softmax, with_logits
 from keras_tdn.scoring.scoring_options import ScoringOptions
+from keras_tdn.specs import ClipSpec
 
 
 def model_with(*ends):
@@ -52,6 +54,76 @@ class TestLogits:
             with_logits(model)
         assert with_logits(model, True) == ("logits", model)
         assert with_logits(model, False) == ("probabilities", model)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="folded on TensorFlow alone")
+class TestFolded:
+    """Many views on a processor are scored by the folded network, unless it differs."""
+
+    MANY = 1000
+
+    def scorer(self, model, **options):
+        spec = ClipSpec(model.num_segments, model.frames_per_segment, 32, 48, 56)
+        return Scorer(model, ScoringOptions(clip_spec=spec, **options))
+
+    @pytest.fixture
+    def clips(self):
+        shape = self.scorer(small_network()).clip_shape
+        return np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
+
+    @pytest.fixture
+    def networks(self, monkeypatch):
+        """The networks that were folded."""
+        from keras_tdn import inference
+
+        made = []
+
+        class Network(inference.FoldedNetwork):
+            def __init__(self, *arguments):
+                super().__init__(*arguments)
+                made.append(self)
+
+        monkeypatch.setattr(inference, "FoldedNetwork", Network)
+        monkeypatch.setattr("keras_tdn.scoring.scorer._gpus", list)
+        return made
+
+    @pytest.mark.parametrize("features", [False, True])
+    def test_it_gives_the_scores_of_the_keras_model(self, networks, clips, features, monkeypatch):
+        expected = self.scorer(small_network(), features=features).score(clips)
+        scorer = self.scorer(small_network(), features=features)
+        scorer.fold_for(self.MANY)
+        first = scorer.score(clips)
+        # Features are as large as 20.
+        np.testing.assert_allclose(first, expected, rtol=1e-6, atol=1e-5)
+        # From now on it is the folded network alone, which gave the first scores too.
+        monkeypatch.setattr("keras_tdn.scoring.scorer.predict_batch", None)
+        np.testing.assert_array_equal(scorer.score(clips), first)
+        assert len(networks) == 1
+
+    def test_one_that_differs_is_not_used(self, networks, clips, monkeypatch, caplog):
+        monkeypatch.setattr("keras_tdn.scoring.scorer.FOLDED_TOLERANCE", -1.0)
+        expected = self.scorer(small_network()).score(clips)
+        scorer = self.scorer(small_network())
+        scorer.fold_for(self.MANY)
+        np.testing.assert_array_equal(scorer.score(clips), expected)
+        np.testing.assert_array_equal(scorer.score(clips), expected)
+        assert len(networks) == 1
+        assert caplog.text.count("the Keras model is used") == 1
+
+    def test_others_are_not_folded(self, networks, clips, monkeypatch):
+        half = small_network(dtype="mixed_bfloat16")
+        for scorer, num_views in (
+            (self.scorer(half), self.MANY),
+            (self.scorer(small_network()), 1),
+            (self.scorer(small_network(), from_logits=False), self.MANY),
+        ):
+            scorer.fold_for(num_views)
+            scorer.score(clips)
+        monkeypatch.setattr("keras_tdn.scoring.scorer._gpus", lambda: ["GPU:0"])
+        scorer = self.scorer(small_network())
+        scorer.fold_for(self.MANY)
+        scorer.score(clips)
+        assert not networks
 
 
 def test_values_are_checked():

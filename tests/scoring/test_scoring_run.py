@@ -7,12 +7,11 @@ from evaluation_toys import SPEC, toy
 
 from keras_tdn.data.records import RecordList
 from keras_tdn.processes import LostTaskError
-from keras_tdn.scoring import view_processes
+from keras_tdn.scoring import views as views_module
 from keras_tdn.scoring.scorer import Scorer
 from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.scoring.scoring_run import ViewJournal, score_videos, score_views
-from keras_tdn.scoring.view_processes import ViewProcesses
-from keras_tdn.scoring.views import ViewReader
+from keras_tdn.scoring.views import ViewProcesses, ViewReader
 from keras_tdn.specs import ViewSpec
 
 IDENTITY = {"weights": "abc", "views": ViewSpec().to_config()}
@@ -103,7 +102,7 @@ class TestScoreViews:
 
 class TestProcesses:
     def test_a_video_that_crashes_costs_itself_alone(self, scorer, some_bad, monkeypatch):
-        monkeypatch.setattr(view_processes, "make_view_reader", crashing_reader.make_view_reader)
+        monkeypatch.setattr(views_module, "make_view_reader", crashing_reader.make_view_reader)
         options = ScoringOptions(OPTIONS.views, batch_size=3, num_workers=1, in_processes=True)
         rows = [0, 1, 2]
         found = list(score_views(scorer, some_bad, options, rows=rows))
@@ -129,14 +128,14 @@ class TestProcesses:
         monkeypatch.setattr("keras_tdn.processes.WorkerPool.__init__", lambda *_, **__: None)
         with pytest.raises(kind, match=message) as error:
             ViewProcesses(OPTIONS, SPEC)(videos[0])
-        assert view_processes.is_passing(error.value) == (kind is OSError)
+        assert views_module.is_passing(error.value) == (kind is OSError)
 
     def test_what_the_machine_fails_at_is_not_the_videos_fault(self, videos, monkeypatch):
         def fail(self, record):
             raise ValueError("Cannot list") from MemoryError("no more")
 
-        monkeypatch.setattr(view_processes, "use_tensorflow_on_one_core", lambda: None)
+        monkeypatch.setattr(views_module, "use_tensorflow_on_one_core", lambda: None)
         monkeypatch.setattr(ViewReader, "read", fail)
-        read = view_processes.make_view_reader(OPTIONS, SPEC)
+        read = views_module.make_view_reader(OPTIONS, SPEC)
         with pytest.raises(OSError, match="Cannot list"):
             read(videos[0], None)

@@ -19,8 +19,8 @@ from evaluation_toys import toy
 from explained_video import FRAMES, LABELS, SEGMENTS, SIDE, SIZE, make_model, moving_square
 
 from keras_tdn.evaluation import explain, write_explanation
-from keras_tdn.evaluation.explaining.drawing import draw_animation, draw_strip
-from keras_tdn.evaluation.explaining.taps import score_gradient
+from keras_tdn.explaining.drawing import draw_animation, draw_strip
+from keras_tdn.explaining.taps import score_gradient
 from keras_tdn.layers import LongTermTDM, SegmentConsensus
 
 # The networks are cut in many ways, and each part would be compiled.

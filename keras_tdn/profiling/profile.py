@@ -1,47 +1,162 @@
-"""The whole account of a model's cost."""
+"""The whole account of a model's cost: what a clip takes, and how long."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+import platform
 import textwrap
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
-from keras_tdn.evaluation.profiling.costs import (
+from keras_tdn.files.atomic import written_beside
+from keras_tdn.layers.layer_helpers import check_positive_int
+from keras_tdn.pages.plots import PALETTE, drawing
+from keras_tdn.pages.texts import printable
+from keras_tdn.profiling.costs import (
     MODULE_ORDER,
+    OTHER,
     STAGE_ORDER,
     Cost,
     add_up,
     module_of,
-    stage_of,
+    stages_of,
+    trace_calls,
     uncounted,
 )
-from keras_tdn.evaluation.profiling.latency import (
-    REPEATS,
-    Latency,
-    Machine,
-    measure_latency,
-    this_machine,
-)
-from keras_tdn.evaluation.profiling.layer_calls import trace_calls
-from keras_tdn.files.atomic import written_beside
-from keras_tdn.pages.plots import PALETTE, drawing
-from keras_tdn.pages.texts import printable
 from keras_tdn.specs import DEFAULT_CROP_SIZE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+WARM_UP = 2
+REPEATS = 10
+CPU_INFO = "/proc/cpuinfo"
 CONVENTION = (
     "MACs are multiply-accumulates of convolutions, dense layers and the temporal shift, as in the "
     "paper; norms, pooling, resizing, differences and activation functions are not counted. "
     "Activations are the numbers that leave those layers. One clip, in inference."
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Latency:
+    """How long batches of one size took. Times are in seconds.
+
+    Args:
+        batch_size: Clips in a batch.
+        median: Half of the batches took less.
+        p10: A tenth took less.
+        p90: Nine tenths took less.
+        runs: Batches that were measured, after those to warm up.
+        first: What the very first batch took, which is when it is compiled.
+    """
+
+    batch_size: int
+    median: float
+    p10: float
+    p90: float
+    runs: int
+    first: float
+
+    @property
+    def clips_per_second(self) -> float:
+        """Clips in a second, at the median."""
+        return self.batch_size / self.median
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """What the time was taken on: cores are those that this process may use."""
+
+    processor: str
+    cores: int
+    devices: tuple[str, ...]
+    backend: str
+    versions: str
+
+
+def measure_latency(
+    model: keras.Model,
+    clip_shape: Sequence[int],
+    batch_sizes: Sequence[int] = (1, 2, 4),
+    *,
+    repeats: int = REPEATS,
+) -> tuple[Latency, ...]:
+    """Times batches from clips in memory to scores in memory.
+
+    Use it on an idle machine. A batch of random pixels goes through `model.predict_on_batch`, which
+    waits for the scores; reading videos is not part of it, and neither are the first calls, which
+    compile.
+
+    Args:
+        model: The model.
+        clip_shape: Shape of one clip, `(frames, height, width, 3)`.
+        batch_sizes: Clips in a batch, one `Latency` for each.
+        repeats: Batches to measure for each size.
+
+    Raises:
+        ValueError: if a number is not a positive integer.
+
+    Example:
+
+    >>> latency, = measure_latency(model, (40, 224, 224, 3), [1])
+    >>> latency.median
+    1.21
+    """
+    for name, number in [("repeats", repeats), *(("batch_sizes", size) for size in batch_sizes)]:
+        check_positive_int("Latency", name, number)
+    results = []
+    for size in batch_sizes:
+        clips = _random_clips(model, (size, *clip_shape))
+        warm_up = [_seconds(model, clips) for _ in range(WARM_UP)]
+        times = [_seconds(model, clips) for _ in range(repeats)]
+        p10, median, p90 = (float(value) for value in np.percentile(times, (10, 50, 90)))
+        results.append(Latency(size, median, p10, p90, repeats, warm_up[0]))
+    return tuple(results)
+
+
+def this_machine() -> Machine:
+    """What is running."""
+    backend = keras.backend.backend()
+    version = __import__(backend).__version__
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        devices = tuple(keras.distribution.list_devices())
+    except (AttributeError, NotImplementedError):
+        # Not every backend can tell.
+        devices = ()
+    versions = f"Keras {keras.__version__}, {backend} {version}"
+    return Machine(_processor(), cores, devices, backend, versions)
+
+
+def _random_clips(model: keras.Model, shape: tuple[int, ...]) -> Any:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    if getattr(model, "include_preprocessing", True):
+        return pixels
+    return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def _seconds(model: keras.Model, clips: Any) -> float:
+    start = time.perf_counter()
+    model.predict_on_batch(clips)
+    return time.perf_counter() - start
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError), open(CPU_INFO, encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,21 +230,16 @@ def plot_profile(profile: ModelProfile) -> Figure:
 
     Use it in a notebook: the figure is matplotlib's.
 
-    Args:
-        profile: From `profile_model`.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
-
     Example:
 
     >>> plot_profile(profile_model(model, 224)).savefig("costs.pdf")
     """
     size, unit = _unit(profile.total.macs)
-    counts = [len(costs) for costs in (profile.by_stage, profile.by_module)]
-    with drawing((640, 30 * sum(counts) + 110)) as figure:
-        parts = figure.subplots(2, sharex=True, height_ratios=[max(count, 1) for count in counts])
-        for axes, costs in zip(parts, (profile.by_stage, profile.by_module), strict=True):
+    tables = profile.by_stage, profile.by_module
+    heights = [max(len(costs), 1) for costs in tables]
+    with drawing((640, 30 * sum(map(len, tables)) + 110)) as figure:
+        parts = figure.subplots(2, sharex=True, height_ratios=heights)
+        for axes, costs in zip(parts, tables, strict=True):
             values = [cost.macs / size for cost in costs]
             names = [printable(cost.name) for cost in costs]
             bars = axes.barh(names, values, color=PALETTE["bar"])
@@ -152,14 +262,11 @@ def profile_model(
     """Counts what one clip costs a model, and measures how long batches take.
 
     Use it to choose a model, a number of segments or a frame size. The counts are those of the
-    layers that the model has and of the shapes they meet, found without computing anything (on
-    PyTorch, by computing one clip), and equal on every backend. One 224-pixel view of 8 segments
-    is 35.64 GMACs with ResNet50 and 65.84 with ResNet101, as published.
+    layers that the model has and of the shapes they meet, and equal on every backend. One 224-pixel
+    view of 8 segments is 35.64 GMACs with ResNet50 and 65.84 with ResNet101, as published.
 
-    Counted are the multiply-accumulates of convolutions (those of the long-term TDMs once for
-    each direction), of the classifier once for each segment, and of the temporal shift, which is a
-    convolution over segments. Norms, pooling, resizing, differences and activation functions are
-    not, as is usual.
+    Convolutions of the long-term TDMs count once for each direction, and the classifier once for
+    each segment. What else counts, `CONVENTION` says.
 
     Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
     CVPR 2021, section 4; arXiv:2012.10071.
@@ -185,14 +292,18 @@ def profile_model(
     """
     shape = _clip_shape(model, size)
     calls = trace_calls(model, shape)
-    total = add_up(calls)
+    total, stages = add_up(calls), stages_of(model)
+
+    def stage_of(layer: keras.layers.Layer) -> str:
+        return stages.get(id(layer), OTHER)
+
     latencies = measure_latency(model, shape, batch_sizes, repeats=repeats)
     return ModelProfile(
         model=model.name,
         clip_shape=shape,
         total=total[0] if total else Cost("total", 0, 0, 0, 0, 0),
         by_stage=add_up(calls, stage_of, STAGE_ORDER),
-        by_module=add_up(calls, module_of, MODULE_ORDER),
+        by_module=add_up(calls, lambda layer: module_of(layer, stage_of(layer)), MODULE_ORDER),
         uncounted=uncounted(calls),
         latencies=latencies,
         machine=this_machine() if latencies else None,
@@ -257,34 +368,24 @@ def _cost_table(name: str, costs: Sequence[Cost], total: Cost) -> list[str]:
 
 def _unit(number: int) -> tuple[float, str]:
     """What to count a number of that size in."""
-    return next(
-        ((size, name) for size, name in ((1e9, "G"), (1e6, "M")) if number >= size), (1e3, "k")
-    )
+    if number >= 1e9:
+        return 1e9, "G"
+    return (1e6, "M") if number >= 1e6 else (1e3, "k")
 
 
 def _latency_table(latencies: Sequence[Latency]) -> list[str]:
-    rows = [
-        [
-            str(item.batch_size),
-            f"{1e3 * item.median:.1f}",
-            f"{1e3 * item.p10:.1f}",
-            f"{1e3 * item.p90:.1f}",
-            f"{item.clips_per_second:.2f}",
-            str(item.runs),
-        ]
-        for item in latencies
-    ]
+    rows = []
+    for item in latencies:
+        times = [f"{1e3 * seconds:.1f}" for seconds in (item.median, item.p10, item.p90)]
+        rows.append([str(item.batch_size), *times, f"{item.clips_per_second:.2f}", str(item.runs)])
     return _table(["batch", "median ms", "p10 ms", "p90 ms", "clips/s", "runs"], rows)
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    table = header, *rows
+    first, *others = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in (header, *rows)
+        "  ".join([name.ljust(first), *map(str.rjust, cells, others)]) for name, *cells in table
     ]
 
 

@@ -10,8 +10,7 @@ from macs import count_macs
 
 import keras_tdn
 from keras_tdn.evaluation import plot_profile, profile_model
-from keras_tdn.evaluation.profiling import latency as latency_module
-from keras_tdn.evaluation.profiling import measure_latency
+from keras_tdn.profiling import measure_latency
 
 pytestmark = pytest.mark.usefixtures("eager_models")
 SEGMENTS, FRAMES, WIDTH, CLASSES = 3, 4, 16, 7
@@ -132,7 +131,7 @@ def test_layers_are_left_as_they_were(model, profile):
 
 def test_warm_up_is_not_measured(monkeypatch):
     seconds = iter((9.0, 8.0, *range(1, 12)))
-    monkeypatch.setattr(latency_module, "_seconds", lambda model, clips: next(seconds))
+    monkeypatch.setattr("keras_tdn.profiling.profile._seconds", lambda model, clips: next(seconds))
     model = keras.Sequential([keras.Input((1, 4, 4, 3)), keras.layers.Flatten()])
     (latency,) = measure_latency(model, (1, 4, 4, 3), [2], repeats=11)
     # Times of 1 to 11 seconds: deciles at the second and the last but one.
@@ -184,5 +183,5 @@ def test_models_that_are_refused():
     image = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
     with pytest.raises(ValueError, match="takes clips of shape"):
         profile_model(image)
-    with pytest.raises(ValueError, match="positive integers for `repeats`"):
+    with pytest.raises(ValueError, match="Latency needs an integer of at least 1 for `repeats`"):
         profile_model(fixed, batch_sizes=(1,), repeats=0)

@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from keras_tdn.evaluation.explaining.explain import Explanation
-from keras_tdn.evaluation.explaining.maps import (
+from keras_tdn.explaining.explain import Explanation
+from keras_tdn.explaining.maps import (
     LEVELS,
     Row,
     Scale,
@@ -42,14 +42,7 @@ LEGEND_HEIGHT = BAR_HEIGHT + 4 + 2 * line_height()
 
 
 def draw_strip(explanation: Explanation) -> np.ndarray:
-    """Draws segments from left to right, and what is seen of them from top to bottom.
-
-    Args:
-        explanation: What to draw.
-
-    Returns:
-        uint8 of shape `(height, width, 3)`.
-    """
+    """Draws segments from left to right, and what is seen of them from top to bottom."""
     rows = strip_rows(explanation)
     cell_height, cell_width = cell_size(explanation)
     segments = len(explanation.frames)
@@ -63,7 +56,11 @@ def draw_strip(explanation: Explanation) -> np.ndarray:
     )
     paper.text(title(explanation), MARGIN, MARGIN, room, size=TITLE_SIZE)
     line = MARGIN + line_height(TITLE_SIZE)
-    paper.text(_subtitle(explanation), line, MARGIN, room, MUTED)
+    subtitle = (
+        f"{explanation.model}: {segments} segments of {explanation.frames.shape[1]} frames, out of "
+        f"{explanation.num_frames} frames of video; time runs to the right"
+    )
+    paper.text(subtitle, line, MARGIN, room, MUTED)
     left = MARGIN + NAMES_WIDTH
     paper.text("frames", top - line_height(), MARGIN, NAMES_WIDTH, MUTED)
     for number, caption in enumerate(captions(explanation)):
@@ -91,13 +88,6 @@ def draw_animation(explanation: Explanation, titled: bool = True) -> list[np.nda
 
     Each shows a frame beside what changed since the one before it, and the gates and Grad-CAM of
     its segment. Without differences there is one for each segment.
-
-    Args:
-        explanation: What to draw.
-        titled: Whether classes are named, which a page does beside the animation.
-
-    Returns:
-        uint8 pictures of one size, even in height and width, as video codecs want it.
     """
     cell = cell_size(explanation)
     height, width = (side * max(1, -(-PANEL_MIN // cell[1])) for side in cell)
@@ -130,12 +120,7 @@ def draw_animation(explanation: Explanation, titled: bool = True) -> list[np.nda
 
 
 def encode_mp4(pictures: Sequence[np.ndarray], rate: int = FRAMES_PER_SECOND) -> bytes:
-    """Returns an H.264 video, or MPEG-4 where PyAV has no encoder for that.
-
-    Args:
-        pictures: uint8 of shape `(height, width, 3)`, all of one even size.
-        rate: Pictures per second.
-    """
+    """Returns an H.264 video, or MPEG-4 where PyAV has no encoder for that."""
     import av
 
     has_x264 = "libx264" in av.codecs_available
@@ -200,14 +185,6 @@ def _legend(paper: Paper, scale: Scale, top: int, left: int, width: int) -> None
     for mark, place in zip(scale.marks, places, strict=True):
         paper.text(mark, below, left, width, MUTED, align=place)
     paper.text(scale.unit, below + line_height(), left, width, MUTED)
-
-
-def _subtitle(explanation: Explanation) -> str:
-    segments, frames = explanation.indices.shape
-    return (
-        f"{explanation.model}: {segments} segments of {frames} frames, out of "
-        f"{explanation.num_frames} frames of video; time runs to the right"
-    )
 
 
 def _title_of(row: Row, explanation: Explanation) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from keras_tdn.evaluation.explaining.taps import GateMaps, tap
+from keras_tdn.explaining.taps import GateMaps, cut_at, differences_of, score_gradient, tap
 from keras_tdn.labels import load_labels
 from keras_tdn.prediction import Labels, Prediction, decode_predictions
 from keras_tdn.scoring.center_clip import read_center_clip
@@ -84,14 +84,10 @@ class Explanation:
         return tuple(dict.fromkeys(maps.stage for maps in self.gates))
 
     def stage_gates(self, stage: int, direction: str = "mean") -> np.ndarray:
-        """The gates of a stage: the mean over its modules.
+        """The gates of a stage, `(segments, height, width)`: the mean over its modules.
 
-        Args:
-            stage: Its number.
-            direction: `"mean"`, `"forward"`, `"backward"` or `"strength"`.
-
-        Returns:
-            `(segments, height, width)`, as large as the largest of them; smaller ones are repeated.
+        The `direction` is `"mean"`, `"forward"`, `"backward"` or `"strength"`. Smaller maps are
+        repeated to the size of the largest.
         """
         maps = [getattr(part, direction) for part in self.gates if part.stage == stage]
         if not maps:
@@ -117,9 +113,8 @@ def explain(
     Use it to look at one video; `write_explanation` draws what it returns. The clip is the one that
     `predict_video` looks at. It gives, by segment, the differences that the short-term TDM sees
     (section 3.2 of the paper), the gates of the long-term TDMs (section 3.3), and Grad-CAM, which
-    weighs the last feature maps by the gradient of the class' logit. Works on any backend; models
-    without one of the modules give the rest, and say what is missing. The first call for a model
-    and a layer takes longest.
+    weighs the last feature maps by the gradient of the class' logit. Models without one of the
+    modules give the rest. The first call for a model and a layer takes longest.
 
     Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
     CVPR 2021; arXiv:2012.10071. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks
@@ -159,26 +154,31 @@ def explain(
     decode_predictions([[0.0] * classes], top, names)
 
     clip = read_center_clip(video, spec)
-    taps = tap(model, clip.pixels, spec, index, layer)
-    probabilities = softmax(taps.scores) if taps.kind == "logits" else taps.scores
-    ranked = decode_predictions(probabilities[np.newaxis], classes, names)[0]
-    missing = [] if taps.differences is not None else [SHORT_TERM]
-    if not taps.gates:
+    cut = cut_at(model, layer)
+    features, gates = tap(model, cut, clip.pixels, spec)
+    scores, gradient = score_gradient(cut.head, features, index)
+    weights = gradient.mean(axis=(1, 2), keepdims=True)
+    differences = differences_of(model, clip.pixels, spec)
+    probabilities = softmax(scores) if cut.kind == "logits" else scores
+    (ranked,) = decode_predictions(probabilities, classes, names)
+    explained = int(scores[0].argmax()) if index is None else index
+    missing = [] if differences is not None else [SHORT_TERM]
+    if not gates:
         missing.append(LONG_TERM)
     segments = (spec.num_segments, spec.frames_per_segment)
     return Explanation(
         model=model.name,
         predictions=tuple(ranked[:top]),
-        target=next(item for item in ranked if item.index == taps.target),
+        target=next(item for item in ranked if item.index == explained),
         frames=clip.pixels.reshape(*segments, *clip.pixels.shape[1:]),
         indices=clip.indices,
         num_frames=clip.num_frames,
-        differences=taps.differences,
-        gates=taps.gates,
-        cam=taps.cam,
-        contributions=taps.contributions.sum(axis=(1, 2)),
-        cam_layer=taps.layer,
-        kind=taps.kind,
+        differences=differences,
+        gates=gates,
+        cam=np.maximum((weights * features).sum(axis=-1), 0.0),
+        contributions=(gradient * features).sum(axis=-1).sum(axis=(1, 2)),
+        cam_layer=cut.layer,
+        kind=cut.kind,
         missing=tuple(missing),
     )
 

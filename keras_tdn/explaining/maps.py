@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
-from keras_tdn.evaluation.explaining.explain import Explanation
+from keras_tdn.explaining.explain import Explanation
 
 # More is brighter, in equal steps; zero is the lightest, and both sides darken alike.
 COLOR_MAPS = {"sequential": "inferno", "diverging": "RdBu_r"}
@@ -27,14 +28,10 @@ SIGNED = {
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """What colours stand for.
+    """What colours from `low` to `high` stand for; numbers outside have the colours of the ends.
 
-    Args:
-        low: The number at one end.
-        high: The number at the other. Numbers outside have the colours of the ends.
-        unit: What the numbers are.
-        kind: `"sequential"`; `"diverging"`, with zero in the middle; or `"color"`, for differences
-            of colours, each channel from dark by grey to bright.
+    `kind` is `"sequential"`; `"diverging"`, with zero in the middle; or `"color"`, for differences
+    of colours, each channel from dark by grey to bright.
     """
 
     low: float
@@ -69,15 +66,10 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Row:
-    """Pictures of all segments.
+    """Pictures of all segments, uint8 of shape `(segments, height, width, 3)`.
 
-    Args:
-        name: A few words.
-        note: A sentence that says what is seen.
-        pictures: uint8 of shape `(segments, height, width, 3)`.
-        scale: What the colours mean; `None` of photographs.
-        lossless: Whether they are maps, whose edges and colours have to be exact.
-        label: Name of the class that they are about, or empty.
+    `name` is a few words and `note` a sentence; photographs have no `scale`; the edges and colours
+    of maps have to be exact (`lossless`). `label` is the class that they are about, or empty.
     """
 
     name: str
@@ -130,12 +122,7 @@ def frame_row(explanation: Explanation) -> Row:
 
 
 def difference_row(explanation: Explanation, pair: int) -> Row:
-    """Returns one of the differences of every segment.
-
-    Args:
-        explanation: One with differences.
-        pair: Which one: 0 is the second frame less the first.
-    """
+    """Returns one of the differences of every segment."""
     differences = _differences(explanation)
     scale = color_differences(differences, LEVELS)
     return Row(
@@ -162,25 +149,14 @@ def energy_row(explanation: Explanation) -> Row:
 
 
 def gate_row(explanation: Explanation, stage: int, direction: str = "mean") -> Row:
-    """Returns the gates of a stage's long-term TDMs, on one scale for all stages and directions.
-
-    Args:
-        explanation: One with gates.
-        stage: Number of the stage.
-        direction: `"mean"`, `"forward"` or `"backward"`.
-    """
-    everything = [
-        explanation.stage_gates(number, which).ravel()
-        for number in explanation.stages
-        for which in SIGNED
-    ]
-    scale = diverging(np.concatenate(everything), "channel mean", GATE_LIMIT)
-    maps = explanation.stage_gates(stage, direction)
+    """Returns the gates of a stage's long-term TDMs, on one scale for all stages and directions."""
+    maps, everything = _on_one_scale(explanation, stage, direction, tuple(SIGNED))
+    scale = diverging(everything, "channel mean", GATE_LIMIT)
     name, words = SIGNED[direction]
     return Row(
         f"stage {stage}: {name}",
         f"Long-term TDM, {words}, over channels and blocks. Red raises features, blue lowers them.",
-        scale.colors(enlarged(maps, *explanation.frames.shape[2:4])),
+        scale.colors(maps),
         scale,
         lossless=True,
     )
@@ -188,29 +164,20 @@ def gate_row(explanation: Explanation, stage: int, direction: str = "mean") -> R
 
 def strength_row(explanation: Explanation, stage: int) -> Row:
     """Returns how strongly a stage's long-term TDMs change features, whichever way."""
-    everything = [
-        explanation.stage_gates(number, "strength").ravel() for number in explanation.stages
-    ]
-    scale = sequential(np.concatenate(everything), "of 0.5 at most")
-    maps = explanation.stage_gates(stage, "strength")
+    maps, everything = _on_one_scale(explanation, stage, "strength", ("strength",))
+    scale = sequential(everything, "of 0.5 at most")
     return Row(
         f"stage {stage}: gate strength",
         "How strongly the long-term TDMs raise or lower features: root mean square of the gates "
         "over channels.",
-        scale.colors(enlarged(maps, *explanation.frames.shape[2:4])),
+        scale.colors(maps),
         scale,
         lossless=True,
     )
 
 
 def cam_row(explanation: Explanation, frames: np.ndarray | None = None) -> Row:
-    """Returns Grad-CAM over frames.
-
-    Args:
-        explanation: What to show.
-        frames: uint8 of shape `(number, height, width, 3)`, as many of each segment. `None` takes
-            the centre frames.
-    """
+    """Returns Grad-CAM over frames."""
     frames = explanation.center_frames if frames is None else frames
     unit = "logits per cell" if explanation.kind == "logits" else "probability per cell"
     scale = sequential(explanation.cam, unit)
@@ -234,13 +201,7 @@ def captions(explanation: Explanation) -> list[str]:
 
 
 def overlay(pictures: np.ndarray, maps: np.ndarray, scale: Scale) -> np.ndarray:
-    """Returns maps laid over pictures: what is zero shows the picture, dimmed and grey.
-
-    Args:
-        pictures: uint8 of shape `(n, height, width, 3)`.
-        maps: Of shape `(n, height, width)`.
-        scale: A sequential scale.
-    """
+    """Returns maps laid over pictures: what is zero shows the picture, dimmed and grey."""
     shares = np.clip(maps / scale.high, 0.0, 1.0)[..., np.newaxis]
     grey = pictures.mean(axis=-1, keepdims=True)
     weight = 0.8 * np.sqrt(shares)
@@ -272,3 +233,16 @@ def _differences(explanation: Explanation) -> np.ndarray:
     if explanation.differences is None:
         raise ValueError("The explanation has no differences: the model has no short-term TDM.")
     return explanation.differences
+
+
+def _on_one_scale(
+    explanation: Explanation, stage: int, direction: str, directions: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The maps of a stage, as large as frames, and what of all stages the scale follows from."""
+    everything = [
+        explanation.stage_gates(number, which).ravel()
+        for number in explanation.stages
+        for which in directions
+    ]
+    maps = explanation.stage_gates(stage, direction)
+    return enlarged(maps, *explanation.frames.shape[2:4]), np.concatenate(everything)

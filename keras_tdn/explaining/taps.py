@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import weakref
-from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -18,7 +16,6 @@ from keras_tdn.specs import ClipSpec
 
 # Errors name so many layers at most: the last ones, whose maps mean most.
 MAX_NAMED = 8
-STAGE = re.compile(r"stage(\d+)_")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,7 +24,7 @@ class GateMaps:
 
     Args:
         layer: Name of the layer.
-        stage: Number of its stage; 0 where the name does not say.
+        stage: Number of its stage; 0 of a model that is no `TDNResNet`.
         forward: From the next segment, in (-0.5, 0.5), of shape `(segments, height, width)`.
         backward: From the previous segment.
         strength: Root mean square, over channels, of the mean of both directions.
@@ -45,50 +42,17 @@ class GateMaps:
         return (self.forward + self.backward) / 2
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Taps:
-    """What was found.
-
-    Args:
-        scores: Of all classes, float32.
-        kind: Whether they are logits.
-        target: The class explained.
-        differences: See `Explanation`.
-        gates: See `Explanation`.
-        contributions: What each position of the last map adds to the target's score, to first
-            order, of shape `(segments, height, width)`.
-        cam: Grad-CAM before upsampling: the same with gradients averaged over positions, and
-            nothing below zero.
-        layer: Name of the layer whose maps they are.
-    """
-
-    scores: np.ndarray
-    kind: ScoreKind
-    target: int
-    differences: np.ndarray | None
-    gates: tuple[GateMaps, ...]
-    contributions: np.ndarray
-    cam: np.ndarray
-    layer: str
-
-
 def tap(
-    model: keras.Model, clip: np.ndarray, spec: ClipSpec, target: int | None, layer: str | None
-) -> Taps:
-    """Runs the model on one clip and keeps what is of interest.
+    model: keras.Model, cut: Cut, clip: np.ndarray, spec: ClipSpec
+) -> tuple[np.ndarray, tuple[GateMaps, ...]]:
+    """Runs a model on one clip, uint8 `(frames, height, width, 3)`.
 
-    Args:
-        model: A functional model.
-        clip: uint8 of shape `(frames, height, width, 3)`.
-        spec: The clip that it is.
-        target: The class to explain; `None` takes the one with the highest score.
-        layer: The layer whose maps are weighed; `None` takes the last that has maps.
+    Returns:
+        The maps of the layer that it is cut at, and the gates of all long-term TDMs.
 
     Raises:
-        ValueError: if there is no such layer, its maps are not those of segments, or scores follow
-            from other layers too.
+        ValueError: if the maps are not those of segments.
     """
-    cut = _cut_at(model, layer)
     values = predict_batch(cut.tapped, model_inputs(model, clip[np.newaxis], spec))
     # Of a single output Keras makes no list.
     values = values if isinstance(values, list | tuple) else [values]
@@ -98,39 +62,30 @@ def tap(
             f"The layer {cut.layer!r} has {len(features)} maps for a clip of {spec.num_segments} "
             "segments. Name a layer whose batch axis holds the segments."
         )
-    scores, gradient = score_gradient(cut.head, features, target)
-    weights = gradient.mean(axis=(1, 2), keepdims=True)
-    return Taps(
-        scores=scores[0],
-        kind=cut.kind,
-        target=int(scores[0].argmax()) if target is None else target,
-        differences=_differences(model, clip, spec),
-        gates=tuple(_gates(part, x) for part, x in zip(cut.modules, inputs, strict=True)),
-        contributions=(gradient * features).sum(axis=-1),
-        cam=np.maximum((weights * features).sum(axis=-1), 0.0),
-        layer=cut.layer,
+    network = getattr(model, "structure", None)
+    blocks = [] if network is None else network.blocks()
+    stages = {id(block.long_term_tdm): block.stage for block in blocks}
+    return features, tuple(
+        _gates(part, x, stages.get(id(part), 0))
+        for part, x in zip(cut.modules, inputs, strict=True)
     )
 
 
-def _differences(model: keras.Model, clip: np.ndarray, spec: ClipSpec) -> np.ndarray | None:
+def differences_of(model: keras.Model, clip: np.ndarray, spec: ClipSpec) -> np.ndarray | None:
+    """What the short-term TDM sees; see `Explanation`."""
     module = next((part for part in model.layers if isinstance(part, ShortTermTDM)), None)
     if module is None:
         return None
-    stacked = np.asarray(keras.ops.convert_to_numpy(module.differences(clip[np.newaxis])))
-    segments, height, width, _ = stacked.shape
-    shape = (segments, height, width, spec.frames_per_segment - 1, clip.shape[-1])
-    return stacked.reshape(shape).transpose(0, 3, 1, 2, 4).astype(np.float32)
+    stacked = _array(module.differences(clip[np.newaxis]))
+    shape = (*stacked.shape[:3], spec.frames_per_segment - 1, clip.shape[-1])
+    return stacked.reshape(shape).transpose(0, 3, 1, 2, 4)
 
 
-def _gates(module: LongTermTDM, x: np.ndarray) -> GateMaps:
-    forward, backward = (
-        np.asarray(keras.ops.convert_to_numpy(gate), np.float32)
-        for gate in module.gates(keras.ops.convert_to_tensor(x))
-    )
-    stage = STAGE.match(module.name)
+def _gates(module: LongTermTDM, x: np.ndarray, stage: int) -> GateMaps:
+    forward, backward = map(_array, module.gates(keras.ops.convert_to_tensor(x)))
     return GateMaps(
         layer=module.name,
-        stage=int(stage[1]) if stage else 0,
+        stage=stage,
         forward=forward.mean(axis=-1),
         backward=backward.mean(axis=-1),
         strength=np.sqrt((((forward + backward) / 2) ** 2).mean(axis=-1)),
@@ -140,27 +95,20 @@ def _gates(module: LongTermTDM, x: np.ndarray) -> GateMaps:
 def score_gradient(
     head: keras.Model, features: np.ndarray, index: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of features, and how one score changes with them.
+    """Scores of features, and the gradient of one class' scores, summed over the batch.
 
-    Args:
-        head: A model from features to scores `(batch, classes)`.
-        features: Its input.
-        index: The class whose score it is. `None` takes the highest of the first sample.
-
-    Returns:
-        Scores, and the gradient of the sum over the batch of that class' scores, of the shape of
-        the features; both float32.
+    `index` is the class; `None` takes the highest of the first sample.
     """
     compute = {"tensorflow": _on_tensorflow, "jax": _on_jax, "torch": _on_torch}
     inputs = keras.ops.convert_to_tensor(features, "float32")
     if index is None:
-        first = keras.ops.convert_to_numpy(head(inputs, training=False))
-        index = int(np.asarray(first, np.float32)[0].argmax())
+        index = int(_array(head(inputs, training=False))[0].argmax())
     scores, gradient = compute[keras.backend.backend()](head, inputs, index)
-    return (
-        np.asarray(keras.ops.convert_to_numpy(scores), np.float32),
-        np.asarray(keras.ops.convert_to_numpy(gradient), np.float32),
-    )
+    return _array(scores), _array(gradient)
+
+
+def _array(values: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(values), np.float32)
 
 
 def _on_tensorflow(head: keras.Model, inputs: Any, index: int) -> tuple[Any, Any]:
@@ -195,15 +143,11 @@ def _on_torch(head: keras.Model, inputs: Any, index: int) -> tuple[Any, Any]:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Cut:
+class Cut:
     """Two models that share the layers and weights of one.
 
-    Args:
-        layer: Name of the layer whose output is the end of the first and the input of the second.
-        kind: Whether scores are logits.
-        tapped: From clips to the layer's maps and the inputs of the long-term TDMs.
-        modules: These long-term TDMs.
-        head: From the layer's maps to scores.
+    `tapped` leads from clips to the maps of `layer` and the inputs of the long-term TDMs, which are
+    `modules`; `head` from the layer's maps to scores.
     """
 
     layer: str
@@ -215,27 +159,19 @@ class _Cut:
 
 # By model and layer, because each is traced when it is first used, and because Keras notes in the
 # layers every model that is made of them. Weights are shared, so that new ones are seen.
-_CUTS: weakref.WeakKeyDictionary[keras.Model, dict[str, _Cut]] = weakref.WeakKeyDictionary()
+_CUTS: weakref.WeakKeyDictionary[keras.Model, dict[str, Cut]] = weakref.WeakKeyDictionary()
 
 
-def _cut_at(model: keras.Model, name: str | None) -> _Cut:
-    """The parts of a model before and behind a layer; made once.
-
-    Args:
-        model: A functional model.
-        name: The layer's name; `None` takes the last that has maps.
+def cut_at(model: keras.Model, name: str | None) -> Cut:
+    """The parts of a model before and behind a layer, by default the last with maps; made once.
 
     Raises:
         ValueError: if there is no such layer, or scores follow from other layers too.
     """
     layer = _map_layer(model, name)
     cuts = _CUTS.setdefault(model, {})
-    if layer.name not in cuts:
-        cuts[layer.name] = _cut(model, layer)
-    return cuts[layer.name]
-
-
-def _cut(model: keras.Model, layer: keras.layers.Layer) -> _Cut:
+    if layer.name in cuts:
+        return cuts[layer.name]
     kind, scoring = with_logits(model, None)
     if not _is_passed_by_all(model, layer, scoring.output):
         raise ValueError(
@@ -243,13 +179,14 @@ def _cut(model: keras.Model, layer: keras.layers.Layer) -> _Cut:
             f"it, as those of a residual branch do. {_names(model, scoring.output)}"
         )
     modules = tuple(part for part in model.layers if isinstance(part, LongTermTDM))
-    return _Cut(
+    cuts[layer.name] = Cut(
         layer=layer.name,
         kind=kind,
         tapped=keras.Model(model.input, [layer.output, *(part.input for part in modules)]),
         modules=modules,
         head=keras.Model(layer.output, scoring.output),
     )
+    return cuts[layer.name]
 
 
 def _map_layer(model: keras.Model, name: str | None) -> keras.layers.Layer:
@@ -295,21 +232,15 @@ def _is_passed_by_all(model: keras.Model, layer: keras.layers.Layer, scores: Any
         for tensor in keras.tree.flatten(operation.output)
     }
     sources = {id(tensor) for tensor in keras.tree.flatten(model.input)}
-    seen = {id(layer.output)}
-    waiting = _unseen(scores, seen)
-    if not waiting:
+    waiting, seen = keras.tree.flatten(scores), {id(layer.output)}
+    if all(id(tensor) in seen for tensor in waiting):
         return False
     while waiting:
         tensor = waiting.pop()
+        if id(tensor) in seen:
+            continue
         if id(tensor) in sources or id(tensor) not in made_from:
             return False
-        waiting += _unseen(made_from[id(tensor)], seen)
+        seen.add(id(tensor))
+        waiting += keras.tree.flatten(made_from[id(tensor)])
     return True
-
-
-def _unseen(tensors: Any, seen: set[int]) -> list[Any]:
-    """The tensors that were not met before, which they now are."""
-    new: Iterable[Any] = keras.tree.flatten(tensors)
-    new = [tensor for tensor in new if id(tensor) not in seen]
-    seen.update(id(tensor) for tensor in new)
-    return new

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_tdn.evaluation.explaining.maps import (
+from keras_tdn.explaining.maps import (
     Scale,
     color_differences,
     diverging,
