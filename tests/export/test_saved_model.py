@@ -305,7 +305,7 @@ def test_an_export_in_bfloat16(exported, tmp_path):
     clips = clips_of(model, 2)
     scores = serve(clips=tf.constant(clips))["scores"]
     assert scores.dtype == tf.float32
-    # tests/inference/test_folded_network.py has the bound; here it is that it is not float32 under that name.
+    # test_folded_network.py has the bound; here it is that it is not float32 under that name.
     error = np.abs(scores - scores_of(model, clips)).max()
     assert 1e-5 < error < 5e-2
 
