@@ -137,9 +137,13 @@ class RestTransport:
         self, error: Exception, exchange: _Exchange, deadline: float
     ) -> transport.ServingError:
         timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError)
-        if exchange.expired or isinstance(error, timeouts):
-            return self._too_late(deadline)
         told = [error, *error.args, *(part for arg in error.args for part in _parts(arg))]
+        # While sending, the socket's own timeout may come before the timer.
+        is_late = isinstance(error, timeouts) or any(
+            isinstance(part, TimeoutError) for part in told
+        )
+        if exchange.expired or is_late:
+            return self._too_late(deadline)
         kinds = (http.client.HTTPException, requests.exceptions.InvalidHeader)
         for part in told:
             if isinstance(part, kinds):
