@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,7 +84,10 @@ class Progress:
             smoothing=0.05, dynamic_ncols=True, disable=None,
         )  # fmt: skip
         if self._bar.disable:
-            threading.Thread(target=self._write_lines, name="progress", daemon=True).start()
+            arguments = (weakref.ref(self), self._ended)
+            threading.Thread(
+                target=_write_lines, args=arguments, name="progress", daemon=True
+            ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -159,16 +163,23 @@ class Progress:
                 parts.append(f"{duration((self.total - self.done) * seconds / here)} left")
         return ", ".join(filter(None, [*parts, self._figures]))
 
-    def _write_lines(self) -> None:
-        wait = FIRST_LINE_SECONDS
-        while not self._ended.wait(wait):
-            self.write(self.line(time.monotonic() - self._started))
-            wait = LINE_SECONDS
-
     def _bar_format(self) -> str | None:
         if self.unit != "s":
             return None
         return _LIVE_SECONDS if self.total is None or self.total < self.done else _SECONDS
+
+
+def _write_lines(display: weakref.ref[Progress], ended: threading.Event) -> None:
+    """Writes lines until the display ends, or nobody has it any more."""
+    wait = FIRST_LINE_SECONDS
+    while not ended.wait(wait):
+        progress = display()
+        if progress is None:
+            return
+        progress.write(progress.line(time.monotonic() - progress._started))
+        # None is kept while waiting.
+        del progress
+        wait = LINE_SECONDS
 
 
 def duration(seconds: float) -> str:

@@ -174,6 +174,27 @@ def test_both_kinds_of_preprocessing_agree(model):
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
+def test_another_normalization_is_seen_by_what_was_compiled_before():
+    def made():
+        model = keras_tdn.TDNResNet((1, 1, 1, 1), width=16, classes=3, num_segments=4)
+        model.set_weights(weights or model.get_weights())
+        return model
+
+    weights = None
+    model = made()
+    weights = model.get_weights()
+    frames = np.random.default_rng(2).integers(0, 256, (30, 40, 40, 3), np.uint8)
+    spec = ClipSpec(4, 5, 32, 32, 36, Normalization(mean=(0, 0, 0), std=(3, 3, 3)))
+    model.clip_spec = SPEC
+    before = [item.score for item in predict_video(model, frames)]
+    model.clip_spec = spec
+    other = made()
+    other.clip_spec = spec
+    scores = [item.score for item in predict_video(model, frames)]
+    assert scores == [item.score for item in predict_video(other, frames)]
+    assert scores != before
+
+
 FRAMES = np.zeros((9, 40, 40, 3), np.uint8)
 
 

@@ -1,5 +1,6 @@
 """A bar on a terminal; elsewhere a line within ten seconds, and then one each minute."""
 
+import gc
 import io
 import re
 import sys
@@ -83,6 +84,18 @@ def test_lines_elsewhere_also_while_nothing_is_done(monkeypatch):
     # It ends with the run.
     written = log.getvalue()
     time.sleep(0.2)
+    assert log.getvalue() == written
+
+
+def test_what_nobody_has_any_more_writes_nothing(monkeypatch):
+    log = write_to_log(monkeypatch)
+    progress = Progress("keras-tdn label", 40)
+    progress.__enter__()
+    lines_of(log, 1)
+    del progress
+    gc.collect()
+    written = log.getvalue()
+    time.sleep(0.1)
     assert log.getvalue() == written
 
 

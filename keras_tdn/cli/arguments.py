@@ -93,7 +93,7 @@ _SHARED: dict[str, tuple[Any, ...]] = {
         "that of its data set, which the labels name)",
     ),
     # A list of videos.
-    "--format": ("FORMAT", f"format of the list: {', '.join(RECORD_FORMATS)} (default: detected)"),
+    "--format": (RECORD_FORMATS, "format of the list (default: detected)"),
     "--root": ("DIR", "folder that relative paths start from (default: the list's own)"),
     "--fold": ("N", "number of the HMDB51 split to use (default: 1)"),
     "--classes": (
@@ -233,6 +233,12 @@ def load_list(args: argparse.Namespace, check_shards: bool = True, **options: An
     from keras_tdn.data import load_packed, load_records
 
     if is_packed(args.list):
+        for name in ("format", "root", "classes", "split", "fold"):
+            if getattr(args, name, None) is not None:
+                raise ValueError(
+                    f"--{name} is for lists of videos, and {args.list!r} holds packed videos, of "
+                    "which everything is known. Leave it out."
+                )
         return load_packed(args.list, check_files=check_shards)
     return load_records(
         args.list,

@@ -134,12 +134,15 @@ def _separate_list(args: argparse.Namespace) -> None:
 
 def run_ensemble(args: argparse.Namespace) -> int:
     """Prints the main numbers and where the rest is."""
+    from keras_tdn.evaluation import load_scores
     from keras_tdn.evaluation.results_folder import ResultsFolder
 
+    # Before anything in the folder changes.
+    scores = [load_scores(path) for path in args.scores]
     folder = None
     if args.output:
         folder = ResultsFolder(Path(args.output), overwrite=args.overwrite)
-    sys.stdout.write(_write_ensemble(folder, args.scores, args.method).summary())
+    sys.stdout.write(_write_ensemble(folder, scores, args.method).summary())
     _write_page_path(args)
     return 0
 

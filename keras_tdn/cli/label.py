@@ -106,7 +106,8 @@ def _videos(args: argparse.Namespace) -> Any:
     )
     if not args.skip_missing or arguments.is_packed(args.list):
         return videos
-    return list_videos(RecordList(video for video in videos if os.path.exists(video.path)))
+    there = (video for video in videos if os.path.exists(video.path))
+    return list_videos(RecordList(there, videos.labels, videos.num_classes))
 
 
 def _report_lines(report: LabelReport) -> list[str]:

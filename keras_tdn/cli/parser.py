@@ -42,9 +42,13 @@ class CommandParser(argparse.ArgumentParser):
     def _settle_output(self, namespace: argparse.Namespace, unknown: list[str]) -> None:
         """Makes one output of `OUT` and `--output OUT`."""
         placed = vars(namespace).pop("out")
-        if placed is None and unknown and not unknown[0].startswith("-"):
+        if placed is None and unknown and (unknown[0] == "--" or unknown[0][:1] != "-"):
             # Before 3.13, Python looks for it right behind the other arguments alone.
-            placed = unknown.pop(0)
+            if unknown[0] == "--":
+                unknown.pop(0)
+            placed = unknown.pop(0) if unknown else None
+        if placed == "":
+            self.error("argument OUT: it is empty")
         if placed is None and namespace.output is None:
             self.error("the following arguments are required: OUT (or --output OUT)")
         if placed is not None and namespace.output is not None:

@@ -241,6 +241,10 @@ def _load(args: argparse.Namespace, part: str, labels: tuple[str, ...] | None) -
             raise ValueError(
                 f"{source!r} is a packed folder, which knows its classes. Leave --classes out."
             )
+        from keras_tdn.data import load_packed
+
+        # What else says how a list is read is for the other list.
+        return load_packed(source)
     listed = argparse.Namespace(**{**vars(args), "list": source, "split": split})
     return arguments.load_list(listed, labels=labels)
 

@@ -24,7 +24,7 @@ from keras_tdn.progress import Progress
 from keras_tdn.scoring.scorer import Average, Scorer, average_views
 from keras_tdn.scoring.scoring_options import ScoringKeywords, ScoringOptions, check_positive
 from keras_tdn.scoring.scoring_run import ViewJournal, score_views, scoring_identity
-from keras_tdn.scoring.views import ViewReader
+from keras_tdn.scoring.views import ViewReader, check_not_packed
 from keras_tdn.specs import ClipSpec, ViewSpec
 from keras_tdn.version import __version__
 
@@ -97,6 +97,8 @@ def evaluate(
     """
     evaluation = Evaluation(model, records, ScoringOptions(views, **options))
     evaluation.check_average(average)
+    if evaluation.options.in_processes:
+        check_not_packed(records)
     evaluation.scorer.fold_for(len(records) * views.num_views)
     if output is None:
         if resume or overwrite:

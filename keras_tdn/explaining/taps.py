@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import weakref
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_tdn.layers import LongTermTDM, ShortTermTDM
-from keras_tdn.models.predicting import model_inputs, predict_batch
+from keras_tdn.models.predicting import derived, model_inputs, predict_batch
 from keras_tdn.scoring.scorer import ScoreKind, with_logits
 from keras_tdn.specs import ClipSpec
 
@@ -157,11 +156,6 @@ class Cut:
     head: keras.Model
 
 
-# By model and layer, because each is traced when it is first used, and because Keras notes in the
-# layers every model that is made of them. Weights are shared, so that new ones are seen.
-_CUTS: weakref.WeakKeyDictionary[keras.Model, dict[str, Cut]] = weakref.WeakKeyDictionary()
-
-
 def cut_at(model: keras.Model, name: str | None) -> Cut:
     """The parts of a model before and behind a layer, by default the last with maps; made once.
 
@@ -169,9 +163,11 @@ def cut_at(model: keras.Model, name: str | None) -> Cut:
         ValueError: if there is no such layer, or scores follow from other layers too.
     """
     layer = _map_layer(model, name)
-    cuts = _CUTS.setdefault(model, {})
-    if layer.name in cuts:
-        return cuts[layer.name]
+    # Keras notes in the layers every model that is made of them.
+    return derived(model, f"cut at {layer.name}", lambda: _cut(model, layer))
+
+
+def _cut(model: keras.Model, layer: keras.layers.Layer) -> Cut:
     kind, scoring = with_logits(model, None)
     if not _is_passed_by_all(model, layer, scoring.output):
         raise ValueError(
@@ -179,14 +175,13 @@ def cut_at(model: keras.Model, name: str | None) -> Cut:
             f"it, as those of a residual branch do. {_names(model, scoring.output)}"
         )
     modules = tuple(part for part in model.layers if isinstance(part, LongTermTDM))
-    cuts[layer.name] = Cut(
+    return Cut(
         layer=layer.name,
         kind=kind,
         tapped=keras.Model(model.input, [layer.output, *(part.input for part in modules)]),
         modules=modules,
         head=keras.Model(layer.output, scoring.output),
     )
-    return cuts[layer.name]
 
 
 def _map_layer(model: keras.Model, name: str | None) -> keras.layers.Layer:

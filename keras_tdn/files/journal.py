@@ -42,6 +42,7 @@ CREATE TABLE entries (key NOT NULL PRIMARY KEY, value BLOB, failure TEXT, checks
 """
 _PUT = "INSERT OR REPLACE INTO entries VALUES (?1, ?2, ?3, checksum_of(?1, ?2, ?3))"
 _NOTE = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
+_ROTTED = "checksum IS NOT checksum_of(key, value, failure)"
 _IDENTITY, _FINISHED, _SYNCED = "identity", "finished", "synced"
 
 Key = str | int
@@ -61,6 +62,8 @@ class Journal:
         resume: Whether to continue with a file that is there; otherwise it is removed.
         action: What the run does, for errors: "evaluating".
         lock: Whether to lock the folder. `False` is for callers that hold it already.
+        sequential: Whether the run continues behind the last entry, so that none may be missing:
+            what was put after one that rotted on the disk counts as not done either.
 
     Raises:
         ValueError: on entering, if the file was started with another identity, is damaged or not
@@ -84,6 +87,7 @@ class Journal:
         resume: bool,
         action: str = "evaluating",
         lock: bool = True,
+        sequential: bool = False,
     ) -> None:
         self.path = Path(path)
         # As it is read back: tuples are lists there.
@@ -91,6 +95,7 @@ class Journal:
         self.resume = resume
         self.action = action
         self.lock = lock
+        self.sequential = sequential
         # Results may come from threads.
         self._mutex = threading.RLock()
         self._held = contextlib.ExitStack()
@@ -243,9 +248,11 @@ class Journal:
             raise self._unusable(f"is damaged ({state})")
         check_same(self.path, self.noted(_IDENTITY), self.identity)
         # SQLite has no checksums of its own: what rotted on the disk counts as not done.
-        self._database.execute(
-            "DELETE FROM entries WHERE checksum IS NOT checksum_of(key, value, failure)"
-        )
+        (first,) = self._first(f"SELECT min(rowid) FROM entries WHERE {_ROTTED}")
+        if first is not None:
+            lost = f"rowid >= {first}" if self.sequential else _ROTTED
+            self._database.execute(f"DELETE FROM entries WHERE {lost}")
+            self._database.execute("DELETE FROM facts WHERE name = ?", (_FINISHED,))
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

@@ -78,6 +78,7 @@ class ResumableFolder:
         Raises:
             ValueError: if the folder was started with another plan.
         """
+        self._restore_replaced()
         for started in self.headers():
             known = {name: started.get(name) for name in header}
             advice = f"{self._kind.same} to continue, choose another folder"
@@ -112,6 +113,7 @@ class ResumableFolder:
         What was finished waits in the folder `.replaced`, as a whole folder of its kind, until
         `conclude` removes it. What was not finished is removed.
         """
+        self._restore_replaced()
         made = [path for pattern in patterns for path in self.path.glob(pattern)]
         if self._index.exists():
             # With a workplace, the folder is one that was started, whenever the process ends.
@@ -119,12 +121,20 @@ class ResumableFolder:
             replaced = self.path / REPLACED
             shutil.rmtree(replaced, ignore_errors=True)
             replaced.mkdir()
-            # The index goes first: a folder that is half removed must not have one.
-            for path in (self._index, *made):
+            # The index goes last: until it is there, what has gone before comes back.
+            for path in (*made, self._index):
                 os.replace(path, replaced / path.name)
         for path in made:
             path.unlink(missing_ok=True)
         shutil.rmtree(self.workplace, ignore_errors=True)
+
+    def _restore_replaced(self) -> None:
+        """Brings back what a `clear` had moved away when it was killed."""
+        replaced = self.path / REPLACED
+        if replaced.is_dir() and not (replaced / self._index.name).exists():
+            for path in replaced.iterdir():
+                os.replace(path, self.path / path.name)
+            replaced.rmdir()
 
     def temporary(self, name: str) -> Path:
         """Returns a path that no other process uses, to write a file to at first."""

@@ -172,5 +172,5 @@ def _explained() -> Iterator[None]:
         # Runners raise all sorts of errors for what went wrong on a worker.
         raise ValueError(
             f"The Beam pipeline failed: {error}. Shards that are finished stay; fix the cause and "
-            "run the same again."
+            "run the same again (on the command line with --resume)."
         ) from error

@@ -265,7 +265,11 @@ def load_index(folder: Path) -> dict[str, Any]:
     index = read_object(folder / INDEX_FILE)
     if index is None:
         started = (folder / WORKPLACE).is_dir()
-        what = "is not finished; label the same list again" if started else "has no labelling"
+        what = (
+            "is not finished; label the same list again (on the command line with --resume)"
+            if started
+            else "has no labelling"
+        )
         raise ValueError(
             f"The folder {str(folder)!r} {what}: there is no {INDEX_FILE!r}. Pass the "
             "folder that label_videos or `keras-tdn label` wrote to."

@@ -229,10 +229,11 @@ def _load(source: RecordSource, how: dict[str, Any]) -> RecordList:
     there = {record.index: record for record in records}
     missing = iter(records.missing)
     total = len(records) + len(records.missing)
-    return RecordList(
+    every = (
         there[index] if index in there else Record(next(missing), None, index=index)
         for index in range(total)
     )
+    return RecordList(every, records.labels, records.num_classes)
 
 
 def _folder(folder: Path) -> RecordList:

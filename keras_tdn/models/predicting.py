@@ -7,16 +7,34 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
 from keras_tdn.specs import ClipSpec
 
+T = TypeVar("T")
+
 # Kept as long as the models themselves, because each is compiled when it is first used.
-_STEPS: weakref.WeakKeyDictionary[keras.Model, _Step] = weakref.WeakKeyDictionary()
+_DERIVED: weakref.WeakKeyDictionary[keras.Model, dict[str, Any]] = weakref.WeakKeyDictionary()
 _LOCK = threading.Lock()
+
+
+def derived(model: keras.Model, name: str, make: Callable[[], T]) -> T:
+    """Returns what `make` makes of a model's layers, made once: other models, compiled steps.
+
+    Later changes of the weights are seen there, because the layers are the same.
+    """
+    known = _DERIVED.setdefault(model, {})
+    if name not in known:
+        known[name] = make()
+    return known[name]
+
+
+def forget_derived(model: keras.Model) -> None:
+    """Makes `derived` start anew, for a change that compiled functions do not see."""
+    _DERIVED.pop(model, None)
 
 
 def clip_spec_of(model: keras.Model, clip_spec: ClipSpec | None = None) -> ClipSpec:
@@ -97,13 +115,11 @@ def predict_batch(model: keras.Model, inputs: Any) -> Any:
     if keras.backend.backend() != "jax" or not _is_compiled(model):
         return model.predict_on_batch(inputs)
     with _LOCK:
-        step = _STEPS.get(model)
-        if step is None:
-            if not model.built:
-                # As `predict_on_batch` does.
-                with keras.StatelessScope():
-                    model(inputs)
-            _STEPS[model] = step = _Step(model)
+        if not model.built:
+            # As `predict_on_batch` does.
+            with keras.StatelessScope():
+                model(inputs)
+        step = derived(model, "step", lambda: _Step(model))
     state = tuple(
         [variable.value for variable in variables]
         for variables in (model.trainable_variables, model.non_trainable_variables)

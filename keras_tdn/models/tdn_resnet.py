@@ -21,7 +21,7 @@ from keras_tdn.models.network_structure import (
     make_structure,
     set_normalization,
 )
-from keras_tdn.models.predicting import warn_of_assumed_clips
+from keras_tdn.models.predicting import forget_derived, warn_of_assumed_clips
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 from keras_tdn.specs import ClipSpec, Normalization
 
@@ -225,6 +225,7 @@ class TDNResNet(keras.Model):
             set_normalization(self.structure.normalization, spec.normalization)
             # What is compiled has the former statistics in it.
             self.train_function = self.test_function = self.predict_function = None
+            forget_derived(self)
         self._clip_spec = spec
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:

@@ -33,7 +33,7 @@ FILES = (CONFIG_FILE, WEIGHTS_FILE, LOGITS_FILE, README_FILE)
 # The model card is for people; a hub's editor may have changed it since.
 NEEDED_FILES = (CONFIG_FILE, WEIGHTS_FILE, LOGITS_FILE)
 # A line of `sha256sum`; "*" marks a binary file where the two kinds differ.
-SUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+SUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
 # Of what is read whole: texts. A preset's are a few hundred kilobytes at most.
 MAX_TEXT_BYTES = 16 << 20
 HUB_PREFIX = "hf://"
@@ -314,7 +314,7 @@ def check_listed(path: str | os.PathLike[str]) -> None:
             f"{str(sums)!r} is no list of hashes: it is larger than 16 MiB. Remove it."
         )
     matches = map(SUM_LINE.fullmatch, sums.read_text("utf-8", errors="replace").splitlines())
-    expected = [match[1] for match in matches if match and match[2] == path.name]
+    expected = [match[1].lower() for match in matches if match and match[2] == path.name]
     if expected and (actual := sha256_of(path)) not in expected:
         raise ValueError(
             f"{str(path)!r} was changed or damaged: its SHA-256 is {actual}, and {SUMS_FILE} "
@@ -334,7 +334,7 @@ def _read_text(path: Path, preset: PresetFiles) -> bytes:
 def _parse_sums(content: bytes, preset: PresetFiles) -> dict[str, str]:
     lines = content.decode(errors="replace").splitlines()
     matches = [SUM_LINE.fullmatch(line) for line in lines]
-    sums = {match[2]: match[1] for match in matches if match}
+    sums = {match[2]: match[1].lower() for match in matches if match}
     for name in sums:
         check_file_name(name)
     unlisted = [name for name in FILES if name not in sums]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
@@ -16,6 +15,7 @@ from keras_tdn.models.predicting import (
     check_gives_scores,
     check_takes_clips,
     clip_spec_of,
+    derived,
     model_inputs,
     predict_batch,
 )
@@ -37,9 +37,6 @@ OTHER_SIZES = (
     "Pass a `clip_spec` that fits the model or, of a model for one size only, "
     "`ViewSpec(crop_size=(height, width))` (on the command line --crop-size HxW)."
 )
-# Kept as long as the models themselves, because each is compiled when it is first used.
-_LOGIT_MODELS: weakref.WeakKeyDictionary[keras.Model, keras.Model] = weakref.WeakKeyDictionary()
-_FEATURE_MODELS: weakref.WeakKeyDictionary[keras.Model, keras.Model] = weakref.WeakKeyDictionary()
 
 logger = logging.getLogger("keras_tdn")
 
@@ -182,12 +179,15 @@ class Scorer:
                 f"The model {model.name!r} is not a TDN model, and where its pooled features are "
                 "cannot be told. Leave out `features` (on the command line --features)."
             )
-        if scoring not in _FEATURE_MODELS:
+
+        def with_mean() -> keras.Model:
             pooled = model.get_layer("pool").output
             mean = SegmentConsensus(model.num_segments, name="features", dtype="float32")(pooled)
-            _FEATURE_MODELS[scoring] = keras.Model(model.input, [scoring.output, mean])
-        self.num_features = int(_FEATURE_MODELS[scoring].output_shape[1][-1])
-        return _FEATURE_MODELS[scoring]
+            return keras.Model(model.input, [scoring.output, mean])
+
+        both = derived(model, f"{scoring.name} and features", with_mean)
+        self.num_features = int(both.output_shape[1][-1])
+        return both
 
     def _check_inference_graph(self) -> None:
         model, backend = self.model, keras.backend.backend()
@@ -246,11 +246,11 @@ def with_logits(
     activation = getattr(last, "activation", None)
     is_softmax = isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax
     if is_softmax and isinstance(last, keras.layers.Activation) and _ends_in(model, last):
-        if model not in _LOGIT_MODELS:
-            # It has the same layers and weights, and stops one step short.
-            name = f"{model.name}_logits"
-            _LOGIT_MODELS[model] = keras.Model(model.input, last.input, name=name)
-        return "logits", _LOGIT_MODELS[model]
+        # It has the same layers and weights, and stops one step short.
+        name = f"{model.name}_logits"
+        return "logits", derived(
+            model, "logits", lambda: keras.Model(model.input, last.input, name=name)
+        )
     if is_softmax:
         return "probabilities", model
     if activation is keras.activations.linear:

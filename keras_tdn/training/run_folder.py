@@ -131,6 +131,8 @@ def _start(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
         return
     try:
         started = json.loads((folder / RUN_FILE).read_text("utf-8"))
+        if not isinstance(started, dict):
+            raise ValueError("it is no object of JSON")
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{str(folder / RUN_FILE)!r} cannot be read ({error}), so that it is not known what "

@@ -21,7 +21,7 @@ from keras_tdn.ending import SIGNALS, finishing
 from keras_tdn.gpus import unseen_gpu_line
 from keras_tdn.models import TDNResNet
 from keras_tdn.pretrained.preset_config import PresetCard
-from keras_tdn.training.callbacks import TrainingState
+from keras_tdn.training.callbacks import Progress, TrainingState
 from keras_tdn.training.callbacks.reporting import check_tensorboard
 from keras_tdn.training.distribution import devices_of_an_array
 from keras_tdn.training.recipe import Recipe
@@ -157,7 +157,15 @@ def train(
             validation = recipe.make_dataset(
                 validation_records, model.clip_spec, training=False, **common
             )
-        with saving_when_interrupted(state), input_errors_in_words():
+        with (
+            saving_when_interrupted(state),
+            input_errors_in_words(),
+            contextlib.ExitStack() as stack,
+        ):
+            # Keras tells callbacks of no error.
+            for callback in callbacks:
+                if isinstance(callback, Progress):
+                    stack.callback(callback.close)
             for span in state.spans():
                 clips = recipe.make_dataset(
                     train_records,

@@ -129,7 +129,14 @@ def record_timeline(
             for name in there:
                 (folder / name).unlink(missing_ok=True)
         journal = stack.enter_context(
-            Journal(folder / JOURNAL_NAME, identity, resume=resume, action="watching", lock=False)
+            Journal(
+                folder / JOURNAL_NAME,
+                identity,
+                resume=resume,
+                action="watching",
+                lock=False,
+                sequential=True,
+            )
         )
         lines = LineWriter(folder / TIMELINE_NAME, journal.identity)
         writers: list[TimelineWriter] = [lines]

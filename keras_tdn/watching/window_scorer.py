@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,6 +13,7 @@ from keras_tdn.models.network_structure import NetworkStructure
 from keras_tdn.models.predicting import (
     check_gives_scores,
     check_takes_clips,
+    derived,
     model_inputs,
     predict_batch,
 )
@@ -33,12 +33,6 @@ class NetworkPart(keras.Model):
         return self._run(inputs)
 
 
-# Kept as long as the models themselves, because each part is compiled when it is first used. They
-# hold a model's layers and not the model, which would keep itself alive.
-_PARTS: weakref.WeakKeyDictionary[keras.Model, tuple[NetworkPart, NetworkPart]]
-_PARTS = weakref.WeakKeyDictionary()
-
-
 def network_parts(model: TDNResNet) -> tuple[NetworkPart, NetworkPart]:
     """Returns the two parts of a model with its classifier; later changes of its weights are seen.
 
@@ -53,15 +47,18 @@ def network_parts(model: TDNResNet) -> tuple[NetworkPart, NetworkPart]:
             f"such as keras_tdn.TDNResNet50. Received: {type(model).__name__}"
         )
     check_gives_scores(model)
-    if model not in _PARTS:
-        structure = model.structure
-        _PARTS[model] = (
-            NetworkPart(structure, structure.before_segments_meet, f"{model.name}_segments"),
+    # They hold the model's layers and not the model, which would keep itself alive.
+    structure, name = model.structure, model.name
+    return derived(
+        model,
+        "parts",
+        lambda: (
+            NetworkPart(structure, structure.before_segments_meet, f"{name}_segments"),
             NetworkPart(
-                structure, lambda maps: structure.after_segments_meet(*maps), f"{model.name}_shared"
+                structure, lambda maps: structure.after_segments_meet(*maps), f"{name}_shared"
             ),
-        )
-    return _PARTS[model]
+        ),
+    )
 
 
 class WindowScorer:

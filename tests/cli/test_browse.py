@@ -45,6 +45,9 @@ def test_packed_records(folder, capsys):
     assert capsys.readouterr().out.startswith("2 of 2 videos: ")
     assert cli.main(["check", str(packed)]) == 0
     assert "files     2, of which 0 bad" in capsys.readouterr().out
+    for option, value in (("--split", "val"), ("--classes", "3"), ("--format", "list")):
+        assert cli.main(["check", str(packed), option, value]) == 2
+        assert f"{option} is for lists of videos" in capsys.readouterr().err
 
 
 def test_errors(folder, capsys):

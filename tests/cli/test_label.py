@@ -144,7 +144,8 @@ def test_what_is_handed_on(folder, tmp_path, monkeypatch, options, name, expecte
 
 
 def test_missing_videos_are_rows_or_left_out(folder, tmp_path):
-    (tmp_path / "list.txt").write_text(f"{folder / '0.mp4'} 0\n{tmp_path / 'gone.mp4'} 0\n")
+    # Labelling does not ask how many classes a list has.
+    (tmp_path / "list.txt").write_text(f"{folder / '0.mp4'} 5000\n{tmp_path / 'gone.mp4'} 0\n")
     for options, errors in (((), [False, True]), (("--skip-missing",), [False])):
         output = str(tmp_path / f"out {len(options)}")
         arguments = ["label", str(tmp_path / "list.txt"), "--weights", "motion"]

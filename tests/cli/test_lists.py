@@ -48,7 +48,13 @@ def test_training_has_the_option(listed, tmp_path):
 
 @pytest.mark.parametrize(
     "order",
-    ["LIST OUT --name n", "LIST --name n OUT", "--output OUT --name n LIST", "LIST --output OUT"],
+    [
+        "LIST OUT --name n",
+        "LIST --name n OUT",
+        "LIST --name n -- OUT",
+        "--output OUT --name n LIST",
+        "LIST --output OUT",
+    ],
 )
 def test_the_output_has_a_place_or_an_option(order):
     args = _parser().parse_args(["pack", *order.split()])

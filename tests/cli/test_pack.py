@@ -79,6 +79,13 @@ def test_errors(capsys, listed, tmp_path, arguments, message):
     assert all(line.startswith("  ") for line in err.splitlines()[1:])
 
 
+@pytest.mark.parametrize("options", [[], ["--quality", 70]])
+def test_an_empty_output_is_not_the_current_folder(capsys, listed, options):
+    with pytest.raises(SystemExit):
+        run(capsys, listed, *options, "")
+    assert "argument OUT: it is empty" in capsys.readouterr().err
+
+
 def test_without_beam_the_extra_is_named(capsys, listed, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     status, _, err = run(capsys, listed, tmp_path / "out", "--beam", "--runner=DirectRunner")

@@ -351,10 +351,11 @@ def test_an_activation_of_the_presets_own_is_kept(tmp_path):
     small_model(classifier_activation="sigmoid", weights=tmp_path / "preset")
 
 
-@pytest.mark.parametrize("name", ["a.weights.h5", "a.keras"])
-def test_sums_beside_a_file_are_heeded(folder, tmp_path, name):
+@pytest.mark.parametrize(("name", "written"), [("a.weights.h5", str.lower), ("a.keras", str.upper)])
+def test_sums_beside_a_file_are_heeded(folder, tmp_path, name, written):
     content = bytearray((folder / name).read_bytes())
-    (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
+    sha256 = written(hashlib.sha256(content).hexdigest())
+    (tmp_path / "SHA256SUMS").write_text(f"{sha256}  {name}\n")
     (tmp_path / name).write_bytes(content)
     small_model(weights=tmp_path / name)
     content[len(content) // 2] ^= 1

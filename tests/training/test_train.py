@@ -341,9 +341,10 @@ def test_output_is_checked(videos, tmp_path):
     (folder / "best.weights.h5").write_text("")
     with pytest.raises(ValueError, match=r"has no run.json, which .* but best.weights.h5"):
         run(videos, folder, resume=True)
-    (folder / "run.json").write_text("{")
-    with pytest.raises(ValueError, match=r"run.json' cannot be read .* Start anew"):
-        run(videos, folder, resume=True)
+    for content in ("{", "[]"):
+        (folder / "run.json").write_text(content)
+        with pytest.raises(ValueError, match=r"run.json' cannot be read .* Start anew"):
+            run(videos, folder, resume=True)
 
 
 def test_shared_videos_leave_a_warning(videos, caplog):

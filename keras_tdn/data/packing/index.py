@@ -209,7 +209,7 @@ class PackedIndex:
             raise ValueError(
                 f"{len(problems)} of {len(self.shards)} shards in {self.folder!r} are not as "
                 "packed:\n" + "\n".join(shown) + "\nCopy them again, or pack again with the same "
-                "list and options, which replaces these alone."
+                "list and options (on the command line with --resume), which replaces these alone."
             )
 
 
@@ -245,7 +245,7 @@ def load_packed_index(source: str | os.PathLike[str]) -> PackedIndex:
         raise ValueError(
             f"There is no {INDEX_FILE} to read in {str(path.parent)!r} ({error.strerror}). Pass "
             "the folder that `keras-tdn pack` wrote; an unfinished one gets its index when the "
-            "same command is run again to its end."
+            "same command is run to its end with --resume."
         ) from error
     try:
         config = json.loads(text)

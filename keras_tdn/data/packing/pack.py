@@ -153,7 +153,7 @@ def pack(
             raise OSError(
                 f"Cannot write to {str(folder.path)!r}: {error}. {len(done)} of "
                 f"{folder.num_shards} shards are finished and stay; fix the cause and run the same "
-                "again."
+                "again (on the command line with --resume)."
             ) from error
         return _finish(folder, done, kept, started)
 
@@ -227,7 +227,7 @@ def pack_with_beam(
             # Runners raise all sorts of errors for what went wrong on a worker.
             raise ValueError(
                 f"The Beam pipeline failed: {error}. Shards that are finished stay; fix the cause "
-                "and run the same again."
+                "and run the same again (on the command line with --resume)."
             ) from error
         kept = sum(
             counter.committed or 0
@@ -346,6 +346,6 @@ def _check_failures(
     raise ValueError(
         f"{len(failures)} of {num_records} videos cannot be packed, more than the share of "
         f"{max_failure_share:g} that may fail (max_failure_share). The first: {shown} Fix them and "
-        "pass retry_failures=True (on the command line --retry-failures), or allow more (there "
-        "--max-failure-share)."
+        "pass retry_failures=True (on the command line --resume --retry-failures), or allow more "
+        "(there --resume --max-failure-share)."
     )
