@@ -9,8 +9,8 @@ from keras_tdn.data.packing import pack, shards
 from keras_tdn.data.records import Record, RecordList
 
 
-class ForkedProcess:
-    """What a `ChildProcess` is to a pool of workers."""
+class ForkedWorker(processes._Worker):
+    """A worker of a pool, forked instead of started."""
 
     def __init__(self, serve, *arguments, silent=False):
         self.connection, theirs = multiprocessing.Pipe()
@@ -69,7 +69,7 @@ def die_at_video(name):
 
 
 def child(records, labels, output, options, event=None, crash=None):
-    processes.ChildProcess = ForkedProcess
+    processes._Worker = ForkedWorker
     if event is not None:
         die_at_event(event)
     if crash is not None:
