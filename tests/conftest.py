@@ -1,6 +1,7 @@
 """What every test starts from, what all of them share, and which wait to be asked for."""
 
 import functools
+import gc
 import os
 import random
 import sys
@@ -18,6 +19,8 @@ def pytest_configure(config):
     # What tests write need not survive a power cut, and waiting for the disk took a tenth of the
     # time. Tests of the order of writes put their own function here.
     os.fsync = lambda _: None
+    # Python looks for circles in all that TensorFlow has imported, again and again: an eighth.
+    gc.set_threshold(100_000, 50, 100)
     if path := os.environ.get("KERAS_TDN_TIMES"):
         from cpu_times import CpuTimes
 

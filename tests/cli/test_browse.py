@@ -36,14 +36,13 @@ def test_sheets(folder):
 
 def test_packed_records(folder, capsys):
     packed = folder / "packed"
-    assert (
-        cli.main(["pack", str(folder / "list.txt"), str(packed), "--max-failure-share", "1"]) == 0
-    )
+    options = ["--max-failure-share", "1", "--processes", "1"]
+    assert cli.main(["pack", str(folder / "list.txt"), str(packed), *options]) == 0
     capsys.readouterr()
     small = ["--segments", "2", "--size", "48", "--output", str(folder / "page.html")]
     assert cli.main(["browse", str(packed), *small]) == 0
     assert capsys.readouterr().out.startswith("2 of 2 videos: ")
-    assert cli.main(["check", str(packed)]) == 0
+    assert cli.main(["check", str(packed), "--processes", "1"]) == 0
     assert "files     2, of which 0 bad" in capsys.readouterr().out
     for option, value in (("--split", "val"), ("--classes", "3"), ("--format", "list")):
         assert cli.main(["check", str(packed), option, value]) == 2

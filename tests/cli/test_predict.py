@@ -267,6 +267,7 @@ def test_module_in_a_fresh_process(folder, capsys):
         assert item["score"] == pytest.approx(other["score"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_error_in_a_fresh_process():
     # One that is told before a backend is loaded.
     result = run_in_fresh_process("demo", "--epochs", "0")

@@ -74,6 +74,7 @@ def videos(tmp_path_factory):
     return frames, np.array([record.label for record in records])
 
 
+@pytest.mark.slow
 def test_an_independent_optical_flow_names_the_classes(videos):
     right = [motion_of(video) == MOTION_LABELS[label] for video, label in zip(*videos, strict=True)]
     # Of a video in which one layer gives way to another, the flow is a mixture.

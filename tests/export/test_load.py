@@ -222,6 +222,7 @@ class Caller:
         return answer
 
 
+@pytest.mark.slow
 def test_no_crash_no_wrong_answer(served, pool):
     from stand_in import Served, stand_in
 

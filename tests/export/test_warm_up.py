@@ -79,6 +79,7 @@ for command in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_saved_model_cli(exported, tmp_path):
     """`saved_model_cli` shows the signatures and runs one."""
     model, _, folder = exported

@@ -119,7 +119,10 @@ def test_clips_of_several_sizes():
 
 @pytest.mark.parametrize(
     ("name", "segments", "size", "seed", "batch"),
-    [("resnet50_16x64", 16, 64, 13, 1), ("resnet50_8x112", 8, 112, 11, 2)],
+    [
+        pytest.param("resnet50_16x64", 16, 64, 13, 1, marks=pytest.mark.slow),
+        ("resnet50_8x112", 8, 112, 11, 2),
+    ],
 )
 def test_goldens(name, segments, size, seed, batch):
     golden = goldens.arrays(f"{name}.npz")

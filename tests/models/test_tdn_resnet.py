@@ -267,6 +267,7 @@ def test_half_precision(policy):
 # === Training ===
 
 
+@pytest.mark.slow
 def test_fit_learns_what_it_is_shown():
     keras.utils.set_random_seed(1)
     model = TDNResNet((1, 1, 1, 1), width=16, classes=2, num_segments=2, dropout_rate=0.0)

@@ -101,6 +101,7 @@ class TestScoreViews:
 
 
 class TestProcesses:
+    @pytest.mark.slow
     def test_a_video_that_crashes_costs_itself_alone(self, scorer, some_bad, monkeypatch):
         monkeypatch.setattr(views_module, "make_view_reader", crashing_reader.make_view_reader)
         options = ScoringOptions(OPTIONS.views, batch_size=3, num_workers=1, in_processes=True)

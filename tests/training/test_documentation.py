@@ -95,7 +95,8 @@ def service(tmp_path):
     service.stop()
 
 
-@pytest.mark.parametrize("page", PAGES)
+# The second page starts processes of its own.
+@pytest.mark.parametrize("page", [PAGES[0], pytest.param(PAGES[1], marks=pytest.mark.slow)])
 def test_page(page, request):
     text = (DOCS / page).read_text()
     if SERVICE_ADDRESS in text:

@@ -188,6 +188,7 @@ def test_videos_may_be_moved(videos, finished, tmp_path):
 # === Interrupted ===
 
 
+@pytest.mark.slow
 def test_a_signal_saves_and_a_full_disk_loses_nothing(videos, tmp_path, monkeypatch, caplog):
     """One training that is interrupted, runs out of disk, and ends as one that was not."""
     expected = run(videos, tmp_path / "whole", early_stopping=5)
