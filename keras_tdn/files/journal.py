@@ -288,8 +288,9 @@ class Journal:
 
     def _unusable(self, problem: str) -> ValueError:
         return ValueError(
-            f"{str(self.path)!r} {problem}. Choose another path, or pass overwrite=True (on the "
-            "command line --overwrite) to start anew."
+            f"{str(self.path)!r} {problem}. Choose another path, or remove this file to compute "
+            "again what it holds, or pass overwrite=True (on the command line --overwrite) to "
+            "start anew."
         )
 
 
