@@ -62,7 +62,8 @@ def check_answer(browser, label):
     assert first == label
     assert browser.evaluate("document.querySelectorAll('#answer .bars .name').length") == 5
     assert f"\u25cf {label}" in browser.text("#timeline")
-    assert browser.evaluate("document.querySelectorAll('#timeline .wide polyline').length") >= 1
+    curves = """document.querySelectorAll('#timeline .wide svg path[style*="fill: none"]').length"""
+    assert browser.evaluate(curves) >= 1
     maps = browser.text("#maps")
     for name in ("motion energy", "stage 2: gate strength", f"Grad-CAM: {label}"):
         assert name in maps
@@ -106,9 +107,9 @@ def test_a_phone_sees_all_of_it(browser):
     browser.wait_for("document.documentElement.scrollWidth <= 390")
     shown = "getComputedStyle(document.querySelector('#timeline .{}')).display"
     assert browser.evaluate(shown.format("wide")) == "none"
-    assert browser.evaluate(shown.format("narrow")) == "block"
+    assert browser.evaluate(shown.format("narrow-plot")) == "block"
     browser.resize(1280, 900)
-    assert browser.evaluate(shown.format("narrow")) == "none"
+    assert browser.evaluate(shown.format("narrow-plot")) == "none"
 
 
 def test_nothing_comes_from_elsewhere(server, browser):
