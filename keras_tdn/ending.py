@@ -1,4 +1,4 @@
-"""How the process of a command ends when it is told to: soon, whatever its threads are at.
+"""Ends the process of a command soon after a signal, whatever its threads are doing.
 
 Python runs signal handlers in the main thread alone, between two of its own instructions, and waits
 for threads at the end: a reader that is blocked would hold up both.
@@ -73,7 +73,7 @@ def run_until_told(run: Callable[[], int]) -> int:
 
 @contextlib.contextmanager
 def finishing(is_at_work: Callable[[], bool]) -> Iterator[None]:
-    """Within the block, a process that is told to end continues while a function says so.
+    """Within the block, a process that gets a signal continues while a function says so.
 
     Use it where a piece of work takes its time and then heeds the signal, as a training does that
     saves after its step. A second signal does not wait. The function is called in another thread.

@@ -7,7 +7,6 @@ are read and scored; the groups for lists, models and clips come last.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -215,13 +214,6 @@ def add_list_arguments(
         shared(group, "--classes")
 
 
-def is_packed(path: str) -> bool:
-    """Whether a list is a folder that `keras-tdn pack` wrote."""
-    from keras_tdn.data.packing.index import INDEX_FILE
-
-    return os.path.isfile(os.path.join(path, INDEX_FILE))
-
-
 def load_list(args: argparse.Namespace, check_shards: bool = True, **options: Any) -> RecordList:
     """Returns the records that the arguments name, packed ones too.
 
@@ -231,6 +223,7 @@ def load_list(args: argparse.Namespace, check_shards: bool = True, **options: An
         **options: Those of `load_records` that the arguments leave open.
     """
     from keras_tdn.data import load_packed, load_records
+    from keras_tdn.data.packing.index import is_packed
 
     if is_packed(args.list):
         for name in ("format", "root", "classes", "split", "fold"):

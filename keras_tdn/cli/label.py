@@ -98,13 +98,14 @@ def run_label(args: argparse.Namespace) -> int:
 
 def _videos(args: argparse.Namespace) -> Any:
     """The videos to label; those whose files are missing have rows too, unless told otherwise."""
+    from keras_tdn.data.packing.index import is_packed
     from keras_tdn.data.records import RecordList
     from keras_tdn.labelling.labelling_run import list_videos
 
     videos = list_videos(
         args.list, format=args.format, root=args.root, split=args.split, fold=args.fold
     )
-    if not args.skip_missing or arguments.is_packed(args.list):
+    if not args.skip_missing or is_packed(args.list):
         return videos
     there = (video for video in videos if os.path.exists(video.path))
     return list_videos(RecordList(there, videos.labels, videos.num_classes))

@@ -198,11 +198,12 @@ def run_browse(args: argparse.Namespace) -> int:
 def run_pack(args: argparse.Namespace) -> int:
     """Packs `args.list` into `args.output` and prints what was done."""
     from keras_tdn.data.packing import pack
+    from keras_tdn.data.packing.index import is_packed
     from keras_tdn.files.resumable_folder import check_unused
 
     if not (args.resume or args.overwrite):
         check_unused(args.output)
-    if arguments.is_packed(args.list):
+    if is_packed(args.list):
         raise ValueError(f"{args.list!r} is packed already. Pass the list of the videos.")
     records = arguments.load_list(args)
     stored = {

@@ -230,8 +230,10 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 def _load(args: argparse.Namespace, part: str, labels: tuple[str, ...] | None) -> RecordList:
     """The records of `--train-list` or `--val-list`."""
+    from keras_tdn.data.packing.index import is_packed
+
     source, split = getattr(args, f"{part}_list"), getattr(args, f"{part}_split")
-    if arguments.is_packed(source):
+    if is_packed(source):
         if split is not None:
             raise ValueError(
                 f"{source!r} is a packed folder, which is one split. Leave --{part}-split out; "

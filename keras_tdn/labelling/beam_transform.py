@@ -35,7 +35,7 @@ class LabelVideos(beam.PTransform):
         model: A preset (a folder, a name or `hf://organisation/name`) or a `.keras` file that all
             workers can load, or a function without arguments that gives the model there. It is
             loaded once here, too, to see how its clips are cut.
-        options: What rows say; `format` and `videos_per_shard` are of no concern.
+        options: What rows say; `format` and `videos_per_shard` are ignored.
         labels: As `label_videos` takes it.
         **kwargs: How videos are read and scored, as `label_with_beam` takes it; and other arguments
             of Beam's `ModelHandler`.

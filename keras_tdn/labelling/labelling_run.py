@@ -13,7 +13,7 @@ from typing import Any, Unpack
 import keras
 
 from keras_tdn.data.failures import Failure
-from keras_tdn.data.packing.index import INDEX_FILE
+from keras_tdn.data.packing.index import is_packed
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.records.class_folders import Skipped, videos_below
 from keras_tdn.data.records.load import RecordSource, load_records
@@ -91,8 +91,8 @@ def label_videos(
 
     Args:
         model: A model from clips to scores of classes, such as `TDNResNet50`.
-        videos: A `RecordList`, what `load_records` takes, or a folder of videos. Labels that it
-            gives are of no concern.
+        videos: A `RecordList`, what `load_records` takes, or a folder of videos. Its labels
+            are ignored.
         output: Folder for the rows, absent, empty or of an unfinished run.
         options: What rows say, and in what files they are.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
@@ -217,7 +217,7 @@ def list_videos(source: RecordList | RecordSource, **how: Any) -> RecordList:
 
 def _load(source: RecordSource, how: dict[str, Any]) -> RecordList:
     if isinstance(source, (str, os.PathLike)) and os.path.isdir(source) and not how:
-        if os.path.isfile(os.path.join(source, INDEX_FILE)):
+        if is_packed(source):
             from keras_tdn.data import load_packed
 
             return load_packed(source)

@@ -1,4 +1,4 @@
-"""The page itself: what is on it, and Gradio, which is told to keep to itself."""
+"""The page: what is on it, and Gradio without its requests to other servers."""
 
 from __future__ import annotations
 

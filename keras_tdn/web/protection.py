@@ -59,7 +59,7 @@ OPEN: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", UPLOAD): ("upload_id",),
 }  # fmt: skip
 OPEN_BELOW = ("/assets/", "/static/", HEARTBEAT)
-# Visits and uploads give a browser the cookie by which its files are told from others'.
+# Visits and uploads give a browser the cookie that identifies its files.
 GIVES_COOKIE = frozenset({"/", UPLOAD})
 
 # Names and boundaries that come with a file.

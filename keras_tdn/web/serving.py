@@ -215,7 +215,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def _termination_as_interruption() -> Iterator[None]:
-    """Lets a server that is told to end remove its uploads, as Ctrl-C does."""
+    """Lets a server that gets SIGTERM remove its uploads, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         # It gets no signals.
         yield
