@@ -94,13 +94,13 @@ def are_the_same(frames, others, codec):
     """Whether they are, where pictures are damaged.
 
     Where the slices of an HEVC picture end early, FFmpeg filters what it decoded of it with memory
-    that it did not set, so that some pixels are others each time. Frames of other numbers differ in
-    most pixels.
+    that it did not set, so that some pixels are others each time: up to 45 % of a frame's values
+    with PyAV 17. Frames of other numbers differ in 99 %, save where the video stands still.
     """
     if frames.shape != others.shape:
         return False
     shares = np.mean(frames != others, axis=(1, 2, 3)) if codec == "hevc" else frames != others
-    return not np.any(shares > 0.3)
+    return not np.any(shares > 0.7)
 
 
 def have_the_same_frames(video, seed, codec):
