@@ -12,8 +12,10 @@ from typing import Any
 import keras
 
 from keras_tdn.choices import AUTO
-from keras_tdn.gpus import keep_tensorflow_off_gpus as keep_tensorflow_off_gpus
-from keras_tdn.gpus import leave_gpus_to_backend
+from keras_tdn.gpus import (
+    keep_tensorflow_off_gpus as keep_tensorflow_off_gpus,
+    leave_gpus_to_backend,
+)
 
 # Keras' own variable; its others are KERAS_DISTRIBUTION_JOB_ADDRESSES and _PROCESS_ID.
 NUM_PROCESSES_VARIABLE = "KERAS_DISTRIBUTION_NUM_PROCESSES"

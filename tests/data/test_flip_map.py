@@ -3,8 +3,7 @@ import random
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from keras_tdn.data.flip_maps import flip_map, flip_pairs
 from keras_tdn.labels import DATASETS, load_labels

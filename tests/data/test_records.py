@@ -6,8 +6,7 @@ import pickle
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import keras_tdn
 from keras_tdn.data.records import FORMATS, Record, RecordList, load_records

@@ -3,8 +3,7 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from keras_tdn.data.checking import CheckReport, FileCheck
 from keras_tdn.data.failures import Failure, FailureLog, read_failures

@@ -3,8 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from keras_tdn.evaluation.comparison import mcnemar_exact
 from keras_tdn.evaluation.metrics import (

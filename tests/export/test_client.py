@@ -18,8 +18,7 @@ from real_videos import ARID6, BEDFALL, NO_VIDEOS
 from synthetic_videos import encode_video
 
 from keras_tdn import predict_video
-from keras_tdn.export import client as serving
-from keras_tdn.export import export_saved_model
+from keras_tdn.export import client as serving, export_saved_model
 from keras_tdn.pretrained import load_preset
 from keras_tdn.specs import ClipSpec
 

@@ -13,8 +13,7 @@ from typing import Any
 import keras
 
 from keras_tdn.data.dataset.order import BatchPositions
-from keras_tdn.progress import Progress as RunProgress
-from keras_tdn.progress import duration
+from keras_tdn.progress import Progress as RunProgress, duration
 from keras_tdn.training.callbacks.checkpoints_and_stopping import RememberingCallback
 from keras_tdn.training.state_files import written_durably
 

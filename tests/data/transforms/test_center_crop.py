@@ -2,8 +2,7 @@ import goldens
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from keras_tdn.data import frame_transforms
 from keras_tdn.data.frame_transforms import resize_and_center_crop

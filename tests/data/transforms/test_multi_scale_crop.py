@@ -5,8 +5,7 @@ import goldens
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from keras_tdn.data.transforms import MultiScaleCrop
 from keras_tdn.specs import ClipSpec
