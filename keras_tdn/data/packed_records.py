@@ -32,8 +32,6 @@ class PackedRecordList(RecordList):
         packed: Those of its records that are in this list; all by default.
     """
 
-    __slots__ = ("packed", "packing")
-
     def __init__(self, packing: PackedIndex, packed: Iterable[PackedRecord] | None = None) -> None:
         self.packing = packing
         self.packed = packing.records if packed is None else tuple(packed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import operator
 import os
 import time
 from collections.abc import Iterator
@@ -223,16 +224,7 @@ def _load(source: RecordSource, how: dict[str, Any]) -> RecordList:
             return load_packed(source)
         return _folder(Path(source))
     records = load_records(source, skip_missing=True, believe_labels=True, **how)
-    if not records.missing:
-        return records
-    # What was left out are the numbers that are not there, in the same order.
-    there = {record.index: record for record in records}
-    missing = iter(records.missing)
-    total = len(records) + len(records.missing)
-    every = (
-        there[index] if index in there else Record(next(missing), None, index=index)
-        for index in range(total)
-    )
+    every = sorted([*records, *records.missing_records()], key=operator.attrgetter("index"))
     return RecordList(every, records.labels, records.num_classes)
 
 
