@@ -17,20 +17,10 @@ MAX_CROPS_ALONG = 8
 def resize_and_center_crop(frames: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
     """Resizes the short side of frames, then cuts out the centre: the test view of the paper.
 
-    The resize is bilinear with antialiasing, as in the image library that the published models were
-    tested with: pixels differ from it by less than half a level on average. Where the resized frame
-    is smaller than the crop, as with an upright video and a wide crop, it is enlarged until it
-    covers the crop.
-
-    Args:
-        frames: Pixels in [0, 255], uint8, of shape `(num_frames, height, width, 3)`.
-        clip_spec: Its `short_side`, `height` and `width` are used.
-
-    Returns:
-        Pixels in [0, 255], uint8, of shape `(num_frames, clip_spec.height, clip_spec.width, 3)`.
-
-    Raises:
-        ValueError: if `frames` is not a uint8 array of frames.
+    Frames are uint8 of shape `(num_frames, height, width, 3)`, before and after. The resize is
+    bilinear with antialiasing, as in the image library that the published models were tested with:
+    pixels differ from it by less than half a level on average. Where the resized frame is smaller
+    than the crop, as with an upright video and a wide crop, it is enlarged until it covers it.
     """
     check_frames(frames)
     frames = _drop_far_ends(frames, clip_spec)

@@ -34,17 +34,11 @@ def cast(ops: Any, value: Any, dtype: str) -> Any:
 
 
 def draw_below(ops: Any, bounds: Any, seed: Any, shape: tuple[int, ...]) -> Any:
-    """Draws integers from 0 to `bounds - 1`, each equally likely.
+    """Draws int64 from 0 to `bounds - 1`, each equally likely up to one part in `2**32 / bounds`.
 
-    Draws are equal eagerly and in a graph, and exact up to one part in `2**32 / bounds`. The first
-    do not depend on how many follow.
-
-    Args:
-        ops: What `array_module` gave for all the values at hand.
-        bounds: Integer, or integers that broadcast to `shape`, from 1 to `2**31`.
-        seed: An integer `n`, which is the pair `(n, 0)`, or a pair of integers; also as a tensor
-            or array. Anything else is a `ValueError`.
-        shape: Shape of the result, int64.
+    The first draws do not depend on how many follow. `ops` is what `array_module` gave for all the
+    values at hand; `bounds`, from 1 to `2**31`, broadcast to `shape`. The seed is an integer `n`,
+    which is the pair `(n, 0)`, or a pair, also as a tensor or array; others are a `ValueError`.
     """
     count = int(np.prod(shape))
     steps = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(STEP)

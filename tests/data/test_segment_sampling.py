@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.data.segment_sampling import SegmentSampler
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sampling_and_crops.json"
+
+
+def center_indices(num_frames, num_segments, frames_per_segment=5):
+    return SegmentSampler(num_segments, frames_per_segment)(num_frames)
 
 
 def golden_cases():

@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_tdn.data.jpeg_frames import JPEG_SUFFIXES
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES, Listing, Row
 from keras_tdn.data.records.tables import normal_split
 from keras_tdn.labels import not_a_name
 
 logger = logging.getLogger("keras_tdn")
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg")
 SPLIT_FOLDERS = frozenset({"train", "val", "test"})
 # What systems and network drives put beside files, in lower case. Other such folders are hidden.
 SYSTEM_FOLDERS = frozenset({
@@ -155,7 +155,7 @@ def videos_below(root: Path, folder: str, skipped: Skipped) -> list[str]:
             elif name.endswith(VIDEO_SUFFIXES):
                 videos.append(inner)
             else:
-                has_images |= name.endswith(IMAGE_SUFFIXES)
+                has_images |= name.endswith(JPEG_SUFFIXES)
         if has_images and not videos and path != folder:
             found.append(path)
             for inner in folders:
