@@ -5,7 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.dataset.clip_sources import ClipSteps, PackedClips
+from keras_tdn.data.dataset.clip_sources import ClipSteps, clip_source
 from keras_tdn.data.dataset.order import RecordOrder, record_seed
 
 
@@ -27,7 +27,7 @@ def packed_clips(
     """One epoch: dicts of `frames`, `label`, `index`, `path` and `reason`, empty if all is well."""
     num_frames = np.size(sampler(100, (0, 0)))
     transforms = (lambda inputs, seed: inputs) if crop is None else Window(crop)
-    source = PackedClips(records, ClipSteps(sampler, transforms, num_frames))
+    source = clip_source(records, ClipSteps(sampler, transforms, num_frames), "pyav", None)
     order = RecordOrder(len(records), seed, shuffle, epoch * len(records), False, shard)
     fields = {name: tf.constant(values) for name, values in source.fields.items()}
     labels = tf.constant([-1 if record.label is None else record.label for record in records])

@@ -70,17 +70,10 @@ class RecordOrder:
 
 
 def record_seed(seed: int, epoch: Any, index: Any) -> Any:
-    """Returns the seed of everything that is drawn from one record in one epoch.
+    """Returns the seed of everything that is drawn from one record in one epoch: a pair of int32.
 
-    Use it to draw the clip of a training step again; it depends on nothing but its arguments.
-
-    Args:
-        seed: Seed of the data set, an integer.
-        epoch: Number of the epoch, an integer or a scalar integer tensor.
-        index: The record's `index`, the same.
-
-    Returns:
-        A pair of integers, int32 of shape `(2,)`: an array, or a tensor if one was given.
+    Use it to draw the clip of a training step again; it depends on nothing but its arguments: the
+    data set's seed, an integer, and the epoch and the record's `index`, integers or tensors.
 
     Example:
 
@@ -102,17 +95,12 @@ class BatchPositions:
 
     Use it to start a training in the middle of an epoch: as bad records are left out and batches
     stay full, the number of batches does not say where a data set stands. Use one object for one
-    data set at a time; `make_dataset` fills it while it makes batches, ahead of the training.
+    data set at a time; `make_dataset` fills it while it makes batches, ahead of the training, and
+    sets `label_spec`, which describes the labels of a batch.
 
     Args:
         max_remembered: Batches whose place is kept, the latest ones. It only needs to be more than
             the batches that the pipeline makes in advance.
-
-    Attributes:
-        label_spec: `tf.TensorSpec` of the labels of a batch, once there is a data set.
-
-    Raises:
-        ValueError: if `max_remembered` is not a positive integer.
 
     Example:
 
@@ -134,10 +122,7 @@ class BatchPositions:
         self._next: dict[int, tuple[int, float]] = {}
 
     def after(self, num_batches: int) -> int:
-        """Returns the `start` of a data set that continues after so many batches.
-
-        Args:
-            num_batches: Batches since the data set's own start.
+        """Returns the `start` of a data set that continues after so many batches of this one.
 
         Raises:
             ValueError: if so many batches have not been made yet, or if it is too long ago.
