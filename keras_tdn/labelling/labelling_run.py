@@ -16,7 +16,7 @@ import keras
 from keras_tdn.data.failures import Failure
 from keras_tdn.data.packing.index import is_packed
 from keras_tdn.data.records import Record, RecordList
-from keras_tdn.data.records.class_folders import Skipped, videos_below
+from keras_tdn.data.records.class_folders import Skipped, videos_below, warn_of_skipped
 from keras_tdn.data.records.load import RecordSource, load_records
 from keras_tdn.data.records.record import check_indices
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES
@@ -230,9 +230,9 @@ def _load(source: RecordSource, how: dict[str, Any]) -> RecordList:
 
 def _folder(folder: Path) -> RecordList:
     folder = folder.expanduser().absolute()
-    skipped = Skipped(folder)
+    skipped = Skipped(list)
     paths = [str(folder / path) for path in videos_below(folder, os.curdir, skipped)]
-    skipped.warn()
+    warn_of_skipped(folder, skipped)
     if not paths:
         raise ValueError(
             f"There is no video in the folder {str(folder)!r} or in those in it. Videos end in "
