@@ -35,12 +35,12 @@ def packed_clips(
     paths = tf.constant([os.fsencode(record.path) for record in records])
 
     def read(count):
-        place = order.place(count)
-        record = {name: tf.gather(values, place.row) for name, values in fields.items()}
-        index = tf.gather(indices, place.row)
-        draw = record_seed(seed, place.epoch, index)
-        frames, label, reason = source.read(record, tf.gather(labels, place.row), draw)
-        path = tf.gather(paths, place.row)
+        row, epoch, _ = order.place(count)
+        record = {name: tf.gather(values, row) for name, values in fields.items()}
+        index = tf.gather(indices, row)
+        draw = record_seed(seed, epoch, index)
+        frames, label, reason = source.read(record, tf.gather(labels, row), draw)
+        path = tf.gather(paths, row)
         return {"frames": frames, "label": label, "index": index, "path": path, "reason": reason}
 
     options = tf.data.Options()

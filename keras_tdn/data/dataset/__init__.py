@@ -245,13 +245,13 @@ def make_dataset(
     num_classes = chosen.num_classes or records.num_classes
 
     def read(count: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        place = order.place(count)
-        record = {name: tf.gather(values, place.row) for name, values in fields.items()}
-        draw = record_seed(chosen.seed, place.epoch, tf.gather(record_indices, place.row))
-        clip, label, reason = source.read(record, tf.gather(record_labels, place.row), draw)
+        row, epoch, num_seen = order.place(count)
+        record = {name: tf.gather(values, row) for name, values in fields.items()}
+        draw = record_seed(chosen.seed, epoch, tf.gather(record_indices, row))
+        clip, label, reason = source.read(record, tf.gather(record_labels, row), draw)
         if chosen.one_hot and label.shape.rank == 0:
             label = tf.one_hot(label, num_classes)
-        return clip, label, draw, count, reason, place.row, place.num_seen
+        return clip, label, draw, count, reason, row, num_seen
 
     def is_good(*element: tf.Tensor) -> tf.Tensor:
         *_, reason, row, num_seen = element

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,17 +15,6 @@ from keras_tdn.specs import check_integer
 
 # Far enough for an endless data set, with room for the sums that tf.data computes.
 ENDLESS = 2**62
-
-
-class Place(NamedTuple):
-    """One element of a data set, in scalar int64 tensors.
-
-    `num_seen` counts the records that the data set has come to since it started, with this one.
-    """
-
-    row: Any
-    epoch: Any
-    num_seen: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,29 +33,32 @@ class RecordOrder:
     shard: tuple[int, int]
 
     @property
-    def num_reachable(self) -> int:
-        """How many records the data set ever reaches."""
-        index, count = self.shard
-        if self.repeat:
-            return self.num_records
-        return len(range(self.start % self.num_records + index, self.num_records, count))
-
-    def counts(self) -> tf.data.Dataset:
-        """Returns the counts that `place` turns into places."""
+    def _counts(self) -> range:
         index, count = self.shard
         end_of_epoch = (self.start // self.num_records + 1) * self.num_records
-        stop = ENDLESS if self.repeat else end_of_epoch
-        return tf.data.Dataset.range(self.start + index, stop, count)
+        return range(self.start + index, ENDLESS if self.repeat else end_of_epoch, count)
 
-    def place(self, count: tf.Tensor) -> Place:
-        """Returns what comes at that count."""
+    @property
+    def num_reachable(self) -> int:
+        """How many records the data set ever reaches."""
+        return min(self.num_records, len(self._counts))
+
+    def counts(self) -> tf.data.Dataset:
+        """Returns the counts that `place` takes."""
+        return tf.data.Dataset.range(self._counts.start, self._counts.stop, self._counts.step)
+
+    def place(self, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns the row and the epoch of what comes at that count, and how many have come by it.
+
+        The last counts from the start of the data set, and its own shard alone.
+        """
         epoch, row = count // self.num_records, count % self.num_records
         if self.shuffle:
             seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
             last = tf.constant(self.num_records - 1, tf.int64)
             row = tf.random.experimental.index_shuffle(row, seed, last)
         first = self.start + self.shard[0]
-        return Place(row, epoch, (count - first) // self.shard[1] + 1)
+        return row, epoch, (count - first) // self.shard[1] + 1
 
 
 def record_seed(seed: int, epoch: Any, index: Any) -> Any:

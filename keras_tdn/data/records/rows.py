@@ -250,8 +250,8 @@ def class_indices(
         # Classes may be called by numbers, and then these come first.
         numbers.update(dict.fromkeys(texts))
     known = None if names is None else ClassNames(names)
-    if given and known is None and not any(number is not None for number in numbers.values()):
-        known = ClassNames(tuple(sorted(text for text in texts if not not_a_name(text))))
+    if known is None and set(numbers.values()) == {None}:
+        known = ClassNames(sorted(text for text in texts if not not_a_name(text)))
     count = num_classes if known is None else len(known.names)
     believable = believable_classes(len(set(numbers.values())))
 
