@@ -279,7 +279,7 @@ def class_indices(
 
     indices: list[int | None] = []
     for row, label in zip(rows, labels, strict=True):
-        meaning = None if label is None else meanings[label]
+        meaning: int | str | None = None if label is None else meanings[label]
         if row.doubt and (names is None or label not in names):
             meaning = row.doubt
         if isinstance(meaning, str):
