@@ -140,19 +140,13 @@ def write_page(
     Path(path).write_text(page, encoding="utf-8")
 
 
-def write_sheets(clips: Sequence[BrowsedClip], folder: str | os.PathLike[str]) -> list[str]:
-    """Writes a PNG file for each clip that can be read, named for the record's index.
-
-    It has what `write_page` shows of the clip. Returns the paths of the files.
-    """
+def write_sheets(clips: Sequence[BrowsedClip], folder: str | os.PathLike[str]) -> None:
+    """Writes what `write_page` shows of each clip to a PNG file, named for the record's index."""
     os.makedirs(folder, exist_ok=True)
-    paths = []
     for clip in clips:
         if not clip.reason:
-            path = os.path.join(folder, f"{clip.record.index:06d}.png")
-            Path(path).write_bytes(encode(sheet(clip), "png"))
-            paths.append(path)
-    return paths
+            path = Path(folder, f"{clip.record.index:06d}.png")
+            path.write_bytes(encode(sheet(clip), "png"))
 
 
 def overview(clip: BrowsedClip) -> np.ndarray:

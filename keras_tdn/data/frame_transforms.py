@@ -69,18 +69,12 @@ def check_frames(frames: np.ndarray) -> None:
 
 def _resized_size(height: int, width: int, clip_spec: ClipSpec) -> tuple[int, int]:
     """Returns height and width after the resize, the long side rounded down as in the reference."""
-    short_side = clip_spec.short_side
-    if height <= width:
-        resized = short_side, short_side * width // height
-    else:
-        resized = short_side * height // width, short_side
+    short_side, shortest = clip_spec.short_side, min(height, width)
+    resized = short_side * height // shortest, short_side * width // shortest
     if resized[0] >= clip_spec.height and resized[1] >= clip_spec.width:
         return resized
     scale = max(clip_spec.height / height, clip_spec.width / width)
-    return (
-        max(clip_spec.height, int(height * scale)),
-        max(clip_spec.width, int(width * scale)),
-    )
+    return max(clip_spec.height, int(height * scale)), max(clip_spec.width, int(width * scale))
 
 
 def _drop_far_ends(frames: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:

@@ -155,10 +155,8 @@ def _stated_names(lines: list[tuple[str, Line]], problems: Problems) -> tuple[st
     """Returns the names of the classes in order, if each has an index."""
     names: dict[int, tuple[str, str]] = {}
     indices: dict[str, tuple[int, str]] = {}
-    listed = set()
     for place, line in lines:
         name, text = line[NAME_COLUMN], line[INDEX_COLUMN]
-        listed.add(name)
         if not text or not name:
             continue
         index = whole_number(text)
@@ -171,6 +169,7 @@ def _stated_names(lines: list[tuple[str, Line]], problems: Problems) -> tuple[st
         other_index, there = indices.setdefault(name, (index, place))
         if other_index != index:
             problems.add(place, f"{name!r} is class {index} here and {other_index} at {there}")
+    listed = {line[NAME_COLUMN] for _, line in lines}
     if names.keys() != set(range(len(names))) or listed - indices.keys() - {""}:
         return None
     return tuple(names[index][0] for index in range(len(names))) or None

@@ -41,14 +41,11 @@ def read_list(path: Path, text: str, problems: Problems) -> Listing:
     """
     placed = placed_lines(text)
     lines = [line for _, line in placed]
-    separator = ""
-    if lines and all("\t" in line for line in lines):
-        separator = "\t"
     # In a text file a comma is more likely part of a name.
-    elif path.suffix.lower() == ".csv" and lines and all("," in line for line in lines):
-        separator = ","
-    if separator:
-        read = functools.partial(_separated_row, separator=separator)
+    possible = "\t," if path.suffix.lower() == ".csv" else "\t"
+    separators = [each for each in possible if lines and all(each in line for line in lines)]
+    if separators:
+        read = functools.partial(_separated_row, separator=separators[0])
     else:
         # One list is all of one kind.
         folders = [line for line in lines if not PATH_END.search(line)]
