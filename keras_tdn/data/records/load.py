@@ -232,7 +232,7 @@ def load_records(
         raise ValueError(f"{problems.source} has no records: there is no video listed in it.")
 
     counts = [frame_count(row, problems) for row in rows]
-    indices, names = class_indices(
+    classes, names = class_indices(
         listing, names or listing.names, num_classes, problems, believe_labels
     )
     if num_classes is not None and names is not None and len(names) != num_classes:
@@ -242,11 +242,14 @@ def load_records(
         )
     if names is None and num_classes is None:
         # Of all that is listed, whether or not its files are there.
-        num_classes = max((index for index in indices if index is not None), default=-1) + 1
+        num_classes = max((each for each in classes if each is not None), default=-1) + 1
     finder = _FileFinder(listing.root if root is None else root)
     records, missing = [], []
-    listed: dict[str, int] = {}
-    for index, row in enumerate(rows):
+    listed: dict[str, tuple[Row, int | None]] = {}
+    for row, label, count in zip(rows, classes, counts, strict=True):
+        if not row.paths:
+            continue
+        index = len(records) + len(missing)
         path, is_there = finder.find(row.paths, check_files)
         if not _is_possible(row.paths[0]):
             problems.add(row.place, f"no file can be called {row.paths[0]!r:.200}")
@@ -257,15 +260,12 @@ def load_records(
                 problems.add(row.place, f"there is no file {path!r}{not_text}")
             continue
         # With the same label, it is oversampling.
-        before = listed.setdefault(path, index)
-        if len({indices[before], indices[index]} - {None}) > 1:
-            problems.add(
-                row.place,
-                f"{path!r} has the label {row.label!r} here and {rows[before].label!r} at "
-                f"{rows[before].place}",
-            )
-        records.append(Record(path, indices[index], counts[index], index))
-    hint = _missing_hint(len(missing), len(rows), finder.root)
+        other, other_label = listed.setdefault(path, (row, label))
+        if len({label, other_label} - {None}) > 1:
+            labels_of_both = f"{row.label!r} here and {other.label!r} at {other.place}"
+            problems.add(row.place, f"{path!r} has the label {labels_of_both}")
+        records.append(Record(path, label, count, index))
+    hint = _missing_hint(len(missing), len(records) + len(missing), finder.root)
     problems.raise_if_any(hint)
     if not records:
         raise ValueError(f"{problems.source} has no records. {hint}")

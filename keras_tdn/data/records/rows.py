@@ -38,8 +38,8 @@ class Row:
     """One entry of a source, as it stands there; errors call it `place`.
 
     `paths` are where the video may lie below the root, the likeliest first, because benchmarks list
-    names and leave the layout to whoever fetches the videos. With a `doubt`, the label is one only
-    if a class is known to be called so.
+    names and leave the layout to whoever fetches the videos. A row without them is a class that has
+    no video here. With a `doubt`, the label is one only if a class is known to be called so.
     """
 
     place: str
@@ -54,14 +54,13 @@ class Listing:
     """What a source lists, and where relative paths start by default.
 
     `names` are the class names in order, if the format brings them along. With `named`, text labels
-    are names even where they look like numbers. Rows `without_video` name classes alone.
+    are names even where they look like numbers.
     """
 
     rows: list[Row]
     names: tuple[str, ...] | None
     root: Path
     named: bool = False
-    without_video: tuple[Row, ...] = ()
 
 
 class BadRowError(Exception):
@@ -236,12 +235,12 @@ def class_indices(
     problems: Problems,
     believe: bool,
 ) -> tuple[list[int | None], tuple[str, ...] | None]:
-    """Returns the class of every row, those without a video last, and the names of the classes.
+    """Returns the class of every row, and the names of the classes.
 
     Labels without a number among them are names, and if none are known, they are all there are.
     With `believe`, a label may be out of proportion to the list.
     """
-    rows = [*listing.rows, *listing.without_video]
+    rows = listing.rows
     labels = [row.label.strip() if isinstance(row.label, str) else row.label for row in rows]
     given = dict.fromkeys(label for label in labels if label is not None)
     numbers = {label: label if isinstance(label, int) else whole_number(label) for label in given}

@@ -45,8 +45,6 @@ SPLIT_NAMES = {
 ALL_SPLITS = "all"
 # For messages: what the argument `split` is called there.
 SPLIT_OPTIONS = "--split, or --train-split and --val-split"
-
-
 # A line's fields by column.
 Line = dict[str, str]
 
@@ -140,15 +138,13 @@ def read_csv(path: Path, text: str, problems: Problems, split: str | None) -> Li
         return Row(place, tuple(paths), label, line[count_column] if count_column else None)
 
     lines = _chosen(path, text, problems, split, path_column, used)
-    found = problems.rows(lines, read)
-    rows = [row for row in found if row.paths]
-    without_video = tuple(row for row in found if not row.paths)
-    present = {row.label for row in rows}
-    for row in without_video:
-        if row.label in present:
+    rows = problems.rows(lines, read)
+    present = {row.label for row in rows if row.paths}
+    for row in rows:
+        if not row.paths and row.label in present:
             problems.add(row.place, f"`{path_column}` is empty")
     names = _stated_names(lines, problems) if named else None
-    return Listing(rows, names, path.parent, named, without_video)
+    return Listing(rows, names, path.parent, named)
 
 
 def _stated_names(lines: list[tuple[str, Line]], problems: Problems) -> tuple[str, ...] | None:
