@@ -244,7 +244,8 @@ def load_records(
         # Of all that is listed, whether or not its files are there.
         num_classes = max((each for each in classes if each is not None), default=-1) + 1
     finder = _FileFinder(listing.root if root is None else root)
-    records, missing = [], []
+    records: list[Record] = []
+    missing: list[str] = []
     listed: dict[str, tuple[Row, int | None]] = {}
     for row, label, count in zip(rows, classes, counts, strict=True):
         if not row.paths:

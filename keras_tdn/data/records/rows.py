@@ -277,9 +277,9 @@ def class_indices(
             meanings[label] = index
 
     indices: list[int | None] = []
-    for row, label in zip(rows, labels, strict=True):
-        meaning: int | str | None = None if label is None else meanings[label]
-        if row.doubt and (names is None or label not in names):
+    for row, stated in zip(rows, labels, strict=True):
+        meaning = None if stated is None else meanings[stated]
+        if row.doubt and (names is None or stated not in names):
             meaning = row.doubt
         if isinstance(meaning, str):
             problems.add(row.place, meaning)
