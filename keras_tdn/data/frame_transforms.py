@@ -50,21 +50,19 @@ def resize_and_center_crop(frames: np.ndarray, clip_spec: ClipSpec) -> np.ndarra
 def check_frames(frames: np.ndarray) -> None:
     """Raises a `ValueError` unless `frames` are pixels of at least one frame."""
     if not isinstance(frames, np.ndarray):
-        raise ValueError(
-            "Frames are a NumPy array of shape (num_frames, height, width, 3). "
-            f"Received: {type(frames).__name__}"
-        )
-    if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
-        raise ValueError(
-            "Frames have the shape (num_frames, height, width, 3), with at least one frame and "
-            f"colours red, green, blue on the last axis. Received: shape={frames.shape}"
-        )
-    if frames.dtype != np.uint8:
-        raise ValueError(
-            "Frames are uint8 pixels in [0, 255]; convert others first, for example with "
-            "`np.clip(np.rint(frames), 0, 255).astype('uint8')`. "
-            f"Received: dtype={frames.dtype}"
-        )
+        received = type(frames).__name__
+    elif frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+        received = f"shape={frames.shape}"
+    elif frames.dtype != np.uint8:
+        received = f"dtype={frames.dtype}"
+    else:
+        return
+    raise ValueError(
+        "Frames are a NumPy array of uint8 pixels in [0, 255], at least one frame of shape "
+        "(num_frames, height, width, 3), with red, green, blue on the last axis; convert others "
+        "first, for example with `np.clip(np.rint(frames), 0, 255).astype('uint8')`. "
+        f"Received: {received}"
+    )
 
 
 def _resized_size(height: int, width: int, clip_spec: ClipSpec) -> tuple[int, int]:
