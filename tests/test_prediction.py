@@ -8,7 +8,7 @@ from synthetic_videos import encode_video, read_numbers
 import keras_tdn
 from keras_tdn.data.decoding import VideoDecodeError
 from keras_tdn.data.frame_transforms import resize_and_center_crop
-from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.data.segment_sampling import SegmentSampler
 from keras_tdn.prediction import Prediction, decode_predictions, predict_video
 from keras_tdn.scoring.center_clip import read_center_clip
 from keras_tdn.scoring.scorer import Scorer, average_views
@@ -124,7 +124,7 @@ def test_sources_agree(model, tmp_path):
 
 def test_same_as_the_steps_by_hand(model):
     frames = np.random.default_rng(0).integers(0, 256, (50, 48, 64, 3), np.uint8)
-    clip = resize_and_center_crop(frames[center_indices(50, 4).ravel()], model.clip_spec)
+    clip = resize_and_center_crop(frames[SegmentSampler(4)(50).ravel()], model.clip_spec)
     scores = keras.ops.convert_to_numpy(model(clip[None], training=False))[0]
     predictions = predict_video(model, frames)
     assert [item.index for item in predictions] == np.argsort(-scores).tolist()
@@ -139,7 +139,7 @@ def test_clip_holds_the_sampled_frames(num_frames):
     (clips,) = recorder.clips
     assert clips.shape == (1, 20, 96, 160, 3)
     assert clips.dtype == np.uint8
-    assert read_numbers(clips[0]) == center_indices(num_frames, 4).ravel().tolist()
+    assert read_numbers(clips[0]) == SegmentSampler(4)(num_frames).ravel().tolist()
 
 
 def test_clip_spec_can_be_given():

@@ -34,18 +34,13 @@ BOX_WIDTH = 2
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BrowsedClip:
-    """One clip, before and after the transforms.
+    """One clip of a record, before and after the transforms.
 
-    Args:
-        record: Where it comes from.
-        epoch: Epoch that it was drawn in.
-        num_frames: Frames of the video; 0 if it cannot be read.
-        indices: Frames chosen, of shape `(num_segments, frames_per_segment)`.
-        frames: Those frames, uint8 of shape `(num_frames of the clip, height, width, 3)`.
-        clip: What the transforms make of them, uint8 of that rank.
-        label: Label of the clip, which a mirrored one may have another of.
-        box: `(top, left, height, width)` of the crop in the frames, where it is known.
-        reason: Why there are no frames; empty if there are.
+    The video has `num_frames`, of which `indices` are chosen, of shape `(num_segments,
+    frames_per_segment)`. `frames` are these and `clip` what the transforms make of them, both uint8
+    of shape `(frames, height, width, 3)`. `label` is the clip's, which mirroring may have changed;
+    `box` is `(top, left, height, width)` of the crop in the frames, where it is known. If there are
+    no frames, `reason` says why; otherwise it is empty.
     """
 
     record: Record
@@ -71,27 +66,11 @@ def browse_clips(
     transforms: Any = None,
     decoder: str | Decoder = "pyav",
 ) -> list[BrowsedClip]:
-    """Makes the clips of some records, as `make_dataset` with the same arguments does.
+    """Makes the clips of `count` records, spread evenly over the list, as `make_dataset` does.
 
     Use it to look before you train: at whether segments cover the action, crops keep it, frames
-    are in order and labels are right. `write_page` and `write_sheets` show what comes back.
-
-    Args:
-        records: From `load_records` or `load_packed`.
-        spec: The clip that the model takes.
-        training: Whether to show training clips or validation clips.
-        count: Records to look at, spread evenly over the list.
-        epoch: Number of the epoch.
-        seed: Seed of the data set.
-        sampler: See `make_dataset`, like those that follow.
-        transforms: What makes clips of frames.
-        decoder: What reads videos.
-
-    Returns:
-        A list of `BrowsedClip`, in the order of the list of records.
-
-    Raises:
-        ValueError: if an argument is not as described.
+    are in order and labels are right. `write_page` and `write_sheets` show what comes back. The
+    other arguments are those of `make_dataset`.
 
     Example:
 
@@ -110,14 +89,13 @@ def browse_clips(
 
     whole = ClipSteps(remembering, lambda inputs, seed: inputs, spec.num_frames)
     source = clip_source(records, whole, decoder, None)
-    fields = source.fields
     shape = (spec.num_segments, spec.frames_per_segment)
     rows = np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int))
     clips = []
     for row in rows:
         record = records[int(row)]
         draw = tf.constant(record_seed(seed, epoch, record.index))
-        values = {name: tf.constant(column[row]) for name, column in fields.items()}
+        values = {name: tf.constant(column[row]) for name, column in source.fields.items()}
         frames, label, reason = source.read(values, tf.constant(record.label), draw)
         clip, label = steps.transforms((frames, label), draw)
         box = None
@@ -147,14 +125,7 @@ def write_page(
     labels: Sequence[str] | None = None,
     title: str = "Clips",
 ) -> None:
-    """Writes one HTML file that needs no other.
-
-    Args:
-        clips: From `browse_clips`.
-        path: Path of the file.
-        labels: Class names in the order of the labels.
-        title: Heading of the page.
-    """
+    """Writes one HTML file that needs no other; `labels` are the names of the classes."""
     shown = []
     for clip in clips:
         values: dict[str, Any] = {"clip": clip, "heading": _heading(clip, labels)}
@@ -169,25 +140,13 @@ def write_page(
     Path(path).write_text(page, encoding="utf-8")
 
 
-def write_sheets(clips: Sequence[BrowsedClip], folder: str | os.PathLike[str]) -> list[str]:
-    """Writes a PNG file for each clip, with what `write_page` shows of it.
-
-    Args:
-        clips: From `browse_clips`; those that cannot be read are left out.
-        folder: Where the files go; it is made if need be.
-
-    Returns:
-        Paths of the files, named for the records' indices.
-    """
+def write_sheets(clips: Sequence[BrowsedClip], folder: str | os.PathLike[str]) -> None:
+    """Writes what `write_page` shows of each clip to a PNG file, named for the record's index."""
     os.makedirs(folder, exist_ok=True)
-    paths = []
     for clip in clips:
-        if clip.reason:
-            continue
-        path = os.path.join(folder, f"{clip.record.index:06d}.png")
-        Path(path).write_bytes(encode(sheet(clip), "png"))
-        paths.append(path)
-    return paths
+        if not clip.reason:
+            path = Path(folder, f"{clip.record.index:06d}.png")
+            path.write_bytes(encode(sheet(clip), "png"))
 
 
 def overview(clip: BrowsedClip) -> np.ndarray:
@@ -254,11 +213,12 @@ def _with_box(frame: np.ndarray, box: Sequence[int], down: float, across: float)
 
 
 def _heading(clip: BrowsedClip, labels: Sequence[str] | None) -> str:
-    names = [
+    # A mirrored clip may have another label than the record.
+    classes = dict.fromkeys((clip.record.label, clip.label))
+    return ", becomes ".join(
         f"class {label}" if labels is None or label is None else f"{labels[label]} ({label})"
-        for label in (clip.record.label, clip.label)
-    ]
-    return names[0] if clip.label == clip.record.label else ", becomes ".join(names)
+        for label in classes
+    )
 
 
 def _frame_range(indices: np.ndarray) -> str:

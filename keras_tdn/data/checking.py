@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import os
 from collections import Counter
@@ -43,18 +42,10 @@ Source = str | tuple[str, PackedRecord]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileCheck:
-    """What the check of one record's file found.
+    """What the check of one record's file, or folder of frames, found.
 
-    Args:
-        path: Path of the file, or of the folder of frames.
-        index: The record's `index`.
-        label: The record's label.
-        reason: Why the file is bad; empty if it is good.
-        num_frames: Frames that can be read.
-        height: Height of upright frames in pixels.
-        width: Width of upright frames in pixels.
-        seconds: Duration, where the file states its frame rate.
-        num_bytes: Size of the file, or of all files of the folder.
+    `reason` says why it is bad, and is empty if it is good. The other figures are those of what can
+    be read: upright frames, in pixels; `seconds` where the file states its frame rate.
     """
 
     path: str
@@ -72,11 +63,8 @@ class FileCheck:
 class CheckReport:
     """What checking a list of records found.
 
-    Args:
-        files: One check for each record, in the order of the list; then one for each path of
-            `records.missing`.
-        labels: Class names, if they are known.
-        num_classes: Classes of the list; with `labels` as many as those.
+    `files` has a check for each record, in the order of the list, then one for each path of
+    `records.missing`; `labels` and `num_classes` are those of the list.
     """
 
     files: tuple[FileCheck, ...]
@@ -105,20 +93,16 @@ class CheckReport:
         return {str(label): counts[label] for label in listed}
 
     def write_report(self, path: str | os.PathLike[str]) -> None:
-        """Writes the bad files as JSON lines of `path`, `index` and `reason`.
-
-        The form is that of `make_dataset`'s report of failures.
-        """
+        """Writes the bad files in the form of `make_dataset`'s report of failures."""
         lines = (failure_line(Failure(file.path, file.index, file.reason)) for file in self.bad)
         with written_beside(Path(path)) as new:
             new.write_bytes(b"".join(lines))
 
     def write_good_list(self, path: str | os.PathLike[str]) -> None:
-        """Writes the good files as a table that `load_records` reads.
+        """Writes the good files as a table that `load_records` reads back.
 
-        Its columns are `path`, `num_frames`, `class_name` where names are known, and `class_index`.
-        A class that has lost its last video has a row without a path, so that the classes that are
-        read back are those of the whole list. Whatever a file is called, the path is read back.
+        Whatever files are called, the paths are the same. The classes are those of the whole list:
+        one that has lost its last video has a row without a path.
         """
         rows = [(os.path.abspath(file.path), file.num_frames, file.label) for file in self.good]
         content = format_table(rows, self.labels, self.num_classes)
@@ -136,10 +120,8 @@ def check_records(
 ) -> CheckReport:
     """Tries every video, in processes of their own that it may crash or hang.
 
-    Use it before training on a data set that is new to you; much of what can be fetched is cut
-    short or is no video. Every file is opened, its frames are counted, and eight segments of it are
-    decoded, as validation does. The frames of a folder are counted and some of them decoded, and so
-    are those of a packed record, whose checksum is compared.
+    Use it before training on a data set that is new to you. Of a video, of a folder of frames and
+    of a packed record, the frames are counted and eight segments decoded, as validation does.
 
     Args:
         records: From `load_records`, or `load_packed` with `check_files=False`. With
@@ -149,12 +131,6 @@ def check_records(
         num_processes: Files looked at side by side; one per processor by default.
         time_limit: Seconds that one file may take.
         on_progress: Called with each check as it ends, from one thread at a time.
-
-    Returns:
-        A `CheckReport`. The paths of packed records are those of the videos.
-
-    Raises:
-        ValueError: if an argument is not as described.
 
     Example:
 
@@ -170,8 +146,9 @@ def check_records(
     checks = []
     shards = records.packing.paths if isinstance(records, PackedRecordList) else []
     with WorkerPool(
-        make_packed_checker if shards else make_checker,
+        make_checker,
         full,
+        bool(shards),
         num_processes=max(1, min(num_processes, len(records))),
         time_limit=time_limit,
         # FFmpeg writes to standard error about what is bad, which the answers say.
@@ -192,24 +169,17 @@ def check_records(
             checks.append(file)
             if on_progress is not None:
                 on_progress(file)
-    # What was left out are the numbers that are not there, in the same order.
-    there = {record.index for record in records}
-    indices = (index for index in itertools.count() if index not in there)
-    for path, index in zip(records.missing, indices, strict=False):
-        reason = f"Cannot read {path!r}: there is no such file."
-        checks.append(FileCheck(path, index, None, reason))
+    for record in records.missing_records():
+        reason = f"Cannot read {record.path!r}: there is no such file."
+        checks.append(FileCheck(record.path, record.index, None, reason))
     return CheckReport(tuple(checks), records.labels, records.num_classes)
 
 
-def make_checker(full: bool) -> Callable[[Source, Any], dict[str, Any]]:
+def make_checker(full: bool, packed: bool) -> Callable[[Source, Any], dict[str, Any]]:
     """Returns what a `WorkerPool` calls with each source: see `look_at`."""
+    if packed:
+        use_tensorflow_on_one_core()
     return lambda source, send: look_at(source, full)
-
-
-def make_packed_checker(full: bool) -> Callable[[Source, Any], dict[str, Any]]:
-    """Returns what `make_checker` does, for packed records."""
-    use_tensorflow_on_one_core()
-    return make_checker(full)
 
 
 def look_at(source: Source, full: bool) -> dict[str, Any]:
@@ -237,23 +207,19 @@ def _wanted(num_frames: int, full: bool) -> np.ndarray:
 
 
 def _look_at_video(path: str, full: bool) -> dict[str, Any]:
-    counts = []
-    sampler = SegmentSampler(NUM_SEGMENTS)
+    num_frames = 0
 
-    def choose(num_frames: int) -> Any:
-        counts.append(num_frames)
-        return sampler(num_frames)
+    def choose(count: int) -> Any:
+        nonlocal num_frames
+        num_frames = count
+        return _wanted(count, full=False)
 
-    frames = read_frames(path, choose)
-    answer = {
-        "num_frames": counts[-1],
-        "height": frames.shape[1],
-        "width": frames.shape[2],
-        "num_bytes": os.path.getsize(path),
-    }
+    _, height, width, _ = read_frames(path, choose).shape
+    num_bytes = os.path.getsize(path)
+    answer = {"num_frames": num_frames, "height": height, "width": width, "num_bytes": num_bytes}
     rate = frame_rate(path)
     if rate:
-        answer["seconds"] = counts[-1] / rate
+        answer["seconds"] = num_frames / rate
     damage = _damage(path) if full else ""
     if damage:
         answer["reason"] = f"{path!r} plays, but with damage: {damage}"
@@ -304,20 +270,16 @@ def _damage(path: str) -> str:
         pyav_container.prepare_codec(stream, 1, strict=True)
         num_packets = num_damaged = 0
         complaint = ""
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets, None)
-                if packet is None:
-                    break
+        try:
+            for packet in container.demux(stream):
                 num_packets += packet.size > 0
-            except (av.FFmpegError, OSError) as error:
-                return f"it ends after {num_packets} packets ({pyav_container.reason(error)})"
-            try:
-                stream.decode(packet)
-            except av.EOFError:
-                break
-            except av.FFmpegError as error:
-                num_damaged += 1
-                complaint = complaint or pyav_container.reason(error)
+                try:
+                    stream.decode(packet)
+                except av.EOFError:
+                    break
+                except av.FFmpegError as error:
+                    num_damaged += 1
+                    complaint = complaint or pyav_container.reason(error)
+        except (av.FFmpegError, OSError) as error:
+            return f"it ends after {num_packets} packets ({pyav_container.reason(error)})"
     return f"{num_damaged} of {num_packets} packets ({complaint})" if num_damaged else ""

@@ -22,7 +22,7 @@ class TooManyFailuresError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """One record that could not be read: its path, its `index`, and why, in words."""
+    """One record that could not be read: its path, its `index`, and the reason."""
 
     path: str
     index: int
@@ -46,15 +46,8 @@ class FailureLog:
     path, however many epochs or runs come across it. Lines are appended whole, so that several
     processes may share the file and a crash costs the last line at most.
 
-    Args:
-        num_records: Records there are.
-        max_failure_share: Share of the records seen that may fail, from 0 to 1. It is of 100
-            records at least, so that a few bad ones of a short list do not stop anything unless it
-            is 0.
-        report: Path of the report, or `None`. Its folder must exist.
-
-    Raises:
-        ValueError: if `max_failure_share` is not from 0 to 1, or the report cannot be written.
+    `max_failure_share`, from 0 to 1, is of the records seen, and of 100 at least, so that a few bad
+    ones of a short list do not stop anything unless it is 0.
     """
 
     def __init__(
@@ -67,7 +60,7 @@ class FailureLog:
         self.num_records = num_records
         self.max_failure_share = max_failure_share
         self.report = None if report is None else os.fspath(report)
-        self._failures: dict[int, Failure] = {}
+        self._failed: set[int] = set()
         self._reasons: dict[str, str] = {}
         self._num_seen = 0
         self._error: TooManyFailuresError | None = None
@@ -78,12 +71,6 @@ class FailureLog:
             self._reported = {failure.path for failure in read_failures(self.report)}
             self._append(b"")
 
-    @property
-    def failures(self) -> tuple[Failure, ...]:
-        """Failures of this run, in the order in which they came up."""
-        with self._lock:
-            return tuple(self._failures.values())
-
     def reason(self, path: str) -> str | None:
         """Returns why this path failed before, or `None` if it did not."""
         return self._reasons.get(path)
@@ -91,29 +78,28 @@ class FailureLog:
     def add(self, failure: Failure, num_seen: int) -> None:
         """Notes a failure, unless it is known already; `num_seen` counts its record as well.
 
-        Raises:
-            TooManyFailuresError: if too many have failed, and with every failure from then on.
+        Raises a `TooManyFailuresError` when too many have failed, and at every failure after that.
         """
         with self._lock:
             self._num_seen = max(self._num_seen, min(num_seen, self.num_records))
             if self._error is not None:
                 # tf.data reads ahead past an error; without another it would never stop.
                 raise self._error
-            if failure.index in self._failures:
+            if failure.index in self._failed:
                 return
-            self._failures[failure.index] = failure
+            self._failed.add(failure.index)
             self._reasons[failure.path] = failure.reason
             if self.report is not None and failure.path not in self._reported:
                 self._reported.add(failure.path)
                 self._append(failure_line(failure))
-            if len(self._failures) <= MAX_LOGGED:
+            if len(self._failed) <= MAX_LOGGED:
                 logger.warning("Skipped a record: %s", failure.reason)
-            if len(self._failures) == MAX_LOGGED:
+            if len(self._failed) == MAX_LOGGED:
                 logger.warning("No more of them are logged; the report of failures lists all.")
             self._check_share(failure)
 
     def _check_share(self, latest: Failure) -> None:
-        failed = len(self._failures)
+        failed = len(self._failed)
         seen = max(self._num_seen, LEAST_RECORDS_SEEN)
         if failed < self.num_records and failed <= self.max_failure_share * seen:
             return
@@ -152,10 +138,7 @@ def failure_line(failure: Failure) -> bytes:
 
 
 def read_failures(report: str | os.PathLike[str]) -> list[Failure]:
-    """Reads the failures that a report lists; none if there is no such file.
-
-    A line that a crash left half written is passed over.
-    """
+    """Reads the failures that a report lists; a line that a crash left half written is skipped."""
     failures = []
     try:
         with open(report, encoding="utf-8", errors="surrogateescape") as file:

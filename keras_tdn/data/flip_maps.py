@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from keras_tdn.data.records.rows import LabelSource
+from keras_tdn.data.records.rows import ClassNames, LabelSource
 from keras_tdn.labels import load_labels
 
 ClassPair = tuple[int | str, int | str]
@@ -32,11 +32,7 @@ def flip_map(
     Use it with horizontal flips: a video of "Pushing something from left to right" shows "Pushing
     something from right to left" once flipped. The words left and right are exchanged in a name
     (as "leftward" and "rightmost" too, in any case); where that is the name of another class, the
-    two exchange. All other classes stay as they are. Deriving the map from names instead of indices
-    keeps it right for any order of the labels.
-
-    Other words that a mirror exchanges, such as clockwise and counterclockwise, are left to
-    `override`.
+    two exchange. Other words, such as clockwise and counterclockwise, are left to `override`.
 
     Args:
         labels: Class names in the order of the model's scores: a sequence, or whatever else
@@ -60,7 +56,7 @@ def flip_map(
     [0, 1, 2]
     """
     names = load_labels(labels)
-    pairs = _derive(names) if override is None else _check_pairs(names, override)
+    pairs = flip_pairs(names) if override is None else _check_pairs(names, override)
     classes = np.arange(len(names), dtype=np.int32)
     for first, second in pairs:
         classes[[first, second]] = second, first
@@ -75,21 +71,10 @@ def flip_pairs(labels: LabelSource) -> tuple[tuple[int, int], ...]:
     >>> flip_pairs("something_something_v2")
     ((86, 87), (93, 94), (166, 167))
     """
-    return _derive(load_labels(labels))
-
-
-def _derive(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    index = {name: number for number, name in enumerate(names)}
+    names = load_labels(labels)
     # A name that starts with the word has its case there, which its counterpart may lack.
-    folded: dict[str, int | None] = {}
-    for number, name in enumerate(names):
-        folded[name.casefold()] = None if name.casefold() in folded else number
-
-    def mirrored(name: str) -> int | None:
-        other = SIDE.sub(_exchange, name)
-        return index.get(other, folded.get(other.casefold()))
-
-    targets = [mirrored(name) for name in names]
+    classes = ClassNames(names)
+    targets = [classes.index(SIDE.sub(_exchange, name)) for name in names]
     return tuple(
         (number, target)
         for number, target in enumerate(targets)

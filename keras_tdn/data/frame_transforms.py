@@ -17,20 +17,10 @@ MAX_CROPS_ALONG = 8
 def resize_and_center_crop(frames: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:
     """Resizes the short side of frames, then cuts out the centre: the test view of the paper.
 
-    The resize is bilinear with antialiasing, as in the image library that the published models were
-    tested with: pixels differ from it by less than half a level on average. Where the resized frame
-    is smaller than the crop, as with an upright video and a wide crop, it is enlarged until it
-    covers the crop.
-
-    Args:
-        frames: Pixels in [0, 255], uint8, of shape `(num_frames, height, width, 3)`.
-        clip_spec: Its `short_side`, `height` and `width` are used.
-
-    Returns:
-        Pixels in [0, 255], uint8, of shape `(num_frames, clip_spec.height, clip_spec.width, 3)`.
-
-    Raises:
-        ValueError: if `frames` is not a uint8 array of frames.
+    Frames are uint8 of shape `(num_frames, height, width, 3)`, before and after. The resize is
+    bilinear with antialiasing, as in the image library that the published models were tested with:
+    pixels differ from it by less than half a level on average. Where the resized frame is smaller
+    than the crop, as with an upright video and a wide crop, it is enlarged until it covers it.
     """
     check_frames(frames)
     frames = _drop_far_ends(frames, clip_spec)
@@ -60,37 +50,29 @@ def resize_and_center_crop(frames: np.ndarray, clip_spec: ClipSpec) -> np.ndarra
 def check_frames(frames: np.ndarray) -> None:
     """Raises a `ValueError` unless `frames` are pixels of at least one frame."""
     if not isinstance(frames, np.ndarray):
-        raise ValueError(
-            "Frames are a NumPy array of shape (num_frames, height, width, 3). "
-            f"Received: {type(frames).__name__}"
-        )
-    if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
-        raise ValueError(
-            "Frames have the shape (num_frames, height, width, 3), with at least one frame and "
-            f"colours red, green, blue on the last axis. Received: shape={frames.shape}"
-        )
-    if frames.dtype != np.uint8:
-        raise ValueError(
-            "Frames are uint8 pixels in [0, 255]; convert others first, for example with "
-            "`np.clip(np.rint(frames), 0, 255).astype('uint8')`. "
-            f"Received: dtype={frames.dtype}"
-        )
+        received = type(frames).__name__
+    elif frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+        received = f"shape={frames.shape}"
+    elif frames.dtype != np.uint8:
+        received = f"dtype={frames.dtype}"
+    else:
+        return
+    raise ValueError(
+        "Frames are a NumPy array of uint8 pixels in [0, 255], at least one frame of shape "
+        "(num_frames, height, width, 3), with red, green, blue on the last axis; convert others "
+        "first, for example with `np.clip(np.rint(frames), 0, 255).astype('uint8')`. "
+        f"Received: {received}"
+    )
 
 
 def _resized_size(height: int, width: int, clip_spec: ClipSpec) -> tuple[int, int]:
     """Returns height and width after the resize, the long side rounded down as in the reference."""
-    short_side = clip_spec.short_side
-    if height <= width:
-        resized = short_side, short_side * width // height
-    else:
-        resized = short_side * height // width, short_side
+    short_side, shortest = clip_spec.short_side, min(height, width)
+    resized = short_side * height // shortest, short_side * width // shortest
     if resized[0] >= clip_spec.height and resized[1] >= clip_spec.width:
         return resized
     scale = max(clip_spec.height / height, clip_spec.width / width)
-    return (
-        max(clip_spec.height, int(height * scale)),
-        max(clip_spec.width, int(width * scale)),
-    )
+    return max(clip_spec.height, int(height * scale)), max(clip_spec.width, int(width * scale))
 
 
 def _drop_far_ends(frames: np.ndarray, clip_spec: ClipSpec) -> np.ndarray:

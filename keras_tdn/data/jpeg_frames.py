@@ -37,8 +37,8 @@ class FramePattern:
 class FrameFolder:
     """The frames of a folder, from `scan_frame_folder`.
 
-    Either the names count, and only their `pattern` is kept, because a data set may have millions
-    of frames; or they are all in `names`, in the order shown.
+    If the names count, only their `pattern` is kept, because a data set may have millions of
+    frames; otherwise all are in `names`, in the order shown.
     """
 
     directory: str
@@ -59,12 +59,9 @@ class FrameFolder:
 def scan_frame_folder(directory: str) -> FrameFolder:
     """Lists a folder of JPEG frames, once: asked again, it answers from memory.
 
-    Any names will do, `img_00001.jpg` and `000001.jpg` among them: frames are in the order of the
-    numbers that end their names, or, if not all names end in a number or they begin differently, of
-    the names themselves. Other files are left alone.
-
-    Raises:
-        ValueError: if the folder is missing or without JPEG files.
+    Frames are in the order of the numbers that end their names, or of the names themselves if some
+    end in no number or they begin differently. Other files are left alone. A `ValueError` says that
+    the folder is missing, or has no JPEG files.
     """
     try:
         entries = list(os.scandir(directory))
@@ -118,18 +115,9 @@ def _pattern(names: list[str]) -> FramePattern | None:
 def frame_paths(
     directory: Any, indices: Any, prefix: Any, digits: Any, suffix: Any, first: Any
 ) -> tf.Tensor:
-    """Returns the paths of chosen frames with numbered names.
+    """Returns the paths of chosen frames with numbered names, a vector of strings.
 
-    Args:
-        directory: Scalar string, path of the folder.
-        indices: Zero-based indices of frames, integers of any shape.
-        prefix: Scalar, a field of `FramePattern`, like those that follow.
-        digits: Scalar integer.
-        suffix: Scalar string.
-        first: Scalar integer.
-
-    Returns:
-        String tensor of shape `(number of indices,)`.
+    `indices` are zero-based integers of any shape; what follows are the fields of a `FramePattern`.
     """
     import tensorflow as tf
 
@@ -141,19 +129,11 @@ def frame_paths(
 
 
 def decode_frame_files(paths: Any, crop: Any = None) -> tf.Tensor:
-    """Decodes JPEG files; one that is named several times is decoded once.
+    """Decodes JPEG files of one size; one that is named several times is decoded once.
 
-    Args:
-        paths: String tensor of shape `(num_frames,)`: files of one size.
-        crop: Window `(top, left, height, width)` in pixels, int32, decoded instead of the whole
-            frame, which takes less time; `None` decodes all of it.
-
-    Returns:
-        Pixels in [0, 255], red green blue, uint8, of shape `(num_frames, height, width, 3)`.
-
-    Raises:
-        tf.errors.OpError: if a file is missing or not a JPEG file; `Dataset.ignore_errors` skips
-            such elements.
+    `crop` is a window `(top, left, height, width)` in pixels, int32, decoded instead of the whole
+    frames, which takes less time. Returns RGB pixels, uint8 `(num_frames, height, width, 3)`.
+    A file that is missing, or not JPEG, is a `tf.errors.OpError`.
     """
     import tensorflow as tf
 
@@ -178,14 +158,9 @@ def decode_distinct(
 
 
 def decode_jpeg(content: tf.Tensor, crop: Any = None) -> tf.Tensor:
-    """Decodes one JPEG picture, or a window of it, as every other part of this package does.
+    """Decodes the content of a JPEG file, or a window of it, to uint8 `(height, width, 3)`.
 
-    Args:
-        content: Scalar string tensor, the content of a JPEG file.
-        crop: See `decode_frame_files`.
-
-    Returns:
-        Pixels in [0, 255], red green blue, uint8, of shape `(height, width, 3)`.
+    Every part of the package decodes JPEG by this. For `crop` see `decode_frame_files`.
     """
     import tensorflow as tf
 

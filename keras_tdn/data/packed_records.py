@@ -21,18 +21,12 @@ BUFFER_BYTES = 2**20
 
 
 class PackedRecordList(RecordList):
-    """Records that are packed, each with its place; `load_packed` makes one.
+    """Records of a packing, all of them by default; `load_packed` makes one.
 
     `num_frames` are the frames that are stored, and slices are lists of packed records too. In the
     order of the list, neighbours lie in different shards, so that reading several side by side is
     interleaved.
-
-    Args:
-        packing: Where they lie.
-        packed: Those of its records that are in this list; all by default.
     """
-
-    __slots__ = ("packed", "packing")
 
     def __init__(self, packing: PackedIndex, packed: Iterable[PackedRecord] | None = None) -> None:
         self.packing = packing
@@ -49,11 +43,10 @@ class PackedRecordList(RecordList):
         return super().__getitem__(position)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Returns what a graph needs to know: arrays with one entry per record.
+        """Returns what a graph needs to know, in arrays with one entry per record.
 
-        Returns:
-            `shard`, the path of its file, as bytes; `offset`, where it begins there, int64;
-            `num_frames`, `height` and `width` of the stored frames, int32.
+        They are `shard`, the path of its file, as bytes; `offset`, where it begins there, int64;
+        `num_frames`, `height` and `width` of the stored frames, int32.
         """
         paths = [os.fsencode(path) for path in self.packing.paths]
         types = {"offset": np.int64, "num_frames": np.int32, "height": np.int32, "width": np.int32}
@@ -68,9 +61,6 @@ class PackedRecordList(RecordList):
 
         Use it where each of several machines should read, copy or cache only some of the files;
         `make_dataset(shard=...)` divides records instead, into parts that differ by one at most.
-
-        Raises:
-            ValueError: if there are fewer shards than parts, or no such part.
         """
         num_shards = len(self.packing.shards)
         if not 0 <= index < count or count > num_shards:
@@ -86,8 +76,8 @@ class PackedRecordList(RecordList):
 def load_packed(source: str | os.PathLike[str], *, check_files: bool = True) -> PackedRecordList:
     """Loads the records of a packing, as `load_records` does those of a list of videos.
 
-    Use it before `make_dataset`. Equal seeds give equal frame indices from packed
-    records and from the videos, because each record keeps its `index` and all its frames.
+    Equal seeds give equal frame indices from packed records and from the videos, because each
+    record keeps its `index` and all its frames.
 
     Args:
         source: The folder that `keras-tdn pack` wrote, or the path of its `index.json`.
@@ -114,21 +104,10 @@ def load_packed(source: str | os.PathLike[str], *, check_files: bool = True) -> 
 def decode_packed_frames(shard: Any, offset: Any, indices: Any, crop: Any = None) -> tf.Tensor:
     """Decodes chosen frames of one packed record, also inside a TensorFlow graph.
 
-    `PackedRecordList.columns` says where the record is. It alone is read, its checksum is compared,
-    and a frame that is chosen several times is decoded once.
-
-    Args:
-        shard: Path of the file, scalar string.
-        offset: Where the record begins there, in bytes, scalar int64.
-        indices: Zero-based indices of frames, integers of any shape.
-        crop: See `decode_frame_files`.
-
-    Returns:
-        Pixels in [0, 255], red green blue, uint8, of shape `(number of indices, height, width, 3)`.
-
-    Raises:
-        tf.errors.OpError: when the graph runs, if the file is missing, the record damaged, or the
-            indices or the window are outside. `Dataset.ignore_errors` skips such elements.
+    `PackedRecordList.columns` gives `shard` and `offset`. The record alone is read, and its
+    checksum compared. `indices` are zero-based, of any shape; `crop` and the result are as in
+    `decode_frame_files`. A missing file, a damaged record, or indices or a window outside are a
+    `tf.errors.OpError`.
     """
     import tensorflow as tf
 

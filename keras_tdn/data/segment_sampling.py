@@ -21,8 +21,8 @@ DENSE_WINDOW = 64
 class SegmentSampler:
     """Chooses the frames of a clip: some neighbouring ones from each segment of a video.
 
-    A sampler is a pure function of the number of frames and the seed: equal ones give equal indices
-    as Python and NumPy integers, and as TensorFlow tensors eagerly and in a `tf.data` graph.
+    A sampler is a pure function of the number of frames and the seed, the same for Python and NumPy
+    integers and for TensorFlow tensors, eagerly and in a `tf.data` graph.
 
     The span that a segment can start in is `num_frames - frames_per_segment + 1` frames long. By
     `mode`:
@@ -31,13 +31,12 @@ class SegmentSampler:
       parts, and a segment starts in the middle of each. If the video has no more than
       `num_segments + frames_per_segment - 1` frames, all segments are its opening frames.
     - `"random"`, for training: each part has whole frames, and a segment starts at a random one of
-      them; frames of the span left over at the end are not used. If the parts would be empty, all
-      starts are drawn from the whole span and sorted. If the video has no more than `num_segments`
-      frames, all segments are its opening frames.
+      them; frames left over at the end are not used. If the parts would be empty, all starts are
+      drawn from the whole span and sorted. If the video has no more than `num_segments` frames,
+      all segments are its opening frames.
     - `"dense"`: segments start at equal steps inside a window of `dense_window` frames, which lies
       at random with a seed and in the middle of the video without one. A span shorter than the
-      window is taken whole (the reference wraps around to the start of the video, which would put
-      its frames out of order).
+      window is taken whole; the reference wraps around to the start of the video.
 
     Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071. `"center"` and `"random"` are
     those of its code.
@@ -111,19 +110,16 @@ class SegmentSampler:
         uniform clip is the clip of centre mode.
 
         Args:
-            num_frames: Frames in the video: an integer, or an integer tensor of shape `()`.
+            num_frames: As in calling the sampler, whose errors are raised here too.
             num_clips: Clips to sample.
             mode: `"uniform"`: in clip `j` every segment starts `(j + 0.5) / num_clips` of the way
                 through its part of the span; of a dense sampler, the windows start at equal steps
                 from the first frame to the last possible one. `"random"`: independent draws, as
                 random mode makes them (dense windows of a dense sampler).
-            seed: An integer or a pair of integers, also as a tensor. Random clips need one.
+            seed: As in calling the sampler. Random clips need one.
 
         Returns:
             Zero-based indices, int32, of shape `(num_clips, num_segments, frames_per_segment)`.
-
-        Raises:
-            ValueError: as calling the sampler does.
 
         Example:
 
@@ -195,14 +191,6 @@ class SegmentSampler:
         else:
             first = last * np.arange(num_clips)[:, np.newaxis] // (num_clips - 1)
         return first + window * np.arange(self.num_segments) // self.num_segments
-
-
-def center_indices(num_frames: int, num_segments: int, frames_per_segment: int = 5) -> np.ndarray:
-    """Returns the frames in the middle of each segment: the one clip for a whole video.
-
-    Short for `SegmentSampler(num_segments, frames_per_segment)(num_frames)`, which documents it.
-    """
-    return SegmentSampler(num_segments, frames_per_segment)(num_frames)
 
 
 def _frame_count(ops: Any, num_frames: Any) -> Any:

@@ -21,11 +21,10 @@ def from_service(dataset: tf.data.Dataset, address: str) -> tf.data.Dataset:
     Packed records and folders of frames can be served. Video files cannot, because they are decoded
     by the Python of this process: pack them.
 
-    Each record goes to one worker, and is drawn as it would be here, so that the clips of an epoch
-    are the same whatever the number of workers. With one worker they come in the same order as
-    without the service. With several, batches come as they are ready, and are made up of those
-    records that went to the same worker. If a worker dies in the middle of an epoch, what it was
-    working on is lost for that epoch.
+    Each record goes to one worker, and is drawn as it would be here: the clips of an epoch are the
+    same, and with one worker they come in the same order. With several, batches come as they are
+    ready, each of records that went to the same worker. If a worker dies in the middle of an epoch,
+    what it was working on is lost for that epoch.
 
     Args:
         dataset: From `make_dataset` with `max_failure_share=None` and without `positions`, because
@@ -52,7 +51,12 @@ def from_service(dataset: tf.data.Dataset, address: str) -> tf.data.Dataset:
             "The address of a tf.data service is that of its dispatcher, host:port. "
             f"Received: address={address!r}"
         )
-    if _calls_python(dataset):
+    variant: Any = tf.data.experimental.to_variant(dataset)
+    graph = tf.compat.v1.GraphDef.FromString(
+        tf.raw_ops.DatasetToGraphV2(input_dataset=variant).numpy()
+    )
+    nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+    if any(node.op in PYTHON_OPS for node in nodes):
         raise ValueError(
             "This data set calls the Python of this process, which no worker can do. Video files "
             "are decoded that way: turn them into packed records with `keras-tdn pack`, and read "
@@ -64,13 +68,3 @@ def from_service(dataset: tf.data.Dataset, address: str) -> tf.data.Dataset:
         service.distribute(service.ShardingPolicy.DYNAMIC, f"{PROTOCOL}://{address}")
     )
     return served.prefetch(PREFETCHED_BATCHES)
-
-
-def _calls_python(dataset: tf.data.Dataset) -> bool:
-    variant: Any = tf.data.experimental.to_variant(dataset)
-    graph = tf.compat.v1.GraphDef.FromString(
-        tf.raw_ops.DatasetToGraphV2(input_dataset=variant).numpy()
-    )
-    functions = graph.library.function
-    nodes = [*graph.node, *(node for function in functions for node in function.node_def)]
-    return any(node.op in PYTHON_OPS for node in nodes)

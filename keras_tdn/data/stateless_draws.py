@@ -34,17 +34,11 @@ def cast(ops: Any, value: Any, dtype: str) -> Any:
 
 
 def draw_below(ops: Any, bounds: Any, seed: Any, shape: tuple[int, ...]) -> Any:
-    """Draws integers from 0 to `bounds - 1`, each equally likely.
+    """Draws int64 from 0 to `bounds - 1`, each equally likely up to one part in `2**32 / bounds`.
 
-    Draws are equal eagerly and in a graph, and exact up to one part in `2**32 / bounds`. The first
-    do not depend on how many follow.
-
-    Args:
-        ops: What `array_module` gave for all the values at hand.
-        bounds: Integer, or integers that broadcast to `shape`, from 1 to `2**31`.
-        seed: An integer `n`, which is the pair `(n, 0)`, or a pair of integers; also as a tensor
-            or array. Anything else is a `ValueError`.
-        shape: Shape of the result, int64.
+    The first draws do not depend on how many follow. `ops` is what `array_module` gave for all the
+    values at hand; `bounds`, from 1 to `2**31`, broadcast to `shape`. The seed is an integer `n`,
+    which is the pair `(n, 0)`, or a pair, also as a tensor or array; others are a `ValueError`.
     """
     count = int(np.prod(shape))
     steps = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(STEP)
@@ -70,24 +64,23 @@ def _mix(bits: Any) -> Any:
 def _pair(ops: Any, seed: Any) -> tuple[Any, Any]:
     """Returns two arrays of shape `(1,)`, because NumPy warns of wrapping in scalars only."""
     if array_module(seed) is not np:
-        if not seed.dtype.is_integer or seed.shape.rank not in (0, 1, None):
+        is_pair = seed.shape.is_compatible_with((2,))
+        if not seed.dtype.is_integer or not (is_pair or seed.shape.rank == 0):
             raise _seed_error(seed)
-        if seed.shape.rank == 0:
+        if not is_pair:
             seed = ops.stack([seed, ops.zeros_like(seed)])
-        elif not seed.shape.is_compatible_with((2,)):
-            raise _seed_error(seed)
-        words = ops.cast(ops.ensure_shape(seed, (2,)), "uint64")
-        return words[:1], words[1:]
+        halves = ops.cast(ops.ensure_shape(seed, (2,)), "uint64")
+        return halves[:1], halves[1:]
     try:
         numbers = [seed, 0] if np.ndim(seed) == 0 else list(seed)
         if len(numbers) != 2 or any(isinstance(number, (bool, np.bool_)) for number in numbers):
             raise TypeError
         # As two's complement, however long: the same bits that a tensor's cast gives.
-        words = [operator.index(number) % 2**64 for number in numbers]
+        halves = np.array([operator.index(number) % 2**64 for number in numbers], np.uint64)
     except (TypeError, ValueError):
         raise _seed_error(seed) from None
-    first, second = np.array(words[:1], np.uint64), np.array(words[1:], np.uint64)
-    return (first, second) if ops is np else (ops.constant(first), ops.constant(second))
+    halves = halves if ops is np else ops.constant(halves)
+    return halves[:1], halves[1:]
 
 
 def _seed_error(seed: Any) -> ValueError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.data.segment_sampling import SegmentSampler
 from keras_tdn.evaluation.report import EvaluationReport
 from keras_tdn.files.atomic import written_beside
 from keras_tdn.pages.confusion import MAX_NUMBERS, heat_figure, heat_picture, heat_rows
@@ -230,9 +230,8 @@ def _pictures(
         return []
     try:
         # In order, and each once: so `read` wants them.
-        pictures = frames.read(
-            rows[path], lambda count: np.unique(center_indices(count, PICTURES_PER_VIDEO, 1))
-        )
+        sampler = SegmentSampler(PICTURES_PER_VIDEO, frames_per_segment=1)
+        pictures = frames.read(rows[path], lambda count: np.unique(sampler(count)))
     except Exception:
         # It was read before; a page without a picture is better than none, whatever it is that the
         # decoder says.

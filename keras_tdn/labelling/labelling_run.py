@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import operator
 import os
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import keras
 from keras_tdn.data.failures import Failure
 from keras_tdn.data.packing.index import is_packed
 from keras_tdn.data.records import Record, RecordList
-from keras_tdn.data.records.class_folders import Skipped, videos_below
+from keras_tdn.data.records.class_folders import Skipped, videos_below, warn_of_skipped
 from keras_tdn.data.records.load import RecordSource, load_records
 from keras_tdn.data.records.record import check_indices
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES
@@ -223,24 +224,15 @@ def _load(source: RecordSource, how: dict[str, Any]) -> RecordList:
             return load_packed(source)
         return _folder(Path(source))
     records = load_records(source, skip_missing=True, believe_labels=True, **how)
-    if not records.missing:
-        return records
-    # What was left out are the numbers that are not there, in the same order.
-    there = {record.index: record for record in records}
-    missing = iter(records.missing)
-    total = len(records) + len(records.missing)
-    every = (
-        there[index] if index in there else Record(next(missing), None, index=index)
-        for index in range(total)
-    )
+    every = sorted([*records, *records.missing_records()], key=operator.attrgetter("index"))
     return RecordList(every, records.labels, records.num_classes)
 
 
 def _folder(folder: Path) -> RecordList:
     folder = folder.expanduser().absolute()
-    skipped = Skipped(folder)
+    skipped = Skipped(list)
     paths = [str(folder / path) for path in videos_below(folder, os.curdir, skipped)]
-    skipped.warn()
+    warn_of_skipped(folder, skipped)
     if not paths:
         raise ValueError(
             f"There is no video in the folder {str(folder)!r} or in those in it. Videos end in "

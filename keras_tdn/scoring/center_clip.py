@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_tdn.data.frame_transforms import check_frames, resize_and_center_crop
-from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.data.segment_sampling import SegmentSampler
 from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
@@ -39,13 +39,14 @@ def read_center_clip(
     The source is a path, the content of a file, a binary file object, or all frames as an array.
     Without `crop` frames are as the video has them. Raises a `ValueError` if it is no video.
     """
+    sampler = SegmentSampler(spec.num_segments, spec.frames_per_segment)
     num_frames = 0
 
     def choose(count: int) -> np.ndarray:
         nonlocal num_frames
         # It is called again if the video turns out to be shorter than its header says.
         num_frames = count
-        return center_indices(count, spec.num_segments, spec.frames_per_segment).ravel()
+        return sampler(count).ravel()
 
     if isinstance(source, np.ndarray):
         check_frames(source)
@@ -55,6 +56,5 @@ def read_center_clip(
         from keras_tdn.data.decoding import read_frames
 
         frames = read_frames(source, choose)
-    indices = center_indices(num_frames, spec.num_segments, spec.frames_per_segment)
     pixels = resize_and_center_crop(frames, spec) if crop else frames
-    return CenterClip(pixels, indices, num_frames)
+    return CenterClip(pixels, sampler(num_frames), num_frames)

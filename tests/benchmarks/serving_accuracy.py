@@ -20,7 +20,7 @@ import numpy as np
 import keras_tdn
 from keras_tdn.data.decoding import read_frames
 from keras_tdn.data.frame_transforms import resize_and_center_crop
-from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.data.segment_sampling import SegmentSampler
 from keras_tdn.export import export_portable, export_saved_model
 
 REFERENCE = "saved_model float32"
@@ -83,7 +83,7 @@ def main():
     spec = model.clip_spec
 
     def choose(num_frames):
-        return center_indices(num_frames, spec.num_segments, spec.frames_per_segment).ravel()
+        return SegmentSampler(spec.num_segments, spec.frames_per_segment)(num_frames).ravel()
 
     clips = [resize_and_center_crop(read_frames(record.path, choose), spec) for record in records]
     labels = np.array([record.label for record in records])

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.dataset.clip_sources import ClipSteps, PackedClips
+from keras_tdn.data.dataset.clip_sources import ClipSteps, clip_source
 from keras_tdn.data.dataset.order import RecordOrder, record_seed
 
 
@@ -27,7 +27,7 @@ def packed_clips(
     """One epoch: dicts of `frames`, `label`, `index`, `path` and `reason`, empty if all is well."""
     num_frames = np.size(sampler(100, (0, 0)))
     transforms = (lambda inputs, seed: inputs) if crop is None else Window(crop)
-    source = PackedClips(records, ClipSteps(sampler, transforms, num_frames))
+    source = clip_source(records, ClipSteps(sampler, transforms, num_frames), "pyav", None)
     order = RecordOrder(len(records), seed, shuffle, epoch * len(records), False, shard)
     fields = {name: tf.constant(values) for name, values in source.fields.items()}
     labels = tf.constant([-1 if record.label is None else record.label for record in records])
@@ -35,12 +35,12 @@ def packed_clips(
     paths = tf.constant([os.fsencode(record.path) for record in records])
 
     def read(count):
-        place = order.place(count)
-        record = {name: tf.gather(values, place.row) for name, values in fields.items()}
-        index = tf.gather(indices, place.row)
-        draw = record_seed(seed, place.epoch, index)
-        frames, label, reason = source.read(record, tf.gather(labels, place.row), draw)
-        path = tf.gather(paths, place.row)
+        row, epoch, _ = order.place(count)
+        record = {name: tf.gather(values, row) for name, values in fields.items()}
+        index = tf.gather(indices, row)
+        draw = record_seed(seed, epoch, index)
+        frames, label, reason = source.read(record, tf.gather(labels, row), draw)
+        path = tf.gather(paths, row)
         return {"frames": frames, "label": label, "index": index, "path": path, "reason": reason}
 
     options = tf.data.Options()

@@ -21,7 +21,7 @@ LABELS = ("Walk", "Jump, high", "Never seen")
 UNRELIABLE = """
 import os, signal, time
 
-def make_checker(full):
+def make_checker(full, packed):
     def look_at(path, send):
         if "crash" in path:
             os.kill(os.getpid(), signal.SIGSEGV)
@@ -30,7 +30,7 @@ def make_checker(full):
         return {"reason": "", "num_frames": 7}
     return look_at
 
-def make_nothing(full):
+def make_nothing(full, packed):
     raise SystemExit(3)
 """
 

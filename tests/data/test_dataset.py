@@ -157,14 +157,14 @@ def test_order_is_a_permutation_divided_by_shards():
             RecordOrder(11, 5, shuffle=True, start=11 * epoch, repeat=False, shard=(index, 3))
             for index in range(3)
         ]
-        rows = [[int(part.place(count).row) for count in part.counts()] for part in parts]
+        rows = [[int(part.place(count)[0]) for count in part.counts()] for part in parts]
         assert [len(part) for part in rows] == [part.num_reachable for part in parts] == [4, 4, 3]
         assert sorted(row for part in rows for row in part) == list(range(11))
         orders.append(rows)
     assert orders[0] != orders[1] != orders[2]
-    places = [parts[2].place(count) for count in parts[2].counts()]
-    assert [int(place.num_seen) for place in places] == [1, 2, 3]
-    assert {int(place.epoch) for place in places} == {2}
+    _, epochs, seen = zip(*(parts[2].place(count) for count in parts[2].counts()), strict=True)
+    assert [int(number) for number in seen] == [1, 2, 3]
+    assert {int(epoch) for epoch in epochs} == {2}
 
 
 def test_every_shard_has_its_own_records(videos):

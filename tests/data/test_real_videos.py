@@ -8,7 +8,7 @@ from real_videos import FIXTURES, NO_VIDEOS, VIDEOS
 import keras_tdn
 from keras_tdn.data.decoding import get_decoder, read_frames
 from keras_tdn.data.decoding.pyav_decoder import why_sequential
-from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.data.segment_sampling import SegmentSampler
 from keras_tdn.prediction import predict_video
 
 # What a player shows. `decord_unordered.mov` stores its four frames as 0, 3, 1, 2. The two clips
@@ -50,7 +50,7 @@ def spread(num_frames):
     some = {0, 1, 2, num_frames // 2, num_frames - 2, num_frames - 1}
     return sorted(
         {index for index in some if 0 <= index < num_frames}
-        | set(center_indices(num_frames, 2).ravel().tolist())
+        | set(SegmentSampler(2)(num_frames).ravel().tolist())
     )
 
 

@@ -5,9 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.data.segment_sampling import SegmentSampler
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sampling_and_crops.json"
+
+
+def center_indices(num_frames, num_segments, frames_per_segment=5):
+    return SegmentSampler(num_segments, frames_per_segment)(num_frames)
 
 
 def golden_cases():

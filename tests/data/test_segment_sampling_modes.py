@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings, strategies as st
 
-from keras_tdn.data.segment_sampling import SegmentSampler, center_indices
+from keras_tdn.data.segment_sampling import SegmentSampler
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "sampling_and_crops.json").read_text())
 SUPPORT = [
@@ -145,7 +145,7 @@ def test_uniform_clips_properties(num_frames, num_segments, frames_per_segment, 
     starts = clips[..., 0]
     assert (np.diff(starts.T.ravel()) >= 0).all()
     one = sampler.sample_clips(num_frames, 1)[0]
-    np.testing.assert_array_equal(one, center_indices(num_frames, num_segments, frames_per_segment))
+    np.testing.assert_array_equal(one, SegmentSampler(num_segments, frames_per_segment)(num_frames))
     if num_clips % 2:
         np.testing.assert_array_equal(clips[num_clips // 2], one)
 

@@ -10,7 +10,7 @@ from synthetic_videos import encode_video
 import keras_tdn
 from keras_tdn.data.decoding import read_frames
 from keras_tdn.data.frame_transforms import resize_and_center_crop
-from keras_tdn.data.segment_sampling import center_indices
+from keras_tdn.data.segment_sampling import SegmentSampler
 from keras_tdn.export import export_saved_model
 
 
@@ -65,7 +65,7 @@ def clips_of_videos(spec):
     ]
 
     def indices(num_frames):
-        chosen = center_indices(num_frames, spec.num_segments, spec.frames_per_segment)
+        chosen = SegmentSampler(spec.num_segments, spec.frames_per_segment)(num_frames)
         return chosen.ravel()
 
     clips = [resize_and_center_crop(read_frames(video, indices), spec) for video in videos]

@@ -41,8 +41,8 @@ class DatasetOptions:
         batch_transforms: Called with `((clips, labels), seed)` of a batch, as `MixUp` is; mixing
             needs `one_hot=True`.
         one_hot: Whether labels are weights per class, float32, instead of class indices.
-        num_classes: Classes of one-hot labels, those of the model; by default those of the records,
-            of which a short list may have fewer.
+        num_classes: Classes of one-hot labels; by default those of the records, of which a short
+            list may have fewer than the model.
         seed: Start of all that is random.
         shuffle: Whether the order is random; by default when training.
         epoch: Number of the first epoch.
@@ -59,9 +59,6 @@ class DatasetOptions:
         failure_report: Path of the list of bad records.
         max_failure_share: Share of bad records that is an error, from 0 to 1. `None`: none is, and
             none are counted.
-
-    Raises:
-        ValueError: if an argument is not as described.
     """
 
     training: bool
@@ -195,8 +192,7 @@ def make_dataset(
 
     Other data sets have one epoch, the same each time. To continue training in another process,
     pass the `epoch` to start with, or, in the middle of an epoch, the `start` that `positions` gave
-    after so many batches. Without `positions`, the iterator can be restored from a
-    `tf.train.Checkpoint` (a kilobyte) as well.
+    after so many batches. Or restore the iterator from a `tf.train.Checkpoint` (a kilobyte).
 
     What is drawn from a record depends on the seed, the epoch and the record's `index` alone
     (`order.record_seed`). With `deterministic=True` the batches are the same whatever the
@@ -209,18 +205,14 @@ def make_dataset(
 
     **Several machines or processes** each pass their own `shard`, and
     `strategy.experimental_distribute_dataset` leaves the files alone. For `tf.data` service see
-    `from_service`: video files are decoded by this process, which it cannot do.
+    `from_service`.
 
     Args:
         records: Records with labels, from `load_records` or `load_packed`.
         spec: The clip that the model takes.
         training: Whether to draw random clips for training, or centre clips in order, once.
         batch_size: Clips in a batch.
-        **options: Fields of `keras_tdn.data.dataset.DatasetOptions`, where they are described:
-            `sampler`, `transforms` and `batch_transforms`; labels, `one_hot` and `num_classes`;
-            the order, `seed`, `shuffle`, `repeat`, `epoch`, `start`, `positions`, `shard`,
-            `drop_remainder` and `deterministic`; how videos are read, `num_parallel_calls` and
-            `decoder`; bad records, `failure_report` and `max_failure_share`.
+        **options: The other fields of `keras_tdn.data.dataset.DatasetOptions`.
 
     Returns:
         A `tf.data.Dataset` of `(clips, labels)`: uint8 pixels in [0, 255] of shape `(batch_size,
@@ -253,13 +245,13 @@ def make_dataset(
     num_classes = chosen.num_classes or records.num_classes
 
     def read(count: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        place = order.place(count)
-        record = {name: tf.gather(values, place.row) for name, values in fields.items()}
-        draw = record_seed(chosen.seed, place.epoch, tf.gather(record_indices, place.row))
-        clip, label, reason = source.read(record, tf.gather(record_labels, place.row), draw)
+        row, epoch, num_seen = order.place(count)
+        record = {name: tf.gather(values, row) for name, values in fields.items()}
+        draw = record_seed(chosen.seed, epoch, tf.gather(record_indices, row))
+        clip, label, reason = source.read(record, tf.gather(record_labels, row), draw)
         if chosen.one_hot and label.shape.rank == 0:
             label = tf.one_hot(label, num_classes)
-        return clip, label, draw, count, reason, place.row, place.num_seen
+        return clip, label, draw, count, reason, row, num_seen
 
     def is_good(*element: tf.Tensor) -> tf.Tensor:
         *_, reason, row, num_seen = element

@@ -1,4 +1,4 @@
-"""Sources of clips inside a graph: one class for each kind of record."""
+"""Clips of records inside a graph: video files, folders of JPEG frames, packed records."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -33,11 +33,34 @@ from keras_tdn.limits import max_bytes, variable
 
 # Pixels of the black frames that stand in for those of a bad record until it is dropped.
 STAND_IN_SIDE = 64
+# Listing a folder is waiting, on network disks for long.
+SCAN_THREADS = 32
+# Between names that do not count; no file name can hold it.
+SEPARATOR = "/"
+PATTERN_FIELDS = tuple(field.name for field in dataclasses.fields(FramePattern))
+# In place of a folder that cannot be listed.
+NOTHING = FrameFolder("", 1, FramePattern("", 1, "", 0))
+
+UNREADABLE = "a frame is missing, or is not a JPEG picture of the same size as the others"
+DAMAGED = "its packed record is damaged, or the shard is missing or cut short"
+
 # A transformed clip, its label, and the reason why there is none: empty if all is well, else the
 # clip is black.
 ReadClip = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 # Values of `ClipSource.fields` for one record.
 Fields = Mapping[str, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipSource:
+    """Records as a graph reads them.
+
+    `fields` holds what is known of each record, in lists or arrays of one length. `read` makes the
+    clip of one record of its fields, its label and the seed.
+    """
+
+    fields: Mapping[str, Any]
+    read: Callable[[Fields, tf.Tensor, tf.Tensor], ReadClip]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,10 +96,8 @@ class ClipSteps:
         height, width = (tf.cast(side, tf.int64) for side in frame_size)
 
         def decoded() -> tuple[tf.Tensor, tf.Tensor]:
-            # A failing op would end the pipeline. Only tf.data can continue after one.
-            fine = tf.data.Dataset.from_tensors(inputs).map(lambda *values: (decode(*values), ""))
-            failed = tf.data.Dataset.from_tensors((self.stand_in(), reason_if_failed))
-            return fine.ignore_errors().concatenate(failed).take(1).get_single_element()
+            failed = self.stand_in(), reason_if_failed
+            return _result_or_else(lambda *values: (decode(*values), ""), inputs, failed)
 
         def too_large() -> tuple[tf.Tensor, tf.Tensor]:
             reason = (
@@ -93,41 +114,60 @@ class ClipSteps:
         return clip, label, reason
 
 
-class ClipSource(Protocol):
-    """Reads the frames that a sampler chooses, and transforms them.
-
-    `fields` holds what `read` needs to know of each record: tensors or arrays whose first axis is
-    that of the records.
-    """
-
-    @property
-    def fields(self) -> Mapping[str, Any]: ...
-
-    def read(self, record: Fields, label: tf.Tensor, seed: tf.Tensor) -> ReadClip:
-        """Returns the clip of the record that has these fields."""
-        ...
+def _result_or_else(function: Callable[..., Any], inputs: Any, otherwise: Any) -> Any:
+    """Returns what the function makes of the inputs, or something else if one of its ops fails."""
+    # A failing op would end the pipeline. Only tf.data can continue after one.
+    result = tf.data.Dataset.from_tensors(inputs).map(function).ignore_errors()
+    return result.concatenate(tf.data.Dataset.from_tensors(otherwise)).take(1).get_single_element()
 
 
-class VideoClips:
-    """Clips out of video files, through a decoder in this process; a bad one is tried once."""
-
-    def __init__(
-        self, records: RecordList, steps: ClipSteps, decoder: Decoder, failures: FailureLog | None
-    ) -> None:
-        # As bytes, because a file name need not be text.
-        self.fields = {"path": [os.fsencode(record.path) for record in records]}
-        self._steps = steps
-        self._decoder = decoder if failures is None else _TryingOnce(decoder, failures)
-
-    def read(self, record: Fields, label: tf.Tensor, seed: tf.Tensor) -> ReadClip:
-        steps = self._steps
-        frames, reason = read_frames_in_graph(
-            record["path"], steps.sampler, seed, decoder=self._decoder
+def clip_source(
+    records: RecordList, steps: ClipSteps, decoder: str | Decoder, failures: FailureLog | None
+) -> ClipSource:
+    """Returns the source for the kind of records given; a `ValueError` if kinds are mixed."""
+    if isinstance(records, PackedRecordList):
+        return _packed_clips(records, steps)
+    folders = [os.path.isdir(record.path) for record in records]
+    if all(folders):
+        return _folder_clips(records, steps)
+    if any(folders):
+        folder, file = folders.index(True), folders.index(False)
+        raise ValueError(
+            "A data set's records are all of one kind, but here some are folders of frames "
+            f"({records[folder].path!r}) and others files ({records[file].path!r}). Make a data "
+            "set of each kind, and mix them with `tf.data.Dataset.sample_from_datasets`."
         )
+    if isinstance(decoder, str):
+        # One thread each, because videos are decoded side by side.
+        decoder = get_decoder(decoder, num_threads=1)
+    return _video_clips(
+        records, steps, decoder if failures is None else _TryingOnce(decoder, failures)
+    )
+
+
+def _packed_clips(records: PackedRecordList, steps: ClipSteps) -> ClipSource:
+    """Clips out of packed records, in the order of the data set and not in that of the shards."""
+
+    def read(record: Fields, label: tf.Tensor, seed: tf.Tensor) -> ReadClip:
+        inputs = record["shard"], record["offset"], steps.sampler(record["num_frames"], seed)
+        size = record["height"], record["width"]
+        return steps.decode_and_transform(decode_packed_frames, inputs, size, DAMAGED, label, seed)
+
+    return ClipSource(records.columns(), read)
+
+
+def _video_clips(records: RecordList, steps: ClipSteps, decoder: Decoder) -> ClipSource:
+    """Clips out of video files, through a decoder in this process."""
+
+    def read(record: Fields, label: tf.Tensor, seed: tf.Tensor) -> ReadClip:
+        frames, reason = read_frames_in_graph(record["path"], steps.sampler, seed, decoder=decoder)
         frames = tf.cond(tf.equal(reason, ""), lambda: frames, steps.stand_in)
         frames.set_shape([steps.num_frames, None, None, 3])
         clip, label = steps.transforms((frames, label), seed)
         return clip, label, reason
+
+    # As bytes, because a file name need not be text.
+    return ClipSource({"path": [os.fsencode(record.path) for record in records]}, read)
 
 
 class _TryingOnce:
@@ -146,54 +186,40 @@ class _TryingOnce:
         return self._decoder.read_frames(source, choose_indices, size)
 
 
-# Listing a folder is waiting, on network disks for long.
-SCAN_THREADS = 32
-# Between names that do not count; no file name can hold it.
-SEPARATOR = "/"
+def _folder_clips(records: RecordList, steps: ClipSteps) -> ClipSource:
+    """Clips out of folders of JPEG frames, which are all listed now to know how long they are."""
+    with ThreadPoolExecutor(SCAN_THREADS) as pool:
+        scans = list(pool.map(_scan, (record.path for record in records)))
+    folders = [folder for folder, _ in scans]
+    fields: dict[str, Any] = {
+        "directory": [os.fsencode(folder.directory) for folder in folders],
+        "length": [folder.num_frames for folder in folders],
+        "names": [os.fsencode(SEPARATOR.join(folder.names)) for folder in folders],
+        "reason": [reason for _, reason in scans],
+    }
+    for field in PATTERN_FIELDS:
+        values = [getattr(folder.pattern or NOTHING.pattern, field) for folder in folders]
+        fields[field] = [os.fsencode(each) if isinstance(each, str) else each for each in values]
 
-UNREADABLE = "a frame is missing, or is not a JPEG picture of the same size as the others"
+    def read(record: Fields, label: tf.Tensor, seed: tf.Tensor) -> ReadClip:
+        indices = tf.reshape(steps.sampler(record["length"], seed), [-1])
 
-PATTERN_FIELDS = tuple(field.name for field in dataclasses.fields(FramePattern))
-# In place of a folder that cannot be listed.
-NOTHING = FrameFolder("", 1, FramePattern("", 1, "", 0))
+        def named() -> tf.Tensor:
+            names = tf.gather(tf.strings.split(record["names"], SEPARATOR), indices)
+            return tf.strings.join([record["directory"], "/", names])
 
+        def numbered() -> tf.Tensor:
+            pattern = (record[field] for field in PATTERN_FIELDS)
+            return frame_paths(record["directory"], indices, *pattern)
 
-class FolderClips:
-    """Clips out of folders of JPEG frames.
-
-    All folders are listed when this is made, because the number of frames is that of the files.
-    """
-
-    def __init__(self, records: RecordList, steps: ClipSteps) -> None:
-        self._steps = steps
-        with ThreadPoolExecutor(SCAN_THREADS) as pool:
-            scans = list(pool.map(_scan, (record.path for record in records)))
-        folders = [folder for folder, _ in scans]
-        self.fields: dict[str, Any] = {
-            "directory": [os.fsencode(folder.directory) for folder in folders],
-            "length": [folder.num_frames for folder in folders],
-            "names": [os.fsencode(SEPARATOR.join(folder.names)) for folder in folders],
-            "reason": [reason for _, reason in scans],
-        }
-        for field in PATTERN_FIELDS:
-            values = [getattr(folder.pattern or NOTHING.pattern, field) for folder in folders]
-            self.fields[field] = [
-                os.fsencode(value) if isinstance(value, str) else value for value in values
-            ]
-
-    def read(self, record: Fields, label: tf.Tensor, seed: tf.Tensor) -> ReadClip:
-        indices = tf.reshape(self._steps.sampler(record["length"], seed), [-1])
-        pattern = [record[field] for field in PATTERN_FIELDS]
-        paths = tf.cond(
-            tf.equal(record["names"], ""),
-            lambda: frame_paths(record["directory"], indices, *pattern),
-            lambda: _named_paths(record, indices),
-        )
-        paths.set_shape([self._steps.num_frames])
-        clip, label, reason = self._steps.decode_and_transform(
+        paths = tf.cond(tf.equal(record["names"], ""), numbered, named)
+        paths.set_shape([steps.num_frames])
+        clip, label, reason = steps.decode_and_transform(
             decode_frame_files, (paths,), _frame_size(paths[0]), UNREADABLE, label, seed
         )
         return clip, label, tf.where(tf.equal(record["reason"], ""), reason, record["reason"])
+
+    return ClipSource(fields, read)
 
 
 def _scan(path: str) -> tuple[FrameFolder, str]:
@@ -204,62 +230,11 @@ def _scan(path: str) -> tuple[FrameFolder, str]:
         return NOTHING, str(error)
 
 
-def _named_paths(record: Fields, indices: tf.Tensor) -> tf.Tensor:
-    names = tf.gather(tf.strings.split(record["names"], SEPARATOR), indices)
-    return tf.strings.join([record["directory"], "/", names])
-
-
 def _frame_size(path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Height and width out of the header; those of a square if there is none."""
+    """Returns height and width out of a JPEG's header; those of any square if there is none."""
 
     def read(path: tf.Tensor) -> tf.Tensor:
         return tf.io.extract_jpeg_shape(tf.io.read_file(path))[:2]
 
-    sizes = tf.data.Dataset.from_tensors(path).map(read).ignore_errors()
-    any_size = tf.data.Dataset.from_tensors(tf.constant([64, 64]))
-    size = sizes.concatenate(any_size).take(1).get_single_element()
+    size = _result_or_else(read, path, tf.constant([STAND_IN_SIDE, STAND_IN_SIDE]))
     return size[0], size[1]
-
-
-DAMAGED = "its packed record is damaged, or the shard is missing or cut short"
-
-
-class PackedClips:
-    """Clips out of packed records, in the order of the data set and not in that of the shards."""
-
-    def __init__(self, records: PackedRecordList, steps: ClipSteps) -> None:
-        self.fields, self._steps = records.columns(), steps
-
-    def read(self, record: Fields, label: tf.Tensor, seed: tf.Tensor) -> ReadClip:
-        indices = self._steps.sampler(record["num_frames"], seed)
-        place = record["shard"], record["offset"], indices
-        size = record["height"], record["width"]
-        return self._steps.decode_and_transform(
-            decode_packed_frames, place, size, DAMAGED, label, seed
-        )
-
-
-def clip_source(
-    records: RecordList, steps: ClipSteps, decoder: str | Decoder, failures: FailureLog | None
-) -> ClipSource:
-    """Returns the source for the kind of records given.
-
-    Raises:
-        ValueError: if some are folders and others files.
-    """
-    if isinstance(records, PackedRecordList):
-        return PackedClips(records, steps)
-    folders = [os.path.isdir(record.path) for record in records]
-    if all(folders):
-        return FolderClips(records, steps)
-    if any(folders):
-        folder, file = folders.index(True), folders.index(False)
-        raise ValueError(
-            "A data set's records are all of one kind, but here some are folders of frames "
-            f"({records[folder].path!r}) and others files ({records[file].path!r}). Make a data "
-            "set of each kind, and mix them with `tf.data.Dataset.sample_from_datasets`."
-        )
-    if isinstance(decoder, str):
-        # One thread each, because videos are decoded side by side.
-        decoder = get_decoder(decoder, num_threads=1)
-    return VideoClips(records, steps, decoder, failures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,17 +15,6 @@ from keras_tdn.specs import check_integer
 
 # Far enough for an endless data set, with room for the sums that tf.data computes.
 ENDLESS = 2**62
-
-
-class Place(NamedTuple):
-    """One element of a data set, in scalar int64 tensors.
-
-    `num_seen` counts the records that the data set has come to since it started, with this one.
-    """
-
-    row: Any
-    epoch: Any
-    num_seen: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,43 +33,39 @@ class RecordOrder:
     shard: tuple[int, int]
 
     @property
-    def num_reachable(self) -> int:
-        """How many records the data set ever reaches."""
-        index, count = self.shard
-        if self.repeat:
-            return self.num_records
-        return len(range(self.start % self.num_records + index, self.num_records, count))
-
-    def counts(self) -> tf.data.Dataset:
-        """Returns the counts that `place` turns into places."""
+    def _counts(self) -> range:
         index, count = self.shard
         end_of_epoch = (self.start // self.num_records + 1) * self.num_records
-        stop = ENDLESS if self.repeat else end_of_epoch
-        return tf.data.Dataset.range(self.start + index, stop, count)
+        return range(self.start + index, ENDLESS if self.repeat else end_of_epoch, count)
 
-    def place(self, count: tf.Tensor) -> Place:
-        """Returns what comes at that count."""
+    @property
+    def num_reachable(self) -> int:
+        """How many records the data set ever reaches."""
+        return min(self.num_records, len(self._counts))
+
+    def counts(self) -> tf.data.Dataset:
+        """Returns the counts that `place` takes."""
+        return tf.data.Dataset.range(self._counts.start, self._counts.stop, self._counts.step)
+
+    def place(self, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns the row and the epoch of what comes at that count, and how many have come by it.
+
+        The last counts from the start of the data set, and its own shard alone.
+        """
         epoch, row = count // self.num_records, count % self.num_records
         if self.shuffle:
             seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
             last = tf.constant(self.num_records - 1, tf.int64)
             row = tf.random.experimental.index_shuffle(row, seed, last)
         first = self.start + self.shard[0]
-        return Place(row, epoch, (count - first) // self.shard[1] + 1)
+        return row, epoch, (count - first) // self.shard[1] + 1
 
 
 def record_seed(seed: int, epoch: Any, index: Any) -> Any:
-    """Returns the seed of everything that is drawn from one record in one epoch.
+    """Returns the seed of everything that is drawn from one record in one epoch: a pair of int32.
 
-    Use it to draw the clip of a training step again; it depends on nothing but its arguments.
-
-    Args:
-        seed: Seed of the data set, an integer.
-        epoch: Number of the epoch, an integer or a scalar integer tensor.
-        index: The record's `index`, the same.
-
-    Returns:
-        A pair of integers, int32 of shape `(2,)`: an array, or a tensor if one was given.
+    Use it to draw the clip of a training step again; it depends on nothing but its arguments: the
+    data set's seed, an integer, and the epoch and the record's `index`, integers or tensors.
 
     Example:
 
@@ -102,17 +87,12 @@ class BatchPositions:
 
     Use it to start a training in the middle of an epoch: as bad records are left out and batches
     stay full, the number of batches does not say where a data set stands. Use one object for one
-    data set at a time; `make_dataset` fills it while it makes batches, ahead of the training.
+    data set at a time; `make_dataset` fills it while it makes batches, ahead of the training, and
+    sets `label_spec`, which describes the labels of a batch.
 
     Args:
         max_remembered: Batches whose place is kept, the latest ones. It only needs to be more than
             the batches that the pipeline makes in advance.
-
-    Attributes:
-        label_spec: `tf.TensorSpec` of the labels of a batch, once there is a data set.
-
-    Raises:
-        ValueError: if `max_remembered` is not a positive integer.
 
     Example:
 
@@ -134,10 +114,7 @@ class BatchPositions:
         self._next: dict[int, tuple[int, float]] = {}
 
     def after(self, num_batches: int) -> int:
-        """Returns the `start` of a data set that continues after so many batches.
-
-        Args:
-            num_batches: Batches since the data set's own start.
+        """Returns the `start` of a data set that continues after so many batches of this one.
 
         Raises:
             ValueError: if so many batches have not been made yet, or if it is too long ago.

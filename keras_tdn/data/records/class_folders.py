@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_tdn.data.jpeg_frames import JPEG_SUFFIXES
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES, Listing, Row
 from keras_tdn.data.records.tables import normal_split
 from keras_tdn.labels import not_a_name
 
 logger = logging.getLogger("keras_tdn")
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg")
 SPLIT_FOLDERS = frozenset({"train", "val", "test"})
 # What systems and network drives put beside files, in lower case. Other such folders are hidden.
 SYSTEM_FOLDERS = frozenset({
@@ -23,28 +24,20 @@ SYSTEM_FOLDERS = frozenset({
 MAX_NAMES_SHOWN = 3
 
 
-class Skipped:
-    """Collects what a folder holds that is neither a class nor a video, and logs it."""
+# What a folder holds that is neither a class nor a video: paths by kind, in the plural.
+Skipped = defaultdict[str, list[str]]
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._found: dict[str, list[str]] = {}
 
-    def add(self, kind: str, path: str) -> None:
-        """Notes a path below the folder; `kind` is in the plural."""
-        self._found.setdefault(kind, []).append(path)
-
-    def warn(self) -> None:
-        """Logs what there is of each kind, if there is anything."""
-        if not self._found:
-            return
-        parts = []
-        for kind, paths in self._found.items():
-            shown = ", ".join(repr(path) for path in sorted(paths)[:MAX_NAMES_SHOWN])
-            left = len(paths) - MAX_NAMES_SHOWN
-            more = f" and {left} more" if left > 0 else ""
-            parts.append(f"{kind} {shown}{more}")
-        logger.warning("Skipped in %r: %s", str(self._folder), "; ".join(parts))
+def warn_of_skipped(folder: Path, skipped: Skipped) -> None:
+    """Logs what was skipped of each kind, if anything was."""
+    parts = []
+    for kind, paths in skipped.items():
+        shown = ", ".join(repr(path) for path in sorted(paths)[:MAX_NAMES_SHOWN])
+        left = len(paths) - MAX_NAMES_SHOWN
+        more = f" and {left} more" if left > 0 else ""
+        parts.append(f"{kind} {shown}{more}")
+    if parts:
+        logger.warning("Skipped in %r: %s", str(folder), "; ".join(parts))
 
 
 def read_class_folders(path: Path, split: str | None) -> Listing:
@@ -56,20 +49,17 @@ def read_class_folders(path: Path, split: str | None) -> Listing:
     """
     if split is not None:
         path = path / _split_folder(path, split)
-    skipped = Skipped(path)
+    skipped = Skipped(list)
     folders = _folders(path, skipped)
     if not folders:
         raise ValueError(
             f"A folder of videos has a folder per class, but {str(path)!r} has none. Sort the "
             "videos into folders called like their classes, or pass a list."
         )
-    found = {}
-    for name in folders:
-        videos = videos_below(path, name, skipped)
-        if videos:
-            found[name] = videos
-        else:
-            skipped.add("folders without a video", name)
+    videos = {name: videos_below(path, name, skipped) for name in folders}
+    found = {name: below for name, below in videos.items() if below}
+    if len(found) < len(videos):
+        skipped["folders without a video"] += videos.keys() - found.keys()
     if not found:
         raise ValueError(
             f"{str(path)!r} has no records: there is neither a video nor a folder of JPEG frames "
@@ -80,7 +70,7 @@ def read_class_folders(path: Path, split: str | None) -> Listing:
             f"{str(path)!r} has a folder per split, {list(found)}, in place of a folder per class. "
             f"Pass one of those folders, or split={next(iter(found))!r}."
         )
-    skipped.warn()
+    warn_of_skipped(path, skipped)
     classes = _classes(path, list(found))
     rows = [
         # Not "~name/video.mp4", which would be somebody's home.
@@ -92,7 +82,7 @@ def read_class_folders(path: Path, split: str | None) -> Listing:
 
 
 def _split_folder(path: Path, split: str) -> str:
-    folders = _folders(path, Skipped(path))
+    folders = _folders(path, Skipped(list))
     wanted = [name for name in folders if normal_split(name) == normal_split(split)]
     if len(wanted) != 1:
         found = f"no folder for that split, only {folders[:10]}"
@@ -129,7 +119,7 @@ def _folders(path: Path, skipped: Skipped) -> list[str]:
         if is_folder:
             found.append(inner)
         elif name.endswith(VIDEO_SUFFIXES):
-            skipped.add("videos in no class folder", inner)
+            skipped["videos in no class folder"].append(inner)
     return sorted(found)
 
 
@@ -143,7 +133,7 @@ def videos_below(root: Path, folder: str, skipped: Skipped) -> list[str]:
         status = os.stat(root / path)
         this = (status.st_dev, status.st_ino)
         if this in above:
-            skipped.add("links to a folder that they lie in", path)
+            skipped["links to a folder that they lie in"].append(path)
             continue
         videos, folders, has_images = [], [], False
         for name, inner, is_folder in _entries(root, path, skipped):
@@ -151,18 +141,18 @@ def videos_below(root: Path, folder: str, skipped: Skipped) -> list[str]:
                 folders.append(inner)
             elif name.startswith("."):
                 if name.endswith(VIDEO_SUFFIXES):
-                    skipped.add("hidden videos", inner)
+                    skipped["hidden videos"].append(inner)
             elif name.endswith(VIDEO_SUFFIXES):
                 videos.append(inner)
             else:
-                has_images |= name.endswith(IMAGE_SUFFIXES)
+                has_images |= name.endswith(JPEG_SUFFIXES)
         if has_images and not videos and path != folder:
             found.append(path)
             for inner in folders:
-                skipped.add("folders in folders of frames", inner)
+                skipped["folders in folders of frames"].append(inner)
             continue
         if has_images:
-            skipped.add("folders with pictures that are no video's frames", path)
+            skipped["folders with pictures that are no video's frames"].append(path)
         found += videos
         waiting += [(inner, above | {this}) for inner in folders]
     return sorted(found, key=lambda path: path.split("/"))
@@ -176,8 +166,8 @@ def _entries(root: Path, folder: str, skipped: Skipped) -> Iterator[tuple[str, s
             path = f"{folder}/{entry.name}" if folder else entry.name
             is_folder = entry.is_dir()
             if is_folder and name.startswith("."):
-                skipped.add("hidden folders", path)
+                skipped["hidden folders"].append(path)
             elif is_folder and name in SYSTEM_FOLDERS:
-                skipped.add("system folders", path)
+                skipped["system folders"].append(path)
             else:
                 yield name, path, is_folder

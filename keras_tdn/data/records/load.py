@@ -39,11 +39,7 @@ TABLE_FORMATS = {"csv": tables.read_csv, "kinetics": tables.read_kinetics}
 def read_source(
     path: Path, format: str | None, split: str | None, fold: int | None, problems: Problems
 ) -> Listing:
-    """Reads the rows of a file or folder.
-
-    Raises:
-        ValueError: if it is not there or not of the format, or an argument does not go with it.
-    """
+    """Reads the rows of a file or folder."""
     path = path.expanduser()
     if format is not None and format not in FORMATS:
         raise ValueError(
@@ -87,10 +83,9 @@ def _detect(path: Path, text: str) -> str:
     first = tables.first_line(text)
     if path.suffix.lower() == ".json" and first.startswith(("[", "{")):
         return JSON_FORMAT
-    if tables.is_kinetics(text):
-        return "kinetics"
-    if tables.has_header(text):
-        return "csv"
+    table = tables.table_format(text)
+    if table is not None:
+        return table
     if text_lists.hmdb51_files(path):
         return "hmdb51"
     if text_lists.UCF101_FILE.fullmatch(path.name):
@@ -109,13 +104,12 @@ class _FileFinder:
 
     def find(self, paths: tuple[str, ...], look: bool) -> tuple[str, bool]:
         """Returns the absolute path of the first that exists, else of the likeliest and `False`."""
-        for path in paths:
-            absolute = self._absolute(path)
-            folder, name = os.path.split(absolute)
+        for path in map(self._absolute, paths):
+            folder, name = os.path.split(path)
             names = self._names(folder) if look else (name,)
             # What may be entered but not listed has to be asked for.
-            if os.path.exists(absolute) if names is None else name in names:
-                return absolute, True
+            if os.path.exists(path) if names is None else name in names:
+                return path, True
         return self._absolute(paths[0]), False
 
     def _absolute(self, path: str) -> str:
@@ -123,14 +117,11 @@ class _FileFinder:
 
 
 def _names(folder: str) -> frozenset[str] | None:
+    """Returns what a folder holds, without links to nothing; `None` if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
-            return frozenset(
-                entry.name
-                for entry in entries
-                # A link may point to nothing.
-                if not entry.is_symlink() or Path(entry.path).exists()
-            )
+            there = (each for each in entries if not each.is_symlink() or os.path.exists(each))
+            return frozenset(entry.name for entry in there)
     # A path that no file can have, as with a null character, is a `ValueError`.
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return frozenset()
@@ -169,8 +160,8 @@ def load_records(
       or commas (in a `.csv`) in between. Paths may have blanks. Labels may if the line names a file
       with its suffix, or is separated by tabs or commas.
     - `"csv"`: a table with a header that has a column for the path (`path`, `file_name`, `video`,
-      ...) and maybe columns for `label`, `num_frames` and `split`. With the columns `class_name`
-      and `class_index`, classes have the indices that are stated.
+      ...) and maybe columns for `label`, `num_frames` and `split`. The columns `class_name` and
+      `class_index` say which index each class has.
     - `"kinetics"`: Kinetics' annotations, `label,youtube_id,time_start,time_end,split`; the files
       are called `{youtube_id}_{start:06d}_{end:06d}.mp4`.
     - `"something_something_v2"`: the JSON of `id` and `template`; the files are `{id}.webm`, or
@@ -189,25 +180,21 @@ def load_records(
         format: One of the names above; detected by default.
         root: Where relative paths start: by default at the folder that the list lies in.
         labels: Class names in the order of the model's scores: a sequence, a data set's name, or
-            a file (one name per line, a `classInd.txt`, or a JSON of names and indices). The source
-            may label videos by name or by index; names that do not match exactly are compared
-            without regard to case, brackets and underscores. By default they are the names that
-            belong to the format, or else all names in the list, sorted: with a validation list,
-            pass `labels=train.labels`, lest a class without a video there shifts the others.
+            a file (one name per line, a `classInd.txt`, or a JSON of names and indices). Names in
+            the list that do not match exactly are compared without regard to case, brackets and
+            underscores. By default, the names that belong to the format, or else all names in the
+            list, sorted: with a validation list, pass `labels=train.labels`, lest a class without a
+            video there shifts the others.
         num_classes: Number of classes of a list whose labels are numbers without names. By default
             the largest label decides, unless that would be out of proportion to the list.
         split: Part of the data set, `"train"`, `"val"` or `"test"`, where a source has several;
             `"all"` for all parts.
         fold: Number of the split of HMDB51; 1 by default.
         check_files: Whether to look for every file.
-        skip_missing: Whether to leave out files that are not there, instead of an error. They are
-            listed in `records.missing`; the others keep their `index`. Much of Kinetics can no
-            longer be fetched.
+        skip_missing: Whether to leave out files that are not there, instead of an error, and list
+            them in `records.missing`; the others keep their `index`.
         believe_labels: Whether a label may be out of all proportion to the list, as where the
             number of classes is known from elsewhere.
-
-    Returns:
-        A `RecordList`.
 
     Raises:
         ValueError: if the source cannot be read, lists nothing, or has problems; the message lists
@@ -245,7 +232,7 @@ def load_records(
         raise ValueError(f"{problems.source} has no records: there is no video listed in it.")
 
     counts = [frame_count(row, problems) for row in rows]
-    indices, names = class_indices(
+    classes, names = class_indices(
         listing, names or listing.names, num_classes, problems, believe_labels
     )
     if num_classes is not None and names is not None and len(names) != num_classes:
@@ -255,11 +242,15 @@ def load_records(
         )
     if names is None and num_classes is None:
         # Of all that is listed, whether or not its files are there.
-        num_classes = max((index for index in indices if index is not None), default=-1) + 1
+        num_classes = max((each for each in classes if each is not None), default=-1) + 1
     finder = _FileFinder(listing.root if root is None else root)
-    records, missing = [], []
-    listed: dict[str, int] = {}
-    for index, row in enumerate(rows):
+    records: list[Record] = []
+    missing: list[str] = []
+    listed: dict[str, tuple[Row, int | None]] = {}
+    for row, label, count in zip(rows, classes, counts, strict=True):
+        if not row.paths:
+            continue
+        index = len(records) + len(missing)
         path, is_there = finder.find(row.paths, check_files)
         if not _is_possible(row.paths[0]):
             problems.add(row.place, f"no file can be called {row.paths[0]!r:.200}")
@@ -270,15 +261,12 @@ def load_records(
                 problems.add(row.place, f"there is no file {path!r}{not_text}")
             continue
         # With the same label, it is oversampling.
-        before = listed.setdefault(path, index)
-        if len({indices[before], indices[index]} - {None}) > 1:
-            problems.add(
-                row.place,
-                f"{path!r} has the label {row.label!r} here and {rows[before].label!r} at "
-                f"{rows[before].place}",
-            )
-        records.append(Record(path, indices[index], counts[index], index))
-    hint = _missing_hint(len(missing), len(rows), finder.root)
+        other, other_label = listed.setdefault(path, (row, label))
+        if len({label, other_label} - {None}) > 1:
+            labels_of_both = f"{row.label!r} here and {other.label!r} at {other.place}"
+            problems.add(row.place, f"{path!r} has the label {labels_of_both}")
+        records.append(Record(path, label, count, index))
+    hint = _missing_hint(len(missing), len(records) + len(missing), finder.root)
     problems.raise_if_any(hint)
     if not records:
         raise ValueError(f"{problems.source} has no records. {hint}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
@@ -63,16 +65,18 @@ def believable_classes(num_labels: int) -> int:
     return max(CLASSES_OF_ANY_LIST, CLASSES_PER_LABEL * num_labels)
 
 
+@dataclasses.dataclass(frozen=True, init=False, repr=False)
 class RecordList(Sequence[Record]):
     """An immutable list of records, with the names of their classes.
 
     Slices are record lists as well, and keep each record's `index`. Two lists are equal if their
-    records and labels are.
+    records and classes are.
 
     Args:
         records: The records.
         labels: Class names in the order of the records' labels, or `None` if the source has none.
-        num_classes: Classes there are; by default as many as `labels`, or as the records show.
+        num_classes: Classes there are; by default as many as `labels`, or the largest label plus
+            one; 0 without labels.
         missing: Paths that the source lists but that were left out because nothing is there.
 
     Raises:
@@ -86,7 +90,10 @@ class RecordList(Sequence[Record]):
     (2, 2, '/videos/a.mp4')
     """
 
-    __slots__ = ("_labels", "_missing", "_num_classes", "_records")
+    _records: tuple[Record, ...]
+    labels: tuple[str, ...] | None
+    num_classes: int
+    missing: tuple[str, ...] = dataclasses.field(compare=False)
 
     def __init__(
         self,
@@ -95,23 +102,24 @@ class RecordList(Sequence[Record]):
         num_classes: int | None = None,
         missing: Iterable[str] = (),
     ) -> None:
-        self._records = tuple(records)
-        self._labels = None if labels is None else load_labels(tuple(labels))
-        self._missing = tuple(missing)
-        self._num_classes = self._count_classes(num_classes)
+        names = None if labels is None else load_labels(tuple(labels))
+        if num_classes is None and names is not None:
+            num_classes = len(names)
+        set_field = functools.partial(object.__setattr__, self)
+        set_field("_records", tuple(records))
+        set_field("labels", names)
+        set_field("num_classes", self._count_classes(num_classes))
+        set_field("missing", tuple(missing))
 
     def _count_classes(self, stated: int | None) -> int:
         seen = {record.label for record in self._records if record.label is not None}
         largest = max(seen, default=-1)
-        count = largest + 1
-        if stated is not None or self._labels is not None:
-            count = stated if stated is not None else len(self._labels or ())
-            if largest < count:
-                return count
-            reason = f"there are {count} classes, numbered from 0"
-        elif count <= believable_classes(len(seen)):
+        count = largest + 1 if stated is None else stated
+        most = believable_classes(len(seen)) if stated is None else stated
+        if largest < count <= most:
             return count
-        else:
+        reason = f"there are {count} classes, numbered from 0"
+        if stated is None:
             reason = (
                 f"{count} classes are out of proportion to the {len(seen)} labels that occur. Pass "
                 "`num_classes` if there are so many"
@@ -119,20 +127,13 @@ class RecordList(Sequence[Record]):
         path = next(record.path for record in self._records if record.label == largest)
         raise ValueError(f"The record {path!r} has the label {largest}, but {reason}.")
 
-    @property
-    def labels(self) -> tuple[str, ...] | None:
-        """Class names in the order of the records' labels, if they are known."""
-        return self._labels
-
-    @property
-    def num_classes(self) -> int:
-        """Classes there are: those named, or else the largest label plus one; 0 without labels."""
-        return self._num_classes
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Paths that the source lists but that were left out because nothing is there."""
-        return self._missing
+    def missing_records(self) -> list[Record]:
+        """Returns a record without a label for each path of `missing`, with its index."""
+        # They have the numbers that are not there, in the same order.
+        there = {record.index for record in self._records}
+        indices = (index for index in itertools.count() if index not in there)
+        paths = zip(self.missing, indices, strict=False)
+        return [Record(path, None, index=index) for path, index in paths]
 
     def __len__(self) -> int:
         return len(self._records)
@@ -144,38 +145,19 @@ class RecordList(Sequence[Record]):
     def __getitem__(self, position: int | slice) -> Record | RecordList:
         if isinstance(position, slice):
             # A part of a data set has the classes of the whole.
-            return RecordList(self._records[position], self._labels, self._num_classes)
+            return RecordList(self._records[position], self.labels, self.num_classes)
         return self._records[position]
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self._records)
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, RecordList):
-            return NotImplemented
-        return (self._records, self._labels, self._num_classes) == (
-            other._records,
-            other._labels,
-            other._num_classes,
-        )
-
-    def __hash__(self) -> int:
-        return hash((self._records, self._labels, self._num_classes))
-
     def __repr__(self) -> str:
-        left_out = f", {len(self._missing)} missing" if self._missing else ""
-        return f"<RecordList of {len(self)} records, {self._num_classes} classes{left_out}>"
+        left_out = f", {len(self.missing)} missing" if self.missing else ""
+        return f"<RecordList of {len(self)} records, {self.num_classes} classes{left_out}>"
 
 
 def check_indices(records: RecordList) -> None:
-    """Checks that no two records have the same `index`.
-
-    Args:
-        records: At least one record.
-
-    Raises:
-        ValueError: if two have.
-    """
+    """Raises a `ValueError` if two records have the same `index`; there has to be one at least."""
     index, times = Counter(record.index for record in records).most_common(1)[0]
     if times > 1:
         raise ValueError(

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from keras_tdn.data.records.record import MAX_INT32, believable_classes
 from keras_tdn.files.text import parse_json, read_text, shown, split_lines
@@ -16,8 +16,9 @@ from keras_tdn.labels import DATASETS, load_labels, not_a_name
 
 # Everything that is wrong is counted, and this much of it shown.
 MAX_PROBLEMS_SHOWN = 20
-# Python converts at least so many, however it is set up.
-MAX_DIGITS = 600
+# Some tools write whole numbers with a decimal point. Python converts at least so many digits,
+# however it is set up.
+WHOLE_NUMBER = re.compile(r"[-+]?\d{1,600}(?:\.0)?")
 # Nobody mistypes a longer name, and comparing it takes long.
 MAX_SUGGESTED_LENGTH = 200
 
@@ -34,11 +35,11 @@ Item = TypeVar("Item")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Row:
-    """One entry of a source, as it stands there.
+    """One entry of a source, as it stands there; errors call it `place`.
 
-    `place` is how errors call it. `paths` are where the video may lie below the root, the likeliest
-    first, because benchmarks list names and leave the layout to whoever fetches the videos. `doubt`
-    says why the label is taken for one only if a class is known to be called so.
+    `paths` are where the video may lie below the root, the likeliest first, because benchmarks list
+    names and leave the layout to whoever fetches the videos. A row without them is a class that has
+    no video here. With a `doubt`, the label is one only if a class is known to be called so.
     """
 
     place: str
@@ -50,18 +51,16 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Listing:
-    """What a source lists.
+    """What a source lists, and where relative paths start by default.
 
-    `names` are the class names in order, if the format brings them along; `root` is where relative
-    paths start by default; with `named`, text labels are names even where they look like numbers;
-    rows `without_video` are classes that the source has no video of.
+    `names` are the class names in order, if the format brings them along. With `named`, text labels
+    are names even where they look like numbers.
     """
 
     rows: list[Row]
     names: tuple[str, ...] | None
     root: Path
     named: bool = False
-    without_video: tuple[Row, ...] = ()
 
 
 class BadRowError(Exception):
@@ -130,18 +129,8 @@ def placed_lines(text: str, file: str = "") -> list[tuple[str, str]]:
 
 
 def whole_number(text: str) -> int | None:
-    """Returns the whole number that a text is, or `None` if it is none.
-
-    Some tools write whole numbers with a decimal point.
-    """
-    digits = text.removesuffix(".0").lstrip("+-")
-    if not digits.isdecimal() or len(digits) > MAX_DIGITS:
-        return None
-    try:
-        return int(text.removesuffix(".0"))
-    except ValueError:
-        # Several signs.
-        return None
+    """Returns the whole number that a text is, or `None` if it is none."""
+    return int(text.removesuffix(".0")) if WHOLE_NUMBER.fullmatch(text) else None
 
 
 def frame_count(row: Row, problems: Problems) -> int | None:
@@ -172,8 +161,7 @@ def with_suffixes(path: str, *likely: str) -> tuple[str, ...]:
 def read_names(source: LabelSource) -> tuple[str, ...]:
     """Reads class names in order: what `load_labels` reads, and the data sets' own files.
 
-    Those are Something-Something's `labels.json`, which maps names to indices, and UCF101's
-    `classInd.txt`, whose lines are numbered.
+    Those are Something-Something's JSON of names and indices, and UCF101's numbered lines.
     """
     if isinstance(source, (str, os.PathLike)) and source not in DATASETS:
         path = Path(source)
@@ -187,7 +175,10 @@ def read_names(source: LabelSource) -> tuple[str, ...]:
 def _read_json(path: Path) -> tuple[str, ...]:
     content = parse_json(read_text(path, "Labels"), repr(str(path)))
     if isinstance(content, dict):
-        by_index = {_index(value): name for name, value in content.items()}
+        by_index = {
+            whole_number(str(value).strip()) if isinstance(value, (str, int)) else None: name
+            for name, value in content.items()
+        }
         if by_index.keys() != set(range(len(content))):
             raise ValueError(
                 "Labels as a JSON object map every name to its index, counted from 0, but the "
@@ -202,25 +193,13 @@ def _read_json(path: Path) -> tuple[str, ...]:
     return load_labels(content)
 
 
-def _index(value: Any) -> int | None:
-    if isinstance(value, str):
-        return whole_number(value.strip())
-    # Nor a number with a fraction, nor one that is none.
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def _read_numbered(path: Path) -> list[str] | None:
-    """Returns the names behind numbers, if every line has its own."""
-    names: list[str] = []
-    first = None
-    for _, line in placed_lines(read_text(path, "Labels")):
-        number, *name = line.split(None, 1)
-        index = whole_number(number) if number.isdecimal() else None
-        first = index if first is None else first
-        if first not in (0, 1) or not name or index != first + len(names):
-            return None
-        names += name
-    return names or None
+    """Returns the names behind numbers, if every line has the next one, from 0 or 1."""
+    lines = [line.split(None, 1) for _, line in placed_lines(read_text(path, "Labels"))]
+    numbers = [whole_number(words[0]) for words in lines if len(words) == 2]
+    if numbers not in (list(range(len(lines))), list(range(1, len(lines) + 1))):
+        return None
+    return [name for _, name in lines]
 
 
 class ClassNames:
@@ -256,21 +235,22 @@ def class_indices(
     problems: Problems,
     believe: bool,
 ) -> tuple[list[int | None], tuple[str, ...] | None]:
-    """Returns the class of every row, those without a video last, and the names of the classes.
+    """Returns the class of every row, and the names of the classes.
 
     Labels without a number among them are names, and if none are known, they are all there are.
     With `believe`, a label may be out of proportion to the list.
     """
-    rows = [*listing.rows, *listing.without_video]
-    given = dict.fromkeys(label for row in rows if (label := _label(row)) is not None)
+    rows = listing.rows
+    labels = [row.label.strip() if isinstance(row.label, str) else row.label for row in rows]
+    given = dict.fromkeys(label for label in labels if label is not None)
     numbers = {label: label if isinstance(label, int) else whole_number(label) for label in given}
     texts = [label for label in given if isinstance(label, str)]
     if listing.named or (names is not None and set(texts) <= set(names)):
         # Classes may be called by numbers, and then these come first.
         numbers.update(dict.fromkeys(texts))
     known = None if names is None else ClassNames(names)
-    if given and known is None and not any(number is not None for number in numbers.values()):
-        known = ClassNames(tuple(sorted(text for text in texts if not not_a_name(text))))
+    if known is None and set(numbers.values()) == {None}:
+        known = ClassNames(sorted(text for text in texts if not not_a_name(text)))
     count = num_classes if known is None else len(known.names)
     believable = believable_classes(len(set(numbers.values())))
 
@@ -297,10 +277,9 @@ def class_indices(
             meanings[label] = index
 
     indices: list[int | None] = []
-    for row in rows:
-        label = _label(row)
-        meaning = None if label is None else meanings[label]
-        if row.doubt and (names is None or label not in names):
+    for row, stated in zip(rows, labels, strict=True):
+        meaning = None if stated is None else meanings[stated]
+        if row.doubt and (names is None or stated not in names):
             meaning = row.doubt
         if isinstance(meaning, str):
             problems.add(row.place, meaning)
@@ -309,10 +288,6 @@ def class_indices(
             problems.add(row.place, "there is no label, unlike in other lines")
         indices.append(meaning)
     return indices, None if known is None else known.names or None
-
-
-def _label(row: Row) -> str | int | None:
-    return row.label.strip() if isinstance(row.label, str) else row.label
 
 
 def _unknown(label: str, known: ClassNames | None, suggest: bool) -> str:

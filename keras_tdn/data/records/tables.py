@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from keras_tdn.data.records.rows import (
     BadRowError,
@@ -47,24 +45,15 @@ SPLIT_NAMES = {
 ALL_SPLITS = "all"
 # For messages: what the argument `split` is called there.
 SPLIT_OPTIONS = "--split, or --train-split and --val-split"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Line:
-    """A line's fields by column, without the blanks around them.
-
-    `exact_path` is the path with its blanks, if there are some and it is in quotation marks.
-    """
-
-    fields: dict[str, str]
-    exact_path: str
+# A line's fields by column.
+Line = dict[str, str]
 
 
 def header_of(text: str) -> tuple[str, ...]:
     """Returns the first line's fields, as column names are compared."""
     first = first_line(text).strip()
     fields = split_line(first, _delimiter(first))
-    return tuple(field.strip().lower().replace(" ", "_") for field in fields)
+    return tuple(field.lower().replace(" ", "_") for field in fields)
 
 
 def split_line(line: str, delimiter: str) -> list[str]:
@@ -75,15 +64,12 @@ def split_line(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def has_header(text: str) -> bool:
-    """Whether the first line names columns that are known."""
+def table_format(text: str) -> str | None:
+    """Returns which table it is, `"kinetics"` or `"csv"`, if the first line names its columns."""
     header = header_of(text)
-    return is_kinetics(text) or (len(header) > 1 and _first(PATH_COLUMNS, header) is not None)
-
-
-def is_kinetics(text: str) -> bool:
-    """Whether the first line is the header of Kinetics' annotations."""
-    return set(KINETICS_COLUMNS) <= set(header_of(text))
+    if set(KINETICS_COLUMNS) <= set(header):
+        return "kinetics"
+    return "csv" if len(header) > 1 and _first(PATH_COLUMNS, header) else None
 
 
 def read_kinetics(path: Path, text: str, problems: Problems, split: str | None) -> Listing:
@@ -104,20 +90,20 @@ def read_kinetics(path: Path, text: str, problems: Problems, split: str | None) 
     return Listing(problems.rows(lines, _kinetics_row), None, path.parent)
 
 
-def _kinetics_row(place: str, line: _Line) -> Row:
-    fields = line.fields
+def _kinetics_row(place: str, line: Line) -> Row:
     try:
-        start, end = (int(float(fields[column])) for column in KINETICS_COLUMNS[1:])
+        start, end = (int(float(line[column])) for column in KINETICS_COLUMNS[1:])
     except (ValueError, OverflowError):
         raise BadRowError(
             "`time_start` and `time_end` must be seconds, but they are "
-            f"{fields['time_start']!r:.200} and {fields['time_end']!r:.200}"
+            f"{line['time_start']!r:.200} and {line['time_end']!r:.200}"
         ) from None
-    if not fields["youtube_id"]:
+    video = line["youtube_id"].strip()
+    if not video:
         raise BadRowError("`youtube_id` is empty")
-    files = with_suffixes(f"{fields['youtube_id']}_{start:06d}_{end:06d}", ".mp4")
-    label = fields.get("label", "").strip('"')
-    folders = dict.fromkeys(("", label, label.replace(" ", "_"), fields.get("split", "")))
+    files = with_suffixes(f"{video}_{start:06d}_{end:06d}", ".mp4")
+    label = line.get("label", "").strip('"')
+    folders = dict.fromkeys(("", label, label.replace(" ", "_"), line.get("split", "")))
     paths = [f"{folder}/{file}" if folder else file for folder in folders for file in files]
     return Row(place, tuple(paths), label or None)
 
@@ -142,36 +128,31 @@ def read_csv(path: Path, text: str, problems: Problems, split: str | None) -> Li
     named = states_classes and label_column == NAME_COLUMN
     used = [label_column, count_column, INDEX_COLUMN if named else None]
 
-    def read(place: str, line: _Line) -> Row:
-        label = (line.fields[label_column] if label_column else "") or None
-        stated = line.fields[path_column]
-        if not stated and (not states_classes or label is None):
+    def read(place: str, line: Line) -> Row:
+        label = (line[label_column] if label_column else "") or None
+        # With the blanks that are in quotation marks, or else without.
+        stated = dict.fromkeys((line[path_column], line[path_column].strip()))
+        paths = [path for video in stated if video.strip() for path in with_suffixes(video)]
+        if not paths and (not states_classes or label is None):
             raise BadRowError(f"`{path_column}` is empty")
-        paths = with_suffixes(stated) if stated else ()
-        if stated and line.exact_path:
-            paths = with_suffixes(line.exact_path) + paths
-        return Row(place, paths, label, line.fields[count_column] if count_column else None)
+        return Row(place, tuple(paths), label, line[count_column] if count_column else None)
 
-    lines = list(_chosen(path, text, problems, split, path_column, used))
-    found = problems.rows(lines, read)
-    rows = [row for row in found if row.paths]
-    without_video = tuple(row for row in found if not row.paths)
-    present = {row.label for row in rows}
-    for row in without_video:
-        if row.label in present:
+    lines = _chosen(path, text, problems, split, path_column, used)
+    rows = problems.rows(lines, read)
+    present = {row.label for row in rows if row.paths}
+    for row in rows:
+        if not row.paths and row.label in present:
             problems.add(row.place, f"`{path_column}` is empty")
     names = _stated_names(lines, problems) if named else None
-    return Listing(rows, names, path.parent, named, without_video)
+    return Listing(rows, names, path.parent, named)
 
 
-def _stated_names(lines: Iterable[tuple[str, _Line]], problems: Problems) -> tuple[str, ...] | None:
+def _stated_names(lines: list[tuple[str, Line]], problems: Problems) -> tuple[str, ...] | None:
     """Returns the names of the classes in order, if each has an index."""
     names: dict[int, tuple[str, str]] = {}
     indices: dict[str, tuple[int, str]] = {}
-    listed = set()
     for place, line in lines:
-        name, text = line.fields[NAME_COLUMN], line.fields[INDEX_COLUMN]
-        listed.add(name)
+        name, text = line[NAME_COLUMN], line[INDEX_COLUMN]
         if not text or not name:
             continue
         index = whole_number(text)
@@ -184,6 +165,7 @@ def _stated_names(lines: Iterable[tuple[str, _Line]], problems: Problems) -> tup
         other_index, there = indices.setdefault(name, (index, place))
         if other_index != index:
             problems.add(place, f"{name!r} is class {index} here and {other_index} at {there}")
+    listed = {line[NAME_COLUMN] for _, line in lines}
     if names.keys() != set(range(len(names))) or listed - indices.keys() - {""}:
         return None
     return tuple(names[index][0] for index in range(len(names))) or None
@@ -204,14 +186,13 @@ def format_table(
         told = range(num_classes)[-1:] if labels is None else range(num_classes)
         rows += [("", None, label) for label in told if label not in present]
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(columns)
+    text.write(",".join(columns) + "\n")
     # Blanks at the ends of a path count if it is in quotation marks.
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     for path, num_frames, label in rows:
-        fields: dict[str, Any] = {"path": path, "num_frames": num_frames, INDEX_COLUMN: label}
-        if labels is not None and label is not None:
-            fields[NAME_COLUMN] = labels[label]
-        writer.writerow([fields.get(column) for column in columns])
+        name = None if labels is None or label is None else labels[label]
+        fields = {"path": path, "num_frames": num_frames, NAME_COLUMN: name, INDEX_COLUMN: label}
+        writer.writerow([fields[column] for column in columns])
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
@@ -228,23 +209,22 @@ def _chosen(
     split: str | None,
     path_column: str,
     used: Sequence[str | None],
-) -> Iterator[tuple[str, _Line]]:
-    """Yields the wanted split's lines of a table, of which these columns are used."""
+) -> list[tuple[str, Line]]:
+    """Returns the wanted split's lines of a table, of which these columns are used."""
     header = header_of(text)
     column = _first(SPLIT_COLUMNS, header)
     for name in (path_column, *used, column):
         if name is not None and header.count(name) > 1:
             raise ValueError(f"{str(path)!r} has the column {name!r} more than once. Remove one.")
-    lines = list(_lines(text, header, header.index(path_column), problems))
+    lines = _lines(text, header, path_column, problems)
     if column is None:
         if split not in (None, ALL_SPLITS):
             raise ValueError(
                 f"{str(path)!r} has no column that names the split, such as `split`. Pass "
                 f"split=None, and the list of the split that is wanted. Received: split={split!r}"
             )
-        yield from lines
-        return
-    found = sorted({normal_split(line.fields[column]) for _, line in lines})
+        return lines
+    found = sorted({normal_split(line[column]) for _, line in lines})
     wanted = None if split is None else normal_split(split)
     if wanted is None and len(found) > 1:
         raise ValueError(
@@ -255,50 +235,43 @@ def _chosen(
         raise ValueError(
             f"{str(path)!r} lists the splits {shown(found)}. Received: split={split!r}"
         )
-    for place, line in lines:
-        if wanted in (None, ALL_SPLITS) or normal_split(line.fields[column]) == wanted:
-            yield place, line
+    if wanted in (None, ALL_SPLITS):
+        return lines
+    return [(place, line) for place, line in lines if normal_split(line[column]) == wanted]
 
 
 def _lines(
-    text: str, header: tuple[str, ...], path_column: int, problems: Problems
-) -> Iterator[tuple[str, _Line]]:
-    """Yields the lines below the header, each after the place that errors call it."""
+    text: str, header: tuple[str, ...], path_column: str, problems: Problems
+) -> list[tuple[str, Line]]:
+    """Returns the lines below the header, each after the place that errors call it.
+
+    Fields are stripped, except for a path that is in quotation marks.
+    """
     raw = io.StringIO(text, newline="").readlines()
     reader = csv.reader(raw, delimiter=_delimiter(first_line(text)))
+    rows = []
     ended = 0
-    seen_header = False
-    while True:
-        # A quoted field may hold line ends: a row is called after the line that it begins in.
-        started, place = ended, f"line {ended + 1}"
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            problems.add(place, f"not a line of a CSV file ({error})")
-            return
-        if row is None:
-            return
-        ended = reader.line_num
-        fields = [field.strip() for field in row]
-        if not any(fields):
+    try:
+        for row in reader:
+            if any(field.strip() for field in row):
+                # A quoted field may hold line ends: a row is called after its first line.
+                rows.append((f"line {ended + 1}", row, "".join(raw[ended : reader.line_num])))
+            ended = reader.line_num
+    except csv.Error as error:
+        problems.add(f"line {ended + 1}", f"not a line of a CSV file ({error})")
+    lines = []
+    for place, row, written in rows[1:]:
+        if len(row) != len(header):
+            message = f"{len(row)} fields, but the header has {len(header)}: {','.join(row)!r:.200}"
+            problems.add(place, message)
             continue
-        if not seen_header:
-            seen_header = True
-        elif len(fields) != len(header):
-            problems.add(
-                place,
-                f"{len(fields)} fields, but the header has {len(header)}: {','.join(row)!r:.200}",
-            )
-        else:
-            exact = row[path_column]
-            if exact == fields[path_column] or _quoted(exact) not in "".join(raw[started:ended]):
-                exact = ""
-            yield place, _Line(dict(zip(header, fields, strict=True)), exact)
-
-
-def _quoted(field: str) -> str:
-    escaped = field.replace('"', '""')
-    return f'"{escaped}"'
+        line = {column: field.strip() for column, field in zip(header, row, strict=True)}
+        path = row[header.index(path_column)]
+        quoted = path.replace('"', '""')
+        if f'"{quoted}"' in written:
+            line[path_column] = path
+        lines.append((place, line))
+    return lines
 
 
 def first_line(text: str) -> str:

@@ -41,14 +41,11 @@ def read_list(path: Path, text: str, problems: Problems) -> Listing:
     """
     placed = placed_lines(text)
     lines = [line for _, line in placed]
-    separator = ""
-    if lines and all("\t" in line for line in lines):
-        separator = "\t"
     # In a text file a comma is more likely part of a name.
-    elif path.suffix.lower() == ".csv" and lines and all("," in line for line in lines):
-        separator = ","
-    if separator:
-        read = functools.partial(_separated_row, separator=separator)
+    possible = "\t," if path.suffix.lower() == ".csv" else "\t"
+    separators = [each for each in possible if lines and all(each in line for line in lines)]
+    if separators:
+        read = functools.partial(_separated_row, separator=separators[0])
     else:
         # One list is all of one kind.
         folders = [line for line in lines if not PATH_END.search(line)]
@@ -112,9 +109,6 @@ def read_something_v1(path: Path, text: str, problems: Problems) -> Listing:
     return Listing(problems.rows(placed_lines(text), read), None, path.parent)
 
 
-BUILT_IN = "something_something_v2"
-
-
 def read_something_v2(path: Path, text: str, problems: Problems) -> Listing:
     """A list of objects with an `id` and a `template`; the test list has the `id` alone.
 
@@ -131,40 +125,37 @@ def read_something_v2(path: Path, text: str, problems: Problems) -> Listing:
     placed = []
     for number, item in enumerate(items, 1):
         video = _id(item)
-        name = "" if video is None else f" (id {video:.200})"
+        name = f" (id {video:.200})" if video else ""
         placed.append((f"item {number}{name}", item))
     rows = problems.rows(placed, _object_row)
     return Listing(rows, _names(path, rows), path.parent)
 
 
-def _id(item: Any) -> str | None:
+def _id(item: Any) -> str:
+    """Returns the `id` of an object as text; empty if there is none."""
     video = item.get("id") if isinstance(item, dict) else None
-    if isinstance(video, bool) or not isinstance(video, (str, int)) or not str(video).strip():
-        return None
-    return str(video)
+    is_id = isinstance(video, (str, int)) and not isinstance(video, bool)
+    return str(video).strip() if is_id else ""
 
 
 def _object_row(place: str, item: Any) -> Row:
     video = _id(item)
-    if video is None:
+    if not video:
         raise BadRowError(f"expected an object with an `id`, but it is {shown(item)}")
     label = item.get("template", item.get("label"))
     if not isinstance(label, (str, int, type(None))) or isinstance(label, bool):
         raise BadRowError(f"`template` must be a string, but it is {shown(label)}")
     if isinstance(label, str):
         label = label.replace("[", "").replace("]", "").strip()
-    return Row(place, with_suffixes(video.strip(), ".webm"), None if label == "" else label)
+    return Row(place, with_suffixes(video, ".webm"), None if label == "" else label)
 
 
 def _names(path: Path, rows: list[Row]) -> tuple[str, ...] | None:
-    beside = [
-        file
-        for file in path.parent.glob("*labels.json")
-        if "test" not in file.stem and file != path
-    ]
+    files = path.parent.glob("*labels.json")
+    beside = [file for file in files if "test" not in file.stem and file != path]
     if len(beside) == 1:
         return read_names(beside[0])
-    names = read_names(BUILT_IN)
+    names = read_names("something_something_v2")
     known = ClassNames(names)
     texts = {row.label for row in rows if isinstance(row.label, str)}
     return names if texts and all(known.index(text) is not None for text in texts) else None
@@ -174,7 +165,7 @@ UCF101_FILE = re.compile(r"(?:train|test)list\d+\.txt", re.IGNORECASE)
 SEPARATOR = re.compile(r"[/\\]")
 HMDB51_FILE = re.compile(r"(.+)_test_split(\d+)\.txt", re.IGNORECASE)
 # A third of each class is in neither part of a split.
-HMDB51_FLAGS = {"train": "1", "test": "2"}
+HMDB51_FLAGS = {"train": ("1",), "test": ("2",), ALL_SPLITS: ("1", "2")}
 DEFAULT_FOLD = 1
 
 
@@ -208,11 +199,14 @@ def read_ucf101(path: Path, text: str, problems: Problems) -> Listing:
     return Listing(rows, names, path.parent, named=True)
 
 
-def hmdb51_files(path: Path) -> list[Path]:
-    """Returns the split files that a folder, or one of them, stands for."""
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if HMDB51_FILE.fullmatch(file.name))
-    return [path] if HMDB51_FILE.fullmatch(path.name) else []
+def hmdb51_files(path: Path) -> dict[int, dict[str, Path]]:
+    """Returns the split files that a folder, or one of them, stands for, by fold and class."""
+    found: dict[int, dict[str, Path]] = {}
+    for file in path.iterdir() if path.is_dir() else [path]:
+        match = HMDB51_FILE.fullmatch(file.name)
+        if match is not None:
+            found.setdefault(int(match[2]), {})[match[1]] = file
+    return found
 
 
 def read_hmdb51(path: Path, problems: Problems, split: str | None, fold: int | None) -> Listing:
@@ -220,18 +214,13 @@ def read_hmdb51(path: Path, problems: Problems, split: str | None, fold: int | N
 
     Flag 1 is training, 2 is test, 0 is neither. Class names are those of the files, sorted.
     """
-    wanted = None if split is None else normal_split(split)
-    if wanted not in (*HMDB51_FLAGS, ALL_SPLITS):
+    flags = HMDB51_FLAGS.get(normal_split(split or ""))
+    if flags is None:
         raise ValueError(
             "HMDB51's split files list both parts. Pass split='train' or split='test' "
             f"(on the command line {SPLIT_OPTIONS}). Received: split={split!r}"
         )
-    flags = set(HMDB51_FLAGS.values()) if wanted == ALL_SPLITS else {HMDB51_FLAGS[wanted or ""]}
-    found: dict[int, dict[str, Path]] = {}
-    for file in hmdb51_files(path):
-        match = HMDB51_FILE.fullmatch(file.name)
-        if match is not None:
-            found.setdefault(int(match[2]), {})[match[1]] = file
+    found = hmdb51_files(path)
     if not found:
         raise ValueError(
             "HMDB51's splits are files called `{class}_test_split{fold}.txt`, but there is none "
