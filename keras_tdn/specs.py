@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -72,7 +72,7 @@ class ClipSpec:
     def __post_init__(self) -> None:
         for field in ("num_segments", "frames_per_segment", "height", "width", "short_side"):
             value = getattr(self, field)
-            if not _is_positive_int(value):
+            if not is_positive_int(value):
                 raise ValueError(
                     f"ClipSpec needs a positive integer for `{field}`. Received: {field}={value!r}"
                 )
@@ -166,12 +166,12 @@ class ViewSpec:
     def __post_init__(self) -> None:
         size = self.crop_size
         sizes = (size, size) if isinstance(size, int) else size
-        whole = isinstance(sizes, tuple | list) and all(map(_is_positive_int, sizes))
+        whole = isinstance(sizes, tuple | list) and all(map(is_positive_int, sizes))
         for field, is_right, expected in (
-            ("num_clips", _is_positive_int(self.num_clips), "a positive integer"),
+            ("num_clips", is_positive_int(self.num_clips), "a positive integer"),
             (
                 "num_crops",
-                _is_positive_int(self.num_crops) and self.num_crops in CROP_COUNTS,
+                is_positive_int(self.num_crops) and self.num_crops in CROP_COUNTS,
                 f"one of {list(CROP_COUNTS)}",
             ),
             ("clip_mode", self.clip_mode in CLIP_MODES, f"one of {list(CLIP_MODES)}"),
@@ -221,7 +221,8 @@ def check_integer(owner: str, field: str, value: Any, least: int) -> None:
         )
 
 
-def _is_positive_int(value: Any) -> bool:
+def is_positive_int(value: Any) -> TypeGuard[int]:
+    """Whether `value` is an integer above 0, and not a bool."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
