@@ -18,9 +18,8 @@ from keras_tdn.data.transforms.resizing import (
     crop_of_resized,
     offsets_at,
     resize_and_crop,
-    resized_size,
 )
-from keras_tdn.data.transforms.transform import check_bool, frame_size
+from keras_tdn.data.transforms.transform import check_field, frame_size
 from keras_tdn.specs import ClipSpec
 
 
@@ -41,8 +40,7 @@ class CropSet(ResizeAndCenterCrop):
 
         Each is `(top, left, height, width)` in pixels of the *resized* frame, int32.
         """
-        resized = resized_size(height, width, self.short_side, self.height, self.width)
-        tops, lefts = self.offsets(*resized)
+        tops, lefts = self.offsets(*self.resized_size(height, width))
         same = tf.ones_like(tops)
         return tf.stack([tops, lefts, self.height * same, self.width * same], axis=1)
 
@@ -55,7 +53,7 @@ class CropSet(ResizeAndCenterCrop):
         return pixels <= count * self.height * self.width
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        resized = resized_size(*frame_size(clip), self.short_side, self.height, self.width)
+        resized = self.resized_size(*frame_size(clip))
         tops, lefts = self.offsets(*resized)
         count = tops.shape[0]
         size = (self.height, self.width)
@@ -96,8 +94,7 @@ class OneCrop(CropSet):
 
     Example:
 
-    >>> clip = tf.zeros((40, 240, 320, 3), tf.uint8)
-    >>> OneCrop()(clip).shape
+    >>> OneCrop()(tf.zeros((40, 240, 320, 3), tf.uint8)).shape
     TensorShape([1, 40, 224, 224, 3])
     """
 
@@ -132,8 +129,7 @@ class ThreeCrops(CropSet):
 
     Example:
 
-    >>> clip = tf.zeros((40, 240, 320, 3), tf.uint8)
-    >>> ThreeCrops()(clip).shape
+    >>> ThreeCrops()(tf.zeros((40, 240, 320, 3), tf.uint8)).shape
     TensorShape([3, 40, 256, 256, 3])
     """
 
@@ -144,7 +140,7 @@ class ThreeCrops(CropSet):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_bool(self, "always_across")
+        check_field(self, "always_across", isinstance(self.always_across, bool), "True or False")
 
     @classmethod
     def from_spec(cls, clip_spec: ClipSpec) -> ThreeCrops:
@@ -179,8 +175,7 @@ class TenCrops(CropSet):
 
     Example:
 
-    >>> clip = tf.zeros((8, 240, 320, 3), tf.uint8)
-    >>> TenCrops()(clip).shape
+    >>> TenCrops()(tf.zeros((8, 240, 320, 3), tf.uint8)).shape
     TensorShape([10, 8, 224, 224, 3])
     """
 
@@ -213,8 +208,7 @@ def _layout(
     crop_set: CropSet, height: int, width: int
 ) -> tuple[tuple[int, ...], list[list[int]], bool]:
     """Returns the size after the resize, the boxes, and whether the resize comes first."""
-    sides = (crop_set.short_side, crop_set.height, crop_set.width)
-    resized = tuple(int(side) for side in resized_size(height, width, *sides))
+    resized = tuple(int(side) for side in crop_set.resized_size(height, width))
     boxes = crop_set.boxes(height, width).numpy().tolist()
     return resized, boxes, bool(crop_set.resizes_first(resized, len(boxes)))
 

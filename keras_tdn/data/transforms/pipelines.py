@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_tdn.data.transforms.random_geometry import MultiScaleCrop, RandomHorizontalFlip
 from keras_tdn.data.transforms.resizing import ResizeAndCenterCrop
-from keras_tdn.data.transforms.transform import as_seed, derived_seed
+from keras_tdn.data.transforms.transform import as_seed
 from keras_tdn.specs import ClipSpec
 
 
@@ -36,8 +36,8 @@ class Compose:
 
     Example:
 
-    >>> clip = tf.zeros((40, 256, 340, 3), tf.uint8)
-    >>> Compose((MultiScaleCrop(), RandomHorizontalFlip()))(clip, seed=(0, 7)).shape
+    >>> transform = Compose((MultiScaleCrop(), RandomHorizontalFlip()))
+    >>> transform(tf.zeros((40, 256, 340, 3), tf.uint8), seed=(0, 7)).shape
     TensorShape([40, 224, 224, 3])
     """
 
@@ -77,7 +77,7 @@ class Compose:
             ValueError: if the first transform does not begin with a window.
         """
         self._check_crops_first()
-        return self.transforms[0].box(height, width, derived_seed(as_seed(seed), 0))
+        return self.transforms[0].box(height, width, tf.random.fold_in(as_seed(seed), 0))
 
     def finish(self, inputs: Any, seed: Any) -> Any:
         """Does what is left for frames of which only the window of `box` was decoded."""
@@ -91,7 +91,7 @@ class Compose:
         if seed is not None:
             seed = as_seed(seed)
         for position, transform in enumerate(self.transforms[start:], start):
-            inputs = transform(inputs, None if seed is None else derived_seed(seed, position))
+            inputs = transform(inputs, None if seed is None else tf.random.fold_in(seed, position))
         return inputs
 
     def _check_crops_first(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.transforms.resizing import FIXED_POSITIONS, crop, offsets_at, resize
+from keras_tdn.data.transforms.resizing import FIXED_POSITIONS, offsets_at, resize
 from keras_tdn.data.transforms.transform import (
     ClipTransform,
     as_seed,
@@ -19,6 +19,7 @@ from keras_tdn.data.transforms.transform import (
     check_positive_integers,
     check_range,
     draw_integer,
+    draw_sides,
     draw_uniform,
     frame_size,
 )
@@ -44,7 +45,8 @@ class RandomWindow(ClipTransform):
         return cls(clip_spec.height, clip_spec.width, **arguments)
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return self.resize(crop(clip, self.box(*frame_size(clip), seed)))
+        top, left, height, width = tf.unstack(self.box(*frame_size(clip), seed))
+        return self.resize(clip[:, top : top + height, left : left + width])
 
     @abc.abstractmethod
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
@@ -91,8 +93,7 @@ class MultiScaleCrop(RandomWindow):
 
     Example:
 
-    >>> clip = tf.zeros((40, 256, 340, 3), tf.uint8)
-    >>> MultiScaleCrop()(clip, seed=(0, 7)).shape
+    >>> MultiScaleCrop()(tf.zeros((40, 256, 340, 3), tf.uint8), seed=(0, 7)).shape
     TensorShape([40, 224, 224, 3])
     """
 
@@ -127,20 +128,17 @@ class MultiScaleCrop(RandomWindow):
         crop_heights = tf.gather(heights, [i for i, _ in pairs])[:, tf.newaxis]
         crop_widths = tf.gather(widths, [j for _, j in pairs])[:, tf.newaxis]
         tops, lefts = offsets_at(FIXED_POSITIONS, height, width, crop_heights, crop_widths)
-        boxes = tf.stack(
-            [tops, lefts, crop_heights + tf.zeros_like(tops), crop_widths + tf.zeros_like(lefts)],
-            axis=-1,
-        )
+        same = tf.zeros_like(tops)
+        boxes = tf.stack([tops, lefts, crop_heights + same, crop_widths + same], axis=-1)
         return tf.reshape(boxes, (-1, 4))
 
     def _sides(self, height: tf.Tensor, width: tf.Tensor, input_side: int) -> tf.Tensor:
         # float64 and truncation, because the reference computes in Python floats.
-        short_side = tf.cast(tf.minimum(height, width), tf.float64)
-        sides = tf.cast(short_side * tf.constant(self.scales, tf.float64), tf.int32)
+        short_side = tf.minimum(height, width)
+        scales = tf.constant(self.scales, tf.float64)
+        sides = tf.cast(tf.cast(short_side, tf.float64) * scales, tf.int32)
         # The reference snaps even past the edge of the frame, where it then pads with black.
-        snaps = (tf.abs(sides - input_side) < SNAP_PIXELS) & (
-            input_side <= tf.minimum(height, width)
-        )
+        snaps = (tf.abs(sides - input_side) < SNAP_PIXELS) & (input_side <= short_side)
         return tf.maximum(tf.where(snaps, input_side, sides), 1)
 
 
@@ -173,8 +171,7 @@ class RandomResizedCrop(RandomWindow):
 
     Example:
 
-    >>> clip = tf.zeros((40, 256, 340, 3), tf.uint8)
-    >>> RandomResizedCrop(112, 112)(clip, seed=(0, 7)).shape
+    >>> RandomResizedCrop(112, 112)(tf.zeros((40, 256, 340, 3), tf.uint8), seed=(0, 7)).shape
     TensorShape([40, 112, 112, 3])
     """
 
@@ -190,18 +187,14 @@ class RandomResizedCrop(RandomWindow):
         seed = as_seed(seed)
         height, width = tf.cast(height, tf.int32), tf.cast(width, tf.int32)
         frame_height, frame_width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
-        low, high = self.aspect_ratio
-        areas = draw_uniform(seed, 0, *self.area, (ATTEMPTS,)) * frame_height * frame_width
-        logarithms = draw_uniform(seed, 1, math.log(low), math.log(high), (ATTEMPTS,))
-        heights = tf.round(tf.sqrt(areas / tf.exp(logarithms)))
-        widths = tf.round(tf.sqrt(areas * tf.exp(logarithms)))
+        heights, widths = draw_sides(self, seed, 0, (frame_height, frame_width), (ATTEMPTS,))
         # The fallback stands last, and always fits.
+        low, high = self.aspect_ratio
         heights = tf.concat([heights, [tf.minimum(frame_height, tf.round(frame_width / low))]], 0)
         widths = tf.concat([widths, [tf.minimum(frame_width, tf.round(frame_height * high))]], 0)
         heights, widths = tf.maximum(heights, 1), tf.maximum(widths, 1)
-        chosen = tf.argmax(
-            (heights <= frame_height) & (widths <= frame_width), output_type=tf.int32
-        )
+        fits = (heights <= frame_height) & (widths <= frame_width)
+        chosen = tf.argmax(fits, output_type=tf.int32)
         crop_height = tf.cast(heights[chosen], tf.int32)
         crop_width = tf.cast(widths[chosen], tf.int32)
 
@@ -239,9 +232,9 @@ class RandomHorizontalFlip(ClipTransform):
 
     Example:
 
-    >>> clip = tf.zeros((40, 224, 224, 3), tf.uint8)
     >>> flip = RandomHorizontalFlip(flip_map=[1, 0, 2], probability=1.0)
-    >>> int(flip((clip, 0), seed=(0, 7))[1])
+    >>> clip, label = flip((tf.zeros((40, 224, 224, 3), tf.uint8), 0), seed=(0, 7))
+    >>> int(label)
     1
     """
 
@@ -274,7 +267,13 @@ class RandomHorizontalFlip(ClipTransform):
         return self.flip_map is not None
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return tf.cond(self._flips(seed), lambda: _mirror(clip), lambda: clip)
+        def mirrored() -> tf.Tensor:
+            shape = tf.shape(clip)
+            # In three dimensions the op is several times faster.
+            rows = tf.reverse(tf.reshape(clip, (shape[0] * shape[1], shape[2], 3)), [1])
+            return tf.ensure_shape(tf.reshape(rows, shape), clip.shape)
+
+        return tf.cond(self._flips(seed), mirrored, lambda: clip)
 
     def transform_label(self, label: Any, seed: tf.Tensor) -> Any:
         if self.flip_map is None:
@@ -296,10 +295,3 @@ class RandomHorizontalFlip(ClipTransform):
 
     def _flips(self, seed: tf.Tensor) -> tf.Tensor:
         return draw_uniform(seed, 0, 0, 1) < self.probability
-
-
-def _mirror(clip: tf.Tensor) -> tf.Tensor:
-    shape = tf.shape(clip)
-    # In three dimensions the op is several times faster.
-    rows = tf.reverse(tf.reshape(clip, (shape[0] * shape[1], shape[2], 3)), [1])
-    return tf.ensure_shape(tf.reshape(rows, shape), clip.shape)

@@ -119,12 +119,6 @@ def _resample_rows(frame: tf.Tensor, size: Any, scale: Any, shift: Any) -> tf.Te
     return tf.reshape(rows, (size, shape[1], 3))
 
 
-def crop(clip: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-    """Cuts the box `(top, left, height, width)` out of every frame."""
-    top, left, height, width = tf.unstack(box)
-    return clip[:, top : top + height, left : left + width]
-
-
 def _to_pixels(values: tf.Tensor) -> tf.Tensor:
     # Means of pixels never leave [0, 255] by half a level, so that clipping would only cost time.
     return tf.cast(values + 0.5, tf.uint8)
@@ -148,8 +142,7 @@ class ResizeShortSide(ClipTransform):
 
     Example:
 
-    >>> clip = tf.zeros((40, 240, 320, 3), tf.uint8)
-    >>> ResizeShortSide(256)(clip).shape
+    >>> ResizeShortSide(256)(tf.zeros((40, 240, 320, 3), tf.uint8)).shape
     TensorShape([40, 256, 341, 3])
     """
 
@@ -183,8 +176,7 @@ class CenterCrop(ClipTransform):
 
     Example:
 
-    >>> clip = tf.zeros((40, 256, 340, 3), tf.uint8)
-    >>> CenterCrop()(clip).shape
+    >>> CenterCrop()(tf.zeros((40, 256, 340, 3), tf.uint8)).shape
     TensorShape([40, 224, 224, 3])
     """
 
@@ -232,8 +224,7 @@ class ResizeAndCenterCrop(ClipTransform):
 
     Example:
 
-    >>> clip = tf.zeros((40, 240, 320, 3), tf.uint8)
-    >>> ResizeAndCenterCrop()(clip).shape
+    >>> ResizeAndCenterCrop()(tf.zeros((40, 240, 320, 3), tf.uint8)).shape
     TensorShape([40, 224, 224, 3])
     """
 
@@ -250,8 +241,12 @@ class ResizeAndCenterCrop(ClipTransform):
         """Returns the view of the size that a model takes."""
         return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
 
+    def resized_size(self, height: Any, width: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns height and width of frames of that size after the resize."""
+        return resized_size(height, width, self.short_side, self.height, self.width)
+
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        resized = resized_size(*frame_size(clip), self.short_side, self.height, self.width)
+        resized = self.resized_size(*frame_size(clip))
         offset = center_offset(resized[0], self.height), center_offset(resized[1], self.width)
         return crop_of_resized(clip, resized, offset, (self.height, self.width))
 
