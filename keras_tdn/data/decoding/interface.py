@@ -106,6 +106,16 @@ def resized_size(size: FrameSize, height: int, width: int) -> tuple[int, int]:
     )
 
 
+def resize_pixels(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes uint8 frames, or one, that are pixels already; bilinear with antialiasing."""
+    if frames.shape[-3:-1] == size:
+        return np.ascontiguousarray(frames)
+    import tensorflow as tf
+
+    resized = tf.image.resize(frames, size, method="bilinear", antialias=True).numpy()
+    return np.clip(np.rint(resized), 0, 255).astype(np.uint8)
+
+
 def check_indices(indices: Any, num_frames: int) -> np.ndarray:
     """Returns the flattened indices after checking that they are indices of frames."""
     array = np.asarray(indices)

@@ -17,6 +17,7 @@ from keras_tdn.data.decoding.interface import (
     check_clip_bytes,
     check_indices,
     open_source,
+    resize_pixels,
     resized_size,
 )
 from keras_tdn.data.decoding.pyav_container import open_container, video_stream
@@ -73,7 +74,7 @@ class TFIODecoder:
             written = width - width % BLOCK
             chosen[:, :, written:] = chosen[:, :, written - 1 : written]
         upright = np.stack([orientation.apply(frame) for frame in chosen])
-        return _resize(upright, resized_size(size, *orientation.size(*square)))
+        return resize_pixels(upright, resized_size(size, *orientation.size(*square)))
 
     def _decode(self, name: str, opened: str | BinaryIO) -> np.ndarray:
         import tensorflow as tf
@@ -116,12 +117,3 @@ def _content(opened: str | BinaryIO) -> bytes:
             return file.read()
     opened.seek(0)
     return opened.read()
-
-
-def _resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if frames.shape[1:3] == size:
-        return np.ascontiguousarray(frames)
-    import tensorflow as tf
-
-    resized = tf.image.resize(frames, size, method="bilinear", antialias=True).numpy()
-    return np.clip(np.rint(resized), 0, 255).astype(np.uint8)

@@ -30,8 +30,7 @@ class PackOptions:
     """How frames are stored, and in how many files.
 
     Args:
-        short_side: Pixels that a frame's short side is shrunk to. Smaller frames are not enlarged:
-            that would cost space and add nothing.
+        short_side: Pixels that a frame's short side is shrunk to. Smaller frames stay as they are.
         quality: Of the JPEG frames, from 1 to 100.
         num_shards: Number of files; `None` for one per 64 records, but at least 16 where there are
             as many records.
@@ -68,11 +67,7 @@ class PackOptions:
             )
 
     def for_records(self, num_records: int) -> PackOptions:
-        """Returns the options with the number of shards settled.
-
-        Raises:
-            ValueError: if there would be shards without a record.
-        """
+        """Returns the options with the number of shards; a `ValueError` if one would be empty."""
         if self.num_shards is None:
             wanted = -(-num_records // RECORDS_PER_SHARD)
             shards = max(wanted, min(num_records, LEAST_SHARDS))
@@ -117,7 +112,7 @@ class PackedShard:
     Args:
         name: Its file name.
         num_bytes: Its size.
-        sha256: Of its content, hexadecimal.
+        sha256: SHA-256 of its content, hexadecimal.
         records: What it holds, in order.
         failures: What it was to hold as well.
     """
@@ -138,6 +133,19 @@ class PackedShard:
             tuple(PackedRecord(**record) for record in config["records"]),
             tuple(Failure(**failure) for failure in config["failures"]),
         )
+
+    def problem(self, folder: str | os.PathLike[str], hashes: bool) -> str:
+        """Returns what is wrong with the file in that folder; empty if nothing is."""
+        path = os.path.join(folder, self.name)
+        try:
+            size = os.path.getsize(path)
+            if size != self.num_bytes:
+                return f"it has {size} bytes instead of {self.num_bytes}"
+            if hashes and sha256_of(path) != self.sha256:
+                return "its content has another SHA-256"
+        except OSError as error:
+            return f"it cannot be read ({error.strerror})"
+        return ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,9 +195,7 @@ class PackedIndex:
         return [os.path.join(self.folder, shard.name) for shard in self.shards]
 
     def check(self, hashes: bool = False) -> None:
-        """Compares the files with the index.
-
-        Use it before training, so that a copy that was cut short is noticed then.
+        """Compares the files with the index; use it before training on a copy.
 
         Args:
             hashes: Whether to read all files and compare their SHA-256 too; else only their sizes.
@@ -199,8 +205,8 @@ class PackedIndex:
         """
         problems = [
             f"  {shard.name}: {problem}"
-            for path, shard in zip(self.paths, self.shards, strict=True)
-            if (problem := shard_problem(path, shard, hashes))
+            for shard in self.shards
+            if (problem := shard.problem(self.folder, hashes))
         ]
         if problems:
             shown = problems[:MAX_PROBLEMS_SHOWN]
@@ -219,14 +225,10 @@ def is_packed(source: str | os.PathLike[str]) -> bool:
 
 
 def load_packed_index(source: str | os.PathLike[str]) -> PackedIndex:
-    """Reads the index of a packing.
+    """Reads the index of a packing, whose folder may have been moved.
 
     Args:
-        source: The folder that `pack` wrote, or the path of its `index.json`. Both may be moved
-            together.
-
-    Returns:
-        A `PackedIndex`.
+        source: The folder that `pack` wrote, or the path of its `index.json`.
 
     Raises:
         ValueError: if there is none, or it is damaged.
@@ -262,16 +264,3 @@ def load_packed_index(source: str | os.PathLike[str]) -> PackedIndex:
             f"{str(path)!r} is damaged or of another release ({type(error).__name__}: {error}). "
             "Restore it, or pack again."
         ) from error
-
-
-def shard_problem(path: str, shard: PackedShard, hashes: bool) -> str:
-    """Returns what is wrong with a shard's file; empty if nothing is."""
-    try:
-        size = os.path.getsize(path)
-        if size != shard.num_bytes:
-            return f"it has {size} bytes instead of {shard.num_bytes}"
-        if hashes and sha256_of(path) != shard.sha256:
-            return "its content has another SHA-256"
-    except OSError as error:
-        return f"it cannot be read ({error.strerror})"
-    return ""

@@ -80,10 +80,8 @@ def pack(
     decoded once, from start to end, with a single decoded frame in memory at a time.
 
     A run that was killed, at any moment, is finished by running it again with the same list and
-    options, and ends with the same bytes as one that was not: the list and the options alone decide
-    the shards, not the number of processes. Shards that are finished are compared with the SHA-256
-    noted of them and kept. A finished packing is checked in the same way, and what is damaged is
-    made again.
+    options, which alone decide every byte of the shards. Those that are finished, or belong to a
+    finished packing, are compared with the SHA-256 noted of them, and made again if damaged.
 
     Frames are stored at their own size or smaller (`short_side`), resized with the antialiased
     bilinear filter of `read_frames`, which is that of the published models' test view, and encoded
@@ -175,10 +173,8 @@ def pack_with_beam(
 
     Use it for sets that outgrow one machine. The result is the same, byte for byte, and a run of
     either can be finished by the other. The videos and the output must lie on a file system that
-    all workers and this process share under the same paths; a shard is made by one worker.
-
-    Needs the extra `keras-tdn[beam]`, on the workers too. The share of failures is looked at when
-    all shards are made.
+    all workers and this process share under the same paths. Needs the extra `keras-tdn[beam]`, on
+    the workers too. The share of failures is looked at when all shards are made.
 
     Args:
         records: See `pack`, for this and all that is not listed here.

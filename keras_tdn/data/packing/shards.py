@@ -13,13 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_tdn.data.failures import Failure
-from keras_tdn.data.packing.index import (
-    INDEX_FILE,
-    PackedRecord,
-    PackedShard,
-    PackOptions,
-    shard_problem,
-)
+from keras_tdn.data.packing.index import INDEX_FILE, PackedRecord, PackedShard, PackOptions
 from keras_tdn.data.packing.sequence_example import encode_record
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
@@ -40,14 +34,14 @@ FRAMING_BYTES = 16
 class ShardTask:
     """All that a worker needs to make one shard.
 
-    `texts` are the names of the records' classes, `noted` is what an earlier run has noted of the
-    shard, and `skipped` says by place in `records` why one is not to be tried again.
+    `labels` are the names of all classes, `noted` is what an earlier run has noted of the shard,
+    and `skipped` says by place in `records` why one is not to be tried again.
     """
 
     shard: int
     options: PackOptions
     records: tuple[Record, ...]
-    texts: tuple[str | None, ...]
+    labels: tuple[str, ...] | None
     noted: PackedShard | None = None
     skipped: tuple[tuple[int, str], ...] = ()
 
@@ -62,10 +56,7 @@ class PackingFolder:
 
     The list and the options alone decide every byte of the result. Records are dealt out to the
     shards in turn: a list is often sorted by class, and so each shard has about as many of each.
-
-    Raises:
-        ValueError: if there is nothing to pack, or the folder has files of something else or cannot
-            be made.
+    Raises a `ValueError` if there are no records, or the folder is of something else or not made.
     """
 
     def __init__(self, path: Path, records: RecordList, options: PackOptions) -> None:
@@ -81,8 +72,7 @@ class PackingFolder:
     def start(self, overwrite: bool) -> list[ShardTask]:
         """Prepares the folder, and returns its shards with what is noted of them.
 
-        Raises:
-            ValueError: if it was started with other records or options, unless `overwrite`.
+        Raises a `ValueError` if it was started with other records or options, unless `overwrite`.
         """
         if overwrite:
             headers = self._folder.headers()
@@ -92,17 +82,13 @@ class PackingFolder:
                 for options in started
             )
         self._folder.prepare(self._header())
-        noted = self.noted()
-        return [self._task(shard, noted.get(shard)) for shard in range(self.num_shards)]
-
-    def _task(self, shard: int, noted: PackedShard | None) -> ShardTask:
-        labels = self._records.labels
-        records = tuple(self._records)[shard :: self.num_shards]
-        texts = tuple(
-            None if labels is None or record.label is None else labels[record.label]
-            for record in records
-        )
-        return ShardTask(shard, self.options, records, texts, noted)
+        noted, records, labels = self.noted(), tuple(self._records), self._records.labels
+        return [
+            ShardTask(
+                shard, self.options, records[shard :: self.num_shards], labels, noted.get(shard)
+            )
+            for shard in range(self.num_shards)
+        ]
 
     def noted(self) -> dict[int, PackedShard]:
         """Returns what is noted of each shard that was finished, by this run or an earlier one."""
@@ -158,7 +144,7 @@ def finish_shard(
         noted is not None
         and noted.name == task.name
         and not (retry_failures and noted.failures)
-        and not shard_problem(str(folder / noted.name), noted, hashes=True)
+        and not noted.problem(folder, hashes=True)
     ):
         return noted, True
     return make_shard(task, folder, starts), False
@@ -213,11 +199,10 @@ def _write_shard(task: ShardTask, path: Path, starts: Callable[[int], None]) -> 
 
 def _encode(task: ShardTask, place: int, offset: int) -> tuple[bytes, PackedRecord] | str:
     """Returns a record's bytes and what the index says of it, or why there are none."""
-    record = task.records[place]
+    record, labels = task.records[place], task.labels
+    text = None if labels is None or record.label is None else labels[record.label]
     try:
-        content, num_frames, (height, width) = encode_record(
-            record, task.texts[place], task.options
-        )
+        content, num_frames, (height, width) = encode_record(record, text, task.options)
     except Exception as error:
         # One video must not end a run of days, whatever it does; the reason says what it was.
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
