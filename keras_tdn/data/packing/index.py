@@ -13,6 +13,7 @@ from typing import Any
 from keras_tdn.data.failures import Failure
 from keras_tdn.data.records import Record
 from keras_tdn.files.atomic import sha256_of
+from keras_tdn.specs import check_field, is_positive_int
 
 INDEX_FILE = "index.json"
 MAX_PROBLEMS_SHOWN = 5
@@ -53,18 +54,13 @@ class PackOptions:
     def __post_init__(self) -> None:
         for field, (least, most) in LIMITS.items():
             value = getattr(self, field)
-            if field == "num_shards" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise ValueError(
-                    f"Packing needs an integer from {least} to {most} for `{field}`. "
-                    f"Received: {field}={value!r}"
-                )
-        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
-            raise ValueError(
-                "Packing needs a `name` of letters, digits, '_', '-' and '.', because files are "
-                f"called by it. Received: name={self.name!r}"
-            )
+            is_right = is_positive_int(value) and least <= value <= most
+            is_left_out = field == "num_shards" and value is None
+            wanted = f"an integer from {least} to {most}"
+            check_field(self, field, is_right or is_left_out, wanted)
+        is_name = isinstance(self.name, str) and bool(NAME.fullmatch(self.name))
+        wanted = "letters, digits, '_', '-' and '.', which file names may have,"
+        check_field(self, "name", is_name, wanted)
 
     def for_records(self, num_records: int) -> PackOptions:
         """Returns the options with the number of shards; a `ValueError` if one would be empty."""

@@ -19,8 +19,8 @@ from keras_tdn.data.transforms.resizing import (
     offsets_at,
     resize_and_crop,
 )
-from keras_tdn.data.transforms.transform import check_field, frame_size
-from keras_tdn.specs import ClipSpec
+from keras_tdn.data.transforms.transform import frame_size
+from keras_tdn.specs import ClipSpec, check_field
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,16 +81,10 @@ class OneCrop(CropSet):
 
     Use it for evaluation with any number of crops; `ResizeAndCenterCrop` gives the clip itself.
 
-    Args:
-        height: Height of the crop in pixels.
-        width: Width of the crop in pixels.
-        short_side: Length of the frames' short side before the crop, in pixels.
+    Args and errors are those of `ResizeAndCenterCrop`.
 
     Returns:
         uint8 of shape `(1, frames, height, width, 3)`.
-
-    Raises:
-        ValueError: if an argument is not a positive integer.
 
     Example:
 
@@ -115,8 +109,7 @@ class ThreeCrops(CropSet):
     Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
-        height: Height of each crop in pixels.
-        width: Width of each crop in pixels.
+        height, width: Size of each crop in pixels.
         short_side: Length of the frames' short side before the crops, in pixels.
         always_across: Whether crops lie side by side in portrait frames too. Of those the authors'
             code takes the same crop three times; `True` reproduces it.
@@ -162,16 +155,13 @@ class TenCrops(CropSet):
     """The four corners and the centre, each as it is and mirrored.
 
     Use it where every view counts and left and right do not: a mirrored crop scores the mirrored
-    class on data sets such as Something-Something. The order is upper left, its mirror image, upper
-    right, its mirror image, lower left, lower right, centre.
+    class on data sets such as Something-Something. The order is upper left, upper right, lower
+    left, lower right, centre, each followed by its mirror image.
 
-    Args: those of `OneCrop`.
+    Args and errors are those of `ResizeAndCenterCrop`.
 
     Returns:
         uint8 of shape `(10, frames, height, width, 3)`.
-
-    Raises:
-        ValueError: if an argument is not a positive integer.
 
     Example:
 
@@ -187,10 +177,9 @@ class TenCrops(CropSet):
 
 
 def crops_of_array(crop_set: CropSet, frames: np.ndarray) -> list[np.ndarray]:
-    """Returns what `crop_set(frames)` gives, crop by crop, without copying the pixels.
+    """Returns what `crop_set(frames)` gives, crop by crop, as views of pixels that must not change.
 
-    Three crops of 300 frames of 256 x 256 pixels would take 176 MB, and most of the time of reading
-    them. The frames must not change afterwards.
+    Copies for three crops of 300 frames would take 176 MB, and most of the time of reading them.
     """
     resized, boxes, resizes_first = _layout(crop_set, *frames.shape[1:3])
     if not resizes_first:

@@ -8,7 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_tdn.data.transforms.transform import as_seed, check_field, check_number, draw_uniform
+from keras_tdn.data.transforms.transform import as_seed, check_number, draw_uniform
+from keras_tdn.specs import check_field
 
 # Beyond this the share is one half for all that matters, and gamma variates overflow far later.
 MAX_ALPHA = 1e3
@@ -78,8 +79,7 @@ class MixUp(BatchMixing):
     permutation of the batch. The result is float32 because blends are not whole levels; models take
     it as they take uint8.
 
-    Reference: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018;
-    arXiv:1710.09412.
+    Reference: Zhang et al., ICLR 2018; arXiv:1710.09412.
 
     Args:
         alpha: Shares are drawn from the beta distribution with both parameters `alpha`.
@@ -100,8 +100,6 @@ class MixUp(BatchMixing):
 
     >>> batch = tf.zeros((4, 40, 112, 112, 3), tf.uint8), tf.one_hot([0, 1, 2, 0], 3)
     >>> mixed, labels = MixUp()(batch, seed=(0, 7))
-    >>> mixed.dtype
-    tf.float32
     """
 
     alpha: float = 0.2
@@ -120,8 +118,7 @@ class CutMix(BatchMixing):
     Use it as `MixUp`. The window has the frame's shape and a uniformly drawn centre; labels count
     the pixels that it really covers. Pixels are moved, not blended, so their dtype stays.
 
-    Reference: Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with
-    Localizable Features", ICCV 2019; arXiv:1905.04899.
+    Reference: Yun et al., ICCV 2019; arXiv:1905.04899.
 
     Args, call arguments and errors are those of `MixUp`.
 
@@ -148,8 +145,7 @@ class CutMix(BatchMixing):
         start = tf.clip_by_value(tf.round(unit * sides - extent / 2), 0, sides)
         end = tf.clip_by_value(tf.round(unit * sides + extent / 2), 0, sides)
 
-        rows = tf.range(sides[0])
-        columns = tf.range(sides[1])
+        rows, columns = tf.range(sides[0]), tf.range(sides[1])
         in_rows = (rows >= start[:, :1]) & (rows < end[:, :1])
         in_columns = (columns >= start[:, 1:]) & (columns < end[:, 1:])
         inside = in_rows[:, :, tf.newaxis] & in_columns[:, tf.newaxis, :]

@@ -24,12 +24,7 @@ class Compose:
     Args:
         transforms: Transforms, or any functions of `(inputs, seed)`.
 
-    Call arguments:
-        inputs: A clip, or a tuple `(clip, label)`.
-        seed: Two integers, int32 of shape `(2,)`; not needed if nothing is drawn.
-
-    Returns:
-        What the last transform returns.
+    Call arguments and results are those of `ClipTransform`.
 
     Raises:
         ValueError: if `transforms` holds something that cannot be called.
@@ -76,13 +71,11 @@ class Compose:
         Raises:
             ValueError: if the first transform does not begin with a window.
         """
-        self._check_crops_first()
-        return self.transforms[0].box(height, width, tf.random.fold_in(as_seed(seed), 0))
+        return self._first_crop().box(height, width, tf.random.fold_in(as_seed(seed), 0))
 
     def finish(self, inputs: Any, seed: Any) -> Any:
         """Does what is left for frames of which only the window of `box` was decoded."""
-        self._check_crops_first()
-        resize = self.transforms[0].resize
+        resize = self._first_crop().resize
         if isinstance(inputs, tuple):
             return self._apply((resize(inputs[0]), *inputs[1:]), seed, 1)
         return self._apply(resize(inputs), seed, 1)
@@ -91,16 +84,18 @@ class Compose:
         if seed is not None:
             seed = as_seed(seed)
         for position, transform in enumerate(self.transforms[start:], start):
-            inputs = transform(inputs, None if seed is None else tf.random.fold_in(seed, position))
+            own_seed = None if seed is None else tf.random.fold_in(seed, position)
+            inputs = transform(inputs, own_seed)
         return inputs
 
-    def _check_crops_first(self) -> None:
-        if not self.crops_first:
-            first = type(self.transforms[0]).__name__ if self.transforms else "no transform"
-            raise ValueError(
-                "Only a pipeline that begins with a random crop, such as MultiScaleCrop, knows its "
-                f"window before the pixels; see `crops_first`. This one begins with: {first}"
-            )
+    def _first_crop(self) -> Any:
+        if self.crops_first:
+            return self.transforms[0]
+        first = type(self.transforms[0]).__name__ if self.transforms else "no transform"
+        raise ValueError(
+            "Only a pipeline that begins with a random crop, such as MultiScaleCrop, knows its "
+            f"window before the pixels; see `crops_first`. This one begins with: {first}"
+        )
 
 
 def train_transforms(
@@ -124,7 +119,7 @@ def train_transforms(
         then: More transforms, after these.
 
     Returns:
-        A transform of a clip or, with a `flip_map`, of `(clip, label)`.
+        A transform of a clip, or of `(clip, label)`, which it has to be with a `flip_map`.
 
     Raises:
         ValueError: if `flip_map` is not a map of classes, or comes with `flip=False`.
@@ -153,9 +148,6 @@ def test_transforms(clip_spec: ClipSpec) -> Compose:
 
     Args:
         clip_spec: Its `short_side`, `height` and `width` are used.
-
-    Returns:
-        A transform of a clip, or of `(clip, label)`.
 
     Example:
 

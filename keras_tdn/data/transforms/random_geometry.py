@@ -23,7 +23,7 @@ from keras_tdn.data.transforms.transform import (
     draw_uniform,
     frame_size,
 )
-from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec, check_integer
+from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec, check_field, check_integer
 
 # A side this close to the input size is taken to be it, which saves a resize by a pixel or two.
 SNAP_PIXELS = 3
@@ -52,16 +52,8 @@ class RandomWindow(ClipTransform):
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
         """Returns the window that a call with this seed cuts out of frames of this size.
 
-        Use it to decode nothing else, as with `tf.image.decode_and_crop_jpeg`; `resize` does the
-        rest of the transform.
-
-        Args:
-            height: Height of the frames in pixels, an integer or a scalar tensor.
-            width: Width of the frames in pixels.
-            seed: Two integers, int32 of shape `(2,)`.
-
-        Returns:
-            `(top, left, height, width)` in pixels, int32 of shape `(4,)`.
+        It is `(top, left, height, width)` in pixels, int32 of shape `(4,)`. Use it to decode
+        nothing else, as with `tf.image.decode_and_crop_jpeg`; `resize` does the rest.
         """
 
     def resize(self, clip: tf.Tensor) -> tf.Tensor:
@@ -80,8 +72,7 @@ class MultiScaleCrop(RandomWindow):
     Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
-        height: Height of the result in pixels.
-        width: Width of the result in pixels.
+        height, width: Size of the result in pixels.
         scales: Fractions of the short side, in order.
         max_distance: How far apart in `scales` height and width may be; 0 keeps crops square.
 
@@ -106,11 +97,9 @@ class MultiScaleCrop(RandomWindow):
             scales = tuple(float(scale) for scale in self.scales)
         except TypeError:
             scales = ()
-        if not scales or not all(0 < scale <= 1 for scale in scales):
-            raise ValueError(
-                "MultiScaleCrop needs fractions of the short side, above 0 and at most 1, for "
-                f"`scales`. Received: scales={self.scales!r}"
-            )
+        are_right = bool(scales) and all(0 < scale <= 1 for scale in scales)
+        wanted = "fractions of the short side, above 0 and at most 1,"
+        check_field(self, "scales", are_right, wanted)
         object.__setattr__(self, "scales", scales)
         check_integer("MultiScaleCrop's", "max_distance", self.max_distance, 0)
 
@@ -154,12 +143,10 @@ class RandomResizedCrop(RandomWindow):
     ratio log-uniform, the place uniform among whole pixels. Where none of ten draws fits, the
     largest centred window is taken whose aspect ratio is allowed.
 
-    Reference: Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6;
-    arXiv:1409.4842.
+    Reference: Szegedy et al., CVPR 2015, section 6; arXiv:1409.4842.
 
     Args:
-        height: Height of the result in pixels.
-        width: Width of the result in pixels.
+        height, width: Size of the result in pixels.
         area: Smallest and largest area of the window, as fractions of the frame's.
         aspect_ratio: Smallest and largest width over height of the window.
 
@@ -216,13 +203,9 @@ class RandomHorizontalFlip(ClipTransform):
 
     Args:
         flip_map: For each class the class that its mirror image belongs to: integers of shape
-            `(classes,)`. `None` if every class is its own.
+            `(classes,)`. With it, calls take a tuple `(clip, label)`, whose label is a class's
+            number or one weight per class. `None` if every class is its own.
         probability: How often clips are mirrored, from 0 to 1.
-
-    Call arguments:
-        inputs: With a `flip_map`, a tuple `(clip, label)`. The label is a class's number, or one
-            weight per class, of shape `(classes,)`.
-        seed: Two integers, int32 of shape `(2,)`.
 
     Returns:
         What came, mirrored or not.

@@ -60,8 +60,8 @@ class ColorJitter(ClipTransform):
 
     Args:
         brightness: Factors are drawn from `[1 - brightness, 1 + brightness]`; at most 1.
-        contrast: As `brightness`, for the distance from the clip's mean grey.
-        saturation: As `brightness`, for the distance from each pixel's grey.
+        contrast: The same for the distance from the clip's mean grey.
+        saturation: The same for the distance from each pixel's grey.
         hue: Turns are drawn from `[-hue, hue]`, in whole turns; at most 0.5.
 
     Returns:
@@ -241,8 +241,7 @@ class RandAugment(ClipTransform):
     equal chances and possibly twice, and its direction (left or right, more or less). Statistics
     that an operation needs are those of the whole clip. Nothing is mirrored, so labels stay.
 
-    Reference: Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced
-    search space", NeurIPS 2020; arXiv:1909.13719.
+    Reference: Cubuk et al., NeurIPS 2020; arXiv:1909.13719.
 
     Args:
         num_operations: How many operations are applied, one after the other.
@@ -301,7 +300,7 @@ class RandomErasing(ClipTransform):
 
     Use it for training, as the last transform. A rectangle that would not fit is cut to the frame.
 
-    Reference: Zhong et al., "Random Erasing Data Augmentation", AAAI 2020; arXiv:1708.04896.
+    Reference: Zhong et al., AAAI 2020; arXiv:1708.04896.
 
     Args:
         probability: How often clips are covered, from 0 to 1.

@@ -22,10 +22,9 @@ FIXED_POSITIONS = (
 def resized_size(
     height: tf.Tensor, width: tf.Tensor, short_side: int, crop_height: int, crop_width: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns height and width after the test resize.
+    """Returns height and width after the test resize, as `frame_transforms._resized_size` does.
 
-    It is `frame_transforms._resized_size` for graphs, where sizes are tensors; a test holds the two
-    together. The products are int64, because a long side times the short side may not fit int32.
+    The products are int64, because a long side times the short side may not fit int32.
     """
     height, width = tf.cast(height, tf.int64), tf.cast(width, tf.int64)
     shortest = tf.minimum(height, width)
@@ -51,11 +50,7 @@ def center_offset(size: tf.Tensor, crop: int) -> tf.Tensor:
 
 
 def offsets_at(
-    positions: tuple[tuple[int, int], ...],
-    height: Any,
-    width: Any,
-    crop_height: Any,
-    crop_width: Any,
+    positions: tuple, height: Any, width: Any, crop_height: Any, crop_width: Any
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns tops and lefts of crops at positions in quarters of the room, as the reference.
 
@@ -129,7 +124,7 @@ class ResizeShortSide(ClipTransform):
     """Resizes frames so that their short side has a given length; the shape stays.
 
     Use it to bring videos of any size to one scale. The resize is bilinear with antialiasing, and
-    the long side is rounded down, as in the library that the published models were tested with.
+    the long side is rounded down, as in the published models' tests.
 
     Args:
         short_side: Length of the short side, in pixels.
@@ -165,8 +160,7 @@ class CenterCrop(ClipTransform):
     Use it on frames that have the right scale already; `ResizeAndCenterCrop` makes it first.
 
     Args:
-        height: Height of the crop in pixels.
-        width: Width of the crop in pixels.
+        height, width: Size of the crop in pixels.
 
     Returns:
         uint8 of shape `(frames, height, width, 3)`.
@@ -205,14 +199,12 @@ class CenterCrop(ClipTransform):
 class ResizeAndCenterCrop(ClipTransform):
     """Resizes the short side of frames, then cuts out the centre: the test view of the paper.
 
-    Use it for validation. It is `keras_tdn.data.frame_transforms.resize_and_center_crop` for
-    `tf.data` graphs, and resizes nothing but the pixels that the crop keeps.
+    Use it for validation. It resizes nothing but the pixels that the crop keeps.
 
     Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
-        height: Height of the crop in pixels.
-        width: Width of the crop in pixels.
+        height, width: Size of the crop in pixels.
         short_side: Length of the frames' short side before the crop, in pixels. Where the crop
             would not fit, frames are enlarged until they cover it.
 

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from keras_tdn.specs import check_field
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClipTransform(abc.ABC):
@@ -143,15 +145,6 @@ def frame_size(clip: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def to_pixels(values: tf.Tensor) -> tf.Tensor:
     """Rounds float32 levels to uint8, clipped to [0, 255]."""
     return tf.saturate_cast(tf.round(values), tf.uint8)
-
-
-def check_field(transform: Any, field: str, is_right: bool, wanted: str) -> None:
-    """Raises a `ValueError` that says what is wanted for a field, unless it is right."""
-    if not is_right:
-        raise ValueError(
-            f"{type(transform).__name__} needs {wanted} for `{field}`. "
-            f"Received: {field}={getattr(transform, field)!r}"
-        )
 
 
 def check_positive_integers(transform: Any, *fields: str) -> None:
