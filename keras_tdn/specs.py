@@ -15,6 +15,28 @@ SHORT_SIDE_PER_CROP = 256 / 224
 DEFAULT_CROP_SIZE = 224
 
 
+def check_field(config: Any, field: str, is_right: bool, wanted: str) -> None:
+    """Raises a `ValueError` that says what is wanted for a field, unless it is right."""
+    if not is_right:
+        raise ValueError(
+            f"{type(config).__name__} needs {wanted} for `{field}`. "
+            f"Received: {field}={getattr(config, field)!r}"
+        )
+
+
+def check_integer(owner: str, field: str, value: Any, least: int) -> None:
+    """Raises a `ValueError` unless it is an integer of at least `least`; `owner` is a genitive."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(
+            f"{owner} `{field}` is an integer of at least {least}. Received: {field}={value!r}"
+        )
+
+
+def is_positive_int(value: Any) -> TypeGuard[int]:
+    """Whether `value` is an integer above 0, and not a bool."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
 @dataclasses.dataclass(frozen=True)
 class Normalization:
     """Per-channel statistics, in units of the [0, 1] range: `(pixel / 255 - mean) / std`.
@@ -193,28 +215,6 @@ class ViewSpec:
         """Rebuilds what `to_config` wrote; see `ClipSpec.from_config`."""
         _check_entries(cls, config, "A ViewSpec config")
         return cls(**config)
-
-
-def check_field(config: Any, field: str, is_right: bool, wanted: str) -> None:
-    """Raises a `ValueError` that says what is wanted for a field, unless it is right."""
-    if not is_right:
-        raise ValueError(
-            f"{type(config).__name__} needs {wanted} for `{field}`. "
-            f"Received: {field}={getattr(config, field)!r}"
-        )
-
-
-def check_integer(owner: str, field: str, value: Any, least: int) -> None:
-    """Raises a `ValueError` unless it is an integer of at least `least`; `owner` is a genitive."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(
-            f"{owner} `{field}` is an integer of at least {least}. Received: {field}={value!r}"
-        )
-
-
-def is_positive_int(value: Any) -> TypeGuard[int]:
-    """Whether `value` is an integer above 0, and not a bool."""
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _check_entries(spec: type[Any], config: Any, what: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -43,27 +43,22 @@ def encode_record(
     import tensorflow as tf
 
     pictures, (height, width) = _encode_frames(record.path, options)
-    context: dict[str, Any] = {
-        "image/format": b"jpeg",
-        "image/height": height,
-        "image/width": width,
-        "image/frame_rate": frame_rate(record.path),
-        "clip/label/index": record.label,
-        "clip/label/text": None if text is None else text.encode(),
-        "clip/data_path": record.path.encode("utf-8", "surrogateescape"),
-        # There are no keys for these two elsewhere; readers that do not know them skip them.
-        "clip/num_frames": len(pictures),
-        "clip/index": record.index,
-    }
     example = tf.train.SequenceExample()
-    for key, value in context.items():
-        feature = example.context.feature
-        if isinstance(value, bytes):
-            feature[key].bytes_list.value.append(value)
-        elif isinstance(value, float):
-            feature[key].float_list.value.append(value)
-        elif value is not None:
-            feature[key].int64_list.value.append(value)
+    feature = example.context.feature
+    feature["image/format"].bytes_list.value.append(b"jpeg")
+    feature["image/height"].int64_list.value.append(height)
+    feature["image/width"].int64_list.value.append(width)
+    if (rate := frame_rate(record.path)) is not None:
+        feature["image/frame_rate"].float_list.value.append(rate)
+    if record.label is not None:
+        feature["clip/label/index"].int64_list.value.append(record.label)
+    if text is not None:
+        feature["clip/label/text"].bytes_list.value.append(text.encode())
+    path = record.path.encode("utf-8", "surrogateescape")
+    feature["clip/data_path"].bytes_list.value.append(path)
+    # There are no keys for these two elsewhere; readers that do not know them skip them.
+    feature["clip/num_frames"].int64_list.value.append(len(pictures))
+    feature["clip/index"].int64_list.value.append(record.index)
     encoded = example.feature_lists.feature_list[FRAMES]
     for picture in pictures:
         encoded.feature.add().bytes_list.value.append(picture)
@@ -114,8 +109,9 @@ def _folder_frames(path: str, short_side: int) -> Iterator[tuple[np.ndarray, byt
                 f"Cannot pack {path!r}: its frame {os.path.basename(file)!r} is not a JPEG picture "
                 "that decodes. Extract the frames again."
             ) from error
-        size = size or _shrunk_size(*frame.shape[:2], short_side)
-        if frame.shape[:2] == size:
+        height, width = frame.shape[:2]
+        size = size or _shrunk_size(height, width, short_side)
+        if (height, width) == size:
             yield frame, content
         else:
             yield resize_pixels(frame, size), None
@@ -124,9 +120,8 @@ def _folder_frames(path: str, short_side: int) -> Iterator[tuple[np.ndarray, byt
 def stream_frames(path: str, short_side: int) -> Iterator[np.ndarray]:
     """Decodes a video from start to end, with one frame in memory at a time.
 
-    The frames are those that `read_frames` reads at that size, in the same order: resized in the
-    decoder's own pixel format, bilinear with antialiasing. That is the filter which the published
-    models' frames were resized with, and of those at hand the closest to it.
+    The frames are those that `read_frames` reads at that size, in the same order. They are resized
+    by the filter that is closest to that of the published models' frames.
     """
     from keras_tdn.data.decoding.frame_conversion import FrameConverter
     from keras_tdn.data.decoding.pyav_decoder import every_frame

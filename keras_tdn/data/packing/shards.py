@@ -32,12 +32,13 @@ FRAMING_BYTES = 16
 
 @dataclasses.dataclass(frozen=True)
 class ShardTask:
-    """All that a worker needs to make one shard.
+    """All that a worker needs to make one shard in a folder.
 
-    `labels` are the names of all classes, `noted` is what an earlier run has noted of the shard,
-    and `skipped` says by place in `records` why one is not to be tried again.
+    `labels` are the names of all classes, `noted` is what an earlier run has noted of the shard, if
+    it may stay, and `skipped` says by place in `records` why one is not to be tried again.
     """
 
+    folder: Path
     shard: int
     options: PackOptions
     records: tuple[Record, ...]
@@ -69,8 +70,8 @@ class PackingFolder:
         self._records = records
         self._folder = ResumableFolder(path, KIND)
 
-    def start(self, overwrite: bool) -> list[ShardTask]:
-        """Prepares the folder, and returns its shards with what is noted of them.
+    def start(self, overwrite: bool, retry_failures: bool) -> list[ShardTask]:
+        """Prepares the folder, and returns its shards with what is noted of them; see `pack`.
 
         Raises a `ValueError` if it was started with other records or options, unless `overwrite`.
         """
@@ -82,13 +83,16 @@ class PackingFolder:
                 for options in started
             )
         self._folder.prepare(self._header())
-        noted, records, labels = self.noted(), tuple(self._records), self._records.labels
-        return [
-            ShardTask(
-                shard, self.options, records[shard :: self.num_shards], labels, noted.get(shard)
-            )
-            for shard in range(self.num_shards)
-        ]
+        noted = self.noted()
+        tasks = []
+        for shard in range(self.num_shards):
+            records = tuple(self._records)[shard :: self.num_shards]
+            task = ShardTask(self.path, shard, self.options, records, self._records.labels)
+            old = noted.get(shard)
+            if old and old.name == task.name and not (retry_failures and old.failures):
+                task = dataclasses.replace(task, noted=old)
+            tasks.append(task)
+        return tasks
 
     def noted(self) -> dict[int, PackedShard]:
         """Returns what is noted of each shard that was finished, by this run or an earlier one."""
@@ -123,45 +127,35 @@ def _notes_path(folder: Path, shard: int) -> Path:
     return folder / WORKPLACE / f"{shard:05d}.json"
 
 
-def make_packer(
-    folder: Path, retry_failures: bool
-) -> Callable[[ShardTask, Callable[[int], None]], tuple[PackedShard, bool]]:
-    """Returns `finish_shard` for the tasks of a `WorkerPool`."""
+def make_packer() -> Callable[[ShardTask, Callable[[int], None]], tuple[PackedShard, bool]]:
+    """Returns what works on the tasks of a `WorkerPool`."""
     use_tensorflow_on_one_core()
-    return lambda task, starts: finish_shard(task, folder, retry_failures, starts)
+    return finish_shard
 
 
-def finish_shard(
-    task: ShardTask, folder: Path, retry_failures: bool, starts: Callable[[int], Any]
-) -> tuple[PackedShard, bool]:
+def finish_shard(task: ShardTask, starts: Callable[[int], Any]) -> tuple[PackedShard, bool]:
     """Makes a shard unless it is finished; returns what it holds, and whether it was finished.
 
     `starts` is called with the place of each record before it is decoded. Raises an `OSError` if
     the shard cannot be written.
     """
-    noted = task.noted
-    if (
-        noted is not None
-        and noted.name == task.name
-        and not (retry_failures and noted.failures)
-        and not noted.problem(folder, hashes=True)
-    ):
-        return noted, True
-    return make_shard(task, folder, starts), False
+    if task.noted is not None and not task.noted.problem(task.folder, hashes=True):
+        return task.noted, True
+    return make_shard(task, starts), False
 
 
-def make_shard(task: ShardTask, folder: Path, starts: Callable[[int], None]) -> PackedShard:
+def make_shard(task: ShardTask, starts: Callable[[int], None]) -> PackedShard:
     """Makes a shard, puts it in place and notes what it holds.
 
     The file comes first and the note second: a shard without its note is made again, to the same
     bytes, and one with it is finished.
     """
     # The process is named because one that lost its parent may still be at the same shard.
-    temporary = folder / WORKPLACE / f"{task.name}.{os.getpid()}{TEMPORARY_SUFFIX}"
+    temporary = task.folder / WORKPLACE / f"{task.name}.{os.getpid()}{TEMPORARY_SUFFIX}"
     try:
         shard = _write_shard(task, temporary, starts)
-        put_in_place(temporary, folder / task.name)
-        notes = _notes_path(folder, task.shard)
+        put_in_place(temporary, task.folder / task.name)
+        notes = _notes_path(task.folder, task.shard)
         write_whole(notes, json.dumps(dataclasses.asdict(shard)).encode(), temporary)
     finally:
         with contextlib.suppress(OSError):

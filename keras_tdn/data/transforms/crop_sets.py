@@ -81,7 +81,7 @@ class OneCrop(CropSet):
 
     Use it for evaluation with any number of crops; `ResizeAndCenterCrop` gives the clip itself.
 
-    Args and errors are those of `ResizeAndCenterCrop`.
+    Args are those of `ResizeAndCenterCrop`.
 
     Returns:
         uint8 of shape `(1, frames, height, width, 3)`.
@@ -116,9 +116,6 @@ class ThreeCrops(CropSet):
 
     Returns:
         uint8 of shape `(3, frames, height, width, 3)`.
-
-    Raises:
-        ValueError: if an argument is not as described.
 
     Example:
 
@@ -158,7 +155,7 @@ class TenCrops(CropSet):
     class on data sets such as Something-Something. The order is upper left, upper right, lower
     left, lower right, centre, each followed by its mirror image.
 
-    Args and errors are those of `ResizeAndCenterCrop`.
+    Args are those of `ResizeAndCenterCrop`.
 
     Returns:
         uint8 of shape `(10, frames, height, width, 3)`.

@@ -71,27 +71,19 @@ class StatelessFactor:
 def drawing_from(layer: keras.Layer, seed: tf.Tensor) -> Iterator[None]:
     """Makes a layer, and the layers in it, draw from a seed within the context."""
     seeds = SeedSequence(seed)
-    parts = [(part, vars(part)) for part in layer._flatten_layers()]
-    replaced = [
-        (attributes, name, value, stand_in)
-        for _, attributes in parts
-        for name, value in attributes.items()
-        if (stand_in := _stand_in(value, seeds)) is not None
-    ]
-    makers = [attributes for part, attributes in parts if hasattr(part, "_get_seed_generator")]
-    try:
-        # Past `__setattr__`, in which Keras would track the stand-ins as part of the layer.
-        for attributes, name, _, stand_in in replaced:
-            attributes[name] = stand_in
-        for attributes in makers:
-            # Off the TensorFlow backend it would make a generator of its own for tf.data.
-            attributes["_get_seed_generator"] = lambda backend=None: seeds
+    with contextlib.ExitStack() as restoring:
+        for part in layer._flatten_layers():
+            # Past `__setattr__`, in which Keras would track the stand-ins as part of the layer.
+            attributes = vars(part)
+            for name, value in list(attributes.items()):
+                if (stand_in := _stand_in(value, seeds)) is not None:
+                    restoring.callback(attributes.__setitem__, name, value)
+                    attributes[name] = stand_in
+            if hasattr(part, "_get_seed_generator"):
+                # Off the TensorFlow backend it would make a generator of its own for tf.data.
+                restoring.callback(attributes.pop, "_get_seed_generator", None)
+                attributes["_get_seed_generator"] = lambda backend=None: seeds
         yield
-    finally:
-        for attributes in makers:
-            attributes.pop("_get_seed_generator", None)
-        for attributes, name, value, _ in replaced:
-            attributes[name] = value
 
 
 def impure_operations(graph: tf.Graph) -> list[str]:

@@ -79,9 +79,6 @@ class MultiScaleCrop(RandomWindow):
     Returns:
         uint8 of shape `(frames, height, width, 3)`.
 
-    Raises:
-        ValueError: if an argument is not as described.
-
     Example:
 
     >>> MultiScaleCrop()(tf.zeros((40, 256, 340, 3), tf.uint8), seed=(0, 7)).shape
@@ -152,9 +149,6 @@ class RandomResizedCrop(RandomWindow):
 
     Returns:
         uint8 of shape `(frames, height, width, 3)`.
-
-    Raises:
-        ValueError: if an argument is not as described.
 
     Example:
 

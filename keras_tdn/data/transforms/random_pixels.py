@@ -67,9 +67,6 @@ class ColorJitter(ClipTransform):
     Returns:
         uint8 of the clip's shape.
 
-    Raises:
-        ValueError: if an argument is out of its range.
-
     Example:
 
     >>> ColorJitter(hue=0.0)(tf.zeros((40, 224, 224, 3), tf.uint8), seed=(0, 7)).shape
@@ -253,9 +250,6 @@ class RandAugment(ClipTransform):
     Returns:
         uint8 of the clip's shape.
 
-    Raises:
-        ValueError: if an argument is out of its range or an operation unknown.
-
     Example:
 
     >>> transform = RandAugment(operations=("rotate", "solarize"))
@@ -311,9 +305,6 @@ class RandomErasing(ClipTransform):
 
     Returns:
         uint8 of the clip's shape.
-
-    Raises:
-        ValueError: if an argument is out of its range.
 
     Example:
 

@@ -132,9 +132,6 @@ class ResizeShortSide(ClipTransform):
     Returns:
         uint8 of shape `(frames, height, width, 3)`, where the smaller of the two is `short_side`.
 
-    Raises:
-        ValueError: if `short_side` is not a positive integer.
-
     Example:
 
     >>> ResizeShortSide(256)(tf.zeros((40, 240, 320, 3), tf.uint8)).shape
@@ -210,9 +207,6 @@ class ResizeAndCenterCrop(ClipTransform):
 
     Returns:
         uint8 of shape `(frames, height, width, 3)`.
-
-    Raises:
-        ValueError: if an argument is not a positive integer.
 
     Example:
 

@@ -30,6 +30,10 @@ class ClipTransform(abc.ABC):
     Returns:
         A clip, uint8, or `(clip, label)` if that is what came.
 
+    Raises:
+        ValueError: if an argument is not as it is described, when a transform is made as when it is
+            called; the message names the argument, what it takes and what came.
+
     Example:
 
     >>> class Negative(ClipTransform):
@@ -130,7 +134,7 @@ def draw_sides(
     The transform's `area` is the range of their areas in those of the frame, whose height and width
     are float32, and `aspect_ratio` that of width over height, which is drawn log-uniformly.
     """
-    areas = draw_uniform(seed, position, *transform.area, shape) * frame[0] * frame[1]
+    areas = draw_uniform(seed, position, *transform.area, shape=shape) * frame[0] * frame[1]
     low, high = (math.log(ratio) for ratio in transform.aspect_ratio)
     ratios = tf.exp(draw_uniform(seed, position + 1, low, high, shape))
     return tf.round(tf.sqrt(areas / ratios)), tf.round(tf.sqrt(areas * ratios))
