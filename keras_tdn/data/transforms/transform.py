@@ -134,7 +134,8 @@ def draw_sides(
     The transform's `area` is the range of their areas in those of the frame, whose height and width
     are float32, and `aspect_ratio` that of width over height, which is drawn log-uniformly.
     """
-    areas = draw_uniform(seed, position, *transform.area, shape=shape) * frame[0] * frame[1]
+    low, high = transform.area
+    areas = draw_uniform(seed, position, low, high, shape) * frame[0] * frame[1]
     low, high = (math.log(ratio) for ratio in transform.aspect_ratio)
     ratios = tf.exp(draw_uniform(seed, position + 1, low, high, shape))
     return tf.round(tf.sqrt(areas / ratios)), tf.round(tf.sqrt(areas * ratios))
