@@ -86,7 +86,7 @@ class PackingFolder:
         noted = self.noted()
         tasks = []
         for shard in range(self.num_shards):
-            records = tuple(self._records)[shard :: self.num_shards]
+            records = tuple(self._records[shard :: self.num_shards])
             task = ShardTask(self.path, shard, self.options, records, self._records.labels)
             old = noted.get(shard)
             if old and old.name == task.name and not (retry_failures and old.failures):

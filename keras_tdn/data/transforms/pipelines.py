@@ -109,8 +109,6 @@ def train_transforms(
 
     Use it for training. Only the window that it begins with needs to be decoded: see `Compose.box`.
 
-    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
-
     Args:
         clip_spec: Its `height` and `width` are used.
         flip_map: For each class the class of its mirror image, integers of shape `(classes,)`;
@@ -143,8 +141,6 @@ def test_transforms(clip_spec: ClipSpec) -> Compose:
     """Returns what the published models were tested with: a resize, then the centre crop.
 
     Use it for validation. Nothing is drawn, so that it needs no seed.
-
-    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
         clip_spec: Its `short_side`, `height` and `width` are used.
