@@ -166,24 +166,21 @@ class RandomResizedCrop(RandomWindow):
 
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
         seed = as_seed(seed)
-        height, width = tf.cast(height, tf.int32), tf.cast(width, tf.int32)
-        frame_height, frame_width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
-        heights, widths = draw_sides(self, seed, 0, (frame_height, frame_width), (ATTEMPTS,))
-        # The fallback stands last, and always fits.
+        size = tf.cast(tf.stack([height, width]), tf.int32)
+        frame = tf.cast(size, tf.float32)
         low, high = self.aspect_ratio
-        heights = tf.concat([heights, [tf.minimum(frame_height, tf.round(frame_width / low))]], 0)
-        widths = tf.concat([widths, [tf.minimum(frame_width, tf.round(frame_height * high))]], 0)
-        heights, widths = tf.maximum(heights, 1), tf.maximum(widths, 1)
-        fits = (heights <= frame_height) & (widths <= frame_width)
-        chosen = tf.argmax(fits, output_type=tf.int32)
-        crop_height = tf.cast(heights[chosen], tf.int32)
-        crop_width = tf.cast(widths[chosen], tf.int32)
+        # The fallback stands last, and always fits.
+        fallback = tf.minimum(frame, tf.round(tf.stack([frame[1] / low, frame[0] * high])))
+        windows = tf.concat([draw_sides(self, seed, 0, frame, (ATTEMPTS,)), [fallback]], axis=0)
+        windows = tf.maximum(windows, 1)
+        chosen = tf.argmax(tf.reduce_all(windows <= frame, axis=1), output_type=tf.int32)
+        window = tf.cast(windows[chosen], tf.int32)
 
-        room = tf.stack([height - crop_height, width - crop_width])
+        room = size - window
         place = draw_uniform(seed, 2, 0, 1, (2,))
         anywhere = tf.cast(place * tf.cast(room + 1, tf.float32), tf.int32)
         top_left = tf.where(chosen == ATTEMPTS, room // 2, tf.minimum(anywhere, room))
-        return tf.stack([top_left[0], top_left[1], crop_height, crop_width])
+        return tf.concat([top_left, window], axis=0)
 
 
 @dataclasses.dataclass(frozen=True)

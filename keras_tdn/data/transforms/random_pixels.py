@@ -18,7 +18,6 @@ from keras_tdn.data.transforms.transform import (
     draw_integer,
     draw_sides,
     draw_uniform,
-    frame_size,
     to_pixels,
 )
 
@@ -330,20 +329,19 @@ class RandomErasing(ClipTransform):
         return tf.ensure_shape(erased, clip.shape)
 
     def _erase(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        height, width = frame_size(clip)
-        frame_height, frame_width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
-        box_height, box_width = draw_sides(self, seed, 1, (frame_height, frame_width))
-        box_height = tf.clip_by_value(box_height, 1, frame_height)
-        box_width = tf.clip_by_value(box_width, 1, frame_width)
-        top = tf.floor(draw_uniform(seed, 3, 0, 1) * (frame_height - box_height + 1))
-        left = tf.floor(draw_uniform(seed, 4, 0, 1) * (frame_width - box_width + 1))
+        size = tf.shape(clip)[1:3]
+        frame = tf.cast(size, tf.float32)
+        box = tf.clip_by_value(draw_sides(self, seed, 1, frame), 1, frame)
+        place = tf.stack([draw_uniform(seed, position, 0, 1) for position in (3, 4)])
+        start = tf.floor(place * (frame - box + 1))
+        end = start + box
 
-        rows = tf.range(frame_height)[:, tf.newaxis, tf.newaxis]
-        columns = tf.range(frame_width)[:, tf.newaxis]
-        in_rows = (rows >= top) & (rows < top + box_height)
-        in_columns = (columns >= left) & (columns < left + box_width)
+        rows = tf.range(frame[0])[:, tf.newaxis, tf.newaxis]
+        columns = tf.range(frame[1])[:, tf.newaxis]
+        in_rows = (rows >= start[0]) & (rows < end[0])
+        in_columns = (columns >= start[1]) & (columns < end[1])
         filling = self.fill
         if filling is None:
-            shape, seed = tf.stack([height, width, 3]), tf.random.fold_in(seed, 5)
+            shape, seed = tf.concat([size, [3]], axis=0), tf.random.fold_in(seed, 5)
             filling = tf.random.stateless_uniform(shape, seed, maxval=256, dtype=tf.int32)
         return tf.where(in_rows & in_columns, tf.cast(filling, tf.uint8), clip)

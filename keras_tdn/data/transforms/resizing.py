@@ -26,22 +26,14 @@ def resized_size(
 
     The products are int64, because a long side times the short side may not fit int32.
     """
-    height, width = tf.cast(height, tf.int64), tf.cast(width, tf.int64)
-    shortest = tf.minimum(height, width)
-    resized_height = short_side * height // shortest
-    resized_width = short_side * width // shortest
-
-    def enlarged(size: tf.Tensor, crop: int) -> tf.Tensor:
-        scale = tf.maximum(
-            crop_height / tf.cast(height, tf.float64), crop_width / tf.cast(width, tf.float64)
-        )
-        return tf.maximum(tf.cast(tf.cast(size, tf.float64) * scale, tf.int64), crop)
-
-    covers = (resized_height >= crop_height) & (resized_width >= crop_width)
-    return (
-        tf.cast(tf.where(covers, resized_height, enlarged(height, crop_height)), tf.int32),
-        tf.cast(tf.where(covers, resized_width, enlarged(width, crop_width)), tf.int32),
-    )
+    size = tf.cast(tf.stack([height, width]), tf.int64)
+    crop = tf.cast(tf.stack([crop_height, crop_width]), tf.int64)
+    resized = short_side * size // tf.reduce_min(size)
+    enlarged = tf.cast(tf.cast(size, tf.float64) * tf.reduce_max(crop / size), tf.int64)
+    covers = tf.reduce_all(resized >= crop)
+    resized = tf.where(covers, resized, tf.maximum(enlarged, crop))
+    resized_height, resized_width = tf.unstack(tf.cast(resized, tf.int32))
+    return resized_height, resized_width
 
 
 def center_offset(size: tf.Tensor, crop: int) -> tf.Tensor:

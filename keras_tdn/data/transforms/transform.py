@@ -127,9 +127,9 @@ def draw_integer(seed: tf.Tensor, position: int, count: Any) -> tf.Tensor:
 
 
 def draw_sides(
-    transform: Any, seed: tf.Tensor, position: int, frame: tuple, shape: tuple[int, ...] = ()
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Draws heights and widths of windows, in whole pixels, at `position` and the one after it.
+    transform: Any, seed: tf.Tensor, position: int, frame: tf.Tensor, shape: tuple[int, ...] = ()
+) -> tf.Tensor:
+    """Draws heights and widths of windows in whole pixels, float32 of shape `(*shape, 2)`.
 
     The transform's `area` is the range of their areas in those of the frame, whose height and width
     are float32, and `aspect_ratio` that of width over height, which is drawn log-uniformly.
@@ -138,7 +138,7 @@ def draw_sides(
     areas = draw_uniform(seed, position, low, high, shape) * frame[0] * frame[1]
     low, high = (math.log(ratio) for ratio in transform.aspect_ratio)
     ratios = tf.exp(draw_uniform(seed, position + 1, low, high, shape))
-    return tf.round(tf.sqrt(areas / ratios)), tf.round(tf.sqrt(areas * ratios))
+    return tf.round(tf.sqrt(tf.stack([areas / ratios, areas * ratios], axis=-1)))
 
 
 def frame_size(clip: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
