@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -13,6 +13,28 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 # The published models resize the short side to 256 and crop 224; other sizes keep that ratio.
 SHORT_SIDE_PER_CROP = 256 / 224
 DEFAULT_CROP_SIZE = 224
+
+
+def check_field(config: Any, field: str, is_right: bool, wanted: str) -> None:
+    """Raises a `ValueError` that says what is wanted for a field, unless it is right."""
+    if not is_right:
+        raise ValueError(
+            f"{type(config).__name__} needs {wanted} for `{field}`. "
+            f"Received: {field}={getattr(config, field)!r}"
+        )
+
+
+def check_integer(owner: str, field: str, value: Any, least: int) -> None:
+    """Raises a `ValueError` unless it is an integer of at least `least`; `owner` is a genitive."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(
+            f"{owner} `{field}` is an integer of at least {least}. Received: {field}={value!r}"
+        )
+
+
+def is_positive_int(value: Any) -> TypeGuard[int]:
+    """Whether `value` is an integer above 0, and not a bool."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +56,10 @@ class Normalization:
             except OverflowError:
                 # An integer that no float holds, as JSON may have one.
                 values = ()
-            if len(values) != 3 or not all(math.isfinite(value) for value in values):
-                raise ValueError(
-                    f"Normalization needs three finite numbers for `{field}` (red, green, blue). "
-                    f"Received: {field}={getattr(self, field)!r}"
-                )
+            are_right = len(values) == 3 and all(map(math.isfinite, values))
+            check_field(self, field, are_right, "three finite numbers (red, green, blue)")
             object.__setattr__(self, field, values)
-        if min(self.std) <= 0:
-            raise ValueError(f"Normalization needs a positive `std`. Received: std={self.std}")
+        check_field(self, "std", min(self.std) > 0, "positive numbers")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +89,7 @@ class ClipSpec:
 
     def __post_init__(self) -> None:
         for field in ("num_segments", "frames_per_segment", "height", "width", "short_side"):
-            value = getattr(self, field)
-            if not _is_positive_int(value):
-                raise ValueError(
-                    f"ClipSpec needs a positive integer for `{field}`. Received: {field}={value!r}"
-                )
+            check_field(self, field, is_positive_int(getattr(self, field)), "a positive integer")
         if self.short_side < min(self.height, self.width):
             raise ValueError(
                 "ClipSpec's `short_side` must be at least the crop's short side, or the crop "
@@ -166,27 +180,17 @@ class ViewSpec:
     def __post_init__(self) -> None:
         size = self.crop_size
         sizes = (size, size) if isinstance(size, int) else size
-        whole = isinstance(sizes, tuple | list) and all(map(_is_positive_int, sizes))
-        for field, is_right, expected in (
-            ("num_clips", _is_positive_int(self.num_clips), "a positive integer"),
-            (
-                "num_crops",
-                _is_positive_int(self.num_crops) and self.num_crops in CROP_COUNTS,
-                f"one of {list(CROP_COUNTS)}",
-            ),
+        is_pair = isinstance(sizes, tuple | list) and len(sizes) == 2
+        is_size = sizes is None or (is_pair and all(map(is_positive_int, sizes)))
+        is_count = is_positive_int(self.num_crops) and self.num_crops in CROP_COUNTS
+        for field, is_right, wanted in (
+            ("num_clips", is_positive_int(self.num_clips), "a positive integer"),
+            ("num_crops", is_count, f"one of {list(CROP_COUNTS)}"),
             ("clip_mode", self.clip_mode in CLIP_MODES, f"one of {list(CLIP_MODES)}"),
             ("always_across", isinstance(self.always_across, bool), "True or False"),
-            (
-                "crop_size",
-                sizes is None or (whole and len(sizes) == 2),
-                "(height, width) in pixels, one positive integer for both, or None",
-            ),
+            ("crop_size", is_size, "(height, width) in pixels, one positive integer, or None"),
         ):
-            if not is_right:
-                raise ValueError(
-                    f"ViewSpec's `{field}` is {expected}. "
-                    f"Received: {field}={getattr(self, field)!r}"
-                )
+            check_field(self, field, is_right, wanted)
         object.__setattr__(self, "crop_size", None if sizes is None else tuple(sizes))
 
     @property
@@ -211,18 +215,6 @@ class ViewSpec:
         """Rebuilds what `to_config` wrote; see `ClipSpec.from_config`."""
         _check_entries(cls, config, "A ViewSpec config")
         return cls(**config)
-
-
-def check_integer(owner: str, field: str, value: Any, least: int) -> None:
-    """Raises a `ValueError` unless it is an integer of at least `least`; `owner` is a genitive."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(
-            f"{owner} `{field}` is an integer of at least {least}. Received: {field}={value!r}"
-        )
-
-
-def _is_positive_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _check_entries(spec: type[Any], config: Any, what: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from keras_tdn.data.decoding import Decoder, FrameSize, VideoDecodeError, VideoSource, get_decoder
-from keras_tdn.data.decoding.interface import check_indices, is_positive_int
+from keras_tdn.data.decoding.interface import check_indices
+from keras_tdn.specs import is_positive_int
 
 DEFAULT_MAX_BYTES = 2**30
 

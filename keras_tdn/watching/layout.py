@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_tdn.data.decoding.interface import is_positive_int
 from keras_tdn.datasets.motion.rendering import MOTION_LABELS
 from keras_tdn.labels import load_labels
+from keras_tdn.specs import is_positive_int
 
 # About how long the videos of these data sets are, in seconds: what a model has learnt to see in
 # one clip. Motion's have 32 frames at 25 per second, of which 28 are a clip's span.

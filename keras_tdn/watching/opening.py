@@ -13,12 +13,7 @@ from typing import Any
 
 import av
 
-from keras_tdn.data.decoding.interface import (
-    VideoDecodeError,
-    VideoSource,
-    is_positive_int,
-    open_source,
-)
+from keras_tdn.data.decoding.interface import VideoDecodeError, VideoSource, open_source
 from keras_tdn.data.decoding.pyav_container import (
     FILE_FORMATS,
     open_input,
@@ -27,6 +22,7 @@ from keras_tdn.data.decoding.pyav_container import (
     video_stream,
     why_not_opened,
 )
+from keras_tdn.specs import is_positive_int
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 CREDENTIALS = re.compile(r"//[^/@]*@")

@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from keras_tdn.data.decoding.interface import VideoDecodeError, is_positive_int
+from keras_tdn.data.decoding.interface import VideoDecodeError
+from keras_tdn.specs import is_positive_int
 
 MEGABYTE = 2**20
 # A clip's frames are in memory at their full size.

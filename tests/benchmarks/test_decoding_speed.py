@@ -168,8 +168,8 @@ def test_where_the_time_goes(video, request):
             return list(container.demux(pyav_container.video_stream(video, container)))
 
     def index():
-        with IndexedVideo(video, video) as indexed:
-            return indexed
+        with pyav_container.open_container(video, video) as container:
+            return IndexedVideo(video, video, container)
 
     rng = np.random.default_rng(0)
     indexed = timed("open, demux, index", index)
@@ -181,7 +181,7 @@ def test_where_the_time_goes(video, request):
         with pyav_container.open_container(video, video) as container:
             stream = pyav_container.video_stream(video, container)
             pyav_container.prepare_codec(stream, 1)
-            frames = [f for at in positions for f in stream.decode(indexed._packets[at])]
+            frames = [f for at in positions for f in stream.decode(indexed.packets[at])]
             return frames + stream.decode(None)
 
     timed("open", open_only)

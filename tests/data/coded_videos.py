@@ -11,8 +11,24 @@ import av
 import numpy as np
 from synthetic_videos import same_priority
 
+from keras_tdn.data.decoding.interface import open_source
+from keras_tdn.data.decoding.packet_index import NotIndexedError
+from keras_tdn.data.decoding.pyav_container import open_container
+from keras_tdn.data.decoding.pyav_decoder import IndexedVideo
+
 HEIGHT, WIDTH = 72, 104
 FPS = 30
+
+
+def why_sequential(source) -> str:
+    """Why the decoder takes a video from start to end; empty if its packets are indexed."""
+    name, opened = open_source(source)
+    with open_container(name, opened) as container:
+        try:
+            IndexedVideo(name, opened, container)
+        except NotIndexedError as error:
+            return str(error)
+    return ""
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import av
 import coded_videos
 import numpy as np
 import pytest
-from coded_videos import INDEXED, SEQUENTIAL
+from coded_videos import INDEXED, SEQUENTIAL, why_sequential
 from conftest import SLOW_TOO
 from corruption import damaged_videos
 
@@ -20,7 +20,7 @@ from keras_tdn.data.decoding import (
     read_frames,
 )
 from keras_tdn.data.decoding.packet_index import NotIndexedError, index_packets
-from keras_tdn.data.decoding.pyav_decoder import IndexedVideo, every_frame, why_sequential
+from keras_tdn.data.decoding.pyav_decoder import IndexedVideo, every_frame
 
 NUM_CHOICES = 12
 # Of each codec; 500 in all in the slow run.
@@ -176,8 +176,9 @@ def _with_other_header(packet):
 
 
 def index_of(kind):
-    with IndexedVideo("video", io.BytesIO(video_of(kind))) as video:
-        return video.index
+    opened = io.BytesIO(video_of(kind))
+    with pyav_container.open_container("video", opened) as container:
+        return IndexedVideo("video", opened, container).index
 
 
 def test_only_what_is_needed_is_decoded():

@@ -3,11 +3,11 @@
 import av
 import numpy as np
 import pytest
+from coded_videos import why_sequential
 from real_videos import FIXTURES, NO_VIDEOS, VIDEOS
 
 import keras_tdn
 from keras_tdn.data.decoding import get_decoder, read_frames
-from keras_tdn.data.decoding.pyav_decoder import why_sequential
 from keras_tdn.data.segment_sampling import SegmentSampler
 from keras_tdn.prediction import predict_video
 

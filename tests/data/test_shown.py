@@ -5,11 +5,11 @@ import json
 import goldens
 import numpy as np
 import pytest
+from coded_videos import why_sequential
 from synthetic_videos import with_display_matrix
 
 from keras_tdn.data.checking import look_at
 from keras_tdn.data.decoding import VideoDecodeError, packet_index, read_frames
-from keras_tdn.data.decoding.pyav_decoder import why_sequential
 from keras_tdn.data.packing.sequence_example import stream_frames
 from keras_tdn.web.uploads import UploadLimits, check_upload
 

@@ -30,7 +30,7 @@ def test_config_round_trip():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_clips": 0}, "`num_clips` is a positive integer.*num_clips=0"),
+        ({"num_clips": 0}, "a positive integer for `num_clips`.*num_clips=0"),
         ({"num_clips": True}, "num_clips=True"),
         ({"num_crops": 5}, r"one of \[1, 3, 10\].*num_crops=5"),
         ({"num_crops": 3.0}, "num_crops=3.0"),

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_tdn.data.decoding.interface import (
+    ChooseIndices,
     Decoder,
     FrameSize,
     VideoDecodeError,
     VideoSource,
-    is_positive_int,
 )
+from keras_tdn.specs import is_positive_int
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -32,8 +33,6 @@ __all__ = [
     "read_frames_in_graph",
 ]
 
-DECODERS = ("pyav", "tfio")
-
 
 def get_decoder(
     name: str = "pyav", num_threads: int | None = None, max_bytes: int | None = None
@@ -47,7 +46,7 @@ def get_decoder(
     Args:
         name: `"pyav"` or `"tfio"`.
         num_threads: Threads for one video, where the decoder lets one choose. `None` takes as many
-            as there are processors, which is best for one video at a time; take 1 where many
+            as there are processors, which is best for one video at a time. Take 1 where many
             videos are decoded side by side, because splitting one over threads costs time in sum.
         max_bytes: The most that the frames of one call may take. `None` takes the limit of a clip,
             1 GiB unless `KERAS_TDN_MAX_CLIP_GIB` says otherwise.
@@ -56,8 +55,7 @@ def get_decoder(
         An object with the method `read_frames(source, choose_indices, size=None)`.
 
     Raises:
-        ValueError: if there is no such decoder, or `num_threads` or `max_bytes` is not a positive
-            integer.
+        ValueError: if there is no such decoder, or a number is not a positive integer.
         ImportError: if the decoder is not installed.
 
     Example:
@@ -77,20 +75,17 @@ def get_decoder(
         from keras_tdn.data.decoding.tfio_decoder import TFIODecoder
 
         return TFIODecoder(max_bytes)
-    raise ValueError(f"A decoder's name is one of {', '.join(DECODERS)}. Received: {name!r}")
+    raise ValueError(f"A decoder's name is one of pyav, tfio. Received: {name!r}")
 
 
 def read_frames(
-    source: VideoSource,
-    choose_indices: Callable[[int], Any],
-    size: FrameSize = None,
+    source: VideoSource, choose_indices: ChooseIndices, size: FrameSize = None
 ) -> np.ndarray:
     """Reads chosen frames of a video with the default decoder, PyAV.
 
-    Use it wherever pixels are needed from a file. Frames count in the order in which they are
-    shown, from 0, and every frame that decodes counts: headers are not trusted, because many
-    containers have no frame count and some have a wrong one. A damaged or truncated file gives the
-    frames that do decode.
+    Use it wherever pixels are needed from a file. Frames count from 0 in the order in which they
+    are shown, and every frame that decodes counts: headers are not trusted, because many containers
+    have a wrong frame count or none. A damaged or truncated file gives the frames that do decode.
 
     The first video stream is read that is not a cover picture. Frames are turned upright as their
     rotation tag says. Transparency is dropped, and frames whose size changes along the way are
@@ -111,8 +106,7 @@ def read_frames(
     Raises:
         VideoDecodeError: if the source is missing, empty, not a video or without a frame that
             decodes.
-        ValueError: if `choose_indices` returns something other than indices of frames, or `size`
-            is not one.
+        ValueError: if `choose_indices` returns no indices of frames, or `size` is not one.
 
     Example:
 
@@ -131,20 +125,18 @@ def read_frames_in_graph(
     """Reads chosen frames of a video inside `Dataset.map`; never raises there.
 
     Use it in pipelines over many videos, some of which may be damaged: drop elements whose reason
-    is not empty, and count them. Each call opens the file, decodes and closes it; nothing is kept
-    between calls, and videos in parallel calls are decoded side by side, one thread each.
+    is not empty, and count them. Videos in parallel calls are decoded side by side, one thread
+    each, and nothing is kept between calls.
 
     One call takes at most 64 MiB for packets, or 128 MiB for decoded frames of formats that are
     decoded whole, and the clip itself, which may take 1 GiB (`keras_tdn.limits`): larger ones are
-    refused with a reason.
-
-    The graph calls into this Python process, so such a pipeline cannot be sent to another one, as a
-    `tf.data` service would; packed records can.
+    refused with a reason. The graph calls into this Python process, so such a pipeline cannot be
+    sent to another one, as a `tf.data` service would; packed records can.
 
     Args:
         path: Scalar string tensor, the path of a video file.
-        choose_indices: Called with the number of frames and the `arguments` as NumPy arrays;
-            returns zero-based indices of frames. It runs outside the graph.
+        choose_indices: Called outside the graph with the number of frames and the `arguments` as
+            NumPy arrays; returns zero-based indices of frames.
         *arguments: Tensors, such as a seed.
         decoder: What reads the video; `None` for PyAV with one thread.
         size: What upright frames are resized to; see `read_frames`.
@@ -166,15 +158,15 @@ def read_frames_in_graph(
 
     def read(path: Any, *values: np.ndarray) -> tuple[np.ndarray, bytes]:
         try:
-            frames = reader.read_frames(
-                _text(path), lambda num_frames: choose_indices(num_frames, *values), size
-            )
-        except VideoDecodeError as error:
-            return _no_frames(), str(error).encode()
+            # Bytes inside a graph, an array of them outside.
+            name = os.fsdecode(np.asarray(path).item())
+            return reader.read_frames(
+                name, lambda num_frames: choose_indices(num_frames, *values), size
+            ), b""
         except Exception as error:
             # An exception would end the epoch, whatever it is; the reason says what it was.
-            return _no_frames(), f"{type(error).__name__}: {error}".encode()
-        return frames, b""
+            kind = "" if isinstance(error, VideoDecodeError) else f"{type(error).__name__}: "
+            return np.empty((0, 0, 0, 3), np.uint8), f"{kind}{error}".encode()
 
     frames, reason = tf.numpy_function(
         read, [path, *arguments], [tf.uint8, tf.string], stateful=False
@@ -182,12 +174,3 @@ def read_frames_in_graph(
     frames.set_shape([None, None, None, 3])
     reason.set_shape([])
     return frames, reason
-
-
-def _text(path: Any) -> str:
-    # Bytes inside a graph, an array of them outside.
-    return os.fsdecode(np.asarray(path).item())
-
-
-def _no_frames() -> np.ndarray:
-    return np.empty((0, 0, 0, 3), np.uint8)

@@ -25,12 +25,8 @@ from keras_tdn.limits import check_bytes
 class FrameCollector:
     """Converts frames as they come and puts each where its index was asked for.
 
-    Args:
-        name: How errors call the video.
-        indices: The flattened indices asked for.
-        size: What upright frames are resized to; see `read_frames`.
-        num_threads: Threads for the conversion of one frame; `None` for one per processor.
-        max_bytes: The most that the frames may take; `None` for what `keras_tdn.limits` allows.
+    Errors call the video `name`. For `size` see `read_frames`, for `max_bytes` `get_decoder`; each
+    frame is converted by `num_threads`. `pixels` holds all frames once it `is_complete`.
     """
 
     def __init__(
@@ -41,81 +37,51 @@ class FrameCollector:
         num_threads: int | None,
         max_bytes: int | None = None,
     ) -> None:
-        self._name = name
-        self._max_bytes = max_bytes
+        self._name, self._size, self._max_bytes = name, size, max_bytes
+        self._num_frames = len(indices)
         self._positions: dict[int, list[int]] = {}
         for position, index in enumerate(indices.tolist()):
             self._positions.setdefault(index, []).append(position)
         self.wanted = sorted(self._positions)
-        self._pixels: np.ndarray | None = None
-        self._num_frames = len(indices)
-        self._size = size
+        self.pixels = np.empty((0, 0, 0, 3), np.uint8)
         self._converter = FrameConverter(name, num_threads)
 
     @property
     def is_complete(self) -> bool:
         return not self._positions
 
-    @property
-    def pixels(self) -> np.ndarray:
-        if self._pixels is None or self._positions:
-            raise RuntimeError("Frames are taken before all of them were added.")
-        return self._pixels
-
     def expect(self, stored_size: tuple[int, int]) -> None:
-        """Refuses what would take too much memory before the decoder takes any.
-
-        Args:
-            stored_size: Height and width of the frames that will come, as in `add`.
-
-        Raises:
-            VideoDecodeError: if there are too many pixels.
-        """
+        """Refuses frames of a height and width that would take too much memory, before any does."""
         height, width = resized_size(self._size, *stored_size)
         frames = "1 frame" if self._num_frames == 1 else f"{self._num_frames} frames"
-        check_clip_bytes(
-            self._name,
-            3 * self._num_frames * height * width,
-            f"{frames} of {height}x{width} pixels",
-            self._max_bytes,
-        )
+        what = f"{frames} of {height}x{width} pixels"
+        num_bytes = 3 * self._num_frames * height * width
+        check_clip_bytes(self._name, num_bytes, what, self._max_bytes)
 
     def add(self, index: int, frame: av.VideoFrame, stored_size: tuple[int, int]) -> None:
-        """Takes one frame.
+        """Takes the frame of a wanted number, stored at that height and width once square.
 
-        Args:
-            index: Its number among the frames shown.
-            frame: The frame as it was decoded.
-            stored_size: Height and width that it is given before it is turned upright.
-
-        Raises:
-            VideoDecodeError: if it does not go with the others.
+        Raises a `VideoDecodeError` if it does not go with the others.
         """
         positions = self._positions.pop(index)
         upright = self._converter.upright_size(frame, *stored_size)
         height, width = resized_size(self._size, *upright)
-        if self._pixels is None:
+        if not len(self.pixels):
             self.expect(upright)
-            self._pixels = np.empty((self._num_frames, height, width, 3), np.uint8)
-        elif self._pixels.shape[1:3] != (height, width):
+            self.pixels = np.empty((self._num_frames, height, width, 3), np.uint8)
+        elif self.pixels.shape[1:3] != (height, width):
             raise VideoDecodeError(
                 f"Cannot read {self._name}: its frames change midway between upright and lying. "
                 "Encode it again."
             )
         pixels = self._converter.convert(frame, height, width)
         for position in positions:
-            self._pixels[position] = pixels
+            self.pixels[position] = pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class Orientation:
-    """How stored pixels become upright ones: transposed first, then reversed along the axes.
-
-    Args:
-        transposed: Whether rows and columns change places.
-        rows_reversed: Whether what is then the last row is shown first.
-        columns_reversed: The same of columns.
-    """
+    """How stored pixels become upright ones: transposed first, then reversed along the axes."""
 
     transposed: bool = False
     rows_reversed: bool = False
@@ -135,13 +101,9 @@ class Orientation:
 
 
 class FrameConverter:
-    """Converts frames of one video to pixels, one at a time.
+    """Converts frames of the video called `name` to pixels, each by `num_threads`.
 
     Use one for all frames of a video: each new one would set up the scaling afresh.
-
-    Args:
-        name: How errors call the video.
-        num_threads: Threads for the conversion of one frame; `None` for one per processor.
     """
 
     def __init__(self, name: str, num_threads: int | None = None) -> None:
@@ -150,26 +112,16 @@ class FrameConverter:
         self._num_threads = num_threads or 0
 
     def convert(self, frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
-        """Returns pixels in [0, 255], red green blue, uint8 of shape `(height, width, 3)`.
+        """Returns upright pixels in [0, 255], red green blue, uint8 of shape `(height, width, 3)`.
 
-        Args:
-            frame: The frame as it was decoded.
-            height: Height of the upright pixels.
-            width: Their width.
-
-        Raises:
-            VideoDecodeError: if the frame is not to be shown upright or on a side, or is too large.
+        Raises a `VideoDecodeError` if the frame cannot be shown upright, or is too large.
         """
         orientation = orientation_of(self._name, frame)
         stored_height, stored_width = orientation.size(height, width)
         try:
             check_bytes(3 * height * width, "clip", f"a frame of {height}x{width} pixels")
             picture = self._reformatter.reformat(
-                frame,
-                height=stored_height,
-                width=stored_width,
-                format="rgb24",
-                threads=self._num_threads,
+                frame, stored_width, stored_height, format="rgb24", threads=self._num_threads
             )
         except (ValueError, av.FFmpegError) as error:
             raise VideoDecodeError(f"Cannot read {self._name}: {reason(error)}") from error
@@ -186,14 +138,8 @@ def orientation_of(name: str, frame: av.VideoFrame) -> Orientation:
     """Reads the display matrix that came with a frame, by FFmpeg's rules.
 
     Cameras write one of eight: four turns, each also mirrored. Angles are rounded to a degree, and
-    a matrix that leaves no area is taken for none.
-
-    Args:
-        name: How errors call the video.
-        frame: The frame as it was decoded.
-
-    Raises:
-        VideoDecodeError: if the matrix turns the frame by anything but quarters.
+    a matrix that leaves no area is taken for none. Raises a `VideoDecodeError`, in which the video
+    is called `name`, if it turns the frame by anything but quarters.
     """
     # One step to the right leads by (a, b), one down by (c, d).
     a, b, c, d = _display_matrix(frame)
@@ -215,14 +161,9 @@ def orientation_of(name: str, frame: av.VideoFrame) -> Orientation:
 
 
 def square_size(stream: av.VideoStream, height: int, width: int) -> tuple[int, int]:
-    """Returns height and width of stored frames once their pixels are made square.
+    """Returns height and width of the stream's stored frames once their pixels are made square.
 
     The height stays, as it does where FFmpeg scales to `iw*sar:ih`.
-
-    Args:
-        stream: The video stream, which says how wide pixels are.
-        height: Rows stored.
-        width: Columns stored.
     """
     ratio = stream.sample_aspect_ratio
     # Where it is not known, releases of PyAV give `None` or 0.

@@ -11,10 +11,16 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from keras_tdn.limits import check_bytes
+from keras_tdn.specs import is_positive_int
 
 VideoSource = str | os.PathLike[str] | bytes | BinaryIO
-
+ChooseIndices = Callable[[int], Any]
 FrameSize = int | tuple[int, int] | None
+
+# The end of an error's message.
+NO_FRAMES = (
+    "not one of its frames decodes. The file is damaged or incomplete; fetch or encode it again."
+)
 
 
 class VideoDecodeError(ValueError):
@@ -29,10 +35,7 @@ class Decoder(Protocol):
     """
 
     def read_frames(
-        self,
-        source: VideoSource,
-        choose_indices: Callable[[int], Any],
-        size: FrameSize = None,
+        self, source: VideoSource, choose_indices: ChooseIndices, size: FrameSize = None
     ) -> np.ndarray:
         """Returns the pixels of the frames that `choose_indices(num_frames)` names."""
         ...
@@ -41,9 +44,7 @@ class Decoder(Protocol):
 def open_source(source: VideoSource) -> tuple[str, str | BinaryIO]:
     """Returns how errors call the source, and its path or a seekable file object.
 
-    Raises:
-        VideoDecodeError: if there is nothing to read, with the reason.
-        ValueError: if `source` is something else altogether.
+    Raises a `VideoDecodeError` if there is nothing to read, and a `ValueError` if it is no source.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         if len(source) == 0:
@@ -53,30 +54,9 @@ def open_source(source: VideoSource) -> tuple[str, str | BinaryIO]:
         return f"the video of {len(source)} bytes", io.BytesIO(source)
     if isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(source)
-        name = repr(path)
-        if os.path.isdir(path):
-            raise VideoDecodeError(
-                f"Cannot read {name}: it is a directory. Pass the path of one video file."
-            )
-        if not os.path.exists(path):
-            raise VideoDecodeError(
-                f"Cannot read {name}: there is no such file. Check the path; a relative one starts "
-                f"at {os.getcwd()!r}."
-            )
-        if not os.path.isfile(path):
-            raise VideoDecodeError(
-                f"Cannot read {name}: it is {_kind(path)}, which may never end. Pass the path of a "
-                "video file; `keras-tdn watch` reads pipes and cameras."
-            )
-        if not os.access(path, os.R_OK):
-            raise VideoDecodeError(
-                f"Cannot read {name}: no permission. Make the file readable for this user."
-            )
-        if os.path.getsize(path) == 0:
-            raise VideoDecodeError(
-                f"Cannot read {name}: the file is empty. Fetch or encode it again."
-            )
-        return name, path
+        if problem := _problem(path):
+            raise VideoDecodeError(f"Cannot read {path!r}: {problem}")
+        return repr(path), path
     if callable(getattr(source, "read", None)):
         seekable = getattr(source, "seekable", None)
         if callable(seekable) and seekable():
@@ -88,22 +68,52 @@ def open_source(source: VideoSource) -> tuple[str, str | BinaryIO]:
     )
 
 
+def _problem(path: str) -> str:
+    """Returns why a path cannot be read, and what to do; empty if it can."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        start = os.getcwd()
+        return f"there is no such file. Check the path; a relative one starts at {start!r}."
+    mode = found.st_mode
+    if stat.S_ISDIR(mode):
+        return "it is a directory. Pass the path of one video file."
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        return (
+            f"it is {kinds.get(stat.S_IFMT(mode), 'a device')}, which may never end. Pass the path "
+            "of a video file; `keras-tdn watch` reads pipes and cameras."
+        )
+    if not os.access(path, os.R_OK):
+        return "no permission. Make the file readable for this user."
+    return "" if found.st_size else "the file is empty. Fetch or encode it again."
+
+
 def resized_size(size: FrameSize, height: int, width: int) -> tuple[int, int]:
     """Returns height and width that an upright frame of `height` by `width` is resized to."""
     if size is None:
         return height, width
     if is_positive_int(size):
-        short: int = size  # type: ignore[assignment]
         # The long side is rounded down, as at test time.
         if height <= width:
-            return short, max(1, short * width // height)
-        return max(1, short * height // width), short
+            return size, max(1, size * width // height)
+        return max(1, size * height // width), size
     if isinstance(size, tuple | list) and len(size) == 2 and all(map(is_positive_int, size)):
         return size[0], size[1]
     raise ValueError(
         "`size` is (height, width) in pixels, or one positive integer for the short side. "
         f"Received: size={size!r}"
     )
+
+
+def resize_pixels(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes uint8 frames, or one, that are pixels already; bilinear with antialiasing."""
+    if frames.shape[-3:-1] == size:
+        return np.ascontiguousarray(frames)
+    import tensorflow as tf
+
+    resized = tf.image.resize(frames, size, method="bilinear", antialias=True).numpy()
+    return np.clip(np.rint(resized), 0, 255).astype(np.uint8)
 
 
 def check_indices(indices: Any, num_frames: int) -> np.ndarray:
@@ -123,16 +133,9 @@ def check_indices(indices: Any, num_frames: int) -> np.ndarray:
 
 
 def check_clip_bytes(name: str, num_bytes: int, what: str, max_bytes: int | None) -> None:
-    """Refuses frames that would take too much memory.
+    """Raises a `VideoDecodeError` if frames, which `what` names, would take too much memory.
 
-    Args:
-        name: How errors call the video.
-        num_bytes: Bytes that they would take.
-        what: What would take them.
-        max_bytes: The most that they may take; `None` for what `keras_tdn.limits` allows.
-
-    Raises:
-        VideoDecodeError: if it is more.
+    `max_bytes` is the most that they may take; `None` is what `keras_tdn.limits` allows.
     """
     try:
         if max_bytes is None:
@@ -144,15 +147,3 @@ def check_clip_bytes(name: str, num_bytes: int, what: str, max_bytes: int | None
             )
     except ValueError as error:
         raise VideoDecodeError(f"Cannot read {name}: {error}") from error
-
-
-def is_positive_int(value: Any) -> bool:
-    """Whether `value` is an integer above 0, and not a bool."""
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _kind(path: str) -> str:
-    mode = os.stat(path).st_mode
-    if stat.S_ISFIFO(mode):
-        return "a pipe"
-    return "a socket" if stat.S_ISSOCK(mode) else "a device"

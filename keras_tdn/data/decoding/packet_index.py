@@ -81,10 +81,7 @@ def index_packets(
 ) -> PacketIndex:
     """Indexes a stream of packets that are not empty, in the order stored.
 
-    Args:
-        container_name: libav's name of the container format.
-        codec: The stream's decoder, with the parameters that the container keeps.
-        packets: The packets.
+    `container_name` is libav's, and `codec` has the parameters that the container keeps.
     """
     name = codec.codec.canonical_name
     _check(container_name in (MP4, MATROSKA), f"the container {container_name} is not indexed")

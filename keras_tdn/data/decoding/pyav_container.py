@@ -60,18 +60,10 @@ def open_input(
     options: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> av.container.InputContainer:
-    """Opens what holds a video; `open_container` does for files.
+    """Opens what holds a video, in one of the `formats`, by FFmpeg's `protocols` alone.
 
-    Args:
-        opened: An address that FFmpeg knows, `file:` and the path for files; or a file object.
-        formats: FFmpeg's names of the formats that may be opened.
-        protocols: How FFmpeg may open what is named, here or inside, separated by commas.
-        format: The format's name; `None` finds out.
-        options: Further options of FFmpeg, which go before these.
-        timeout: Seconds to wait for a sender; `None` waits for ever.
-
-    Raises:
-        av.FFmpegError, OSError, ValueError: if it does not open.
+    `opened` is a file object or an address that FFmpeg knows, `file:` and the path for files. The
+    `options` are FFmpeg's, and `timeout` is in seconds. Raises the errors of `av.open`.
     """
     limits = {
         "format_whitelist": ",".join(sorted(formats if format is None else {*formats, format})),
@@ -84,15 +76,9 @@ def open_input(
 
 @contextlib.contextmanager
 def open_container(name: str, opened: str | BinaryIO) -> Iterator[av.container.InputContainer]:
-    """Opens a file from its start.
+    """Opens a file, given as a path or a seekable file object, from its start.
 
-    Args:
-        name: How errors call the file.
-        opened: Its path, or a seekable file object.
-
-    Raises:
-        VideoDecodeError: if FFmpeg does not take it for a video, or it is of a format that is not
-            read.
+    Raises a `VideoDecodeError`, in which it is called `name`, unless it is a video that is read.
     """
     if isinstance(opened, str):
         # The prefix keeps a file name with a colon from being taken for a network address.
@@ -124,8 +110,7 @@ def why_not_opened(error: Exception) -> str:
 def video_stream(name: str, container: av.container.InputContainer) -> av.VideoStream:
     """Returns the first stream of moving pictures, or of a still one where there are none.
 
-    Raises:
-        VideoDecodeError: if there is neither, naming what there is.
+    Raises a `VideoDecodeError` if there is neither, naming what there is.
     """
     found, stills = [], []
     for stream in container.streams:

@@ -6,14 +6,16 @@ import bisect
 import collections
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
 
 import av
 import numpy as np
 
 from keras_tdn.data.decoding.frame_conversion import FrameCollector, square_size
 from keras_tdn.data.decoding.interface import (
+    NO_FRAMES,
+    ChooseIndices,
     FrameSize,
     VideoDecodeError,
     VideoSource,
@@ -40,31 +42,19 @@ KEPT_FRAMES_BYTES = 128 * 2**20
 class PyAVDecoder:
     """Decodes each video once, and where its packets allow it, only what the wanted frames need.
 
-    Use it through `get_decoder` or `read_frames`. Where the packets alone say which frames a video
-    has (see `packet_index`), decoding starts at the keyframe before each wanted frame, ends with
-    the last wanted one, and leaves out pictures that are neither wanted nor referred to. Every
-    other video is decoded from start to end. Both ways give the same frames, of damaged videos
-    too: a picture that the decoder drops keeps its number, and the one before stands for it. What
-    would take more memory than `keras_tdn.limits` allows is refused before it is decoded.
-
-    Args:
-        num_threads: Threads for one video; `None` takes as many as there are processors.
-        max_bytes: The most that the frames of one call may take; see `get_decoder`.
-
-    Example:
-
-    >>> PyAVDecoder(num_threads=1).read_frames("video.mp4", lambda num_frames: [0]).shape
-    (1, 256, 340, 3)
+    Use it through `get_decoder`, which documents the arguments. Where the packets alone say which
+    frames a video has (see `packet_index`), decoding starts at the keyframe before each wanted
+    frame, ends with the last wanted one, and leaves out pictures that are neither wanted nor
+    referred to. Every other video is decoded from start to end. Both ways give the same frames, of
+    damaged videos too: a picture that the decoder drops keeps its number, and the one before stands
+    for it. What would take more memory than is allowed is refused before it is decoded.
     """
 
     def __init__(self, num_threads: int | None = None, max_bytes: int | None = None) -> None:
         self.num_threads, self.max_bytes = num_threads, max_bytes
 
     def read_frames(
-        self,
-        source: VideoSource,
-        choose_indices: Callable[[int], Any],
-        size: FrameSize = None,
+        self, source: VideoSource, choose_indices: ChooseIndices, size: FrameSize = None
     ) -> np.ndarray:
         """Reads chosen frames; see `keras_tdn.data.decoding.read_frames`."""
         # Wrong arguments are reported before the time that decoding takes is spent.
@@ -76,7 +66,8 @@ class PyAVDecoder:
             return FrameCollector(name, indices, size, self.num_threads, self.max_bytes)
 
         index = None
-        with contextlib.suppress(NotIndexedError), IndexedVideo(name, opened) as video:
+        with contextlib.suppress(NotIndexedError), open_container(name, opened) as container:
+            video = IndexedVideo(name, opened, container)
             index = video.index
             collector = collect(len(index.shown))
             if video.read_into(collector, self.num_threads):
@@ -84,49 +75,24 @@ class PyAVDecoder:
         return _read_sequentially(name, opened, self.num_threads, collect, index).pixels
 
 
-def why_sequential(source: VideoSource) -> str:
-    """Returns why a video is always decoded from start to end; empty if it is not.
-
-    Raises:
-        VideoDecodeError: if the source is not a video.
-    """
-    try:
-        with IndexedVideo(*open_source(source)):
-            return ""
-    except NotIndexedError as error:
-        return str(error)
-
-
 class IndexedVideo:
-    """A video whose packets were read, not decoded; a context that keeps it open.
+    """A video of which the packets were read, not decoded, and are kept if they are not too large.
 
-    Args:
-        name: How errors call the video.
-        opened: Its path, or a seekable file object.
-
-    Raises:
-        NotIndexedError: on entering, if the packets do not say which frames the video has,
-            saying why.
-        VideoDecodeError: on entering, if it is not a video.
+    `name`, `opened` and `container` are those of `open_container`, whose block it stays in. Raises
+    a `NotIndexedError`, saying why, if the packets do not say which frames the video has.
     """
 
-    index: PacketIndex
-
-    def __init__(self, name: str, opened: str | BinaryIO) -> None:
+    def __init__(
+        self, name: str, opened: str | BinaryIO, container: av.container.InputContainer
+    ) -> None:
         self._name, self._opened = name, opened
-        self._packets: list[av.Packet] | None = []
-        self._resources = contextlib.ExitStack()
-
-    def __enter__(self) -> IndexedVideo:
-        with contextlib.ExitStack() as resources:
-            container = resources.enter_context(open_container(self._name, self._opened))
-            self._stream = video_stream(self._name, container)
-            self._index(container)
-            self._resources = resources.pop_all()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._resources.close()
+        self._stream = video_stream(name, container)
+        self.packets: list[av.Packet] | None = []
+        codec = self._stream.codec_context
+        try:
+            self.index = index_packets(container.format.name, codec, self._keep(container))
+        except (av.FFmpegError, OSError) as error:
+            raise NotIndexedError(f"reading fails midway ({reason(error)})") from error
 
     def read_into(self, collector: FrameCollector, num_threads: int | None) -> bool:
         """Decodes what `collector` wants, once. False if the decoder contradicts the index."""
@@ -138,7 +104,11 @@ class IndexedVideo:
         wanted = set(collector.wanted)
         prepare_codec(self._stream, num_threads, strict=True)
         try:
-            with self._packets_again() as again:
+            with contextlib.ExitStack() as resources:
+                again = self.packets
+                if again is None:
+                    container = resources.enter_context(open_container(self._name, self._opened))
+                    again = container.demux(video_stream(self._name, container))
                 packets = enumerate(packet for packet in again if packet.size)
                 for run in index.needed(wanted):
                     # One frame for each packet that shows one, in the order shown.
@@ -161,14 +131,6 @@ class IndexedVideo:
             return False
         return collector.is_complete
 
-    def _index(self, container: av.container.InputContainer) -> None:
-        try:
-            self.index = index_packets(
-                container.format.name, self._stream.codec_context, self._keep(container)
-            )
-        except (av.FFmpegError, OSError) as error:
-            raise NotIndexedError(f"reading fails midway ({reason(error)})") from error
-
     def _keep(self, container: av.container.InputContainer) -> Iterator[av.Packet]:
         kept_bytes = 0
         for packet in container.demux(self._stream):
@@ -178,9 +140,9 @@ class IndexedVideo:
             yield packet
             kept_bytes += packet.size
             if kept_bytes > KEPT_PACKETS_BYTES:
-                self._packets = None
-            if self._packets is not None:
-                self._packets.append(packet)
+                self.packets = None
+            if self.packets is not None:
+                self.packets.append(packet)
 
     def _decode(
         self, run: list[int], packets: Iterator[tuple[int, av.Packet]]
@@ -193,14 +155,6 @@ class IndexedVideo:
             yield from codec.decode(None)
         codec.flush_buffers()
 
-    @contextlib.contextmanager
-    def _packets_again(self) -> Iterator[Iterable[av.Packet]]:
-        if self._packets is not None:
-            yield self._packets
-        else:
-            with open_container(self._name, self._opened) as container:
-                yield container.demux(video_stream(self._name, container))
-
 
 def _read_sequentially(
     name: str,
@@ -211,8 +165,7 @@ def _read_sequentially(
 ) -> FrameCollector:
     """Decodes every frame, and converts those that the collector for their number wants.
 
-    Raises:
-        VideoDecodeError: if no frame decodes, or fewer the second time than the first.
+    Raises a `VideoDecodeError` if no frame decodes, or fewer the second time than the first.
     """
     frames: list[av.VideoFrame] | None = []
     times = list[int | None]()
@@ -228,22 +181,16 @@ def _read_sequentially(
             if kept_bytes > KEPT_FRAMES_BYTES:
                 frames = None
     if not times:
-        raise VideoDecodeError(
-            f"Cannot read {name}: not one of its frames decodes. The file is damaged or "
-            "incomplete; fetch or encode it again."
-        )
+        raise VideoDecodeError(f"Cannot read {name}: {NO_FRAMES}")
     decoded = _decoded_frames(times, index)
     collector = make_collector(len(decoded))
     collector.expect(stored_size)
-    if frames is not None:
-        for number in collector.wanted:
-            collector.add(number, frames[decoded[number]], stored_size)
-        return collector
     wanted = collections.defaultdict(list)
     for number in collector.wanted:
         wanted[decoded[number]].append(number)
-    for at, (frame, _) in enumerate(every_frame(name, opened, num_threads)):
-        for number in wanted[at]:
+    again = frames or (frame for frame, _ in every_frame(name, opened, num_threads))
+    for at, frame in enumerate(again):
+        for number in wanted.get(at, ()):
             collector.add(number, frame, stored_size)
         if collector.is_complete:
             return collector

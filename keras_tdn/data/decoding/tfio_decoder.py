@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
-from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from keras_tdn.data.decoding.frame_conversion import Orientation, orientation_of, square_size
 from keras_tdn.data.decoding.interface import (
+    NO_FRAMES,
+    ChooseIndices,
     FrameSize,
     VideoDecodeError,
     VideoSource,
     check_clip_bytes,
     check_indices,
     open_source,
+    resize_pixels,
     resized_size,
 )
 from keras_tdn.data.decoding.pyav_container import open_container, video_stream
@@ -46,17 +47,6 @@ class TFIODecoder:
       unwritten; they repeat the column before. In a width of 340 those are the last 4.
     - The header is read by PyAV, because tensorflow-io does not report how frames are shown.
     - Resized frames differ slightly from the default decoder's, which resizes before it converts.
-
-    Args:
-        max_bytes: The most that the frames of one call may take; see `get_decoder`.
-
-    Raises:
-        ImportError: if tensorflow-io or FFmpeg 4 is not installed, saying how.
-
-    Example:
-
-    >>> get_decoder("tfio").read_frames("video.mp4", lambda num_frames: [0]).shape
-    (1, 256, 320, 3)
     """
 
     def __init__(self, max_bytes: int | None = None) -> None:
@@ -68,28 +58,23 @@ class TFIODecoder:
         self._decode_video = tensorflow_io.experimental.ffmpeg.decode_video
 
     def read_frames(
-        self,
-        source: VideoSource,
-        choose_indices: Callable[[int], Any],
-        size: FrameSize = None,
+        self, source: VideoSource, choose_indices: ChooseIndices, size: FrameSize = None
     ) -> np.ndarray:
         """Reads chosen frames; see `keras_tdn.data.decoding.read_frames`."""
         resized_size(size, 1, 1)
         name, opened = open_source(source)
-        header = _read_header(name, opened)
+        orientation, square, is_blockwise = _read_header(name, opened)
         frames = self._decode(name, opened)
         indices = check_indices(choose_indices(len(frames)), len(frames))
-        check_clip_bytes(
-            name, len(indices) * frames[0].nbytes, f"{len(indices)} frames", self.max_bytes
-        )
+        num_bytes = len(indices) * frames[0].nbytes
+        check_clip_bytes(name, num_bytes, f"{len(indices)} frames", self.max_bytes)
         chosen = frames[indices]
         width = chosen.shape[2]
-        if header.is_blockwise and width > BLOCK and width % BLOCK:
+        if is_blockwise and width > BLOCK and width % BLOCK:
             written = width - width % BLOCK
             chosen[:, :, written:] = chosen[:, :, written - 1 : written]
-        upright = np.stack([header.orientation.apply(frame) for frame in chosen])
-        shown_size = header.orientation.size(*header.square_size)
-        return _resize(upright, resized_size(size, *shown_size))
+        upright = np.stack([orientation.apply(frame) for frame in chosen])
+        return resize_pixels(upright, resized_size(size, *orientation.size(*square)))
 
     def _decode(self, name: str, opened: str | BinaryIO) -> np.ndarray:
         import tensorflow as tf
@@ -107,33 +92,23 @@ class TFIODecoder:
                 "Try the decoder 'pyav'."
             ) from error
         if len(frames) == 0:
-            raise VideoDecodeError(
-                f"Cannot read {name}: not one of its frames decodes. The file is damaged or "
-                "incomplete; fetch or encode it again."
-            )
+            raise VideoDecodeError(f"Cannot read {name}: {NO_FRAMES}")
         return frames
 
 
-@dataclasses.dataclass(frozen=True)
-class _Header:
-    """What tensorflow-io does not report: how frames are shown, and whether columns go missing."""
+def _read_header(name: str, opened: str | BinaryIO) -> tuple[Orientation, tuple[int, int], bool]:
+    """Returns what tensorflow-io does not report.
 
-    orientation: Orientation
-    square_size: tuple[int, int]
-    is_blockwise: bool
-
-
-def _read_header(name: str, opened: str | BinaryIO) -> _Header:
+    How frames are oriented, their size in square pixels, and whether columns go missing.
+    """
     with open_container(name, opened) as container:
         stream = video_stream(name, container)
         codec = stream.codec_context
         # The orientation is known only with a frame.
         first = next(container.decode(stream), None)
-        return _Header(
-            Orientation() if first is None else orientation_of(name, first),
-            square_size(stream, codec.height, codec.width),
-            codec.pix_fmt in BLOCKWISE_FORMATS,
-        )
+        orientation = Orientation() if first is None else orientation_of(name, first)
+        square = square_size(stream, codec.height, codec.width)
+        return orientation, square, codec.pix_fmt in BLOCKWISE_FORMATS
 
 
 def _content(opened: str | BinaryIO) -> bytes:
@@ -142,12 +117,3 @@ def _content(opened: str | BinaryIO) -> bytes:
             return file.read()
     opened.seek(0)
     return opened.read()
-
-
-def _resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if frames.shape[1:3] == size:
-        return np.ascontiguousarray(frames)
-    import tensorflow as tf
-
-    resized = tf.image.resize(frames, size, method="bilinear", antialias=True).numpy()
-    return np.clip(np.rint(resized), 0, 255).astype(np.uint8)

@@ -13,6 +13,7 @@ from typing import Any
 from keras_tdn.data.failures import Failure
 from keras_tdn.data.records import Record
 from keras_tdn.files.atomic import sha256_of
+from keras_tdn.specs import check_field, is_positive_int
 
 INDEX_FILE = "index.json"
 MAX_PROBLEMS_SHOWN = 5
@@ -30,8 +31,7 @@ class PackOptions:
     """How frames are stored, and in how many files.
 
     Args:
-        short_side: Pixels that a frame's short side is shrunk to. Smaller frames are not enlarged:
-            that would cost space and add nothing.
+        short_side: Pixels that a frame's short side is shrunk to. Smaller frames stay as they are.
         quality: Of the JPEG frames, from 1 to 100.
         num_shards: Number of files; `None` for one per 64 records, but at least 16 where there are
             as many records.
@@ -54,25 +54,16 @@ class PackOptions:
     def __post_init__(self) -> None:
         for field, (least, most) in LIMITS.items():
             value = getattr(self, field)
-            if field == "num_shards" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise ValueError(
-                    f"Packing needs an integer from {least} to {most} for `{field}`. "
-                    f"Received: {field}={value!r}"
-                )
-        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
-            raise ValueError(
-                "Packing needs a `name` of letters, digits, '_', '-' and '.', because files are "
-                f"called by it. Received: name={self.name!r}"
-            )
+            is_right = is_positive_int(value) and least <= value <= most
+            is_left_out = field == "num_shards" and value is None
+            wanted = f"an integer from {least} to {most}"
+            check_field(self, field, is_right or is_left_out, wanted)
+        is_name = isinstance(self.name, str) and bool(NAME.fullmatch(self.name))
+        wanted = "letters, digits, '_', '-' and '.', which file names may have,"
+        check_field(self, "name", is_name, wanted)
 
     def for_records(self, num_records: int) -> PackOptions:
-        """Returns the options with the number of shards settled.
-
-        Raises:
-            ValueError: if there would be shards without a record.
-        """
+        """Returns the options with the number of shards; a `ValueError` if one would be empty."""
         if self.num_shards is None:
             wanted = -(-num_records // RECORDS_PER_SHARD)
             shards = max(wanted, min(num_records, LEAST_SHARDS))
@@ -117,7 +108,7 @@ class PackedShard:
     Args:
         name: Its file name.
         num_bytes: Its size.
-        sha256: Of its content, hexadecimal.
+        sha256: SHA-256 of its content, hexadecimal.
         records: What it holds, in order.
         failures: What it was to hold as well.
     """
@@ -138,6 +129,19 @@ class PackedShard:
             tuple(PackedRecord(**record) for record in config["records"]),
             tuple(Failure(**failure) for failure in config["failures"]),
         )
+
+    def problem(self, folder: str | os.PathLike[str], hashes: bool) -> str:
+        """Returns what is wrong with the file in that folder; empty if nothing is."""
+        path = os.path.join(folder, self.name)
+        try:
+            size = os.path.getsize(path)
+            if size != self.num_bytes:
+                return f"it has {size} bytes instead of {self.num_bytes}"
+            if hashes and sha256_of(path) != self.sha256:
+                return "its content has another SHA-256"
+        except OSError as error:
+            return f"it cannot be read ({error.strerror})"
+        return ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,9 +191,7 @@ class PackedIndex:
         return [os.path.join(self.folder, shard.name) for shard in self.shards]
 
     def check(self, hashes: bool = False) -> None:
-        """Compares the files with the index.
-
-        Use it before training, so that a copy that was cut short is noticed then.
+        """Compares the files with the index; use it before training on a copy.
 
         Args:
             hashes: Whether to read all files and compare their SHA-256 too; else only their sizes.
@@ -199,8 +201,8 @@ class PackedIndex:
         """
         problems = [
             f"  {shard.name}: {problem}"
-            for path, shard in zip(self.paths, self.shards, strict=True)
-            if (problem := shard_problem(path, shard, hashes))
+            for shard in self.shards
+            if (problem := shard.problem(self.folder, hashes))
         ]
         if problems:
             shown = problems[:MAX_PROBLEMS_SHOWN]
@@ -219,14 +221,10 @@ def is_packed(source: str | os.PathLike[str]) -> bool:
 
 
 def load_packed_index(source: str | os.PathLike[str]) -> PackedIndex:
-    """Reads the index of a packing.
+    """Reads the index of a packing, whose folder may have been moved.
 
     Args:
-        source: The folder that `pack` wrote, or the path of its `index.json`. Both may be moved
-            together.
-
-    Returns:
-        A `PackedIndex`.
+        source: The folder that `pack` wrote, or the path of its `index.json`.
 
     Raises:
         ValueError: if there is none, or it is damaged.
@@ -262,16 +260,3 @@ def load_packed_index(source: str | os.PathLike[str]) -> PackedIndex:
             f"{str(path)!r} is damaged or of another release ({type(error).__name__}: {error}). "
             "Restore it, or pack again."
         ) from error
-
-
-def shard_problem(path: str, shard: PackedShard, hashes: bool) -> str:
-    """Returns what is wrong with a shard's file; empty if nothing is."""
-    try:
-        size = os.path.getsize(path)
-        if size != shard.num_bytes:
-            return f"it has {size} bytes instead of {shard.num_bytes}"
-        if hashes and sha256_of(path) != shard.sha256:
-            return "its content has another SHA-256"
-    except OSError as error:
-        return f"it cannot be read ({error.strerror})"
-    return ""

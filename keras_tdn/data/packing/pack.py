@@ -80,10 +80,8 @@ def pack(
     decoded once, from start to end, with a single decoded frame in memory at a time.
 
     A run that was killed, at any moment, is finished by running it again with the same list and
-    options, and ends with the same bytes as one that was not: the list and the options alone decide
-    the shards, not the number of processes. Shards that are finished are compared with the SHA-256
-    noted of them and kept. A finished packing is checked in the same way, and what is damaged is
-    made again.
+    options, which alone decide every byte of the shards. Those that are finished, or belong to a
+    finished packing, are compared with the SHA-256 noted of them, and made again if damaged.
 
     Frames are stored at their own size or smaller (`short_side`), resized with the antialiased
     bilinear filter of `read_frames`, which is that of the published models' test view, and encoded
@@ -93,14 +91,10 @@ def pack(
     Args:
         records: What `load_records` returns, or takes.
         output: The folder to pack into: absent, empty or started before.
-        short_side: See `PackOptions`, like the next three.
-        quality: Of the JPEG frames, from 1 to 100.
-        num_shards: Number of files.
-        name: How the files' names start.
+        short_side, quality, num_shards, name: See `PackOptions`.
         num_processes: Processes, one core each; `None` for as many as there are cores.
         max_failure_share: Share of the records that may fail, from 0 to 1. A video that cannot be
-            read is noted with the reason and left out; when more than this share fail, the run
-            stops.
+            read is left out, with the reason in the index; when more fail, the run stops.
         retry_failures: Whether to make shards again in which an earlier run left videos out.
         overwrite: Whether to start anew in a folder of another list or other options.
         progress: Whether to show how far it is: a bar on a terminal, a line now and then elsewhere.
@@ -130,7 +124,7 @@ def pack(
         locked(folder.path),
         Progress("keras-tdn pack", folder.num_records, shown=progress) as display,
     ):
-        tasks = folder.start(overwrite)
+        tasks = folder.start(overwrite, retry_failures)
         # By shard, because a shard that is started again counts once.
         reached: Counter[int] = Counter()
 
@@ -140,9 +134,7 @@ def pack(
             reached[shard] = place
 
         try:
-            for task, made, found in _make_shards(
-                tasks, folder.path, retry_failures, processes, reach
-            ):
+            for task, made, found in _make_shards(tasks, processes, reach):
                 done[task.shard] = made
                 kept += found
                 reach(task.shard, len(task.records))
@@ -175,10 +167,8 @@ def pack_with_beam(
 
     Use it for sets that outgrow one machine. The result is the same, byte for byte, and a run of
     either can be finished by the other. The videos and the output must lie on a file system that
-    all workers and this process share under the same paths; a shard is made by one worker.
-
-    Needs the extra `keras-tdn[beam]`, on the workers too. The share of failures is looked at when
-    all shards are made.
+    all workers and this process share under the same paths. Needs the extra `keras-tdn[beam]`, on
+    the workers too. The share of failures is looked at when all shards are made.
 
     Args:
         records: See `pack`, for this and all that is not listed here.
@@ -211,14 +201,14 @@ def pack_with_beam(
     if not isinstance(pipeline_options, PipelineOptions):
         pipeline_options = PipelineOptions(list(pipeline_options))
     with locked(folder.path):
-        tasks = folder.start(overwrite)
+        tasks = folder.start(overwrite, retry_failures)
         pipeline = beam.Pipeline(options=pipeline_options)
         _ = (
             pipeline
             | "Shards" >> beam.Create(tasks)
             # Without it a runner may give all shards to one worker.
             | "Spread" >> beam.Reshuffle()
-            | "Pack" >> beam.Map(_finish_on_worker, folder.path, retry_failures)
+            | "Pack" >> beam.Map(_finish_on_worker)
         )
         try:
             result = pipeline.run()
@@ -245,10 +235,10 @@ def pack_with_beam(
         return _finish(folder, made, kept, started)
 
 
-def _finish_on_worker(task: ShardTask, folder: Path, retry_failures: bool) -> None:
+def _finish_on_worker(task: ShardTask) -> None:
     from apache_beam.metrics import Metrics
 
-    _, found = packing_shards.finish_shard(task, folder, retry_failures, lambda place: None)
+    _, found = packing_shards.finish_shard(task, lambda place: None)
     if found:
         Metrics.counter("keras_tdn", KEPT).inc()
 
@@ -266,11 +256,7 @@ def _open(
 
 
 def _make_shards(
-    tasks: Sequence[ShardTask],
-    folder: Path,
-    retry_failures: bool,
-    num_processes: int,
-    reach: Callable[[int, int], None],
+    tasks: Sequence[ShardTask], num_processes: int, reach: Callable[[int, int], None]
 ) -> Iterator[tuple[ShardTask, PackedShard, bool]]:
     """Yields shards as they are finished, in any order, and whether they were before.
 
@@ -278,15 +264,10 @@ def _make_shards(
     """
     if num_processes == 1:
         for task in tasks:
-            reach_here = functools.partial(reach, task.shard)
-            yield task, *packing_shards.finish_shard(task, folder, retry_failures, reach_here)
+            yield task, *packing_shards.finish_shard(task, functools.partial(reach, task.shard))
         return
-    with WorkerPool(
-        packing_shards.make_packer,
-        folder,
-        retry_failures,
-        num_processes=min(num_processes, len(tasks)),
-    ) as pool:
+    num_processes = min(num_processes, len(tasks))
+    with WorkerPool(packing_shards.make_packer, num_processes=num_processes) as pool:
 
         def make(task: ShardTask) -> tuple[ShardTask, PackedShard, bool]:
             deaths: Counter[int] = Counter()

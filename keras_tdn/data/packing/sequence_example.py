@@ -7,12 +7,18 @@ reads these.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_tdn.data.decoding.interface import VideoDecodeError, open_source, resized_size
+from keras_tdn.data.decoding.interface import (
+    NO_FRAMES,
+    VideoDecodeError,
+    open_source,
+    resize_pixels,
+    resized_size,
+)
 from keras_tdn.data.jpeg_frames import decode_jpeg, scan_frame_folder
 from keras_tdn.data.packing.index import PackOptions
 from keras_tdn.data.records import Record
@@ -30,39 +36,29 @@ def encode_record(
 ) -> tuple[bytes, int, tuple[int, int]]:
     """Decodes a video once, or a folder of JPEG frames, and encodes its frames.
 
-    The JPEG frames are baseline with chroma halved both ways (4:2:0), as nearly all video has it
-    already. Frames of a folder that need no resize are stored as they are.
-
     Returns the packed record, whose bytes follow from the arguments, its number of frames, and
-    their height and width in pixels. `text` is the name of its class.
-
-    Raises:
-        VideoDecodeError: if nothing decodes, or the result is too large for one record.
+    their height and width in pixels. `text` is the name of its class. Raises a `VideoDecodeError`
+    if nothing decodes, or the result is too large for one record.
     """
     import tensorflow as tf
 
     pictures, (height, width) = _encode_frames(record.path, options)
-    context: dict[str, Any] = {
-        "image/format": b"jpeg",
-        "image/height": height,
-        "image/width": width,
-        "image/frame_rate": frame_rate(record.path),
-        "clip/label/index": record.label,
-        "clip/label/text": None if text is None else text.encode(),
-        "clip/data_path": record.path.encode("utf-8", "surrogateescape"),
-        # There are no keys for these two elsewhere; readers that do not know them skip them.
-        "clip/num_frames": len(pictures),
-        "clip/index": record.index,
-    }
     example = tf.train.SequenceExample()
-    for key, value in context.items():
-        feature = example.context.feature
-        if isinstance(value, bytes):
-            feature[key].bytes_list.value.append(value)
-        elif isinstance(value, float):
-            feature[key].float_list.value.append(value)
-        elif value is not None:
-            feature[key].int64_list.value.append(value)
+    feature = example.context.feature
+    feature["image/format"].bytes_list.value.append(b"jpeg")
+    feature["image/height"].int64_list.value.append(height)
+    feature["image/width"].int64_list.value.append(width)
+    if (rate := frame_rate(record.path)) is not None:
+        feature["image/frame_rate"].float_list.value.append(rate)
+    if record.label is not None:
+        feature["clip/label/index"].int64_list.value.append(record.label)
+    if text is not None:
+        feature["clip/label/text"].bytes_list.value.append(text.encode())
+    path = record.path.encode("utf-8", "surrogateescape")
+    feature["clip/data_path"].bytes_list.value.append(path)
+    # There are no keys for these two elsewhere; readers that do not know them skip them.
+    feature["clip/num_frames"].int64_list.value.append(len(pictures))
+    feature["clip/index"].int64_list.value.append(record.index)
     encoded = example.feature_lists.feature_list[FRAMES]
     for picture in pictures:
         encoded.feature.add().bytes_list.value.append(picture)
@@ -72,33 +68,34 @@ def encode_record(
 
 
 def _encode_frames(path: str, options: PackOptions) -> tuple[list[bytes], tuple[int, int]]:
-    is_folder = os.path.isdir(path)
-    frames = _folder_frames(path, options) if is_folder else _video_frames(path, options)
+    import tensorflow as tf
+
+    frames: Iterable[tuple[np.ndarray, bytes | None]]
+    if os.path.isdir(path):
+        frames = _folder_frames(path, options.short_side)
+    else:
+        frames = ((frame, None) for frame in stream_frames(path, options.short_side))
     pictures: list[bytes] = []
     num_bytes = 0
-    size = (0, 0)
-    for picture, size in frames:  # noqa: B007
-        pictures.append(picture)
-        num_bytes += len(picture)
+    for frame, content in frames:
+        if content is None:
+            # Twice as fast as FFmpeg's encoder, and closer to the frame at equal size.
+            encoded = tf.io.encode_jpeg(frame, quality=options.quality, chroma_downsampling=True)
+            content = encoded.numpy()
+        pictures.append(content)
+        num_bytes += len(content)
         if num_bytes > MAX_RECORD_BYTES:
             raise VideoDecodeError(
                 f"Cannot pack {path!r}: its first {len(pictures)} frames take more than the "
                 f"{MAX_RECORD_BYTES} bytes that a record may have. Cut it into shorter clips."
             )
     if not pictures:
-        raise VideoDecodeError(
-            f"Cannot pack {path!r}: not one of its frames decodes. The file is damaged or "
-            "incomplete; fetch or encode it again."
-        )
-    return pictures, size
+        raise VideoDecodeError(f"Cannot pack {path!r}: {NO_FRAMES}")
+    return pictures, frame.shape[:2]
 
 
-def _video_frames(path: str, options: PackOptions) -> Iterator[tuple[bytes, tuple[int, int]]]:
-    for frame in stream_frames(path, options.short_side):
-        yield _encode(frame, options.quality), (frame.shape[0], frame.shape[1])
-
-
-def _folder_frames(path: str, options: PackOptions) -> Iterator[tuple[bytes, tuple[int, int]]]:
+def _folder_frames(path: str, short_side: int) -> Iterator[tuple[np.ndarray, bytes | None]]:
+    """Yields the frames of a folder, and those that need no resize also as they are stored."""
     import tensorflow as tf
 
     size = None
@@ -106,34 +103,25 @@ def _folder_frames(path: str, options: PackOptions) -> Iterator[tuple[bytes, tup
         with open(file, "rb") as opened:
             content = opened.read()
         try:
-            frame = decode_jpeg(tf.constant(content))
+            frame = decode_jpeg(tf.constant(content)).numpy()
         except tf.errors.OpError as error:
             raise VideoDecodeError(
                 f"Cannot pack {path!r}: its frame {os.path.basename(file)!r} is not a JPEG picture "
                 "that decodes. Extract the frames again."
             ) from error
-        shape = (int(frame.shape[0]), int(frame.shape[1]))
-        size = size or _shrunk_size(*shape, options.short_side)
-        if shape != size:
-            resized = tf.image.resize(frame, size, method="bilinear", antialias=True)
-            pixels = np.clip(np.rint(resized.numpy()), 0, 255).astype(np.uint8)
-            content = _encode(pixels, options.quality)
-        yield content, size
-
-
-def _encode(frame: Any, quality: int) -> bytes:
-    import tensorflow as tf
-
-    # Twice as fast as FFmpeg's encoder, and closer to the frame at equal size.
-    return tf.io.encode_jpeg(frame, quality=quality, chroma_downsampling=True).numpy()
+        height, width = frame.shape[:2]
+        size = size or _shrunk_size(height, width, short_side)
+        if (height, width) == size:
+            yield frame, content
+        else:
+            yield resize_pixels(frame, size), None
 
 
 def stream_frames(path: str, short_side: int) -> Iterator[np.ndarray]:
     """Decodes a video from start to end, with one frame in memory at a time.
 
-    The frames are those that `read_frames` reads at that size, in the same order: resized in the
-    decoder's own pixel format, bilinear with antialiasing. That is the filter which the published
-    models' frames were resized with, and of those at hand the closest to it.
+    The frames are those that `read_frames` reads at that size, in the same order. They are resized
+    by the filter that is closest to that of the published models' frames.
     """
     from keras_tdn.data.decoding.frame_conversion import FrameConverter
     from keras_tdn.data.decoding.pyav_decoder import every_frame

@@ -13,13 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_tdn.data.failures import Failure
-from keras_tdn.data.packing.index import (
-    INDEX_FILE,
-    PackedRecord,
-    PackedShard,
-    PackOptions,
-    shard_problem,
-)
+from keras_tdn.data.packing.index import INDEX_FILE, PackedRecord, PackedShard, PackOptions
 from keras_tdn.data.packing.sequence_example import encode_record
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
@@ -38,16 +32,17 @@ FRAMING_BYTES = 16
 
 @dataclasses.dataclass(frozen=True)
 class ShardTask:
-    """All that a worker needs to make one shard.
+    """All that a worker needs to make one shard in a folder.
 
-    `texts` are the names of the records' classes, `noted` is what an earlier run has noted of the
-    shard, and `skipped` says by place in `records` why one is not to be tried again.
+    `labels` are the names of all classes, `noted` is what an earlier run has noted of the shard, if
+    it may stay, and `skipped` says by place in `records` why one is not to be tried again.
     """
 
+    folder: Path
     shard: int
     options: PackOptions
     records: tuple[Record, ...]
-    texts: tuple[str | None, ...]
+    labels: tuple[str, ...] | None
     noted: PackedShard | None = None
     skipped: tuple[tuple[int, str], ...] = ()
 
@@ -62,10 +57,7 @@ class PackingFolder:
 
     The list and the options alone decide every byte of the result. Records are dealt out to the
     shards in turn: a list is often sorted by class, and so each shard has about as many of each.
-
-    Raises:
-        ValueError: if there is nothing to pack, or the folder has files of something else or cannot
-            be made.
+    Raises a `ValueError` if there are no records, or the folder is of something else or not made.
     """
 
     def __init__(self, path: Path, records: RecordList, options: PackOptions) -> None:
@@ -78,11 +70,10 @@ class PackingFolder:
         self._records = records
         self._folder = ResumableFolder(path, KIND)
 
-    def start(self, overwrite: bool) -> list[ShardTask]:
-        """Prepares the folder, and returns its shards with what is noted of them.
+    def start(self, overwrite: bool, retry_failures: bool) -> list[ShardTask]:
+        """Prepares the folder, and returns its shards with what is noted of them; see `pack`.
 
-        Raises:
-            ValueError: if it was started with other records or options, unless `overwrite`.
+        Raises a `ValueError` if it was started with other records or options, unless `overwrite`.
         """
         if overwrite:
             headers = self._folder.headers()
@@ -93,16 +84,15 @@ class PackingFolder:
             )
         self._folder.prepare(self._header())
         noted = self.noted()
-        return [self._task(shard, noted.get(shard)) for shard in range(self.num_shards)]
-
-    def _task(self, shard: int, noted: PackedShard | None) -> ShardTask:
-        labels = self._records.labels
-        records = tuple(self._records)[shard :: self.num_shards]
-        texts = tuple(
-            None if labels is None or record.label is None else labels[record.label]
-            for record in records
-        )
-        return ShardTask(shard, self.options, records, texts, noted)
+        tasks = []
+        for shard in range(self.num_shards):
+            records = tuple(self._records[shard :: self.num_shards])
+            task = ShardTask(self.path, shard, self.options, records, self._records.labels)
+            old = noted.get(shard)
+            if old and old.name == task.name and not (retry_failures and old.failures):
+                task = dataclasses.replace(task, noted=old)
+            tasks.append(task)
+        return tasks
 
     def noted(self) -> dict[int, PackedShard]:
         """Returns what is noted of each shard that was finished, by this run or an earlier one."""
@@ -137,45 +127,35 @@ def _notes_path(folder: Path, shard: int) -> Path:
     return folder / WORKPLACE / f"{shard:05d}.json"
 
 
-def make_packer(
-    folder: Path, retry_failures: bool
-) -> Callable[[ShardTask, Callable[[int], None]], tuple[PackedShard, bool]]:
-    """Returns `finish_shard` for the tasks of a `WorkerPool`."""
+def make_packer() -> Callable[[ShardTask, Callable[[int], None]], tuple[PackedShard, bool]]:
+    """Returns what works on the tasks of a `WorkerPool`."""
     use_tensorflow_on_one_core()
-    return lambda task, starts: finish_shard(task, folder, retry_failures, starts)
+    return finish_shard
 
 
-def finish_shard(
-    task: ShardTask, folder: Path, retry_failures: bool, starts: Callable[[int], Any]
-) -> tuple[PackedShard, bool]:
+def finish_shard(task: ShardTask, starts: Callable[[int], Any]) -> tuple[PackedShard, bool]:
     """Makes a shard unless it is finished; returns what it holds, and whether it was finished.
 
     `starts` is called with the place of each record before it is decoded. Raises an `OSError` if
     the shard cannot be written.
     """
-    noted = task.noted
-    if (
-        noted is not None
-        and noted.name == task.name
-        and not (retry_failures and noted.failures)
-        and not shard_problem(str(folder / noted.name), noted, hashes=True)
-    ):
-        return noted, True
-    return make_shard(task, folder, starts), False
+    if task.noted is not None and not task.noted.problem(task.folder, hashes=True):
+        return task.noted, True
+    return make_shard(task, starts), False
 
 
-def make_shard(task: ShardTask, folder: Path, starts: Callable[[int], None]) -> PackedShard:
+def make_shard(task: ShardTask, starts: Callable[[int], None]) -> PackedShard:
     """Makes a shard, puts it in place and notes what it holds.
 
     The file comes first and the note second: a shard without its note is made again, to the same
     bytes, and one with it is finished.
     """
     # The process is named because one that lost its parent may still be at the same shard.
-    temporary = folder / WORKPLACE / f"{task.name}.{os.getpid()}{TEMPORARY_SUFFIX}"
+    temporary = task.folder / WORKPLACE / f"{task.name}.{os.getpid()}{TEMPORARY_SUFFIX}"
     try:
         shard = _write_shard(task, temporary, starts)
-        put_in_place(temporary, folder / task.name)
-        notes = _notes_path(folder, task.shard)
+        put_in_place(temporary, task.folder / task.name)
+        notes = _notes_path(task.folder, task.shard)
         write_whole(notes, json.dumps(dataclasses.asdict(shard)).encode(), temporary)
     finally:
         with contextlib.suppress(OSError):
@@ -213,11 +193,10 @@ def _write_shard(task: ShardTask, path: Path, starts: Callable[[int], None]) -> 
 
 def _encode(task: ShardTask, place: int, offset: int) -> tuple[bytes, PackedRecord] | str:
     """Returns a record's bytes and what the index says of it, or why there are none."""
-    record = task.records[place]
+    record, labels = task.records[place], task.labels
+    text = None if labels is None or record.label is None else labels[record.label]
     try:
-        content, num_frames, (height, width) = encode_record(
-            record, task.texts[place], task.options
-        )
+        content, num_frames, (height, width) = encode_record(record, text, task.options)
     except Exception as error:
         # One video must not end a run of days, whatever it does; the reason says what it was.
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "

@@ -18,10 +18,9 @@ from keras_tdn.data.transforms.resizing import (
     crop_of_resized,
     offsets_at,
     resize_and_crop,
-    resized_size,
 )
-from keras_tdn.data.transforms.transform import check_bool, frame_size
-from keras_tdn.specs import ClipSpec
+from keras_tdn.data.transforms.transform import frame_size
+from keras_tdn.specs import ClipSpec, check_field
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +40,7 @@ class CropSet(ResizeAndCenterCrop):
 
         Each is `(top, left, height, width)` in pixels of the *resized* frame, int32.
         """
-        resized = resized_size(height, width, self.short_side, self.height, self.width)
-        tops, lefts = self.offsets(*resized)
+        tops, lefts = self.offsets(*self.resized_size(height, width))
         same = tf.ones_like(tops)
         return tf.stack([tops, lefts, self.height * same, self.width * same], axis=1)
 
@@ -55,7 +53,7 @@ class CropSet(ResizeAndCenterCrop):
         return pixels <= count * self.height * self.width
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        resized = resized_size(*frame_size(clip), self.short_side, self.height, self.width)
+        resized = self.resized_size(*frame_size(clip))
         tops, lefts = self.offsets(*resized)
         count = tops.shape[0]
         size = (self.height, self.width)
@@ -83,21 +81,14 @@ class OneCrop(CropSet):
 
     Use it for evaluation with any number of crops; `ResizeAndCenterCrop` gives the clip itself.
 
-    Args:
-        height: Height of the crop in pixels.
-        width: Width of the crop in pixels.
-        short_side: Length of the frames' short side before the crop, in pixels.
+    Args are those of `ResizeAndCenterCrop`.
 
     Returns:
         uint8 of shape `(1, frames, height, width, 3)`.
 
-    Raises:
-        ValueError: if an argument is not a positive integer.
-
     Example:
 
-    >>> clip = tf.zeros((40, 240, 320, 3), tf.uint8)
-    >>> OneCrop()(clip).shape
+    >>> OneCrop()(tf.zeros((40, 240, 320, 3), tf.uint8)).shape
     TensorShape([1, 40, 224, 224, 3])
     """
 
@@ -118,8 +109,7 @@ class ThreeCrops(CropSet):
     Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
-        height: Height of each crop in pixels.
-        width: Width of each crop in pixels.
+        height, width: Size of each crop in pixels.
         short_side: Length of the frames' short side before the crops, in pixels.
         always_across: Whether crops lie side by side in portrait frames too. Of those the authors'
             code takes the same crop three times; `True` reproduces it.
@@ -127,13 +117,9 @@ class ThreeCrops(CropSet):
     Returns:
         uint8 of shape `(3, frames, height, width, 3)`.
 
-    Raises:
-        ValueError: if an argument is not as described.
-
     Example:
 
-    >>> clip = tf.zeros((40, 240, 320, 3), tf.uint8)
-    >>> ThreeCrops()(clip).shape
+    >>> ThreeCrops()(tf.zeros((40, 240, 320, 3), tf.uint8)).shape
     TensorShape([3, 40, 256, 256, 3])
     """
 
@@ -144,7 +130,7 @@ class ThreeCrops(CropSet):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_bool(self, "always_across")
+        check_field(self, "always_across", isinstance(self.always_across, bool), "True or False")
 
     @classmethod
     def from_spec(cls, clip_spec: ClipSpec) -> ThreeCrops:
@@ -166,21 +152,17 @@ class TenCrops(CropSet):
     """The four corners and the centre, each as it is and mirrored.
 
     Use it where every view counts and left and right do not: a mirrored crop scores the mirrored
-    class on data sets such as Something-Something. The order is upper left, its mirror image, upper
-    right, its mirror image, lower left, lower right, centre.
+    class on data sets such as Something-Something. The order is upper left, upper right, lower
+    left, lower right, centre, each followed by its mirror image.
 
-    Args: those of `OneCrop`.
+    Args are those of `ResizeAndCenterCrop`.
 
     Returns:
         uint8 of shape `(10, frames, height, width, 3)`.
 
-    Raises:
-        ValueError: if an argument is not a positive integer.
-
     Example:
 
-    >>> clip = tf.zeros((8, 240, 320, 3), tf.uint8)
-    >>> TenCrops()(clip).shape
+    >>> TenCrops()(tf.zeros((8, 240, 320, 3), tf.uint8)).shape
     TensorShape([10, 8, 224, 224, 3])
     """
 
@@ -192,10 +174,9 @@ class TenCrops(CropSet):
 
 
 def crops_of_array(crop_set: CropSet, frames: np.ndarray) -> list[np.ndarray]:
-    """Returns what `crop_set(frames)` gives, crop by crop, without copying the pixels.
+    """Returns what `crop_set(frames)` gives, crop by crop, as views of pixels that must not change.
 
-    Three crops of 300 frames of 256 x 256 pixels would take 176 MB, and most of the time of reading
-    them. The frames must not change afterwards.
+    Copies for three crops of 300 frames would take 176 MB, and most of the time of reading them.
     """
     resized, boxes, resizes_first = _layout(crop_set, *frames.shape[1:3])
     if not resizes_first:
@@ -213,8 +194,7 @@ def _layout(
     crop_set: CropSet, height: int, width: int
 ) -> tuple[tuple[int, ...], list[list[int]], bool]:
     """Returns the size after the resize, the boxes, and whether the resize comes first."""
-    sides = (crop_set.short_side, crop_set.height, crop_set.width)
-    resized = tuple(int(side) for side in resized_size(height, width, *sides))
+    resized = tuple(int(side) for side in crop_set.resized_size(height, width))
     boxes = crop_set.boxes(height, width).numpy().tolist()
     return resized, boxes, bool(crop_set.resizes_first(resized, len(boxes)))
 

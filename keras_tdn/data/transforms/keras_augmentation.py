@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.transforms.transform import ClipTransform, derived_seed, to_pixels
+from keras_tdn.data.transforms.transform import ClipTransform, to_pixels
 
 # Operations whose results depend on more than their inputs.
 _IMPURE = re.compile(
@@ -30,7 +30,7 @@ class SeedSequence(keras.random.SeedGenerator):
     """The seeds of one call's draws, in order. Keras checks that it is a `SeedGenerator`."""
 
     def __init__(self, seed: tf.Tensor) -> None:
-        self._seeds = (derived_seed(seed, position) for position in itertools.count())
+        self._seeds = (tf.random.fold_in(seed, position) for position in itertools.count())
 
     def next(self, ordered: bool = True) -> tf.Tensor:
         return next(self._seeds)
@@ -71,27 +71,19 @@ class StatelessFactor:
 def drawing_from(layer: keras.Layer, seed: tf.Tensor) -> Iterator[None]:
     """Makes a layer, and the layers in it, draw from a seed within the context."""
     seeds = SeedSequence(seed)
-    parts = [(part, vars(part)) for part in layers_in(layer)]
-    replaced = [
-        (attributes, name, value, stand_in)
-        for _, attributes in parts
-        for name, value in attributes.items()
-        if (stand_in := _stand_in(value, seeds)) is not None
-    ]
-    makers = [attributes for part, attributes in parts if hasattr(part, "_get_seed_generator")]
-    try:
-        # Past `__setattr__`, in which Keras would track the stand-ins as part of the layer.
-        for attributes, name, _, stand_in in replaced:
-            attributes[name] = stand_in
-        for attributes in makers:
-            # Off the TensorFlow backend it would make a generator of its own for tf.data.
-            attributes["_get_seed_generator"] = lambda backend=None: seeds
+    with contextlib.ExitStack() as restoring:
+        for part in layer._flatten_layers():
+            # Past `__setattr__`, in which Keras would track the stand-ins as part of the layer.
+            attributes = vars(part)
+            for name, value in list(attributes.items()):
+                if (stand_in := _stand_in(value, seeds)) is not None:
+                    restoring.callback(attributes.__setitem__, name, value)
+                    attributes[name] = stand_in
+            if hasattr(part, "_get_seed_generator"):
+                # Off the TensorFlow backend it would make a generator of its own for tf.data.
+                restoring.callback(attributes.pop, "_get_seed_generator", None)
+                attributes["_get_seed_generator"] = lambda backend=None: seeds
         yield
-    finally:
-        for attributes in makers:
-            attributes.pop("_get_seed_generator", None)
-        for attributes, name, value, _ in replaced:
-            attributes[name] = value
 
 
 def impure_operations(graph: tf.Graph) -> list[str]:
@@ -101,20 +93,6 @@ def impure_operations(graph: tf.Graph) -> list[str]:
     for function in definition.library.function:
         nodes.extend(function.node_def)
     return sorted({node.op for node in nodes if _IMPURE.match(node.op)})
-
-
-def layers_in(value: Any, seen: set[int] | None = None) -> Iterator[keras.Layer]:
-    """Yields a layer and all in its attributes, or in lists there, each once."""
-    seen = set() if seen is None else seen
-    if id(value) in seen:
-        return
-    if isinstance(value, keras.Layer):
-        seen.add(id(value))
-        yield value
-        value = {name: child for name, child in vars(value).items() if name != "_inbound_nodes"}
-    for child in value.values() if isinstance(value, dict) else value:
-        if isinstance(child, (keras.Layer, list, tuple, dict)):
-            yield from layers_in(child, seen)
 
 
 def _stand_in(value: Any, seeds: SeedSequence) -> Any:
@@ -187,7 +165,7 @@ class KerasAugmentation(ClipTransform):
                 "each other; keras_tdn.data.transforms has MixUp and CutMix for batches of clips. "
                 f"Received: {name}"
             )
-        for part in layers_in(self.layer):
+        for part in self.layer._flatten_layers():
             value_range = tuple(getattr(part, "value_range", (0, 255)))
             if value_range != (0, 255):
                 raise ValueError(

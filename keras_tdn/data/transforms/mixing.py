@@ -8,13 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_tdn.data.transforms.transform import (
-    as_seed,
-    check_bool,
-    check_number,
-    derived_seed,
-    draw_uniform,
-)
+from keras_tdn.data.transforms.transform import as_seed, check_number, draw_uniform
+from keras_tdn.specs import check_field
 
 # Beyond this the share is one half for all that matters, and gamma variates overflow far later.
 MAX_ALPHA = 1e3
@@ -29,13 +24,14 @@ class BatchMixing(abc.ABC):
 
     def __post_init__(self) -> None:
         check_number(self, "alpha", 1e-3, MAX_ALPHA)
-        check_bool(self, "per_clip")
+        check_field(self, "per_clip", isinstance(self.per_clip, bool), "True or False")
 
     def __call__(self, inputs: Any, seed: Any) -> tuple[tf.Tensor, tf.Tensor]:
         clips, labels = self._check_inputs(inputs)
         seed = as_seed(seed)
         count = tf.shape(clips)[0]
-        partners = tf.random.experimental.stateless_shuffle(tf.range(count), derived_seed(seed, 0))
+        shuffle = tf.random.experimental.stateless_shuffle
+        partners = shuffle(tf.range(count), tf.random.fold_in(seed, 0))
         shares = self._draw_shares(seed, count if self.per_clip else 1)
         mixed, shares = self.mix(clips, tf.gather(clips, partners), shares, seed)
         shares = shares[:, tf.newaxis]
@@ -50,9 +46,8 @@ class BatchMixing(abc.ABC):
 
     def _draw_shares(self, seed: tf.Tensor, count: Any) -> tf.Tensor:
         # float64: with a small alpha both gamma variates can be too small for float32.
-        gammas = tf.random.stateless_gamma(
-            [2, count], derived_seed(seed, 1), tf.cast(self.alpha, tf.float64), dtype=tf.float64
-        )
+        seed, alpha = tf.random.fold_in(seed, 1), tf.cast(self.alpha, tf.float64)
+        gammas = tf.random.stateless_gamma([2, count], seed, alpha, dtype=tf.float64)
         return tf.cast(tf.math.divide_no_nan(gammas[0], gammas[0] + gammas[1]), tf.float32)
 
     def _check_inputs(self, inputs: Any) -> tuple[tf.Tensor, tf.Tensor]:
@@ -84,8 +79,7 @@ class MixUp(BatchMixing):
     permutation of the batch. The result is float32 because blends are not whole levels; models take
     it as they take uint8.
 
-    Reference: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018;
-    arXiv:1710.09412.
+    Reference: Zhang et al., ICLR 2018; arXiv:1710.09412.
 
     Args:
         alpha: Shares are drawn from the beta distribution with both parameters `alpha`.
@@ -104,10 +98,8 @@ class MixUp(BatchMixing):
 
     Example:
 
-    >>> clips = tf.zeros((4, 40, 112, 112, 3), tf.uint8)
-    >>> mixed, labels = MixUp()((clips, tf.one_hot([0, 1, 2, 0], 3)), seed=(0, 7))
-    >>> mixed.dtype
-    tf.float32
+    >>> batch = tf.zeros((4, 40, 112, 112, 3), tf.uint8), tf.one_hot([0, 1, 2, 0], 3)
+    >>> mixed, labels = MixUp()(batch, seed=(0, 7))
     """
 
     alpha: float = 0.2
@@ -126,23 +118,17 @@ class CutMix(BatchMixing):
     Use it as `MixUp`. The window has the frame's shape and a uniformly drawn centre; labels count
     the pixels that it really covers. Pixels are moved, not blended, so their dtype stays.
 
-    Reference: Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with
-    Localizable Features", ICCV 2019; arXiv:1905.04899.
+    Reference: Yun et al., ICCV 2019; arXiv:1905.04899.
 
-    Args: those of `MixUp`, as are the call arguments.
+    Args, call arguments and errors are those of `MixUp`.
 
     Returns:
         Clips, of the dtype that came, and labels, float32.
 
-    Raises:
-        ValueError: if an argument is out of its range or the inputs are not such a batch.
-
     Example:
 
-    >>> clips = tf.zeros((4, 40, 112, 112, 3), tf.uint8)
-    >>> mixed, labels = CutMix()((clips, tf.one_hot([0, 1, 2, 0], 3)), seed=(0, 7))
-    >>> mixed.dtype
-    tf.uint8
+    >>> batch = tf.zeros((4, 40, 112, 112, 3), tf.uint8), tf.one_hot([0, 1, 2, 0], 3)
+    >>> mixed, labels = CutMix()(batch, seed=(0, 7))
     """
 
     alpha: float = 1.0
@@ -155,12 +141,11 @@ class CutMix(BatchMixing):
         # One row per window, (down, across).
         extent = tf.sqrt(1 - shares)[:, tf.newaxis] * sides
         count = tf.shape(shares)[0]
-        unit = tf.random.stateless_uniform(tf.stack([count, 2]), derived_seed(seed, 2))
+        unit = tf.random.stateless_uniform(tf.stack([count, 2]), tf.random.fold_in(seed, 2))
         start = tf.clip_by_value(tf.round(unit * sides - extent / 2), 0, sides)
         end = tf.clip_by_value(tf.round(unit * sides + extent / 2), 0, sides)
 
-        rows = tf.range(sides[0])
-        columns = tf.range(sides[1])
+        rows, columns = tf.range(sides[0]), tf.range(sides[1])
         in_rows = (rows >= start[:, :1]) & (rows < end[:, :1])
         in_columns = (columns >= start[:, 1:]) & (columns < end[:, 1:])
         inside = in_rows[:, :, tf.newaxis] & in_columns[:, tf.newaxis, :]
@@ -183,14 +168,13 @@ class MixUpOrCutMix:
         seed = as_seed(seed)
 
         def cut() -> tuple[tf.Tensor, tf.Tensor]:
-            clips, labels = self.cut_mix(inputs, derived_seed(seed, 1))
+            clips, labels = self.cut_mix(inputs, tf.random.fold_in(seed, 1))
             return tf.cast(clips, tf.float32), labels
 
-        return tf.cond(
-            draw_uniform(seed, 0, 0.0, 1.0) < 0.5,
-            lambda: self.mix_up(inputs, derived_seed(seed, 2)),
-            cut,
-        )
+        def blend() -> tuple[tf.Tensor, tf.Tensor]:
+            return self.mix_up(inputs, tf.random.fold_in(seed, 2))
+
+        return tf.cond(draw_uniform(seed, 0, 0.0, 1.0) < 0.5, blend, cut)
 
 
 def batch_mixing(mixup_alpha: float, cutmix_alpha: float) -> MixUp | CutMix | MixUpOrCutMix | None:

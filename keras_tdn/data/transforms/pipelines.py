@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_tdn.data.transforms.random_geometry import MultiScaleCrop, RandomHorizontalFlip
 from keras_tdn.data.transforms.resizing import ResizeAndCenterCrop
-from keras_tdn.data.transforms.transform import as_seed, derived_seed
+from keras_tdn.data.transforms.transform import as_seed
 from keras_tdn.specs import ClipSpec
 
 
@@ -24,20 +24,15 @@ class Compose:
     Args:
         transforms: Transforms, or any functions of `(inputs, seed)`.
 
-    Call arguments:
-        inputs: A clip, or a tuple `(clip, label)`.
-        seed: Two integers, int32 of shape `(2,)`; not needed if nothing is drawn.
-
-    Returns:
-        What the last transform returns.
+    Call arguments and results are those of `ClipTransform`.
 
     Raises:
         ValueError: if `transforms` holds something that cannot be called.
 
     Example:
 
-    >>> clip = tf.zeros((40, 256, 340, 3), tf.uint8)
-    >>> Compose((MultiScaleCrop(), RandomHorizontalFlip()))(clip, seed=(0, 7)).shape
+    >>> transform = Compose((MultiScaleCrop(), RandomHorizontalFlip()))
+    >>> transform(tf.zeros((40, 256, 340, 3), tf.uint8), seed=(0, 7)).shape
     TensorShape([40, 224, 224, 3])
     """
 
@@ -76,13 +71,11 @@ class Compose:
         Raises:
             ValueError: if the first transform does not begin with a window.
         """
-        self._check_crops_first()
-        return self.transforms[0].box(height, width, derived_seed(as_seed(seed), 0))
+        return self._first_crop().box(height, width, tf.random.fold_in(as_seed(seed), 0))
 
     def finish(self, inputs: Any, seed: Any) -> Any:
         """Does what is left for frames of which only the window of `box` was decoded."""
-        self._check_crops_first()
-        resize = self.transforms[0].resize
+        resize = self._first_crop().resize
         if isinstance(inputs, tuple):
             return self._apply((resize(inputs[0]), *inputs[1:]), seed, 1)
         return self._apply(resize(inputs), seed, 1)
@@ -91,16 +84,18 @@ class Compose:
         if seed is not None:
             seed = as_seed(seed)
         for position, transform in enumerate(self.transforms[start:], start):
-            inputs = transform(inputs, None if seed is None else derived_seed(seed, position))
+            own_seed = None if seed is None else tf.random.fold_in(seed, position)
+            inputs = transform(inputs, own_seed)
         return inputs
 
-    def _check_crops_first(self) -> None:
-        if not self.crops_first:
-            first = type(self.transforms[0]).__name__ if self.transforms else "no transform"
-            raise ValueError(
-                "Only a pipeline that begins with a random crop, such as MultiScaleCrop, knows its "
-                f"window before the pixels; see `crops_first`. This one begins with: {first}"
-            )
+    def _first_crop(self) -> Any:
+        if self.crops_first:
+            return self.transforms[0]
+        first = type(self.transforms[0]).__name__ if self.transforms else "no transform"
+        raise ValueError(
+            "Only a pipeline that begins with a random crop, such as MultiScaleCrop, knows its "
+            f"window before the pixels; see `crops_first`. This one begins with: {first}"
+        )
 
 
 def train_transforms(
@@ -114,8 +109,6 @@ def train_transforms(
 
     Use it for training. Only the window that it begins with needs to be decoded: see `Compose.box`.
 
-    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
-
     Args:
         clip_spec: Its `height` and `width` are used.
         flip_map: For each class the class of its mirror image, integers of shape `(classes,)`;
@@ -124,7 +117,7 @@ def train_transforms(
         then: More transforms, after these.
 
     Returns:
-        A transform of a clip or, with a `flip_map`, of `(clip, label)`.
+        A transform of a clip, or of `(clip, label)`, which it has to be with a `flip_map`.
 
     Raises:
         ValueError: if `flip_map` is not a map of classes, or comes with `flip=False`.
@@ -149,13 +142,8 @@ def test_transforms(clip_spec: ClipSpec) -> Compose:
 
     Use it for validation. Nothing is drawn, so that it needs no seed.
 
-    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
-
     Args:
         clip_spec: Its `short_side`, `height` and `width` are used.
-
-    Returns:
-        A transform of a clip, or of `(clip, label)`.
 
     Example:
 

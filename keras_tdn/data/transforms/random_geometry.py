@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.transforms.resizing import FIXED_POSITIONS, crop, offsets_at, resize
+from keras_tdn.data.transforms.resizing import FIXED_POSITIONS, offsets_at, resize
 from keras_tdn.data.transforms.transform import (
     ClipTransform,
     as_seed,
@@ -19,10 +19,11 @@ from keras_tdn.data.transforms.transform import (
     check_positive_integers,
     check_range,
     draw_integer,
+    draw_sides,
     draw_uniform,
     frame_size,
 )
-from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec, check_integer
+from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec, check_field, check_integer
 
 # A side this close to the input size is taken to be it, which saves a resize by a pixel or two.
 SNAP_PIXELS = 3
@@ -44,22 +45,15 @@ class RandomWindow(ClipTransform):
         return cls(clip_spec.height, clip_spec.width, **arguments)
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return self.resize(crop(clip, self.box(*frame_size(clip), seed)))
+        top, left, height, width = tf.unstack(self.box(*frame_size(clip), seed))
+        return self.resize(clip[:, top : top + height, left : left + width])
 
     @abc.abstractmethod
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
         """Returns the window that a call with this seed cuts out of frames of this size.
 
-        Use it to decode nothing else, as with `tf.image.decode_and_crop_jpeg`; `resize` does the
-        rest of the transform.
-
-        Args:
-            height: Height of the frames in pixels, an integer or a scalar tensor.
-            width: Width of the frames in pixels.
-            seed: Two integers, int32 of shape `(2,)`.
-
-        Returns:
-            `(top, left, height, width)` in pixels, int32 of shape `(4,)`.
+        It is `(top, left, height, width)` in pixels, int32 of shape `(4,)`. Use it to decode
+        nothing else, as with `tf.image.decode_and_crop_jpeg`; `resize` does the rest.
         """
 
     def resize(self, clip: tf.Tensor) -> tf.Tensor:
@@ -78,21 +72,16 @@ class MultiScaleCrop(RandomWindow):
     Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
-        height: Height of the result in pixels.
-        width: Width of the result in pixels.
+        height, width: Size of the result in pixels.
         scales: Fractions of the short side, in order.
         max_distance: How far apart in `scales` height and width may be; 0 keeps crops square.
 
     Returns:
         uint8 of shape `(frames, height, width, 3)`.
 
-    Raises:
-        ValueError: if an argument is not as described.
-
     Example:
 
-    >>> clip = tf.zeros((40, 256, 340, 3), tf.uint8)
-    >>> MultiScaleCrop()(clip, seed=(0, 7)).shape
+    >>> MultiScaleCrop()(tf.zeros((40, 256, 340, 3), tf.uint8), seed=(0, 7)).shape
     TensorShape([40, 224, 224, 3])
     """
 
@@ -105,11 +94,9 @@ class MultiScaleCrop(RandomWindow):
             scales = tuple(float(scale) for scale in self.scales)
         except TypeError:
             scales = ()
-        if not scales or not all(0 < scale <= 1 for scale in scales):
-            raise ValueError(
-                "MultiScaleCrop needs fractions of the short side, above 0 and at most 1, for "
-                f"`scales`. Received: scales={self.scales!r}"
-            )
+        are_right = bool(scales) and all(0 < scale <= 1 for scale in scales)
+        wanted = "fractions of the short side, above 0 and at most 1,"
+        check_field(self, "scales", are_right, wanted)
         object.__setattr__(self, "scales", scales)
         check_integer("MultiScaleCrop's", "max_distance", self.max_distance, 0)
 
@@ -127,20 +114,17 @@ class MultiScaleCrop(RandomWindow):
         crop_heights = tf.gather(heights, [i for i, _ in pairs])[:, tf.newaxis]
         crop_widths = tf.gather(widths, [j for _, j in pairs])[:, tf.newaxis]
         tops, lefts = offsets_at(FIXED_POSITIONS, height, width, crop_heights, crop_widths)
-        boxes = tf.stack(
-            [tops, lefts, crop_heights + tf.zeros_like(tops), crop_widths + tf.zeros_like(lefts)],
-            axis=-1,
-        )
+        same = tf.zeros_like(tops)
+        boxes = tf.stack([tops, lefts, crop_heights + same, crop_widths + same], axis=-1)
         return tf.reshape(boxes, (-1, 4))
 
     def _sides(self, height: tf.Tensor, width: tf.Tensor, input_side: int) -> tf.Tensor:
         # float64 and truncation, because the reference computes in Python floats.
-        short_side = tf.cast(tf.minimum(height, width), tf.float64)
-        sides = tf.cast(short_side * tf.constant(self.scales, tf.float64), tf.int32)
+        short_side = tf.minimum(height, width)
+        scales = tf.constant(self.scales, tf.float64)
+        sides = tf.cast(tf.cast(short_side, tf.float64) * scales, tf.int32)
         # The reference snaps even past the edge of the frame, where it then pads with black.
-        snaps = (tf.abs(sides - input_side) < SNAP_PIXELS) & (
-            input_side <= tf.minimum(height, width)
-        )
+        snaps = (tf.abs(sides - input_side) < SNAP_PIXELS) & (input_side <= short_side)
         return tf.maximum(tf.where(snaps, input_side, sides), 1)
 
 
@@ -156,25 +140,19 @@ class RandomResizedCrop(RandomWindow):
     ratio log-uniform, the place uniform among whole pixels. Where none of ten draws fits, the
     largest centred window is taken whose aspect ratio is allowed.
 
-    Reference: Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6;
-    arXiv:1409.4842.
+    Reference: Szegedy et al., CVPR 2015, section 6; arXiv:1409.4842.
 
     Args:
-        height: Height of the result in pixels.
-        width: Width of the result in pixels.
+        height, width: Size of the result in pixels.
         area: Smallest and largest area of the window, as fractions of the frame's.
         aspect_ratio: Smallest and largest width over height of the window.
 
     Returns:
         uint8 of shape `(frames, height, width, 3)`.
 
-    Raises:
-        ValueError: if an argument is not as described.
-
     Example:
 
-    >>> clip = tf.zeros((40, 256, 340, 3), tf.uint8)
-    >>> RandomResizedCrop(112, 112)(clip, seed=(0, 7)).shape
+    >>> RandomResizedCrop(112, 112)(tf.zeros((40, 256, 340, 3), tf.uint8), seed=(0, 7)).shape
     TensorShape([40, 112, 112, 3])
     """
 
@@ -188,28 +166,21 @@ class RandomResizedCrop(RandomWindow):
 
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
         seed = as_seed(seed)
-        height, width = tf.cast(height, tf.int32), tf.cast(width, tf.int32)
-        frame_height, frame_width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
+        size = tf.cast(tf.stack([height, width]), tf.int32)
+        frame = tf.cast(size, tf.float32)
         low, high = self.aspect_ratio
-        areas = draw_uniform(seed, 0, *self.area, (ATTEMPTS,)) * frame_height * frame_width
-        logarithms = draw_uniform(seed, 1, math.log(low), math.log(high), (ATTEMPTS,))
-        heights = tf.round(tf.sqrt(areas / tf.exp(logarithms)))
-        widths = tf.round(tf.sqrt(areas * tf.exp(logarithms)))
         # The fallback stands last, and always fits.
-        heights = tf.concat([heights, [tf.minimum(frame_height, tf.round(frame_width / low))]], 0)
-        widths = tf.concat([widths, [tf.minimum(frame_width, tf.round(frame_height * high))]], 0)
-        heights, widths = tf.maximum(heights, 1), tf.maximum(widths, 1)
-        chosen = tf.argmax(
-            (heights <= frame_height) & (widths <= frame_width), output_type=tf.int32
-        )
-        crop_height = tf.cast(heights[chosen], tf.int32)
-        crop_width = tf.cast(widths[chosen], tf.int32)
+        fallback = tf.minimum(frame, tf.round(tf.stack([frame[1] / low, frame[0] * high])))
+        windows = tf.concat([draw_sides(self, seed, 0, frame, (ATTEMPTS,)), [fallback]], axis=0)
+        windows = tf.maximum(windows, 1)
+        chosen = tf.argmax(tf.reduce_all(windows <= frame, axis=1), output_type=tf.int32)
+        window = tf.cast(windows[chosen], tf.int32)
 
-        room = tf.stack([height - crop_height, width - crop_width])
+        room = size - window
         place = draw_uniform(seed, 2, 0, 1, (2,))
         anywhere = tf.cast(place * tf.cast(room + 1, tf.float32), tf.int32)
         top_left = tf.where(chosen == ATTEMPTS, room // 2, tf.minimum(anywhere, room))
-        return tf.stack([top_left[0], top_left[1], crop_height, crop_width])
+        return tf.concat([top_left, window], axis=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,13 +194,9 @@ class RandomHorizontalFlip(ClipTransform):
 
     Args:
         flip_map: For each class the class that its mirror image belongs to: integers of shape
-            `(classes,)`. `None` if every class is its own.
+            `(classes,)`. With it, calls take a tuple `(clip, label)`, whose label is a class's
+            number or one weight per class. `None` if every class is its own.
         probability: How often clips are mirrored, from 0 to 1.
-
-    Call arguments:
-        inputs: With a `flip_map`, a tuple `(clip, label)`. The label is a class's number, or one
-            weight per class, of shape `(classes,)`.
-        seed: Two integers, int32 of shape `(2,)`.
 
     Returns:
         What came, mirrored or not.
@@ -239,9 +206,9 @@ class RandomHorizontalFlip(ClipTransform):
 
     Example:
 
-    >>> clip = tf.zeros((40, 224, 224, 3), tf.uint8)
     >>> flip = RandomHorizontalFlip(flip_map=[1, 0, 2], probability=1.0)
-    >>> int(flip((clip, 0), seed=(0, 7))[1])
+    >>> clip, label = flip((tf.zeros((40, 224, 224, 3), tf.uint8), 0), seed=(0, 7))
+    >>> int(label)
     1
     """
 
@@ -274,7 +241,13 @@ class RandomHorizontalFlip(ClipTransform):
         return self.flip_map is not None
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return tf.cond(self._flips(seed), lambda: _mirror(clip), lambda: clip)
+        def mirrored() -> tf.Tensor:
+            shape = tf.shape(clip)
+            # In three dimensions the op is several times faster.
+            rows = tf.reverse(tf.reshape(clip, (shape[0] * shape[1], shape[2], 3)), [1])
+            return tf.ensure_shape(tf.reshape(rows, shape), clip.shape)
+
+        return tf.cond(self._flips(seed), mirrored, lambda: clip)
 
     def transform_label(self, label: Any, seed: tf.Tensor) -> Any:
         if self.flip_map is None:
@@ -296,10 +269,3 @@ class RandomHorizontalFlip(ClipTransform):
 
     def _flips(self, seed: tf.Tensor) -> tf.Tensor:
         return draw_uniform(seed, 0, 0, 1) < self.probability
-
-
-def _mirror(clip: tf.Tensor) -> tf.Tensor:
-    shape = tf.shape(clip)
-    # In three dimensions the op is several times faster.
-    rows = tf.reverse(tf.reshape(clip, (shape[0] * shape[1], shape[2], 3)), [1])
-    return tf.ensure_shape(tf.reshape(rows, shape), clip.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
@@ -14,10 +15,9 @@ from keras_tdn.data.transforms.transform import (
     check_number,
     check_positive_integers,
     check_range,
-    derived_seed,
     draw_integer,
+    draw_sides,
     draw_uniform,
-    frame_size,
     to_pixels,
 )
 
@@ -40,11 +40,13 @@ def hue_matrix(angle: tf.Tensor) -> tf.Tensor:
     # identity + (cos - 1) P + sin Q, where P projects on the plane of colour and Q turns in it.
     plane = _FROM_YIQ @ np.diag([0.0, 1.0, 1.0]) @ _TO_YIQ
     quarter = _FROM_YIQ @ np.array([[0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]]) @ _TO_YIQ
-    return (
-        tf.eye(3)
-        + (tf.cos(angle) - 1) * plane.astype(np.float32)
-        + tf.sin(angle) * quarter.astype(np.float32)
-    )
+    plane, quarter = plane.astype(np.float32), quarter.astype(np.float32)
+    return tf.eye(3) + (tf.cos(angle) - 1) * plane + tf.sin(angle) * quarter
+
+
+def mean_grey(pixels: tf.Tensor) -> tf.Tensor:
+    """Returns the mean grey of a whole clip of float32 pixels."""
+    return tf.tensordot(tf.reduce_mean(pixels, axis=(0, 1, 2)), GREY_WEIGHTS, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,20 +59,16 @@ class ColorJitter(ClipTransform):
 
     Args:
         brightness: Factors are drawn from `[1 - brightness, 1 + brightness]`; at most 1.
-        contrast: As `brightness`, for the distance from the clip's mean grey.
-        saturation: As `brightness`, for the distance from each pixel's grey.
+        contrast: The same for the distance from the clip's mean grey.
+        saturation: The same for the distance from each pixel's grey.
         hue: Turns are drawn from `[-hue, hue]`, in whole turns; at most 0.5.
 
     Returns:
         uint8 of the clip's shape.
 
-    Raises:
-        ValueError: if an argument is out of its range.
-
     Example:
 
-    >>> clip = tf.zeros((40, 224, 224, 3), tf.uint8)
-    >>> ColorJitter(hue=0.0)(clip, seed=(0, 7)).shape
+    >>> ColorJitter(hue=0.0)(tf.zeros((40, 224, 224, 3), tf.uint8), seed=(0, 7)).shape
     TensorShape([40, 224, 224, 3])
     """
 
@@ -85,36 +83,37 @@ class ColorJitter(ClipTransform):
         check_number(self, "hue", 0, 0.5)
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        brightness = draw_uniform(seed, 0, 1 - self.brightness, 1 + self.brightness)
-        contrast = draw_uniform(seed, 1, 1 - self.contrast, 1 + self.contrast)
-        saturation = draw_uniform(seed, 2, 1 - self.saturation, 1 + self.saturation)
+        brightness, contrast, saturation = (
+            draw_uniform(seed, position, 1 - strength, 1 + strength)
+            for position, strength in enumerate((self.brightness, self.contrast, self.saturation))
+        )
         turn = draw_uniform(seed, 3, -self.hue, self.hue)
         matrix = brightness * contrast * saturation_matrix(saturation)
         matrix = tf.matmul(hue_matrix(2 * math.pi * turn), matrix)
 
         pixels = tf.cast(clip, tf.float32)
-        mean_grey = tf.tensordot(tf.reduce_mean(pixels, axis=(0, 1, 2)), GREY_WEIGHTS, 1)
         # Saturation and hue leave greys alone, so the grey that contrast adds can come last.
-        shift = (1 - contrast) * brightness * mean_grey
+        shift = (1 - contrast) * brightness * mean_grey(pixels)
         return to_pixels(tf.matmul(pixels, matrix, transpose_b=True) + shift)
 
 
+# What operations do at most, in either direction.
 MAX_DEGREES = 30.0
 MAX_SHEAR = 0.3
 MAX_TRANSLATION = 0.45
 MAX_BLEND = 0.9
 MAX_POSTERIZED_BITS = 4
 
-# (clip, level from 0 to 1, sign of -1 or 1, fill) -> clip, uint8 to uint8.
-Operation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, int], tf.Tensor]
+# (clip, amount from -1 to 1, fill) -> clip, uint8 to uint8. Some ignore the sign, or all.
+Operation = Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor]
 
 
-def identity(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+def identity(clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
     """Leaves the clip as it is."""
     return clip
 
 
-def auto_contrast(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+def auto_contrast(clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
     """Stretches each colour to the whole range, by the extremes of the whole clip."""
     low = tf.cast(tf.reduce_min(clip, axis=(0, 1, 2)), tf.float32)
     high = tf.cast(tf.reduce_max(clip, axis=(0, 1, 2)), tf.float32)
@@ -122,13 +121,12 @@ def auto_contrast(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int)
     return to_pixels((tf.cast(clip, tf.float32) - low) * scale + tf.where(high > low, 0.0, low))
 
 
-def equalize(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+def equalize(clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
     """Makes the levels of each colour equally frequent in the whole clip."""
     # One table of 3 x 256 entries; each colour counts and looks up in its own third.
     indices = tf.cast(clip, tf.int32) + tf.constant([0, 256, 512])
-    counts = tf.reshape(
-        tf.math.bincount(tf.reshape(indices, [-1]), minlength=768, maxlength=768), (3, 256)
-    )
+    counts = tf.math.bincount(tf.reshape(indices, [-1]), minlength=768, maxlength=768)
+    counts = tf.reshape(counts, (3, 256))
     last = tf.reduce_max(tf.where(counts > 0, tf.range(256), 0), axis=1)
     step = (tf.reduce_sum(counts, axis=1) - tf.gather(counts, last, batch_dims=1)) // 255
     step = step[:, tf.newaxis]
@@ -138,49 +136,46 @@ def equalize(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> t
     return tf.gather(tf.cast(tf.reshape(table, [-1]), tf.uint8), indices)
 
 
-def posterize(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+def posterize(clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
     """Clears the lowest bits of every level."""
-    bits = tf.cast(tf.round(level * MAX_POSTERIZED_BITS), tf.uint8)
+    bits = tf.cast(tf.round(tf.abs(amount) * MAX_POSTERIZED_BITS), tf.uint8)
     return tf.bitwise.left_shift(tf.bitwise.right_shift(clip, bits), bits)
 
 
-def solarize(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
+def solarize(clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
     """Inverts the levels above a threshold."""
-    threshold = 256 - tf.cast(tf.round(level * 256), tf.int32)
+    threshold = 256 - tf.cast(tf.round(tf.abs(amount) * 256), tf.int32)
     return tf.where(tf.cast(clip, tf.int32) >= threshold, 255 - clip, clip)
 
 
-def color(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
-    """Towards grey, or away from it."""
-    matrix = saturation_matrix(1 + MAX_BLEND * level * sign)
-    return to_pixels(tf.matmul(tf.cast(clip, tf.float32), matrix, transpose_b=True))
-
-
-def contrast(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
-    """Towards the clip's mean grey, or away from it."""
-    pixels = tf.cast(clip, tf.float32)
-    grey = tf.tensordot(tf.reduce_mean(pixels, axis=(0, 1, 2)), GREY_WEIGHTS, 1)
-    return to_pixels(grey + (1 + MAX_BLEND * level * sign) * (pixels - grey))
-
-
-def brightness(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
-    """Towards black, or away from it."""
-    return to_pixels((1 + MAX_BLEND * level * sign) * tf.cast(clip, tf.float32))
-
-
-def sharpness(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
-    """Towards a blurred picture, or away from it; the outermost pixels stay."""
-    pixels = tf.cast(clip, tf.float32)
+def _blurred(pixels: tf.Tensor) -> tf.Tensor:
+    """Blurs each frame; the outermost pixels stay."""
     weights = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
     kernel = np.tile(weights[:, :, np.newaxis, np.newaxis], (1, 1, 3, 1))
-    blurred = tf.nn.depthwise_conv2d(pixels, kernel, (1, 1, 1, 1), "VALID")
-    detail = pixels[:, 1:-1, 1:-1] - blurred
-    detail = tf.pad(detail, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return to_pixels(pixels + MAX_BLEND * level * sign * detail)
+    inner = tf.nn.depthwise_conv2d(pixels, kernel, (1, 1, 1, 1), "VALID")
+    detail = tf.pad(pixels[:, 1:-1, 1:-1] - inner, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return pixels - detail
+
+
+# By name, what float32 pixels are moved away from, or towards: grey, black or blurred ones.
+BLENDS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+    "color": lambda pixels: tf.tensordot(pixels, GREY_WEIGHTS, 1)[..., tf.newaxis],
+    "contrast": mean_grey,
+    "brightness": tf.zeros_like,
+    "sharpness": _blurred,
+}
+
+
+def _blend(name: str) -> Operation:
+    def blend(clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
+        pixels = tf.cast(clip, tf.float32)
+        return to_pixels(pixels + MAX_BLEND * amount * (pixels - BLENDS[name](pixels)))
+
+    return blend
 
 
 _UNCHANGED = [[1.0, 0.0], [0.0, 1.0]]
-# By name, the matrix on (x, y) and the translation, in sides of the frame, of a signed level.
+# By name, the matrix on (x, y) and the translation, in sides of the frame, of an amount.
 MOVES: dict[str, Callable[[tf.Tensor], tuple[list, list]]] = {
     "rotate": lambda amount: (_turn(math.radians(MAX_DEGREES) * amount), [0.0, 0.0]),
     "shear_x": lambda amount: ([[1.0, MAX_SHEAR * amount], [0.0, 1.0]], [0.0, 0.0]),
@@ -195,10 +190,7 @@ def _turn(angle: tf.Tensor) -> list:
 
 
 def _move(name: str) -> Operation:
-    def move(clip: tf.Tensor, level: tf.Tensor, sign: tf.Tensor, fill: int) -> tf.Tensor:
-        return _affine(clip, *MOVES[name](level * sign), fill)
-
-    return move
+    return lambda clip, amount, fill: _affine(clip, *MOVES[name](amount), fill)
 
 
 # In the order of the paper, which the draws follow.
@@ -208,11 +200,9 @@ OPERATIONS: dict[str, Operation] = {
     "equalize": equalize,
     "rotate": _move("rotate"),
     "solarize": solarize,
-    "color": color,
+    "color": _blend("color"),
     "posterize": posterize,
-    "contrast": contrast,
-    "brightness": brightness,
-    "sharpness": sharpness,
+    **{name: _blend(name) for name in ("contrast", "brightness", "sharpness")},
     **{name: _move(name) for name in MOVES if name != "rotate"},
 }
 
@@ -222,7 +212,7 @@ def _affine(clip: tf.Tensor, matrix: list, translation: list, fill: int) -> tf.T
     size = tf.shape(clip)[1:3]
     sides = tf.cast(size[::-1], tf.float32)
     center = (sides - 1) / 2
-    matrix = tf.stack([tf.stack(row) for row in matrix])
+    matrix = tf.stack(matrix)
     offset = center - tf.linalg.matvec(matrix, center) + tf.stack(translation) * sides
     rows = tf.concat([matrix, offset[:, tf.newaxis]], axis=1)
     moved = tf.raw_ops.ImageProjectiveTransformV3(
@@ -247,8 +237,7 @@ class RandAugment(ClipTransform):
     equal chances and possibly twice, and its direction (left or right, more or less). Statistics
     that an operation needs are those of the whole clip. Nothing is mirrored, so labels stay.
 
-    Reference: Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced
-    search space", NeurIPS 2020; arXiv:1909.13719.
+    Reference: Cubuk et al., NeurIPS 2020; arXiv:1909.13719.
 
     Args:
         num_operations: How many operations are applied, one after the other.
@@ -260,13 +249,10 @@ class RandAugment(ClipTransform):
     Returns:
         uint8 of the clip's shape.
 
-    Raises:
-        ValueError: if an argument is out of its range or an operation unknown.
-
     Example:
 
-    >>> clip = tf.zeros((40, 224, 224, 3), tf.uint8)
-    >>> RandAugment(operations=("rotate", "solarize"))(clip, seed=(0, 7)).shape
+    >>> transform = RandAugment(operations=("rotate", "solarize"))
+    >>> transform(tf.zeros((40, 224, 224, 3), tf.uint8), seed=(0, 7)).shape
     TensorShape([40, 224, 224, 3])
     """
 
@@ -289,21 +275,16 @@ class RandAugment(ClipTransform):
         object.__setattr__(self, "operations", tuple(names))
 
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        shape = clip.shape
         for position in range(self.num_operations):
             chosen = draw_integer(seed, 2 * position, len(self.operations))
             sign = tf.sign(draw_uniform(seed, 2 * position + 1, -1, 1) + 1e-9)
-            clip = self._apply(clip, chosen, sign)
-            clip.set_shape(shape)
+            amount = sign * (self.magnitude / MAX_MAGNITUDE)
+            branches = [
+                functools.partial(OPERATIONS[name], clip, amount, self.fill)
+                for name in self.operations
+            ]
+            clip = tf.ensure_shape(tf.switch_case(chosen, branches), clip.shape)
         return clip
-
-    def _apply(self, clip: tf.Tensor, chosen: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
-        level = tf.constant(self.magnitude / MAX_MAGNITUDE, tf.float32)
-        branches = [
-            lambda name=name: OPERATIONS[name](clip, level, sign, self.fill)
-            for name in self.operations
-        ]
-        return tf.switch_case(chosen, branches)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -312,7 +293,7 @@ class RandomErasing(ClipTransform):
 
     Use it for training, as the last transform. A rectangle that would not fit is cut to the frame.
 
-    Reference: Zhong et al., "Random Erasing Data Augmentation", AAAI 2020; arXiv:1708.04896.
+    Reference: Zhong et al., AAAI 2020; arXiv:1708.04896.
 
     Args:
         probability: How often clips are covered, from 0 to 1.
@@ -324,13 +305,9 @@ class RandomErasing(ClipTransform):
     Returns:
         uint8 of the clip's shape.
 
-    Raises:
-        ValueError: if an argument is out of its range.
-
     Example:
 
-    >>> clip = tf.zeros((40, 224, 224, 3), tf.uint8)
-    >>> RandomErasing(probability=1.0)(clip, seed=(0, 7)).shape
+    >>> RandomErasing(probability=1.0)(tf.zeros((40, 224, 224, 3), tf.uint8), (0, 7)).shape
     TensorShape([40, 224, 224, 3])
     """
 
@@ -352,25 +329,19 @@ class RandomErasing(ClipTransform):
         return tf.ensure_shape(erased, clip.shape)
 
     def _erase(self, clip: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        height, width = frame_size(clip)
-        frame_height, frame_width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
-        area = draw_uniform(seed, 1, *self.area) * frame_height * frame_width
-        low, high = self.aspect_ratio
-        ratio = tf.exp(draw_uniform(seed, 2, math.log(low), math.log(high)))
-        box_height = tf.clip_by_value(tf.round(tf.sqrt(area / ratio)), 1, frame_height)
-        box_width = tf.clip_by_value(tf.round(tf.sqrt(area * ratio)), 1, frame_width)
-        top = tf.floor(draw_uniform(seed, 3, 0, 1) * (frame_height - box_height + 1))
-        left = tf.floor(draw_uniform(seed, 4, 0, 1) * (frame_width - box_width + 1))
+        size = tf.shape(clip)[1:3]
+        frame = tf.cast(size, tf.float32)
+        box = tf.clip_by_value(draw_sides(self, seed, 1, frame), 1, frame)
+        place = tf.stack([draw_uniform(seed, position, 0, 1) for position in (3, 4)])
+        start = tf.floor(place * (frame - box + 1))
+        end = start + box
 
-        rows = tf.range(frame_height)[:, tf.newaxis, tf.newaxis]
-        columns = tf.range(frame_width)[:, tf.newaxis]
-        in_rows = (rows >= top) & (rows < top + box_height)
-        in_columns = (columns >= left) & (columns < left + box_width)
-        if self.fill is None:
-            noise = tf.random.stateless_uniform(
-                tf.stack([height, width, 3]), derived_seed(seed, 5), maxval=256, dtype=tf.int32
-            )
-            filling = tf.cast(noise, tf.uint8)
-        else:
-            filling = tf.constant(self.fill, tf.uint8)
-        return tf.where(in_rows & in_columns, filling, clip)
+        rows = tf.range(frame[0])[:, tf.newaxis, tf.newaxis]
+        columns = tf.range(frame[1])[:, tf.newaxis]
+        in_rows = (rows >= start[0]) & (rows < end[0])
+        in_columns = (columns >= start[1]) & (columns < end[1])
+        filling = self.fill
+        if filling is None:
+            shape, seed = tf.concat([size, [3]], axis=0), tf.random.fold_in(seed, 5)
+            filling = tf.random.stateless_uniform(shape, seed, maxval=256, dtype=tf.int32)
+        return tf.where(in_rows & in_columns, tf.cast(filling, tf.uint8), clip)

@@ -22,27 +22,18 @@ FIXED_POSITIONS = (
 def resized_size(
     height: tf.Tensor, width: tf.Tensor, short_side: int, crop_height: int, crop_width: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns height and width after the test resize.
+    """Returns height and width after the test resize, as `frame_transforms._resized_size` does.
 
-    It is `frame_transforms._resized_size` for graphs, where sizes are tensors; a test holds the two
-    together. The products are int64, because a long side times the short side may not fit int32.
+    The products are int64, because a long side times the short side may not fit int32.
     """
-    height, width = tf.cast(height, tf.int64), tf.cast(width, tf.int64)
-    shortest = tf.minimum(height, width)
-    resized_height = short_side * height // shortest
-    resized_width = short_side * width // shortest
-
-    def enlarged(size: tf.Tensor, crop: int) -> tf.Tensor:
-        scale = tf.maximum(
-            crop_height / tf.cast(height, tf.float64), crop_width / tf.cast(width, tf.float64)
-        )
-        return tf.maximum(tf.cast(tf.cast(size, tf.float64) * scale, tf.int64), crop)
-
-    covers = (resized_height >= crop_height) & (resized_width >= crop_width)
-    return (
-        tf.cast(tf.where(covers, resized_height, enlarged(height, crop_height)), tf.int32),
-        tf.cast(tf.where(covers, resized_width, enlarged(width, crop_width)), tf.int32),
-    )
+    size = tf.cast(tf.stack([height, width]), tf.int64)
+    crop = tf.cast(tf.stack([crop_height, crop_width]), tf.int64)
+    resized = short_side * size // tf.reduce_min(size)
+    enlarged = tf.cast(tf.cast(size, tf.float64) * tf.reduce_max(crop / size), tf.int64)
+    covers = tf.reduce_all(resized >= crop)
+    resized = tf.where(covers, resized, tf.maximum(enlarged, crop))
+    resized_height, resized_width = tf.unstack(tf.cast(resized, tf.int32))
+    return resized_height, resized_width
 
 
 def center_offset(size: tf.Tensor, crop: int) -> tf.Tensor:
@@ -51,11 +42,7 @@ def center_offset(size: tf.Tensor, crop: int) -> tf.Tensor:
 
 
 def offsets_at(
-    positions: tuple[tuple[int, int], ...],
-    height: Any,
-    width: Any,
-    crop_height: Any,
-    crop_width: Any,
+    positions: tuple, height: Any, width: Any, crop_height: Any, crop_width: Any
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns tops and lefts of crops at positions in quarters of the room, as the reference.
 
@@ -119,12 +106,6 @@ def _resample_rows(frame: tf.Tensor, size: Any, scale: Any, shift: Any) -> tf.Te
     return tf.reshape(rows, (size, shape[1], 3))
 
 
-def crop(clip: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-    """Cuts the box `(top, left, height, width)` out of every frame."""
-    top, left, height, width = tf.unstack(box)
-    return clip[:, top : top + height, left : left + width]
-
-
 def _to_pixels(values: tf.Tensor) -> tf.Tensor:
     # Means of pixels never leave [0, 255] by half a level, so that clipping would only cost time.
     return tf.cast(values + 0.5, tf.uint8)
@@ -135,7 +116,7 @@ class ResizeShortSide(ClipTransform):
     """Resizes frames so that their short side has a given length; the shape stays.
 
     Use it to bring videos of any size to one scale. The resize is bilinear with antialiasing, and
-    the long side is rounded down, as in the library that the published models were tested with.
+    the long side is rounded down, as in the published models' tests.
 
     Args:
         short_side: Length of the short side, in pixels.
@@ -143,13 +124,9 @@ class ResizeShortSide(ClipTransform):
     Returns:
         uint8 of shape `(frames, height, width, 3)`, where the smaller of the two is `short_side`.
 
-    Raises:
-        ValueError: if `short_side` is not a positive integer.
-
     Example:
 
-    >>> clip = tf.zeros((40, 240, 320, 3), tf.uint8)
-    >>> ResizeShortSide(256)(clip).shape
+    >>> ResizeShortSide(256)(tf.zeros((40, 240, 320, 3), tf.uint8)).shape
     TensorShape([40, 256, 341, 3])
     """
 
@@ -172,8 +149,7 @@ class CenterCrop(ClipTransform):
     Use it on frames that have the right scale already; `ResizeAndCenterCrop` makes it first.
 
     Args:
-        height: Height of the crop in pixels.
-        width: Width of the crop in pixels.
+        height, width: Size of the crop in pixels.
 
     Returns:
         uint8 of shape `(frames, height, width, 3)`.
@@ -183,8 +159,7 @@ class CenterCrop(ClipTransform):
 
     Example:
 
-    >>> clip = tf.zeros((40, 256, 340, 3), tf.uint8)
-    >>> CenterCrop()(clip).shape
+    >>> CenterCrop()(tf.zeros((40, 256, 340, 3), tf.uint8)).shape
     TensorShape([40, 224, 224, 3])
     """
 
@@ -213,27 +188,21 @@ class CenterCrop(ClipTransform):
 class ResizeAndCenterCrop(ClipTransform):
     """Resizes the short side of frames, then cuts out the centre: the test view of the paper.
 
-    Use it for validation. It is `keras_tdn.data.frame_transforms.resize_and_center_crop` for
-    `tf.data` graphs, and resizes nothing but the pixels that the crop keeps.
+    Use it for validation. It resizes nothing but the pixels that the crop keeps.
 
     Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
-        height: Height of the crop in pixels.
-        width: Width of the crop in pixels.
+        height, width: Size of the crop in pixels.
         short_side: Length of the frames' short side before the crop, in pixels. Where the crop
             would not fit, frames are enlarged until they cover it.
 
     Returns:
         uint8 of shape `(frames, height, width, 3)`.
 
-    Raises:
-        ValueError: if an argument is not a positive integer.
-
     Example:
 
-    >>> clip = tf.zeros((40, 240, 320, 3), tf.uint8)
-    >>> ResizeAndCenterCrop()(clip).shape
+    >>> ResizeAndCenterCrop()(tf.zeros((40, 240, 320, 3), tf.uint8)).shape
     TensorShape([40, 224, 224, 3])
     """
 
@@ -250,8 +219,12 @@ class ResizeAndCenterCrop(ClipTransform):
         """Returns the view of the size that a model takes."""
         return cls(clip_spec.height, clip_spec.width, clip_spec.short_side)
 
+    def resized_size(self, height: Any, width: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns height and width of frames of that size after the resize."""
+        return resized_size(height, width, self.short_side, self.height, self.width)
+
     def transform_clip(self, clip: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        resized = resized_size(*frame_size(clip), self.short_side, self.height, self.width)
+        resized = self.resized_size(*frame_size(clip))
         offset = center_offset(resized[0], self.height), center_offset(resized[1], self.width)
         return crop_of_resized(clip, resized, offset, (self.height, self.width))
 

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from keras_tdn.specs import check_field
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClipTransform(abc.ABC):
@@ -27,6 +29,10 @@ class ClipTransform(abc.ABC):
 
     Returns:
         A clip, uint8, or `(clip, label)` if that is what came.
+
+    Raises:
+        ValueError: if an argument is not as it is described, when a transform is made as when it is
+            called; the message names the argument, what it takes and what came.
 
     Example:
 
@@ -103,24 +109,36 @@ def as_seed(seed: Any) -> tf.Tensor:
     return tf.cast(seed, tf.int32)
 
 
-def derived_seed(seed: tf.Tensor, position: int) -> tf.Tensor:
-    """Returns the seed of the draw at a position, whatever comes at later positions."""
-    return tf.random.fold_in(seed, position)
-
-
 def draw_uniform(
     seed: tf.Tensor, position: int, low: float, high: float, shape: tuple[int, ...] = ()
 ) -> tf.Tensor:
-    """Draws float32, uniform in [low, high); all `low` where the two are equal."""
-    unit = tf.random.stateless_uniform(shape, derived_seed(seed, position))
+    """Draws float32, uniform in [low, high); all `low` where the two are equal.
+
+    The draw at a `position` does not depend on those at others.
+    """
+    unit = tf.random.stateless_uniform(shape, tf.random.fold_in(seed, position))
     return low + (high - low) * unit
 
 
 def draw_integer(seed: tf.Tensor, position: int, count: Any) -> tf.Tensor:
     """Draws int32, uniform in [0, count)."""
-    return tf.random.stateless_uniform(
-        (), derived_seed(seed, position), maxval=count, dtype=tf.int32
-    )
+    seed = tf.random.fold_in(seed, position)
+    return tf.random.stateless_uniform((), seed, maxval=count, dtype=tf.int32)
+
+
+def draw_sides(
+    transform: Any, seed: tf.Tensor, position: int, frame: tf.Tensor, shape: tuple[int, ...] = ()
+) -> tf.Tensor:
+    """Draws heights and widths of windows in whole pixels, float32 of shape `(*shape, 2)`.
+
+    The transform's `area` is the range of their areas in those of the frame, whose height and width
+    are float32, and `aspect_ratio` that of width over height, which is drawn log-uniformly.
+    """
+    low, high = transform.area
+    areas = draw_uniform(seed, position, low, high, shape) * frame[0] * frame[1]
+    low, high = (math.log(ratio) for ratio in transform.aspect_ratio)
+    ratios = tf.exp(draw_uniform(seed, position + 1, low, high, shape))
+    return tf.round(tf.sqrt(tf.stack([areas / ratios, areas * ratios], axis=-1)))
 
 
 def frame_size(clip: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -138,39 +156,26 @@ def check_positive_integers(transform: Any, *fields: str) -> None:
     """Raises a `ValueError` unless the fields are integers of at least 1."""
     for field in fields:
         value = getattr(transform, field)
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-            raise _refused(transform, field, "a positive integer")
-
-
-def check_bool(transform: Any, field: str) -> None:
-    """Raises a `ValueError` unless the field is true or false."""
-    if not isinstance(getattr(transform, field), bool):
-        raise _refused(transform, field, "True or False")
+        is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        check_field(transform, field, is_integer and value >= 1, "a positive integer")
 
 
 def check_number(transform: Any, field: str, low: float, high: float) -> None:
     """Raises a `ValueError` unless the field is a number in [low, high]."""
     value = getattr(transform, field)
-    if not _is_number(value) or not low <= float(value) <= high:
-        raise _refused(transform, field, f"a number from {low} to {high}")
+    is_right = _is_number(value) and low <= float(value) <= high
+    check_field(transform, field, is_right, f"a number from {low} to {high}")
 
 
 def check_range(transform: Any, field: str, low: float, high: float) -> None:
     """Raises a `ValueError` unless the field is `(lowest, highest)`, in order, in (low, high]."""
     value = getattr(transform, field)
-    pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_number, value))
-    if not pair or not low < value[0] <= value[1] <= high or not math.isfinite(value[1]):
-        wanted = f"two numbers (lowest, highest) above {low} and at most {high}"
-        raise _refused(transform, field, wanted)
+    is_pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_number, value))
+    is_right = is_pair and low < value[0] <= value[1] <= high and math.isfinite(value[1])
+    wanted = f"two numbers (lowest, highest) above {low} and at most {high}"
+    check_field(transform, field, is_right, wanted)
     object.__setattr__(transform, field, tuple(float(end) for end in value))
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _refused(transform: Any, field: str, wanted: str) -> ValueError:
-    return ValueError(
-        f"{type(transform).__name__} needs {wanted} for `{field}`. "
-        f"Received: {field}={getattr(transform, field)!r}"
-    )

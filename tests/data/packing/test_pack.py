@@ -283,7 +283,7 @@ def test_default_number_of_shards(count, shards):
         ({"quality": 101}, "an integer from 1 to 100 for `quality`"),
         ({"num_shards": True}, "an integer from 1 to 99999 for `num_shards`"),
         ({"num_shards": 10}, "There are 9 records, too few for `num_shards` files"),
-        ({"name": "a/b"}, "a `name` of letters"),
+        ({"name": "a/b"}, "letters, digits.* for `name`"),
         ({"num_processes": 0}, "`num_processes` must be a positive integer or None"),
         ({"max_failure_share": 1.5}, "`max_failure_share` is the share of the records"),
     ],

@@ -7,8 +7,7 @@ from keras_tdn.data.transforms.random_pixels import OPERATIONS
 
 
 def run(name, clip, level=0.5, sign=1.0, fill=128):
-    operation = OPERATIONS[name]
-    return operation(tf.constant(clip), tf.constant(level), tf.constant(sign), fill).numpy()
+    return OPERATIONS[name](tf.constant(clip), tf.constant(sign * level), fill).numpy()
 
 
 def test_the_set_of_the_paper():
