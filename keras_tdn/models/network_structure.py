@@ -48,7 +48,7 @@ class ConvNorm:
     relu: keras.layers.Layer | None = None
 
     def __call__(self, x: Any) -> Any:
-        return _run(x, self.layers())
+        return run_layers(x, self.layers())
 
     def layers(self) -> tuple[keras.layers.Layer, ...]:
         """Returns all layers, in their order."""
@@ -85,7 +85,7 @@ class Bottleneck:
 
     def after_segments_meet(self, x: Any, shortcut: Any) -> Any:
         """Runs the rest of the block, from the temporal modules on."""
-        x = _run(x, _present(self.long_term_tdm, self.temporal_shift, *self.convs[1:]))
+        x = run_layers(x, _present(self.long_term_tdm, self.temporal_shift, *self.convs[1:]))
         return self.out(self.add([x, shortcut]))
 
     def layers(self) -> Iterator[keras.layers.Layer]:
@@ -140,20 +140,20 @@ class NetworkStructure:
         """
         if self.normalization is not None:
             clips = self.normalization(clips)
-        x = _run(self.stem(self.center_frame(clips)), self.stem_pool)
+        x = run_layers(self.stem(self.center_frame(clips)), self.stem_pool)
         if self.motion is None:
-            x = _run(x, self.stages[0])
+            x = run_layers(x, self.stages[0])
         else:
-            motion = _run(self.motion.tdm(clips), self.motion.pool)
-            x = _run(self.motion.stem_fusion([x, motion]), self.stages[0])
-            x = self.motion.stage_fusion([x, _run(motion, self.motion.stage)])
+            motion = run_layers(self.motion.tdm(clips), self.motion.pool)
+            x = run_layers(self.motion.stem_fusion([x, motion]), self.stages[0])
+            x = self.motion.stage_fusion([x, run_layers(motion, self.motion.stage)])
         return self.stages[1][0].before_segments_meet(x)
 
     def after_segments_meet(self, x: Any, shortcut: Any) -> Any:
         """Runs the rest of the network on the maps of all segments of its clips."""
         first, *blocks = self.stages[1]
         x = first.after_segments_meet(x, shortcut)
-        return _run(x, (*blocks, *self.stages[2], *self.stages[3], *self.head))
+        return run_layers(x, (*blocks, *self.stages[2], *self.stages[3], *self.head))
 
     def layers(self) -> Iterator[keras.layers.Layer]:
         """Returns all layers of the network."""
@@ -312,7 +312,8 @@ class _LayerMaker:
         )
 
 
-def _run(x: Any, layers: Iterable[Callable[[Any], Any]]) -> Any:
+def run_layers(x: Any, layers: Iterable[Callable[[Any], Any]]) -> Any:
+    """Runs layers, or parts of a network, one after the other."""
     for layer in layers:
         x = layer(x)
     return x
