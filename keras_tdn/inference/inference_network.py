@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_tdn.choices import FOLDED_DTYPES
 from keras_tdn.inference.folding import (
+    FoldedConv,
     check_not_quantized,
     classifier_weights,
     fold,
@@ -28,7 +29,7 @@ from keras_tdn.inference.temporal_graph import (
     resize_nearest,
 )
 from keras_tdn.models import TDNResNet
-from keras_tdn.models.network_structure import Bottleneck, MotionPath
+from keras_tdn.models.network_structure import Bottleneck, MotionPath, run_layers
 
 MAX_PIXEL = 255.0
 # Appearance and motion, once they are inside the layers.
@@ -39,36 +40,35 @@ FLOAT32 = "float32"
 class FoldedGraph:
     """Computes one vector for each segment of clips of pixels.
 
-    What a Keras layer does for training's sake, or because it stands alone, is left out: batch
-    norms are inside the convolutions, both directions of a long-term TDM are one batch, a temporal
-    shift is one convolution, and the weights of the two paths are inside the layers before them.
-    Differences of frames are taken in float32, where they are exact; all else in `dtype`.
+    Batch norms are inside the convolutions, both directions of a long-term TDM are one batch, a
+    temporal shift is one convolution, and the weights of the two paths are inside the layers before
+    them. Differences of frames are taken in float32, where they are exact; all else in `dtype`.
     """
 
     def __init__(self, model: TDNResNet, dtype: str, portable: bool = False) -> None:
         self._portable = portable
-        network = model.structure
+        network, motion = model.structure, model.structure.motion
         self._dtype = tf.as_dtype(dtype)
         self._frames_per_segment = model.frames_per_segment
         normalization = model.clip_spec.normalization
         self._mean = MAX_PIXEL * np.asarray(normalization.mean)
         scale = 1 / (MAX_PIXEL * np.asarray(normalization.std))
-        self._stem = fold(network.stem.conv, network.stem.norm).scaled_input(scale)
-        self._stages = [_StageGraph(stage, portable) for stage in network.stages]
+        # Each path computes its weighted output, so that fusion is a sum; but a negative factor
+        # does not pass a ReLU.
+        self._weights, inside = FOLDED, FOLDED
+        if motion is not None:
+            inside = motion.stem_fusion.appearance_weight, motion.stem_fusion.motion_weight
+            if min(inside) < 0:
+                self._weights, inside = inside, FOLDED
+        appearance_weight, motion_weight = inside
+        stem = fold(network.stem.conv, network.stem.norm)
+        self._stem = stem.scaled(scale * appearance_weight, appearance_weight)
+        first, *others = network.stages
+        self._first = _fold_stage(first, portable, appearance_weight, appearance_weight)
+        self._others = [block for stage in others for block in _fold_stage(stage, portable)]
         self._motion: _MotionGraph | None = None
-        self._weights = FOLDED
-        if network.motion is not None:
-            self._motion = _MotionGraph(network.motion, scale, self._dtype, portable)
-            fusion = network.motion.stem_fusion
-            self._weights = fusion.appearance_weight, fusion.motion_weight
-            # A negative factor does not pass a ReLU.
-            if min(self._weights) >= 0:
-                # Each path computes its weighted output, so that fusion is a sum.
-                self._stem = self._stem.scaled_output(fusion.appearance_weight)
-                self._stages[0].scale_input(fusion.appearance_weight)
-                self._stages[0].scale_biases(fusion.appearance_weight)
-                self._motion.scale_output(fusion.motion_weight)
-                self._weights = FOLDED
+        if motion is not None:
+            self._motion = _MotionGraph(motion, scale, motion_weight, self._dtype, portable)
 
     def __call__(self, clips: tf.Tensor) -> tf.Tensor:
         """Returns float32 vectors `(batch * num_segments, features)` of clips."""
@@ -76,13 +76,12 @@ class FoldedGraph:
         segments = tf.reshape(clips, (-1, self._frames_per_segment, height, width, channels))
         x = self._appearance(segments)
         if self._motion is None:
-            x = self._stages[0](x)
+            x = run_layers(x, self._first)
         else:
             motion = self._motion.stem(segments)
-            x = self._stages[0](self._fuse(x, motion))
-            x = self._fuse(x, self._motion.stage(motion))
-        for stage in self._stages[1:]:
-            x = stage(x)
+            x = run_layers(self._fuse(x, motion), self._first)
+            x = self._fuse(x, run_layers(motion, self._motion.stage))
+        x = run_layers(x, self._others)
         return tf.reduce_mean(tf.cast(x, tf.float32), axis=(1, 2))
 
     def _appearance(self, segments: tf.Tensor) -> tf.Tensor:
@@ -106,20 +105,16 @@ class _MotionGraph:
         self,
         motion: MotionPath,
         pixel_scale: np.ndarray,
+        weight: float,
         dtype: tf.DType,
         portable: bool,
     ) -> None:
         # A difference has no mean to take off.
         scales = np.tile(pixel_scale, motion.tdm.frames_per_segment - 1)
-        self._stem = fold(motion.tdm.conv, motion.tdm.norm).scaled_input(scales)
-        self.stage = _StageGraph(motion.stage, portable=False)
+        self._stem = fold(motion.tdm.conv, motion.tdm.norm).scaled(scales * weight, weight)
+        self.stage = _fold_stage(motion.stage, portable=False, bias_factor=weight)
         self._dtype = dtype
         self._differences = self._convolved_differences if portable else self._differences_of_sums
-
-    def scale_output(self, factor: float) -> None:
-        """Makes both maps `factor` times what they were. The factor is at least 0."""
-        self._stem = self._stem.scaled_output(factor)
-        self.stage.scale_biases(factor)
 
     def stem(self, segments: tf.Tensor) -> tf.Tensor:
         """Returns the map that is fused before stage 1."""
@@ -155,12 +150,12 @@ class _MotionGraph:
 
 
 class _BottleneckGraph:
-    """A folded bottleneck."""
+    """A folded bottleneck; see `_fold_stage`."""
 
-    def __init__(self, block: Bottleneck, portable: bool) -> None:
-        shortcut = block.shortcut
-        self.convs = [fold(each.conv, each.norm) for each in block.convs]
-        self.shortcut = None if shortcut is None else fold(shortcut.conv, shortcut.norm)
+    def __init__(
+        self, block: Bottleneck, portable: bool, input_factor: float, bias_factor: float
+    ) -> None:
+        first, second, third = (fold(each.conv, each.norm) for each in block.convs)
         self._stride = block.strides
         self._temporal: list[Callable[[tf.Tensor], tf.Tensor]] = []
         gain = 1.0
@@ -170,44 +165,37 @@ class _BottleneckGraph:
         if block.temporal_shift is not None:
             self._temporal.append(TemporalShiftGraph(block.temporal_shift, gain, portable))
             gain = 1.0
-        self.convs[1] = self.convs[1].scaled_input(1 / gain)
+        self._first = first.scaled(input_factor, bias_factor)
+        self._second = second.scaled(1 / gain, bias_factor)
+        self._third = third.scaled(bias=bias_factor)
+        self._shortcut: FoldedConv | None = None
+        if block.shortcut is not None:
+            shortcut = fold(block.shortcut.conv, block.shortcut.norm)
+            self._shortcut = shortcut.scaled(input_factor, bias_factor)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        shortcut = x if self.shortcut is None else convolve(x, self.shortcut, self._stride)
-        y = tf.nn.relu(convolve(x, self.convs[0]))
-        for module in self._temporal:
-            y = module(y)
-        y = tf.nn.relu(convolve(y, self.convs[1], self._stride))
-        return tf.nn.relu(add(convolve(y, self.convs[2]), shortcut))
+        shortcut = x if self._shortcut is None else convolve(x, self._shortcut, self._stride)
+        y = tf.nn.relu(convolve(x, self._first))
+        y = run_layers(y, self._temporal)
+        y = tf.nn.relu(convolve(y, self._second, self._stride))
+        return tf.nn.relu(add(convolve(y, self._third), shortcut))
 
 
-class _StageGraph:
-    """A folded stage."""
+def _fold_stage(
+    stage: Sequence[Bottleneck],
+    portable: bool,
+    input_factor: float = 1.0,
+    bias_factor: float = 1.0,
+) -> list[_BottleneckGraph]:
+    """Folds a stage; with one factor for its input and all biases, its output has that factor.
 
-    def __init__(self, stage: Sequence[Bottleneck], portable: bool) -> None:
-        self._blocks = [_BottleneckGraph(block, portable) for block in stage]
-
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        for block in self._blocks:
-            x = block(x)
-        return x
-
-    def scale_biases(self, factor: float) -> None:
-        """Makes the stage return `factor` times its output for `factor` times its input.
-
-        A network of convolutions and ReLUs does so but for its biases. The factor is at least 0.
-        """
-        for block in self._blocks:
-            block.convs = [conv.scaled_bias(factor) for conv in block.convs]
-            if block.shortcut is not None:
-                block.shortcut = block.shortcut.scaled_bias(factor)
-
-    def scale_input(self, factor: float) -> None:
-        """Moves a factor of the input into the stage."""
-        first = self._blocks[0]
-        first.convs[0] = first.convs[0].scaled_input(factor)
-        if first.shortcut is not None:
-            first.shortcut = first.shortcut.scaled_input(factor)
+    Convolutions and ReLUs do so for a factor of at least 0. An input that has it leaves the biases.
+    """
+    factors = [input_factor, *[1.0] * (len(stage) - 1)]
+    return [
+        _BottleneckGraph(block, portable, factor, bias_factor)
+        for block, factor in zip(stage, factors, strict=True)
+    ]
 
 
 def folded_network(model: TDNResNet, dtype: str = FLOAT32) -> FoldedNetwork:
@@ -248,8 +236,7 @@ class FoldedNetwork:
 
     Args:
         model: A `TDNResNet` with its classifier.
-        dtype: Precision of the network, `"float32"` or `"bfloat16"`. Differences of frames, pooled
-            features and scores are float32 in any case.
+        dtype: See `folded_network`.
         portable: Whether it is for runtimes that do not keep channels last.
 
     Raises:

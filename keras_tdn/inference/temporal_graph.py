@@ -88,8 +88,7 @@ class LongTermGraph:
         self._smooth = as_float64(layer.smooth_conv.kernel)
         self._half = fold(layer.half_scale_conv, layer.half_scale_norm)
         self._full = fold(layer.full_scale_conv, layer.full_scale_norm).plus_identity()
-        expand = fold(layer.expand_conv, layer.expand_norm)
-        self._expand = expand.scaled_input(1 / 3).scaled_output(1 / 2)
+        self._expand = fold(layer.expand_conv, layer.expand_norm).scaled(1 / 6, 1 / 2)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         squeezed = convolve(x, self._squeeze)

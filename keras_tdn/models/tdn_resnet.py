@@ -9,6 +9,7 @@ import keras
 
 from keras_tdn.layers.layer_helpers import at_least_float32, check_positive_int
 from keras_tdn.models.arguments import (
+    ARGUMENTS,
     check_clip_shape,
     check_clip_spec,
     check_fraction,
@@ -29,24 +30,8 @@ from keras_tdn.specs import ClipSpec, Normalization
 EQUAL_WEIGHT_SEGMENTS = 8
 EQUAL_WEIGHTS = (0.5, 0.5)
 OTHER_WEIGHTS = (0.75, 0.25)
-_STORED_ARGUMENTS = (
-    "stage_depths",
-    "width",
-    "short_term",
-    "long_term",
-    "temporal_shift",
-    "include_top",
-    "pooling",
-    "classes",
-    "classifier_activation",
-    "num_segments",
-    "frames_per_segment",
-    "dropout_rate",
-    "include_preprocessing",
-    "appearance_weight",
-    "motion_weight",
-    "labels",
-)
+_KEPT_OTHERWISE = ("input_shape", "dtype", "name", "trainable", "frozen_layers")
+_STORED_ARGUMENTS = [name for name in ARGUMENTS if name not in _KEPT_OTHERWISE]
 RESNET50_DEPTHS = (3, 4, 6, 3)
 RESNET101_DEPTHS = (3, 4, 23, 3)
 
@@ -70,19 +55,15 @@ class TDNResNet(keras.Model):
             that is a multiple of 8.
         temporal_shift: Whether those blocks carry a temporal shift convolution.
         include_top: Whether the classifier is part of the model.
-        weights: `None` for random values, or one of
-            `"imagenet"`: stem and stages from a ResNet that was trained on ImageNet, downloaded
-            from the Hugging Face Hub;
-            `"kinetics400"`, `"something_something_v1"` or `"something_something_v2"`: the published
-            model of this architecture with this number of segments, or the nearest;
-            a preset as a folder, as `"hf://organisation/name[@revision]"` or by its name in
-            `keras-tdn presets list`;
-            the path of a `.weights.h5` or `.keras` file of this model, or of a `.safetensors` or
-            `.h5` file of a ResNet that was trained on ImageNet.
+        weights: `None` for random values; `"imagenet"` for a stem and stages trained on ImageNet;
+            `"kinetics400"`, `"something_something_v1"` or `"something_something_v2"` for the
+            published model of this architecture, with as many segments or the nearest number; a
+            preset as a folder, as `"hf://organisation/name[@revision]"` or by its name in
+            `keras-tdn presets list`; the path of a `.weights.h5` or `.keras` file of this model, or
+            of a `.safetensors` or `.h5` file of a ResNet that was trained on ImageNet.
             With other `classes` than the weights' the classifier is new and all else is loaded,
             and a warning says so. `num_segments` and the size of the clips may differ too: the
-            factors of the two paths stay those of training unless given, and a warning names the
-            published setting.
+            factors of the two paths stay those of training unless given.
         input_shape: Shape of one clip, `(num_segments * frames_per_segment, height, width, 3)`.
             Height and width may be `None`, the default: any size from 32 pixels.
         pooling: Only with `include_top=False`. `None` gives feature maps per segment, `"avg"` or
@@ -208,11 +189,10 @@ class TDNResNet(keras.Model):
 
     @property
     def clip_spec(self) -> ClipSpec:
-        """How clips for this model are cut out of a video.
+        """How clips for this model are cut out of a video, as it is saved with the model.
 
-        It is saved with the model. Unless it was given or came with weights, it follows from the
-        model's arguments, with crops of 224 pixels where the model takes any size. Setting it also
-        sets the normalization that the model applies.
+        Without one that was given or came with weights it follows from the model's arguments.
+        Setting it also sets the normalization that the model applies.
         """
         if self._clip_spec is not None:
             return self._clip_spec
@@ -229,15 +209,10 @@ class TDNResNet(keras.Model):
         self._clip_spec = spec
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Saves all weights, as in Keras.
+        """Saves all weights, as `keras.Model.save_weights` does.
 
         A `.weights.h5` file also gets the model's arguments, labels and `clip_spec`, as attributes,
         so that it says what it is for.
-
-        Args:
-            filepath: Where to write.
-            overwrite: Whether to replace a file without asking.
-            **kwargs: Further arguments of `keras.Model.save_weights`.
         """
         from keras_tdn.pretrained.weights_file import describing
 
@@ -245,18 +220,10 @@ class TDNResNet(keras.Model):
             super().save_weights(filepath, overwrite=overwrite, **kwargs)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Loads weights, as in Keras.
+        """Loads weights, as `keras.Model.load_weights` does.
 
         Labels and `clip_spec` of a `.weights.h5` file that has them are taken over, unless the
-        model has its own.
-
-        Args:
-            filepath: What to read.
-            skip_mismatch: Whether to skip layers of another shape.
-            **kwargs: Further arguments of `keras.Model.load_weights`.
-
-        Raises:
-            ValueError: if the file does not fit the model, is damaged, or leads to other files.
+        model has its own. A file that is damaged or leads to other files is a `ValueError`.
         """
         from keras_tdn.pretrained.weights import adopting
 

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_tdn.models import TDNResNet
+from keras_tdn.models.arguments import ARGUMENTS, NUMBER, count_weights
 from keras_tdn.specs import ClipSpec
 
 TDN_CITATION = """\
@@ -23,51 +24,22 @@ TDN_CITATION = """\
     pages     = {1895-1904}
 }
 """
-
-
-NUMBER = (int, float)
 # 2 added labels at the top, the card and recorded logits.
 FORMAT_VERSION = 2
 MODEL_CLASS = "TDNResNet"
-# Kinds only: the model's constructor checks the values.
-ARGUMENTS: dict[str, Any] = {
-    "stage_depths": [int],
-    "width": int,
-    "short_term": bool,
-    "long_term": bool,
-    "temporal_shift": bool,
-    "include_top": bool,
-    "input_shape": [(int, None)],
-    "pooling": (str, None),
-    "classes": int,
-    "classifier_activation": (str, None),
-    "num_segments": int,
-    "frames_per_segment": int,
-    "dropout_rate": NUMBER,
-    "include_preprocessing": bool,
-    "appearance_weight": (*NUMBER, None),
-    "motion_weight": (*NUMBER, None),
-    "labels": ([str], None),
-    "dtype": str,
-    "name": str,
-    "trainable": bool,
-    "frozen_layers": [str],
-}
 ENTRIES = ("format_version", "model", "clip_spec", "card", "labels")
-# Kernels of a bottleneck, in units of its inner width squared: 4 and 9 and 4; and of two bytes.
-KERNEL_UNITS = 17
 LEAST_BYTES = 2
 # What a file has besides numbers: headers of at least fifteen arrays.
 LEAST_BYTES_PER_BLOCK = 1024
 
 
 def is_of(value: object, kind: Any) -> bool:
-    """Whether a value is of a kind: a type, `None`, a list of one kind, or one of a tuple of kinds.
+    """Whether a value is of a kind: a type, `None`, items of a kind `[kind]`, or one of a tuple.
 
     Booleans are no numbers.
     """
     if isinstance(kind, list):
-        return isinstance(value, list) and all(is_of(item, kind[0]) for item in value)
+        return isinstance(value, list | tuple) and all(is_of(item, kind[0]) for item in value)
     if isinstance(kind, tuple):
         return any(is_of(value, one) for one in kind)
     if kind is None or isinstance(value, bool):
@@ -163,7 +135,7 @@ class PresetCard:
                 )
         for field in ("published", "measured"):
             values = getattr(self, field)
-            if not is_of(list(values) if isinstance(values, tuple) else values, [Accuracy]):
+            if not is_of(values, [Accuracy]):
                 raise ValueError(
                     f"PresetCard needs a tuple of `Accuracy` for `{field}`. "
                     f"Received: {field}={values!r}"
@@ -172,8 +144,7 @@ class PresetCard:
 
     def to_config(self) -> dict[str, Any]:
         """A dict that JSON can hold; `from_config` reads it back."""
-        config = dataclasses.asdict(self)
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in config.items()}
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_config(cls, config: Any) -> PresetCard:
@@ -181,7 +152,7 @@ class PresetCard:
         _check_entries("the card", config, _fields(cls))
         accuracies = {}
         for field in ("published", "measured"):
-            if not isinstance(config[field], list):
+            if not isinstance(config[field], list | tuple):
                 raise ValueError(
                     f"In a preset's config, the card's {field!r} must be a list. "
                     f"Received: {config[field]!r}"
@@ -190,9 +161,6 @@ class PresetCard:
                 _check_entries(f"the {field} accuracy", entry, _fields(Accuracy))
             accuracies[field] = tuple(Accuracy(**entry) for entry in config[field])
         return cls(**{**config, **accuracies})
-
-
-NO_CARD = PresetCard()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +172,7 @@ class PresetConfig:
 
     arguments: Mapping[str, Any]
     clip_spec: ClipSpec
-    card: PresetCard = NO_CARD
+    card: PresetCard = PresetCard()
 
     def __post_init__(self) -> None:
         _check_entries("the model's arguments", self.arguments, ARGUMENTS)
@@ -241,12 +209,11 @@ class PresetConfig:
                 "A preset holds a model with one plain dtype policy, not a quantized one. "
                 f"Received: dtype={policy}, and layers of {sorted(others)}"
             )
-        config = {
-            **model.get_config(),
-            "dtype": policy.name,
-            "labels": model.labels if labels is None else labels,
-        }
-        return cls(_plain(config), model.clip_spec, NO_CARD if card is None else card)
+        arguments = {"frozen_layers": [], **model.get_config(), "dtype": policy.name}
+        del arguments["clip_spec"]
+        if labels is not None:
+            arguments["labels"] = labels
+        return cls(arguments, model.clip_spec, PresetCard() if card is None else card)
 
     @classmethod
     def of_keras(cls, config: Mapping[str, Any]) -> PresetConfig | None:
@@ -258,8 +225,9 @@ class PresetConfig:
             policy = policy.get("config", {}).get("name")
         if not isinstance(config.get("classifier_activation"), str | None):
             return None
-        spec = clip_spec_in(config) or clip_spec_in({**config, "clip_spec": None})
-        return cls(_plain({**config, "dtype": policy}), spec or ClipSpec())
+        arguments = {"frozen_layers": [], **config, "dtype": policy}
+        arguments.pop("clip_spec", None)
+        return cls(arguments, clip_spec_in(config))
 
     @classmethod
     def from_json(cls, content: bytes) -> PresetConfig:
@@ -316,11 +284,10 @@ class PresetConfig:
         A damaged number must not make a model that fills the memory, so one that is larger than its
         weights file is not built.
         """
-        width, depths = self.arguments["width"], self.arguments["stage_depths"]
-        units = sum(depth * 4**stage for stage, depth in enumerate(depths))
-        least = KERNEL_UNITS * units * width**2
-        if self.arguments["include_top"]:
-            least += 32 * width * self.arguments["classes"]
+        depths, classes = self.arguments["stage_depths"], self.arguments["classes"]
+        if not self.arguments["include_top"]:
+            classes = None
+        least = count_weights(depths, self.arguments["width"], classes)
         if (
             least * LEAST_BYTES > weights_bytes
             or sum(map(abs, depths)) * LEAST_BYTES_PER_BLOCK > weights_bytes
@@ -330,35 +297,19 @@ class PresetConfig:
                 f"the file of the weights has {weights_bytes} bytes: they are from different "
                 "models, or damaged."
             )
-        arguments = dict(self.arguments)
-        frozen = arguments.pop("frozen_layers")
         try:
-            model = TDNResNet(**arguments, clip_spec=self.clip_spec)
-            for name in frozen:
-                model.get_layer(name).trainable = False
+            return TDNResNet.from_config({**self.arguments, "clip_spec": self.clip_spec})
         except TypeError as error:
             raise ValueError(f"A preset's config does not make a model: {error}") from error
-        return model
 
 
-def clip_spec_in(config: Mapping[str, Any]) -> ClipSpec | None:
-    """Returns the clip specification in a model's config; `None` from before it was stored."""
-    if "clip_spec" not in config:
-        return None
-    if config["clip_spec"] is not None:
-        return ClipSpec.from_config(config["clip_spec"])
+def clip_spec_in(config: Mapping[str, Any]) -> ClipSpec:
+    """Returns the clip specification in a model's config, or what follows from the arguments."""
     try:
+        if config.get("clip_spec") is not None:
+            return ClipSpec.from_config(config["clip_spec"])
         return ClipSpec.for_crop(
             config["num_segments"], config["frames_per_segment"], *config["input_shape"][1:3]
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"A model's config is damaged: {error!r}") from error
-
-
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    plain = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in config.items()
-        if name != "clip_spec"
-    }
-    return {"frozen_layers": [], **plain}

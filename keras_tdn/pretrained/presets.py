@@ -20,7 +20,6 @@ from keras_tdn.pretrained.preset_files import (
     README_FILE,
     SUMS_FILE,
     WEIGHTS_FILE,
-    format_sums,
 )
 from keras_tdn.pretrained.recorded_logits import RecordedLogits, hash_labels, record_logits
 from keras_tdn.pretrained.weights_file import load_weights_file, write_weights_file
@@ -91,8 +90,8 @@ def save_preset(
 ) -> Path:
     """Saves a model so that it comes back whole: weights, arguments, labels, clip specification.
 
-    Use it for a model that others will load. The folder can be checked with `sha256sum -c` and
-    uploaded as it is. Equal weights and arguments give equal files.
+    Use it for a model that others will load. `sha256sum -c` can check the folder. Equal weights and
+    arguments give equal files.
 
     Args:
         model: A `TDNResNet`.
@@ -120,8 +119,7 @@ def save_preset(
             f"`labels` needs one name for each of the {model.classes} classes. "
             f"Received: {labels if isinstance(labels, str) else len(labels)} names"
         )
-    names = None if labels is None else tuple(labels)
-    config = PresetConfig.of(model, names, card)
+    config = PresetConfig.of(model, None if labels is None else tuple(labels), card)
     check_replaceable(folder, overwrite)
     with written_beside(folder) as new:
         new.mkdir()
@@ -142,8 +140,8 @@ def save_preset(
         (new / CONFIG_FILE).write_bytes(content)
         (new / LOGITS_FILE).write_bytes(recorded.to_json())
         (new / README_FILE).write_bytes(_format_model_card(config))
-        sums = {name: sha256_of(new / name) for name in FILES}
-        (new / SUMS_FILE).write_bytes(format_sums(sums).encode())
+        sums = "".join(f"{sha256_of(new / name)}  {name}\n" for name in FILES)
+        (new / SUMS_FILE).write_bytes(sums.encode())
     return folder
 
 
@@ -180,20 +178,17 @@ def read_preset(files: PresetFiles) -> tuple[PresetConfig, RecordedLogits]:
     content = files.text(CONFIG_FILE)
     recorded = RecordedLogits.from_json(files.text(LOGITS_FILE))
     config = PresetConfig.from_json(content)
-    advice = (
-        "Do not trust its scores: download or copy it again, or, if the change is yours, make it "
-        "in Python with `save_preset`, which records anew."
-    )
     edited = f"other labels ({CONFIG_FILE} was reordered or edited afterwards)"
-    config_sha256 = hashlib.sha256(content).hexdigest()
     for recorded_sha256, actual_sha256, differing in (
         (recorded.labels_sha256, hash_labels(config.labels), edited),
-        (recorded.config_sha256, config_sha256, f"another {CONFIG_FILE}"),
+        (recorded.config_sha256, hashlib.sha256(content).hexdigest(), f"another {CONFIG_FILE}"),
         (recorded.weights_sha256, files.sums[WEIGHTS_FILE], "other weights"),
     ):
         if recorded_sha256 != actual_sha256:
             raise ValueError(
-                f"{files.title} has {differing} than its logits were recorded with. {advice}"
+                f"{files.title} has {differing} than its logits were recorded with. Do not trust "
+                "its scores: download or copy it again, or, if the change is yours, make it in "
+                "Python with `save_preset`, which records anew."
             )
     if files.entry is not None:
         check_entry(files.entry, config, files.title)
@@ -214,11 +209,11 @@ def check_replaceable(folder: Path, overwrite: bool) -> None:
     check_free(folder, overwrite)
     if not os.path.lexists(folder):
         return
-    others = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
-    if others - {*FILES, SUMS_FILE}:
+    entries = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
+    if others := sorted(entries - {*FILES, SUMS_FILE}):
         raise ValueError(
             f"{str(folder)!r} is not replaced, because it is more than a preset: it has "
-            f"{', '.join(sorted(others - {*FILES, SUMS_FILE})[:5])}. Choose another place."
+            f"{', '.join(others[:5])}. Choose another place."
         )
 
 
@@ -246,9 +241,9 @@ def _format_model_card(config: PresetConfig) -> bytes:
 
 
 def _shown_classes(config: PresetConfig) -> str:
+    labels = config.labels
     if not config.arguments["include_top"]:
         return "none: features"
-    labels = config.labels
     if labels is None:
         return f"{config.arguments['classes']}, without names"
     shown = ", ".join(labels[:MAX_LABELS_SHOWN]).replace("|", "\\|").replace("\n", " ")

@@ -18,8 +18,9 @@ import numpy as np
 
 from keras_tdn.limits import check_bytes
 from keras_tdn.models import TDNResNet
+from keras_tdn.models.arguments import NUMBER
 from keras_tdn.models.predicting import full_precision
-from keras_tdn.pretrained.preset_config import NUMBER, is_of
+from keras_tdn.pretrained.preset_config import is_of
 
 SEED = 20210619
 # Where the model takes any size: neither divides by 64, so that maps of odd sizes are halved and
@@ -63,7 +64,7 @@ class RecordedLogits:
         if (
             not isinstance(self.seed, int)
             or len(self.shape) != 4
-            or not is_of([*self.shape], [int])
+            or not is_of(self.shape, [int])
             or not self.logits
             or not is_of(numbers, [NUMBER])
             or not all(map(math.isfinite, numbers))

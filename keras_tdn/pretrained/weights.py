@@ -19,14 +19,14 @@ from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.models.predicting import warn_of_assumed_clips
 from keras_tdn.models.tdn_resnet import TDNResNet, fusion_weights
 from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry
-from keras_tdn.pretrained.preset_config import NO_CARD, PresetCard, PresetConfig, clip_spec_in
+from keras_tdn.pretrained.preset_config import Accuracy, PresetConfig, clip_spec_in
 from keras_tdn.pretrained.preset_files import (
     WEIGHTS_FILE,
     PresetFiles,
     check_listed,
     open_folder,
 )
-from keras_tdn.pretrained.presets import build_preset, read_preset
+from keras_tdn.pretrained.presets import load_preset, read_preset
 from keras_tdn.pretrained.weights_file import (
     REGISTERED_NAME,
     load_described_weights,
@@ -36,6 +36,7 @@ from keras_tdn.pretrained.weights_file import (
     read_model_file,
 )
 from keras_tdn.pretrained.weights_source import (
+    SWITCHES,
     WIDTH,
     WeightsKind,
     WeightsSource,
@@ -47,15 +48,7 @@ from keras_tdn.specs import ClipSpec
 
 FUSION_WEIGHTS = ("appearance_weight", "motion_weight")
 # What decides which weights there are. No weight depends on the number of segments or on a size.
-ARCHITECTURE = (
-    "stage_depths",
-    "width",
-    "short_term",
-    "long_term",
-    "temporal_shift",
-    "frames_per_segment",
-)
-ACTIVATIONS = (None, "softmax")
+ARCHITECTURE = ("stage_depths", "width", *SWITCHES, "frames_per_segment")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +58,7 @@ class WeightsOrigin:
     origin: str
     config: Mapping[str, Any] | None = None
     clip_spec: ClipSpec | None = None
-    card: PresetCard = NO_CARD
+    published: tuple[Accuracy, ...] = ()
 
 
 def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> None:
@@ -80,20 +73,21 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
         return
     if found.kind is WeightsKind.PRESET:
         _fill_from_preset(model, found.open_preset())
-    elif found.kind is WeightsKind.DATASET:
+        return
+    if found.kind is WeightsKind.DATASET:
         _fill_from_preset(model, open_entry(_published(model, found.name), found.name))
-    elif found.kind is WeightsKind.IMAGENET:
-        _load_imagenet(model)
-    else:
+        return
+    if found.kind is not WeightsKind.IMAGENET:
         check_listed(found.location)
-        if found.kind is WeightsKind.IMAGENET_FILE:
-            _load_imagenet(model, found.location)
-        elif found.kind is WeightsKind.WEIGHTS_FILE:
-            # Another number of classes is more likely a mistake here: such a file is a checkpoint.
-            source = origin_of_weights_file(found.location)
-            fill(model, source, found.location, free_head=False)
-        else:
-            _fill_from_model_file(model, found)
+    if found.kind is WeightsKind.WEIGHTS_FILE:
+        # Another number of classes is more likely a mistake here: such a file is a checkpoint.
+        fill(model, origin_of_weights_file(found.location), found.location, free_head=False)
+    elif found.kind is WeightsKind.MODEL_FILE:
+        _fill_from_model_file(model, found)
+    else:
+        from keras_tdn.pretrained.imagenet import load_imagenet
+
+        load_imagenet(model, None if found.kind is WeightsKind.IMAGENET else found.location)
 
 
 def load_model(weights: str | os.PathLike[str]) -> keras.Model:
@@ -104,15 +98,16 @@ def load_model(weights: str | os.PathLike[str]) -> keras.Model:
     they could not be downloaded.
     """
     found = resolve_weights(weights)
-    if found is not None and found.kind is WeightsKind.MODEL_FILE:
-        return load_model_file(found.location)
-    if found is not None and found.kind is WeightsKind.WEIGHTS_FILE:
-        model = load_described_weights(found.location)
+    if found is not None:
+        if found.kind is WeightsKind.MODEL_FILE:
+            return load_model_file(found.location)
+        if found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
+            return load_preset(weights)
+        model = None
+        if found.kind is WeightsKind.WEIGHTS_FILE:
+            model = load_described_weights(found.location)
         if model is not None:
             return model
-    elif found is not None and found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
-        files = found.open_preset()
-        return build_preset(files, *read_preset(files))
     raise ValueError(
         f"{weights!r} does not say what model it is for. Pass a preset, a {MODEL_SUFFIX} file, or "
         f"a {WEIGHTS_SUFFIX} file that keras_tdn has written."
@@ -138,7 +133,10 @@ def check_source(model: TDNResNet, source: WeightsOrigin) -> None:
     """Raises unless the weights of `source` can be those of `model`."""
     if source.config is None:
         return
-    ours, theirs = _architecture(model.get_config()), _architecture(source.config)
+    theirs = {name: source.config.get(name) for name in ARCHITECTURE}
+    if isinstance(theirs["stage_depths"], list):
+        theirs["stage_depths"] = tuple(theirs["stage_depths"])
+    ours = {name: getattr(model, name) for name in ARCHITECTURE}
     differing = [name for name in ARCHITECTURE if ours[name] != theirs[name]]
     if differing:
         told = "; ".join(
@@ -150,8 +148,8 @@ def check_source(model: TDNResNet, source: WeightsOrigin) -> None:
             f"The weights of {source.origin} belong to another model: {told}. Build the model with "
             f"{fix}."
         )
-    activation = model.get_config()["classifier_activation"]
-    allowed = (*ACTIVATIONS, source.config.get("classifier_activation"))
+    activation = model.classifier_activation
+    allowed = (None, "softmax", source.config.get("classifier_activation"))
     if model.include_top and activation not in allowed:
         raise ValueError(
             f"With pretrained weights `classifier_activation` must be 'softmax', as in training, "
@@ -205,7 +203,7 @@ def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = (
         else:
             model.clip_spec = dataclasses.replace(model.clip_spec, normalization=spec.normalization)
     if notes:
-        published = "; ".join(map(str, source.card.published))
+        published = "; ".join(map(str, source.published))
         told = f" Published: {published}." if published else ""
         warnings.warn(f"Weights of {source.origin}: {' '.join(notes)}{told}", stacklevel=2)
 
@@ -297,13 +295,6 @@ def _fits(model: TDNResNet, spec: ClipSpec) -> bool:
     return all(size in (None, given) for size, given in sizes)
 
 
-def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
-    values = {name: config.get(name) for name in ARCHITECTURE}
-    depths = values["stage_depths"]
-    values["stage_depths"] = tuple(depths) if isinstance(depths, (list, tuple)) else depths
-    return values
-
-
 def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
     """Returns the published model of a data set that is nearest to `model`."""
     of_dataset = [entry for entry in CATALOG if entry.dataset == dataset]
@@ -320,7 +311,8 @@ def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
 
 def _fill_from_preset(model: TDNResNet, files: PresetFiles) -> None:
     config, _ = read_preset(files)
-    source = WeightsOrigin(files.origin, config.arguments, config.clip_spec, config.card)
+    published = config.card.published
+    source = WeightsOrigin(files.origin, config.arguments, config.clip_spec, published)
     # Before the download of what would not fit.
     check_source(model, source)
     fill(model, source, files.path(WEIGHTS_FILE), free_head=True)
@@ -334,11 +326,6 @@ def _fill_from_model_file(model: TDNResNet, found: WeightsSource) -> None:
             f"{found.name!r} holds another model. Expected one of class {REGISTERED_NAME!r}. "
             f"Received: {file.registered_name!r}"
         )
-    source = WeightsOrigin(repr(found.name), file.config, clip_spec_in(file.config))
+    spec = clip_spec_in(file.config) if "clip_spec" in file.config else None
+    source = WeightsOrigin(repr(found.name), file.config, spec)
     fill(model, source, file.weights, free_head=True)
-
-
-def _load_imagenet(model: TDNResNet, path: str | None = None) -> None:
-    from keras_tdn.pretrained.imagenet import load_imagenet
-
-    load_imagenet(model, path)

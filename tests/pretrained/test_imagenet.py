@@ -226,8 +226,6 @@ def test_files_of_something_else_are_refused(tmp_path):
     save_file({"encoder.weight": torch.zeros(2)}, path)
     with pytest.raises(ValueError, match=r"holds no ResNet.*Received 1 names: encoder.weight"):
         load_imagenet(model, path)
-    with pytest.raises(ValueError, match="`epsilon` is for Keras weights files"):
-        load_imagenet(model, path, epsilon=1e-3)
 
 
 def test_no_download_for_other_architectures():
@@ -252,10 +250,14 @@ CLIENT = """
 import keras, time
 import keras_tdn
 from keras_tdn.pretrained.preset_files import HubFile
+from keras_tdn.pretrained import imagenet
 from keras_tdn.pretrained.imagenet import load_imagenet
 time.sleep = lambda seconds: None
 model = keras_tdn.TDNResNet({depths}, width={width}, num_segments=2)
-load_imagenet(model, {file!r})
+imagenet.IMAGENET_FILES = {{{depths}: {file!r}, **imagenet.IMAGENET_FILES}}
+imagenet.IMAGENET_WIDTH = {width}
+load_imagenet(model)
+imagenet.IMAGENET_WIDTH = 64
 print(float(keras.ops.sum(model.get_layer("stem_conv").kernel)))
 try:
     load_imagenet(keras_tdn.TDNResNet50(short_term=False, long_term=False))
