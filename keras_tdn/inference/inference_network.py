@@ -24,7 +24,6 @@ from keras_tdn.inference.temporal_graph import (
     add_upsampled,
     constant,
     convolve,
-    halve,
     max_pool,
     resize_nearest,
 )
@@ -68,7 +67,7 @@ class FoldedGraph:
         self._others = [block for stage in others for block in _fold_stage(stage, portable)]
         self._motion: _MotionGraph | None = None
         if motion is not None:
-            self._motion = _MotionGraph(motion, scale, motion_weight, self._dtype, portable)
+            self._motion = _MotionGraph(motion, scale, motion_weight, self._dtype)
 
     def __call__(self, clips: tf.Tensor) -> tf.Tensor:
         """Returns float32 vectors `(batch * num_segments, features)` of clips."""
@@ -102,51 +101,34 @@ class _MotionGraph:
     """Computes the two motion maps from the differences of neighbouring frames."""
 
     def __init__(
-        self,
-        motion: MotionPath,
-        pixel_scale: np.ndarray,
-        weight: float,
-        dtype: tf.DType,
-        portable: bool,
+        self, motion: MotionPath, pixel_scale: np.ndarray, weight: float, dtype: tf.DType
     ) -> None:
         # A difference has no mean to take off.
         scales = np.tile(pixel_scale, motion.tdm.frames_per_segment - 1)
         self._stem = fold(motion.tdm.conv, motion.tdm.norm).scaled(scales * weight, weight)
         self.stage = _fold_stage(motion.stage, portable=False, bias_factor=weight)
         self._dtype = dtype
-        self._differences = self._convolved_differences if portable else self._differences_of_sums
 
     def stem(self, segments: tf.Tensor) -> tf.Tensor:
         """Returns the map that is fused before stage 1."""
-        differences = self._differences(tf.cast(segments, tf.float32))
-        x = tf.cast(differences, self._dtype)
+        x = tf.cast(_halved_differences(tf.cast(segments, tf.float32)), self._dtype)
         return max_pool(tf.nn.relu(convolve(x, self._stem, 2)))
 
-    def _differences_of_sums(self, segments: tf.Tensor) -> tf.Tensor:
-        """Returns halved differences `(segments, height, width, (frames - 1) * channels)`."""
-        _, frames, height, width, channels = segments.shape
-        pixels = tf.reshape(segments, (-1, height, width, channels))
-        # Pooled first, which leaves a quarter to take differences of. Both are exact: sums of four
-        # pixels and their differences are small integers.
-        pooled = halve(pixels)
-        _, height, width, _ = pooled.shape
-        pooled = tf.reshape(pooled, (-1, frames, height, width, channels))
-        differences = tf.transpose(pooled[:, 1:] - pooled[:, :-1], (0, 2, 3, 1, 4))
-        return tf.reshape(differences, (-1, height, width, (frames - 1) * channels))
 
-    def _convolved_differences(self, segments: tf.Tensor) -> tf.Tensor:
-        """Computes the same as one convolution, where three channels are padded to sixteen.
+def _halved_differences(segments: tf.Tensor) -> tf.Tensor:
+    """Returns halved differences `(segments, height, width, (frames - 1) * channels)`.
 
-        It is exact too, also in bfloat16, which holds whole numbers to 256.
-        """
-        _, frames, height, width, channels = segments.shape
-        pixels = tf.transpose(segments, (0, 2, 3, 1, 4))
-        pixels = tf.reshape(pixels, (-1, height, width, frames * channels))
-        window = min(2, height), min(2, width)
-        step = np.eye(frames, frames - 1, -1) - np.eye(frames, frames - 1)
-        kernel = np.kron(step, np.eye(channels)) / np.prod(window)
-        kernel = np.broadcast_to(kernel, (*window, *kernel.shape))
-        return tf.nn.conv2d(pixels, constant(kernel, pixels), window, "VALID")
+    One convolution does it, where runtimes pad three channels to sixteen. It is exact, also where
+    float32 is multiplied as bfloat16, which holds whole numbers to 256.
+    """
+    _, frames, height, width, channels = segments.shape
+    pixels = tf.transpose(segments, (0, 2, 3, 1, 4))
+    pixels = tf.reshape(pixels, (-1, height, width, frames * channels))
+    window = min(2, height), min(2, width)
+    step = np.eye(frames, frames - 1, -1) - np.eye(frames, frames - 1)
+    kernel = np.kron(step, np.eye(channels)) / np.prod(window)
+    kernel = np.broadcast_to(kernel, (*window, *kernel.shape))
+    return tf.nn.conv2d(pixels, constant(kernel, pixels), window, "VALID")
 
 
 class _BottleneckGraph:
@@ -182,10 +164,7 @@ class _BottleneckGraph:
 
 
 def _fold_stage(
-    stage: Sequence[Bottleneck],
-    portable: bool,
-    input_factor: float = 1.0,
-    bias_factor: float = 1.0,
+    stage: Sequence[Bottleneck], portable: bool, input_factor: float = 1.0, bias_factor: float = 1.0
 ) -> list[_BottleneckGraph]:
     """Folds a stage; with one factor for its input and all biases, its output has that factor.
 
@@ -259,7 +238,8 @@ class FoldedNetwork:
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
         """Returns float32 scores `(batch, classes)` of pixels in [0, 255], uint8 or float32."""
-        return self.scores_of(self.features(tf.convert_to_tensor(clips))).numpy()
+        logits = self._logits(self.features(tf.convert_to_tensor(clips)))
+        return self._activation(logits).numpy()
 
     def features(self, clips: tf.Tensor) -> tf.Tensor:
         """Returns one float32 vector for each clip: the mean over positions and segments."""
@@ -267,10 +247,6 @@ class FoldedNetwork:
         pooled = tf.reshape(pooled, (-1, self._num_segments, self._kernel.shape[0]))
         features = tf.reduce_mean(pooled, axis=1)
         return features if self._portable else features[: tf.shape(clips)[0]]
-
-    def scores_of(self, features: tf.Tensor) -> tf.Tensor:
-        """Returns the model's scores of clips with such features."""
-        return self._activation(self._logits(features))
 
     def probabilities(self, clips: tf.Tensor) -> tf.Tensor:
         """Returns one row of probabilities for each clip, also of a model that gives logits."""

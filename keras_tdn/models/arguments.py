@@ -91,20 +91,16 @@ def check_clip_shape(
             f"{num_segments} segments of {frames_per_segment} frames. "
             f"Received: input_shape={input_shape}"
         )
-    for size in shape[1:3]:
-        if size is not None and (not isinstance(size, int) or size < MIN_SIZE):
-            raise ValueError(
-                f"Height and width of a clip must be at least {MIN_SIZE} pixels, or None for any "
-                f"size. Received: input_shape={input_shape}"
-            )
+    if not all(size is None or (isinstance(size, int) and size >= MIN_SIZE) for size in shape[1:3]):
+        raise ValueError(
+            f"Height and width of a clip must be at least {MIN_SIZE} pixels, or None for any size. "
+            f"Received: input_shape={input_shape}"
+        )
     return (frames, *shape[1:])
 
 
 def check_clip_spec(
-    spec: ClipSpec,
-    num_segments: int,
-    frames_per_segment: int,
-    clip_shape: Sequence[int | None],
+    spec: ClipSpec, num_segments: int, frames_per_segment: int, clip_shape: Sequence[int | None]
 ) -> None:
     """Raises unless clips of this specification fit the model."""
     if not isinstance(spec, ClipSpec):
@@ -139,13 +135,17 @@ def check_head(
     check_positive_int("TDNResNet", "classes", classes)
     if labels is None:
         return None
+    check_labels(labels, classes)
+    return tuple(str(label) for label in labels)
+
+
+def check_labels(labels: Sequence[str], classes: int) -> None:
+    """Raises unless there are as many names as classes."""
     if isinstance(labels, str) or len(labels) != classes:
         raise ValueError(
             f"`labels` needs one name for each of the {classes} classes, in the order of the "
-            f"model's scores. Received: {labels if isinstance(labels, str) else len(labels)}"
-            f"{'' if isinstance(labels, str) else ' names'}"
+            f"model's scores. Received: {labels if isinstance(labels, str) else len(labels)} names"
         )
-    return tuple(str(label) for label in labels)
 
 
 def check_fraction(argument: str, value: float) -> float:

@@ -21,12 +21,7 @@ from keras_tdn.layers import (
     TemporalShift,
     UnfoldSegments,
 )
-from keras_tdn.layers.layer_helpers import (
-    DATA_FORMAT,
-    at_least_float32,
-    batch_norm,
-    conv2d,
-)
+from keras_tdn.layers.layer_helpers import DATA_FORMAT, at_least_float32, batch_norm, conv2d
 from keras_tdn.models.arguments import EXPANSION
 from keras_tdn.specs import Normalization
 
@@ -59,9 +54,8 @@ class ConvNorm:
 class Bottleneck:
     """A ResNet v1.5 block: 1x1, temporal modules, 3x3 with the stride, 1x1, and the shortcut.
 
-    `stage` counts from 1 and `index` from 0. The names of its layers start with `name`, such as
-    `"stage3_block2"`. Stage 1 has no temporal modules, and only the first block of a stage has a
-    projection as its shortcut. `out` is the ReLU behind the sum.
+    `stage` counts from 1 and `index` from 0; the names of its layers start with `name`. Stage 1 has
+    no temporal modules, and only the first block of a stage has a projection as its shortcut.
     """
 
     name: str
@@ -97,10 +91,7 @@ class Bottleneck:
 
 @dataclasses.dataclass(frozen=True)
 class MotionPath:
-    """The short-term path and where it meets appearance, before stage 1 and behind it.
-
-    `pool` is the padding and the max pooling; `stage` is the path's own stage 1.
-    """
+    """The short-term path with its own stage 1, and where it meets appearance around stage 1."""
 
     tdm: ShortTermTDM
     pool: tuple[keras.layers.Layer, keras.layers.Layer]
@@ -113,10 +104,8 @@ class MotionPath:
 class NetworkStructure:
     """A TDN network; calling it runs its layers, on values as on Keras' symbolic tensors.
 
-    Running layers on values leaves the model as it is, where a `keras.Model` of its inner tensors
-    would add a second output to each of its layers. A model that takes normalised pixels has no
-    `normalization`, one without a short-term TDM no `motion`. `stem_pool` is the padding and the
-    max pooling, `head` all from the last block to the output.
+    A model that takes normalised pixels has no `normalization`, one without a short-term TDM no
+    `motion`. `stem_pool` is the padding and the max pooling, `head` all behind the last block.
     """
 
     normalization: keras.layers.Layer | None
@@ -131,12 +120,10 @@ class NetworkStructure:
         return self.after_segments_meet(*self.before_segments_meet(clips))
 
     def before_segments_meet(self, clips: Any) -> tuple[Any, Any]:
-        """Runs what no other segment has a part in, up to the first block of stage 2.
+        """Runs stems, stage 1 and the first block of stage 2 up to its temporal modules.
 
-        That is all of stem and stage 1, appearance and motion, and of the first block of stage 2
-        what comes before its temporal modules. Nothing in it depends on a neighbouring segment, so
-        that clips may have any number of whole segments. Returns main path and shortcut of the
-        block.
+        Nothing in it depends on a neighbouring segment, so clips may have any number of segments.
+        Returns main path and shortcut of the block.
         """
         if self.normalization is not None:
             clips = self.normalization(clips)
@@ -302,10 +289,8 @@ class _LayerMaker:
         segments, policy = self._model.num_segments, self._policy
         if self._model.pooling is None:
             return (UnfoldSegments(segments, name="segment_features", dtype=policy),)
-        pool = {
-            "avg": keras.layers.GlobalAveragePooling2D,
-            "max": keras.layers.GlobalMaxPooling2D,
-        }[self._model.pooling]
+        average, largest = keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D
+        pool = average if self._model.pooling == "avg" else largest
         return (
             pool(data_format=DATA_FORMAT, name="pool", dtype=policy),
             SegmentConsensus(segments, name="consensus", dtype=policy),

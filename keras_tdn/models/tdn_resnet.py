@@ -17,11 +17,7 @@ from keras_tdn.models.arguments import (
     check_size,
     check_stage_depths,
 )
-from keras_tdn.models.network_structure import (
-    NetworkStructure,
-    make_structure,
-    set_normalization,
-)
+from keras_tdn.models.network_structure import NetworkStructure, make_structure, set_normalization
 from keras_tdn.models.predicting import forget_derived, warn_of_assumed_clips
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 from keras_tdn.specs import ClipSpec, Normalization
@@ -80,9 +76,9 @@ class TDNResNet(keras.Model):
             published 0.5 with 8 segments and 0.75 otherwise.
         motion_weight: Factor of the motion path. `None` is 0.5 with 8 segments and 0.25 otherwise.
         labels: Class names in the order of the scores, kept with the model.
-        clip_spec: How clips are cut out of a video, kept with the model. Its normalization is the
-            one that the model applies. `None` takes it from the weights, or else follows from the
-            other arguments: crops of 224 pixels where the model takes any size.
+        clip_spec: How clips are cut out of a video, kept with the model, and the normalization
+            that it applies. `None` takes it from the weights, or else it follows from the other
+            arguments: crops of 224 pixels where the model takes any size.
         dtype: Dtype or dtype policy of every layer, for example `"mixed_bfloat16"`. Pixels and
             scores are computed in float32 at least.
         name: Name of the model.
@@ -254,9 +250,8 @@ class TDNResNet(keras.Model):
             config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
         if isinstance(config.get("clip_spec"), dict):
             config["clip_spec"] = ClipSpec.from_config(config["clip_spec"])
-        is_known = "clip_spec" in config
         model = cls(**config)
-        if not is_known:
+        if "clip_spec" not in config:
             warn_of_assumed_clips(model, "The config of this model")
         for name in frozen:
             model.get_layer(name).trainable = False

@@ -191,10 +191,7 @@ class PresetConfig:
 
     @classmethod
     def of(
-        cls,
-        model: TDNResNet,
-        labels: tuple[str, ...] | None = None,
-        card: PresetCard | None = None,
+        cls, model: TDNResNet, labels: tuple[str, ...] | None = None, card: PresetCard | None = None
     ) -> PresetConfig:
         """Returns the config that describes `model`, with `labels` instead of its own if given."""
         if type(model) is not TDNResNet:

@@ -22,11 +22,7 @@ from keras_tdn.pretrained.preset_files import (
     split_source,
 )
 from keras_tdn.pretrained.presets import build_preset, read_preset
-from keras_tdn.pretrained.recorded_logits import (
-    RecordedLogits,
-    record_logits,
-    relative_difference,
-)
+from keras_tdn.pretrained.recorded_logits import RecordedLogits, record_logits, relative_difference
 from keras_tdn.pretrained.weights_source import open_preset
 
 

@@ -8,10 +8,10 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from keras_tdn.files.atomic import check_free, sha256_of, written_beside
 from keras_tdn.models import TDNResNet
+from keras_tdn.models.arguments import check_labels
 from keras_tdn.pretrained.preset_config import PresetCard, PresetConfig
 from keras_tdn.pretrained.preset_files import (
     CONFIG_FILE,
@@ -20,54 +20,14 @@ from keras_tdn.pretrained.preset_files import (
     README_FILE,
     SUMS_FILE,
     WEIGHTS_FILE,
+    PresetFiles,
 )
 from keras_tdn.pretrained.recorded_logits import RecordedLogits, hash_labels, record_logits
 from keras_tdn.pretrained.weights_file import load_weights_file, write_weights_file
 from keras_tdn.pretrained.weights_source import check_entry, open_preset
 
-if TYPE_CHECKING:
-    from keras_tdn.pretrained.preset_files import PresetFiles
-
 ORIGIN_ATTRIBUTE = "_preset_origin"
-# The `README.md` of a preset.
-MODEL_CARD = """\
----
-library_name: keras_tdn
-pipeline_tag: video-classification
-{metadata}tags:
-- keras
-- tdn
-- action-recognition
-- video
----
-# {name}
-
-A TDN (Temporal Difference Network, [arXiv 2012.10071](https://arxiv.org/abs/2012.10071)) \
-for Keras 3, saved with keras_tdn.
-
-```python
-import keras_tdn
-
-model = keras_tdn.pretrained.load_preset("hf://ORGANISATION/NAME")  # or this folder
-keras_tdn.predict_video(model, "video.mp4", top=5)
-```
-
-| | |
-|---|---|
-| Architecture | stages of {depths} blocks |
-| Clip | {spec.num_segments} segments of {spec.frames_per_segment} frames, short side \
-{spec.short_side}, crop {spec.height}x{spec.width} |
-| Classes | {classes} |
-| Data set | {dataset} |
-| Licence | {licence} |
-| Source | {source} |
-| Published accuracy (top-1 / top-5) | {published} |
-| Measured accuracy (top-1 / top-5) | {measured} |
-
-`recorded_logits.json` holds what this model makes of a seeded clip. \
-`keras-tdn presets verify` compares it with what your machine computes, the files with \
-`SHA256SUMS`, and the labels with those of the data set.
-"""
+MODEL_CARD_TEMPLATE = "model_card.md"
 NOT_STATED = "not stated"
 MAX_LABELS_SHOWN = 5
 
@@ -114,11 +74,8 @@ def save_preset(
     >>> keras_tdn.pretrained.save_preset(model, "my_preset")
     """
     folder = Path(folder)
-    if labels is not None and (isinstance(labels, str) or len(labels) != model.classes):
-        raise ValueError(
-            f"`labels` needs one name for each of the {model.classes} classes. "
-            f"Received: {labels if isinstance(labels, str) else len(labels)} names"
-        )
+    if labels is not None:
+        check_labels(labels, model.classes)
     config = PresetConfig.of(model, None if labels is None else tuple(labels), card)
     check_replaceable(folder, overwrite)
     with written_beside(folder) as new:
@@ -223,7 +180,8 @@ def _format_model_card(config: PresetConfig) -> bytes:
     # JSON strings are YAML strings, whatever a card has in them.
     licence = f"license: {json.dumps(card.licence.lower())}\n" if card.licence else ""
     dataset = f"datasets: [{json.dumps(card.dataset)}]\n" if card.dataset else ""
-    page = MODEL_CARD.format(
+    template = Path(__file__).with_name(MODEL_CARD_TEMPLATE).read_text(encoding="utf-8")
+    page = template.format(
         metadata=licence + dataset,
         name=arguments["name"],
         depths=tuple(arguments["stage_depths"]),

@@ -1,7 +1,7 @@
 """Filling a model as its `weights` argument says, from weights of a model that may differ.
 
-The rules are those of `keras.applications`, said out loud: another number of classes gives a new
-classifier, `include_top=False` none, and everything else is loaded or nothing is.
+Another number of classes gives a new classifier, `include_top=False` none, as in
+`keras.applications`; everything else is loaded or nothing is.
 """
 
 from __future__ import annotations
@@ -20,12 +20,7 @@ from keras_tdn.models.predicting import warn_of_assumed_clips
 from keras_tdn.models.tdn_resnet import TDNResNet, fusion_weights
 from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry
 from keras_tdn.pretrained.preset_config import Accuracy, PresetConfig, clip_spec_in
-from keras_tdn.pretrained.preset_files import (
-    WEIGHTS_FILE,
-    PresetFiles,
-    check_listed,
-    open_folder,
-)
+from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, PresetFiles, check_listed, open_folder
 from keras_tdn.pretrained.presets import load_preset, read_preset
 from keras_tdn.pretrained.weights_file import (
     REGISTERED_NAME,
@@ -64,9 +59,7 @@ class WeightsOrigin:
 def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> None:
     """Fills a built model as its `weights` argument says; see `TDNResNet`.
 
-    Raises:
-        ValueError: if there are no such weights or they do not fit; the model is unchanged then.
-        OSError: if they could not be downloaded.
+    A `ValueError` says what does not fit, and leaves the model unchanged.
     """
     found = resolve_weights(weights)
     if found is None:
@@ -94,8 +87,7 @@ def load_model(weights: str | os.PathLike[str]) -> keras.Model:
     """Loads the model that weights bring along.
 
     They are a preset, by any of its names; a `.keras` file; or a `.weights.h5` file that says what
-    model it is for. Otherwise, and if they are damaged, there is a `ValueError`; an `OSError` if
-    they could not be downloaded.
+    model it is for.
     """
     found = resolve_weights(weights)
     if found is not None:
@@ -103,11 +95,10 @@ def load_model(weights: str | os.PathLike[str]) -> keras.Model:
             return load_model_file(found.location)
         if found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
             return load_preset(weights)
-        model = None
         if found.kind is WeightsKind.WEIGHTS_FILE:
             model = load_described_weights(found.location)
-        if model is not None:
-            return model
+            if model is not None:
+                return model
     raise ValueError(
         f"{weights!r} does not say what model it is for. Pass a preset, a {MODEL_SUFFIX} file, or "
         f"a {WEIGHTS_SUFFIX} file that keras_tdn has written."
@@ -160,11 +151,7 @@ def check_source(model: TDNResNet, source: WeightsOrigin) -> None:
 
 
 def fill(
-    model: Any,
-    source: WeightsOrigin,
-    file: str | os.PathLike[str] | BinaryIO,
-    *,
-    free_head: bool,
+    model: Any, source: WeightsOrigin, file: str | os.PathLike[str] | BinaryIO, *, free_head: bool
 ) -> None:
     """Fills a built model from a weights file, and warns about all that differs from `source`.
 

@@ -49,11 +49,7 @@ _DAMAGE = (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, RuntimeE
 
 
 def load_weights_file(
-    model: Any,
-    file: str | os.PathLike[str] | BinaryIO,
-    origin: str,
-    *,
-    free_head: bool = False,
+    model: Any, file: str | os.PathLike[str] | BinaryIO, origin: str, *, free_head: bool = False
 ) -> tuple[str, ...]:
     """Fills a built Keras model from a `.weights.h5` file, whose name in errors is `origin`.
 

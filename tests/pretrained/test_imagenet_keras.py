@@ -210,7 +210,9 @@ def test_leftovers_and_gaps_are_listed(tmp_path, small_model):
     del layers["conv5_block1_3_conv"]
     with pytest.raises(ValueError, match="no variable was changed") as error:
         load_imagenet(small_model, kr.write_legacy_file(tmp_path / "small.h5", layers))
-    assert "missing from the file (2): layer4.0.conv3.weight, layer4.0.conv3.bias" in str(error.value)
+    assert "missing from the file (2): layer4.0.conv3.weight, layer4.0.conv3.bias" in str(
+        error.value
+    )
     assert "(the model has no place for them) (4): conv2_block1_preact_bn/0" in str(error.value)
     for weight, value in zip(small_model.weights, before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), value)
