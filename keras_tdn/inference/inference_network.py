@@ -39,9 +39,8 @@ FLOAT32 = "float32"
 class FoldedGraph:
     """Computes one vector for each segment of clips of pixels.
 
-    Batch norms are inside the convolutions, both directions of a long-term TDM are one batch, a
-    temporal shift is one convolution, and the weights of the two paths are inside the layers before
-    them. Differences of frames are taken in float32, where they are exact; all else in `dtype`.
+    Batch norms are inside the convolutions, and so are the weights of the two paths. Differences of
+    frames are taken in float32, where they are exact; all else in `dtype`.
     """
 
     def __init__(self, model: TDNResNet, dtype: str, portable: bool = False) -> None:
@@ -118,8 +117,7 @@ class _MotionGraph:
 def _halved_differences(segments: tf.Tensor) -> tf.Tensor:
     """Returns halved differences `(segments, height, width, (frames - 1) * channels)`.
 
-    One convolution does it, where runtimes pad three channels to sixteen. It is exact, also where
-    float32 is multiplied as bfloat16, which holds whole numbers to 256.
+    They are exact, also where a convolution multiplies as bfloat16, which holds integers to 256.
     """
     _, frames, height, width, channels = segments.shape
     pixels = tf.transpose(segments, (0, 2, 3, 1, 4))
@@ -270,10 +268,9 @@ class FoldedNetwork:
 
 
 def _at_least_one(clips: tf.Tensor) -> tf.Tensor:
-    """Returns the clips, or one black clip if there are none.
+    """Returns the clips, or one black clip if there are none, where fused convolutions fail.
 
-    TensorFlow's fused convolutions fail on a batch of none. Padding by nothing, as for all other
-    batches, takes no copy; the runtimes of other formats would copy, and lose the batch size.
+    Padding by nothing takes no copy; other formats' runtimes would copy, and lose the batch size.
     """
     missing = tf.maximum(1 - tf.shape(clips)[0], 0)
     padded = tf.pad(clips, [[0, missing], *[[0, 0]] * 4])

@@ -48,8 +48,7 @@ def halve(x: tf.Tensor) -> tf.Tensor:
 def resize_nearest(x: tf.Tensor, height: int, width: int, portable: bool = False) -> tf.Tensor:
     """Resizes by nearest neighbour with source index `floor(i * in / out)`.
 
-    ONNX, for which `portable` is, has a factor where TensorFlow has a size, as float32, and 3 times
-    that of 3 to 7 is 6.9999998: such a model does not load.
+    ONNX, for which `portable` is, has a float32 factor, by which 3 to 7 would become 6.9999998.
     """
     if x.shape[1:3] == (height, width):
         return x

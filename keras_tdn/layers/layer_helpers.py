@@ -30,8 +30,7 @@ def conv2d(
 ) -> keras.layers.Conv2D:
     """Makes a bias-free convolution. With a stride, its input is padded by `pad_symmetric`.
 
-    Keras' `padding="same"` pads the far side only when the stride is 2 and the size even, where
-    the reference pads both sides alike.
+    With stride 2, Keras' "same" pads even sizes on the far side; the reference pads both sides.
     """
     return keras.layers.Conv2D(
         filters,
@@ -193,8 +192,7 @@ def preceding(x: Any) -> Any:
 def halve(x: Any) -> Any:
     """Pools 2x2 by average; drops an odd last row or column, and keeps an axis of size 1.
 
-    The reference fails on an axis of size 1; keeping it lets clips go down to 32 pixels, where
-    the last stage sees a single position.
+    The reference fails on an axis of size 1, which the last stage has for clips of 32 pixels.
     """
     height, width = x.shape[1:3]
     if height is not None and width is not None:
@@ -210,8 +208,7 @@ def halve(x: Any) -> Any:
 def resize_nearest(x: Any, height: Any, width: Any) -> Any:
     """Resizes by nearest neighbour with source index `floor(i * in / out)`.
 
-    `ops.image.resize` takes half-pixel centres, which differ as soon as the sizes are no
-    multiples of each other: 3 to 7 at the last stage of a 224-pixel clip.
+    `ops.image.resize` takes half-pixel centres, which differ for 3 to 7: stage 4 at 224 pixels.
     """
     return _resize_axis(_resize_axis(x, 1, height), 2, width)
 

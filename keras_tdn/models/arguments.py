@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from keras_tdn.layers.layer_helpers import check_positive_int
 from keras_tdn.limits import check_bytes
@@ -17,32 +16,6 @@ CHANNELS = 3
 MAX_BLOCKS = 1000
 # Channels that leave a bottleneck, in units of those inside.
 EXPANSION = 4
-FLOAT_BYTES = 4
-NUMBER = (int, float)
-# Of a saved `TDNResNet`, the kinds of its arguments; the constructor checks the values.
-ARGUMENTS: dict[str, Any] = {
-    "stage_depths": [int],
-    "width": int,
-    "short_term": bool,
-    "long_term": bool,
-    "temporal_shift": bool,
-    "include_top": bool,
-    "input_shape": [(int, None)],
-    "pooling": (str, None),
-    "classes": int,
-    "classifier_activation": (str, None),
-    "num_segments": int,
-    "frames_per_segment": int,
-    "dropout_rate": NUMBER,
-    "include_preprocessing": bool,
-    "appearance_weight": (*NUMBER, None),
-    "motion_weight": (*NUMBER, None),
-    "labels": ([str], None),
-    "dtype": str,
-    "name": str,
-    "trainable": bool,
-    "frozen_layers": [str],
-}
 
 
 def check_stage_depths(stage_depths: Sequence[int]) -> tuple[int, ...]:
@@ -72,7 +45,8 @@ def count_weights(stage_depths: Sequence[int], width: int, classes: int | None) 
 def check_size(stage_depths: Sequence[int], width: int, classes: int | None) -> None:
     """Raises if the weights would take more memory than a model may."""
     shown = f"stage_depths={tuple(stage_depths)}, width={width}, classes={classes}"
-    num_bytes = FLOAT_BYTES * count_weights(stage_depths, width, classes)
+    # Four bytes for each number in float32.
+    num_bytes = 4 * count_weights(stage_depths, width, classes)
     check_bytes(num_bytes, "model", f"The weights of a TDNResNet with {shown}")
 
 

@@ -1,7 +1,6 @@
 """The layers of a TDN network by what they do, and the order in which they run.
 
-Layers are named `{block}_{part}`, for example `stage3_block2_conv1`: addresses for users, who
-freeze layers and look at them. Code that needs layers by what they do takes `model.structure`.
+Names such as `stage3_block2_conv1` are addresses for users; code takes `model.structure`.
 """
 
 from __future__ import annotations
@@ -54,8 +53,8 @@ class ConvNorm:
 class Bottleneck:
     """A ResNet v1.5 block: 1x1, temporal modules, 3x3 with the stride, 1x1, and the shortcut.
 
-    `stage` counts from 1 and `index` from 0; the names of its layers start with `name`. Stage 1 has
-    no temporal modules, and only the first block of a stage has a projection as its shortcut.
+    `stage` counts from 1 and `index` from 0. Stage 1 has no temporal modules, and only the first
+    block of a stage has a projection as its shortcut.
     """
 
     name: str
@@ -166,8 +165,7 @@ def make_structure(
 ) -> NetworkStructure:
     """Makes all layers of a network for a `TDNResNet` whose arguments are set.
 
-    The order in which they are made is kept from release to release: each draws its seed then. The
-    policy is for all but pixel arithmetic and scores.
+    Their order is kept from release to release, since each draws its seed then.
     """
     maker = _LayerMaker(model, policy)
     precise, frames = maker.precise, model.frames_per_segment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,6 @@ import keras
 
 from keras_tdn.layers.layer_helpers import at_least_float32, check_positive_int
 from keras_tdn.models.arguments import (
-    ARGUMENTS,
     check_clip_shape,
     check_clip_spec,
     check_fraction,
@@ -26,8 +26,8 @@ from keras_tdn.specs import ClipSpec, Normalization
 EQUAL_WEIGHT_SEGMENTS = 8
 EQUAL_WEIGHTS = (0.5, 0.5)
 OTHER_WEIGHTS = (0.75, 0.25)
-_KEPT_OTHERWISE = ("input_shape", "dtype", "name", "trainable", "frozen_layers")
-_STORED_ARGUMENTS = [name for name in ARGUMENTS if name not in _KEPT_OTHERWISE]
+# Arguments that are stored otherwise than as attributes of their names, or not at all.
+_NOT_ATTRIBUTES = ("self", "weights", "input_shape", "clip_spec", "dtype", "name", "kwargs")
 RESNET50_DEPTHS = (3, 4, 6, 3)
 RESNET101_DEPTHS = (3, 4, 23, 3)
 
@@ -185,10 +185,9 @@ class TDNResNet(keras.Model):
 
     @property
     def clip_spec(self) -> ClipSpec:
-        """How clips for this model are cut out of a video, as it is saved with the model.
+        """How clips for this model are cut out of a video: as given, from weights, or by default.
 
-        Without one that was given or came with weights it follows from the model's arguments.
-        Setting it also sets the normalization that the model applies.
+        Setting it also sets the normalization that the model applies. It is saved with the model.
         """
         if self._clip_spec is not None:
             return self._clip_spec
@@ -228,12 +227,13 @@ class TDNResNet(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments without `weights`: a config never loads anything."""
+        arguments = inspect.signature(TDNResNet.__init__).parameters
         config = {
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             "input_shape": self.input_shape[1:],
-            **{argument: getattr(self, argument) for argument in _STORED_ARGUMENTS},
+            **{name: getattr(self, name) for name in arguments if name not in _NOT_ATTRIBUTES},
             "clip_spec": None if self._clip_spec is None else self._clip_spec.to_config(),
         }
         # Rebuilding from arguments would thaw what the user froze.

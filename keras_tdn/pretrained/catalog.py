@@ -65,10 +65,9 @@ class HubPreset:
 
 @dataclasses.dataclass(frozen=True)
 class CatalogEntry:
-    """A published model.
+    """A published model, with the accuracy that the authors report, that of their table first.
 
-    `published` is the accuracy that the authors report, the one of their table first; `measured`
-    that of the converted preset. `hub` is that preset, once it is hosted.
+    `measured` is of the converted preset; `hub` is that preset, once it is hosted.
     """
 
     dataset: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
@@ -211,8 +210,8 @@ def _write(model: TDNResNet, target: Path, overwrite: bool, card: PresetCard | N
 class Tap:
     """How far the model is from the reference in float64 at one tap, relative to the reference.
 
-    `local_error` is the largest since the reported tap before where each part of the network is fed
-    the reference's values: it shows whether both compute the same, however much rounding the whole
+    `local_error` is the largest since the reported tap before, where each part is fed the
+    reference's values: it shows whether both compute the same, however much rounding the whole
     network amplifies. `error` is from end to end; `reference_error` is that of the reference in
     float32.
     """
@@ -311,17 +310,13 @@ def run_taps(
 
 def load_torch_reference() -> ModuleType:
     """Loads the reference: part of the installed package, or `weights/` of the repository."""
-    name = f"{__package__}.{REFERENCE_MODULE}"
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-    path = Path(__file__).parents[2] / "weights" / f"{REFERENCE_MODULE}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
+    name = f"{REFERENCE_MODULE}.py"
+    paths = Path(__file__).with_name(name), Path(__file__).parents[2] / "weights" / name
+    path = next(filter(Path.is_file, paths), paths[-1])
+    spec = importlib.util.spec_from_file_location(REFERENCE_MODULE, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ValueError(
-            f"The reference to verify with is missing: neither {name} nor {str(path)!r} is there. "
+            f"The reference to verify with is missing: neither {paths[0]} nor {paths[1]} is there. "
             "Install keras-tdn again, or pass verify=False (on the command line --no-verify)."
         )
     module = importlib.util.module_from_spec(spec)

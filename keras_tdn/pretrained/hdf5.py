@@ -1,7 +1,6 @@
 """Reading HDF5 files without following anything that leads out of the file.
 
-HDF5 can lead to other files and places, and make gigabytes of a few kilobytes. Weights need
-neither, and whatever decides them must be in the file that was named and hashed.
+HDF5 can also make gigabytes of a few kilobytes. Weights need neither.
 """
 
 from __future__ import annotations
@@ -49,8 +48,8 @@ class Hdf5Error(ValueError):
 class Hdf5Content:
     """The arrays, as paths and shapes in the file's order, groups and attributes of a file.
 
-    A path is `"layers/dense/vars/0"`; the file itself is `""`. What leads out of the file, is
-    reached in two ways or would take far more memory than the file has bytes is an `Hdf5Error`.
+    What leads out of it, is reached in two ways or would take far more memory than the file has
+    bytes is an `Hdf5Error`. A path is `"layers/dense/vars/0"`; the file itself is `""`.
     """
 
     def __init__(self, root: h5py.File, num_bytes: int) -> None:

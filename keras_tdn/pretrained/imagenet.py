@@ -70,14 +70,12 @@ WHOLE_MODEL = "model_weights"
 def load_imagenet(model: Any, source: str | os.PathLike[str] | None = None) -> None:
     """Fills a TDN model's stem and stages from a ResNet that was trained on ImageNet.
 
-    The motion stem becomes the stem's mean over its input channels, repeated for every channel of
-    the differences, and the motion stage a copy of stage 1, as in the authors' code. The motion
-    stem's batch norm, the temporal modules and the classifier keep their values. A shallower model
-    takes the first blocks of each stage, and a warning says so.
+    The motion stem becomes the stem's mean over its input channels, repeated, and the motion stage
+    a copy of stage 1, as in the authors' code. All else keeps its values. A shallower model takes
+    the first blocks of each stage, and a warning says so.
 
-    `source` is `None` for torchvision's weights from the Hugging Face Hub; or a `.safetensors` file
-    with torchvision's names; or a Keras weights file (`.h5`) of `keras.applications.ResNet50` or
-    `ResNet101`. A `ValueError` says what does not fit, and leaves the model unchanged.
+    `source` is `None` for torchvision's weights from the Hugging Face Hub; a `.safetensors` file
+    with torchvision's names; or a Keras weights file of ResNet50 or 101 of `keras.applications`.
     """
     path = _path(model, source)
     suffix = path.suffix.lower()
@@ -193,10 +191,8 @@ def _start_motion_path(model: Any) -> None:
 def read_keras_resnet(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Reads a Keras ResNet's weights as torchvision would store those of the equal network.
 
-    Those networks take blue, green, red pixels minus a mean, have biases in their convolutions and
-    another epsilon in their batch norms; all of it is linear in front of a batch norm. Their stride
-    sits in the first convolution of a block; ours stays in the second. A layer that has no
-    counterpart is kept under its own name, for the caller to refuse.
+    Colours, scale and the batch norms' epsilon are converted. Its stride sits in the first
+    convolution of a block, ours in the second. A layer without a counterpart keeps its name.
     """
     layers = _read_layers(path)
     older = "conv1" in layers
@@ -254,11 +250,9 @@ def _convolution(layer: str, name: str, weights: list[np.ndarray]) -> dict[str, 
 def _recolour(kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Converts a stem for blue, green, red pixels minus a mean to normalised red, green, blue.
 
-    With `x` normalised, a pixel is `255 * (std * x + mean)`, so that the kernel takes the factor
-    `255 * std` and the bias the rest. Exact wherever the kernel sees the picture only: where it
-    reaches into the padding, zeros stand for the mean colour, and the two means lie up to 0.5 of
-    255 levels apart. With the published ResNet50 that moves the outermost rows and columns of the
-    stem's output by at most 1.4e-3 of its largest activation, and nothing inside.
+    A pixel is `255 * (std * x + mean)`. It is exact where the kernel sees the picture only. In the
+    padding zeros stand for the mean colour, and the two means lie up to 0.5 of 255 levels apart:
+    with the published ResNet50 that moves the stem's outermost outputs by 1.4e-3 of the largest.
     """
     if kernel.shape[2] != len(PIXEL_MEAN):
         raise ValueError(

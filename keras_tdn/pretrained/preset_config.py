@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 
 from keras_tdn.models import TDNResNet
-from keras_tdn.models.arguments import ARGUMENTS, NUMBER, count_weights
+from keras_tdn.models.arguments import count_weights
 from keras_tdn.specs import ClipSpec
 
 TDN_CITATION = """\
@@ -27,24 +29,30 @@ TDN_CITATION = """\
 # 2 added labels at the top, the card and recorded logits.
 FORMAT_VERSION = 2
 MODEL_CLASS = "TDNResNet"
+# Kinds of a model's arguments, from the constructor's signature; the constructor checks values.
+ARGUMENTS = typing.get_type_hints(TDNResNet.__init__)
+for _name in ("weights", "clip_spec", "kwargs", "return"):
+    del ARGUMENTS[_name]
+ARGUMENTS |= {"dtype": str, "trainable": bool, "frozen_layers": Sequence[str]}
 ENTRIES = ("format_version", "model", "clip_spec", "card", "labels")
 LEAST_BYTES = 2
 # What a file has besides numbers: headers of at least fifteen arrays.
 LEAST_BYTES_PER_BLOCK = 1024
 
 
-def is_of(value: object, kind: Any) -> bool:
-    """Whether a value is of a kind: a type, `None`, items of a kind `[kind]`, or one of a tuple.
+def is_of(value: object, hint: Any) -> bool:
+    """Whether a value is of a type hint: a class, a union, or items of one kind in a sequence.
 
-    Booleans are no numbers.
+    Booleans are no numbers, and integers are floats.
     """
-    if isinstance(kind, list):
-        return isinstance(value, list | tuple) and all(is_of(item, kind[0]) for item in value)
-    if isinstance(kind, tuple):
-        return any(is_of(value, one) for one in kind)
-    if kind is None or isinstance(value, bool):
-        return value is None if kind is None else kind is bool
-    return isinstance(value, kind)
+    kinds = typing.get_args(hint)
+    if isinstance(hint, types.UnionType):
+        return any(is_of(value, kind) for kind in kinds)
+    if kinds:
+        return isinstance(value, list | tuple) and all(is_of(item, kinds[0]) for item in value)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, int | float if hint is float else hint)
 
 
 def _fields(kind: Any) -> list[str]:
@@ -89,7 +97,7 @@ class Accuracy:
                 )
         for field in ("top1", "top5"):
             value = getattr(self, field)
-            if not is_of(value, NUMBER) or not 0 <= value <= 100:
+            if not is_of(value, float) or not 0 <= value <= 100:
                 raise ValueError(
                     f"Accuracy needs `{field}` in percent, from 0 to 100. "
                     f"Received: {field}={value!r}"
@@ -135,7 +143,7 @@ class PresetCard:
                 )
         for field in ("published", "measured"):
             values = getattr(self, field)
-            if not is_of(values, [Accuracy]):
+            if not is_of(values, Sequence[Accuracy]):
                 raise ValueError(
                     f"PresetCard needs a tuple of `Accuracy` for `{field}`. "
                     f"Received: {field}={values!r}"
@@ -165,7 +173,7 @@ class PresetCard:
 
 @dataclasses.dataclass(frozen=True)
 class PresetConfig:
-    """A model's arguments as JSON holds them, how its clips are cut, and where it is from.
+    """A model's arguments, how its clips are cut, and where it is from.
 
     The arguments have the dtype policy by name, and the layers that are frozen.
     """
@@ -276,10 +284,9 @@ class PresetConfig:
         return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
 
     def build(self, weights_bytes: int) -> TDNResNet:
-        """Builds the model with random weights; a `ValueError` if an argument does not fit.
+        """Builds the model with random weights, unless it is larger than the file of its weights.
 
-        A damaged number must not make a model that fills the memory, so one that is larger than its
-        weights file is not built.
+        A damaged number must not make a model that fills the memory.
         """
         depths, classes = self.arguments["stage_depths"], self.arguments["classes"]
         if not self.arguments["include_top"]:

@@ -79,10 +79,9 @@ def check_file_name(name: str) -> None:
 def fetch_file(file: HubFile) -> Path:
     """Returns the path of a file of the hub in the local cache; downloads it if needed.
 
-    A file with a known SHA-256 that is in the cache is used without a request. Any other is asked
-    for, so that a newer revision is seen; without a network the cached one is used. Cache,
-    endpoint, token and offline mode are huggingface_hub's. A file with another digest is removed
-    from the cache and is a `ValueError`, as is a missing one; a failed download is an `OSError`.
+    A cached file with a known SHA-256 is used without a request. Any other is asked for, so that a
+    newer revision is seen; without a network the cached one is used. A file with another digest is
+    removed from the cache. Cache, endpoint, token and offline mode are huggingface_hub's.
     """
     import huggingface_hub
 
@@ -193,8 +192,8 @@ def _status(error: BaseException | None) -> int | None:
 class PresetFiles:
     """A preset's files, each checked against `SHA256SUMS` before it is handed out.
 
-    `find` gives the path of a file by name and SHA-256 (`None` for `SHA256SUMS` itself). `entry` is
-    the catalog's entry that led here, which the preset then has to be.
+    `find` gives a file's path by name and SHA-256, which is `None` for `SHA256SUMS` itself. `entry`
+    is the catalog's entry that led here.
     """
 
     def __init__(self, origin: str, find: Callable[[str, str | None], Path], fix: str) -> None:
@@ -260,8 +259,7 @@ def open_repository(
 ) -> PresetFiles:
     """Opens a preset on the Hugging Face Hub, whose files are downloaded when they are read.
 
-    All of them are of one commit, whatever happens to the branch meanwhile. With a known SHA-256 of
-    `SHA256SUMS` and a commit, cached files are used without a request.
+    All are of one commit. With it and the SHA-256 of `SHA256SUMS`, cached ones need no request.
     """
     commit = revision
 

@@ -30,14 +30,10 @@ class Layout(enum.Enum):
 
     CONV = (2, 3, 1, 0)
     DEPTHWISE = (2, 3, 0, 1)
-    # (channels, 1, taps) to (taps, channels); the axis of size 1 goes.
+    # (channels, 1, taps) to (taps, channels), which has no axis of size 1.
     TEMPORAL = (2, 0, 1)
     DENSE = (1, 0)
     VECTOR = (0,)
-
-    def to_keras(self, array: np.ndarray) -> np.ndarray:
-        array = np.transpose(array, self.value)
-        return array[..., 0] if self is Layout.TEMPORAL else array
 
     def to_torch(self, array: np.ndarray) -> np.ndarray:
         array = array[..., None] if self is Layout.TEMPORAL else array
@@ -52,8 +48,7 @@ class Layout(enum.Enum):
 class Binding:
     """One Keras variable, and the name and axis order of the array that it is filled from.
 
-    `subtract` is the name of a second array to take off: a convolution's bias, which merges into
-    the moving mean of the batch norm behind it.
+    `subtract` names a convolution's bias, which merges into the moving mean behind it.
     """
 
     variable: Any
@@ -73,7 +68,7 @@ class Binding:
         value = np.asarray(arrays[self.name], np.float64)
         if self.subtract is not None:
             value = value - np.asarray(arrays[self.subtract], np.float64)
-        return self.layout.to_keras(value)
+        return np.transpose(value, self.layout.value).reshape(self.variable.shape)
 
 
 def bottleneck_bindings(block: Bottleneck, theirs: str, biases: bool = False) -> Iterator[Binding]:

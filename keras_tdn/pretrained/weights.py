@@ -20,7 +20,7 @@ from keras_tdn.models.predicting import warn_of_assumed_clips
 from keras_tdn.models.tdn_resnet import TDNResNet, fusion_weights
 from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry
 from keras_tdn.pretrained.preset_config import Accuracy, PresetConfig, clip_spec_in
-from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, PresetFiles, check_listed, open_folder
+from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, check_listed, open_folder
 from keras_tdn.pretrained.presets import load_preset, read_preset
 from keras_tdn.pretrained.weights_file import (
     REGISTERED_NAME,
@@ -64,11 +64,18 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
     found = resolve_weights(weights)
     if found is None:
         return
-    if found.kind is WeightsKind.PRESET:
-        _fill_from_preset(model, found.open_preset())
-        return
-    if found.kind is WeightsKind.DATASET:
-        _fill_from_preset(model, open_entry(_published(model, found.name), found.name))
+    if found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
+        if found.kind is WeightsKind.PRESET:
+            files = found.open_preset()
+        else:
+            files = open_entry(_published(model, found.name), found.name)
+        config, _ = read_preset(files)
+        source = WeightsOrigin(
+            files.origin, config.arguments, config.clip_spec, config.card.published
+        )
+        # Before the download of what would not fit.
+        check_source(model, source)
+        fill(model, source, files.path(WEIGHTS_FILE), free_head=True)
         return
     if found.kind is not WeightsKind.IMAGENET:
         check_listed(found.location)
@@ -86,8 +93,7 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
 def load_model(weights: str | os.PathLike[str]) -> keras.Model:
     """Loads the model that weights bring along.
 
-    They are a preset, by any of its names; a `.keras` file; or a `.weights.h5` file that says what
-    model it is for.
+    They are a preset, a `.keras` file, or a `.weights.h5` file that says what model it is for.
     """
     found = resolve_weights(weights)
     if found is not None:
@@ -155,8 +161,8 @@ def fill(
 ) -> None:
     """Fills a built model from a weights file, and warns about all that differs from `source`.
 
-    A model that is no `TDNResNet` takes the weights and nothing else. With `free_head` another
-    number of classes gets a new classifier. A `ValueError` leaves the model unchanged.
+    A model that is no `TDNResNet` takes the weights alone. With `free_head` another number of
+    classes gets a new classifier. A `ValueError` leaves the model unchanged.
     """
     if not isinstance(model, TDNResNet):
         load_weights_file(model, file, source.origin)
@@ -168,10 +174,9 @@ def fill(
 
 
 def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = ()) -> None:
-    """Takes over what is known besides the weights, and warns about all that differs.
+    """Takes over labels, clip specification and factors of the paths that the model has not itself.
 
-    Labels, clip specification and the factors of the paths are taken unless the model has its own.
-    `new_head` names the variables of the classifier that no weights were loaded into.
+    Warns about all that differs. `new_head` names variables of the classifier that were not loaded.
     """
     notes = [*_head_notes(model, source, new_head)]
     has_clip_spec = model.get_config().get("clip_spec") is not None
@@ -294,15 +299,6 @@ def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
             "pass weights='imagenet' or a preset of this architecture."
         )
     return min(entries, key=lambda entry: abs(entry.num_segments - model.num_segments))
-
-
-def _fill_from_preset(model: TDNResNet, files: PresetFiles) -> None:
-    config, _ = read_preset(files)
-    published = config.card.published
-    source = WeightsOrigin(files.origin, config.arguments, config.clip_spec, published)
-    # Before the download of what would not fit.
-    check_source(model, source)
-    fill(model, source, files.path(WEIGHTS_FILE), free_head=True)
 
 
 def _fill_from_model_file(model: TDNResNet, found: WeightsSource) -> None:

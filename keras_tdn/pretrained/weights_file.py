@@ -51,11 +51,10 @@ _DAMAGE = (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, RuntimeE
 def load_weights_file(
     model: Any, file: str | os.PathLike[str] | BinaryIO, origin: str, *, free_head: bool = False
 ) -> tuple[str, ...]:
-    """Fills a built Keras model from a `.weights.h5` file, whose name in errors is `origin`.
+    """Fills a built Keras model from a `.weights.h5` file, or raises and leaves it unchanged.
 
-    With `free_head` the classifier may differ: it is left out of a model without one, and left as
-    it is in a model with another number of classes. Returns the paths of the variables that were
-    left as they are. A `ValueError` lists all that does not fit, and leaves the model unchanged.
+    `origin` names the file in errors. With `free_head` a classifier that differs is left out, or
+    left as it is. Returns the paths of the variables that were left as they are.
     """
     what = f"The weights of {origin}"
     with _open(file, origin) as content:
@@ -95,9 +94,8 @@ def write_weights_file(
 ) -> None:
     """Writes what `model.save_weights` does, as bytes that depend on the model only.
 
-    Keras' own file has the state of random numbers, which is zero here; times and orders of
-    creation and the state of an optimizer are left out. With `described` the file says what model
-    it is for; see `describe`.
+    The state of random numbers is zero; times, orders of creation and the optimizer are left out.
+    With `described` the file says what model it is for.
     """
     original = _InMemory()
     keras.saving.save_weights(model, original, objects_to_skip=[getattr(model, "optimizer", None)])
@@ -291,8 +289,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
 def load_model_file(path: str | os.PathLike[str]) -> keras.Model:
     """Loads the model in a `.keras` file, without its optimizer.
 
-    Of a `TDNResNet` only what its config says in plain numbers and names is built, and every weight
-    has to fit and be finite. Any other model is loaded by Keras.
+    Of a `TDNResNet` only plain numbers and names are read; any other model is loaded by Keras.
     """
     name = os.fspath(path)
     if not os.path.isfile(name):

@@ -66,10 +66,9 @@ class WeightsKind(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class WeightsSource:
-    """Weights that a user named, and where they are.
+    """Weights that a user named, the catalog's entry if it is one, and where they are.
 
-    `location` is the path of a file, the folder or `hf://` address of a preset, or else the name;
-    `entry` is the catalog's entry that a preset was named by.
+    `location` is a path, the folder or `hf://` address of a preset, or else the name.
     """
 
     kind: WeightsKind
@@ -98,8 +97,8 @@ class WeightsSource:
 def resolve_weights(weights: str | os.PathLike[str] | None) -> WeightsSource | None:
     """Decides what weights are meant, without reading any; `None` means random values.
 
-    A file or preset folder of that name is meant before a preset of that name. Videos may lie in a
-    folder that is called like a data set, so a folder without a preset in it comes last.
+    A file or preset folder of that name comes before a preset of that name, and any other folder
+    last: videos may lie in a folder that is called like a data set.
     """
     if weights is None:
         return None
