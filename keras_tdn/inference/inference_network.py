@@ -179,8 +179,7 @@ def folded_network(model: TDNResNet, dtype: str = FLOAT32) -> FoldedNetwork:
     """Folds a model for inference on the TensorFlow backend.
 
     Use it to score many clips on a CPU, where it takes about three quarters of the time of the
-    Keras model; making it takes some seconds. In float32 it gives the model's scores to 1e-5;
-    `can_fold` says for which models.
+    Keras model; making it takes some seconds. In float32 it gives the model's scores to 1e-5.
 
     Args:
         model: A `TDNResNet` with its classifier. Later changes of its weights are not seen.
@@ -193,12 +192,11 @@ def folded_network(model: TDNResNet, dtype: str = FLOAT32) -> FoldedNetwork:
         normalised pixels.
 
     Raises:
-        ValueError: if the model cannot be folded or `dtype` is another.
+        ValueError: if the model cannot be folded (see `can_fold`) or `dtype` is another.
 
     Example:
 
-    >>> network = keras_tdn.inference.folded_network(model)
-    >>> scores = network(clips)
+    >>> scores = keras_tdn.inference.folded_network(model)(clips)
     """
     if reason := reason_not_to_fold(model):
         raise ValueError(reason)

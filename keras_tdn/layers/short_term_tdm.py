@@ -78,8 +78,6 @@ class ShortTermTDM(keras.layers.Layer):
     def differences(self, clips: Any) -> Any:
         """Returns what the module sees: each frame of a segment minus the one before it.
 
-        Use it to look at motion; `call` begins with it.
-
         Args:
             clips: A batch of clips, as `call` takes it.
 

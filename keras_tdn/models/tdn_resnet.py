@@ -22,10 +22,6 @@ from keras_tdn.models.predicting import forget_derived, warn_of_assumed_clips
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 from keras_tdn.specs import ClipSpec, Normalization
 
-# The published 8-segment models weigh both paths alike, all others favour appearance.
-EQUAL_WEIGHT_SEGMENTS = 8
-EQUAL_WEIGHTS = (0.5, 0.5)
-OTHER_WEIGHTS = (0.75, 0.25)
 # Arguments that are stored otherwise than as attributes of their names, or not at all.
 _NOT_ATTRIBUTES = ("self", "weights", "input_shape", "clip_spec", "dtype", "name", "kwargs")
 RESNET50_DEPTHS = (3, 4, 6, 3)
@@ -264,7 +260,8 @@ def fusion_weights(
     motion_weight: float | None = None,
 ) -> tuple[float, float]:
     """Returns the factors of appearance and motion, with the published ones for `None`."""
-    default = EQUAL_WEIGHTS if num_segments == EQUAL_WEIGHT_SEGMENTS else OTHER_WEIGHTS
+    # The published 8-segment models weigh both paths alike, all others favour appearance.
+    default = (0.5, 0.5) if num_segments == 8 else (0.75, 0.25)
     return (
         default[0] if appearance_weight is None else appearance_weight,
         default[1] if motion_weight is None else motion_weight,

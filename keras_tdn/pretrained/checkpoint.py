@@ -124,7 +124,12 @@ def _load(path: Path) -> Any:
     try:
         scan_checkpoint(path)
     except RefusedNameError as error:
-        raise ValueError(_refusal(path, f"It asks for {error}.")) from None
+        raise ValueError(
+            f"The checkpoint {str(path)!r} is refused: it holds more than tensors and numbers, and "
+            f"rebuilding that would run code from the file. It asks for {error}. If you trust "
+            "where it comes from, save it there again as "
+            "torch.save({'state_dict': model.state_dict()}, path)."
+        ) from None
     except ScanError as error:
         raise ValueError(_damage(path, str(error))) from error
     scalar = np.float64(0).__reduce__()[0]
@@ -140,14 +145,6 @@ def _load(path: Path) -> Any:
         # Its first sentence: the advice behind it is to switch the protection off.
         reason = " ".join(str(error).split()).partition(". ")[0]
         raise ValueError(_damage(path, f"{type(error).__name__}: {reason}")) from error
-
-
-def _refusal(path: Path, reason: str) -> str:
-    return (
-        f"The checkpoint {str(path)!r} is refused: it holds more than tensors and numbers, and "
-        f"rebuilding that would run code from the file. {reason} If you trust where it comes from, "
-        "save it there again as torch.save({'state_dict': model.state_dict()}, path)."
-    )
 
 
 def _damage(path: Path, reason: str) -> str:

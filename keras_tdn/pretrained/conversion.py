@@ -92,9 +92,9 @@ def convert_official_checkpoint(
     wrong one goes unnoticed: take it from the file's name or its source.
 
     Args:
-        path: The checkpoint. Nothing in it is run; see `read_official_checkpoint`.
+        path: The checkpoint. Nothing in it is run.
         output: Where to write the model: a `.keras` file, a `.weights.h5` file, or else a preset
-            folder. `None` writes nothing. A folder called like an entry of the catalog, such as
+            folder. A folder called like an entry of the catalog, such as
             `tdn_resnet50_8_kinetics400`, gets that entry's labels, licence and accuracy, and has
             to be its model.
         num_segments: Segments that the checkpoint was trained with; 8 and 16 are published.
@@ -118,8 +118,6 @@ def convert_official_checkpoint(
     >>> report = keras_tdn.pretrained.convert_official_checkpoint(
     ...     "best.pth.tar", "tdn_resnet50_k400", num_segments=8, labels="kinetics400"
     ... )
-    >>> report.classes
-    400
     """
     target = None if output is None else Path(output)
     if target is not None:

@@ -96,16 +96,16 @@ class PushReport:
 def verify_preset(source: str | os.PathLike[str]) -> PresetReport:
     """Checks a preset's files, labels and weights, and what its model computes on this machine.
 
-    Use it before publishing a preset, and before relying on one. It catches files that were
-    damaged or exchanged, labels that were reordered or edited, and a machine or backend that
-    computes something else. Labels are compared with the lists in `keras_tdn.labels`; for another
-    data set it cannot catch that somebody changed them, every hash and the recorded logits.
+    It catches files that were damaged or exchanged, labels that were reordered or edited, and a
+    machine or backend that computes something else. Labels are compared with the lists in
+    `keras_tdn.labels`; for another data set it cannot catch that somebody changed them together
+    with every hash and the recorded logits.
 
     Args:
         source: See `load_preset`.
 
     Returns:
-        A `PresetReport`. It takes a second or some, for one clip.
+        A `PresetReport`.
 
     Raises:
         ValueError: if there is no preset at all.

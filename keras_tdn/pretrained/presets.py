@@ -50,8 +50,7 @@ def save_preset(
 ) -> Path:
     """Saves a model so that it comes back whole: weights, arguments, labels, clip specification.
 
-    Use it for a model that others will load. `sha256sum -c` can check the folder. Equal weights and
-    arguments give equal files.
+    Equal weights and arguments give equal files, which `sha256sum -c` can check.
 
     Args:
         model: A `TDNResNet`.
@@ -103,7 +102,7 @@ def save_preset(
 
 
 def load_preset(source: str | os.PathLike[str]) -> TDNResNet:
-    """Loads the model of a preset.
+    """Loads the model of a preset, with its `labels` and `clip_spec`.
 
     Every file's SHA-256 is checked before any of it is interpreted, and nothing in a preset is
     run: its config can only choose a `TDNResNet`'s arguments.
@@ -113,17 +112,13 @@ def load_preset(source: str | os.PathLike[str]) -> TDNResNet:
             repository of the Hugging Face Hub; or a name of the catalog, such as
             `"tdn_resnet50_8_kinetics400"`.
 
-    Returns:
-        The model, with its `labels` and `clip_spec`.
-
     Raises:
         ValueError: if there is no such preset, or if it was changed or damaged.
         OSError: if it could not be downloaded.
 
     Example:
 
-    >>> model = keras_tdn.pretrained.load_preset("my_preset")
-    >>> model.labels
+    >>> keras_tdn.pretrained.load_preset("my_preset").labels
     ('jump', 'run')
     """
     files = open_preset(source)

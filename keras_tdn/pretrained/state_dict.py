@@ -185,22 +185,20 @@ def load_official_state_dict(model: Any, state_dict: Mapping[str, Any]) -> None:
     """Fills a TDN model from the authors' tensors.
 
     Convolution biases in front of batch norms are merged into the moving means, which is exact.
-    The unused `conv1_temp` and the batch counters are dropped; any other tensor must have its
-    place and any variable its tensor.
+    The unused `conv1_temp` and the batch counters are dropped.
 
     Args:
         model: A `keras_tdn.TDNResNet` with its classifier.
         state_dict: The authors' names, with or without `module.` in front, to arrays.
 
     Raises:
-        ValueError: if anything is missing, left over, of another shape or not finite, all of it
-            listed. The model is unchanged then.
+        ValueError: if anything else is missing, left over, of another shape or not finite, all of
+            it listed. The model is unchanged then.
 
     Example:
 
     >>> model = keras_tdn.TDNResNet((1, 1, 1, 1), classes=10)
-    >>> other = keras_tdn.TDNResNet((1, 1, 1, 1), classes=10)
-    >>> load_official_state_dict(model, to_official_state_dict(other))
+    >>> load_official_state_dict(model, to_official_state_dict(model))
     """
     arrays = {
         name: array
@@ -214,9 +212,9 @@ def load_official_state_dict(model: Any, state_dict: Mapping[str, Any]) -> None:
 def to_official_state_dict(model: Any) -> dict[str, np.ndarray]:
     """Returns a TDN model's weights under the authors' names, in PyTorch's axis orders.
 
-    The authors' convolution biases come back as zeros, the batch counters as zeros, and the unused
-    `conv1_temp` as a copy of the stem, so that their `load_state_dict` takes the result with
-    `strict=True` (put `module.` in front of the names for a model in `DataParallel`).
+    The authors' convolution biases and batch counters are zeros, and the unused `conv1_temp` is a
+    copy of the stem, so that their `load_state_dict` takes the result with `strict=True` (put
+    `module.` in front of the names for a model in `DataParallel`).
 
     Args:
         model: A `keras_tdn.TDNResNet` with all of its temporal modules and its classifier.
