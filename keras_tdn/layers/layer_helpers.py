@@ -111,28 +111,43 @@ def check_folded_batch(layer: str, batch: int | None, num_segments: int) -> None
 # === Clips: `(batch, num_segments * frames_per_segment, height, width, channels)` ===
 
 
-def check_clip_shape(layer: str, shape: Sequence[int | None], frames_per_segment: int) -> None:
-    """Raises unless `shape` is that of a batch of clips whose frames divide into segments."""
-    check_rank(layer, shape, "(batch, frames, height, width, channels)")
-    frames = shape[1]
-    if frames is not None and (frames == 0 or frames % frames_per_segment):
-        raise ValueError(
-            f"{layer} takes clips of num_segments * frames_per_segment frames; {frames} frames are "
-            f"not divisible by frames_per_segment={frames_per_segment}. "
-            f"Received: shape={tuple(shape)}"
+class ClipLayer(keras.layers.Layer):
+    """A layer on clips, whose neighbouring frames divide into segments."""
+
+    def __init__(self, frames_per_segment: int, minimum: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.frames_per_segment = check_positive_int(
+            type(self).__name__, "frames_per_segment", frames_per_segment, minimum
         )
 
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.check_shape(input_shape)
 
-def folded_batch(shape: Sequence[int | None], frames_per_segment: int) -> int | None:
-    """Returns `batch * num_segments` of a batch of clips, or `None` where either is unknown."""
-    batch, frames = shape[:2]
-    return None if batch is None or frames is None else batch * (frames // frames_per_segment)
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "frames_per_segment": self.frames_per_segment}
 
+    def check_shape(self, shape: tuple[int | None, ...]) -> None:
+        """Raises unless it is that of a batch of clips."""
+        check_rank(type(self).__name__, shape, "(batch, frames, height, width, channels)")
+        frames = shape[1]
+        if frames is not None and (frames == 0 or frames % self.frames_per_segment):
+            raise ValueError(
+                f"{type(self).__name__} takes clips of num_segments * frames_per_segment frames; "
+                f"{frames} frames are not divisible by frames_per_segment="
+                f"{self.frames_per_segment}. Received: shape={tuple(shape)}"
+            )
 
-def unfold_frames(clips: Any, frames_per_segment: int) -> Any:
-    """Reshapes clips to `(batch * num_segments, frames_per_segment, height, width, channels)`."""
-    _, _, height, width, channels = ops.shape(clips)
-    return ops.reshape(clips, (-1, frames_per_segment, height, width, channels))
+    def folded_batch(self, shape: tuple[int | None, ...]) -> int | None:
+        """Returns `batch * num_segments`, or `None` where either is unknown."""
+        self.check_shape(shape)
+        batch, frames = shape[:2]
+        known = batch is not None and frames is not None
+        return batch * (frames // self.frames_per_segment) if known else None
+
+    def unfold(self, clips: Any) -> Any:
+        """Reshapes to `(batch * num_segments, frames_per_segment, height, width, channels)`."""
+        _, _, height, width, channels = ops.shape(clips)
+        return ops.reshape(clips, (-1, self.frames_per_segment, height, width, channels))
 
 
 # === Folded batches, `(batch * num_segments, height, width, channels)`, segment by segment ===

@@ -17,7 +17,7 @@ from keras_tdn.models.arguments import (
     check_size,
     check_stage_depths,
 )
-from keras_tdn.models.network_structure import NetworkStructure, make_structure, set_normalization
+from keras_tdn.models.network_structure import make_structure, set_normalization
 from keras_tdn.models.predicting import forget_derived, warn_of_assumed_clips
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 from keras_tdn.specs import ClipSpec, Normalization
@@ -165,7 +165,8 @@ class TDNResNet(keras.Model):
         outputs = structure(inputs)
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
         self.dtype_policy = policy
-        self._structure = structure
+        # The layers by what they do: stems, blocks, fusions, head.
+        self.structure = structure
 
         if weights is not None:
             # Imported here because `pretrained` knows the models, and because nothing that can
@@ -173,11 +174,6 @@ class TDNResNet(keras.Model):
             from keras_tdn.pretrained.weights import load_weights
 
             load_weights(self, weights)
-
-    @property
-    def structure(self) -> NetworkStructure:
-        """The model's layers by what they do: stems, blocks, fusions, head."""
-        return self._structure
 
     @property
     def clip_spec(self) -> ClipSpec:
