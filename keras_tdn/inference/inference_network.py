@@ -28,7 +28,7 @@ from keras_tdn.inference.temporal_graph import (
     resize_nearest,
 )
 from keras_tdn.models import TDNResNet
-from keras_tdn.models.network_structure import Bottleneck, MotionPath, run_layers
+from keras_tdn.models.network_structure import Bottleneck, run_layers
 
 MAX_PIXEL = 255.0
 # Appearance and motion, once they are inside the layers.
@@ -64,28 +64,31 @@ class FoldedGraph:
         first, *others = network.stages
         self._first = _fold_stage(first, portable, appearance_weight, appearance_weight)
         self._others = [block for stage in others for block in _fold_stage(stage, portable)]
-        self._motion: _MotionGraph | None = None
+        self._motion_stem: FoldedConv | None = None
         if motion is not None:
-            self._motion = _MotionGraph(motion, scale, motion_weight, self._dtype)
+            # A difference has no mean to take off.
+            scales = np.tile(scale, motion.tdm.frames_per_segment - 1) * motion_weight
+            self._motion_stem = fold(motion.tdm.conv, motion.tdm.norm).scaled(scales, motion_weight)
+            self._motion_stage = _fold_stage(motion.stage, portable, bias_factor=motion_weight)
 
     def __call__(self, clips: tf.Tensor) -> tf.Tensor:
         """Returns float32 vectors `(batch * num_segments, features)` of clips."""
         _, _, height, width, channels = clips.shape
         segments = tf.reshape(clips, (-1, self._frames_per_segment, height, width, channels))
-        x = self._appearance(segments)
-        if self._motion is None:
+        center = tf.cast(segments[:, self._frames_per_segment // 2], tf.float32)
+        x = self._run_stem(self._stem, center - tf.constant(self._mean, tf.float32))
+        if self._motion_stem is None:
             x = run_layers(x, self._first)
         else:
-            motion = self._motion.stem(segments)
+            differences = _halved_differences(tf.cast(segments, tf.float32))
+            motion = self._run_stem(self._motion_stem, differences)
             x = run_layers(self._fuse(x, motion), self._first)
-            x = self._fuse(x, run_layers(motion, self._motion.stage))
+            x = self._fuse(x, run_layers(motion, self._motion_stage))
         x = run_layers(x, self._others)
         return tf.reduce_mean(tf.cast(x, tf.float32), axis=(1, 2))
 
-    def _appearance(self, segments: tf.Tensor) -> tf.Tensor:
-        center = tf.cast(segments[:, self._frames_per_segment // 2], tf.float32)
-        x = tf.cast(center - tf.constant(self._mean, tf.float32), self._dtype)
-        return max_pool(tf.nn.relu(convolve(x, self._stem, 2)))
+    def _run_stem(self, stem: FoldedConv, x: tf.Tensor) -> tf.Tensor:
+        return max_pool(tf.nn.relu(convolve(tf.cast(x, self._dtype), stem, 2)))
 
     def _fuse(self, appearance: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
         if self._weights != FOLDED:
@@ -94,24 +97,6 @@ class FoldedGraph:
             height, width = appearance.shape[1:3]
             return add(appearance, resize_nearest(motion, height, width, portable=True))
         return add_upsampled(appearance, motion)
-
-
-class _MotionGraph:
-    """Computes the two motion maps from the differences of neighbouring frames."""
-
-    def __init__(
-        self, motion: MotionPath, pixel_scale: np.ndarray, weight: float, dtype: tf.DType
-    ) -> None:
-        # A difference has no mean to take off.
-        scales = np.tile(pixel_scale, motion.tdm.frames_per_segment - 1)
-        self._stem = fold(motion.tdm.conv, motion.tdm.norm).scaled(scales * weight, weight)
-        self.stage = _fold_stage(motion.stage, portable=False, bias_factor=weight)
-        self._dtype = dtype
-
-    def stem(self, segments: tf.Tensor) -> tf.Tensor:
-        """Returns the map that is fused before stage 1."""
-        x = tf.cast(_halved_differences(tf.cast(segments, tf.float32)), self._dtype)
-        return max_pool(tf.nn.relu(convolve(x, self._stem, 2)))
 
 
 def _halved_differences(segments: tf.Tensor) -> tf.Tensor:

@@ -141,8 +141,9 @@ class ClipLayer(keras.layers.Layer):
         """Returns `batch * num_segments`, or `None` where either is unknown."""
         self.check_shape(shape)
         batch, frames = shape[:2]
-        known = batch is not None and frames is not None
-        return batch * (frames // self.frames_per_segment) if known else None
+        if batch is None or frames is None:
+            return None
+        return batch * (frames // self.frames_per_segment)
 
     def unfold(self, clips: Any) -> Any:
         """Reshapes to `(batch * num_segments, frames_per_segment, height, width, channels)`."""

@@ -93,7 +93,8 @@ class ShortTermTDM(ClipLayer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         batch = self.folded_batch(input_shape)
-        return (batch, *(_output_size(size) for size in input_shape[2:4]), self.filters)
+        sizes = (None if size is None else (size // 2 + 1) // 2 for size in input_shape[2:4])
+        return (batch, *sizes, self.filters)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters}
@@ -106,12 +107,6 @@ class ShortTermTDM(ClipLayer):
                 f"ShortTermTDM needs frames of at least {2 * STRIDES} pixels in height and width. "
                 f"Received: shape={tuple(shape)}"
             )
-
-
-def _output_size(size: int | None) -> int | None:
-    if size is None:
-        return None
-    return (size // 2 + 2 * (STEM_KERNEL // 2) - STEM_KERNEL) // STRIDES + 1
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)

@@ -158,7 +158,7 @@ class PresetCard:
     def from_config(cls, config: Any) -> PresetCard:
         """Rebuilds what `to_config` wrote."""
         _check_entries("the card", config, _fields(cls))
-        accuracies = {}
+        values = dict(config)
         for field in ("published", "measured"):
             if not isinstance(config[field], list | tuple):
                 raise ValueError(
@@ -167,8 +167,8 @@ class PresetCard:
                 )
             for entry in config[field]:
                 _check_entries(f"the {field} accuracy", entry, _fields(Accuracy))
-            accuracies[field] = tuple(Accuracy(**entry) for entry in config[field])
-        return cls(**{**config, **accuracies})
+            values[field] = tuple(Accuracy(**entry) for entry in config[field])
+        return cls(**values)
 
 
 @dataclasses.dataclass(frozen=True)

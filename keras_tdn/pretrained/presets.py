@@ -81,12 +81,11 @@ def save_preset(
         new.mkdir()
         write_weights_file(model, new / WEIGHTS_FILE)
         weights_sha256 = sha256_of(new / WEIGHTS_FILE)
-        origin = getattr(model, ORIGIN_ATTRIBUTE, None)
+        origin: PresetOrigin | None = getattr(model, ORIGIN_ATTRIBUTE, None)
+        if origin is not None and origin.recorded.weights_sha256 != weights_sha256:
+            origin = None
         recorded = None if origin is None else origin.recorded
-        if recorded is not None and recorded.weights_sha256 != weights_sha256:
-            recorded = None
-        same_labels = recorded and recorded.labels_sha256 == hash_labels(config.labels)
-        if card is None and same_labels:
+        if card is None and origin and origin.recorded.labels_sha256 == hash_labels(config.labels):
             config = dataclasses.replace(config, card=origin.card)
         content = config.to_json()
         config_sha256 = hashlib.sha256(content).hexdigest()

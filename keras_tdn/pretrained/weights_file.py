@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import io
@@ -155,11 +156,11 @@ def _take_head_off(variables: dict[str, Any], shapes: dict[str, Shape]) -> tuple
 def _variables(model: Any) -> dict[str, Any]:
     """Returns variables by `layer/sublayer/index`; the index counts within a layer, as in files."""
     variables: dict[str, Any] = {}
-    counts: dict[str, int] = {}
+    counts = collections.Counter[str]()
     for variable in model.weights:
         owner = variable.path.rpartition("/")[0]
-        variables[f"{owner}/{counts.get(owner, 0)}"] = variable
-        counts[owner] = counts.get(owner, 0) + 1
+        variables[f"{owner}/{counts[owner]}"] = variable
+        counts[owner] += 1
     return variables
 
 
@@ -230,7 +231,7 @@ class _InMemory(io.BytesIO):
 
 
 def _copy(source: Any, target: Any) -> None:
-    _copy_attributes(source, target)
+    target.attrs.update(sorted(source.attrs.items()))
     for name in sorted(source):
         child = source[name]
         if isinstance(child, h5py.Group):
@@ -241,12 +242,7 @@ def _copy(source: Any, target: Any) -> None:
             # Its type is the backend's, too.
             array = np.zeros(array.shape, np.uint32)
         dataset = target.create_dataset(name, data=array, track_times=False, track_order=False)
-        _copy_attributes(child, dataset)
-
-
-def _copy_attributes(source: Any, target: Any) -> None:
-    for name in sorted(source.attrs):
-        target.attrs[name] = source.attrs[name]
+        dataset.attrs.update(sorted(child.attrs.items()))
 
 
 @dataclasses.dataclass(frozen=True)
