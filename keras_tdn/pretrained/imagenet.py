@@ -42,7 +42,6 @@ IMAGENET_FILES = {
 }
 IMAGENET_WIDTH = 64
 
-SAFETENSORS_SUFFIX = ".safetensors"
 KERAS_SUFFIXES = (".h5", ".hdf5")
 CLASSIFIER = "fc."
 BLOCK = r"layer([1-4])\.(\d+)\."
@@ -67,45 +66,34 @@ CLASSIFIERS = ("predictions", "fc1000")
 WHOLE_MODEL = "model_weights"
 
 
-def load_imagenet(model: Any, source: str | os.PathLike[str] | None = None) -> None:
+def load_imagenet(model: Any, file: str | os.PathLike[str] | None = None) -> None:
     """Fills a TDN model's stem and stages from a ResNet that was trained on ImageNet.
 
     The motion stem becomes the stem's mean over its input channels, repeated, and the motion stage
     a copy of stage 1, as in the authors' code. All else keeps its values. A shallower model takes
     the first blocks of each stage, and a warning says so.
 
-    `source` is `None` for torchvision's weights from the Hugging Face Hub; a `.safetensors` file
-    with torchvision's names; or a Keras weights file of ResNet50 or 101 of `keras.applications`.
+    `file` is `None` for torchvision's weights from the Hugging Face Hub; a `.safetensors` file with
+    torchvision's names; or a Keras weights file of ResNet50 or ResNet101 of `keras.applications`.
     """
-    path = _path(model, source)
-    suffix = path.suffix.lower()
-    is_keras = suffix in KERAS_SUFFIXES
-    if not is_keras and suffix != SAFETENSORS_SUFFIX:
-        raise ValueError(
-            f"ImageNet weights are read from '{SAFETENSORS_SUFFIX}' files with torchvision's names "
-            f"and from Keras weights files {KERAS_SUFFIXES}. Received: '{path}'"
-        )
+    path = _download(model) if file is None else pathlib.Path(file)
+    is_keras = path.suffix.lower() in KERAS_SUFFIXES
     arrays = read_keras_resnet(path) if is_keras else _read_safetensors(path)
     assign_all(_bindings(model, biases=is_keras), _first_blocks(model, arrays, path))
     if model.short_term:
         _start_motion_path(model)
 
 
-def _path(model: Any, source: str | os.PathLike[str] | None) -> pathlib.Path:
-    if source is None:
-        files = [file for depths, file in IMAGENET_FILES.items() if _fits(model, depths)]
-        if not files or model.width != IMAGENET_WIDTH:
-            raise ValueError(
-                "ImageNet weights can be downloaded for stage_depths of at most "
-                f"{' or '.join(str(depths) for depths in IMAGENET_FILES)} with a width of "
-                f"{IMAGENET_WIDTH}. Received: stage_depths={model.stage_depths}, "
-                f"width={model.width}. Use TDNResNet50 or TDNResNet101, or pass the path of a file."
-            )
-        return fetch_file(files[0])
-    path = pathlib.Path(source)
-    if not path.is_file():
-        raise ValueError(f"There is no file of ImageNet weights at '{path}'.")
-    return path
+def _download(model: Any) -> pathlib.Path:
+    files = [file for depths, file in IMAGENET_FILES.items() if _fits(model, depths)]
+    if not files or model.width != IMAGENET_WIDTH:
+        raise ValueError(
+            "ImageNet weights can be downloaded for stage_depths of at most "
+            f"{' or '.join(str(depths) for depths in IMAGENET_FILES)} with a width of "
+            f"{IMAGENET_WIDTH}. Received: stage_depths={model.stage_depths}, "
+            f"width={model.width}. Use TDNResNet50 or TDNResNet101, or pass the path of a file."
+        )
+    return fetch_file(files[0])
 
 
 def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:

@@ -261,13 +261,8 @@ class PresetConfig:
         _check_entries("the clip_spec", clip_spec, _fields(ClipSpec))
         _check_entries("the model's arguments", model["arguments"], set(ARGUMENTS) - {"labels"})
         arguments = {**model["arguments"], "labels": config["labels"]}
-        try:
-            spec = ClipSpec.from_config(clip_spec)
-            return cls(arguments, spec, PresetCard.from_config(config["card"]))
-        except TypeError as error:
-            raise ValueError(
-                f"A preset's clip_spec has another kind of value. Received: {clip_spec}"
-            ) from error
+        card = PresetCard.from_config(config["card"])
+        return cls(arguments, ClipSpec.from_config(clip_spec), card)
 
     def to_json(self) -> bytes:
         """Returns indented JSON in a fixed order."""

@@ -39,10 +39,6 @@ class Layout(enum.Enum):
         array = array[..., None] if self is Layout.TEMPORAL else array
         return np.transpose(array, np.argsort(self.value))
 
-    def torch_shape(self, keras_shape: tuple[int, ...]) -> tuple[int, ...]:
-        shape = (*keras_shape, 1) if self is Layout.TEMPORAL else keras_shape
-        return tuple(shape[axis] for axis in np.argsort(self.value))
-
 
 @dataclasses.dataclass(frozen=True)
 class Binding:
@@ -62,7 +58,7 @@ class Binding:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.layout.torch_shape(tuple(self.variable.shape))
+        return self.layout.to_torch(np.broadcast_to(0, self.variable.shape)).shape
 
     def value(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         value = np.asarray(arrays[self.name], np.float64)
@@ -226,9 +222,8 @@ def to_official_state_dict(model: Any) -> dict[str, np.ndarray]:
         ValueError: if the model has no classifier.
     """
     state: dict[str, np.ndarray] = {}
-    for binding in _official_bindings(
-        model, HEAD_NAMES[0] if model.dropout_rate else HEAD_NAMES[1]
-    ):
+    head = HEAD_NAMES[0] if model.dropout_rate else HEAD_NAMES[1]
+    for binding in _official_bindings(model, head):
         value = keras.ops.convert_to_numpy(binding.variable).astype(np.float32)
         state[binding.name] = np.ascontiguousarray(binding.layout.to_torch(value))
         if binding.subtract is not None:
