@@ -50,8 +50,8 @@ FUNCTIONS = {
 }
 # NumPy's own classes of its types, such as `numpy.dtypes.Float64DType`.
 HARMLESS_MODULE = "numpy.dtypes."
-# Arguments of `numpy.dtype` for types of numbers.
-NUMBERS = re.compile(r"\('[<>=|]?[biuf][0-9]+',\)")
+# What `numpy.dtype` may be called with: types of numbers.
+NUMBERS = re.compile(r"[<>=|]?[biuf][0-9]+")
 PICKLE = "data.pkl"
 MAX_PICKLE_BYTES = 64 << 20
 # A file of the older kind: a number, a version, facts about the machine, the object, its storages.
@@ -322,8 +322,11 @@ def _check_call(function: Any, arguments: Any) -> None:
         raise ScanError("it calls something without a name")
     if not _may_be_called(function.text):
         raise RefusedNameError(function.text)
-    if function.text == "numpy.dtype" and not NUMBERS.fullmatch(str(arguments[:1])):
-        raise RefusedNameError(f"{function.text}{arguments}")
+    if function.text == "numpy.dtype":
+        # Not shown if it is no text: a tuple of tuples may take for ever.
+        kind = arguments[0] if arguments and isinstance(arguments[0], str) else "of an object"
+        if not NUMBERS.fullmatch(kind):
+            raise RefusedNameError(f"{function.text} {kind}")
     if function.text == "collections.OrderedDict" and arguments:
         # Python 3 writes the entries as those of any dict.
         raise ScanError("it makes an OrderedDict of something else than its entries")
