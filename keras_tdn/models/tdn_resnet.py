@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from keras_tdn.choices import WEIGHTS_SUFFIX
 from keras_tdn.layers.layer_helpers import at_least_float32, check_positive_int
 from keras_tdn.models.arguments import (
     check_clip_shape,
@@ -212,10 +214,13 @@ class TDNResNet(keras.Model):
         Labels and `clip_spec` of a `.weights.h5` file that has them are taken over, unless the
         model has its own. A file that is damaged or leads to other files is a `ValueError`.
         """
-        from keras_tdn.pretrained.weights import adopting
+        from keras_tdn.pretrained.weights import adopt, origin_of_weights_file
 
-        with adopting(self, filepath):
-            super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+        has_description = str(filepath).endswith(WEIGHTS_SUFFIX) and os.path.isfile(filepath)
+        source = origin_of_weights_file(filepath) if has_description else None
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+        if source is not None:
+            adopt(self, source)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments without `weights`: a config never loads anything."""

@@ -6,7 +6,6 @@ Another number of classes gives a new classifier, `include_top=False` none, as i
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import warnings
@@ -210,17 +209,6 @@ def origin_of_weights_file(path: str | os.PathLike[str]) -> WeightsOrigin:
     if config is None:
         return WeightsOrigin(origin)
     return WeightsOrigin(origin, config.arguments, config.clip_spec)
-
-
-@contextlib.contextmanager
-def adopting(model: TDNResNet, path: Any) -> Iterator[None]:
-    """Adopts what a `.weights.h5` file says, after Keras has loaded it within the block."""
-    if not str(path).endswith(WEIGHTS_SUFFIX) or not os.path.isfile(path):
-        yield
-        return
-    source = origin_of_weights_file(path)
-    yield
-    adopt(model, source)
 
 
 def _head_notes(

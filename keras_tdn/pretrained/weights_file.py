@@ -36,7 +36,6 @@ DESCRIPTION = "keras_tdn"
 LAYERS = "layers"
 VARIABLES = "vars"
 BFLOAT16 = "bfloat16"
-BFLOAT16_BYTES = 2
 # Dropout keeps the state of its random numbers, which is none of the model's weights.
 RANDOM_STATE = "seed_generator"
 HEAD = "classifier/"
@@ -207,7 +206,7 @@ def _read(content: Hdf5Content, path: str) -> np.ndarray:
     dtype = content.dtype(path)
     if content.text(path, "dtype") == BFLOAT16:
         # HDF5 has no bfloat16; Keras writes its bits, the upper half of a float32, and a note.
-        if dtype.itemsize != BFLOAT16_BYTES:
+        if dtype.itemsize != 2:
             raise Hdf5Error(f"{path} says that it is {BFLOAT16}, and holds {dtype}")
         bits = content.read(path).view(np.uint16)
         return (bits.astype(np.uint32) << 16).view(np.float32)
