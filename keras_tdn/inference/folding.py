@@ -24,20 +24,12 @@ class FoldedConv:
         """Height and width of the kernel."""
         return self.kernel.shape[0]
 
-    def scaled_input(self, factors: Any) -> FoldedConv:
-        """Moves factors of the input into the kernel: one for each of its channels, or one for all.
+    def scaled(self, kernel: Any = 1.0, bias: float = 1.0) -> FoldedConv:
+        """Multiplies the kernel, by one factor or by one for each input channel, and the bias.
 
-        Zero padding commutes with a factor, and would not with an offset.
+        A factor of the input moves into the kernel so: zero padding commutes with it.
         """
-        return FoldedConv(self.kernel * np.reshape(factors, (1, 1, -1, 1)), self.bias)
-
-    def scaled_output(self, factor: float) -> FoldedConv:
-        """Returns the convolution times a factor."""
-        return FoldedConv(self.kernel * factor, self.bias * factor)
-
-    def scaled_bias(self, factor: float) -> FoldedConv:
-        """Lets a factor of the input pass: behind a ReLU, a factor of at least 0."""
-        return FoldedConv(self.kernel, self.bias * factor)
+        return FoldedConv(self.kernel * np.reshape(kernel, (1, 1, -1, 1)), self.bias * bias)
 
     def plus_identity(self) -> FoldedConv:
         """Adds the input to the output."""

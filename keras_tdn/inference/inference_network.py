@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_tdn.choices import FOLDED_DTYPES
 from keras_tdn.inference.folding import (
+    FoldedConv,
     check_not_quantized,
     classifier_weights,
     fold,
@@ -23,12 +24,11 @@ from keras_tdn.inference.temporal_graph import (
     add_upsampled,
     constant,
     convolve,
-    halve,
     max_pool,
     resize_nearest,
 )
 from keras_tdn.models import TDNResNet
-from keras_tdn.models.network_structure import Bottleneck, MotionPath
+from keras_tdn.models.network_structure import Bottleneck, run_layers
 
 MAX_PIXEL = 255.0
 # Appearance and motion, once they are inside the layers.
@@ -39,56 +39,56 @@ FLOAT32 = "float32"
 class FoldedGraph:
     """Computes one vector for each segment of clips of pixels.
 
-    What a Keras layer does for training's sake, or because it stands alone, is left out: batch
-    norms are inside the convolutions, both directions of a long-term TDM are one batch, a temporal
-    shift is one convolution, and the weights of the two paths are inside the layers before them.
-    Differences of frames are taken in float32, where they are exact; all else in `dtype`.
+    Batch norms are inside the convolutions, and so are the weights of the two paths. Differences of
+    frames are taken in float32, where they are exact; all else in `dtype`.
     """
 
     def __init__(self, model: TDNResNet, dtype: str, portable: bool = False) -> None:
         self._portable = portable
-        network = model.structure
+        network, motion = model.structure, model.structure.motion
         self._dtype = tf.as_dtype(dtype)
         self._frames_per_segment = model.frames_per_segment
         normalization = model.clip_spec.normalization
         self._mean = MAX_PIXEL * np.asarray(normalization.mean)
         scale = 1 / (MAX_PIXEL * np.asarray(normalization.std))
-        self._stem = fold(network.stem.conv, network.stem.norm).scaled_input(scale)
-        self._stages = [_StageGraph(stage, portable) for stage in network.stages]
-        self._motion: _MotionGraph | None = None
-        self._weights = FOLDED
-        if network.motion is not None:
-            self._motion = _MotionGraph(network.motion, scale, self._dtype, portable)
-            fusion = network.motion.stem_fusion
-            self._weights = fusion.appearance_weight, fusion.motion_weight
-            # A negative factor does not pass a ReLU.
-            if min(self._weights) >= 0:
-                # Each path computes its weighted output, so that fusion is a sum.
-                self._stem = self._stem.scaled_output(fusion.appearance_weight)
-                self._stages[0].scale_input(fusion.appearance_weight)
-                self._stages[0].scale_biases(fusion.appearance_weight)
-                self._motion.scale_output(fusion.motion_weight)
-                self._weights = FOLDED
+        # Each path computes its weighted output, so that fusion is a sum; but a negative factor
+        # does not pass a ReLU.
+        self._weights, inside = FOLDED, FOLDED
+        if motion is not None:
+            inside = motion.stem_fusion.appearance_weight, motion.stem_fusion.motion_weight
+            if min(inside) < 0:
+                self._weights, inside = inside, FOLDED
+        appearance_weight, motion_weight = inside
+        stem = fold(network.stem.conv, network.stem.norm)
+        self._stem = stem.scaled(scale * appearance_weight, appearance_weight)
+        first, *others = network.stages
+        self._first = _fold_stage(first, portable, appearance_weight, appearance_weight)
+        self._others = [block for stage in others for block in _fold_stage(stage, portable)]
+        self._motion_stem: FoldedConv | None = None
+        if motion is not None:
+            # A difference has no mean to take off.
+            scales = np.tile(scale, motion.tdm.frames_per_segment - 1) * motion_weight
+            self._motion_stem = fold(motion.tdm.conv, motion.tdm.norm).scaled(scales, motion_weight)
+            self._motion_stage = _fold_stage(motion.stage, portable, bias_factor=motion_weight)
 
     def __call__(self, clips: tf.Tensor) -> tf.Tensor:
         """Returns float32 vectors `(batch * num_segments, features)` of clips."""
         _, _, height, width, channels = clips.shape
         segments = tf.reshape(clips, (-1, self._frames_per_segment, height, width, channels))
-        x = self._appearance(segments)
-        if self._motion is None:
-            x = self._stages[0](x)
+        center = tf.cast(segments[:, self._frames_per_segment // 2], tf.float32)
+        x = self._run_stem(self._stem, center - tf.constant(self._mean, tf.float32))
+        if self._motion_stem is None:
+            x = run_layers(x, self._first)
         else:
-            motion = self._motion.stem(segments)
-            x = self._stages[0](self._fuse(x, motion))
-            x = self._fuse(x, self._motion.stage(motion))
-        for stage in self._stages[1:]:
-            x = stage(x)
+            differences = _halved_differences(tf.cast(segments, tf.float32))
+            motion = self._run_stem(self._motion_stem, differences)
+            x = run_layers(self._fuse(x, motion), self._first)
+            x = self._fuse(x, run_layers(motion, self._motion_stage))
+        x = run_layers(x, self._others)
         return tf.reduce_mean(tf.cast(x, tf.float32), axis=(1, 2))
 
-    def _appearance(self, segments: tf.Tensor) -> tf.Tensor:
-        center = tf.cast(segments[:, self._frames_per_segment // 2], tf.float32)
-        x = tf.cast(center - tf.constant(self._mean, tf.float32), self._dtype)
-        return max_pool(tf.nn.relu(convolve(x, self._stem, 2)))
+    def _run_stem(self, stem: FoldedConv, x: tf.Tensor) -> tf.Tensor:
+        return max_pool(tf.nn.relu(convolve(tf.cast(x, self._dtype), stem, 2)))
 
     def _fuse(self, appearance: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
         if self._weights != FOLDED:
@@ -99,68 +99,28 @@ class FoldedGraph:
         return add_upsampled(appearance, motion)
 
 
-class _MotionGraph:
-    """Computes the two motion maps from the differences of neighbouring frames."""
+def _halved_differences(segments: tf.Tensor) -> tf.Tensor:
+    """Returns halved differences `(segments, height, width, (frames - 1) * channels)`.
 
-    def __init__(
-        self,
-        motion: MotionPath,
-        pixel_scale: np.ndarray,
-        dtype: tf.DType,
-        portable: bool,
-    ) -> None:
-        # A difference has no mean to take off.
-        scales = np.tile(pixel_scale, motion.tdm.frames_per_segment - 1)
-        self._stem = fold(motion.tdm.conv, motion.tdm.norm).scaled_input(scales)
-        self.stage = _StageGraph(motion.stage, portable=False)
-        self._dtype = dtype
-        self._differences = self._convolved_differences if portable else self._differences_of_sums
-
-    def scale_output(self, factor: float) -> None:
-        """Makes both maps `factor` times what they were. The factor is at least 0."""
-        self._stem = self._stem.scaled_output(factor)
-        self.stage.scale_biases(factor)
-
-    def stem(self, segments: tf.Tensor) -> tf.Tensor:
-        """Returns the map that is fused before stage 1."""
-        differences = self._differences(tf.cast(segments, tf.float32))
-        x = tf.cast(differences, self._dtype)
-        return max_pool(tf.nn.relu(convolve(x, self._stem, 2)))
-
-    def _differences_of_sums(self, segments: tf.Tensor) -> tf.Tensor:
-        """Returns halved differences `(segments, height, width, (frames - 1) * channels)`."""
-        _, frames, height, width, channels = segments.shape
-        pixels = tf.reshape(segments, (-1, height, width, channels))
-        # Pooled first, which leaves a quarter to take differences of. Both are exact: sums of four
-        # pixels and their differences are small integers.
-        pooled = halve(pixels)
-        _, height, width, _ = pooled.shape
-        pooled = tf.reshape(pooled, (-1, frames, height, width, channels))
-        differences = tf.transpose(pooled[:, 1:] - pooled[:, :-1], (0, 2, 3, 1, 4))
-        return tf.reshape(differences, (-1, height, width, (frames - 1) * channels))
-
-    def _convolved_differences(self, segments: tf.Tensor) -> tf.Tensor:
-        """Computes the same as one convolution, where three channels are padded to sixteen.
-
-        It is exact too, also in bfloat16, which holds whole numbers to 256.
-        """
-        _, frames, height, width, channels = segments.shape
-        pixels = tf.transpose(segments, (0, 2, 3, 1, 4))
-        pixels = tf.reshape(pixels, (-1, height, width, frames * channels))
-        window = min(2, height), min(2, width)
-        step = np.eye(frames, frames - 1, -1) - np.eye(frames, frames - 1)
-        kernel = np.kron(step, np.eye(channels)) / np.prod(window)
-        kernel = np.broadcast_to(kernel, (*window, *kernel.shape))
-        return tf.nn.conv2d(pixels, constant(kernel, pixels), window, "VALID")
+    They are exact, also where a convolution multiplies as bfloat16, which holds integers to 256.
+    """
+    _, frames, height, width, channels = segments.shape
+    pixels = tf.transpose(segments, (0, 2, 3, 1, 4))
+    pixels = tf.reshape(pixels, (-1, height, width, frames * channels))
+    window = min(2, height), min(2, width)
+    step = np.eye(frames, frames - 1, -1) - np.eye(frames, frames - 1)
+    kernel = np.kron(step, np.eye(channels)) / np.prod(window)
+    kernel = np.broadcast_to(kernel, (*window, *kernel.shape))
+    return tf.nn.conv2d(pixels, constant(kernel, pixels), window, "VALID")
 
 
 class _BottleneckGraph:
-    """A folded bottleneck."""
+    """A folded bottleneck; see `_fold_stage`."""
 
-    def __init__(self, block: Bottleneck, portable: bool) -> None:
-        shortcut = block.shortcut
-        self.convs = [fold(each.conv, each.norm) for each in block.convs]
-        self.shortcut = None if shortcut is None else fold(shortcut.conv, shortcut.norm)
+    def __init__(
+        self, block: Bottleneck, portable: bool, input_factor: float, bias_factor: float
+    ) -> None:
+        first, second, third = (fold(each.conv, each.norm) for each in block.convs)
         self._stride = block.strides
         self._temporal: list[Callable[[tf.Tensor], tf.Tensor]] = []
         gain = 1.0
@@ -170,52 +130,41 @@ class _BottleneckGraph:
         if block.temporal_shift is not None:
             self._temporal.append(TemporalShiftGraph(block.temporal_shift, gain, portable))
             gain = 1.0
-        self.convs[1] = self.convs[1].scaled_input(1 / gain)
+        self._first = first.scaled(input_factor, bias_factor)
+        self._second = second.scaled(1 / gain, bias_factor)
+        self._third = third.scaled(bias=bias_factor)
+        self._shortcut: FoldedConv | None = None
+        if block.shortcut is not None:
+            shortcut = fold(block.shortcut.conv, block.shortcut.norm)
+            self._shortcut = shortcut.scaled(input_factor, bias_factor)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        shortcut = x if self.shortcut is None else convolve(x, self.shortcut, self._stride)
-        y = tf.nn.relu(convolve(x, self.convs[0]))
-        for module in self._temporal:
-            y = module(y)
-        y = tf.nn.relu(convolve(y, self.convs[1], self._stride))
-        return tf.nn.relu(add(convolve(y, self.convs[2]), shortcut))
+        shortcut = x if self._shortcut is None else convolve(x, self._shortcut, self._stride)
+        y = tf.nn.relu(convolve(x, self._first))
+        y = run_layers(y, self._temporal)
+        y = tf.nn.relu(convolve(y, self._second, self._stride))
+        return tf.nn.relu(add(convolve(y, self._third), shortcut))
 
 
-class _StageGraph:
-    """A folded stage."""
+def _fold_stage(
+    stage: Sequence[Bottleneck], portable: bool, input_factor: float = 1.0, bias_factor: float = 1.0
+) -> list[_BottleneckGraph]:
+    """Folds a stage; with one factor for its input and all biases, its output has that factor.
 
-    def __init__(self, stage: Sequence[Bottleneck], portable: bool) -> None:
-        self._blocks = [_BottleneckGraph(block, portable) for block in stage]
-
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        for block in self._blocks:
-            x = block(x)
-        return x
-
-    def scale_biases(self, factor: float) -> None:
-        """Makes the stage return `factor` times its output for `factor` times its input.
-
-        A network of convolutions and ReLUs does so but for its biases. The factor is at least 0.
-        """
-        for block in self._blocks:
-            block.convs = [conv.scaled_bias(factor) for conv in block.convs]
-            if block.shortcut is not None:
-                block.shortcut = block.shortcut.scaled_bias(factor)
-
-    def scale_input(self, factor: float) -> None:
-        """Moves a factor of the input into the stage."""
-        first = self._blocks[0]
-        first.convs[0] = first.convs[0].scaled_input(factor)
-        if first.shortcut is not None:
-            first.shortcut = first.shortcut.scaled_input(factor)
+    Convolutions and ReLUs do so for a factor of at least 0. An input that has it leaves the biases.
+    """
+    factors = [input_factor, *[1.0] * (len(stage) - 1)]
+    return [
+        _BottleneckGraph(block, portable, factor, bias_factor)
+        for block, factor in zip(stage, factors, strict=True)
+    ]
 
 
 def folded_network(model: TDNResNet, dtype: str = FLOAT32) -> FoldedNetwork:
     """Folds a model for inference on the TensorFlow backend.
 
     Use it to score many clips on a CPU, where it takes about three quarters of the time of the
-    Keras model; making it takes some seconds. In float32 it gives the model's scores to 1e-5;
-    `can_fold` says for which models.
+    Keras model; making it takes some seconds. In float32 it gives the model's scores to 1e-5.
 
     Args:
         model: A `TDNResNet` with its classifier. Later changes of its weights are not seen.
@@ -228,12 +177,11 @@ def folded_network(model: TDNResNet, dtype: str = FLOAT32) -> FoldedNetwork:
         normalised pixels.
 
     Raises:
-        ValueError: if the model cannot be folded or `dtype` is another.
+        ValueError: if the model cannot be folded (see `can_fold`) or `dtype` is another.
 
     Example:
 
-    >>> network = keras_tdn.inference.folded_network(model)
-    >>> scores = network(clips)
+    >>> scores = keras_tdn.inference.folded_network(model)(clips)
     """
     if reason := reason_not_to_fold(model):
         raise ValueError(reason)
@@ -248,8 +196,7 @@ class FoldedNetwork:
 
     Args:
         model: A `TDNResNet` with its classifier.
-        dtype: Precision of the network, `"float32"` or `"bfloat16"`. Differences of frames, pooled
-            features and scores are float32 in any case.
+        dtype: See `folded_network`.
         portable: Whether it is for runtimes that do not keep channels last.
 
     Raises:
@@ -272,7 +219,8 @@ class FoldedNetwork:
 
     def __call__(self, clips: np.ndarray) -> np.ndarray:
         """Returns float32 scores `(batch, classes)` of pixels in [0, 255], uint8 or float32."""
-        return self.scores_of(self.features(tf.convert_to_tensor(clips))).numpy()
+        logits = self._logits(self.features(tf.convert_to_tensor(clips)))
+        return self._activation(logits).numpy()
 
     def features(self, clips: tf.Tensor) -> tf.Tensor:
         """Returns one float32 vector for each clip: the mean over positions and segments."""
@@ -280,10 +228,6 @@ class FoldedNetwork:
         pooled = tf.reshape(pooled, (-1, self._num_segments, self._kernel.shape[0]))
         features = tf.reduce_mean(pooled, axis=1)
         return features if self._portable else features[: tf.shape(clips)[0]]
-
-    def scores_of(self, features: tf.Tensor) -> tf.Tensor:
-        """Returns the model's scores of clips with such features."""
-        return self._activation(self._logits(features))
 
     def probabilities(self, clips: tf.Tensor) -> tf.Tensor:
         """Returns one row of probabilities for each clip, also of a model that gives logits."""
@@ -307,10 +251,9 @@ class FoldedNetwork:
 
 
 def _at_least_one(clips: tf.Tensor) -> tf.Tensor:
-    """Returns the clips, or one black clip if there are none.
+    """Returns the clips, or one black clip if there are none, where fused convolutions fail.
 
-    TensorFlow's fused convolutions fail on a batch of none. Padding by nothing, as for all other
-    batches, takes no copy; the runtimes of other formats would copy, and lose the batch size.
+    Padding by nothing takes no copy; other formats' runtimes would copy, and lose the batch size.
     """
     missing = tf.maximum(1 - tf.shape(clips)[0], 0)
     padded = tf.pad(clips, [[0, missing], *[[0, 0]] * 4])

@@ -48,8 +48,7 @@ def halve(x: tf.Tensor) -> tf.Tensor:
 def resize_nearest(x: tf.Tensor, height: int, width: int, portable: bool = False) -> tf.Tensor:
     """Resizes by nearest neighbour with source index `floor(i * in / out)`.
 
-    ONNX, for which `portable` is, has a factor where TensorFlow has a size, as float32, and 3 times
-    that of 3 to 7 is 6.9999998: such a model does not load.
+    ONNX, for which `portable` is, has a float32 factor, by which 3 to 7 would become 6.9999998.
     """
     if x.shape[1:3] == (height, width):
         return x
@@ -88,8 +87,7 @@ class LongTermGraph:
         self._smooth = as_float64(layer.smooth_conv.kernel)
         self._half = fold(layer.half_scale_conv, layer.half_scale_norm)
         self._full = fold(layer.full_scale_conv, layer.full_scale_norm).plus_identity()
-        expand = fold(layer.expand_conv, layer.expand_norm)
-        self._expand = expand.scaled_input(1 / 3).scaled_output(1 / 2)
+        self._expand = fold(layer.expand_conv, layer.expand_norm).scaled(1 / 6, 1 / 2)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         squeezed = convolve(x, self._squeeze)

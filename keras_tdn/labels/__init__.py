@@ -51,7 +51,13 @@ def load_labels(source: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ..
         resource = importlib.resources.files("keras_tdn.labels").joinpath(f"{source}.txt")
         return _parse(resource.read_text("utf-8"), f"the labels of {source}")
     if isinstance(source, (str, os.PathLike)):
-        return _read_file(source)
+        path = Path(source)
+        if not path.exists():
+            raise ValueError(
+                f"There are no labels called {str(path)!r}: it is neither a file nor one of the "
+                f"data sets {', '.join(DATASETS)}."
+            )
+        return _parse(read_text(path, "Labels"), repr(str(path)))
     if isinstance(source, Sequence) and not isinstance(source, (bytes, bytearray)):
         names = tuple(source)
         for number, name in enumerate(names):
@@ -78,16 +84,6 @@ def not_a_name(name: str) -> str:
     if any(character in name for character in "\r\n\0"):
         return f"{name!r:.200} is more than one line, or has a null character"
     return ""
-
-
-def _read_file(source: str | os.PathLike[str]) -> tuple[str, ...]:
-    path = Path(source)
-    if not path.exists():
-        raise ValueError(
-            f"There are no labels called {str(path)!r}: it is neither a file nor one of the data "
-            f"sets {', '.join(DATASETS)}."
-        )
-    return _parse(read_text(path, "Labels"), repr(str(path)))
 
 
 def _parse(text: str, origin: str) -> tuple[str, ...]:

@@ -30,8 +30,7 @@ def conv2d(
 ) -> keras.layers.Conv2D:
     """Makes a bias-free convolution. With a stride, its input is padded by `pad_symmetric`.
 
-    Keras' `padding="same"` pads the far side only when the stride is 2 and the size even, where
-    the reference pads both sides alike.
+    With stride 2, Keras' "same" pads even sizes on the far side; the reference pads both sides.
     """
     return keras.layers.Conv2D(
         filters,
@@ -112,28 +111,44 @@ def check_folded_batch(layer: str, batch: int | None, num_segments: int) -> None
 # === Clips: `(batch, num_segments * frames_per_segment, height, width, channels)` ===
 
 
-def check_clip_shape(layer: str, shape: Sequence[int | None], frames_per_segment: int) -> None:
-    """Raises unless `shape` is that of a batch of clips whose frames divide into segments."""
-    check_rank(layer, shape, "(batch, frames, height, width, channels)")
-    frames = shape[1]
-    if frames is not None and (frames == 0 or frames % frames_per_segment):
-        raise ValueError(
-            f"{layer} takes clips of num_segments * frames_per_segment frames; {frames} frames are "
-            f"not divisible by frames_per_segment={frames_per_segment}. "
-            f"Received: shape={tuple(shape)}"
+class ClipLayer(keras.layers.Layer):
+    """A layer on clips, whose neighbouring frames divide into segments."""
+
+    def __init__(self, frames_per_segment: int, minimum: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.frames_per_segment = check_positive_int(
+            type(self).__name__, "frames_per_segment", frames_per_segment, minimum
         )
 
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.check_shape(input_shape)
 
-def folded_batch(shape: Sequence[int | None], frames_per_segment: int) -> int | None:
-    """Returns `batch * num_segments` of a batch of clips, or `None` where either is unknown."""
-    batch, frames = shape[:2]
-    return None if batch is None or frames is None else batch * (frames // frames_per_segment)
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "frames_per_segment": self.frames_per_segment}
 
+    def check_shape(self, shape: tuple[int | None, ...]) -> None:
+        """Raises unless it is that of a batch of clips."""
+        check_rank(type(self).__name__, shape, "(batch, frames, height, width, channels)")
+        frames = shape[1]
+        if frames is not None and (frames == 0 or frames % self.frames_per_segment):
+            raise ValueError(
+                f"{type(self).__name__} takes clips of num_segments * frames_per_segment frames; "
+                f"{frames} frames are not divisible by frames_per_segment="
+                f"{self.frames_per_segment}. Received: shape={tuple(shape)}"
+            )
 
-def unfold_frames(clips: Any, frames_per_segment: int) -> Any:
-    """Reshapes clips to `(batch * num_segments, frames_per_segment, height, width, channels)`."""
-    _, _, height, width, channels = ops.shape(clips)
-    return ops.reshape(clips, (-1, frames_per_segment, height, width, channels))
+    def folded_batch(self, shape: tuple[int | None, ...]) -> int | None:
+        """Returns `batch * num_segments`, or `None` where either is unknown."""
+        self.check_shape(shape)
+        batch, frames = shape[:2]
+        if batch is None or frames is None:
+            return None
+        return batch * (frames // self.frames_per_segment)
+
+    def unfold(self, clips: Any) -> Any:
+        """Reshapes to `(batch * num_segments, frames_per_segment, height, width, channels)`."""
+        _, _, height, width, channels = ops.shape(clips)
+        return ops.reshape(clips, (-1, self.frames_per_segment, height, width, channels))
 
 
 # === Folded batches, `(batch * num_segments, height, width, channels)`, segment by segment ===
@@ -193,8 +208,7 @@ def preceding(x: Any) -> Any:
 def halve(x: Any) -> Any:
     """Pools 2x2 by average; drops an odd last row or column, and keeps an axis of size 1.
 
-    The reference fails on an axis of size 1; keeping it lets clips go down to 32 pixels, where
-    the last stage sees a single position.
+    The reference fails on an axis of size 1, which the last stage has for clips of 32 pixels.
     """
     height, width = x.shape[1:3]
     if height is not None and width is not None:
@@ -210,8 +224,7 @@ def halve(x: Any) -> Any:
 def resize_nearest(x: Any, height: Any, width: Any) -> Any:
     """Resizes by nearest neighbour with source index `floor(i * in / out)`.
 
-    `ops.image.resize` takes half-pixel centres, which differ as soon as the sizes are no
-    multiples of each other: 3 to 7 at the last stage of a 224-pixel clip.
+    `ops.image.resize` takes half-pixel centres, which differ for 3 to 7: stage 4 at 224 pixels.
     """
     return _resize_axis(_resize_axis(x, 1, height), 2, width)
 

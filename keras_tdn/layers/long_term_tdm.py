@@ -37,8 +37,7 @@ class LongTermTDM(SegmentLayer):
     authors' code and so here).
 
     In training every batch norm of the pyramid is applied once per direction: its statistics are
-    those of one direction, and its moving averages advance twice a step. In inference both
-    directions go through in one batch, which gives the same result.
+    those of one direction, and its moving averages advance twice a step.
 
     Args:
         num_segments: Segments per video; neighbours on the batch axis.
@@ -51,8 +50,7 @@ class LongTermTDM(SegmentLayer):
         The input's.
 
     Raises:
-        ValueError: if the input is not 4-D, its first axis is not divisible by `num_segments`, or
-            its channels are not divisible by `reduction`.
+        ValueError: if the input is of another shape, or `reduction` does not divide its channels.
 
     Example:
 
@@ -113,18 +111,17 @@ class LongTermTDM(SegmentLayer):
         return x + x * (0.5 * (forward + backward) - 0.5)
 
     def gates(self, x: Any) -> tuple[Any, Any]:
-        """Returns the gates of inference for every position and channel.
+        """Returns the gates of inference, to look at what the module does.
 
-        Use it to look at what the module does: `call` returns `x + x * (forward + backward) / 2`.
+        `call` returns `x + x * (forward + backward) / 2`. The last segment has no next one and the
+        first no previous one: their gates there do not depend on the video away from the borders.
 
         Args:
             x: Features, as `call` takes them.
 
         Returns:
             Forward and backward gates in (-0.5, 0.5), each of the shape of `x`: how much a channel
-            is raised or lowered because of what the next segment, or the previous one, has. The
-            last segment has no next one and the first no previous one; their gates there are the
-            same at every position away from the borders, whatever the video.
+            is raised or lowered because of the next segment, or the previous one.
         """
         forward, backward = self._sigmoids(ops.cast(x, self.compute_dtype), False)
         return forward - 0.5, backward - 0.5

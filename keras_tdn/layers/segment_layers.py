@@ -7,19 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_tdn.layers.layer_helpers import (
-    SegmentLayer,
-    check_clip_shape,
-    check_folded_batch,
-    check_positive_int,
-    folded_batch,
-    unfold_frames,
-)
+from keras_tdn.layers.layer_helpers import ClipLayer, SegmentLayer, check_folded_batch
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
-class CenterFrame(keras.layers.Layer):
+class CenterFrame(ClipLayer):
     """Takes the centre frame of every segment and folds segments into the batch axis.
 
     The appearance path of TDN is a 2-D network on these frames (section 3.1 of the paper).
@@ -45,26 +38,16 @@ class CenterFrame(keras.layers.Layer):
     """
 
     def __init__(self, frames_per_segment: int = 5, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.frames_per_segment = check_positive_int(
-            "CenterFrame", "frames_per_segment", frames_per_segment
-        )
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        check_clip_shape("CenterFrame", input_shape, self.frames_per_segment)
+        super().__init__(frames_per_segment, **kwargs)
 
     def call(self, clips: Any) -> Any:
-        return unfold_frames(clips, self.frames_per_segment)[:, self.frames_per_segment // 2]
+        return self.unfold(clips)[:, self.frames_per_segment // 2]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        check_clip_shape("CenterFrame", input_shape, self.frames_per_segment)
-        return (folded_batch(input_shape, self.frames_per_segment), *input_shape[2:])
+        return (self.folded_batch(input_shape), *input_shape[2:])
 
     def compute_output_spec(self, clips: Any) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(clips.shape), dtype=clips.dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "frames_per_segment": self.frames_per_segment}
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)

@@ -8,18 +8,16 @@ import keras
 from keras import ops
 
 from keras_tdn.layers.layer_helpers import (
+    ClipLayer,
     at_least_float32,
     batch_norm,
     check_channels,
-    check_clip_shape,
     check_positive_int,
     check_rank,
     conv2d,
-    folded_batch,
     halve,
     pad_symmetric,
     resize_nearest,
-    unfold_frames,
 )
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 
@@ -28,7 +26,7 @@ STRIDES = 2
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
-class ShortTermTDM(keras.layers.Layer):
+class ShortTermTDM(ClipLayer):
     """Motion inside a segment, from the differences of its neighbouring frames.
 
     Use it beside a 2-D network on the centre frames, and add its output to that network's with
@@ -59,26 +57,21 @@ class ShortTermTDM(keras.layers.Layer):
     """
 
     def __init__(self, filters: int = 64, frames_per_segment: int = 5, **kwargs: Any) -> None:
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(frames_per_segment, minimum=2, autocast=False, **kwargs)
         self.filters = check_positive_int("ShortTermTDM", "filters", filters)
-        self.frames_per_segment = check_positive_int(
-            "ShortTermTDM", "frames_per_segment", frames_per_segment, minimum=2
-        )
         self.conv = conv2d(
             filters, STEM_KERNEL, strides=STRIDES, name="conv", dtype=self.dtype_policy
         )
         self.norm = batch_norm("norm", dtype=self.dtype_policy)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self._check_shape(input_shape)
+        self.check_shape(input_shape)
         channels = check_channels("ShortTermTDM", input_shape)
         self.conv.build((None, None, None, channels * (self.frames_per_segment - 1)))
         self.norm.build((None, None, None, self.filters))
 
     def differences(self, clips: Any) -> Any:
         """Returns what the module sees: each frame of a segment minus the one before it.
-
-        Use it to look at motion; `call` begins with it.
 
         Args:
             clips: A batch of clips, as `call` takes it.
@@ -87,9 +80,7 @@ class ShortTermTDM(keras.layers.Layer):
             `(batch * num_segments, height, width, (frames_per_segment - 1) * channels)`, the first
             pair of frames first; float32 at least, in the units of the clips.
         """
-        frames = unfold_frames(
-            ops.cast(clips, at_least_float32(self.compute_dtype)), self.frames_per_segment
-        )
+        frames = self.unfold(ops.cast(clips, at_least_float32(self.compute_dtype)))
         return ops.concatenate(
             [frames[:, i] - frames[:, i - 1] for i in range(1, self.frames_per_segment)], axis=-1
         )
@@ -101,30 +92,21 @@ class ShortTermTDM(keras.layers.Layer):
         return ops.relu(self.norm(x, training=training))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        self._check_shape(input_shape)
-        batch = folded_batch(input_shape, self.frames_per_segment)
-        return (batch, *(_output_size(size) for size in input_shape[2:4]), self.filters)
+        batch = self.folded_batch(input_shape)
+        sizes = (None if size is None else (size // 2 + 1) // 2 for size in input_shape[2:4])
+        return (batch, *sizes, self.filters)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "frames_per_segment": self.frames_per_segment,
-        }
+        return {**super().get_config(), "filters": self.filters}
 
-    def _check_shape(self, shape: tuple[int | None, ...]) -> None:
-        check_clip_shape("ShortTermTDM", shape, self.frames_per_segment)
+    def check_shape(self, shape: tuple[int | None, ...]) -> None:
+        """Raises unless it is that of a batch of clips that are large enough."""
+        super().check_shape(shape)
         if any(size is not None and size < 2 * STRIDES for size in shape[2:4]):
             raise ValueError(
                 f"ShortTermTDM needs frames of at least {2 * STRIDES} pixels in height and width. "
                 f"Received: shape={tuple(shape)}"
             )
-
-
-def _output_size(size: int | None) -> int | None:
-    if size is None:
-        return None
-    return (size // 2 + 2 * (STEM_KERNEL // 2) - STEM_KERNEL) // STRIDES + 1
 
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)

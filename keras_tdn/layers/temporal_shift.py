@@ -42,8 +42,7 @@ class TemporalShift(SegmentLayer):
         The input's.
 
     Raises:
-        ValueError: if the input is not 4-D, its first axis is not divisible by `num_segments`, or
-            it has fewer than `shift_div` channels.
+        ValueError: if the input is of another shape or has fewer than `shift_div` channels.
 
     Example:
 

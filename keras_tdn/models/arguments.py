@@ -16,7 +16,6 @@ CHANNELS = 3
 MAX_BLOCKS = 1000
 # Channels that leave a bottleneck, in units of those inside.
 EXPANSION = 4
-FLOAT_BYTES = 4
 
 
 def check_stage_depths(stage_depths: Sequence[int]) -> tuple[int, ...]:
@@ -35,15 +34,20 @@ def check_stage_depths(stage_depths: Sequence[int]) -> tuple[int, ...]:
     return tuple(depths)
 
 
+def count_weights(stage_depths: Sequence[int], width: int, classes: int | None) -> int:
+    """Returns how many numbers the kernels of blocks and classifier have, the bulk of a model."""
+    features = EXPANSION * 2 ** (NUM_STAGES - 1) * width
+    classifier = 0 if classes is None else features * classes
+    units = sum(depth * 4**stage for stage, depth in enumerate(stage_depths))
+    return classifier + (2 * EXPANSION + 9) * units * width**2
+
+
 def check_size(stage_depths: Sequence[int], width: int, classes: int | None) -> None:
     """Raises if the weights would take more memory than a model may."""
-    features = EXPANSION * 2 ** (NUM_STAGES - 1) * width
-    numbers = 0 if classes is None else features * classes
-    for stage, depth in enumerate(stage_depths):
-        inner = width * 2**stage
-        numbers += depth * (2 * EXPANSION + 9) * inner**2
     shown = f"stage_depths={tuple(stage_depths)}, width={width}, classes={classes}"
-    check_bytes(FLOAT_BYTES * numbers, "model", f"The weights of a TDNResNet with {shown}")
+    # Four bytes for each number in float32.
+    num_bytes = 4 * count_weights(stage_depths, width, classes)
+    check_bytes(num_bytes, "model", f"The weights of a TDNResNet with {shown}")
 
 
 def check_clip_shape(
@@ -61,20 +65,16 @@ def check_clip_shape(
             f"{num_segments} segments of {frames_per_segment} frames. "
             f"Received: input_shape={input_shape}"
         )
-    for size in shape[1:3]:
-        if size is not None and (not isinstance(size, int) or size < MIN_SIZE):
-            raise ValueError(
-                f"Height and width of a clip must be at least {MIN_SIZE} pixels, or None for any "
-                f"size. Received: input_shape={input_shape}"
-            )
+    if not all(size is None or (isinstance(size, int) and size >= MIN_SIZE) for size in shape[1:3]):
+        raise ValueError(
+            f"Height and width of a clip must be at least {MIN_SIZE} pixels, or None for any size. "
+            f"Received: input_shape={input_shape}"
+        )
     return (frames, *shape[1:])
 
 
 def check_clip_spec(
-    spec: ClipSpec,
-    num_segments: int,
-    frames_per_segment: int,
-    clip_shape: Sequence[int | None],
+    spec: ClipSpec, num_segments: int, frames_per_segment: int, clip_shape: Sequence[int | None]
 ) -> None:
     """Raises unless clips of this specification fit the model."""
     if not isinstance(spec, ClipSpec):
@@ -109,13 +109,17 @@ def check_head(
     check_positive_int("TDNResNet", "classes", classes)
     if labels is None:
         return None
+    check_labels(labels, classes)
+    return tuple(str(label) for label in labels)
+
+
+def check_labels(labels: Sequence[str], classes: int) -> None:
+    """Raises unless there are as many names as classes."""
     if isinstance(labels, str) or len(labels) != classes:
         raise ValueError(
             f"`labels` needs one name for each of the {classes} classes, in the order of the "
-            f"model's scores. Received: {labels if isinstance(labels, str) else len(labels)}"
-            f"{'' if isinstance(labels, str) else ' names'}"
+            f"model's scores. Received: {labels if isinstance(labels, str) else len(labels)} names"
         )
-    return tuple(str(label) for label in labels)
 
 
 def check_fraction(argument: str, value: float) -> float:

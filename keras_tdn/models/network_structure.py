@@ -1,7 +1,6 @@
 """The layers of a TDN network by what they do, and the order in which they run.
 
-Layers are named `{block}_{part}`, for example `stage3_block2_conv1`: addresses for users, who
-freeze layers and look at them. Code that needs layers by what they do takes `model.structure`.
+Names such as `stage3_block2_conv1` are addresses for users; code takes `model.structure`.
 """
 
 from __future__ import annotations
@@ -21,12 +20,7 @@ from keras_tdn.layers import (
     TemporalShift,
     UnfoldSegments,
 )
-from keras_tdn.layers.layer_helpers import (
-    DATA_FORMAT,
-    at_least_float32,
-    batch_norm,
-    conv2d,
-)
+from keras_tdn.layers.layer_helpers import DATA_FORMAT, at_least_float32, batch_norm, conv2d
 from keras_tdn.models.arguments import EXPANSION
 from keras_tdn.specs import Normalization
 
@@ -48,7 +42,7 @@ class ConvNorm:
     relu: keras.layers.Layer | None = None
 
     def __call__(self, x: Any) -> Any:
-        return _run(x, self.layers())
+        return run_layers(x, self.layers())
 
     def layers(self) -> tuple[keras.layers.Layer, ...]:
         """Returns all layers, in their order."""
@@ -59,9 +53,8 @@ class ConvNorm:
 class Bottleneck:
     """A ResNet v1.5 block: 1x1, temporal modules, 3x3 with the stride, 1x1, and the shortcut.
 
-    `stage` counts from 1 and `index` from 0. The names of its layers start with `name`, such as
-    `"stage3_block2"`. Stage 1 has no temporal modules, and only the first block of a stage has a
-    projection as its shortcut. `out` is the ReLU behind the sum.
+    `stage` counts from 1 and `index` from 0. Stage 1 has no temporal modules, and only the first
+    block of a stage has a projection as its shortcut.
     """
 
     name: str
@@ -85,7 +78,7 @@ class Bottleneck:
 
     def after_segments_meet(self, x: Any, shortcut: Any) -> Any:
         """Runs the rest of the block, from the temporal modules on."""
-        x = _run(x, _present(self.long_term_tdm, self.temporal_shift, *self.convs[1:]))
+        x = run_layers(x, _present(self.long_term_tdm, self.temporal_shift, *self.convs[1:]))
         return self.out(self.add([x, shortcut]))
 
     def layers(self) -> Iterator[keras.layers.Layer]:
@@ -97,10 +90,7 @@ class Bottleneck:
 
 @dataclasses.dataclass(frozen=True)
 class MotionPath:
-    """The short-term path and where it meets appearance, before stage 1 and behind it.
-
-    `pool` is the padding and the max pooling; `stage` is the path's own stage 1.
-    """
+    """The short-term path with its own stage 1, and where it meets appearance around stage 1."""
 
     tdm: ShortTermTDM
     pool: tuple[keras.layers.Layer, keras.layers.Layer]
@@ -113,10 +103,8 @@ class MotionPath:
 class NetworkStructure:
     """A TDN network; calling it runs its layers, on values as on Keras' symbolic tensors.
 
-    Running layers on values leaves the model as it is, where a `keras.Model` of its inner tensors
-    would add a second output to each of its layers. A model that takes normalised pixels has no
-    `normalization`, one without a short-term TDM no `motion`. `stem_pool` is the padding and the
-    max pooling, `head` all from the last block to the output.
+    A model that takes normalised pixels has no `normalization`, one without a short-term TDM no
+    `motion`. `stem_pool` is the padding and the max pooling, `head` all behind the last block.
     """
 
     normalization: keras.layers.Layer | None
@@ -131,29 +119,27 @@ class NetworkStructure:
         return self.after_segments_meet(*self.before_segments_meet(clips))
 
     def before_segments_meet(self, clips: Any) -> tuple[Any, Any]:
-        """Runs what no other segment has a part in, up to the first block of stage 2.
+        """Runs stems, stage 1 and the first block of stage 2 up to its temporal modules.
 
-        That is all of stem and stage 1, appearance and motion, and of the first block of stage 2
-        what comes before its temporal modules. Nothing in it depends on a neighbouring segment, so
-        that clips may have any number of whole segments. Returns main path and shortcut of the
-        block.
+        Nothing in it depends on a neighbouring segment, so clips may have any number of segments.
+        Returns main path and shortcut of the block.
         """
         if self.normalization is not None:
             clips = self.normalization(clips)
-        x = _run(self.stem(self.center_frame(clips)), self.stem_pool)
+        x = run_layers(self.stem(self.center_frame(clips)), self.stem_pool)
         if self.motion is None:
-            x = _run(x, self.stages[0])
+            x = run_layers(x, self.stages[0])
         else:
-            motion = _run(self.motion.tdm(clips), self.motion.pool)
-            x = _run(self.motion.stem_fusion([x, motion]), self.stages[0])
-            x = self.motion.stage_fusion([x, _run(motion, self.motion.stage)])
+            motion = run_layers(self.motion.tdm(clips), self.motion.pool)
+            x = run_layers(self.motion.stem_fusion([x, motion]), self.stages[0])
+            x = self.motion.stage_fusion([x, run_layers(motion, self.motion.stage)])
         return self.stages[1][0].before_segments_meet(x)
 
     def after_segments_meet(self, x: Any, shortcut: Any) -> Any:
         """Runs the rest of the network on the maps of all segments of its clips."""
         first, *blocks = self.stages[1]
         x = first.after_segments_meet(x, shortcut)
-        return _run(x, (*blocks, *self.stages[2], *self.stages[3], *self.head))
+        return run_layers(x, (*blocks, *self.stages[2], *self.stages[3], *self.head))
 
     def layers(self) -> Iterator[keras.layers.Layer]:
         """Returns all layers of the network."""
@@ -179,8 +165,7 @@ def make_structure(
 ) -> NetworkStructure:
     """Makes all layers of a network for a `TDNResNet` whose arguments are set.
 
-    The order in which they are made is kept from release to release: each draws its seed then. The
-    policy is for all but pixel arithmetic and scores.
+    Their order is kept from release to release, since each draws its seed then.
     """
     maker = _LayerMaker(model, policy)
     precise, frames = maker.precise, model.frames_per_segment
@@ -302,17 +287,16 @@ class _LayerMaker:
         segments, policy = self._model.num_segments, self._policy
         if self._model.pooling is None:
             return (UnfoldSegments(segments, name="segment_features", dtype=policy),)
-        pool = {
-            "avg": keras.layers.GlobalAveragePooling2D,
-            "max": keras.layers.GlobalMaxPooling2D,
-        }[self._model.pooling]
+        average, largest = keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D
+        pool = average if self._model.pooling == "avg" else largest
         return (
             pool(data_format=DATA_FORMAT, name="pool", dtype=policy),
             SegmentConsensus(segments, name="consensus", dtype=policy),
         )
 
 
-def _run(x: Any, layers: Iterable[Callable[[Any], Any]]) -> Any:
+def run_layers(x: Any, layers: Iterable[Callable[[Any], Any]]) -> Any:
+    """Runs layers, or parts of a network, one after the other."""
     for layer in layers:
         x = layer(x)
     return x

@@ -108,9 +108,7 @@ def model_inputs(model: keras.Model, clips: np.ndarray, spec: ClipSpec) -> Any:
 def predict_batch(model: keras.Model, inputs: Any) -> Any:
     """Does what `model.predict_on_batch` does, safely from several threads.
 
-    On JAX that method hands the variables over to be overwritten and puts them back afterwards:
-    another thread, or another model with the same layers, finds them deleted meanwhile, and an
-    interruption at that moment loses them.
+    On JAX that hands the variables over to be overwritten, and others find them deleted meanwhile.
     """
     if keras.backend.backend() != "jax" or not _is_compiled(model):
         return model.predict_on_batch(inputs)

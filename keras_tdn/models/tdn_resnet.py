@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from keras_tdn.choices import WEIGHTS_SUFFIX
 from keras_tdn.layers.layer_helpers import at_least_float32, check_positive_int
 from keras_tdn.models.arguments import (
     check_clip_shape,
@@ -16,37 +19,13 @@ from keras_tdn.models.arguments import (
     check_size,
     check_stage_depths,
 )
-from keras_tdn.models.network_structure import (
-    NetworkStructure,
-    make_structure,
-    set_normalization,
-)
+from keras_tdn.models.network_structure import make_structure, set_normalization
 from keras_tdn.models.predicting import forget_derived, warn_of_assumed_clips
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 from keras_tdn.specs import ClipSpec, Normalization
 
-# The published 8-segment models weigh both paths alike, all others favour appearance.
-EQUAL_WEIGHT_SEGMENTS = 8
-EQUAL_WEIGHTS = (0.5, 0.5)
-OTHER_WEIGHTS = (0.75, 0.25)
-_STORED_ARGUMENTS = (
-    "stage_depths",
-    "width",
-    "short_term",
-    "long_term",
-    "temporal_shift",
-    "include_top",
-    "pooling",
-    "classes",
-    "classifier_activation",
-    "num_segments",
-    "frames_per_segment",
-    "dropout_rate",
-    "include_preprocessing",
-    "appearance_weight",
-    "motion_weight",
-    "labels",
-)
+# Arguments that are stored otherwise than as attributes of their names, or not at all.
+_NOT_ATTRIBUTES = ("self", "weights", "input_shape", "clip_spec", "dtype", "name", "kwargs")
 RESNET50_DEPTHS = (3, 4, 6, 3)
 RESNET101_DEPTHS = (3, 4, 23, 3)
 
@@ -70,19 +49,15 @@ class TDNResNet(keras.Model):
             that is a multiple of 8.
         temporal_shift: Whether those blocks carry a temporal shift convolution.
         include_top: Whether the classifier is part of the model.
-        weights: `None` for random values, or one of
-            `"imagenet"`: stem and stages from a ResNet that was trained on ImageNet, downloaded
-            from the Hugging Face Hub;
-            `"kinetics400"`, `"something_something_v1"` or `"something_something_v2"`: the published
-            model of this architecture with this number of segments, or the nearest;
-            a preset as a folder, as `"hf://organisation/name[@revision]"` or by its name in
-            `keras-tdn presets list`;
-            the path of a `.weights.h5` or `.keras` file of this model, or of a `.safetensors` or
-            `.h5` file of a ResNet that was trained on ImageNet.
+        weights: `None` for random values; `"imagenet"` for a stem and stages trained on ImageNet;
+            `"kinetics400"`, `"something_something_v1"` or `"something_something_v2"` for the
+            published model of this architecture, with as many segments or the nearest number; a
+            preset as a folder, as `"hf://organisation/name[@revision]"` or by its name in
+            `keras-tdn presets list`; the path of a `.weights.h5` or `.keras` file of this model, or
+            of a `.safetensors` or `.h5` file of a ResNet that was trained on ImageNet.
             With other `classes` than the weights' the classifier is new and all else is loaded,
             and a warning says so. `num_segments` and the size of the clips may differ too: the
-            factors of the two paths stay those of training unless given, and a warning names the
-            published setting.
+            factors of the two paths stay those of training unless given.
         input_shape: Shape of one clip, `(num_segments * frames_per_segment, height, width, 3)`.
             Height and width may be `None`, the default: any size from 32 pixels.
         pooling: Only with `include_top=False`. `None` gives feature maps per segment, `"avg"` or
@@ -99,9 +74,9 @@ class TDNResNet(keras.Model):
             published 0.5 with 8 segments and 0.75 otherwise.
         motion_weight: Factor of the motion path. `None` is 0.5 with 8 segments and 0.25 otherwise.
         labels: Class names in the order of the scores, kept with the model.
-        clip_spec: How clips are cut out of a video, kept with the model. Its normalization is the
-            one that the model applies. `None` takes it from the weights, or else follows from the
-            other arguments: crops of 224 pixels where the model takes any size.
+        clip_spec: How clips are cut out of a video, kept with the model, and the normalization
+            that it applies. `None` takes it from the weights, or else it follows from the other
+            arguments: crops of 224 pixels where the model takes any size.
         dtype: Dtype or dtype policy of every layer, for example `"mixed_bfloat16"`. Pixels and
             scores are computed in float32 at least.
         name: Name of the model.
@@ -192,7 +167,8 @@ class TDNResNet(keras.Model):
         outputs = structure(inputs)
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
         self.dtype_policy = policy
-        self._structure = structure
+        # The layers by what they do: stems, blocks, fusions, head.
+        self.structure = structure
 
         if weights is not None:
             # Imported here because `pretrained` knows the models, and because nothing that can
@@ -202,17 +178,10 @@ class TDNResNet(keras.Model):
             load_weights(self, weights)
 
     @property
-    def structure(self) -> NetworkStructure:
-        """The model's layers by what they do: stems, blocks, fusions, head."""
-        return self._structure
-
-    @property
     def clip_spec(self) -> ClipSpec:
-        """How clips for this model are cut out of a video.
+        """How clips for this model are cut out of a video: as given, from weights, or by default.
 
-        It is saved with the model. Unless it was given or came with weights, it follows from the
-        model's arguments, with crops of 224 pixels where the model takes any size. Setting it also
-        sets the normalization that the model applies.
+        Setting it also sets the normalization that the model applies. It is saved with the model.
         """
         if self._clip_spec is not None:
             return self._clip_spec
@@ -229,15 +198,10 @@ class TDNResNet(keras.Model):
         self._clip_spec = spec
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Saves all weights, as in Keras.
+        """Saves all weights, as `keras.Model.save_weights` does.
 
         A `.weights.h5` file also gets the model's arguments, labels and `clip_spec`, as attributes,
         so that it says what it is for.
-
-        Args:
-            filepath: Where to write.
-            overwrite: Whether to replace a file without asking.
-            **kwargs: Further arguments of `keras.Model.save_weights`.
         """
         from keras_tdn.pretrained.weights_file import describing
 
@@ -245,32 +209,28 @@ class TDNResNet(keras.Model):
             super().save_weights(filepath, overwrite=overwrite, **kwargs)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Loads weights, as in Keras.
+        """Loads weights, as `keras.Model.load_weights` does.
 
         Labels and `clip_spec` of a `.weights.h5` file that has them are taken over, unless the
-        model has its own.
-
-        Args:
-            filepath: What to read.
-            skip_mismatch: Whether to skip layers of another shape.
-            **kwargs: Further arguments of `keras.Model.load_weights`.
-
-        Raises:
-            ValueError: if the file does not fit the model, is damaged, or leads to other files.
+        model has its own. A file that is damaged or leads to other files is a `ValueError`.
         """
-        from keras_tdn.pretrained.weights import adopting
+        from keras_tdn.pretrained.weights import adopt, origin_of_weights_file
 
-        with adopting(self, filepath):
-            super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+        has_description = str(filepath).endswith(WEIGHTS_SUFFIX) and os.path.isfile(filepath)
+        source = origin_of_weights_file(filepath) if has_description else None
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+        if source is not None:
+            adopt(self, source)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments without `weights`: a config never loads anything."""
+        arguments = inspect.signature(TDNResNet.__init__).parameters
         config = {
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             "input_shape": self.input_shape[1:],
-            **{argument: getattr(self, argument) for argument in _STORED_ARGUMENTS},
+            **{name: getattr(self, name) for name in arguments if name not in _NOT_ATTRIBUTES},
             "clip_spec": None if self._clip_spec is None else self._clip_spec.to_config(),
         }
         # Rebuilding from arguments would thaw what the user froze.
@@ -287,9 +247,8 @@ class TDNResNet(keras.Model):
             config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
         if isinstance(config.get("clip_spec"), dict):
             config["clip_spec"] = ClipSpec.from_config(config["clip_spec"])
-        is_known = "clip_spec" in config
         model = cls(**config)
-        if not is_known:
+        if "clip_spec" not in config:
             warn_of_assumed_clips(model, "The config of this model")
         for name in frozen:
             model.get_layer(name).trainable = False
@@ -302,7 +261,8 @@ def fusion_weights(
     motion_weight: float | None = None,
 ) -> tuple[float, float]:
     """Returns the factors of appearance and motion, with the published ones for `None`."""
-    default = EQUAL_WEIGHTS if num_segments == EQUAL_WEIGHT_SEGMENTS else OTHER_WEIGHTS
+    # The published 8-segment models weigh both paths alike, all others favour appearance.
+    default = (0.5, 0.5) if num_segments == 8 else (0.75, 0.25)
     return (
         default[0] if appearance_weight is None else appearance_weight,
         default[1] if motion_weight is None else motion_weight,

@@ -1,7 +1,4 @@
-"""Weights from elsewhere: the authors' checkpoints, ImageNet and presets.
-
-Names are imported when they are first used: most need Keras.
-"""
+"""Weights from elsewhere: the authors' checkpoints, ImageNet and presets. Names are lazy."""
 
 from lazy_loader import attach_stub
 

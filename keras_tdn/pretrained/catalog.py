@@ -65,16 +65,9 @@ class HubPreset:
 
 @dataclasses.dataclass(frozen=True)
 class CatalogEntry:
-    """A published model.
+    """A published model, with the accuracy that the authors report, that of their table first.
 
-    Args:
-        dataset: Data set, by its name in `keras_tdn.labels`.
-        stage_depths: Bottlenecks in each stage, `(3, 4, 6, 3)` or `(3, 4, 23, 3)`.
-        num_segments: Segments it was trained with.
-        published: Accuracy that the authors report; the first is the one of their table.
-        checkpoint: Where the authors host their checkpoint.
-        measured: Accuracy of the converted preset, measured with `keras_tdn`.
-        hub: The converted preset, once it is hosted.
+    `measured` is of the converted preset; `hub` is that preset, once it is hosted.
     """
 
     dataset: str
@@ -84,13 +77,6 @@ class CatalogEntry:
     checkpoint: str
     measured: tuple[Accuracy, ...] = ()
     hub: HubPreset | None = None
-
-    def __post_init__(self) -> None:
-        if self.dataset not in CLASSES or self.stage_depths not in CONSTRUCTORS:
-            raise ValueError(
-                f"A catalog entry is for one of {sorted(CLASSES)} and one of the depths "
-                f"{list(CONSTRUCTORS)}. Received: {self.dataset!r}, {self.stage_depths}"
-            )
 
     @property
     def constructor(self) -> str:
@@ -155,11 +141,6 @@ def hub_organisation() -> str | None:
 def entry_by_name(name: str) -> CatalogEntry | None:
     """Returns the entry of that name, or `None`."""
     return next((entry for entry in CATALOG if entry.name == name), None)
-
-
-def shipped_preset(name: str) -> pathlib.Path:
-    """Returns the folder of a preset that comes with the package."""
-    return SHIPPED_FOLDER / name
 
 
 def not_hosted(name: str, entry: CatalogEntry) -> str:

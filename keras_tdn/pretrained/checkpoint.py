@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 import numpy as np
 
 STATE_DICT = "state_dict"
-
 DOWNLOAD_HINT = (
     "Download it again and compare its size with the source's: file-sharing pages often give a "
     "web page or a part of the file instead."
@@ -24,25 +23,14 @@ DOWNLOAD_HINT = (
 # under two names, of NumPy 2 and of the NumPy that the published files were written with.
 SCALAR_NAMES = ("numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar")
 SCALAR_TYPES = (np.float16, np.float32, np.float64, np.int32, np.int64)
-
 # Tensors may be parts of one storage, some of them of the same part.
 MAX_SHARING = 4
-
-# What PyTorch says of a file that asks for an object off its list.
-REFUSAL_SIGNS = ("GLOBAL", "Can only build", "Trying to call")
 # Bytes of an element of each kind of storage that PyTorch writes by name.
 STORAGES = {
-    "DoubleStorage": 8,
-    "FloatStorage": 4,
-    "HalfStorage": 2,
-    "BFloat16Storage": 2,
-    "LongStorage": 8,
-    "IntStorage": 4,
-    "ShortStorage": 2,
-    "CharStorage": 1,
-    "ByteStorage": 1,
-    "BoolStorage": 1,
-    "ComplexFloatStorage": 8,
+    **dict.fromkeys(("BoolStorage", "ByteStorage", "CharStorage"), 1),
+    **dict.fromkeys(("BFloat16Storage", "HalfStorage", "ShortStorage"), 2),
+    **dict.fromkeys(("FloatStorage", "IntStorage"), 4),
+    **dict.fromkeys(("ComplexFloatStorage", "DoubleStorage", "LongStorage"), 8),
     "ComplexDoubleStorage": 16,
 }
 # What may be called: none of these makes more than it is given.
@@ -58,57 +46,29 @@ FUNCTIONS = {
     "torch._utils._rebuild_tensor_v2",
     "_codecs.encode",
     "numpy.dtype",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
+    *SCALAR_NAMES,
 }
-# NumPy's own classes of its types, such as `numpy.dtypes.Float64DType`, and numbers.
-HARMLESS_MODULES = ("numpy.dtypes.",)
+# NumPy's own classes of its types, such as `numpy.dtypes.Float64DType`.
+HARMLESS_MODULE = "numpy.dtypes."
+# What `numpy.dtype` may be called with: types of numbers.
+NUMBERS = re.compile(r"[<>=|]?[biuf][0-9]+")
 PICKLE = "data.pkl"
 MAX_PICKLE_BYTES = 64 << 20
 # A file of the older kind: a number, a version, facts about the machine, the object, its storages.
 LEGACY_PICKLES = 5
 ZIP_START = b"PK\x03\x04"
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-# Instructions whose value is in them.
-_WRITTEN_OUT = (
-    "BININT",
-    "BININT1",
-    "BININT2",
-    "LONG1",
-    "BINFLOAT",
-    "BINUNICODE",
-    "SHORT_BINSTRING",
-)
-_DAMAGE_ERRORS = (
-    zipfile.BadZipFile,
-    EOFError,
-    OSError,
-    IndexError,
-    KeyError,
-    TypeError,
-    RuntimeError,
-)
+_DAMAGE_ERRORS = (zipfile.BadZipFile, EOFError, OSError, LookupError, TypeError, RuntimeError)
 # Stands for anything but plain values, names and tuples.
 _MADE, _MARK = object(), object()
 _PLAIN = (str, bytes, int, float, type(None))
 
 
 def read_official_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Reads the tensors of a checkpoint that was written with `torch.save`.
+    """Reads the tensors under `state_dict`, or bare, of a file that `torch.save` wrote, by name.
 
-    Both of PyTorch's serialisations are read, with the tensors under `state_dict`, as the authors
-    write them, or bare. Only tensors, plain containers and numbers are rebuilt; a file that asks
-    for anything else is refused, so that files from untrusted sources are safe to try.
-
-    Args:
-        path: The file, for example `best.pth.tar`.
-
-    Returns:
-        Name to array, names as they are in the file. Half precision becomes float32.
-
-    Raises:
-        ValueError: if there is no such file, or if it is not such a checkpoint.
-        ImportError: if PyTorch is not installed.
+    Half precision becomes float32. A file that asks for anything else than tensors, plain
+    containers and numbers is refused with a `ValueError`.
     """
     path = Path(path)
     if not path.is_file():
@@ -118,9 +78,12 @@ def read_official_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarr
     content = _load(path)
     state = content.get(STATE_DICT, content) if isinstance(content, Mapping) else content
     if not isinstance(state, Mapping) or not state:
+        received = f"an object of type {type(content).__name__}"
+        if isinstance(content, Mapping):
+            received = f"a dict with the entries {sorted(map(str, content))[:8]}"
         raise ValueError(
             f"The checkpoint {str(path)!r} holds no tensors by name: expected a dict of tensors, "
-            f"or a dict with such a one under {STATE_DICT!r}. Received: {_summary(content)}"
+            f"or a dict with such a one under {STATE_DICT!r}. Received: {received}"
         )
     for name, tensor in state.items():
         _check(name, tensor, path)
@@ -154,7 +117,12 @@ def _load(path: Path) -> Any:
     try:
         scan_checkpoint(path)
     except RefusedNameError as error:
-        raise ValueError(_refusal(path, f"It asks for {error}.")) from None
+        raise ValueError(
+            f"The checkpoint {str(path)!r} is refused: it holds more than tensors and numbers, and "
+            f"rebuilding that would run code from the file. It asks for {error}. If you trust "
+            "where it comes from, save it there again as "
+            "torch.save({'state_dict': model.state_dict()}, path)."
+        ) from None
     except ScanError as error:
         raise ValueError(_damage(path, str(error))) from error
     scalar = np.float64(0).__reduce__()[0]
@@ -165,21 +133,11 @@ def _load(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    # PyTorch lets whatever the parsing of a damaged file ran into through: KeyError for a text,
-    # OSError for half a zip archive, and so on.
+    # PyTorch lets through what it ran into: KeyError for a text, OSError for half a zip archive.
     except Exception as error:
-        if any(sign in str(error) for sign in REFUSAL_SIGNS):
-            # Without the original, which advises to switch the protection off.
-            raise ValueError(_refusal(path, _reason(error))) from None
-        raise ValueError(_damage(path, f"{type(error).__name__}: {_reason(error)}")) from error
-
-
-def _refusal(path: Path, reason: str) -> str:
-    return (
-        f"The checkpoint {str(path)!r} is refused: it holds more than tensors and numbers, and "
-        f"rebuilding that would run code from the file. {reason} If you trust where it comes from, "
-        "save it there again as torch.save({'state_dict': model.state_dict()}, path)."
-    )
+        # Its first sentence: the advice behind it is to switch the protection off.
+        reason = " ".join(str(error).split()).partition(". ")[0]
+        raise ValueError(_damage(path, f"{type(error).__name__}: {reason}")) from error
 
 
 def _damage(path: Path, reason: str) -> str:
@@ -191,15 +149,6 @@ def _damage(path: Path, reason: str) -> str:
         f"The checkpoint {str(path)!r} is damaged or was not written by torch.save: "
         f"{reason.rstrip('.')[:200]}. {DOWNLOAD_HINT}"
     )
-
-
-def _reason(error: Exception) -> str:
-    """Returns what PyTorch found, without its advice."""
-    sentences = re.split(r"(?<=[.!]) ", " ".join(str(error).split()))
-    telling = [text for text in sentences if any(sign in text for sign in REFUSAL_SIGNS)]
-    reason = (telling or sentences)[0].partition("WeightsUnpickler error: ")
-    reason = (reason[2] or reason[0]).partition("Check the documentation")[0]
-    return f"{reason[:160].strip().rstrip('.') or 'no details'}."
 
 
 def _check(name: object, tensor: Any, path: Path) -> None:
@@ -228,27 +177,19 @@ def _check(name: object, tensor: Any, path: Path) -> None:
         )
 
 
-def _summary(content: Any) -> str:
-    if isinstance(content, Mapping):
-        return f"a dict with the entries {sorted(map(str, content))[:8]}"
-    return f"an object of type {type(content).__name__}"
-
-
-class RefusedNameError(ValueError):
+class RefusedNameError(Exception):
     """A name that is not of a tensor or a number; the message is the name."""
 
 
-class ScanError(ValueError):
+class ScanError(Exception):
     """What else is wrong, in a few words."""
 
 
 def scan_checkpoint(path: Path) -> None:
     """Raises unless all that a file asks for is tensors and numbers that fit into it.
 
-    PyTorch's restricted reader runs no code, but it makes whatever tensors a file describes,
-    however large, and looks up keys however they are nested. Here a file's pickles are followed
-    without making anything: names must be those of tensors and numbers, keys plain, and the
-    storages of the tensors must fit into the file.
+    PyTorch's restricted reader runs no code, but makes tensors however large and hashes keys
+    however nested. Here the pickles are followed without making anything.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -295,7 +236,12 @@ def _storages(file: BinaryIO) -> dict[Any, int]:
                 case "PROTO" | "STOP":
                     pass
                 case "GLOBAL":
-                    stack.append(_checked_name(str(argument).replace(" ", ".")))
+                    name = str(argument).replace(" ", ".")
+                    module, _, kind = name.rpartition(".")
+                    is_storage = module in ("torch", "torch.storage") and kind in STORAGES
+                    if not is_storage and not _may_be_called(name):
+                        raise RefusedNameError(name)
+                    stack.append(_Name(name))
                 case "BINPUT" | "LONG_BINPUT":
                     memo[argument] = stack[-1]
                 case "BINGET" | "LONG_BINGET":
@@ -312,7 +258,9 @@ def _storages(file: BinaryIO) -> dict[Any, int]:
                     stack.append(_MARK)
                 case "NONE" | "NEWTRUE" | "NEWFALSE":
                     stack.append(_CONSTANTS[opcode.name])
-                case name if name in _WRITTEN_OUT:
+                case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT":
+                    stack.append(argument)
+                case "BINUNICODE" | "SHORT_BINSTRING":
                     stack.append(argument)
                 case "TUPLE":
                     stack.append(tuple(_to_mark(stack)))
@@ -332,8 +280,6 @@ def _storages(file: BinaryIO) -> dict[Any, int]:
                     stack.append(_MADE)
                 case name:
                     raise ScanError(f"it has an instruction {name}, which PyTorch does not write")
-    except (ScanError, RefusedNameError):
-        raise
     # What pickletools says of bytes that are no pickle.
     except ValueError as error:
         raise ScanError(str(error)) from error
@@ -351,24 +297,14 @@ def _last(stack: list[Any], count: int) -> list[Any]:
 
 def _to_mark(stack: list[Any]) -> list[Any]:
     """Pops what is above the last mark, and the mark."""
-    place = len(stack) - 1
-    while stack[place] is not _MARK:
-        place -= 1
-    taken = stack[place + 1 :]
-    del stack[place:]
-    return taken
-
-
-def _checked_name(name: str) -> _Name:
-    module, _, kind = name.rpartition(".")
-    is_storage = module in ("torch", "torch.storage") and kind in STORAGES
-    if not is_storage and not _may_be_called(name):
-        raise RefusedNameError(name)
-    return _Name(name)
+    taken = []
+    while (value := stack.pop()) is not _MARK:
+        taken.append(value)
+    return taken[::-1]
 
 
 def _may_be_called(name: str) -> bool:
-    return name in FUNCTIONS or name.startswith(HARMLESS_MODULES)
+    return name in FUNCTIONS or name.startswith(HARMLESS_MODULE)
 
 
 def _storage(identity: Any) -> tuple[Any, int]:
@@ -386,6 +322,11 @@ def _check_call(function: Any, arguments: Any) -> None:
         raise ScanError("it calls something without a name")
     if not _may_be_called(function.text):
         raise RefusedNameError(function.text)
+    if function.text == "numpy.dtype":
+        # Not shown if it is no text: a tuple of tuples may take for ever.
+        kind = arguments[0] if arguments and isinstance(arguments[0], str) else "of an object"
+        if not NUMBERS.fullmatch(kind):
+            raise RefusedNameError(f"{function.text} {kind}")
     if function.text == "collections.OrderedDict" and arguments:
         # Python 3 writes the entries as those of any dict.
         raise ScanError("it makes an OrderedDict of something else than its entries")

@@ -1,8 +1,6 @@
 """Reading HDF5 files without following anything that leads out of the file.
 
-HDF5 can lead elsewhere: links to other files and places, arrays that are stored in other files or
-put together from them. It can also make gigabytes of a few kilobytes. Weights need none of that,
-and whatever decides them must be in the file that was named and hashed.
+HDF5 can also make gigabytes of a few kilobytes. Weights need neither.
 """
 
 from __future__ import annotations
@@ -50,9 +48,8 @@ class Hdf5Error(ValueError):
 class Hdf5Content:
     """The arrays, as paths and shapes in the file's order, groups and attributes of a file.
 
-    A path is `"layers/dense/vars/0"`; the file itself is `""`. Anything that leads out of the
-    file, is reached in two ways or would take far more memory than the file has bytes is an
-    `Hdf5Error`.
+    What leads out of it, is reached in two ways or would take far more memory than the file has
+    bytes is an `Hdf5Error`. A path is `"layers/dense/vars/0"`; the file itself is `""`.
     """
 
     def __init__(self, root: h5py.File, num_bytes: int) -> None:
@@ -77,9 +74,6 @@ class Hdf5Content:
     def text(self, path: str, name: str) -> str | None:
         """Returns an attribute of a group or array that is a text, or `None` without one."""
         value = self._attribute(path, name)
-        if isinstance(value, bytes):
-            with _in_words():
-                value = value.decode()
         if value is None or isinstance(value, str):
             return value
         raise Hdf5Error(f"{_shown(path, name)} is no text")
@@ -89,11 +83,8 @@ class Hdf5Content:
         value = self._attribute(path, name)
         if value is None:
             return ()
-        if isinstance(value, np.ndarray) and value.ndim == 1:
-            with _in_words():
-                values = [v.decode() if isinstance(v, bytes) else v for v in value.tolist()]
-            if all(isinstance(text, str) for text in values):
-                return tuple(values)
+        if isinstance(value, list) and all(isinstance(text, str) for text in value):
+            return tuple(value)
         raise Hdf5Error(f"{_shown(path, name)} is no list of texts")
 
     def dtype(self, path: str) -> np.dtype:
@@ -150,7 +141,10 @@ class Hdf5Content:
             largest = self._num_bytes if kind.is_variable_str() else kind.get_size()
             if count > 1 and count * largest > MAX_ATTRIBUTE_BYTES:
                 raise Hdf5Error(f"{_shown(path, name)} is too large")
-            return owner.attrs[name]
+            value = owner.attrs[name]
+            if isinstance(value, np.ndarray):
+                return [v.decode() if isinstance(v, bytes) else v for v in value.tolist()]
+            return value.decode() if isinstance(value, bytes) else value
 
 
 @contextlib.contextmanager
@@ -213,12 +207,11 @@ def _check_chunks(dataset: h5py.h5d.DatasetID, path: str, num_bytes: int) -> Non
         if not plan.get_nfilters():
             continue
         skipped, stored = dataset.read_direct_chunk(info.chunk_offset)
-        deflated = [
+        size = len(stored)
+        if any(
             plan.get_filter(place)[0] == h5py.h5z.FILTER_DEFLATE and not skipped >> place & 1
             for place in range(plan.get_nfilters())
-        ]
-        size = len(stored)
-        if any(deflated):
+        ):
             size = len(zlib.decompressobj().decompress(stored, most + 1))
         if size > most:
             raise Hdf5Error(f"a chunk of {path} unpacks to more than its {chunk} bytes")

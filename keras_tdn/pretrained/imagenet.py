@@ -25,6 +25,7 @@ from keras_tdn.pretrained.state_dict import (
     bottleneck_bindings,
     conv_bindings,
 )
+from keras_tdn.pretrained.weights_file import LAYERS, places_of
 from keras_tdn.specs import Normalization
 
 # Torchvision's first ImageNet weights, which the authors' models started from.
@@ -41,7 +42,6 @@ IMAGENET_FILES = {
 }
 IMAGENET_WIDTH = 64
 
-SAFETENSORS_SUFFIX = ".safetensors"
 KERAS_SUFFIXES = (".h5", ".hdf5")
 CLASSIFIER = "fc."
 BLOCK = r"layer([1-4])\.(\d+)\."
@@ -62,93 +62,42 @@ KERAS_BLOCK = re.compile(r"conv([2-5])_block(\d+)_([0-3])_(conv|bn)")
 OLDER_BLOCK = re.compile(r"(res|bn)([2-5])([a-z])_branch(1|2a|2b|2c)")
 OLDER_PARTS = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
 CLASSIFIERS = ("predictions", "fc1000")
-STEM_CONV = "conv1"
 # Of a file that holds a whole model.
 WHOLE_MODEL = "model_weights"
 
 
-def load_imagenet(
-    model: Any,
-    source: str | os.PathLike[str] | HubFile | None = None,
-    epsilon: float | None = None,
-) -> None:
+def load_imagenet(model: Any, file: str | os.PathLike[str] | None = None) -> None:
     """Fills a TDN model's stem and stages from a ResNet that was trained on ImageNet.
 
-    The motion stem becomes the stem's mean over its input channels, repeated for every channel of
-    the differences, and the motion stage a copy of stage 1, as in the authors' code. The motion
-    stem's batch norm, the temporal modules and the classifier keep their values; ImageNet's own
-    classifier is dropped. A shallower model takes the first blocks of each stage, and a warning
-    says so: a start for compact models, not a network that was trained together.
+    The motion stem becomes the stem's mean over its input channels, repeated, and the motion stage
+    a copy of stage 1, as in the authors' code. All else keeps its values. A shallower model takes
+    the first blocks of each stage, and a warning says so.
 
-    Args:
-        model: A `keras_tdn.TDNResNet`, with or without classifier and temporal modules.
-        source: `None` for torchvision's weights, downloaded from the Hugging Face Hub; a `HubFile`
-            for a copy elsewhere on it; or a local file: a `.safetensors` file with torchvision's
-            names, or a Keras weights file (`.h5`) of `keras.applications.ResNet50` or `ResNet101`,
-            which is converted to this model's colours, scale and batch norm constants.
-        epsilon: Of the batch norms in a Keras file, if it is not the one that goes with its names.
-
-    Raises:
-        ValueError: if the file is no such ResNet, is shallower or of another width, or if anything
-            is missing, left over, of another shape or not finite. The model is unchanged then.
-        OSError: if the file could not be downloaded.
-
-    Example:
-
-    >>> model = keras_tdn.TDNResNet50(classes=174)
-    >>> load_imagenet(model, "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5")
+    `file` is `None` for torchvision's weights from the Hugging Face Hub; a `.safetensors` file with
+    torchvision's names; or a Keras weights file of ResNet50 or ResNet101 of `keras.applications`.
     """
-    path = _path(model, source)
-    arrays = _read(path, epsilon)
-    arrays = _first_blocks(model, arrays, path)
-    # Temporal modules and classifier keep their values.
-    assign_all(_bindings(model), arrays)
+    path = _download(model) if file is None else pathlib.Path(file)
+    is_keras = path.suffix.lower() in KERAS_SUFFIXES
+    arrays = read_keras_resnet(path) if is_keras else _read_safetensors(path)
+    assign_all(_bindings(model, biases=is_keras), _first_blocks(model, arrays, path))
     if model.short_term:
         _start_motion_path(model)
 
 
-def _path(model: Any, source: str | os.PathLike[str] | HubFile | None) -> pathlib.Path:
-    if source is None:
-        sources = [file for depths, file in IMAGENET_FILES.items() if _fits(model, depths)]
-        if not sources or model.width != IMAGENET_WIDTH:
-            raise ValueError(
-                "ImageNet weights can be downloaded for stage_depths of at most "
-                f"{' or '.join(str(depths) for depths in IMAGENET_FILES)} with a width of "
-                f"{IMAGENET_WIDTH}. Received: stage_depths={model.stage_depths}, "
-                f"width={model.width}. Use TDNResNet50 or TDNResNet101, or pass the path of a file."
-            )
-        source = sources[0]
-    if isinstance(source, HubFile):
-        return fetch_file(source)
-    path = pathlib.Path(source)
-    if not path.is_file():
-        raise ValueError(f"There is no file of ImageNet weights at '{path}'.")
-    return path
-
-
-def _read(path: pathlib.Path, epsilon: float | None) -> dict[str, np.ndarray]:
-    """Reads a ResNet's tensors under torchvision's names, without classifier and counters."""
-    suffix = path.suffix.lower()
-    if suffix in KERAS_SUFFIXES:
-        return read_keras_resnet(path, epsilon)
-    if suffix != SAFETENSORS_SUFFIX:
+def _download(model: Any) -> pathlib.Path:
+    files = [file for depths, file in IMAGENET_FILES.items() if _fits(model, depths)]
+    if not files or model.width != IMAGENET_WIDTH:
         raise ValueError(
-            f"ImageNet weights are read from '{SAFETENSORS_SUFFIX}' files with torchvision's names "
-            f"and from Keras weights files {KERAS_SUFFIXES}. Received: '{path}'"
+            "ImageNet weights can be downloaded for stage_depths of at most "
+            f"{' or '.join(str(depths) for depths in IMAGENET_FILES)} with a width of "
+            f"{IMAGENET_WIDTH}. Received: stage_depths={model.stage_depths}, "
+            f"width={model.width}. Use TDNResNet50 or TDNResNet101, or pass the path of a file."
         )
-    if epsilon is not None:
-        raise ValueError(
-            "`epsilon` is for Keras weights files; torchvision's batch norms have this model's. "
-            f"Received: epsilon={epsilon} with '{path}'"
-        )
-    return {
-        name: array
-        for name, array in _read_safetensors(path).items()
-        if not name.startswith(CLASSIFIER) and not name.endswith(BATCH_COUNTER)
-    }
+    return fetch_file(files[0])
 
 
 def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Reads a ResNet's tensors under torchvision's names, without classifier and counters."""
     size = path.stat().st_size
     # The arrays are the file's bytes, and the description in front of them becomes objects.
     check_bytes(size, "model", f"The weights in '{path}'")
@@ -157,13 +106,18 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
             described = int.from_bytes(file.read(8), "little")
         if described > MAX_DESCRIPTION_BYTES:
             raise ValueError(f"its description has {described} bytes")
-        return load_file(path)
+        arrays = load_file(path)
     # What it says of tensors of eight bits depends on its release.
     except (safetensors.SafetensorError, OSError, *_ARRAY_ERRORS) as error:
         raise ValueError(
             f"'{path}' is not a safetensors file that NumPy can hold ({error}): download it again, "
             "or store its tensors as float32."
         ) from error
+    return {
+        name: array
+        for name, array in arrays.items()
+        if not name.startswith(CLASSIFIER) and not name.endswith(BATCH_COUNTER)
+    }
 
 
 def _fits(model: Any, depths: tuple[int, ...]) -> bool:
@@ -204,11 +158,11 @@ def _first_blocks(
     }
 
 
-def _bindings(model: Any) -> Iterator[Binding]:
-    yield from conv_bindings(model.structure.stem, "conv1", "bn1")
+def _bindings(model: Any, biases: bool = False) -> Iterator[Binding]:
+    yield from conv_bindings(model.structure.stem, "conv1", "bn1", biases)
     for stage in model.structure.stages:
         for block in stage:
-            yield from bottleneck_bindings(block, f"layer{block.stage}.{block.index}")
+            yield from bottleneck_bindings(block, f"layer{block.stage}.{block.index}", biases)
 
 
 def _start_motion_path(model: Any) -> None:
@@ -222,13 +176,11 @@ def _start_motion_path(model: Any) -> None:
             layer.set_weights(source.get_weights())
 
 
-def read_keras_resnet(path: pathlib.Path, epsilon: float | None = None) -> dict[str, np.ndarray]:
+def read_keras_resnet(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Reads a Keras ResNet's weights as torchvision would store those of the equal network.
 
-    Those networks take blue, green, red pixels minus a mean, have biases in their convolutions and
-    another epsilon in their batch norms; all of it is linear in front of a batch norm. Their stride
-    sits in the first convolution of a block; ours stays in the second. A layer that has no
-    counterpart is kept under its own name, for the caller to refuse.
+    Colours, scale and the batch norms' epsilon are converted. Its stride sits in the first
+    convolution of a block, ours in the second. A layer without a counterpart keeps its name.
     """
     layers = _read_layers(path)
     older = "conv1" in layers
@@ -238,29 +190,17 @@ def read_keras_resnet(path: pathlib.Path, epsilon: float | None = None) -> dict[
             "'conv1_conv' and 'conv2_block1_1_conv', or 'conv1' and 'res2a_branch2a'. "
             f"Received {len(layers)} layers: {', '.join(sorted(layers)[:5])}"
         )
-    if epsilon is None:
-        epsilon = OLDER_EPSILON if older else EPSILON
     arrays: dict[str, np.ndarray] = {}
-    biases: dict[str, np.ndarray] = {}
     for layer, weights in layers.items():
         if layer in CLASSIFIERS:
             continue
         name = _torchvision_name(layer)
         if name is None:
             arrays.update({f"{layer}/{index}": weight for index, weight in enumerate(weights)})
-        elif weights[0].ndim == 4:
-            arrays[f"{name}.weight"], biases[_norm_of(name)] = _convolution(layer, name, weights)
+        elif weights[0].ndim == KERNEL_RANK:
+            arrays.update(_convolution(layer, name, weights))
         else:
-            arrays.update(_norm(layer, name, weights, epsilon))
-    for norm, bias in biases.items():
-        mean = arrays.get(f"{norm}.running_mean")
-        if mean is None or mean.shape != bias.shape:
-            raise ValueError(
-                f"'{path}' has a convolution with {bias.size} biases in front of the batch norm "
-                f"'{norm}', which has {0 if mean is None else mean.size} moving means: it is "
-                "damaged or no ResNet."
-            )
-        arrays[f"{norm}.running_mean"] = mean - bias
+            arrays.update(_norm(layer, name, weights, OLDER_EPSILON if older else EPSILON))
     return arrays
 
 
@@ -280,11 +220,7 @@ def _torchvision_name(layer: str) -> str | None:
     return f"layer{int(stage) - 1}.{block}.{name}"
 
 
-def _norm_of(conv: str) -> str:
-    return conv.removesuffix("0") + "1" if "downsample" in conv else conv.replace("conv", "bn")
-
-
-def _convolution(layer: str, name: str, weights: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _convolution(layer: str, name: str, weights: list[np.ndarray]) -> dict[str, np.ndarray]:
     """Returns the kernel and the bias for this model's input."""
     kernel, *rest = weights
     channels = kernel.shape[-1]
@@ -294,19 +230,17 @@ def _convolution(layer: str, name: str, weights: list[np.ndarray]) -> tuple[np.n
             f"The layer '{layer}' needs a kernel and a bias of {channels} numbers. "
             f"Received shapes: {[weight.shape for weight in weights]}"
         )
-    if name == STEM_CONV:
+    if name == "conv1":
         kernel, bias = _recolour(kernel, bias)
-    return Layout.CONV.to_torch(kernel), bias
+    return {f"{name}.weight": Layout.CONV.to_torch(kernel), f"{name}.bias": bias}
 
 
 def _recolour(kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Converts a stem for blue, green, red pixels minus a mean to normalised red, green, blue.
 
-    With `x` normalised, a pixel is `255 * (std * x + mean)`, so that the kernel takes the factor
-    `255 * std` and the bias the rest. Exact wherever the kernel sees the picture only: where it
-    reaches into the padding, zeros stand for the mean colour, and the two means lie up to 0.5 of
-    255 levels apart. With the published ResNet50 that moves the outermost rows and columns of the
-    stem's output by at most 1.4e-3 of its largest activation, and nothing inside.
+    A pixel is `255 * (std * x + mean)`. It is exact where the kernel sees the picture only. In the
+    padding zeros stand for the mean colour, and the two means lie up to 0.5 of 255 levels apart:
+    with the published ResNet50 that moves the stem's outermost outputs by 1.4e-3 of the largest.
     """
     if kernel.shape[2] != len(PIXEL_MEAN):
         raise ValueError(
@@ -342,45 +276,36 @@ def _read_layers(path: pathlib.Path) -> dict[str, list[np.ndarray]]:
     what = f"'{path}' is no HDF5 file of weights, or damaged"
     fix = "Download it again, or store the weights in the file itself, as floats."
     with open_hdf5(path, what, fix) as content:
-        root = f"{WHOLE_MODEL}/" if WHOLE_MODEL in content.groups else ""
-        is_keras3 = f"{root}layers" in content.groups
-        layers = (_keras3_layers if is_keras3 else _legacy_layers)(content, root)
+        layers = (_keras3_layers if LAYERS in content.groups else _legacy_layers)(content)
         paths = [array for arrays in layers.values() for array in arrays]
         for array in paths:
             if content.dtype(array).kind != "f":
                 raise Hdf5Error(f"something else than an array of real numbers at '{array}'")
-        total = sum(map(content.num_bytes, paths))
-        check_bytes(total, "model", f"The weights in '{path}'")
-        return {
-            layer: [content.read(array) for array in arrays]
-            for layer, arrays in layers.items()
-            if arrays
-        }
+        check_bytes(sum(map(content.num_bytes, paths)), "model", f"The weights in '{path}'")
+        return {layer: [content.read(array) for array in layers[layer]] for layer in layers}
 
 
-def _legacy_layers(content: Hdf5Content, root: str) -> dict[str, list[str]]:
-    layers = {}
-    for group in content.groups:
-        layer = group.removeprefix(root)
-        if not group.startswith(root) or not layer or "/" in layer:
-            continue
-        layers[layer] = [f"{group}/{name}" for name in content.texts(group, "weight_names")]
-        missing = [array for array in layers[layer] if array not in content.arrays]
-        if missing:
-            raise Hdf5Error(f"the layer '{layer}' lists '{missing[0]}', which is not there")
+def _keras3_layers(content: Hdf5Content) -> dict[str, list[str]]:
+    layers: dict[str, list[str]] = {}
+    for key, array in sorted(places_of(content).items()):
+        layer, _, index = key.rpartition("/")
+        arrays = layers.setdefault(layer, [])
+        if index != str(len(arrays)):
+            raise Hdf5Error(f"the arrays of '{layer}' are not numbered")
+        arrays.append(array)
     return layers
 
 
-def _keras3_layers(content: Hdf5Content, root: str) -> dict[str, list[str]]:
+def _legacy_layers(content: Hdf5Content) -> dict[str, list[str]]:
+    root = f"{WHOLE_MODEL}/" if WHOLE_MODEL in content.groups else ""
     layers = {}
     for group in content.groups:
-        number, _, kind = group.removeprefix(f"{root}layers/").rpartition("/")
-        if not group.startswith(f"{root}layers/") or kind != "vars" or "/" in number:
+        names = content.texts(group, "weight_names")
+        layer = group.removeprefix(root)
+        if not names or not group.startswith(root) or "/" in layer:
             continue
-        arrays = [array for array in content.arrays if array.startswith(f"{group}/")]
-        # The layer's own name is an attribute; the groups are numbered by kind of layer.
-        layer = content.text(group, "name") or number
-        layers[layer] = [f"{group}/{index}" for index in range(len(arrays))]
-        if sorted(layers[layer]) != sorted(arrays):
-            raise Hdf5Error(f"the arrays of '{group}' are not numbered")
+        layers[layer] = [f"{group}/{name}" for name in names]
+        missing = [array for array in layers[layer] if array not in content.arrays]
+        if missing:
+            raise Hdf5Error(f"the layer '{layer}' lists '{missing[0]}', which is not there")
     return layers

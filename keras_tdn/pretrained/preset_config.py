@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 
 from keras_tdn.models import TDNResNet
+from keras_tdn.models.arguments import count_weights
 from keras_tdn.specs import ClipSpec
 
 TDN_CITATION = """\
@@ -23,56 +26,33 @@ TDN_CITATION = """\
     pages     = {1895-1904}
 }
 """
-
-
-NUMBER = (int, float)
 # 2 added labels at the top, the card and recorded logits.
 FORMAT_VERSION = 2
 MODEL_CLASS = "TDNResNet"
-# Kinds only: the model's constructor checks the values.
-ARGUMENTS: dict[str, Any] = {
-    "stage_depths": [int],
-    "width": int,
-    "short_term": bool,
-    "long_term": bool,
-    "temporal_shift": bool,
-    "include_top": bool,
-    "input_shape": [(int, None)],
-    "pooling": (str, None),
-    "classes": int,
-    "classifier_activation": (str, None),
-    "num_segments": int,
-    "frames_per_segment": int,
-    "dropout_rate": NUMBER,
-    "include_preprocessing": bool,
-    "appearance_weight": (*NUMBER, None),
-    "motion_weight": (*NUMBER, None),
-    "labels": ([str], None),
-    "dtype": str,
-    "name": str,
-    "trainable": bool,
-    "frozen_layers": [str],
-}
+# Kinds of a model's arguments, from the constructor's signature; the constructor checks values.
+ARGUMENTS = typing.get_type_hints(TDNResNet.__init__)
+for _name in ("weights", "clip_spec", "kwargs", "return"):
+    del ARGUMENTS[_name]
+ARGUMENTS |= {"dtype": str, "trainable": bool, "frozen_layers": Sequence[str]}
 ENTRIES = ("format_version", "model", "clip_spec", "card", "labels")
-# Kernels of a bottleneck, in units of its inner width squared: 4 and 9 and 4; and of two bytes.
-KERNEL_UNITS = 17
 LEAST_BYTES = 2
 # What a file has besides numbers: headers of at least fifteen arrays.
 LEAST_BYTES_PER_BLOCK = 1024
 
 
-def is_of(value: object, kind: Any) -> bool:
-    """Whether a value is of a kind: a type, `None`, a list of one kind, or one of a tuple of kinds.
+def is_of(value: object, hint: Any) -> bool:
+    """Whether a value is of a type hint: a class, a union, or items of one kind in a sequence.
 
-    Booleans are no numbers.
+    Booleans are no numbers, and integers are floats.
     """
-    if isinstance(kind, list):
-        return isinstance(value, list) and all(is_of(item, kind[0]) for item in value)
-    if isinstance(kind, tuple):
-        return any(is_of(value, one) for one in kind)
-    if kind is None or isinstance(value, bool):
-        return value is None if kind is None else kind is bool
-    return isinstance(value, kind)
+    kinds = typing.get_args(hint)
+    if isinstance(hint, types.UnionType):
+        return any(is_of(value, kind) for kind in kinds)
+    if kinds:
+        return isinstance(value, list | tuple) and all(is_of(item, kinds[0]) for item in value)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, int | float if hint is float else hint)
 
 
 def _fields(kind: Any) -> list[str]:
@@ -117,7 +97,7 @@ class Accuracy:
                 )
         for field in ("top1", "top5"):
             value = getattr(self, field)
-            if not is_of(value, NUMBER) or not 0 <= value <= 100:
+            if not is_of(value, float) or not 0 <= value <= 100:
                 raise ValueError(
                     f"Accuracy needs `{field}` in percent, from 0 to 100. "
                     f"Received: {field}={value!r}"
@@ -163,7 +143,7 @@ class PresetCard:
                 )
         for field in ("published", "measured"):
             values = getattr(self, field)
-            if not is_of(list(values) if isinstance(values, tuple) else values, [Accuracy]):
+            if not is_of(values, Sequence[Accuracy]):
                 raise ValueError(
                     f"PresetCard needs a tuple of `Accuracy` for `{field}`. "
                     f"Received: {field}={values!r}"
@@ -172,39 +152,35 @@ class PresetCard:
 
     def to_config(self) -> dict[str, Any]:
         """A dict that JSON can hold; `from_config` reads it back."""
-        config = dataclasses.asdict(self)
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in config.items()}
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_config(cls, config: Any) -> PresetCard:
         """Rebuilds what `to_config` wrote."""
         _check_entries("the card", config, _fields(cls))
-        accuracies = {}
+        values = dict(config)
         for field in ("published", "measured"):
-            if not isinstance(config[field], list):
+            if not isinstance(config[field], list | tuple):
                 raise ValueError(
                     f"In a preset's config, the card's {field!r} must be a list. "
                     f"Received: {config[field]!r}"
                 )
             for entry in config[field]:
                 _check_entries(f"the {field} accuracy", entry, _fields(Accuracy))
-            accuracies[field] = tuple(Accuracy(**entry) for entry in config[field])
-        return cls(**{**config, **accuracies})
-
-
-NO_CARD = PresetCard()
+            values[field] = tuple(Accuracy(**entry) for entry in config[field])
+        return cls(**values)
 
 
 @dataclasses.dataclass(frozen=True)
 class PresetConfig:
-    """A model's arguments as JSON holds them, how its clips are cut, and where it is from.
+    """A model's arguments, how its clips are cut, and where it is from.
 
     The arguments have the dtype policy by name, and the layers that are frozen.
     """
 
     arguments: Mapping[str, Any]
     clip_spec: ClipSpec
-    card: PresetCard = NO_CARD
+    card: PresetCard = PresetCard()
 
     def __post_init__(self) -> None:
         _check_entries("the model's arguments", self.arguments, ARGUMENTS)
@@ -223,10 +199,7 @@ class PresetConfig:
 
     @classmethod
     def of(
-        cls,
-        model: TDNResNet,
-        labels: tuple[str, ...] | None = None,
-        card: PresetCard | None = None,
+        cls, model: TDNResNet, labels: tuple[str, ...] | None = None, card: PresetCard | None = None
     ) -> PresetConfig:
         """Returns the config that describes `model`, with `labels` instead of its own if given."""
         if type(model) is not TDNResNet:
@@ -241,12 +214,11 @@ class PresetConfig:
                 "A preset holds a model with one plain dtype policy, not a quantized one. "
                 f"Received: dtype={policy}, and layers of {sorted(others)}"
             )
-        config = {
-            **model.get_config(),
-            "dtype": policy.name,
-            "labels": model.labels if labels is None else labels,
-        }
-        return cls(_plain(config), model.clip_spec, NO_CARD if card is None else card)
+        arguments = {"frozen_layers": [], **model.get_config(), "dtype": policy.name}
+        del arguments["clip_spec"]
+        if labels is not None:
+            arguments["labels"] = labels
+        return cls(arguments, model.clip_spec, PresetCard() if card is None else card)
 
     @classmethod
     def of_keras(cls, config: Mapping[str, Any]) -> PresetConfig | None:
@@ -258,8 +230,9 @@ class PresetConfig:
             policy = policy.get("config", {}).get("name")
         if not isinstance(config.get("classifier_activation"), str | None):
             return None
-        spec = clip_spec_in(config) or clip_spec_in({**config, "clip_spec": None})
-        return cls(_plain({**config, "dtype": policy}), spec or ClipSpec())
+        arguments = {"frozen_layers": [], **config, "dtype": policy}
+        arguments.pop("clip_spec", None)
+        return cls(arguments, clip_spec_in(config))
 
     @classmethod
     def from_json(cls, content: bytes) -> PresetConfig:
@@ -288,13 +261,8 @@ class PresetConfig:
         _check_entries("the clip_spec", clip_spec, _fields(ClipSpec))
         _check_entries("the model's arguments", model["arguments"], set(ARGUMENTS) - {"labels"})
         arguments = {**model["arguments"], "labels": config["labels"]}
-        try:
-            spec = ClipSpec.from_config(clip_spec)
-            return cls(arguments, spec, PresetCard.from_config(config["card"]))
-        except TypeError as error:
-            raise ValueError(
-                f"A preset's clip_spec has another kind of value. Received: {clip_spec}"
-            ) from error
+        card = PresetCard.from_config(config["card"])
+        return cls(arguments, ClipSpec.from_config(clip_spec), card)
 
     def to_json(self) -> bytes:
         """Returns indented JSON in a fixed order."""
@@ -311,16 +279,14 @@ class PresetConfig:
         return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
 
     def build(self, weights_bytes: int) -> TDNResNet:
-        """Builds the model with random weights; a `ValueError` if an argument does not fit.
+        """Builds the model with random weights, unless it is larger than the file of its weights.
 
-        A damaged number must not make a model that fills the memory, so one that is larger than its
-        weights file is not built.
+        A damaged number must not make a model that fills the memory.
         """
-        width, depths = self.arguments["width"], self.arguments["stage_depths"]
-        units = sum(depth * 4**stage for stage, depth in enumerate(depths))
-        least = KERNEL_UNITS * units * width**2
-        if self.arguments["include_top"]:
-            least += 32 * width * self.arguments["classes"]
+        depths, classes = self.arguments["stage_depths"], self.arguments["classes"]
+        if not self.arguments["include_top"]:
+            classes = None
+        least = count_weights(depths, self.arguments["width"], classes)
         if (
             least * LEAST_BYTES > weights_bytes
             or sum(map(abs, depths)) * LEAST_BYTES_PER_BLOCK > weights_bytes
@@ -330,35 +296,19 @@ class PresetConfig:
                 f"the file of the weights has {weights_bytes} bytes: they are from different "
                 "models, or damaged."
             )
-        arguments = dict(self.arguments)
-        frozen = arguments.pop("frozen_layers")
         try:
-            model = TDNResNet(**arguments, clip_spec=self.clip_spec)
-            for name in frozen:
-                model.get_layer(name).trainable = False
+            return TDNResNet.from_config({**self.arguments, "clip_spec": self.clip_spec})
         except TypeError as error:
             raise ValueError(f"A preset's config does not make a model: {error}") from error
-        return model
 
 
-def clip_spec_in(config: Mapping[str, Any]) -> ClipSpec | None:
-    """Returns the clip specification in a model's config; `None` from before it was stored."""
-    if "clip_spec" not in config:
-        return None
-    if config["clip_spec"] is not None:
-        return ClipSpec.from_config(config["clip_spec"])
+def clip_spec_in(config: Mapping[str, Any]) -> ClipSpec:
+    """Returns the clip specification in a model's config, or what follows from the arguments."""
     try:
+        if config.get("clip_spec") is not None:
+            return ClipSpec.from_config(config["clip_spec"])
         return ClipSpec.for_crop(
             config["num_segments"], config["frames_per_segment"], *config["input_shape"][1:3]
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"A model's config is damaged: {error!r}") from error
-
-
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    plain = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in config.items()
-        if name != "clip_spec"
-    }
-    return {"frozen_layers": [], **plain}

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 # Of Git, which names commits and contents by it.
 SHA1 = re.compile(r"[0-9a-f]{40}")
 DIGEST = re.compile(f"{SHA256.pattern}|{SHA1.pattern}")
-
-# The client repeats what breaks off, and a first question that fails; an error of the server's in
-# the middle of a download it passes on.
+# The client passes on an error of the server's in the middle of a download.
 SERVER_ERROR_WAITS = (1.0, 2.0, 4.0)
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
@@ -44,8 +42,7 @@ HUB_SOURCE = re.compile(r"hf://([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)(?:@([A-Za-z0-9.
 class HubFile:
     """A file in a repository of the Hugging Face Hub; by default of the newest commit of `main`.
 
-    Without a SHA-256, the digest that the hub declares for the file takes its place. The size in
-    bytes is for messages.
+    Without a SHA-256, the digest that the hub declares takes its place. The size is for messages.
     """
 
     repo: str
@@ -82,14 +79,9 @@ def check_file_name(name: str) -> None:
 def fetch_file(file: HubFile) -> Path:
     """Returns the path of a file of the hub in the local cache; downloads it if needed.
 
-    A file with a known SHA-256 that is in the cache is used without a request. Any other is asked
-    for, so that a newer revision is seen; without a network the cached one is used. Cache,
-    endpoint, token and offline mode are huggingface_hub's, with its environment variables.
-
-    Raises:
-        ValueError: if there is no such file, or if its digest is not the SHA-256 asked for, or else
-            the one that the hub declares. The file is removed from the cache then.
-        OSError: if it could not be downloaded.
+    A cached file with a known SHA-256 is used without a request. Any other is asked for, so that a
+    newer revision is seen; without a network the cached one is used. A file with another digest is
+    removed from the cache. Cache, endpoint, token and offline mode are huggingface_hub's.
     """
     import huggingface_hub
 
@@ -150,10 +142,7 @@ def _remove(path: Path) -> None:
 def _ask(file: HubFile, question: Callable[[], Any]) -> Any:
     from huggingface_hub import errors
 
-    fix = (
-        "download the file by hand and pass its path, or set HF_ENDPOINT to a mirror that can be "
-        "reached."
-    )
+    fix = "download the file by hand and pass its path, or set HF_ENDPOINT to a mirror that works."
     try:
         return _repeated(question)
     except errors.LocalEntryNotFoundError as error:
@@ -201,13 +190,13 @@ def _status(error: BaseException | None) -> int | None:
 
 
 class PresetFiles:
-    """A preset's files, each of which is checked against `SHA256SUMS` before it is handed out.
+    """A preset's files, each checked against `SHA256SUMS` before it is handed out.
 
-    `find` gives the path of a file by name and SHA-256 (`None` for `SHA256SUMS` itself). `entry` is
-    the catalog's entry that led here, which the preset then has to be.
+    `find` gives a file's path by name and SHA-256, which is `None` for `SHA256SUMS` itself. `entry`
+    is the catalog's entry that led here.
     """
 
-    def __init__(self, origin: str, find: Callable[[str, str | None], Path], fix: str = "") -> None:
+    def __init__(self, origin: str, find: Callable[[str, str | None], Path], fix: str) -> None:
         self.origin = origin
         self.entry: CatalogEntry | None = None
         self._find = find
@@ -270,8 +259,7 @@ def open_repository(
 ) -> PresetFiles:
     """Opens a preset on the Hugging Face Hub, whose files are downloaded when they are read.
 
-    All of them are of one commit, whatever happens to the branch meanwhile. With a known SHA-256 of
-    `SHA256SUMS` and a commit, cached files are used without a request.
+    All are of one commit. With it and the SHA-256 of `SHA256SUMS`, cached ones need no request.
     """
     commit = revision
 
@@ -296,11 +284,6 @@ def split_source(source: str) -> tuple[str, str | None]:
             f"'hf://organisation/name@revision' with a commit, tag or branch. Received: {source!r}"
         )
     return match[1], match[2]
-
-
-def format_sums(sums: Mapping[str, str]) -> str:
-    """Formats hashes as `sha256sum` does."""
-    return "".join(f"{sums[name]}  {name}\n" for name in FILES)
 
 
 def check_listed(path: str | os.PathLike[str]) -> None:

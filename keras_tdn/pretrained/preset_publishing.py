@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,17 +22,13 @@ from keras_tdn.pretrained.preset_files import (
     split_source,
 )
 from keras_tdn.pretrained.presets import build_preset, read_preset
-from keras_tdn.pretrained.recorded_logits import (
-    RecordedLogits,
-    record_logits,
-    relative_difference,
-)
+from keras_tdn.pretrained.recorded_logits import RecordedLogits, record_logits, relative_difference
 from keras_tdn.pretrained.weights_source import open_preset
 
 
 @dataclasses.dataclass(frozen=True)
 class PresetCheck:
-    """One check of a preset: what was checked, whether it passed, what was found."""
+    """What was checked of a preset, whether it passed, and what was found."""
 
     name: str
     passed: bool
@@ -43,10 +40,7 @@ class PresetCheck:
 
 @dataclasses.dataclass(frozen=True)
 class PresetReport:
-    """The result of `verify_preset`: the preset, and every check that was made, in order.
-
-    After a failure the checks that need what failed are left out.
-    """
+    """The result of `verify_preset`: the checks in order, without those that a failure prevents."""
 
     origin: str
     checks: tuple[PresetCheck, ...]
@@ -93,27 +87,25 @@ class PushReport:
         return next(file.sha256 for file in self.files if file.name == SUMS_FILE)
 
     def __str__(self) -> str:
-        title = f"To {self.repo}{' (private)' if self.private else ''}"
+        went = f"went, as commit {self.commit}" if self.commit else "would go, and nothing else"
+        title = f"To {self.repo}{' (private)' if self.private else ''} {went}:"
         lines = [f"  {file.size:>11,}  {file.sha256}  {file.name}" for file in self.files]
-        if self.commit is None:
-            return "\n".join([f"{title} would go, and nothing else:", *lines])
-        return "\n".join([f"{title} went, as commit {self.commit}:", *lines])
+        return "\n".join([title, *lines])
 
 
 def verify_preset(source: str | os.PathLike[str]) -> PresetReport:
     """Checks a preset's files, labels and weights, and what its model computes on this machine.
 
-    Use it before publishing a preset, and before relying on one. It catches files that were
-    damaged or exchanged, labels that were reordered or edited, and a machine or backend that
-    computes something else. What it cannot catch: labels of a data set of your own that somebody
-    changed together with every hash and with the recorded logits. For the data sets in
-    `keras_tdn.labels` the labels are compared with the lists shipped with the package.
+    It catches files that were damaged or exchanged, labels that were reordered or edited, and a
+    machine or backend that computes something else. Labels are compared with the lists in
+    `keras_tdn.labels`; for another data set it cannot catch that somebody changed them together
+    with every hash and the recorded logits.
 
     Args:
         source: See `load_preset`.
 
     Returns:
-        A `PresetReport`. It takes a second or some, for one clip.
+        A `PresetReport`.
 
     Raises:
         ValueError: if there is no preset at all.
@@ -171,10 +163,8 @@ def push_preset(
     checks = verify_preset(folder)
     if not checks.passed:
         raise ValueError(f"The preset is not published, because it fails a check.\n{checks}")
-    names = (*FILES, SUMS_FILE)
-    files = tuple(
-        PushFile(name, (folder / name).stat().st_size, sha256_of(folder / name)) for name in names
-    )
+    paths = [folder / name for name in (*FILES, SUMS_FILE)]
+    files = tuple(PushFile(path.name, path.stat().st_size, sha256_of(path)) for path in paths)
     report = PushReport(repo, private, files, checks)
     if dry_run:
         return report
@@ -183,7 +173,7 @@ def push_preset(
 
 
 def _checks(files: PresetFiles) -> Iterator[PresetCheck]:
-    hashes = [_hash_check(files, name) for name in FILES]
+    hashes = [_made(name, _check_hash, files, name) for name in FILES]
     yield from hashes
     # A model card that was edited does not change the model.
     if not all(check.passed for check in hashes[:-1]):
@@ -196,39 +186,40 @@ def _checks(files: PresetFiles) -> Iterator[PresetCheck]:
     yield PresetCheck(
         "belongs together", True, "labels, config and weights fit the recorded logits"
     )
-    yield _label_check(config)
-    yield _logits_check(files, config, recorded)
+    yield _made("labels", _check_labels, config)
+    yield _made("logits of the seeded clip", _check_logits, files, config, recorded)
 
 
-def _hash_check(files: PresetFiles, name: str) -> PresetCheck:
+def _made(name: str, check: Callable[..., str], *arguments: Any) -> PresetCheck:
+    """Makes a check, which returns what it found, or raises a `ValueError` with it."""
     try:
-        files.path(name)
+        return PresetCheck(name, True, check(*arguments))
     except ValueError as error:
         return PresetCheck(name, False, str(error))
-    return PresetCheck(name, True, f"SHA-256 {files.sums[name]}")
 
 
-def _label_check(config: PresetConfig) -> PresetCheck:
-    name, labels, dataset = "labels", config.labels, config.card.dataset
+def _check_hash(files: PresetFiles, name: str) -> str:
+    files.path(name)
+    return f"SHA-256 {files.sums[name]}"
+
+
+def _check_labels(config: PresetConfig) -> str:
+    labels, dataset = config.labels, config.card.dataset
     if labels is None:
-        known = dataset in DATASETS and config.arguments["include_top"]
-        told = f"none, and the card says {dataset}" if known else "none"
-        return PresetCheck(name, not known, told)
+        if dataset in DATASETS and config.arguments["include_top"]:
+            raise ValueError(f"none, and the card says {dataset}")
+        return "none"
     if len(set(labels)) != len(labels):
-        return PresetCheck(name, False, "a name occurs twice")
-    if dataset in DATASETS:
-        expected = load_labels(dataset)
-        if labels == expected:
-            return PresetCheck(name, True, f"{len(labels)}, those of {dataset} in their order")
-        return PresetCheck(name, False, f"not those of {dataset}: {_difference(labels, expected)}")
-    for known_set in DATASETS:
-        expected = load_labels(known_set)
-        if sorted(labels) == sorted(expected) and labels != expected:
-            difference = _difference(labels, expected)
-            return PresetCheck(name, False, f"those of {known_set} in another order: {difference}")
-    return PresetCheck(
-        name, True, f"{len(labels)}, as recorded; no list is shipped to compare them with"
-    )
+        raise ValueError("a name occurs twice")
+    for known in DATASETS:
+        expected = load_labels(known)
+        if dataset == known:
+            if labels != expected:
+                raise ValueError(f"not those of {known}: {_difference(labels, expected)}")
+            return f"{len(labels)}, those of {known} in their order"
+        if dataset not in DATASETS and sorted(labels) == sorted(expected) and labels != expected:
+            raise ValueError(f"those of {known} in another order: {_difference(labels, expected)}")
+    return f"{len(labels)}, as recorded; no list is shipped to compare them with"
 
 
 def _difference(labels: tuple[str, ...], expected: tuple[str, ...]) -> str:
@@ -238,27 +229,20 @@ def _difference(labels: tuple[str, ...], expected: tuple[str, ...]) -> str:
     return f"first at {index}, {labels[index]!r} instead of {expected[index]!r}"
 
 
-def _logits_check(
-    files: PresetFiles, config: PresetConfig, recorded: RecordedLogits
-) -> PresetCheck:
-    name = "logits of the seeded clip"
-    try:
-        model = build_preset(files, config, recorded)
-        ours = record_logits(model, config.labels, recorded.config_sha256, recorded.weights_sha256)
-    except ValueError as error:
-        return PresetCheck(name, False, str(error))
+def _check_logits(files: PresetFiles, config: PresetConfig, recorded: RecordedLogits) -> str:
+    model = build_preset(files, config, recorded)
+    ours = record_logits(model, config.labels, recorded.config_sha256, recorded.weights_sha256)
     if (ours.shape, ours.clip_sha256) != (recorded.shape, recorded.clip_sha256):
-        return PresetCheck(
-            name, False, "another clip was recorded: by another version of keras_tdn, or edited"
-        )
+        raise ValueError("another clip was recorded: by another version of keras_tdn, or edited")
     difference = relative_difference(np.array(ours.logits), np.array(recorded.logits))
     # The tolerance is this machine's, so that a file cannot choose its own.
-    bound = ours.tolerance
-    detail = f"relative difference {difference:.1e}, at most {bound:.1e}"
+    found = f"relative difference {difference:.1e}, at most {ours.tolerance:.1e}"
     if len(ours.logits) > 1 and config.arguments["include_top"]:
         index = int(np.argmax(ours.logits))
-        detail += f"; first guess {repr(config.labels[index]) if config.labels else index}"
-    return PresetCheck(name, difference <= bound, detail)
+        found += f"; first guess {repr(config.labels[index]) if config.labels else index}"
+    if not difference <= ours.tolerance:
+        raise ValueError(found)
+    return found
 
 
 def _upload(folder: Path, repo: str, private: bool, revision: str | None, message: str) -> str:

@@ -8,10 +8,10 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from keras_tdn.files.atomic import check_free, sha256_of, written_beside
 from keras_tdn.models import TDNResNet
+from keras_tdn.models.arguments import check_labels
 from keras_tdn.pretrained.preset_config import PresetCard, PresetConfig
 from keras_tdn.pretrained.preset_files import (
     CONFIG_FILE,
@@ -20,55 +20,14 @@ from keras_tdn.pretrained.preset_files import (
     README_FILE,
     SUMS_FILE,
     WEIGHTS_FILE,
-    format_sums,
+    PresetFiles,
 )
 from keras_tdn.pretrained.recorded_logits import RecordedLogits, hash_labels, record_logits
 from keras_tdn.pretrained.weights_file import load_weights_file, write_weights_file
 from keras_tdn.pretrained.weights_source import check_entry, open_preset
 
-if TYPE_CHECKING:
-    from keras_tdn.pretrained.preset_files import PresetFiles
-
 ORIGIN_ATTRIBUTE = "_preset_origin"
-# The `README.md` of a preset.
-MODEL_CARD = """\
----
-library_name: keras_tdn
-pipeline_tag: video-classification
-{metadata}tags:
-- keras
-- tdn
-- action-recognition
-- video
----
-# {name}
-
-A TDN (Temporal Difference Network, [arXiv 2012.10071](https://arxiv.org/abs/2012.10071)) \
-for Keras 3, saved with keras_tdn.
-
-```python
-import keras_tdn
-
-model = keras_tdn.pretrained.load_preset("hf://ORGANISATION/NAME")  # or this folder
-keras_tdn.predict_video(model, "video.mp4", top=5)
-```
-
-| | |
-|---|---|
-| Architecture | stages of {depths} blocks |
-| Clip | {spec.num_segments} segments of {spec.frames_per_segment} frames, short side \
-{spec.short_side}, crop {spec.height}x{spec.width} |
-| Classes | {classes} |
-| Data set | {dataset} |
-| Licence | {licence} |
-| Source | {source} |
-| Published accuracy (top-1 / top-5) | {published} |
-| Measured accuracy (top-1 / top-5) | {measured} |
-
-`recorded_logits.json` holds what this model makes of a seeded clip. \
-`keras-tdn presets verify` compares it with what your machine computes, the files with \
-`SHA256SUMS`, and the labels with those of the data set.
-"""
+MODEL_CARD_TEMPLATE = "model_card.md"
 NOT_STATED = "not stated"
 MAX_LABELS_SHOWN = 5
 
@@ -91,8 +50,7 @@ def save_preset(
 ) -> Path:
     """Saves a model so that it comes back whole: weights, arguments, labels, clip specification.
 
-    Use it for a model that others will load. The folder can be checked with `sha256sum -c` and
-    uploaded as it is. Equal weights and arguments give equal files.
+    Equal weights and arguments give equal files, which `sha256sum -c` can check.
 
     Args:
         model: A `TDNResNet`.
@@ -115,40 +73,35 @@ def save_preset(
     >>> keras_tdn.pretrained.save_preset(model, "my_preset")
     """
     folder = Path(folder)
-    if labels is not None and (isinstance(labels, str) or len(labels) != model.classes):
-        raise ValueError(
-            f"`labels` needs one name for each of the {model.classes} classes. "
-            f"Received: {labels if isinstance(labels, str) else len(labels)} names"
-        )
-    names = None if labels is None else tuple(labels)
-    config = PresetConfig.of(model, names, card)
+    if labels is not None:
+        check_labels(labels, model.classes)
+    config = PresetConfig.of(model, None if labels is None else tuple(labels), card)
     check_replaceable(folder, overwrite)
     with written_beside(folder) as new:
         new.mkdir()
         write_weights_file(model, new / WEIGHTS_FILE)
         weights_sha256 = sha256_of(new / WEIGHTS_FILE)
-        origin = getattr(model, ORIGIN_ATTRIBUTE, None)
+        origin: PresetOrigin | None = getattr(model, ORIGIN_ATTRIBUTE, None)
         if origin is not None and origin.recorded.weights_sha256 != weights_sha256:
             origin = None
-        same_labels = origin and origin.recorded.labels_sha256 == hash_labels(config.labels)
-        if card is None and origin is not None and same_labels:
+        recorded = None if origin is None else origin.recorded
+        if card is None and origin and origin.recorded.labels_sha256 == hash_labels(config.labels):
             config = dataclasses.replace(config, card=origin.card)
         content = config.to_json()
         config_sha256 = hashlib.sha256(content).hexdigest()
-        recorded = None if origin is None else origin.recorded
         # Another machine rounds otherwise; the record stays while all that it tells of does.
         if recorded is None or recorded.config_sha256 != config_sha256:
             recorded = record_logits(model, config.labels, config_sha256, weights_sha256)
         (new / CONFIG_FILE).write_bytes(content)
         (new / LOGITS_FILE).write_bytes(recorded.to_json())
         (new / README_FILE).write_bytes(_format_model_card(config))
-        sums = {name: sha256_of(new / name) for name in FILES}
-        (new / SUMS_FILE).write_bytes(format_sums(sums).encode())
+        sums = "".join(f"{sha256_of(new / name)}  {name}\n" for name in FILES)
+        (new / SUMS_FILE).write_bytes(sums.encode())
     return folder
 
 
 def load_preset(source: str | os.PathLike[str]) -> TDNResNet:
-    """Loads the model of a preset.
+    """Loads the model of a preset, with its `labels` and `clip_spec`.
 
     Every file's SHA-256 is checked before any of it is interpreted, and nothing in a preset is
     run: its config can only choose a `TDNResNet`'s arguments.
@@ -158,17 +111,13 @@ def load_preset(source: str | os.PathLike[str]) -> TDNResNet:
             repository of the Hugging Face Hub; or a name of the catalog, such as
             `"tdn_resnet50_8_kinetics400"`.
 
-    Returns:
-        The model, with its `labels` and `clip_spec`.
-
     Raises:
         ValueError: if there is no such preset, or if it was changed or damaged.
         OSError: if it could not be downloaded.
 
     Example:
 
-    >>> model = keras_tdn.pretrained.load_preset("my_preset")
-    >>> model.labels
+    >>> keras_tdn.pretrained.load_preset("my_preset").labels
     ('jump', 'run')
     """
     files = open_preset(source)
@@ -180,20 +129,17 @@ def read_preset(files: PresetFiles) -> tuple[PresetConfig, RecordedLogits]:
     content = files.text(CONFIG_FILE)
     recorded = RecordedLogits.from_json(files.text(LOGITS_FILE))
     config = PresetConfig.from_json(content)
-    advice = (
-        "Do not trust its scores: download or copy it again, or, if the change is yours, make it "
-        "in Python with `save_preset`, which records anew."
-    )
     edited = f"other labels ({CONFIG_FILE} was reordered or edited afterwards)"
-    config_sha256 = hashlib.sha256(content).hexdigest()
     for recorded_sha256, actual_sha256, differing in (
         (recorded.labels_sha256, hash_labels(config.labels), edited),
-        (recorded.config_sha256, config_sha256, f"another {CONFIG_FILE}"),
+        (recorded.config_sha256, hashlib.sha256(content).hexdigest(), f"another {CONFIG_FILE}"),
         (recorded.weights_sha256, files.sums[WEIGHTS_FILE], "other weights"),
     ):
         if recorded_sha256 != actual_sha256:
             raise ValueError(
-                f"{files.title} has {differing} than its logits were recorded with. {advice}"
+                f"{files.title} has {differing} than its logits were recorded with. Do not trust "
+                "its scores: download or copy it again, or, if the change is yours, make it in "
+                "Python with `save_preset`, which records anew."
             )
     if files.entry is not None:
         check_entry(files.entry, config, files.title)
@@ -214,11 +160,11 @@ def check_replaceable(folder: Path, overwrite: bool) -> None:
     check_free(folder, overwrite)
     if not os.path.lexists(folder):
         return
-    others = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
-    if others - {*FILES, SUMS_FILE}:
+    entries = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
+    if others := sorted(entries - {*FILES, SUMS_FILE}):
         raise ValueError(
             f"{str(folder)!r} is not replaced, because it is more than a preset: it has "
-            f"{', '.join(sorted(others - {*FILES, SUMS_FILE})[:5])}. Choose another place."
+            f"{', '.join(others[:5])}. Choose another place."
         )
 
 
@@ -228,7 +174,8 @@ def _format_model_card(config: PresetConfig) -> bytes:
     # JSON strings are YAML strings, whatever a card has in them.
     licence = f"license: {json.dumps(card.licence.lower())}\n" if card.licence else ""
     dataset = f"datasets: [{json.dumps(card.dataset)}]\n" if card.dataset else ""
-    page = MODEL_CARD.format(
+    template = Path(__file__).with_name(MODEL_CARD_TEMPLATE).read_text(encoding="utf-8")
+    page = template.format(
         metadata=licence + dataset,
         name=arguments["name"],
         depths=tuple(arguments["stage_depths"]),
@@ -246,9 +193,9 @@ def _format_model_card(config: PresetConfig) -> bytes:
 
 
 def _shown_classes(config: PresetConfig) -> str:
+    labels = config.labels
     if not config.arguments["include_top"]:
         return "none: features"
-    labels = config.labels
     if labels is None:
         return f"{config.arguments['classes']}, without names"
     shown = ", ".join(labels[:MAX_LABELS_SHOWN]).replace("|", "\\|").replace("\n", " ")

@@ -1,7 +1,6 @@
 """The logits of one seeded clip, recorded in a preset so that others can check theirs.
 
-The record also names the SHA-256 of the labels, the config and the weights that it belongs to: a
-preset whose parts are from different places, or whose labels were edited, does not fit its record.
+The SHA-256 of labels, config and weights beside them show whether the parts belong together.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import numpy as np
 from keras_tdn.limits import check_bytes
 from keras_tdn.models import TDNResNet
 from keras_tdn.models.predicting import full_precision
-from keras_tdn.pretrained.preset_config import NUMBER, is_of
+from keras_tdn.pretrained.preset_config import is_of
 
 SEED = 20210619
 # Where the model takes any size: neither divides by 64, so that maps of odd sizes are halved and
@@ -44,8 +43,8 @@ DIGEST_LENGTH = 64
 class RecordedLogits:
     """Logits of the seeded clip, and the SHA-256 of that clip and of what they are the logits of.
 
-    The logits are scores before the activation; without a classifier, features averaged over all
-    but the last axis. The tolerance is the relative difference that float32 rounding explains.
+    They are scores before the activation, or features averaged over all but the last axis. The
+    tolerance is the relative difference that float32 rounding explains.
     """
 
     seed: int
@@ -63,9 +62,9 @@ class RecordedLogits:
         if (
             not isinstance(self.seed, int)
             or len(self.shape) != 4
-            or not is_of([*self.shape], [int])
+            or not is_of(self.shape, Sequence[int])
             or not self.logits
-            or not is_of(numbers, [NUMBER])
+            or not is_of(numbers, Sequence[float])
             or not all(map(math.isfinite, numbers))
             or not 0 < self.tolerance <= LARGEST_TOLERANCE
             or not all(isinstance(value, str) and len(value) == DIGEST_LENGTH for value in digests)

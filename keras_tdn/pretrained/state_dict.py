@@ -13,10 +13,8 @@ import numpy as np
 
 from keras_tdn.models.network_structure import Bottleneck, ConvNorm
 
-MAX_LISTED = 20
-WHAT = "The weights"
-
 Shape = tuple[int, ...]
+MAX_LISTED = 20
 PREFIX = "module."
 # With dropout the authors' head is a layer of its own; without, it sits in the base model.
 HEAD_NAMES = ("new_fc", "base_model.fc")
@@ -32,30 +30,21 @@ class Layout(enum.Enum):
 
     CONV = (2, 3, 1, 0)
     DEPTHWISE = (2, 3, 0, 1)
-    # (channels, 1, taps) to (taps, channels); the axis of size 1 goes.
+    # (channels, 1, taps) to (taps, channels), which has no axis of size 1.
     TEMPORAL = (2, 0, 1)
     DENSE = (1, 0)
     VECTOR = (0,)
 
-    def to_keras(self, array: np.ndarray) -> np.ndarray:
-        array = np.transpose(array, self.value)
-        return array[..., 0] if self is Layout.TEMPORAL else array
-
     def to_torch(self, array: np.ndarray) -> np.ndarray:
         array = array[..., None] if self is Layout.TEMPORAL else array
         return np.transpose(array, np.argsort(self.value))
-
-    def torch_shape(self, keras_shape: tuple[int, ...]) -> tuple[int, ...]:
-        shape = (*keras_shape, 1) if self is Layout.TEMPORAL else keras_shape
-        return tuple(shape[axis] for axis in np.argsort(self.value))
 
 
 @dataclasses.dataclass(frozen=True)
 class Binding:
     """One Keras variable, and the name and axis order of the array that it is filled from.
 
-    `subtract` is the name of a second array to take off: a convolution's bias, which merges into
-    the moving mean of the batch norm behind it.
+    `subtract` names a convolution's bias, which merges into the moving mean behind it.
     """
 
     variable: Any
@@ -69,13 +58,13 @@ class Binding:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.layout.torch_shape(tuple(self.variable.shape))
+        return self.layout.to_torch(np.broadcast_to(0, self.variable.shape)).shape
 
     def value(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         value = np.asarray(arrays[self.name], np.float64)
         if self.subtract is not None:
             value = value - np.asarray(arrays[self.subtract], np.float64)
-        return self.layout.to_keras(value)
+        return np.transpose(value, self.layout.value).reshape(self.variable.shape)
 
 
 def bottleneck_bindings(block: Bottleneck, theirs: str, biases: bool = False) -> Iterator[Binding]:
@@ -87,20 +76,14 @@ def bottleneck_bindings(block: Bottleneck, theirs: str, biases: bool = False) ->
         yield from conv_bindings(block.shortcut, *names, biases)
 
 
-def conv_bindings(
-    layers: ConvNorm, conv: str, norm: str, biases: bool = False
-) -> Iterator[Binding]:
-    """Binds a convolution and its batch norm to PyTorch's names."""
+def conv_bindings(layers: Any, conv: str, norm: str, biases: bool = False) -> Iterator[Binding]:
+    """Binds the `conv` and `norm` of something to PyTorch's names for them."""
+    bias = f"{conv}.bias" if biases else None
     yield Binding(layers.conv.kernel, f"{conv}.weight", Layout.CONV)
-    yield from norm_bindings(layers.norm, norm, f"{conv}.bias" if biases else None)
-
-
-def norm_bindings(layer: Any, theirs: str, merged_bias: str | None = None) -> Iterator[Binding]:
-    """Binds a batch norm, with the bias of the convolution in front of it, to PyTorch's names."""
-    yield Binding(layer.gamma, f"{theirs}.weight", Layout.VECTOR)
-    yield Binding(layer.beta, f"{theirs}.bias", Layout.VECTOR)
-    yield Binding(layer.moving_mean, f"{theirs}.running_mean", Layout.VECTOR, merged_bias)
-    yield Binding(layer.moving_variance, f"{theirs}.running_var", Layout.VECTOR)
+    yield Binding(layers.norm.gamma, f"{norm}.weight", Layout.VECTOR)
+    yield Binding(layers.norm.beta, f"{norm}.bias", Layout.VECTOR)
+    yield Binding(layers.norm.moving_mean, f"{norm}.running_mean", Layout.VECTOR, bias)
+    yield Binding(layers.norm.moving_variance, f"{norm}.running_var", Layout.VECTOR)
 
 
 def assign_all(
@@ -125,8 +108,8 @@ def assign_all(
         ],
         "not finite": [name for name, array in real.items() if not np.all(np.isfinite(array))],
     }
-    check_problems(WHAT, problems)
-    assign_checked(WHAT, ((b.variable, b.name, b.value(arrays)) for b in bindings))
+    check_problems("The weights", problems)
+    assign_checked("The weights", ((b.variable, b.name, b.value(arrays)) for b in bindings))
 
 
 def misfits(
@@ -134,10 +117,7 @@ def misfits(
     received: Mapping[str, Shape],
     paths: Mapping[str, str] | None = None,
 ) -> dict[str, list[str]]:
-    """Returns what `check_problems` lists of arrays that should have the expected shapes.
-
-    `paths` are other names of what is expected, for the list.
-    """
+    """Returns how shapes differ, for `check_problems`, which calls what is expected by `paths`."""
     shown = paths or {name: name for name in expected}
     return {
         "missing from the file": [shown[name] for name in expected if name not in received],
@@ -153,8 +133,7 @@ def misfits(
 def assign_checked(what: str, values: Iterable[tuple[Any, str, np.ndarray]]) -> None:
     """Assigns arrays to variables, after checking that each is finite in the variable's precision.
 
-    `values` has the variables, what to call their arrays in the error, and the arrays; the error
-    begins with `what`.
+    `values` has the variables, what to call their arrays in the error, and the arrays.
     """
     ready: list[tuple[Any, np.ndarray]] = []
     broken: list[str] = []
@@ -202,22 +181,20 @@ def load_official_state_dict(model: Any, state_dict: Mapping[str, Any]) -> None:
     """Fills a TDN model from the authors' tensors.
 
     Convolution biases in front of batch norms are merged into the moving means, which is exact.
-    The unused `conv1_temp` and the batch counters are dropped; any other tensor must have its
-    place and any variable its tensor.
+    The unused `conv1_temp` and the batch counters are dropped.
 
     Args:
         model: A `keras_tdn.TDNResNet` with its classifier.
         state_dict: The authors' names, with or without `module.` in front, to arrays.
 
     Raises:
-        ValueError: if anything is missing, left over, of another shape or not finite, all of it
-            listed. The model is unchanged then.
+        ValueError: if anything else is missing, left over, of another shape or not finite, all of
+            it listed. The model is unchanged then.
 
     Example:
 
     >>> model = keras_tdn.TDNResNet((1, 1, 1, 1), classes=10)
-    >>> other = keras_tdn.TDNResNet((1, 1, 1, 1), classes=10)
-    >>> load_official_state_dict(model, to_official_state_dict(other))
+    >>> load_official_state_dict(model, to_official_state_dict(model))
     """
     arrays = {
         name: array
@@ -231,9 +208,9 @@ def load_official_state_dict(model: Any, state_dict: Mapping[str, Any]) -> None:
 def to_official_state_dict(model: Any) -> dict[str, np.ndarray]:
     """Returns a TDN model's weights under the authors' names, in PyTorch's axis orders.
 
-    The authors' convolution biases come back as zeros, the batch counters as zeros, and the unused
-    `conv1_temp` as a copy of the stem, so that their `load_state_dict` takes the result with
-    `strict=True` (put `module.` in front of the names for a model in `DataParallel`).
+    The authors' convolution biases and batch counters are zeros, and the unused `conv1_temp` is a
+    copy of the stem, so that their `load_state_dict` takes the result with `strict=True` (put
+    `module.` in front of the names for a model in `DataParallel`).
 
     Args:
         model: A `keras_tdn.TDNResNet` with all of its temporal modules and its classifier.
@@ -245,9 +222,8 @@ def to_official_state_dict(model: Any) -> dict[str, np.ndarray]:
         ValueError: if the model has no classifier.
     """
     state: dict[str, np.ndarray] = {}
-    for binding in _official_bindings(
-        model, HEAD_NAMES[0] if model.dropout_rate else HEAD_NAMES[1]
-    ):
+    head = HEAD_NAMES[0] if model.dropout_rate else HEAD_NAMES[1]
+    for binding in _official_bindings(model, head):
         value = keras.ops.convert_to_numpy(binding.variable).astype(np.float32)
         state[binding.name] = np.ascontiguousarray(binding.layout.to_torch(value))
         if binding.subtract is not None:
@@ -305,8 +281,7 @@ def _official_bindings(model: Any, head: str) -> Iterator[Binding]:
     network = model.structure
     yield from conv_bindings(network.stem, STEM, "base_model.bn1", biases=True)
     if network.motion is not None:
-        yield Binding(network.motion.tdm.conv.kernel, f"{MOTION_STEM}.0.weight", Layout.CONV)
-        yield from norm_bindings(network.motion.tdm.norm, f"{MOTION_STEM}.1")
+        yield from conv_bindings(network.motion.tdm, f"{MOTION_STEM}.0", f"{MOTION_STEM}.1")
         for block in network.motion.stage:
             yield from _block(block, f"base_model.resnext_layer1.{block.index}")
     for stage in network.stages:
@@ -328,12 +303,12 @@ def _block(block: Bottleneck, theirs: str) -> Iterator[Binding]:
 
 def long_term_tdm_bindings(layer: Any, theirs: str) -> Iterator[Binding]:
     """Binds every variable of a `LongTermTDM` to the authors' name for it."""
-    for conv, norm, their_conv, their_norm in (
-        (layer.squeeze_conv, layer.squeeze_norm, "conv1", "bn1"),
-        (layer.half_scale_conv, layer.half_scale_norm, "conv3_smallscale2", "bn3_smallscale2"),
-        (layer.full_scale_conv, layer.full_scale_norm, "conv3_smallscale4", "bn3_smallscale4"),
-        (layer.expand_conv, layer.expand_norm, "conv3", "bn3"),
+    for ours, number in (
+        ("squeeze", "1"),
+        ("half_scale", "3_smallscale2"),
+        ("full_scale", "3_smallscale4"),
+        ("expand", "3"),
     ):
-        yield Binding(conv.kernel, f"{theirs}.{their_conv}.weight", Layout.CONV)
-        yield from norm_bindings(norm, f"{theirs}.{their_norm}")
+        pair = ConvNorm(getattr(layer, f"{ours}_conv"), getattr(layer, f"{ours}_norm"))
+        yield from conv_bindings(pair, f"{theirs}.conv{number}", f"{theirs}.bn{number}")
     yield Binding(layer.smooth_conv.kernel, f"{theirs}.conv2.weight", Layout.DEPTHWISE)

@@ -1,12 +1,11 @@
 """Filling a model as its `weights` argument says, from weights of a model that may differ.
 
-The rules are those of `keras.applications`, said out loud: another number of classes gives a new
-classifier, `include_top=False` none, and everything else is loaded or nothing is.
+Another number of classes gives a new classifier, `include_top=False` none, as in
+`keras.applications`; everything else is loaded or nothing is.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import warnings
@@ -19,14 +18,9 @@ from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.models.predicting import warn_of_assumed_clips
 from keras_tdn.models.tdn_resnet import TDNResNet, fusion_weights
 from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry
-from keras_tdn.pretrained.preset_config import NO_CARD, PresetCard, PresetConfig, clip_spec_in
-from keras_tdn.pretrained.preset_files import (
-    WEIGHTS_FILE,
-    PresetFiles,
-    check_listed,
-    open_folder,
-)
-from keras_tdn.pretrained.presets import build_preset, read_preset
+from keras_tdn.pretrained.preset_config import Accuracy, PresetConfig, clip_spec_in
+from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, check_listed, open_folder
+from keras_tdn.pretrained.presets import load_preset, read_preset
 from keras_tdn.pretrained.weights_file import (
     REGISTERED_NAME,
     load_described_weights,
@@ -36,6 +30,7 @@ from keras_tdn.pretrained.weights_file import (
     read_model_file,
 )
 from keras_tdn.pretrained.weights_source import (
+    SWITCHES,
     WIDTH,
     WeightsKind,
     WeightsSource,
@@ -47,15 +42,7 @@ from keras_tdn.specs import ClipSpec
 
 FUSION_WEIGHTS = ("appearance_weight", "motion_weight")
 # What decides which weights there are. No weight depends on the number of segments or on a size.
-ARCHITECTURE = (
-    "stage_depths",
-    "width",
-    "short_term",
-    "long_term",
-    "temporal_shift",
-    "frames_per_segment",
-)
-ACTIVATIONS = (None, "softmax")
+ARCHITECTURE = ("stage_depths", "width", *SWITCHES, "frames_per_segment")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,54 +52,58 @@ class WeightsOrigin:
     origin: str
     config: Mapping[str, Any] | None = None
     clip_spec: ClipSpec | None = None
-    card: PresetCard = NO_CARD
+    published: tuple[Accuracy, ...] = ()
 
 
 def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> None:
     """Fills a built model as its `weights` argument says; see `TDNResNet`.
 
-    Raises:
-        ValueError: if there are no such weights or they do not fit; the model is unchanged then.
-        OSError: if they could not be downloaded.
+    A `ValueError` says what does not fit, and leaves the model unchanged.
     """
     found = resolve_weights(weights)
     if found is None:
         return
-    if found.kind is WeightsKind.PRESET:
-        _fill_from_preset(model, found.open_preset())
-    elif found.kind is WeightsKind.DATASET:
-        _fill_from_preset(model, open_entry(_published(model, found.name), found.name))
-    elif found.kind is WeightsKind.IMAGENET:
-        _load_imagenet(model)
-    else:
-        check_listed(found.location)
-        if found.kind is WeightsKind.IMAGENET_FILE:
-            _load_imagenet(model, found.location)
-        elif found.kind is WeightsKind.WEIGHTS_FILE:
-            # Another number of classes is more likely a mistake here: such a file is a checkpoint.
-            source = origin_of_weights_file(found.location)
-            fill(model, source, found.location, free_head=False)
+    if found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
+        if found.kind is WeightsKind.PRESET:
+            files = found.open_preset()
         else:
-            _fill_from_model_file(model, found)
+            files = open_entry(_published(model, found.name), found.name)
+        config, _ = read_preset(files)
+        source = WeightsOrigin(
+            files.origin, config.arguments, config.clip_spec, config.card.published
+        )
+        # Before the download of what would not fit.
+        check_source(model, source)
+        fill(model, source, files.path(WEIGHTS_FILE), free_head=True)
+        return
+    if found.kind is not WeightsKind.IMAGENET:
+        check_listed(found.location)
+    if found.kind is WeightsKind.WEIGHTS_FILE:
+        # Another number of classes is more likely a mistake here: such a file is a checkpoint.
+        fill(model, origin_of_weights_file(found.location), found.location, free_head=False)
+    elif found.kind is WeightsKind.MODEL_FILE:
+        _fill_from_model_file(model, found)
+    else:
+        from keras_tdn.pretrained.imagenet import load_imagenet
+
+        load_imagenet(model, None if found.kind is WeightsKind.IMAGENET else found.location)
 
 
 def load_model(weights: str | os.PathLike[str]) -> keras.Model:
     """Loads the model that weights bring along.
 
-    They are a preset, by any of its names; a `.keras` file; or a `.weights.h5` file that says what
-    model it is for. Otherwise, and if they are damaged, there is a `ValueError`; an `OSError` if
-    they could not be downloaded.
+    They are a preset, a `.keras` file, or a `.weights.h5` file that says what model it is for.
     """
     found = resolve_weights(weights)
-    if found is not None and found.kind is WeightsKind.MODEL_FILE:
-        return load_model_file(found.location)
-    if found is not None and found.kind is WeightsKind.WEIGHTS_FILE:
-        model = load_described_weights(found.location)
-        if model is not None:
-            return model
-    elif found is not None and found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
-        files = found.open_preset()
-        return build_preset(files, *read_preset(files))
+    if found is not None:
+        if found.kind is WeightsKind.MODEL_FILE:
+            return load_model_file(found.location)
+        if found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
+            return load_preset(weights)
+        if found.kind is WeightsKind.WEIGHTS_FILE:
+            model = load_described_weights(found.location)
+            if model is not None:
+                return model
     raise ValueError(
         f"{weights!r} does not say what model it is for. Pass a preset, a {MODEL_SUFFIX} file, or "
         f"a {WEIGHTS_SUFFIX} file that keras_tdn has written."
@@ -138,7 +129,10 @@ def check_source(model: TDNResNet, source: WeightsOrigin) -> None:
     """Raises unless the weights of `source` can be those of `model`."""
     if source.config is None:
         return
-    ours, theirs = _architecture(model.get_config()), _architecture(source.config)
+    theirs = {name: source.config.get(name) for name in ARCHITECTURE}
+    if isinstance(theirs["stage_depths"], list):
+        theirs["stage_depths"] = tuple(theirs["stage_depths"])
+    ours = {name: getattr(model, name) for name in ARCHITECTURE}
     differing = [name for name in ARCHITECTURE if ours[name] != theirs[name]]
     if differing:
         told = "; ".join(
@@ -150,8 +144,8 @@ def check_source(model: TDNResNet, source: WeightsOrigin) -> None:
             f"The weights of {source.origin} belong to another model: {told}. Build the model with "
             f"{fix}."
         )
-    activation = model.get_config()["classifier_activation"]
-    allowed = (*ACTIVATIONS, source.config.get("classifier_activation"))
+    activation = model.classifier_activation
+    allowed = (None, "softmax", source.config.get("classifier_activation"))
     if model.include_top and activation not in allowed:
         raise ValueError(
             f"With pretrained weights `classifier_activation` must be 'softmax', as in training, "
@@ -162,16 +156,12 @@ def check_source(model: TDNResNet, source: WeightsOrigin) -> None:
 
 
 def fill(
-    model: Any,
-    source: WeightsOrigin,
-    file: str | os.PathLike[str] | BinaryIO,
-    *,
-    free_head: bool,
+    model: Any, source: WeightsOrigin, file: str | os.PathLike[str] | BinaryIO, *, free_head: bool
 ) -> None:
     """Fills a built model from a weights file, and warns about all that differs from `source`.
 
-    A model that is no `TDNResNet` takes the weights and nothing else. With `free_head` another
-    number of classes gets a new classifier. A `ValueError` leaves the model unchanged.
+    A model that is no `TDNResNet` takes the weights alone. With `free_head` another number of
+    classes gets a new classifier. A `ValueError` leaves the model unchanged.
     """
     if not isinstance(model, TDNResNet):
         load_weights_file(model, file, source.origin)
@@ -183,10 +173,9 @@ def fill(
 
 
 def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = ()) -> None:
-    """Takes over what is known besides the weights, and warns about all that differs.
+    """Takes over labels, clip specification and factors of the paths that the model has not itself.
 
-    Labels, clip specification and the factors of the paths are taken unless the model has its own.
-    `new_head` names the variables of the classifier that no weights were loaded into.
+    Warns about all that differs. `new_head` names variables of the classifier that were not loaded.
     """
     notes = [*_head_notes(model, source, new_head)]
     has_clip_spec = model.get_config().get("clip_spec") is not None
@@ -205,7 +194,7 @@ def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = (
         else:
             model.clip_spec = dataclasses.replace(model.clip_spec, normalization=spec.normalization)
     if notes:
-        published = "; ".join(map(str, source.card.published))
+        published = "; ".join(map(str, source.published))
         told = f" Published: {published}." if published else ""
         warnings.warn(f"Weights of {source.origin}: {' '.join(notes)}{told}", stacklevel=2)
 
@@ -220,17 +209,6 @@ def origin_of_weights_file(path: str | os.PathLike[str]) -> WeightsOrigin:
     if config is None:
         return WeightsOrigin(origin)
     return WeightsOrigin(origin, config.arguments, config.clip_spec)
-
-
-@contextlib.contextmanager
-def adopting(model: TDNResNet, path: Any) -> Iterator[None]:
-    """Adopts what a `.weights.h5` file says, after Keras has loaded it within the block."""
-    if not str(path).endswith(WEIGHTS_SUFFIX) or not os.path.isfile(path):
-        yield
-        return
-    source = origin_of_weights_file(path)
-    yield
-    adopt(model, source)
 
 
 def _head_notes(
@@ -297,13 +275,6 @@ def _fits(model: TDNResNet, spec: ClipSpec) -> bool:
     return all(size in (None, given) for size, given in sizes)
 
 
-def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
-    values = {name: config.get(name) for name in ARCHITECTURE}
-    depths = values["stage_depths"]
-    values["stage_depths"] = tuple(depths) if isinstance(depths, (list, tuple)) else depths
-    return values
-
-
 def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
     """Returns the published model of a data set that is nearest to `model`."""
     of_dataset = [entry for entry in CATALOG if entry.dataset == dataset]
@@ -318,14 +289,6 @@ def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
     return min(entries, key=lambda entry: abs(entry.num_segments - model.num_segments))
 
 
-def _fill_from_preset(model: TDNResNet, files: PresetFiles) -> None:
-    config, _ = read_preset(files)
-    source = WeightsOrigin(files.origin, config.arguments, config.clip_spec, config.card)
-    # Before the download of what would not fit.
-    check_source(model, source)
-    fill(model, source, files.path(WEIGHTS_FILE), free_head=True)
-
-
 def _fill_from_model_file(model: TDNResNet, found: WeightsSource) -> None:
     # The objects that the file describes are not built.
     file = read_model_file(found.location)
@@ -334,11 +297,6 @@ def _fill_from_model_file(model: TDNResNet, found: WeightsSource) -> None:
             f"{found.name!r} holds another model. Expected one of class {REGISTERED_NAME!r}. "
             f"Received: {file.registered_name!r}"
         )
-    source = WeightsOrigin(repr(found.name), file.config, clip_spec_in(file.config))
+    spec = clip_spec_in(file.config) if "clip_spec" in file.config else None
+    source = WeightsOrigin(repr(found.name), file.config, spec)
     fill(model, source, file.weights, free_head=True)
-
-
-def _load_imagenet(model: TDNResNet, path: str | None = None) -> None:
-    from keras_tdn.pretrained.imagenet import load_imagenet
-
-    load_imagenet(model, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import io
@@ -35,7 +36,6 @@ DESCRIPTION = "keras_tdn"
 LAYERS = "layers"
 VARIABLES = "vars"
 BFLOAT16 = "bfloat16"
-BFLOAT16_BYTES = 2
 # Dropout keeps the state of its random numbers, which is none of the model's weights.
 RANDOM_STATE = "seed_generator"
 HEAD = "classifier/"
@@ -45,47 +45,26 @@ REGISTERED_NAME = "keras_tdn>TDNResNet"
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 MAX_CONFIG_BYTES = 16 << 20
-_DAMAGE_ERRORS = (
-    zipfile.BadZipFile,
-    KeyError,
-    ValueError,
-    OSError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    zlib.error,
-)
+_DAMAGE = (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, RuntimeError, zlib.error)
 
 
 def load_weights_file(
-    model: Any,
-    file: str | os.PathLike[str] | BinaryIO,
-    origin: str,
-    *,
-    free_head: bool = False,
+    model: Any, file: str | os.PathLike[str] | BinaryIO, origin: str, *, free_head: bool = False
 ) -> tuple[str, ...]:
-    """Fills a built Keras model from a `.weights.h5` file, whose name in errors is `origin`.
+    """Fills a built Keras model from a `.weights.h5` file, or raises and leaves it unchanged.
 
-    With `free_head` the classifier may differ: it is left out of a model without one, and left as
-    it is in a model with another number of classes.
-
-    Returns:
-        Paths of the variables that were left as they are.
-
-    Raises:
-        ValueError: if the file is damaged or is not such a file, or if anything is missing, left
-            over, of another shape or not finite, all of it listed. The model is unchanged then.
+    `origin` names the file in errors. With `free_head` a classifier that differs is left out, or
+    left as it is. Returns the paths of the variables that were left as they are.
     """
+    what = f"The weights of {origin}"
     with _open(file, origin) as content:
-        places = _places(content)
+        places = places_of(content)
         shapes = {key: content.arrays[path] for key, path in places.items()}
         variables = _variables(model)
         skipped = _take_head_off(variables, shapes) if free_head else ()
-        _check_fit(variables, shapes, origin)
+        _check_fit(variables, shapes, what)
         values = {key: _read(content, places[key]) for key in variables}
-    assign_checked(
-        _what(origin), ((variable, key, values[key]) for key, variable in variables.items())
-    )
+    assign_checked(what, ((variable, key, values[key]) for key, variable in variables.items()))
     return skipped
 
 
@@ -115,13 +94,11 @@ def write_weights_file(
 ) -> None:
     """Writes what `model.save_weights` does, as bytes that depend on the model only.
 
-    Keras' own file keeps the state of random numbers, which differs between two models of equal
-    weights; here it is zero. Times and orders of creation are left out, and so is the state of a
-    compiled model's optimizer. With `described` the file says what model it is for; see `describe`.
+    The state of random numbers is zero; times, orders of creation and the optimizer are left out.
+    With `described` the file says what model it is for.
     """
     original = _InMemory()
     keras.saving.save_weights(model, original, objects_to_skip=[getattr(model, "optimizer", None)])
-    # In memory as well, and without a file beside it.
     how = {"driver": "core", "backing_store": False, "track_order": False}
     with h5py.File(original, "r") as source, h5py.File("memory", "w", **how) as target:
         _copy(source, target)
@@ -135,8 +112,7 @@ def write_weights_file(
 def describe(model: Any, file: h5py.File) -> None:
     """Writes a model's arguments, labels and clip specification into the file of its weights.
 
-    `read_description` reads them. Nothing is written for a model that these do not describe: one
-    that is quantized, or no `TDNResNet`.
+    Nothing is written for a model that these do not describe: a quantized one, or no `TDNResNet`.
     """
     try:
         text = PresetConfig.of(model).to_json().decode()
@@ -179,16 +155,16 @@ def _take_head_off(variables: dict[str, Any], shapes: dict[str, Shape]) -> tuple
 def _variables(model: Any) -> dict[str, Any]:
     """Returns variables by `layer/sublayer/index`; the index counts within a layer, as in files."""
     variables: dict[str, Any] = {}
-    counts: dict[str, int] = {}
+    counts = collections.Counter[str]()
     for variable in model.weights:
         owner = variable.path.rpartition("/")[0]
-        variables[f"{owner}/{counts.get(owner, 0)}"] = variable
-        counts[owner] = counts.get(owner, 0) + 1
+        variables[f"{owner}/{counts[owner]}"] = variable
+        counts[owner] += 1
     return variables
 
 
-def _places(content: Hdf5Content) -> dict[str, str]:
-    """Returns paths of the file's arrays by the same keys; files number layers by their kind."""
+def places_of(content: Hdf5Content) -> dict[str, str]:
+    """Returns paths of the file's arrays by `layer/index`; files number layers by their kind."""
     if LAYERS not in content.groups:
         raise Hdf5Error(f"it has no group {LAYERS!r}")
     names: dict[str, str] = {}
@@ -212,7 +188,7 @@ def _places(content: Hdf5Content) -> dict[str, str]:
     return places
 
 
-def _check_fit(variables: dict[str, Any], shapes: dict[str, Shape], origin: str) -> None:
+def _check_fit(variables: dict[str, Any], shapes: dict[str, Shape], what: str) -> None:
     fix = "Build the model with the arguments of the one that the file was saved from."
     if "classifier/1" in shapes and "classifier/1" in variables:
         theirs, ours = shapes["classifier/1"], tuple(variables["classifier/1"].shape)
@@ -223,24 +199,20 @@ def _check_fit(variables: dict[str, Any], shapes: dict[str, Shape], origin: str)
             )
     expected = {key: tuple(variable.shape) for key, variable in variables.items()}
     paths = {key: variable.path for key, variable in variables.items()}
-    check_problems(_what(origin), misfits(expected, shapes, paths), fix)
+    check_problems(what, misfits(expected, shapes, paths), fix)
 
 
 def _read(content: Hdf5Content, path: str) -> np.ndarray:
     dtype = content.dtype(path)
     if content.text(path, "dtype") == BFLOAT16:
         # HDF5 has no bfloat16; Keras writes its bits, the upper half of a float32, and a note.
-        if dtype.itemsize != BFLOAT16_BYTES:
+        if dtype.itemsize != 2:
             raise Hdf5Error(f"{path} says that it is {BFLOAT16}, and holds {dtype}")
         bits = content.read(path).view(np.uint16)
         return (bits.astype(np.uint32) << 16).view(np.float32)
     if dtype not in FLOATS:
         raise Hdf5Error(f"{path} holds {dtype}")
     return content.read(path)
-
-
-def _what(origin: str) -> str:
-    return f"The weights of {origin}"
 
 
 def _state(path: str | os.PathLike[str]) -> tuple[int, int] | None:
@@ -258,7 +230,7 @@ class _InMemory(io.BytesIO):
 
 
 def _copy(source: Any, target: Any) -> None:
-    _copy_attributes(source, target)
+    target.attrs.update(sorted(source.attrs.items()))
     for name in sorted(source):
         child = source[name]
         if isinstance(child, h5py.Group):
@@ -269,12 +241,7 @@ def _copy(source: Any, target: Any) -> None:
             # Its type is the backend's, too.
             array = np.zeros(array.shape, np.uint32)
         dataset = target.create_dataset(name, data=array, track_times=False, track_order=False)
-        _copy_attributes(child, dataset)
-
-
-def _copy_attributes(source: Any, target: Any) -> None:
-    for name in sorted(source.attrs):
-        target.attrs[name] = source.attrs[name]
+        dataset.attrs.update(sorted(child.attrs.items()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -306,7 +273,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
             raise ValueError(f"its {CONFIG} describes no model")
         with open_hdf5(weights):
             pass
-    except _DAMAGE_ERRORS as error:
+    except _DAMAGE as error:
         raise ValueError(
             f"{os.fspath(path)!r} is damaged or is no Keras model file ({error}). Expected what "
             "`model.save` writes."
@@ -317,9 +284,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
 def load_model_file(path: str | os.PathLike[str]) -> keras.Model:
     """Loads the model in a `.keras` file, without its optimizer.
 
-    Of a `TDNResNet` nothing in the file is built but what its config says in plain numbers and
-    names, and every weight has to fit and be finite. Any other model is loaded by Keras. A file
-    that is damaged or asks for far more memory than it has bytes is a `ValueError`.
+    Of a `TDNResNet` only plain numbers and names are read; any other model is loaded by Keras.
     """
     name = os.fspath(path)
     if not os.path.isfile(name):

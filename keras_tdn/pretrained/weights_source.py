@@ -17,13 +17,13 @@ from keras_tdn.pretrained.catalog import (
     CATALOG,
     CLASSES,
     SHIPPED,
+    SHIPPED_FOLDER,
     CatalogEntry,
     entry_by_name,
     hub_organisation,
     local_presets,
     not_hosted,
     presets_folder,
-    shipped_preset,
 )
 from keras_tdn.pretrained.preset_config import PresetConfig
 from keras_tdn.pretrained.preset_files import (
@@ -43,6 +43,7 @@ IMAGENET_SUFFIXES = (".safetensors", ".h5", ".hdf5")
 # Of the published models.
 FRAMES_PER_SEGMENT = 5
 WIDTH = 64
+SWITCHES = ("short_term", "long_term", "temporal_shift")
 
 ACCEPTED = (
     f"None; {IMAGENET!r}; a data set, {', '.join(map(repr, DATASETS))}; a preset of this model as "
@@ -65,10 +66,9 @@ class WeightsKind(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class WeightsSource:
-    """Weights that a user named: what they are, what the user wrote, and where they are.
+    """Weights that a user named, the catalog's entry if it is one, and where they are.
 
-    `location` is the path of a file, the folder or `hf://` address of a preset, or else the name;
-    `entry` is the catalog's entry that a preset was named by.
+    `location` is a path, the folder or `hf://` address of a preset, or else the name.
     """
 
     kind: WeightsKind
@@ -97,9 +97,8 @@ class WeightsSource:
 def resolve_weights(weights: str | os.PathLike[str] | None) -> WeightsSource | None:
     """Decides what weights are meant, without reading any; `None` means random values.
 
-    A folder or file of that name in the current folder is meant before a preset of that name; but
-    videos may well lie in a folder that is called like a data set, so that a folder without a
-    preset in it comes last.
+    A file or preset folder of that name comes before a preset of that name, and any other folder
+    last: videos may lie in a folder that is called like a data set.
     """
     if weights is None:
         return None
@@ -149,22 +148,20 @@ def entry_differences(
     entry: CatalogEntry, arguments: Mapping[str, Any], labels: Sequence[str] | None
 ) -> list[str]:
     """Returns where a model differs from an entry's, by those of its arguments that are known."""
-    expected = {
+    expected: dict[str, Any] = {
         "stage_depths": entry.stage_depths,
         "width": WIDTH,
         "num_segments": entry.num_segments,
         "frames_per_segment": FRAMES_PER_SEGMENT,
         "classes": entry.classes,
-        "short_term": True,
-        "long_term": True,
-        "temporal_shift": True,
         "include_top": True,
+        **dict.fromkeys(SWITCHES, True),
     }
     given = {**arguments, "stage_depths": tuple(arguments["stage_depths"])}
     wrong = [
         f"{name} is {given[name]!r} and must be {value!r}"
         for name, value in expected.items()
-        if name in given and given[name] != value
+        if given.get(name, value) != value
     ]
     if labels != load_labels(entry.dataset):
         wrong.append(f"its labels are not those of {entry.dataset} in their order")
@@ -209,7 +206,7 @@ def _find(name: str) -> WeightsSource | None:
     if name in DATASETS:
         return source(WeightsKind.DATASET)
     if name in SHIPPED:
-        return source(WeightsKind.PRESET, shipped_preset(name))
+        return source(WeightsKind.PRESET, SHIPPED_FOLDER / name)
     if (entry := entry_by_name(name)) is not None:
         return WeightsSource(WeightsKind.PRESET, name, name, entry)
     if name in local_presets():

@@ -81,6 +81,13 @@ def test_an_ordered_dict_of_a_list_is_not_made(tmp_path):
         read_official_checkpoint(path)
 
 
+def test_a_numpy_type_that_takes_for_ever(tmp_path):
+    pairs = b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(60))
+    path = archive_of(tmp_path / "a.pth", b"cnumpy\ndtype\n)" + pairs + b"\x85R")
+    with pytest.raises(ValueError, match=r"refused.*asks for numpy\.dtype of an object"):
+        read_official_checkpoint(path)
+
+
 def test_an_archive_that_is_compressed(tmp_path):
     path = archive_of(tmp_path / "a.pth", b"X" + (1 << 20).to_bytes(4, "little") + b"a" * (1 << 20),
                       zipfile.ZIP_DEFLATED)  # fmt: skip
