@@ -36,7 +36,7 @@ def write_page(
     frames: FrameReader | None = None,
     rows: Mapping[str, int] | None = None,
 ) -> None:
-    """Writes one HTML file that needs no other.
+    """Writes a report as one HTML file that needs no other.
 
     Args:
         report: The report.

@@ -19,7 +19,6 @@ from keras_tdn.gpus import leave_gpus_to_backend
 NUM_PROCESSES_VARIABLE = "KERAS_DISTRIBUTION_NUM_PROCESSES"
 # Device types of Keras that are worth taking all of unasked.
 ACCELERATORS = ("gpu", "tpu")
-
 HOW_PROCESSES_ARE_NAMED = (
     "Pass the address of the first process, the number of processes and this one's number to "
     "`join_processes`, or set KERAS_DISTRIBUTION_JOB_ADDRESSES, KERAS_DISTRIBUTION_NUM_PROCESSES "
@@ -35,8 +34,8 @@ class Devices:
         num_devices: Devices of all processes together.
         num_processes: Processes that train the model together.
         process_index: Number of this process, from 0.
-        whole_batches: Whether every batch must have one and the same size, also in validation: an
-            array that lies on several devices is cut into equal parts.
+        whole_batches: Whether all batches must have one size, also in validation, because arrays
+            are cut into equal parts.
 
     Example:
 
@@ -79,9 +78,9 @@ class Devices:
 def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
     """Has a model trained on several devices, each with its part of every batch.
 
-    Use it around all that concerns the model: building, `compile`, `fit`, saving. It is the
-    scope of a `tf.distribute.MirroredStrategy` or, on JAX, of `keras.distribution.DataParallel`
-    over the devices of all processes; on one device it is nothing at all.
+    Use it around building, `compile`, `fit` and saving. It is the scope of a
+    `tf.distribute.MirroredStrategy` or, on JAX, of `keras.distribution.DataParallel` over the
+    devices of all processes; on one device it is nothing at all.
 
     Args:
         devices: `"auto"` for all GPUs (or TPUs) that there are, or the number of devices. Without
@@ -108,9 +107,7 @@ def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
     ...     )
     ...     model.fit(train, epochs=recipe.epochs, steps_per_epoch=steps)
     """
-    if devices != AUTO and (
-        isinstance(devices, bool) or not isinstance(devices, int) or devices < 1
-    ):
+    if devices != AUTO and (type(devices) is not int or devices < 1):
         raise ValueError(
             f'`devices` is "{AUTO}" or a positive number of devices. Received: {devices!r}'
         )
@@ -144,8 +141,8 @@ def join_processes(
 ) -> None:
     """Joins this process to others that train one model together, on the JAX backend.
 
-    Use it before anything is computed, and then `device_scope`. Every process runs the same
-    program. It is not needed if Keras' environment variables are set: `device_scope` does it.
+    Use it before anything is computed, and then `device_scope`, which does it by itself if Keras'
+    environment variables are set. Every process runs the same program.
 
     Args:
         address: `host:port` of the first process; `None` takes `KERAS_DISTRIBUTION_JOB_ADDRESSES`.
