@@ -127,18 +127,14 @@ def compare(
     (0.013, False)
     """
     check_positive("resamples", resamples, "A bootstrap")
-    names = _name(first), _name(second)
-    reports = [
-        report if isinstance(report, EvaluationReport) else load_report(report)
-        for report in (first, second)
-    ]
-    if reports[0].class_names != reports[1].class_names:
+    (name, first), (other_name, second) = _named(first), _named(second)
+    if first.class_names != second.class_names:
         raise ValueError(
             "The reports are of other classes, or of another order of them: "
-            f"{list(reports[0].class_names[:3])}... and {list(reports[1].class_names[:3])}... "
+            f"{list(first.class_names[:3])}... and {list(second.class_names[:3])}... "
             "Evaluate both models with the same labels."
         )
-    pairs, num_left_out = _paired(reports[0].videos, reports[1].videos)
+    pairs, num_left_out = _paired(first.videos, second.videos)
     labels = np.array([pair[0].label for pair in pairs])
     ranks = np.array([[video.rank for video in pair] for pair in pairs])
     right = ranks == 0
@@ -147,7 +143,7 @@ def compare(
     top1, mean_class = _bootstrap(right, labels, resamples, rng)
     top5, _ = _bootstrap(ranks < 5, labels, resamples, rng)
     return Comparison(
-        names=names,
+        names=(name, other_name),
         num_videos=len(pairs),
         num_left_out=num_left_out,
         only_first=only_first,
@@ -223,12 +219,12 @@ def _paired(
         taken = set(partners.values())
         others = {identity: row for row, identity in enumerate(theirs) if row not in taken}
         for row, identity in enumerate(ours):
-            other = others.get(identity)
-            if row in partners or other is None:
+            found = others.get(identity)
+            if row in partners or found is None:
                 continue
             # A name alone says little, unless there is no more of a path than that.
-            if key is not _bare_name or identity[0] in (first[row].path, second[other].path):
-                partners[row] = other
+            if key is not _bare_name or identity[0] in (first[row].path, second[found].path):
+                partners[row] = found
     if not partners:
         paths = [repr(videos[0].path) if videos else "nothing" for videos in (first, second)]
         raise ValueError(
@@ -256,7 +252,7 @@ def _bare_name(path: str) -> str:
     return PurePath(path).name
 
 
-def _name(report: EvaluationReport | str | os.PathLike[str]) -> str:
+def _named(report: EvaluationReport | str | os.PathLike[str]) -> tuple[str, EvaluationReport]:
     if isinstance(report, EvaluationReport):
-        return str(report.facts.get("model", "a model"))
-    return os.fspath(report)
+        return str(report.facts.get("model", "a model")), report
+    return os.fspath(report), load_report(report)

@@ -38,9 +38,8 @@ CENTER_CROP = {1: 0, 3: 2, 10: 8}
 class VideoResult:
     """What became of one video.
 
-    `rank` is how many classes come before the true one, `label`; 0 if it is predicted. `confidence`
-    and `truth` are the shares of the scores that `predicted` and `label` have: their probabilities,
-    where they are some.
+    `rank` is how many classes come before the true one, `label`. `confidence` and `truth` are the
+    shares of the scores, or the probabilities, of `predicted` and `label`.
     """
 
     path: str

@@ -133,7 +133,7 @@ def stages_of(model: keras.Model) -> dict[int, str]:
 
 
 def module_of(layer: keras.layers.Layer, stage: str) -> str:
-    """Returns the kind of module that a layer belongs to: the motion path is the short-term TDM's."""
+    """Returns the kind of module of a layer; the motion path is the short-term TDM's."""
     if isinstance(layer, LongTermTDM):
         return "long-term TDM"
     if isinstance(layer, TemporalShift):

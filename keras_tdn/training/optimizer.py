@@ -81,24 +81,19 @@ class CoupledSGD(keras.optimizers.SGD):
             )
         if kwargs.pop("nesterov", False):
             raise ValueError("CoupledSGD has no Nesterov momentum. Leave `nesterov` out.")
-        factors = (coupled_weight_decay, bias_multiplier, head_multiplier)
-        for field, value in zip(FACTORS, factors, strict=True):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-                raise ValueError(
-                    f"CoupledSGD's `{field}` is a number of at least 0. Received: {field}={value!r}"
-                )
-        super().__init__(
-            learning_rate,
-            momentum=float(momentum),
-            global_clipnorm=global_clipnorm,
-            name=name,
-            **kwargs,
-        )
+        options = {"global_clipnorm": global_clipnorm, "name": name, **kwargs}
+        super().__init__(learning_rate, momentum=float(momentum), **options)
         self.coupled_weight_decay = coupled_weight_decay
         self.bias_multiplier = bias_multiplier
         self.head_multiplier = head_multiplier
         self.head_layer = head_layer
         self._groups: Sequence[ParameterGroup] = ()
+        for field in FACTORS:
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+                raise ValueError(
+                    f"CoupledSGD's `{field}` is a number of at least 0. Received: {field}={value!r}"
+                )
 
     def build(self, variables: Sequence[Any]) -> None:
         """Sorts the variables into their groups."""
@@ -148,6 +143,5 @@ class CoupledSGD(keras.optimizers.SGD):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         config = super().get_config()
-        for absent in ("weight_decay", "nesterov"):
-            del config[absent]
+        del config["weight_decay"], config["nesterov"]
         return {**config, **{name: getattr(self, name) for name in (*FACTORS, "head_layer")}}

@@ -43,7 +43,6 @@ class StepDecay:
 
     def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
         """Returns the schedule from epoch `start` on, counted in steps from there."""
-        del epochs
         # Keras keeps a value up to and including its boundary; PyTorch drops at the milestone.
         boundaries = [round((epoch - start) * steps_per_epoch) - 1 for epoch in self.epochs]
         # Drops that fall on one step, in a short training, follow each other.

@@ -132,8 +132,12 @@ def train(
             return result
         if progress and (line := unseen_gpu_line(keras.backend.backend())) is not None:
             sys.stderr.write(f"{line}\n")
-        length = {"epochs": recipe.epochs, "steps_per_epoch": steps}
-        state = TrainingState(folder / STATE_FOLDER, **length, save_every=save_every)
+        state = TrainingState(
+            folder / STATE_FOLDER,
+            epochs=recipe.epochs,
+            steps_per_epoch=steps,
+            save_every=save_every,
+        )
         recipe.compile(model, steps, **compile_arguments)
         shown = {"tensorboard": tensorboard, "progress": progress}
         callbacks = recipe.callbacks(folder, state=state, early_stopping=early_stopping, **shown)
@@ -146,11 +150,10 @@ def train(
             **({"drop_remainder": True} if devices_of_an_array() > 1 else {}),
             **dataset_arguments,
         }
-        validation = None
-        if validation_records is not None:
-            validation = recipe.make_dataset(
-                validation_records, model.clip_spec, training=False, **common
-            )
+        spec = model.clip_spec
+        validation = validation_records and recipe.make_dataset(
+            validation_records, spec, training=False, **common
+        )
         with (
             saving_when_interrupted(state),
             input_errors_in_words(),
@@ -161,14 +164,8 @@ def train(
                 if isinstance(callback, Progress):
                     stack.callback(callback.close)
             for span in state.spans():
-                clips = recipe.make_dataset(
-                    train_records,
-                    model.clip_spec,
-                    training=True,
-                    start=span.start,
-                    positions=state.positions,
-                    **common,
-                )
+                place = {"start": span.start, "positions": state.positions}
+                clips = recipe.make_dataset(train_records, spec, training=True, **place, **common)
                 model.fit(
                     clips,
                     validation_data=validation,
@@ -179,15 +176,9 @@ def train(
                     verbose=0,
                     **span.fit_arguments,
                 )
+        whole_batches = bool(common.get("drop_remainder"))
         return finish_training(
-            model,
-            folder,
-            recipe,
-            callbacks,
-            train_records,
-            validation_records,
-            card,
-            whole_batches=bool(common.get("drop_remainder")),
+            model, folder, recipe, callbacks, train_records, validation_records, card, whole_batches
         )
 
 

@@ -118,10 +118,6 @@ class InputTiming(RememberingCallback):
         self._before = now
 
 
-# Figures are put beside the bar no more often than this.
-SECONDS_BETWEEN_FIGURES = 0.5
-
-
 class Progress(keras.callbacks.Callback):
     """Shows a bar for the whole training with the time that is left, and a line for each epoch.
 
@@ -148,7 +144,6 @@ class Progress(keras.callbacks.Callback):
         self._display: Any = None
         self._epochs = self._steps = self._epoch = self._offset = 0
         self._started, self._first = 0.0, 0
-        self._figures_at = 0.0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         steps = self.params.get("steps") or 1
@@ -167,10 +162,8 @@ class Progress(keras.callbacks.Callback):
         self._describe("")
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        now, notes = time.perf_counter(), []
-        if logs and now - self._figures_at > SECONDS_BETWEEN_FIGURES:
-            self._figures_at, notes = now, [_figures(logs)]
-        self._display.update(self._epoch * self._steps + self._offset + batch + 1, None, *notes)
+        done = self._epoch * self._steps + self._offset + batch + 1
+        self._display.update(done, None, _figures(logs or {}))
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._describe(", validating")

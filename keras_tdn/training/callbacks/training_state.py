@@ -115,10 +115,9 @@ class TrainingState(keras.callbacks.Callback):
         self._read_place()
         while not self.finished:
             before = self._place
-            partial = before.step > 0
             arguments = {
                 "initial_epoch": before.epoch,
-                "epochs": before.epoch + 1 if partial else self.epochs,
+                "epochs": before.epoch + 1 if before.step else self.epochs,
                 "steps_per_epoch": self.steps_per_epoch - before.step,
             }
             yield FitSpan(before.start, arguments)
