@@ -168,11 +168,9 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
 def _bootstrap(
     right: np.ndarray, labels: np.ndarray, resamples: int, rng: np.random.Generator
 ) -> tuple[Difference, Difference]:
-    """Accuracy, and the mean of the classes' accuracies, of videos drawn with replacement.
-
-    Videos of one class that both models treat alike are interchangeable, so that a resample is one
-    draw of how many there are of each kind.
-    """
+    """Accuracy, and the mean of the classes' accuracies, of videos drawn with replacement."""
+    # Videos of one class that both models treat alike are interchangeable, so that a resample is
+    # one draw of how many there are of each kind.
     classes, places = np.unique(labels, return_inverse=True)
     kinds = 4 * places + 2 * right[:, 0] + right[:, 1]
     counts = np.bincount(kinds, minlength=4 * len(classes))
@@ -205,8 +203,12 @@ def _paired(
     of the path.
     """
     partners: dict[int, int] = {}
-    for key in (str, _end_of_path, _bare_name):
-        names = [[key(video.path) for video in videos] for videos in (first, second)]
+    # By the whole path, by its last two parts, and by the name alone.
+    for length in (0, 2, 1):
+        names = [
+            ["/".join(PurePath(video.path).parts[-length:]) for video in videos]
+            for videos in (first, second)
+        ]
         counts = [collections.Counter(of_list) for of_list in names]
         # What is listed more than once, as several actions in one video are, has a place as well.
         ours, theirs = (
@@ -223,7 +225,7 @@ def _paired(
             if row in partners or found is None:
                 continue
             # A name alone says little, unless there is no more of a path than that.
-            if key is not _bare_name or identity[0] in (first[row].path, second[found].path):
+            if length != 1 or identity[0] in (first[row].path, second[found].path):
                 partners[row] = found
     if not partners:
         paths = [repr(videos[0].path) if videos else "nothing" for videos in (first, second)]
@@ -242,14 +244,6 @@ def _paired(
     left_out = {video.path for row, video in enumerate(first) if row not in partners}
     left_out |= {video.path for row, video in enumerate(second) if row not in taken}
     return pairs, len(left_out)
-
-
-def _end_of_path(path: str) -> str:
-    return "/".join(PurePath(path).parts[-2:])
-
-
-def _bare_name(path: str) -> str:
-    return PurePath(path).name
 
 
 def _named(report: EvaluationReport | str | os.PathLike[str]) -> tuple[str, EvaluationReport]:

@@ -47,20 +47,17 @@ def evaluate(
     """Scores every view of every video, averages them, and reports.
 
     Use it for the accuracy of a finished model, on any Keras backend; `MultiViewValidation` is the
-    same during `fit`. Every video is decoded once for all of its views. The default is one centre
-    clip and one centre crop, which gives what `model.evaluate` gives on `make_dataset(records,
-    spec, training=False)`.
+    same during `fit`. The default is one centre clip and one centre crop, which gives what
+    `model.evaluate` gives on `make_dataset(records, spec, training=False)`.
 
-    **Reproducible.** The same call gives the same numbers whatever the number of workers. Another
-    `batch_size`, or another place in the list, may change the last digits of the logits. Many views
-    are scored on processors by the folded network, if it agrees with the model to 1e-5.
+    The same call gives the same numbers whatever the number of workers; another `batch_size`, or
+    another place in the list, may change the last digits of the logits. Many views are scored on
+    processors by the folded network, if it agrees with the model to 1e-5. Bad videos are listed in
+    the report and excluded from every number.
 
-    **Resumable.** With `output`, scores are on the disk as soon as they are computed. A call with
-    `resume=True` and the same arguments continues there, and ends with the same report as one that
-    was never stopped. At the end the folder has `scores.npz` (scores of every view), `report.json`
-    and `report.html`.
-
-    **Bad videos** are listed in the report and excluded from every number.
+    With `output`, scores are on the disk as soon as they are computed: a call with `resume=True`
+    and the same arguments ends with the same report as one that was never stopped. At the end the
+    folder has `scores.npz` (scores of every view), `report.json` and `report.html`.
 
     Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 

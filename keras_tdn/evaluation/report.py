@@ -207,10 +207,9 @@ def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
     subsets = view_subsets(scores.views)
     by_subset = average_views(scores.view_scores, scores.kind, average, list(subsets.values()))
     curve = []
-    for (num_clips, num_crops), averaged in zip(subsets, by_subset, strict=True):
+    for counts, averaged in zip(subsets, by_subset, strict=True):
         ranks = ranks_of_truth(averaged, scores.labels)
-        top1, top5 = _share_below(ranks, 1), _share_below(ranks, 5)
-        curve.append(ViewPoint(num_clips, num_crops, top1, top5))
+        curve.append(ViewPoint(*counts, _share_below(ranks, 1), _share_below(ranks, 5)))
     facts = {**scores.facts, "average": average}
     return report_on_averages(scores, by_subset[-1], facts, curve)
 

@@ -26,13 +26,7 @@ from keras_tdn.profiling.costs import (
     trace_calls,
     uncounted,
 )
-from keras_tdn.profiling.latency import (
-    REPEATS,
-    Latency,
-    Machine,
-    measure_latency,
-    this_machine,
-)
+from keras_tdn.profiling.latency import REPEATS, Latency, Machine, measure_latency, this_machine
 from keras_tdn.specs import DEFAULT_CROP_SIZE
 
 if TYPE_CHECKING:

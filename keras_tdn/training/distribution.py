@@ -60,11 +60,7 @@ class Devices:
         return self.process_index == 0
 
     def batch_size(self, batch_size: int) -> int:
-        """Returns how many clips of a batch of all devices this process reads.
-
-        Raises:
-            ValueError: if the batch cannot be divided among the devices.
-        """
+        """Returns how many clips of a batch of all devices, which divide it, this process reads."""
         if batch_size % self.num_devices:
             nearest = max(1, batch_size // self.num_devices) * self.num_devices
             raise ValueError(

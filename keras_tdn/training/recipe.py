@@ -174,18 +174,13 @@ class Recipe:
     def with_averages(self, steps_per_epoch: int) -> Recipe:
         """Returns the recipe with a moving average of the weights over the last tenth of training.
 
-        Use it where training may be short: a momentum of 0.999, which it is at most, averages a
-        thousand steps, of which a short training's first weights would be most.
+        Use it where training may be short: a momentum of 0.999, the most, averages a thousand steps.
         """
         averaged = max(2.0, AVERAGED_SHARE * steps_per_epoch * self.epochs)
         return dataclasses.replace(self, ema_momentum=min(MAX_EMA_MOMENTUM, 1 - 1 / averaged))
 
     def steps_per_epoch(self, records: RecordList) -> int:
-        """Whole batches in the records, at least one.
-
-        Raises:
-            ValueError: if there are fewer records than clips in a batch.
-        """
+        """Returns the whole batches in the records; a `ValueError` if there is none."""
         if len(records) < self.batch_size:
             raise ValueError(
                 f"A batch of {self.batch_size} clips needs as many records. Received: "

@@ -89,12 +89,8 @@ def run_folder(
 ) -> Iterator[Path]:
     """Holds the folder of a training for this process alone, and creates it if needed.
 
-    `run` is what `describe_run` returned; with `resume` the training in the folder, if there is
-    one, continues.
-
-    Raises:
-        ValueError: if it cannot be written, if another process trains in it, if there is a
-            training in it and `resume` is false, or if that was started with something else.
+    `run` is what `describe_run` returned. If there is a training in it, it is refused without
+    `resume`, and if it was started with something else.
     """
     folder = Path(output)
     try:

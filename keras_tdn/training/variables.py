@@ -29,10 +29,7 @@ def build_optimizer(model: keras.Model) -> None:
 
 
 def build_metrics(model: keras.Model, label_spec: Any) -> None:
-    """Makes the metrics' variables, which `fit` on TensorFlow does in its first step.
-
-    `label_spec` is the `tf.TensorSpec` of the labels of a batch.
-    """
+    """Makes the metrics' variables by a batch's `tf.TensorSpec`, before the first step of `fit`."""
     if all(getattr(metric, "built", True) for metric in model.metrics):
         return
     labels = np.zeros((1, *label_spec.shape[1:]), label_spec.dtype.as_numpy_dtype)
@@ -55,11 +52,9 @@ def arrays_of(model: keras.Model, *, metrics: bool) -> dict[str, np.ndarray]:
 
 
 def assign_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray], *, metrics: bool) -> None:
-    """Gives variables the values that `arrays_of` took.
+    """Gives variables the values that `arrays_of` took, unless they are another model's.
 
-    Raises:
-        ValueError: if they are another model's or optimizer's, or not finite in the precision of
-            this model. Nothing is changed then.
+    Nothing is changed then, nor if they are not finite in the precision of this model.
     """
     values: list[tuple[Any, str, np.ndarray]] = []
     others: list[tuple[Any, np.ndarray]] = []

@@ -14,12 +14,7 @@ import numpy as np
 from keras_tdn.pretrained.weights import fill, origin_of_weights_file
 from keras_tdn.pretrained.weights_file import write_weights_file
 from keras_tdn.training.state_files import written_durably
-from keras_tdn.training.variables import (
-    average_replicas,
-    first_not_finite,
-    put_back,
-    take_averages,
-)
+from keras_tdn.training.variables import average_replicas, first_not_finite, put_back, take_averages
 
 LAST_FILE = "last.weights.h5"
 BEST_FILE = "best.weights.h5"
