@@ -57,15 +57,10 @@ def ensemble(
         parts = [average_views(scores.view_scores, scores.kind)[0] for scores in loaded]
     else:
         parts = [_clipped_mean(scores) for scores in loaded]
-    total = np.sum([part[rows] for part, rows in zip(parts, common, strict=True)], axis=0)
-    if method == "softmax":
-        total = total / len(loaded)
-    return report_on_averages(
-        _restricted(loaded, common[0]),
-        total,
-        _facts(loaded, method),
-        are_probabilities=method == "softmax",
-    )
+    parts = [part[rows] for part, rows in zip(parts, common, strict=True)]
+    joined = np.mean(parts, axis=0) if method == "softmax" else np.sum(parts, axis=0)
+    videos, facts = _restricted(loaded, common[0]), _facts(loaded, method)
+    return report_on_averages(videos, joined, facts, are_probabilities=method == "softmax")
 
 
 def _clipped_mean(scores: Scores) -> np.ndarray:

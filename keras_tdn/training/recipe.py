@@ -174,7 +174,7 @@ class Recipe:
     def with_averages(self, steps_per_epoch: int) -> Recipe:
         """Returns the recipe with a moving average of the weights over the last tenth of training.
 
-        Use it where training may be short: a momentum of 0.999, the most, averages a thousand steps.
+        Use it where training may be short: its momentum is 0.999, for a thousand steps, at most.
         """
         averaged = max(2.0, AVERAGED_SHARE * steps_per_epoch * self.epochs)
         return dataclasses.replace(self, ema_momentum=min(MAX_EMA_MOMENTUM, 1 - 1 / averaged))

@@ -162,8 +162,10 @@ class Progress(keras.callbacks.Callback):
         self._describe("")
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        done = self._epoch * self._steps + self._offset + batch + 1
-        self._display.update(done, None, _figures(logs or {}))
+        # In a thread of Keras', which may come when all is over.
+        if self._display is not None:
+            done = self._epoch * self._steps + self._offset + batch + 1
+            self._display.update(done, None, _figures(logs or {}))
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._describe(", validating")
