@@ -289,7 +289,7 @@ def test_records_are_checked(videos, tmp_path):
         ([], validation, "Training takes a RecordList with at least one.*Received: \\[]"),
         (RecordList([]), validation, "Training takes .* Received: <RecordList of 0 records"),
         (good, RecordList([]), "Validation takes .* or None to go without.*<RecordList of 0"),
-        (unlabelled, validation, "Training needs .* 1 of 2 have none, among them 'a.mp4'.*last column"),
+        (unlabelled, validation, "Training needs .* 1 of 2 have none, .*'a.mp4'.*last column"),
         (good, unlabelled, "Validation needs .* 1 of 2 have none"),
         (
             beyond,
