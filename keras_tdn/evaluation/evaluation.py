@@ -71,9 +71,8 @@ def evaluate(
         resume: Whether to continue with what is in the folder, if there is anything.
         overwrite: Whether to start anew if there are results or a journal in the folder.
         progress: Whether to show how far it is and the accuracy so far.
-        **options: How videos are read and scored: `clip_spec`, `from_logits`, `batch_size`, `seed`,
-            `num_workers`, `in_processes`, `time_limit`, `decoder` and `max_failure_share` of
-            `keras_tdn.scoring.scoring_options.ScoringOptions`.
+        **options: How videos are read and scored: the fields of
+            `keras_tdn.scoring.scoring_options.ScoringOptions` in its `ScoringKeywords`.
 
     Returns:
         An `EvaluationReport`.

@@ -145,8 +145,8 @@ class EvaluationReport:
         used = np.argwhere(confusion)
         # Of 400 classes nearly all pairs are empty.
         fields["confusion"] = [[*pair, int(confusion[tuple(pair)])] for pair in used.tolist()]
-        videos = fields.pop("videos")
         names = [field.name for field in dataclasses.fields(VideoResult)]
+        videos = fields.pop("videos")
         fields["videos"] = {name: [video[name] for video in videos] for name in names}
         return json.dumps({"format": FORMAT, **fields}, indent=1) + "\n"
 

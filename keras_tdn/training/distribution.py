@@ -94,13 +94,8 @@ def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
     >>> with device_scope() as devices:
     ...     model = keras_tdn.TDNResNet50(weights="imagenet", classes=records.num_classes)
     ...     recipe.compile(model, steps)
-    ...     train = recipe.make_dataset(
-    ...         records,
-    ...         model.clip_spec,
-    ...         training=True,
-    ...         batch_size=devices.batch_size(recipe.batch_size),
-    ...         shard=devices.shard,
-    ...     )
+    ...     part = {"batch_size": devices.batch_size(recipe.batch_size), "shard": devices.shard}
+    ...     train = recipe.make_dataset(records, model.clip_spec, training=True, **part)
     ...     model.fit(train, epochs=recipe.epochs, steps_per_epoch=steps)
     """
     if devices != AUTO and (type(devices) is not int or devices < 1):
