@@ -152,11 +152,18 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         return cls(**{**config, "schedule": schedule})
 
 
-def check_run_length(recipe: Recipe, steps_per_epoch: int) -> None:
-    """Raises a `ValueError` if a training is too short for its recipe to train anything."""
+def check_run_length(recipe: Recipe, steps_per_epoch: int, optimizer: Any = None) -> None:
+    """Raises a `ValueError` if a training by a recipe, or by an optimizer too, trains nothing."""
     batches = steps_per_epoch * recipe.epochs
     length = f"{recipe.epochs} epochs of {steps_per_epoch} batches"
-    check_accumulation(recipe.gradient_accumulation_steps, batches, length)
+    for source in (recipe, optimizer):
+        steps = getattr(source, "gradient_accumulation_steps", None)
+        if steps is not None and steps > batches:
+            raise ValueError(
+                f"The gradients of {steps} batches make one step, and a training of {length} has "
+                f"{batches}: it would change no weight. Use gradient_accumulation_steps={batches} "
+                "or fewer (--accumulate), smaller batches or more epochs."
+            )
     if recipe.warmup_steps(steps_per_epoch) >= batches:
         raise ValueError(
             f"The warm-up takes {recipe.warmup_epochs:g} epochs, all of a training of {length}, so "
@@ -167,16 +174,6 @@ def check_run_length(recipe: Recipe, steps_per_epoch: int) -> None:
         raise ValueError(
             f"{_slow_averages(recipe, batches)} It would be evaluated and saved in place of what "
             "was trained."
-        )
-
-
-def check_accumulation(steps: int | None, batches: int, length: str) -> None:
-    """Raises a `ValueError` if so few batches make no step of an optimizer that accumulates."""
-    if steps is not None and steps > batches:
-        raise ValueError(
-            f"The gradients of {steps} batches make one step, and a training of {length} has "
-            f"{batches}: it would change no weight. Use gradient_accumulation_steps={batches} or "
-            "fewer (--accumulate), smaller batches or more epochs."
         )
 
 

@@ -19,7 +19,7 @@ from keras_tdn.training.distribution import (
     num_replicas,
 )
 from keras_tdn.training.recipe import Recipe
-from keras_tdn.training.schedules import check_accumulation, check_run_length
+from keras_tdn.training.schedules import check_run_length
 
 logger = logging.getLogger("keras_tdn")
 
@@ -71,12 +71,7 @@ def check_training(
         )
     # Raises if a batch does not fill, or cannot be divided.
     steps = recipe.steps_per_epoch(train_records)
-    check_run_length(recipe, steps)
-    check_accumulation(
-        getattr(optimizer, "gradient_accumulation_steps", None),
-        steps * recipe.epochs,
-        f"{recipe.epochs} epochs of {steps} batches",
-    )
+    check_run_length(recipe, steps, optimizer)
     Devices(max(devices_of_an_array(), num_replicas())).batch_size(recipe.batch_size)
     spec, expected = model.clip_spec, recipe.clip_spec_for(model)
     size = min(spec.height, spec.width)
