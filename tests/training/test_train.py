@@ -295,7 +295,8 @@ def test_records_are_checked(videos, tmp_path):
             beyond,
             validation,
             "3 classes have no place for label 7, which 'b.mp4' has. Training takes labels from 0 "
-            "to 2, and 1 of 2 records have others. Correct the list, or have 8 classes or more",
+            "to 2, and 1 of 2 records have others: 'b.mp4' has 7. Correct the list, or have 8 "
+            "classes or more",
         ),
         (good, beyond, "Validation takes labels from 0 to 2, and 1 of 2 records have others"),
         (alone, validation, "at least two classes. Received: 5 videos, all of class 1"),

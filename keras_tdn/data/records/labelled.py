@@ -28,18 +28,20 @@ def check_labelled(
         raise ValueError(
             f"{owner} needs a label for each record, and {len(unlabelled)} of {len(records)} have "
             f"none, among them {', '.join(unlabelled[:MAX_SHOWN])}. Leave them out, or label them "
-            "(in a list, in the last column); for predictions alone, any label will do."
+            "(in a list, in the last column). Where only predictions are wanted, any label will "
+            "do, and predict_video needs none."
         )
     if num_classes is None:
         return
     beyond = [record for record in records if (record.label or 0) >= num_classes]
     if beyond:
         largest, path = max((record.label or 0, record.path) for record in beyond)
+        named = [f"{record.path!r} has {record.label}" for record in beyond[:MAX_SHOWN]]
         raise ValueError(
             f"{num_classes} classes have no place for label {largest}, which {path!r} has. "
             f"{owner} takes labels from 0 to {num_classes - 1}, and {len(beyond)} of "
-            f"{len(records)} records have others. Correct the list, or have {largest + 1} classes "
-            "or more: `classes` of a model, `num_classes` of make_dataset."
+            f"{len(records)} records have others: {', '.join(named)}. Correct the list, or have "
+            f"{largest + 1} classes or more: `classes` of a model, `num_classes` of make_dataset."
         )
 
 
