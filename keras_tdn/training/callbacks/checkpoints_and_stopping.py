@@ -142,7 +142,7 @@ class AverageReplicas(keras.callbacks.Callback):
 
     Example:
 
-    >>> model.fit(train, validation_data=validation, callbacks=[AverageReplicas(), checkpoints])
+    >>> model.fit(train, callbacks=[AverageReplicas(), Checkpoints("run")])
     """
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
