@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import importlib.metadata
 import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Mapping
 
 from keras_tdn.processes import output_of
+from keras_tdn.version import installed_version
 
 # A container on a machine with a GPU sees the driver's folder, but the device only if it was given.
 DEVICE_FILES = "/dev/nvidia[0-9]*"
@@ -54,11 +53,9 @@ _ON_WINDOWS = "run it inside WSL2, or set KERAS_BACKEND=torch and install PyTorc
 
 def has_nvidia_gpu() -> bool:
     """Whether the machine has an NVIDIA GPU, whatever the installed packages can do with it."""
-    if glob.glob(DEVICE_FILES) or glob.glob(DRIVER_FOLDERS):
-        return True
-    if os.path.exists(WSL_DEVICE) and os.path.exists(WSL_LIBRARY):
-        return True
-    return bool(nvidia_gpu_names())
+    on_wsl = os.path.exists(WSL_DEVICE) and os.path.exists(WSL_LIBRARY)
+    found = glob.glob(DEVICE_FILES) or glob.glob(DRIVER_FOLDERS) or on_wsl or nvidia_gpu_names()
+    return bool(found)
 
 
 def nvidia_gpu_names() -> list[str]:
@@ -71,14 +68,13 @@ def nvidia_gpu_names() -> list[str]:
     return [line.strip() for line in names.splitlines() if line.strip()]
 
 
-def gpus_are_hidden(backend: str, environment: Mapping[str, str] | None = None) -> str | None:
+def gpus_are_hidden(backend: str) -> str | None:
     """The variable with which the user keeps `backend` off the GPUs, as `"NAME=value"`."""
-    environment = os.environ if environment is None else environment
-    visible = environment.get(VISIBLE_DEVICES)
+    visible = os.environ.get(VISIBLE_DEVICES)
     # CUDA takes the devices in front of the first that there is not.
     if visible is not None and visible.split(",")[0].strip() in ("", "-1", "NoDevFiles"):
         return f"{VISIBLE_DEVICES}={visible}"
-    platforms = environment.get(JAX_PLATFORMS, "")
+    platforms = os.environ.get(JAX_PLATFORMS, "")
     if backend == "jax" and platforms and not {"cuda", "gpu"} & {*platforms.split(",")}:
         return f"{JAX_PLATFORMS}={platforms}"
     return None
@@ -135,10 +131,7 @@ def _has_cuda(backend: str) -> bool:
         import torch
 
         return torch.version.cuda is not None
-    for package in _CUDA_PACKAGES.get(backend, ()):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            return bool(importlib.metadata.version(package))
-    return False
+    return any(map(installed_version, _CUDA_PACKAGES.get(backend, ())))
 
 
 def leave_gpus_to_backend() -> None:
@@ -152,9 +145,8 @@ def leave_gpus_to_backend() -> None:
 def keep_tensorflow_off_gpus() -> None:
     """Has TensorFlow make the clips on CPUs, and leave the GPUs to another backend.
 
-    TensorFlow takes all of their memory for itself when it first computes anything, which with JAX
-    or PyTorch is input alone. `device_scope`, `make_dataset` and `evaluate` do this. It is too
-    late, and does nothing, when TensorFlow has computed something already.
+    TensorFlow takes all of their memory when it first computes anything. `device_scope`,
+    `make_dataset` and `evaluate` do this before; after, it is too late and does nothing.
     """
     if importlib.util.find_spec("tensorflow") is None:
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
 from pathlib import PurePath
 
 import numpy as np
@@ -46,8 +45,7 @@ class Comparison:
         num_left_out: Videos without a counterpart in the other report.
         only_first: Videos that only the first model has right.
         only_second: Videos that only the second has right.
-        p_value: McNemar's exact test: how often two equally good models would differ so much, or
-            more.
+        p_value: McNemar's exact test: how often two equally good models would differ so much.
         top1: First guesses.
         top5: First five guesses.
         mean_class_accuracy: Mean over the classes.
@@ -87,8 +85,7 @@ class Comparison:
                 f"{name:<22}{value.first:>9.2%}{value.second:>9.2%}{value.difference:>+10.2%}"
                 f"   {value.low:+.2%} to {value.high:+.2%}"
             )
-        rows.append("")
-        rows.append(f"right only in A: {self.only_first}; only in B: {self.only_second}")
+        rows += ["", f"right only in A: {self.only_first}; only in B: {self.only_second}"]
         if self.beyond_chance:
             better = "B" if self.only_second > self.only_first else "A"
             rows.append(f"{better} is better beyond chance (McNemar, p = {self.p_value:.3g}).")
@@ -109,11 +106,10 @@ def compare(
 ) -> Comparison:
     """Tells whether two models differ beyond chance on the same videos.
 
-    Use it before calling one of two models the better. Videos that both get right, or both wrong,
-    say nothing. McNemar's exact test asks how often a fair coin would divide the others as
-    unevenly; a paired bootstrap over videos gives intervals of the differences. Videos are paired
-    by path, in whatever order they are listed; where a path is listed more than once, by its place
-    in the list too. Paths may start with other folders, and be relative.
+    McNemar's exact test asks how often a fair coin would divide the videos that one model alone has
+    right as unevenly; a paired bootstrap over videos gives intervals of the differences. Videos are
+    paired by path, in whatever order they are listed; where a path is listed more than once, by its
+    place in the list too. Paths may start with other folders, and be relative.
 
     Args:
         first: An `EvaluationReport`, the path of a `report.json` or of its folder.
@@ -131,18 +127,14 @@ def compare(
     (0.013, False)
     """
     check_positive("resamples", resamples, "A bootstrap")
-    names = _name(first), _name(second)
-    reports = [
-        report if isinstance(report, EvaluationReport) else load_report(report)
-        for report in (first, second)
-    ]
-    if reports[0].class_names != reports[1].class_names:
+    (name, first), (other_name, second) = _named(first), _named(second)
+    if first.class_names != second.class_names:
         raise ValueError(
             "The reports are of other classes, or of another order of them: "
-            f"{list(reports[0].class_names[:3])}... and {list(reports[1].class_names[:3])}... "
+            f"{list(first.class_names[:3])}... and {list(second.class_names[:3])}... "
             "Evaluate both models with the same labels."
         )
-    pairs, num_left_out = _paired(reports[0].videos, reports[1].videos)
+    pairs, num_left_out = _paired(first.videos, second.videos)
     labels = np.array([pair[0].label for pair in pairs])
     ranks = np.array([[video.rank for video in pair] for pair in pairs])
     right = ranks == 0
@@ -151,7 +143,7 @@ def compare(
     top1, mean_class = _bootstrap(right, labels, resamples, rng)
     top5, _ = _bootstrap(ranks < 5, labels, resamples, rng)
     return Comparison(
-        names=names,
+        names=(name, other_name),
         num_videos=len(pairs),
         num_left_out=num_left_out,
         only_first=only_first,
@@ -164,15 +156,7 @@ def compare(
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:
-    """How often a fair coin divides so many throws as unevenly, or more; both ways.
-
-    It is computed from exact integers.
-
-    Example:
-
-    >>> mcnemar_exact(1, 8)
-    0.0390625
-    """
+    """How often a fair coin divides so many throws as unevenly, or more, from exact integers."""
     total = only_first + only_second
     ways, tail = 1, 0
     for number in range(min(only_first, only_second) + 1):
@@ -184,11 +168,9 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
 def _bootstrap(
     right: np.ndarray, labels: np.ndarray, resamples: int, rng: np.random.Generator
 ) -> tuple[Difference, Difference]:
-    """Accuracy, and the mean of the classes' accuracies, of videos drawn with replacement.
-
-    Videos of one class that both models treat alike are interchangeable, so that a resample is one
-    draw of how many there are of each kind.
-    """
+    """Accuracy, and the mean of the classes' accuracies, of videos drawn with replacement."""
+    # Videos of one class that both models treat alike are interchangeable, so that a resample is
+    # one draw of how many there are of each kind.
     classes, places = np.unique(labels, return_inverse=True)
     kinds = 4 * places + 2 * right[:, 0] + right[:, 1]
     counts = np.bincount(kinds, minlength=4 * len(classes))
@@ -221,8 +203,30 @@ def _paired(
     of the path.
     """
     partners: dict[int, int] = {}
-    for key in (str, _end_of_path, _bare_name):
-        partners |= _partners(first, second, key, partners)
+    # By the whole path, by its last two parts, and by the name alone.
+    for length in (0, 2, 1):
+        names = [
+            ["/".join(PurePath(video.path).parts[-length:]) for video in videos]
+            for videos in (first, second)
+        ]
+        counts = [collections.Counter(of_list) for of_list in names]
+        # What is listed more than once, as several actions in one video are, has a place as well.
+        ours, theirs = (
+            [
+                (name, video.index if max(count[name] for count in counts) > 1 else None)
+                for name, video in zip(of_list, videos, strict=True)
+            ]
+            for of_list, videos in zip(names, (first, second), strict=True)
+        )
+        taken = set(partners.values())
+        others = {identity: row for row, identity in enumerate(theirs) if row not in taken}
+        for row, identity in enumerate(ours):
+            found = others.get(identity)
+            if row in partners or found is None:
+                continue
+            # A name alone says little, unless there is no more of a path than that.
+            if length != 1 or identity[0] in (first[row].path, second[found].path):
+                partners[row] = found
     if not partners:
         paths = [repr(videos[0].path) if videos else "nothing" for videos in (first, second)]
         raise ValueError(
@@ -242,50 +246,7 @@ def _paired(
     return pairs, len(left_out)
 
 
-def _partners(
-    first: tuple[VideoResult, ...],
-    second: tuple[VideoResult, ...],
-    key: Callable[[str], str],
-    known: Mapping[int, int],
-) -> dict[int, int]:
-    """Rows of the second list by rows of the first, of videos that have no partner yet.
-
-    What is listed more than once, as several actions in one video are, is identified by its place
-    in the list.
-    """
-    keys = [[key(video.path) for video in videos] for videos in (first, second)]
-    counts = [collections.Counter(of_list) for of_list in keys]
-
-    def identity(name: str, video: VideoResult) -> tuple[str, int | None]:
-        is_unique = all(count[name] <= 1 for count in counts)
-        return name, None if is_unique else video.index
-
-    taken = set(known.values())
-    others = {
-        identity(name, video): row
-        for row, (name, video) in enumerate(zip(keys[1], second, strict=True))
-        if row not in taken
-    }
-    found = {}
-    for row, (name, video) in enumerate(zip(keys[0], first, strict=True)):
-        other = others.get(identity(name, video))
-        if row in known or other is None:
-            continue
-        # A name alone says little, unless there is no more of a path than that.
-        if key is not _bare_name or name in (video.path, second[other].path):
-            found[row] = other
-    return found
-
-
-def _end_of_path(path: str) -> str:
-    return "/".join(PurePath(path).parts[-2:])
-
-
-def _bare_name(path: str) -> str:
-    return PurePath(path).name
-
-
-def _name(report: EvaluationReport | str | os.PathLike[str]) -> str:
+def _named(report: EvaluationReport | str | os.PathLike[str]) -> tuple[str, EvaluationReport]:
     if isinstance(report, EvaluationReport):
-        return str(report.facts.get("model", "a model"))
-    return os.fspath(report)
+        return str(report.facts.get("model", "a model")), report
+    return os.fspath(report), load_report(report)

@@ -24,18 +24,17 @@ METHODS = {
 def ensemble(
     models: Sequence[Scores | str | os.PathLike[str]], method: EnsembleMethod = "softmax"
 ) -> EvaluationReport:
-    """The report on several models together, such as those of 8 and 16 segments.
+    """The report on several models together, on the videos that every model could read.
 
     Use it on the scores that `evaluate` wrote, for the "8 + 16" results of the TDN paper (section
-    4). The report is on the videos that every model could read.
+    4).
 
     Args:
         models: Scores of at least two models on the same list: `Scores`, paths of `scores.npz`, or
             of the folders that they lie in.
         method: `"softmax"`: the mean of the models' probabilities, each averaged over its views.
-            `"clipped_logits"`: as the authors' script does it for two models, logits below zero
-            count as zero, and the others are summed over views and models, divided by the views.
-            Such scores are no probabilities: loss and calibration are left out of the report.
+            `"clipped_logits"`, as in the authors' script: the mean over views of logits clipped at
+            zero, summed over models. Without probabilities, the report has no loss and calibration.
 
     Raises:
         ValueError: if the scores are of other videos, labels or classes than each other's, or are
@@ -58,15 +57,10 @@ def ensemble(
         parts = [average_views(scores.view_scores, scores.kind)[0] for scores in loaded]
     else:
         parts = [_clipped_mean(scores) for scores in loaded]
-    total = np.sum([part[rows] for part, rows in zip(parts, common, strict=True)], axis=0)
-    if method == "softmax":
-        total = total / len(loaded)
-    return report_on_averages(
-        _restricted(loaded, common[0]),
-        total,
-        _facts(loaded, method),
-        are_probabilities=method == "softmax",
-    )
+    parts = [part[rows] for part, rows in zip(parts, common, strict=True)]
+    joined = np.mean(parts, axis=0) if method == "softmax" else np.sum(parts, axis=0)
+    videos, facts = _restricted(loaded, common[0]), _facts(loaded, method)
+    return report_on_averages(videos, joined, facts, are_probabilities=method == "softmax")
 
 
 def _clipped_mean(scores: Scores) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ import numpy as np
 
 from keras_tdn.data.failures import Failure, FailureLog
 from keras_tdn.data.records import RecordList
+from keras_tdn.data.records.labelled import check_class_names, check_labelled
 from keras_tdn.data.records.record import check_indices
 from keras_tdn.evaluation.report import EvaluationReport, report_on
 from keras_tdn.evaluation.results_folder import ResultsFolder
@@ -26,7 +26,7 @@ from keras_tdn.scoring.scoring_options import ScoringKeywords, ScoringOptions, c
 from keras_tdn.scoring.scoring_run import ViewJournal, score_views, scoring_identity
 from keras_tdn.scoring.views import ViewReader, check_not_packed
 from keras_tdn.specs import ClipSpec, ViewSpec
-from keras_tdn.version import __version__
+from keras_tdn.version import __version__, installed_version
 
 # TensorFlow cuts the clips on every backend, and PyAV decodes videos by default.
 DISTRIBUTIONS = ("tensorflow", "av")
@@ -47,23 +47,19 @@ def evaluate(
     """Scores every view of every video, averages them, and reports.
 
     Use it for the accuracy of a finished model, on any Keras backend; `MultiViewValidation` is the
-    same during `fit`. Every video is decoded once for all of its views. The default is one centre
-    clip and one centre crop, which gives what `model.evaluate` gives on `make_dataset(records,
-    spec, training=False)`.
+    same during `fit`. The default is one centre clip and one centre crop, which gives what
+    `model.evaluate` gives on `make_dataset(records, spec, training=False)`.
 
-    **Reproducible.** The same call gives the same numbers whatever the number of workers. Another
-    `batch_size`, or another place in the list, may change the last digits of the logits. Many views
-    are scored on processors by the folded network, if it agrees with the model to 1e-5.
+    The same call gives the same numbers whatever the number of workers; another `batch_size`, or
+    another place in the list, may change the last digits of the logits. Many views are scored on
+    processors by the folded network, if it agrees with the model to 1e-5. Bad videos are listed in
+    the report and excluded from every number.
 
-    **Resumable.** With `output`, scores are on the disk as soon as they are computed, in
-    `scores.sqlite`. A call with `resume=True` and the same arguments continues after the last batch
-    that is there, and ends with the same report as one that was never stopped. At the end the
+    With `output`, scores are on the disk as soon as they are computed: a call with `resume=True`
+    and the same arguments ends with the same report as one that was never stopped. At the end the
     folder has `scores.npz` (scores of every view), `report.json` and `report.html`.
 
-    **Bad videos** are listed in the report and excluded from every number.
-
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071.
+    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
         model: A model from clips to scores of classes, such as `TDNResNet50`.
@@ -74,11 +70,9 @@ def evaluate(
         output: Folder for results; it is made if need be.
         resume: Whether to continue with what is in the folder, if there is anything.
         overwrite: Whether to start anew if there are results or a journal in the folder.
-        progress: Whether to show how far it is and the accuracy so far: a bar on a terminal, a line
-            each minute elsewhere.
-        **options: How videos are read and scored: `clip_spec`, `from_logits`, `batch_size`, `seed`,
-            `num_workers`, `in_processes`, `time_limit`, `decoder` and `max_failure_share` of
-            `keras_tdn.scoring.scoring_options.ScoringOptions`.
+        progress: Whether to show how far it is and the accuracy so far.
+        **options: How videos are read and scored: the fields of
+            `keras_tdn.scoring.scoring_options.ScoringOptions` in its `ScoringKeywords`.
 
     Returns:
         An `EvaluationReport`.
@@ -95,8 +89,7 @@ def evaluate(
     >>> report.top1, report.mean_class_accuracy
     (0.74, 0.73)
     """
-    evaluation = Evaluation(model, records, ScoringOptions(views, **options))
-    evaluation.check_average(average)
+    evaluation = Evaluation(model, records, ScoringOptions(views, **options), average)
     if evaluation.options.in_processes:
         check_not_packed(records)
     evaluation.scorer.fold_for(len(records) * views.num_views)
@@ -105,20 +98,21 @@ def evaluate(
             raise ValueError(
                 "`resume` and `overwrite` are about the folder of results. Pass `output` as well."
             )
-        return report_on(evaluation.scores(average, progress=progress), average)
+        return report_on(evaluation.scores(progress=progress), average)
     folder = ResultsFolder(Path(output), resume, overwrite)
     scores = folder.finished_scores(evaluation.identity)
     if scores is None:
-        scores = evaluation.scores(average, folder.journal, progress=progress)
+        scores = evaluation.scores(folder.journal, progress=progress)
     report = report_on(scores, average)
-    folder.write(scores, report, evaluation.reader.frames, evaluation.rows)
+    rows = {record.path: row for row, record in enumerate(records)}
+    folder.write(scores, report, evaluation.reader.frames, rows)
     return report
 
 
 class Evaluation:
-    """A model and the views of records, ready to be scored: `evaluate` without the report.
+    """A model and the views of records, ready to be scored again and again.
 
-    Use it where the same views are scored again and again, as `MultiViewValidation` does.
+    `average` is how views will be averaged; until then, the accuracy so far is shown of it.
     """
 
     def __init__(
@@ -126,17 +120,16 @@ class Evaluation:
         model: keras.Model,
         records: RecordList,
         options: ScoringOptions = ScoringOptions(),  # noqa: B008
+        average: Average = "softmax",
     ) -> None:
         self.records = records
         self.options = options
+        self.average = average
         self.scorer = Scorer(model, options)
         self.class_names = _check_records(records, self.scorer.classes, model)
-        # A decoder or a share that there is not is reported before anything is read.
+        # A decoder, a share or an average that there is not is reported before anything is read.
         self.reader = ViewReader(options, self.scorer.spec, records)
         self._failure_log({})
-
-    def check_average(self, average: Average) -> None:
-        """Raises a `ValueError` unless views can be averaged so."""
         average_views(np.zeros((0, 1, 1)), self.scorer.kind, average)
 
     @property
@@ -153,21 +146,15 @@ class Evaluation:
         # As it will be read back: tuples are lists there.
         return json.loads(json.dumps(identity))
 
-    def scores(
-        self, average: Average = "softmax", journal: Path | None = None, *, progress: bool = True
-    ) -> Scores:
-        """Scores every view that the journal at this path, if any, does not have yet.
-
-        `average` is what the accuracy so far is shown of.
-        """
-        num_views, classes = self.options.views.num_views, self.scorer.classes
+    def scores(self, journal: Path | None = None, *, progress: bool = True) -> Scores:
+        """Scores every view that the journal at this path, if any, does not have yet."""
+        num_videos, num_views = len(self.records), self.options.views.num_views
+        shape = num_videos, num_views, self.scorer.classes
         identity = self.identity
-        with contextlib.ExitStack() as stack:
-            scored = stack.enter_context(
-                ViewJournal(journal, identity, len(self.records), num_views, classes, resume=True)
-            )
+        with ViewJournal(journal, identity, *shape, resume=True) as scored:
             failures = self._failure_log(scored.failures)
-            top1 = self._accuracy_so_far(scored, average)
+            views = scored.values.reshape(shape)
+            top1 = self._accuracy_so_far(scored, views)
             batches = score_views(
                 self.scorer,
                 self.records,
@@ -176,39 +163,30 @@ class Evaluation:
                 failures=scored.failures,
                 reader=self.reader,
             )
-            stack.enter_context(contextlib.closing(batches))
             # Videos of an earlier run are no measure of the speed of this one.
             done = scored.num_videos_done
-            shown = stack.enter_context(
-                Progress("keras-tdn evaluate", len(self.records), done=done, shown=progress)
-            )
-            for batch in batches:
-                for row, reason in batch.failures.items():
-                    failures.add(self._failure(row, reason), row + 1)
-                scored.append(batch.values, batch.failures)
-                if progress:
-                    bad = len(scored.failures)
-                    shown.update(scored.num_videos_done, bad=bad, top1=next(top1))
-            view_scores = scored.values.reshape(len(self.records), num_views, classes)
-            return self._collected(view_scores, scored.failures, identity)
+            shown = Progress("keras-tdn evaluate", num_videos, done=done, shown=progress)
+            with contextlib.closing(batches), shown:
+                for batch in batches:
+                    for row, reason in batch.failures.items():
+                        failures.add(self._failure(row, reason), row + 1)
+                    scored.append(batch.values, batch.failures)
+                    if progress:
+                        bad = len(scored.failures)
+                        shown.update(scored.num_videos_done, bad=bad, top1=next(top1))
+                return self._collected(views, scored.failures, identity)
 
-    def _accuracy_so_far(self, scored: ViewJournal, average: Average) -> Iterator[str]:
+    def _accuracy_so_far(self, scored: ViewJournal, views: np.ndarray) -> Iterator[str]:
         """Yields, whenever it is asked, the share of the videos scored so far that is right."""
+        labels = np.array([record.label for record in self.records])
         num_seen = num_good = num_right = 0
         while True:
-            for row in range(num_seen, scored.num_videos_done):
-                if row not in scored.failures:
-                    views = scored.values[row * scored.num_views :][: scored.num_views]
-                    (averaged,) = average_views(views[np.newaxis], self.scorer.kind, average)
-                    num_good += 1
-                    num_right += int(averaged[0].argmax() == self.records[row].label)
-            num_seen = scored.num_videos_done
+            new = range(num_seen, scored.num_videos_done)
+            rows = [row for row in new if row not in scored.failures]
+            (averaged,) = average_views(views[rows], self.scorer.kind, self.average)
+            num_seen, num_good = scored.num_videos_done, num_good + len(rows)
+            num_right += int((averaged.argmax(axis=1) == labels[rows]).sum())
             yield f"{num_right / num_good:.1%}" if num_good else "-"
-
-    @property
-    def rows(self) -> dict[str, int]:
-        """Rows of the list by path."""
-        return {record.path: row for row, record in enumerate(self.records)}
 
     def _collected(
         self, view_scores: np.ndarray, failures: Mapping[int, str], identity: Mapping[str, Any]
@@ -250,11 +228,10 @@ class Evaluation:
 class MultiViewValidation(keras.callbacks.Callback):
     """Scores several views of every validation video at the end of epochs, during `fit`.
 
-    Use it where the accuracy that counts is that of several views; one view is what `fit` validates
-    by itself. It adds `multiview_top1`, `multiview_top5`, `multiview_mean_class_accuracy`,
-    `multiview_loss` and `multiview_ece` to the epoch's logs, where callbacks after it find them:
-    pass it before `ModelCheckpoint(monitor="multiview_top1", mode="max")`, and after
-    `SwapEMAWeights`.
+    It adds `multiview_top1`, `multiview_top5`, `multiview_mean_class_accuracy`, `multiview_loss`
+    and `multiview_ece` to the epoch's logs, where callbacks after it find them: pass it before
+    `ModelCheckpoint(monitor="multiview_top1", mode="max")`, and after `SwapEMAWeights`. One view is
+    what `fit` validates by itself.
 
     Args:
         records: Labelled records.
@@ -304,33 +281,30 @@ class MultiViewValidation(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Wrong arguments are reported now, and not after an epoch.
-        self._evaluation = Evaluation(self.model, self._records, self._options)
-        self._evaluation.check_average(self._average)
+        self._evaluation = Evaluation(self.model, self._records, self._options, self._average)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if (epoch + 1) % self.every or self._evaluation is None:
             return
-        scores = self._evaluation.scores(self._average, progress=self._progress)
-        report = report_on(scores, self._average)
-        self.report = report
+        scores = self._evaluation.scores(progress=self._progress)
+        report = self.report = report_on(scores, self._average)
+        figures = {
+            "top1": report.top1,
+            "top5": report.top5,
+            "mean_class_accuracy": report.mean_class_accuracy,
+            "loss": report.loss,
+            "ece": report.calibration_error,
+        }
         if logs is not None:
-            logs[f"{self.prefix}top1"] = report.top1
-            logs[f"{self.prefix}top5"] = report.top5
-            logs[f"{self.prefix}mean_class_accuracy"] = report.mean_class_accuracy
-            logs[f"{self.prefix}loss"] = report.loss
-            logs[f"{self.prefix}ece"] = report.calibration_error
+            logs.update({f"{self.prefix}{name}": figure for name, figure in figures.items()})
 
 
 def versions() -> dict[str, str]:
     """Versions of what scores follow from, for people: a new version may continue a run."""
-    found = {"keras_tdn": __version__, "keras": keras.__version__}
-    for name in (keras.backend.backend(), *DISTRIBUTIONS):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            # Some builds have a name of their own, such as tensorflow-cpu.
-            found.setdefault(name, "unknown")
-    return found
+    names = ("keras", keras.backend.backend(), *DISTRIBUTIONS)
+    # Some builds have a name of their own, such as tensorflow-cpu.
+    found = {name: installed_version(name) or "unknown" for name in names}
+    return {"keras_tdn": __version__, **found}
 
 
 def _describe_views(views: ViewSpec, spec: ClipSpec) -> str:
@@ -344,56 +318,25 @@ def _describe_views(views: ViewSpec, spec: ClipSpec) -> str:
         f"{clips} ({modes[views.clip_mode]}) x {crops} of {width}x{height} pixels, "
         f"{spec.num_segments} segments of {spec.frames_per_segment} frames"
     )
-    if views.num_crops != 3:
-        return text
-    if views.always_across:
-        return (
-            f"{text}; crops side by side, as the authors take them: of portrait videos all three "
-            "are the centre"
-        )
-    return (
-        f"{text}; crops along the long side, so that those of portrait videos differ (the "
-        "authors' coincide there)"
-    )
+    if views.num_crops == 3 and views.always_across:
+        text += "; crops side by side, as the authors take them: of portrait videos all three are "
+        text += "the centre"
+    elif views.num_crops == 3:
+        text += "; crops along the long side, so that those of portrait videos differ (the "
+        text += "authors' coincide there)"
+    return text
 
 
 def _check_records(records: RecordList, classes: int, model: keras.Model) -> tuple[str, ...] | None:
     """Returns the names of the classes, if a model can be evaluated on these records."""
-    if not isinstance(records, RecordList) or not records:
-        raise ValueError(
-            "Evaluation takes a RecordList with at least one record; load_records makes one of "
-            f"lists, folders and tuples. Received: {records!r:.200}"
-        )
-    unlabelled = [record.path for record in records if record.label is None]
-    if unlabelled:
-        raise ValueError(
-            f"Evaluation needs a label for each record, and {len(unlabelled)} of {len(records)} "
-            f"have none, among them {unlabelled[0]!r}. Leave them out; predict_video names what "
-            "happens in a video without a label."
-        )
+    check_labelled("Evaluation", records, classes)
     check_indices(records)
-    own = getattr(model, "labels", None)
-    own = None if own is None else tuple(own)
     if records.labels is not None and len(records.labels) != classes:
         raise ValueError(
             f"The records have {len(records.labels)} classes and the model {classes}. A list that "
             "names its classes has to name all of the model's, in its order: pass `labels=model."
             "labels` to load_records, or use a model for these classes."
         )
-    if own is not None and records.labels is not None and own != records.labels:
-        place = next(
-            i for i, pair in enumerate(zip(own, records.labels, strict=True)) if pair[0] != pair[1]
-        )
-        raise ValueError(
-            "The records and the model do not have the same classes in the same order: class "
-            f"{place} is {records.labels[place]!r} in the list and {own[place]!r} in the model. "
-            "Pass `labels=model.labels` to load_records."
-        )
-    largest, path = max((record.label or 0, record.path) for record in records)
-    if largest >= classes:
-        raise ValueError(
-            f"The records have labels up to {largest}, that of {path!r}, and the model has "
-            f"{classes} classes, from 0 to {classes - 1}. Correct the list, or use a model for "
-            "these classes."
-        )
-    return records.labels or own
+    own = getattr(model, "labels", None)
+    check_class_names("the records", records.labels, "the model", own)
+    return records.labels or (own and tuple(own))

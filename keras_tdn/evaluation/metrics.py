@@ -61,29 +61,21 @@ def mean_class_accuracy(confusion: np.ndarray) -> float:
 def calibration(
     confidences: np.ndarray, correct: np.ndarray, num_bins: int = CALIBRATION_BINS
 ) -> tuple[float, tuple[CalibrationBin, ...]]:
-    """Expected calibration error, and what it is made of.
+    """Expected calibration error, and the bins of equal width that it is made of.
 
-    Bins are of equal width and hold what is above their low end and not above their high one: Guo
-    et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
-    places = calibration_bin(confidences, num_bins)
+    places = np.clip(np.ceil(confidences * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
+    counts = np.bincount(places, minlength=num_bins)
+    sums = np.bincount(places, confidences, num_bins)
+    rights = np.bincount(places, correct, num_bins)
+    # Of nothing, where there is no video.
+    means, accuracies = (total / np.maximum(counts, 1) for total in (sums, rights))
     bins = []
-    error = 0.0
-    for number in range(num_bins):
-        inside = places == number
-        count = int(inside.sum())
-        confidence = float(confidences[inside].mean()) if count else None
-        accuracy = float(correct[inside].mean()) if count else None
-        if confidence is not None and accuracy is not None:
-            error += count / len(confidences) * abs(confidence - accuracy)
-        low, high = number / num_bins, (number + 1) / num_bins
-        bins.append(CalibrationBin(low, high, count, confidence, accuracy))
-    return error, tuple(bins)
-
-
-def calibration_bin(confidences: np.ndarray, num_bins: int) -> np.ndarray:
-    """Number of the bin of each confidence."""
-    return np.clip(np.ceil(confidences * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
+    for number, count in enumerate(counts.tolist()):
+        found = (float(means[number]), float(accuracies[number])) if count else (None, None)
+        bins.append(CalibrationBin(number / num_bins, (number + 1) / num_bins, count, *found))
+    return float(np.abs(sums - rights).sum() / len(confidences)), tuple(bins)
 
 
 def cross_entropy(probabilities: np.ndarray, labels: np.ndarray, kind: str = "logits") -> float:
@@ -109,7 +101,7 @@ class MeanClassAccuracy(keras.metrics.Metric):
     favours. Classes without a sample are left out of the mean.
 
     Args:
-        num_classes: Number of classes.
+        num_classes: Number of classes, a positive integer.
         name: Name of the metric.
         dtype: Its dtype; float32 counts up to 16 million samples of a class exactly.
 
@@ -117,9 +109,6 @@ class MeanClassAccuracy(keras.metrics.Metric):
         y_true: Class indices of shape `(batch,)` or `(batch, 1)`, or one-hot labels.
         y_pred: Scores of shape `(batch, num_classes)`: probabilities or logits.
         sample_weight: Weight of each sample, of shape `(batch,)`.
-
-    Raises:
-        ValueError: if `num_classes` is not a positive integer.
 
     Example:
 
@@ -164,7 +153,7 @@ class ExpectedCalibrationError(keras.metrics.Metric):
     Reference: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017; arXiv:1706.04599.
 
     Args:
-        num_bins: Number of bins.
+        num_bins: Number of bins, a positive integer.
         from_logits: Whether scores are logits.
         name: Name of the metric.
         dtype: Its dtype.
@@ -173,9 +162,6 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         y_true: Class indices of shape `(batch,)` or `(batch, 1)`, or one-hot labels.
         y_pred: Scores of shape `(batch, classes)`.
         sample_weight: Weight of each sample, of shape `(batch,)`.
-
-    Raises:
-        ValueError: if `num_bins` is not a positive integer.
 
     Example:
 
@@ -217,22 +203,16 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         return ops.divide_no_nan(ops.sum(distances), self.total)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_bins": self.num_bins,
-            "from_logits": self.from_logits,
-        }
+        own = {"num_bins": self.num_bins, "from_logits": self.from_logits}
+        return {**super().get_config(), **own}
 
 
 def _as_flat(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-    """Returns labels int32 `(samples,)`, scores `(samples, classes)` and weights, float32.
-
-    `y_true` may be class indices, of the shape of `y_pred` without its last axis or with 1 there;
-    or weights per class, of the shape of `y_pred`, whose largest counts.
-    """
+    """Returns labels int32 `(samples,)`, scores `(samples, classes)` and weights, float32."""
     y_pred = ops.cast(ops.convert_to_tensor(y_pred), "float32")
     y_true = ops.convert_to_tensor(y_true)
     classes = y_pred.shape[-1]
+    # Weights per class, whose largest counts.
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == classes and classes != 1:
         y_true = ops.argmax(y_true, axis=-1)
     labels = ops.reshape(ops.cast(y_true, "int32"), (-1,))

@@ -23,6 +23,7 @@ from keras_tdn.evaluation.metrics import (
 )
 from keras_tdn.evaluation.scores import Scores, reading
 from keras_tdn.files.atomic import written_beside
+from keras_tdn.pages.confusion import row_shares
 from keras_tdn.scoring.scorer import Average, average_views
 from keras_tdn.specs import ViewSpec
 
@@ -37,9 +38,8 @@ CENTER_CROP = {1: 0, 3: 2, 10: 8}
 class VideoResult:
     """What became of one video.
 
-    `rank` is how many classes come before the true one, `label`; 0 if it is predicted. `confidence`
-    and `truth` are the shares of the scores that `predicted` and `label` have: their probabilities,
-    where they are some.
+    `rank` is how many classes come before the true one, `label`. `confidence` and `truth` are the
+    shares of the scores, or the probabilities, of `predicted` and `label`.
     """
 
     path: str
@@ -73,17 +73,15 @@ class ViewPoint:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationReport:
-    """What an evaluation found. All shares are from 0 to 1, of the videos that could be read.
-
-    `evaluate`, `report_on` and `ensemble` make one.
+    """What `evaluate`, `report_on` or `ensemble` found; shares are of the videos that were read.
 
     Args:
         facts: What was evaluated, and how: names and values that JSON can hold.
         class_names: Names of the classes; `class 0` and so on where they are not known.
         num_listed: Videos in the list.
-        num_scored: Those that could be read: the denominator.
+        num_scored: Those that could be read.
         failures: The others.
-        top1: Share of videos whose first guess is right.
+        top1: Share of videos whose first guess is right, from 0 to 1.
         top1_interval: Where it lies with 95 % confidence, by the number of videos (Wilson).
         top5: Share of videos with the right class among the first five.
         mean_class_accuracy: Mean of the classes' accuracies, of those that have a video.
@@ -119,11 +117,7 @@ class EvaluationReport:
         return confusion_matrix(labels, predicted, len(self.class_names))
 
     def mistakes(self, count: int | None = None) -> list[VideoResult]:
-        """The videos whose first guess is wrong, the most confident first.
-
-        Args:
-            count: How many at most; all by default.
-        """
+        """The videos whose first guess is wrong, the most confident first; `count` at most."""
         wrong = [video for video in self.videos if video.rank > 0]
         return sorted(wrong, key=lambda video: -video.confidence)[:count]
 
@@ -151,8 +145,8 @@ class EvaluationReport:
         used = np.argwhere(confusion)
         # Of 400 classes nearly all pairs are empty.
         fields["confusion"] = [[*pair, int(confusion[tuple(pair)])] for pair in used.tolist()]
-        videos = fields.pop("videos")
         names = [field.name for field in dataclasses.fields(VideoResult)]
+        videos = fields.pop("videos")
         fields["videos"] = {name: [video[name] for video in videos] for name in names}
         return json.dumps({"format": FORMAT, **fields}, indent=1) + "\n"
 
@@ -163,13 +157,7 @@ class EvaluationReport:
 
 
 def load_report(path: str | os.PathLike[str]) -> EvaluationReport:
-    """Reads a `report.json`.
-
-    Args:
-        path: Its path, or that of the folder that it lies in.
-
-    Returns:
-        The report, equal to the one that was written.
+    """Reads a `report.json`, by its path or that of its folder.
 
     Raises:
         ValueError: if there is no such file, or it is something else.
@@ -201,14 +189,11 @@ def load_report(path: str | os.PathLike[str]) -> EvaluationReport:
             fields[name] = tuple(kind(**entry) for entry in fields[name])
         for name in ("class_names", "top1_interval"):
             fields[name] = tuple(fields[name])
-        report = EvaluationReport(**fields)
-    return report
+        return EvaluationReport(**fields)
 
 
 def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
-    """The report on scores of views.
-
-    Use it to average scores of an earlier run in another way; see `evaluate`.
+    """The report on scores of views, such as those of an earlier run; for `average` see `evaluate`.
 
     Raises:
         ValueError: if no video could be read, or there is no such average.
@@ -222,10 +207,9 @@ def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
     subsets = view_subsets(scores.views)
     by_subset = average_views(scores.view_scores, scores.kind, average, list(subsets.values()))
     curve = []
-    for (num_clips, num_crops), averaged in zip(subsets, by_subset, strict=True):
+    for counts, averaged in zip(subsets, by_subset, strict=True):
         ranks = ranks_of_truth(averaged, scores.labels)
-        top1, top5 = _share_below(ranks, 1), _share_below(ranks, 5)
-        curve.append(ViewPoint(num_clips, num_crops, top1, top5))
+        curve.append(ViewPoint(*counts, _share_below(ranks, 1), _share_below(ranks, 5)))
     facts = {**scores.facts, "average": average}
     return report_on_averages(scores, by_subset[-1], facts, curve)
 
@@ -233,27 +217,21 @@ def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
 def view_subsets(views: ViewSpec) -> dict[tuple[int, int], tuple[int, ...]]:
     """Returns the smaller sets of views that a run can report on, by how many clips and crops.
 
-    Random clips are taken from the first on, which makes them those of a run with fewer. Of clips
-    at equal steps, those are taken that divide the video most evenly; they are not quite the clips
-    of a run with fewer. The last is all views.
-
-    Example:
-
-    >>> list(view_subsets(ViewSpec(10, 3)))
-    [(1, 1), (3, 1), (5, 1), (10, 1), (1, 3), (3, 3), (5, 3), (10, 3)]
+    The last is all views. Of clips at equal steps, those are taken that divide the video most
+    evenly; they are not quite the clips of a run with fewer.
     """
-    clip_counts = sorted(
-        {*(count for count in CURVE_CLIPS if count < views.num_clips), views.num_clips}
-    )
+    total = views.num_clips
     subsets = {}
     for num_crops in sorted({1, views.num_crops}):
         center = CENTER_CROP[views.num_crops]
         crops = range(views.num_crops) if num_crops == views.num_crops else (center,)
-        for num_clips in clip_counts:
-            clips = _spread(num_clips, views.num_clips)
+        for count in (*(count for count in CURVE_CLIPS if count < total), total):
             if views.clip_mode == "random":
-                clips = list(range(num_clips))
-            subsets[num_clips, num_crops] = tuple(
+                # Those of a run with fewer.
+                clips = list(range(count))
+            else:
+                clips = [(2 * number + 1) * total // (2 * count) for number in range(count)]
+            subsets[count, num_crops] = tuple(
                 clip * views.num_crops + crop for clip in clips for crop in crops
             )
     return subsets
@@ -275,8 +253,7 @@ def report_on_averages(
     labels = scores.labels
     ranks = ranks_of_truth(averaged, labels)
     predicted = averaged.argmax(axis=1)
-    totals = averaged.sum(axis=1, keepdims=True)
-    shares = np.divide(averaged, totals, out=np.zeros_like(averaged), where=totals > 0)
+    shares = row_shares(averaged)
     confidences = np.take_along_axis(shares, predicted[:, np.newaxis], axis=1)[:, 0]
     truths = np.take_along_axis(shares, labels[:, np.newaxis], axis=1)[:, 0]
     error, bins = calibration(confidences, ranks == 0)
@@ -317,8 +294,3 @@ def _check_any(scores: Scores) -> None:
             f"None of the {scores.num_listed} videos could be read, so that there is nothing to "
             "report. `keras-tdn check` reports what is wrong with them."
         )
-
-
-def _spread(count: int, total: int) -> list[int]:
-    """`count` of `total` numbers, each in the middle of its part."""
-    return [(2 * number + 1) * total // (2 * count) for number in range(count)]

@@ -36,7 +36,7 @@ def write_page(
     frames: FrameReader | None = None,
     rows: Mapping[str, int] | None = None,
 ) -> None:
-    """Writes one HTML file that needs no other.
+    """Writes a report as one HTML file that needs no other.
 
     Args:
         report: The report.
@@ -80,10 +80,9 @@ def write_page(
 
 
 def plot_confusion(report: EvaluationReport) -> Figure:
-    """Draws the confusion matrix of a report.
+    """Draws the confusion matrix of a report, for a notebook or a paper.
 
-    Use it in a notebook, or for a paper: the figure is matplotlib's. With more than 40 classes it
-    has neither names nor numbers, and small shares are drawn darker than they are.
+    With more than 40 classes it has neither names nor numbers, and small shares are drawn darker.
 
     Example:
 
@@ -93,9 +92,7 @@ def plot_confusion(report: EvaluationReport) -> Figure:
 
 
 def plot_calibration(report: EvaluationReport) -> Figure:
-    """Draws the accuracy of videos of like confidence, and how many there are.
-
-    Use it to see whether 80 % confidence is right in 80 % of cases.
+    """Draws the accuracy of videos of like confidence: is 80 % confidence right in 80 % of cases?
 
     Raises:
         ValueError: if the scores are no probabilities.
@@ -134,11 +131,9 @@ def plot_calibration(report: EvaluationReport) -> Figure:
     return figure
 
 
-def _facts(report: EvaluationReport) -> list[tuple[str, object]]:
+def _facts(report: EvaluationReport) -> list[tuple[str, str]]:
     told = report.facts
-    rows: list[tuple[str, object]] = [
-        ("Videos", f"{report.num_scored} scored of {report.num_listed} listed")
-    ]
+    rows = [("Videos", f"{report.num_scored} scored of {report.num_listed} listed")]
     if told.get("views_text"):
         rows.append(("Views", told["views_text"]))
     if told.get("average"):
@@ -175,15 +170,10 @@ def _views(report: EvaluationReport) -> dict[str, Any]:
         lines.append(Line("1 crop" if num_crops == 1 else f"{num_crops} crops", points))
     curve = None
     if len(order) > 1:
-        figure = curves(
-            lines, "views per video", "top-1 accuracy", log_x=True, marks=True, legend=False
-        )
+        names = "views per video", "top-1 accuracy"
+        figure = curves(lines, *names, log_x=True, marks=True, legend=False)
         curve = inline_svg(figure, "accuracy by number of views")
-    return {
-        "view_curve": curve,
-        "view_names": [line.name for line in lines],
-        "view_rows": rows,
-    }
+    return {"view_curve": curve, "view_names": [line.name for line in lines], "view_rows": rows}
 
 
 def _class_bars(report: EvaluationReport, confusion: np.ndarray, many: bool) -> list[Bar]:

@@ -25,14 +25,10 @@ NAMES = (JOURNAL_NAME, SCORES_NAME, REPORT_NAME, PAGE_NAME)
 
 
 class ResultsFolder:
-    """Where an evaluation writes, checked before any time is spent.
+    """Where an evaluation writes, checked before any time is spent, and made if need be.
 
-    It is made if need be; other files in it are left alone. The results of an ensemble have no
-    scores of their own; those of its models are in folders in this one.
-
-    Raises:
-        ValueError: if there is something and neither is asked for, or both are; if what is there
-            is not what could be continued; or if another process is at it.
+    Other files in it are left alone. The results of an ensemble have no scores of their own; those
+    of its models are in folders in this one.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ FORMAT = "keras_tdn scores 1"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scores:
-    """What a model makes of every view of every video that could be read.
+    """What a model gives for every view of every video that could be read.
 
     Use it to average otherwise, or to make ensembles: `report_on` and `ensemble` take it.
 
@@ -86,13 +86,7 @@ class Scores:
 
 
 def load_scores(path: str | os.PathLike[str]) -> Scores:
-    """Reads what `Scores.save` or `evaluate` wrote.
-
-    Args:
-        path: Path of a `scores.npz`, or of the folder that it lies in.
-
-    Returns:
-        The `Scores`.
+    """Reads what `Scores.save` or `evaluate` wrote: a `scores.npz`, by its path or its folder's.
 
     Raises:
         ValueError: if there is no such file, or it is something else.
@@ -122,7 +116,7 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
         )
         if not scores.view_scores.shape[0] == len(scores.labels) == len(scores.paths):
             raise KeyError("view_scores")
-    return scores
+        return scores
 
 
 @contextlib.contextmanager

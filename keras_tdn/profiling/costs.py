@@ -33,11 +33,7 @@ MODULE_ORDER = ("backbone", "short-term TDM", "long-term TDM", "temporal shift")
 
 @dataclasses.dataclass(frozen=True)
 class LayerCall:
-    """A call of a layer that has no layers inside.
-
-    `owner` is the layer of the model that it belongs to, or itself; the batch axis is part of
-    `output_shape`.
-    """
+    """A call of a layer that has no layers inside; `owner` is its layer of the model, or itself."""
 
     layer: keras.layers.Layer
     owner: keras.layers.Layer
@@ -69,9 +65,7 @@ class Cost:
 def trace_calls(model: keras.Model, clip_shape: Sequence[int]) -> list[LayerCall]:
     """Returns every call that one clip makes, in order, those of layers inside layers included.
 
-    Shapes are the backend's own, found by running the model on placeholders. Nothing is computed on
-    TensorFlow and JAX; on PyTorch, where some operations have no placeholders, Keras computes the
-    clip once.
+    The model runs on placeholders; on PyTorch, where some operations have none, it computes a clip.
     """
     calls: list[LayerCall] = []
     trace = _Trace(model, calls.clear)
@@ -85,10 +79,7 @@ def trace_calls(model: keras.Model, clip_shape: Sequence[int]) -> list[LayerCall
 
 
 class _Trace(keras.Operation):
-    """A model as an operation, whose symbolic call runs all of it on placeholders.
-
-    A model's own symbolic call stops at layers that tell their output's shape.
-    """
+    """A model as an operation, whose symbolic call does not stop at layers that tell a shape."""
 
     def __init__(self, model: keras.Model, on_start: Callable[[], None]) -> None:
         super().__init__(name="trace")
@@ -142,10 +133,7 @@ def stages_of(model: keras.Model) -> dict[int, str]:
 
 
 def module_of(layer: keras.layers.Layer, stage: str) -> str:
-    """Returns the kind of module that a layer belongs to.
-
-    The motion path, with its own copy of stage 1, is the short-term TDM's.
-    """
+    """Returns the kind of module of a layer; the motion path is the short-term TDM's."""
     if isinstance(layer, LongTermTDM):
         return "long-term TDM"
     if isinstance(layer, TemporalShift):
@@ -160,10 +148,7 @@ def add_up(
     part_of: Callable[[keras.layers.Layer], str] = lambda _: "total",
     order: Sequence[str] = (),
 ) -> tuple[Cost, ...]:
-    """Adds up the cost of calls by part, and leaves out parts that cost nothing.
-
-    `part_of` gives the part of a call's owner. Parts in `order` come first.
-    """
+    """Adds up the cost of calls by part of their owners; parts in `order` come first."""
     sums: dict[str, list[int]] = {name: [0] * 5 for name in order}
     seen: set[int] = set()
     for call in calls:
@@ -185,10 +170,10 @@ def add_up(
 
 def uncounted(calls: Iterable[LayerCall]) -> tuple[str, ...]:
     """Returns names of layers with matrices, of a kind whose MACs are not known."""
-    names = {
-        call.layer.name: None
+    names = (
+        call.layer.name
         for call in calls
         if not isinstance(call.layer, COUNTED)
         and any(len(variable.shape) > 1 for variable in call.layer.weights)
-    }
-    return tuple(names)
+    )
+    return tuple(dict.fromkeys(names))

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import platform
 import textwrap
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
-import numpy as np
 
 from keras_tdn.files.atomic import written_beside
-from keras_tdn.layers.layer_helpers import check_positive_int
 from keras_tdn.pages.plots import PALETTE, drawing
 from keras_tdn.pages.texts import printable
 from keras_tdn.profiling.costs import (
@@ -31,14 +26,12 @@ from keras_tdn.profiling.costs import (
     trace_calls,
     uncounted,
 )
+from keras_tdn.profiling.latency import REPEATS, Latency, Machine, measure_latency, this_machine
 from keras_tdn.specs import DEFAULT_CROP_SIZE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WARM_UP = 2
-REPEATS = 10
-CPU_INFO = "/proc/cpuinfo"
 CONVENTION = (
     "MACs are multiply-accumulates of convolutions, dense layers and the temporal shift, as in the "
     "paper; norms, pooling, resizing, differences and activation functions are not counted. "
@@ -47,123 +40,8 @@ CONVENTION = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Latency:
-    """How long batches of one size took. Times are in seconds.
-
-    Args:
-        batch_size: Clips in a batch.
-        median: Half of the batches took less.
-        p10: A tenth took less.
-        p90: Nine tenths took less.
-        runs: Batches that were measured, after those to warm up.
-        first: What the very first batch took, which is when it is compiled.
-    """
-
-    batch_size: int
-    median: float
-    p10: float
-    p90: float
-    runs: int
-    first: float
-
-    @property
-    def clips_per_second(self) -> float:
-        """Clips in a second, at the median."""
-        return self.batch_size / self.median
-
-
-@dataclasses.dataclass(frozen=True)
-class Machine:
-    """What the time was taken on: cores are those that this process may use."""
-
-    processor: str
-    cores: int
-    devices: tuple[str, ...]
-    backend: str
-    versions: str
-
-
-def measure_latency(
-    model: keras.Model,
-    clip_shape: Sequence[int],
-    batch_sizes: Sequence[int] = (1, 2, 4),
-    *,
-    repeats: int = REPEATS,
-) -> tuple[Latency, ...]:
-    """Times batches from clips in memory to scores in memory.
-
-    Use it on an idle machine. A batch of random pixels goes through `model.predict_on_batch`, which
-    waits for the scores; reading videos is not part of it, and neither are the first calls, which
-    compile.
-
-    Args:
-        model: The model.
-        clip_shape: Shape of one clip, `(frames, height, width, 3)`.
-        batch_sizes: Clips in a batch, one `Latency` for each.
-        repeats: Batches to measure for each size.
-
-    Raises:
-        ValueError: if a number is not a positive integer.
-
-    Example:
-
-    >>> latency, = measure_latency(model, (40, 224, 224, 3), [1])
-    >>> latency.median
-    1.21
-    """
-    for name, number in [("repeats", repeats), *(("batch_sizes", size) for size in batch_sizes)]:
-        check_positive_int("Latency", name, number)
-    results = []
-    for size in batch_sizes:
-        clips = _random_clips(model, (size, *clip_shape))
-        warm_up = [_seconds(model, clips) for _ in range(WARM_UP)]
-        times = [_seconds(model, clips) for _ in range(repeats)]
-        p10, median, p90 = (float(value) for value in np.percentile(times, (10, 50, 90)))
-        results.append(Latency(size, median, p10, p90, repeats, warm_up[0]))
-    return tuple(results)
-
-
-def this_machine() -> Machine:
-    """What is running."""
-    backend = keras.backend.backend()
-    version = __import__(backend).__version__
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        devices = tuple(keras.distribution.list_devices())
-    except (AttributeError, NotImplementedError):
-        # Not every backend can tell.
-        devices = ()
-    versions = f"Keras {keras.__version__}, {backend} {version}"
-    return Machine(_processor(), cores, devices, backend, versions)
-
-
-def _random_clips(model: keras.Model, shape: tuple[int, ...]) -> Any:
-    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    if getattr(model, "include_preprocessing", True):
-        return pixels
-    return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
-
-
-def _seconds(model: keras.Model, clips: Any) -> float:
-    start = time.perf_counter()
-    model.predict_on_batch(clips)
-    return time.perf_counter() - start
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError), open(CPU_INFO, encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-@dataclasses.dataclass(frozen=True)
 class ModelProfile:
-    """What one clip costs a model, and how long it takes.
-
-    `profile_model` makes one.
+    """What one clip costs a model, and how long it takes; `profile_model` makes one.
 
     Args:
         model: Name of the model.
@@ -261,15 +139,12 @@ def profile_model(
 ) -> ModelProfile:
     """Counts what one clip costs a model, and measures how long batches take.
 
-    Use it to choose a model, a number of segments or a frame size. The counts are those of the
-    layers that the model has and of the shapes they meet, and equal on every backend. One 224-pixel
-    view of 8 segments is 35.64 GMACs with ResNet50 and 65.84 with ResNet101, as published.
+    Use it to choose a model, a number of segments or a frame size. Counts are equal on every
+    backend. One 224-pixel view of 8 segments is 35.64 GMACs with ResNet50 and 65.84 with ResNet101,
+    as published. Convolutions of the long-term TDMs count once for each direction, and the
+    classifier once for each segment; what else counts, the profile's `convention` says.
 
-    Convolutions of the long-term TDMs count once for each direction, and the classifier once for
-    each segment. What else counts, `CONVENTION` says.
-
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071.
+    Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
         model: A model from clips to scores or features.
@@ -277,9 +152,6 @@ def profile_model(
             model's own, or those of its `clip_spec`.
         batch_sizes: Clips in the batches to be timed; none by default, which measures nothing.
         repeats: Batches to time for each size.
-
-    Returns:
-        A `ModelProfile`.
 
     Raises:
         ValueError: if the model does not take clips of that size, or a number is not positive.
@@ -322,9 +194,7 @@ def _clip_shape(model: keras.Model, size: int | tuple[int, int] | None) -> tuple
         given = (spec.height, spec.width) if spec else (DEFAULT_CROP_SIZE, DEFAULT_CROP_SIZE)
         size = (own[2] or given[0], own[3] or given[1])
     sizes = (size, size) if isinstance(size, int) else tuple(size)
-    if len(sizes) != 2 or not all(
-        isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sizes
-    ):
+    if len(sizes) != 2 or not all(type(side) is int and side > 0 for side in sizes):
         raise ValueError(
             "The frames' `size` is (height, width) in pixels, or one positive integer for both. "
             f"Received: size={size!r}"
@@ -348,22 +218,22 @@ def _cost_table(name: str, costs: Sequence[Cost], total: Cost) -> list[str]:
     macs, macs_unit = _unit(total.macs)
     parameters, parameters_unit = _unit(total.parameters)
     values, values_unit = _unit(total.activations)
+    header = (
+        *(name, f"{macs_unit}MACs", "share", f"{parameters_unit} parameters"),
+        *(f"{values_unit} activations", "MiB of them"),
+    )
     rows = [
-        [
+        (
             cost.name,
             f"{cost.macs / macs:.3f}",
             f"{100 * cost.macs / max(total.macs, 1):.1f} %",
             f"{cost.parameters / parameters:.3f}",
             f"{cost.activations / values:.2f}",
             f"{cost.activation_bytes / 2**20:.1f}",
-        ]
+        )
         for cost in (*costs, total)
     ]
-    header = [
-        name, f"{macs_unit}MACs", "share", f"{parameters_unit} parameters",
-        f"{values_unit} activations", "MiB of them",
-    ]  # fmt: skip
-    return _table(header, rows)
+    return _table([header, *rows])
 
 
 def _unit(number: int) -> tuple[float, str]:
@@ -374,19 +244,16 @@ def _unit(number: int) -> tuple[float, str]:
 
 
 def _latency_table(latencies: Sequence[Latency]) -> list[str]:
-    rows = []
+    table: list[tuple[str, ...]] = [("batch", "median ms", "p10 ms", "p90 ms", "clips/s", "runs")]
     for item in latencies:
         times = [f"{1e3 * seconds:.1f}" for seconds in (item.median, item.p10, item.p90)]
-        rows.append([str(item.batch_size), *times, f"{item.clips_per_second:.2f}", str(item.runs)])
-    return _table(["batch", "median ms", "p10 ms", "p90 ms", "clips/s", "runs"], rows)
+        table.append((str(item.batch_size), *times, f"{item.clips_per_second:.2f}", str(item.runs)))
+    return _table(table)
 
 
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    table = header, *rows
-    first, *others = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join([name.ljust(first), *map(str.rjust, cells, others)]) for name, *cells in table
-    ]
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join([name.ljust(first), *map(str.rjust, cells, others)]) for name, *cells in rows]
 
 
 def _wrapped(text: str) -> list[str]:

@@ -21,7 +21,6 @@ from keras_tdn.gpus import (
 NUM_PROCESSES_VARIABLE = "KERAS_DISTRIBUTION_NUM_PROCESSES"
 # Device types of Keras that are worth taking all of unasked.
 ACCELERATORS = ("gpu", "tpu")
-
 HOW_PROCESSES_ARE_NAMED = (
     "Pass the address of the first process, the number of processes and this one's number to "
     "`join_processes`, or set KERAS_DISTRIBUTION_JOB_ADDRESSES, KERAS_DISTRIBUTION_NUM_PROCESSES "
@@ -37,8 +36,8 @@ class Devices:
         num_devices: Devices of all processes together.
         num_processes: Processes that train the model together.
         process_index: Number of this process, from 0.
-        whole_batches: Whether every batch must have one and the same size, also in validation: an
-            array that lies on several devices is cut into equal parts.
+        whole_batches: Whether all batches must have one size, also in validation, because arrays
+            are cut into equal parts.
 
     Example:
 
@@ -63,11 +62,7 @@ class Devices:
         return self.process_index == 0
 
     def batch_size(self, batch_size: int) -> int:
-        """Returns how many clips of a batch of all devices this process reads.
-
-        Raises:
-            ValueError: if the batch cannot be divided among the devices.
-        """
+        """Returns how many clips of a batch of all devices, which divide it, this process reads."""
         if batch_size % self.num_devices:
             nearest = max(1, batch_size // self.num_devices) * self.num_devices
             raise ValueError(
@@ -81,9 +76,9 @@ class Devices:
 def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
     """Has a model trained on several devices, each with its part of every batch.
 
-    Use it around all that concerns the model: building, `compile`, `fit`, saving. It is the
-    scope of a `tf.distribute.MirroredStrategy` or, on JAX, of `keras.distribution.DataParallel`
-    over the devices of all processes; on one device it is nothing at all.
+    Use it around building, `compile`, `fit` and saving. It is the scope of a
+    `tf.distribute.MirroredStrategy` or, on JAX, of `keras.distribution.DataParallel` over the
+    devices of all processes; on one device it is nothing at all.
 
     Args:
         devices: `"auto"` for all GPUs (or TPUs) that there are, or the number of devices. Without
@@ -101,18 +96,11 @@ def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
     >>> with device_scope() as devices:
     ...     model = keras_tdn.TDNResNet50(weights="imagenet", classes=records.num_classes)
     ...     recipe.compile(model, steps)
-    ...     train = recipe.make_dataset(
-    ...         records,
-    ...         model.clip_spec,
-    ...         training=True,
-    ...         batch_size=devices.batch_size(recipe.batch_size),
-    ...         shard=devices.shard,
-    ...     )
+    ...     part = {"batch_size": devices.batch_size(recipe.batch_size), "shard": devices.shard}
+    ...     train = recipe.make_dataset(records, model.clip_spec, training=True, **part)
     ...     model.fit(train, epochs=recipe.epochs, steps_per_epoch=steps)
     """
-    if devices != AUTO and (
-        isinstance(devices, bool) or not isinstance(devices, int) or devices < 1
-    ):
+    if devices != AUTO and (type(devices) is not int or devices < 1):
         raise ValueError(
             f'`devices` is "{AUTO}" or a positive number of devices. Received: {devices!r}'
         )
@@ -146,8 +134,8 @@ def join_processes(
 ) -> None:
     """Joins this process to others that train one model together, on the JAX backend.
 
-    Use it before anything is computed, and then `device_scope`. Every process runs the same
-    program. It is not needed if Keras' environment variables are set: `device_scope` does it.
+    Use it before anything is computed, and then `device_scope`, which does it by itself if Keras'
+    environment variables are set. Every process runs the same program.
 
     Args:
         address: `host:port` of the first process; `None` takes `KERAS_DISTRIBUTION_JOB_ADDRESSES`.

@@ -12,13 +12,12 @@ from keras_tdn.models import TDNResNet
 
 
 def freeze_until(model: TDNResNet, part: str) -> None:
-    """Freezes everything in front of a part of the model.
+    """Freezes everything in front of a part of a `TDNResNet`; `unfreeze` undoes it.
 
     Use it to fine-tune on few videos, before `compile`. Frozen batch norms use their averages.
-    `unfreeze` undoes it.
 
     Args:
-        model: A `TDNResNet`.
+        model: The model.
         part: The first part that is trained: `"stem"` (nothing is frozen), `"stage1"` to
             `"stage4"`, or `"classifier"`.
 
@@ -38,13 +37,10 @@ def freeze_until(model: TDNResNet, part: str) -> None:
 
 
 def unfreeze(model: TDNResNet) -> None:
-    """Has all layers trained again, whatever froze them.
+    """Has all layers of a model trained again, whatever froze them.
 
     Use it between two phases of training, before the next `compile`. With Keras on TensorFlow,
     `model.trainable = True` does nothing unless the model as a whole was frozen.
-
-    Args:
-        model: A `TDNResNet`.
 
     Example:
 
@@ -58,10 +54,7 @@ def unfreeze(model: TDNResNet) -> None:
 
 
 def frozen_layers(model: TDNResNet, part: str) -> list[keras.layers.Layer]:
-    """Returns layers with weights, from a part of the model on, that are frozen.
-
-    Batch norms do not count, which are frozen for reasons of their own.
-    """
+    """Returns frozen layers with weights, from a part of the model on, other than batch norms."""
     before = {id(layer) for layer in _layers_before(model, part)}
     return [
         layer
@@ -85,13 +78,10 @@ def _layers_before(model: TDNResNet, part: str) -> Iterator[keras.layers.Layer]:
 
 
 def freeze_batch_norms(model: TDNResNet) -> None:
-    """Freezes all batch norms but the first, of the stem: "partial batch norm".
+    """Freezes all batch norms of a `TDNResNet` but the first: "partial batch norm".
 
     Use it when batches are too small for statistics of their own. The authors' published models
     were trained without.
-
-    Args:
-        model: A `TDNResNet`.
     """
     for norm in batch_norms(model):
         if norm is not model.structure.stem.norm:
@@ -99,13 +89,10 @@ def freeze_batch_norms(model: TDNResNet) -> None:
 
 
 def synchronize_batch_norms(model: TDNResNet) -> None:
-    """Makes batch norms take their statistics from the batch as a whole, over all replicas.
+    """Makes a model's batch norms take their statistics from the whole batch, over all replicas.
 
     Use it with `tf.distribute.MirroredStrategy` when each replica has few clips, before `fit`. On
     JAX they do so anyway, because there the batch is one array in many places.
-
-    Args:
-        model: A `TDNResNet`.
 
     Raises:
         ValueError: on the PyTorch backend, whose Keras has no such norms.

@@ -11,8 +11,6 @@ from keras import ops
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 from keras_tdn.training.distribution import num_replicas
 
-NORM_PARAMETERS = ("gamma", "beta")
-BIAS = "bias"
 # Arguments that are numbers of at least 0.
 FACTORS = ("coupled_weight_decay", "bias_multiplier", "head_multiplier")
 
@@ -28,17 +26,14 @@ class ParameterGroup(NamedTuple):
 class CoupledSGD(keras.optimizers.SGD):
     """SGD with momentum, L2 coupled to the gradient, and a learning rate per kind of parameter.
 
-    Use it to train as the authors' code means to. It differs from `keras.optimizers.SGD` in four
-    points:
+    Use it to train as the authors' code means to. It differs from `keras.optimizers.SGD`:
 
     - The decay is added to the gradient, behind the clipping, and so goes through the momentum.
       Keras' `weight_decay` is decoupled: it shrinks the variable by itself.
     - The momentum adds up gradients and is multiplied by the learning rate of the day, as in
       PyTorch. Keras adds up steps, so that after a drop of the learning rate the old, large steps
       continue for a while.
-    - Biases learn `bias_multiplier` times as fast and do not decay, and the scales and offsets of
-      norms do not decay.
-    - The classifier learns `head_multiplier` times as fast: 5 for the transfer to another data set.
+    - Biases learn faster, and biases, scales and offsets of norms do not decay.
 
     Reference: Wang et al., CVPR 2021, section 4.1; arXiv:2012.10071. The multipliers are the
     authors' code's.
@@ -49,7 +44,7 @@ class CoupledSGD(keras.optimizers.SGD):
         coupled_weight_decay: Factor of a kernel that is added to its gradient.
         bias_multiplier: Factor of the learning rate for biases.
         head_multiplier: Factor of the learning rate for the layer named `head_layer`, on top of
-            the others.
+            the others: 5 for the transfer to another data set.
         head_layer: Name of the layer that gives the scores.
         global_clipnorm: The gradients of all variables together are scaled down to this norm at
             most; `None` leaves them.
@@ -86,24 +81,19 @@ class CoupledSGD(keras.optimizers.SGD):
             )
         if kwargs.pop("nesterov", False):
             raise ValueError("CoupledSGD has no Nesterov momentum. Leave `nesterov` out.")
-        factors = (coupled_weight_decay, bias_multiplier, head_multiplier)
-        for field, value in zip(FACTORS, factors, strict=True):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-                raise ValueError(
-                    f"CoupledSGD's `{field}` is a number of at least 0. Received: {field}={value!r}"
-                )
-        super().__init__(
-            learning_rate,
-            momentum=float(momentum),
-            global_clipnorm=global_clipnorm,
-            name=name,
-            **kwargs,
-        )
+        options = {"global_clipnorm": global_clipnorm, "name": name, **kwargs}
+        super().__init__(learning_rate, momentum=float(momentum), **options)
         self.coupled_weight_decay = coupled_weight_decay
         self.bias_multiplier = bias_multiplier
         self.head_multiplier = head_multiplier
         self.head_layer = head_layer
         self._groups: Sequence[ParameterGroup] = ()
+        for field in FACTORS:
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+                raise ValueError(
+                    f"CoupledSGD's `{field}` is a number of at least 0. Received: {field}={value!r}"
+                )
 
     def build(self, variables: Sequence[Any]) -> None:
         """Sorts the variables into their groups."""
@@ -115,11 +105,10 @@ class CoupledSGD(keras.optimizers.SGD):
         """Returns how a variable is updated, by the name of its layer and its own."""
         *layers, name = variable.path.split("/")
         multiplier = self.head_multiplier if self.head_layer in layers else 1.0
-        if name == BIAS:
+        if name == "bias":
             return ParameterGroup(multiplier * self.bias_multiplier, 0.0)
-        if name in NORM_PARAMETERS:
-            return ParameterGroup(multiplier, 0.0)
-        return ParameterGroup(multiplier, self.coupled_weight_decay)
+        decay = 0.0 if name in ("gamma", "beta") else self.coupled_weight_decay
+        return ParameterGroup(multiplier, decay)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable by its clipped gradient."""
@@ -154,6 +143,5 @@ class CoupledSGD(keras.optimizers.SGD):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         config = super().get_config()
-        for absent in ("weight_decay", "nesterov"):
-            del config[absent]
+        del config["weight_decay"], config["nesterov"]
         return {**config, **{name: getattr(self, name) for name in (*FACTORS, "head_layer")}}

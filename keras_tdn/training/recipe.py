@@ -76,18 +76,16 @@ class Recipe:
         head_multiplier: Factor of the learning rate for the classifier.
         global_clipnorm: Norm that the gradients together are clipped to; `None` leaves them.
         num_segments: Segments of the model that the recipe is meant for.
-        crop_size: Height and width in pixels of the crops that it is meant for; `clip_spec_for` has
-            a model use them.
+        crop_size: Height and width in pixels of its crops; see `clip_spec_for`.
         dropout_rate: Its dropout.
-        flip: Whether clips are mirrored. Labels that differ by left and right are swapped where
+        flip: Whether clips are mirrored, and labels that differ by left and right swapped where
             the class names say so.
         label_smoothing: Share of the label's weight that is spread over all classes.
         mixup_alpha: Blends clips in pairs, with shares of a beta distribution; 0 does not.
         cutmix_alpha: Puts a window of another clip into each, likewise. With both, each batch
             draws one of the two.
-        ema_momentum: Keeps a moving average of the weights, for evaluation and for the result, of
-            this momentum; `None` does not. It is multiplied in at each batch, also while gradients
-            are accumulated. See `with_averages`.
+        ema_momentum: Momentum, by batch, of a moving average of the weights for evaluation and
+            for the result; `None` keeps none. See `with_averages`.
         freeze_until: First part of the model that is trained; see `freezing.freeze_until`.
         partial_batch_norm: Whether all batch norms but the first use their averages.
         gradient_accumulation_steps: Batches whose gradients make one step; `None` is one.
@@ -156,12 +154,8 @@ class Recipe:
     ) -> Recipe:
         """Returns the recipe for another batch, its learning rate in proportion (the linear rule).
 
-        Eight batches of 8 clips whose gradients are accumulated count as a batch of 64.
-
-        Args:
-            batch_size: Clips in a batch, of all devices together.
-            gradient_accumulation_steps: Batches whose gradients make one step; `None` leaves the
-                recipe's.
+        Eight batches of 8 clips whose gradients are accumulated count as a batch of 64. `None`
+        leaves the recipe's `gradient_accumulation_steps`.
 
         Example:
 
@@ -180,18 +174,13 @@ class Recipe:
     def with_averages(self, steps_per_epoch: int) -> Recipe:
         """Returns the recipe with a moving average of the weights over the last tenth of training.
 
-        Use it where training may be short: a momentum of 0.999, which it is at most, averages a
-        thousand steps, of which a short training's first weights would be most.
+        Use it where training may be short: its momentum is 0.999, for a thousand steps, at most.
         """
         averaged = max(2.0, AVERAGED_SHARE * steps_per_epoch * self.epochs)
         return dataclasses.replace(self, ema_momentum=min(MAX_EMA_MOMENTUM, 1 - 1 / averaged))
 
     def steps_per_epoch(self, records: RecordList) -> int:
-        """Whole batches in the records, at least one.
-
-        Raises:
-            ValueError: if there are fewer records than clips in a batch.
-        """
+        """Returns the whole batches in the records; a `ValueError` if there is none."""
         if len(records) < self.batch_size:
             raise ValueError(
                 f"A batch of {self.batch_size} clips needs as many records. Received: "
@@ -201,10 +190,9 @@ class Recipe:
         return len(records) // self.batch_size
 
     def clip_spec_for(self, model: TDNResNet) -> ClipSpec:
-        """Returns the `ClipSpec` of a model with crops of `crop_size` pixels, all else as it is.
+        """Returns the `ClipSpec` of a model, with crops of `crop_size` pixels if it takes any size.
 
-        Use it on a model that takes frames of any size, which would otherwise be given crops of 224
-        pixels. A size that the model was built for stays.
+        Without it, such a model would be given crops of 224 pixels.
 
         Example:
 
@@ -222,10 +210,7 @@ class Recipe:
     def make_dataset(
         self, records: RecordList, spec: ClipSpec, *, training: bool, **arguments: Any
     ) -> Any:
-        """Returns `keras_tdn.data.make_dataset` with the batch and the augmentation of the recipe.
-
-        Takes its arguments, which also win over the recipe's.
-        """
+        """Returns `make_dataset` with the recipe's batch and augmentation; `arguments` win."""
         from keras_tdn.data import make_dataset
         from keras_tdn.data.transforms.mixing import batch_mixing
         from keras_tdn.data.transforms.pipelines import train_transforms
@@ -277,14 +262,12 @@ class Recipe:
         Args:
             model: A `TDNResNet` with a classifier.
             steps_per_epoch: Batches in an epoch; see the method of that name.
-            **arguments: Further arguments of `model.compile`, such as `jit_compile`, which also win
-                over the recipe's.
+            **arguments: More arguments of `model.compile`, which win over the recipe's.
 
         Raises:
-            ValueError: if the training is too short for the recipe's warm-up, averages or
-                accumulation of gradients, if the model has no classifier or its activation is
-                neither softmax nor `None`, or if it has dtype mixed_float16 and is on several
-                devices with TensorFlow.
+            ValueError: if the training is too short for the recipe, the model has no classifier
+                with softmax or logits, or it has dtype mixed_float16 and is on several devices
+                with TensorFlow.
         """
         check_run_length(self, steps_per_epoch)
         if not model.include_top or model.classifier_activation not in ("softmax", None):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 import logging
 import os
@@ -24,6 +23,7 @@ from keras_tdn.files.locks import locked
 from keras_tdn.training.callbacks import BEST_FILE, LAST_FILE, LOG_FILE
 from keras_tdn.training.callbacks.reporting import TENSORBOARD_FOLDER
 from keras_tdn.training.state_files import STATE_FILE, written_durably
+from keras_tdn.version import installed_version
 
 logger = logging.getLogger("keras_tdn")
 
@@ -32,11 +32,11 @@ RESULT_FILE = "result.json"
 FAILURES_FILE = "failures.jsonl"
 STATE_FOLDER = "state"
 PRESET_FOLDER = "preset"
-OWN_NAMES = (
-    *(RUN_FILE, RESULT_FILE, FAILURES_FILE, STATE_FOLDER, PRESET_FOLDER),
+# Where there is none of these, nothing was trained yet, and nothing can be lost.
+TRAINED_NAMES = (
+    *(RESULT_FILE, STATE_FOLDER, PRESET_FOLDER),
     *(BEST_FILE, LAST_FILE, LOG_FILE, TENSORBOARD_FOLDER),
 )
-BEFORE_TRAINING = (RUN_FILE, FAILURES_FILE)
 
 # What decides the bits and cannot be passed as an argument: reported, not refused.
 VERSIONS = "versions"
@@ -49,11 +49,13 @@ MAX_SHOWN = 8
 
 
 def describe_run(
-    model: Any, train_records: RecordList, validation_records: RecordList | None, **arguments: Any
+    model: Any,
+    train_records: RecordList,
+    validation_records: RecordList | None,
+    dataset_arguments: Mapping[str, Any],
+    **arguments: Any,
 ) -> dict[str, Any]:
     """Returns all that a training depends on, as JSON values."""
-    for name in NO_MATTER:
-        arguments.get("dataset_arguments", {}).pop(name, None)
     config = model.get_config()
     # The clips that it is given are described whether or not it says so itself.
     config.pop("clip_spec", None)
@@ -63,8 +65,11 @@ def describe_run(
         "clip_spec": model.clip_spec.to_config(),
         "train_records": _describe_records(train_records),
         "validation_records": validation_records and _describe_records(validation_records),
+        "dataset_arguments": {
+            name: value for name, value in dataset_arguments.items() if name not in NO_MATTER
+        },
         **arguments,
-        VERSIONS: {name: _version(name) for name in PACKAGES},
+        VERSIONS: {name: installed_version(name) for name in PACKAGES},
     }
     return json.loads(json.dumps(content, default=_as_json))
 
@@ -84,12 +89,8 @@ def run_folder(
 ) -> Iterator[Path]:
     """Holds the folder of a training for this process alone, and creates it if needed.
 
-    `run` is what `describe_run` returned; with `resume` the training in the folder, if there is
-    one, continues.
-
-    Raises:
-        ValueError: if it cannot be written, if another process trains in it, if there is a
-            training in it and `resume` is false, or if that was started with something else.
+    `run` is what `describe_run` returned. If there is a training in it, it is refused without
+    `resume`, and if it was started with something else.
     """
     folder = Path(output)
     try:
@@ -99,7 +100,20 @@ def run_folder(
     except OSError as error:
         raise _unwritable(folder, str(error.strerror)) from error
     with locked(folder, "training"):
-        _start(folder, run, resume)
+        for name in (RUN_FILE, FAILURES_FILE, *TRAINED_NAMES):
+            remove_leftovers(folder / name)
+        state = folder / STATE_FOLDER
+        if state.is_dir():
+            remove_leftovers(state / STATE_FILE)
+            if not any(state.iterdir()):
+                state.rmdir()
+        if not resume:
+            _check_untrained(folder)
+        if _trained(folder):
+            _check_resumable(folder, run)
+        else:
+            with written_durably(folder / RUN_FILE) as new:
+                new.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
         yield folder
 
 
@@ -107,44 +121,6 @@ def _unwritable(folder: Path, reason: str) -> ValueError:
     return ValueError(
         f"The output folder {str(folder)!r} cannot be written to: {reason}. Choose another place."
     )
-
-
-def _start(folder: Path, run: Mapping[str, Any], resume: bool) -> None:
-    for name in OWN_NAMES:
-        remove_leftovers(folder / name)
-    state = folder / STATE_FOLDER
-    if state.is_dir():
-        remove_leftovers(state / STATE_FILE)
-        if not any(state.iterdir()):
-            state.rmdir()
-    if not resume:
-        _check_untrained(folder)
-    trained = _trained(folder)
-    if trained and not (folder / RUN_FILE).exists():
-        raise ValueError(
-            f"{str(folder)!r} has no {RUN_FILE}, which a training to continue would have, but "
-            f"{', '.join(trained)}. Choose another folder."
-        )
-    if not trained:
-        with written_durably(folder / RUN_FILE) as new:
-            new.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-        return
-    try:
-        started = json.loads((folder / RUN_FILE).read_text("utf-8"))
-        if not isinstance(started, dict):
-            raise ValueError("it is no object of JSON")
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{str(folder / RUN_FILE)!r} cannot be read ({error}), so that it is not known what "
-            "the training was started with. Start anew in another folder."
-        ) from error
-    _check_same(folder, started, run)
-    # A kill may have left the folder for TensorBoard and no state yet.
-    if trained != [TENSORBOARD_FOLDER] and not {STATE_FOLDER, RESULT_FILE} & {*trained}:
-        raise ValueError(
-            f"The training in {str(folder)!r} cannot be resumed: its folder {STATE_FOLDER!r} is "
-            f"gone. Start anew in another folder, if you like with {LAST_FILE} as the weights."
-        )
 
 
 def _check_untrained(folder: Path) -> None:
@@ -157,15 +133,29 @@ def _check_untrained(folder: Path) -> None:
 
 
 def _trained(folder: Path) -> list[str]:
-    # Where nothing was trained yet, nothing can be lost.
-    names = [name for name in OWN_NAMES if name not in BEFORE_TRAINING]
-    return [name for name in names if (folder / name).exists()]
+    return [name for name in TRAINED_NAMES if (folder / name).exists()]
 
 
-def _check_same(folder: Path, started: Any, run: Mapping[str, Any]) -> None:
+def _check_resumable(folder: Path, run: Mapping[str, Any]) -> None:
+    """Raises a `ValueError` unless the training in the folder continues with what `run` says."""
+    trained, file = _trained(folder), folder / RUN_FILE
+    if not file.exists():
+        raise ValueError(
+            f"{str(folder)!r} has no {RUN_FILE}, which a training to continue would have, but "
+            f"{', '.join(trained)}. Choose another folder."
+        )
+    try:
+        started = json.loads(file.read_text("utf-8"))
+        if not isinstance(started, dict):
+            raise ValueError("it is no object of JSON")
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{str(file)!r} cannot be read ({error}), so that it is not known what "
+            "the training was started with. Start anew in another folder."
+        ) from error
     found = [line for line in differences(started, run) if not NAMES_GIVEN.fullmatch(line)]
     versions = [line for line in found if line.startswith(VERSIONS)]
-    others = [line for line in found if not line.startswith(VERSIONS)]
+    others = [line for line in found if line not in versions]
     if versions:
         logger.warning(
             f"The training in {folder} was started with other software, so that the last bits may "
@@ -177,6 +167,12 @@ def _check_same(folder: Path, started: Any, run: Mapping[str, Any]) -> None:
             f"The training in {str(folder)!r} was started with other arguments: "
             f"{'; '.join(others[:MAX_SHOWN])}{more}. Pass those it was started with, or start anew "
             "in another folder."
+        )
+    # A kill may have left the folder for TensorBoard and no state yet.
+    if trained != [TENSORBOARD_FOLDER] and not {STATE_FOLDER, RESULT_FILE} & {*trained}:
+        raise ValueError(
+            f"The training in {str(folder)!r} cannot be resumed: its folder {STATE_FOLDER!r} is "
+            f"gone. Start anew in another folder, if you like with {LAST_FILE} as the weights."
         )
 
 
@@ -201,10 +197,3 @@ def _as_json(value: Any) -> Any:
         return {"class": type(value).__name__, **vars(value)}
     # Not the text of an object, which may have its address in it.
     return value if isinstance(value, str) else f"{type(value).__module__}.{type(value).__name__}"
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

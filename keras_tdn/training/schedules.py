@@ -5,15 +5,25 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 
+if TYPE_CHECKING:
+    from keras_tdn.training.recipe import Recipe
+
+logger = logging.getLogger("keras_tdn")
+
 # Where the authors' cosine ends, whatever its start.
 COSINE_FLOOR = 1e-5
+# Share of the starting weights in their average at the end: with a warning, and at most.
+NOTED_SHARE = 0.1
+MAX_SHARE = 0.5
+# Of the batches, at the end, whose gradients are never applied.
+NOTED_REST = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +43,6 @@ class StepDecay:
 
     def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
         """Returns the schedule from epoch `start` on, counted in steps from there."""
-        del epochs
         # Keras keeps a value up to and including its boundary; PyTorch drops at the milestone.
         boundaries = [round((epoch - start) * steps_per_epoch) - 1 for epoch in self.epochs]
         # Drops that fall on one step, in a short training, follow each other.
@@ -45,12 +54,7 @@ class StepDecay:
 
 @dataclasses.dataclass(frozen=True)
 class ProportionalStepDecay:
-    """Like `StepDecay`, at shares of the training instead of epochs.
-
-    Args:
-        shares: Where it drops, ascending, between 0 and 1.
-        factor: What it is multiplied with each time.
-    """
+    """Like `StepDecay`, at `shares` of the training, ascending, between 0 and 1."""
 
     shares: tuple[float, ...]
     factor: float = 0.1
@@ -60,18 +64,13 @@ class ProportionalStepDecay:
         _check_drops(self, "shares", wanted, below=1)
 
     def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
-        """Returns the schedule from epoch `start` on, counted in steps from there."""
         drops = StepDecay(tuple(share * epochs for share in self.shares), self.factor)
         return drops.build(rate, steps_per_epoch, epochs, start)
 
 
 @dataclasses.dataclass(frozen=True)
 class CosineDecay:
-    """The learning rate follows half a cosine from its start to nearly nothing.
-
-    Args:
-        floor: Where it ends.
-    """
+    """The learning rate follows half a cosine from its start to `floor`."""
 
     floor: float = COSINE_FLOOR
 
@@ -80,7 +79,6 @@ class CosineDecay:
             raise ValueError(f"CosineDecay's `floor` is at least 0. Received: floor={self.floor!r}")
 
     def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
-        """Returns the schedule from epoch `start` on, counted in steps from there."""
         steps = max(1, round((epochs - start) * steps_per_epoch))
         return keras.optimizers.schedules.CosineDecay(
             rate, steps, alpha=min(1.0, self.floor / rate)
@@ -103,8 +101,7 @@ Schedule = StepDecay | ProportionalStepDecay | CosineDecay
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """A straight line up to where another schedule starts, which then counts from its end.
 
-    Use it in front of any schedule. Keras' `CosineDecay` has a warm-up of its own; this one is the
-    same for all of them.
+    Use it in front of any schedule; only Keras' `CosineDecay` has a warm-up of its own.
 
     Args:
         schedule: What comes after it: a `LearningRateSchedule`.
@@ -155,24 +152,18 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         return cls(**{**config, "schedule": schedule})
 
 
-logger = logging.getLogger("keras_tdn")
-
-# Share of the starting weights in their average at the end: with a warning, and at most.
-NOTED_SHARE = 0.1
-MAX_SHARE = 0.5
-# Of the batches, at the end, whose gradients are never applied.
-NOTED_REST = 0.1
-
-
-def check_run_length(recipe: Any, steps_per_epoch: int) -> None:
-    """Raises a `ValueError` if a training is too short for what its recipe does over many batches.
-
-    That is if no step of the optimizer would be made, the learning rate would never be reached, or
-    the averages would be mostly of the first weights.
-    """
+def check_run_length(recipe: Recipe, steps_per_epoch: int, optimizer: Any = None) -> None:
+    """Raises a `ValueError` if a training by a recipe, or by an optimizer too, trains nothing."""
     batches = steps_per_epoch * recipe.epochs
     length = f"{recipe.epochs} epochs of {steps_per_epoch} batches"
-    check_accumulation(recipe.gradient_accumulation_steps, batches, length)
+    for source in (recipe, optimizer):
+        steps = getattr(source, "gradient_accumulation_steps", None)
+        if steps is not None and steps > batches:
+            raise ValueError(
+                f"The gradients of {steps} batches make one step, and a training of {length} has "
+                f"{batches}: it would change no weight. Use gradient_accumulation_steps={batches} "
+                "or fewer (--accumulate), smaller batches or more epochs."
+            )
     if recipe.warmup_steps(steps_per_epoch) >= batches:
         raise ValueError(
             f"The warm-up takes {recipe.warmup_epochs:g} epochs, all of a training of {length}, so "
@@ -186,17 +177,7 @@ def check_run_length(recipe: Any, steps_per_epoch: int) -> None:
         )
 
 
-def check_accumulation(steps: int | None, batches: int, length: str) -> None:
-    """Raises a `ValueError` if so few batches make no step of an optimizer that accumulates."""
-    if steps is not None and steps > batches:
-        raise ValueError(
-            f"The gradients of {steps} batches make one step, and a training of {length} has "
-            f"{batches}: it would change no weight. Use gradient_accumulation_steps={batches} or "
-            "fewer (--accumulate), smaller batches or more epochs."
-        )
-
-
-def warn_of_run_length(recipe: Any, steps_per_epoch: int) -> None:
+def warn_of_run_length(recipe: Recipe, steps_per_epoch: int) -> None:
     """Warns of what a training is barely long enough for."""
     batches = steps_per_epoch * recipe.epochs
     rest = batches % (recipe.gradient_accumulation_steps or 1)
@@ -216,11 +197,11 @@ def warn_of_run_length(recipe: Any, steps_per_epoch: int) -> None:
         logger.warning(_slow_averages(recipe, batches))
 
 
-def _share_of_first_weights(recipe: Any, batches: int) -> float:
+def _share_of_first_weights(recipe: Recipe, batches: int) -> float:
     return 0.0 if recipe.ema_momentum is None else recipe.ema_momentum**batches
 
 
-def _slow_averages(recipe: Any, batches: int) -> str:
+def _slow_averages(recipe: Recipe, batches: int) -> str:
     return (
         f"After the {batches} batches of this training, an average of momentum "
         f"{recipe.ema_momentum:g} still has {100 * _share_of_first_weights(recipe, batches):.0f} % "

@@ -25,6 +25,8 @@ KEPT = 2
 META = "meta"
 BFLOAT16 = "bfloat16"
 READ_ERRORS = (OSError, ValueError, KeyError, EOFError, RecursionError, zipfile.BadZipFile)
+# How h5py starts a RuntimeError, which it raises where a full disk shows as it closes a file.
+HDF5_ERRORS = ("Can't ", "Unable to ")
 
 
 class State(NamedTuple):
@@ -38,10 +40,7 @@ class State(NamedTuple):
 def write_state(folder: Path, state: State) -> None:
     """Writes a state; the ones before it, but the latest, are removed when it is safe.
 
-    A process that is killed at any moment, or a full disk, leaves the earlier states as they were.
-
-    Raises:
-        OSError: if it cannot be written.
+    A kill at any moment, or a full disk (an `OSError`), leaves the earlier states as they were.
     """
     halves = [name for name, array in state.arrays.items() if array.dtype.name == BFLOAT16]
     # NumPy's file format has no such type; its bits are kept.
@@ -61,10 +60,7 @@ def write_state(folder: Path, state: State) -> None:
 def read_newest_state(folder: Path) -> State | None:
     """Returns the newest state that is whole, or `None` if there is no state at all.
 
-    A damaged one is skipped with a warning, for the one before it.
-
-    Raises:
-        ValueError: if there are states and all are damaged.
+    A damaged one is skipped with a warning. Raises a `ValueError` if all are damaged.
     """
     paths = _newest_first(folder)
     for path in paths:
@@ -91,8 +87,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> State:
-    match = PATTERN.fullmatch(path.name)
-    if match is None or sha256_of(path) != match[2]:
+    if sha256_of(path) != path.stem.partition("-")[2]:
         raise ValueError("its content is not what its name says")
     with np.load(path, allow_pickle=False) as content:
         meta = json.loads(content[META].tobytes())
@@ -102,11 +97,6 @@ def _read(path: Path) -> State:
 
         arrays[name] = arrays[name].view(ml_dtypes.bfloat16)
     return State(meta.pop("step"), arrays, meta)
-
-
-# How h5py starts a RuntimeError, which it raises when a full disk comes to light as it closes a
-# file.
-HDF5_ERRORS = ("Can't ", "Unable to ")
 
 
 @contextlib.contextmanager

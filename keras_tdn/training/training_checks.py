@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keras_tdn.data.records import RecordList
+from keras_tdn.data.records.labelled import MAX_SHOWN, check_class_names, check_labelled
 from keras_tdn.models import TDNResNet
 from keras_tdn.training.distribution import (
     Devices,
@@ -18,11 +19,11 @@ from keras_tdn.training.distribution import (
     num_replicas,
 )
 from keras_tdn.training.recipe import Recipe
-from keras_tdn.training.schedules import check_accumulation, check_run_length
+from keras_tdn.training.schedules import check_run_length
 
 logger = logging.getLogger("keras_tdn")
 
-MAX_SHOWN = 3
+BALANCED = "balanced"
 
 
 def check_training(
@@ -52,7 +53,8 @@ def check_training(
             "examples/train_on_several_machines.py. Received: "
             f"{num_joined_processes()} processes"
         )
-    _check_records("training", train_records, model)
+    check_labelled("Training", train_records, model.classes)
+    check_class_names("the training videos", train_records.labels, "the model", model.labels)
     present = {record.label for record in train_records}
     if len(present) < 2:
         raise ValueError(
@@ -69,12 +71,7 @@ def check_training(
         )
     # Raises if a batch does not fill, or cannot be divided.
     steps = recipe.steps_per_epoch(train_records)
-    check_run_length(recipe, steps)
-    check_accumulation(
-        getattr(optimizer, "gradient_accumulation_steps", None),
-        steps * recipe.epochs,
-        f"{recipe.epochs} epochs of {steps} batches",
-    )
+    check_run_length(recipe, steps, optimizer)
     Devices(max(devices_of_an_array(), num_replicas())).batch_size(recipe.batch_size)
     spec, expected = model.clip_spec, recipe.clip_spec_for(model)
     size = min(spec.height, spec.width)
@@ -92,15 +89,16 @@ def check_training(
                 "`validation_records`, or leave `early_stopping` out."
             )
         return
-    _check_records("validation", validation_records, model)
+    check_labelled("Validation", validation_records, model.classes, optional=True)
+    names = validation_records.labels
+    check_class_names("the validation videos", names, "the model", model.labels)
+    check_class_names("the validation videos", names, "the training videos", train_records.labels)
     if devices_of_an_array() > 1 and len(validation_records) < recipe.batch_size:
         raise ValueError(
             "On several devices of the JAX backend each batch is whole, also in validation. "
             f"Received: {len(validation_records)} validation videos and batches of "
             f"{recipe.batch_size}. Use smaller batches, more videos or one device."
         )
-    names = train_records.labels
-    _check_names("validation", validation_records.labels, "the training videos", names)
     trained = {os.path.realpath(record.path) for record in train_records}
     shared = [
         record.path for record in validation_records if os.path.realpath(record.path) in trained
@@ -112,59 +110,11 @@ def check_training(
         )
 
 
-def _check_records(kind: str, records: Any, model: TDNResNet) -> None:
-    if not isinstance(records, RecordList) or not records:
-        empty = "an empty one" if isinstance(records, RecordList) else f"{records!r:.100}"
-        without = " To train without any, say so with None." if kind == "validation" else ""
-        raise ValueError(
-            f"`train` takes {kind} records as a RecordList with at least one video; load_records "
-            f"makes one of lists, folders and tuples.{without} Received: {empty}"
-        )
-    unlabelled = [record.path for record in records if record.label is None]
-    if unlabelled:
-        raise ValueError(
-            f"Training needs a label for each video, and {len(unlabelled)} of {len(records)} "
-            f"{kind} videos have none: {_shown(map(repr, unlabelled))}. A list has one in the last "
-            "column."
-        )
-    beyond = [record for record in records if (record.label or 0) >= model.classes]
-    if beyond:
-        named = [f"{record.path!r} has label {record.label}" for record in beyond[:MAX_SHOWN]]
-        raise ValueError(
-            f"The model has {model.classes} classes, so that labels are 0 to {model.classes - 1}, "
-            f"and {len(beyond)} of {len(records)} {kind} videos have others: {'; '.join(named)}. "
-            f"Build the model with classes={max((r.label or 0) for r in beyond) + 1} or more, or "
-            "fix the list."
-        )
-    _check_names(kind, records.labels, "the model", model.labels)
-
-
-def _check_names(
-    kind: str, names: tuple[str, ...] | None, other: str, others: tuple[str, ...] | None
-) -> None:
-    if names is None or others is None or tuple(names) == tuple(others):
-        return
-    differ = [
-        f"class {index} is {ours!r} and {theirs!r}"
-        for index, (ours, theirs) in enumerate(zip(names, others, strict=False))
-        if ours != theirs
-    ]
-    raise ValueError(
-        f"The class names of the {kind} videos are not those of {other}: there are {len(names)} "
-        f"and {len(others)}"
-        + (f", and {'; '.join(differ[:MAX_SHOWN])}" if differ else "")
-        + ". Pass the same `labels` to load_records for both lists, and to the model."
-    )
-
-
 def _shown(values: Iterable[object]) -> str:
     """Returns the first few of them, and how many more there are."""
     texts = [str(value) for value in values]
     more = f" and {len(texts) - MAX_SHOWN} more" if len(texts) > MAX_SHOWN else ""
     return ", ".join(texts[:MAX_SHOWN]) + more
-
-
-BALANCED = "balanced"
 
 
 def class_weights(
@@ -174,10 +124,6 @@ def class_weights(
 
     With `"balanced"`, every class that there is counts alike, and the mean over the videos is 1. A
     mapping of class indices to positive weights is filled up with 1.
-
-    >>> records = load_records([("a.mp4", 0), ("b.mp4", 0), ("c.mp4", 1)], check_files=False)
-    >>> class_weights(records, "balanced", classes=2)
-    {0: 0.75, 1: 1.5}
     """
     if weights is None:
         return None

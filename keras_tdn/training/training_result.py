@@ -125,13 +125,13 @@ class TrainingResult:
 
     Args:
         output: Folder of the training.
-        preset: Folder of the preset: the model with the weights of the best epoch, or of the last
-            if there was no validation.
+        preset: Folder of the preset: the model of the best epoch, or of the last if there was no
+            validation.
         epochs: Epochs that were trained.
         epoch: The epoch that the preset is of, counted from 1.
         top1: Share of validation videos that the preset labels right, from 0 to 1, with one view;
             `None` without validation.
-        top5: Share whose label is among its first five guesses; `None` without validation.
+        top5: Share whose label is among its first five guesses; `None` likewise.
         num_validation: Validation videos that this was measured on.
         stopped_early: Whether training ended before the recipe's last epoch.
         history: For each epoch, its figures by name.
@@ -179,13 +179,8 @@ SETS = (("", "training", "bar"), ("val_", "validation", "other"))
 def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
     """Draws loss and accuracy by epoch, of training and, if there is one, of validation.
 
-    Use it in a notebook, on what `train` returns or what `log.csv` holds.
-
-    Args:
-        history: For each epoch its figures by name, such as `TrainingResult.history`.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
+    Use it in a notebook. `history` has, for each epoch, its figures by name, such as
+    `TrainingResult.history` or the rows of `log.csv`.
 
     Raises:
         ValueError: if there is no epoch, or an epoch without `"epoch"`, `"loss"` and `"top1"`.

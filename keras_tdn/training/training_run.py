@@ -52,30 +52,28 @@ def train(
     """Trains a model by a recipe, and leaves a preset.
 
     Use it for a training that you can leave alone: all that can be wrong is reported first, it
-    continues after any interruption as if there had been none, and its result is written down. All
-    of it can be had in plain `model.fit` as well, with `recipe.compile`, `recipe.make_dataset`,
-    `recipe.callbacks` and `TrainingState`. What is in `output` then, docs/training.md lists.
+    continues after any interruption as if there had been none, and its result is written down. The
+    same in plain `model.fit`, and what is in `output` then, is in docs/training.md.
 
     Args:
-        model: A `TDNResNet` with a classifier. Its `clip_spec` says how clips are cut.
+        model: A `TDNResNet` with a classifier. Its `clip_spec` says how clips are cut;
+            `recipe.clip_spec_for(model)` gives it the recipe's crops.
         train_records: Videos with labels.
         validation_records: Videos that accuracy is measured on after each epoch, with one clip
             and one crop of each; `None` for none.
-        recipe: How to train. Segments and crop size are those of the model's `clip_spec`, which
-            `recipe.clip_spec_for(model)` sets to the recipe's crops.
+        recipe: How to train.
         output: Folder that is written to.
         seed: Where the order of the videos and all that is drawn from them starts. Weights and
             dropout have the seed of `keras.utils.set_random_seed` when the model is built.
         resume: Whether to continue the training in `output`. If there is none, one starts.
-        early_stopping: Epochs without a better accuracy after which training ends; `None`
-            trains to the end.
+        early_stopping: Epochs without a better accuracy after which training ends.
         class_weight: `"balanced"`, or a mapping of class indices to factors of the loss.
         tensorboard: Whether to write logs for TensorBoard.
         save_every: Steps from one state to the next; `None` saves at the end of each epoch and
             every five minutes.
         progress: Whether to show progress on standard error.
-        deterministic: Whether to use slower operations that give the same bits each time on a GPU.
-            On a CPU they do so anyway.
+        deterministic: Whether to use slower operations that give the same bits each time on a GPU,
+            as on a CPU they do anyway.
         card: Licence, data set and source for the preset; the accuracy is filled in.
         dataset_arguments: More arguments of `make_dataset`, such as `num_parallel_calls`.
         compile_arguments: More arguments of `model.compile`, such as `jit_compile`.
@@ -97,11 +95,11 @@ def train(
     >>> result.preset
     PosixPath('run/preset')
     """
+    dataset_arguments = dict(dataset_arguments or {})
+    compile_arguments = dict(compile_arguments or {})
     # In place of the recipe's.
-    optimizer = (compile_arguments or {}).get("optimizer")
-    check_training(
-        model, train_records, validation_records, recipe, early_stopping, optimizer=optimizer
-    )
+    optimizer = compile_arguments.get("optimizer")
+    check_training(model, train_records, validation_records, recipe, early_stopping, optimizer)
     weights = class_weights(train_records, class_weight, model.classes)
     if weights is not None and (recipe.mixup_alpha or recipe.cutmix_alpha):
         raise ValueError(
@@ -120,8 +118,8 @@ def train(
         early_stopping=early_stopping,
         class_weight=weights,
         deterministic=deterministic,
-        dataset_arguments=dict(dataset_arguments or {}),
-        compile_arguments=dict(compile_arguments or {}),
+        dataset_arguments=dataset_arguments,
+        compile_arguments=compile_arguments,
     )
     if model.labels is None and train_records.num_classes == model.classes:
         # Whoever has the model, or a file of its weights, knows the names.
@@ -140,7 +138,7 @@ def train(
             steps_per_epoch=steps,
             save_every=save_every,
         )
-        recipe.compile(model, steps, **(compile_arguments or {}))
+        recipe.compile(model, steps, **compile_arguments)
         shown = {"tensorboard": tensorboard, "progress": progress}
         callbacks = recipe.callbacks(folder, state=state, early_stopping=early_stopping, **shown)
         common: dict[str, Any] = {
@@ -150,13 +148,12 @@ def train(
             "failure_report": folder / FAILURES_FILE,
             # An array that lies on several devices is cut into equal parts.
             **({"drop_remainder": True} if devices_of_an_array() > 1 else {}),
-            **(dataset_arguments or {}),
+            **dataset_arguments,
         }
-        validation = None
-        if validation_records is not None:
-            validation = recipe.make_dataset(
-                validation_records, model.clip_spec, training=False, **common
-            )
+        spec = model.clip_spec
+        validation = validation_records and recipe.make_dataset(
+            validation_records, spec, training=False, **common
+        )
         with (
             saving_when_interrupted(state),
             input_errors_in_words(),
@@ -167,14 +164,8 @@ def train(
                 if isinstance(callback, Progress):
                     stack.callback(callback.close)
             for span in state.spans():
-                clips = recipe.make_dataset(
-                    train_records,
-                    model.clip_spec,
-                    training=True,
-                    start=span.start,
-                    positions=state.positions,
-                    **common,
-                )
+                place = {"start": span.start, "positions": state.positions}
+                clips = recipe.make_dataset(train_records, spec, training=True, **place, **common)
                 model.fit(
                     clips,
                     validation_data=validation,
@@ -185,23 +176,14 @@ def train(
                     verbose=0,
                     **span.fit_arguments,
                 )
+        whole_batches = bool(common.get("drop_remainder"))
         return finish_training(
-            model,
-            folder,
-            recipe,
-            callbacks,
-            train_records,
-            validation_records,
-            card,
-            whole_batches=bool(common.get("drop_remainder")),
+            model, folder, recipe, callbacks, train_records, validation_records, card, whole_batches
         )
 
 
 def make_deterministic(seed: int) -> None:
-    """Makes operations of this process give the same bits each time, also on a GPU, for good.
-
-    Raises a `ValueError` on JAX, where it is a matter of the environment.
-    """
+    """Makes operations of this process give the same bits each time, also on a GPU, for good."""
     backend = keras.backend.backend()
     if backend == "jax":
         raise ValueError(
@@ -228,10 +210,10 @@ def saving_when_interrupted(state: TrainingState) -> Iterator[None]:
     """Within the block, a first signal to end saves the training before the next step.
 
     A second one ends at once, and so does the first where the process is a command's own and no
-    batch comes in a second and a half. Only the main thread can take signals; elsewhere nothing
-    changes.
+    batch comes in a second and a half.
     """
     if threading.current_thread() is not threading.main_thread():
+        # Only the main thread can take signals.
         yield
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
@@ -258,12 +240,10 @@ WRAPPED = re.compile(rf"{TooManyFailuresError.__name__}: (.+?)(?:\n|$)")
 
 @contextlib.contextmanager
 def input_errors_in_words() -> Iterator[None]:
-    """Within the block, the pipeline's `TooManyFailuresError` comes out as it was raised.
-
-    Keras' warning that data ran out is suppressed: bad records make a validation set end early.
-    """
+    """Within the block, the pipeline's `TooManyFailuresError` comes out as it was raised."""
     try:
         with warnings.catch_warnings():
+            # Bad records make a validation set end early.
             warnings.filterwarnings("ignore", message="Your input ran out of data")
             yield
     except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,10 +15,7 @@ MODEL, OPTIMIZER, METRICS = "model", "optimizer", "metrics"
 
 
 def sync(model: keras.Model) -> None:
-    """Makes a model's variables hold their present values in the middle of `fit`.
-
-    On JAX, `fit` keeps them elsewhere meanwhile.
-    """
+    """Makes a model's variables hold their present values, which `fit` on JAX keeps elsewhere."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()
 
@@ -32,10 +29,7 @@ def build_optimizer(model: keras.Model) -> None:
 
 
 def build_metrics(model: keras.Model, label_spec: Any) -> None:
-    """Makes the metrics' variables, which `fit` on TensorFlow does in its first step.
-
-    `label_spec` is the `tf.TensorSpec` of the labels of a batch.
-    """
+    """Makes the metrics' variables by a batch's `tf.TensorSpec`, before the first step of `fit`."""
     if all(getattr(metric, "built", True) for metric in model.metrics):
         return
     labels = np.zeros((1, *label_spec.shape[1:]), label_spec.dtype.as_numpy_dtype)
@@ -45,7 +39,7 @@ def build_metrics(model: keras.Model, label_spec: Any) -> None:
 
 
 def arrays_of(model: keras.Model, *, metrics: bool) -> dict[str, np.ndarray]:
-    """Returns the values of a model's and its optimizer's variables, and of its metrics'.
+    """Returns the values of the variables of a model, its optimizer and, if asked, its metrics.
 
     The model's include the seeds of its random layers; the optimizer's are momentum, averages,
     accumulated gradients, its count of steps and the scale of the loss.
@@ -58,28 +52,25 @@ def arrays_of(model: keras.Model, *, metrics: bool) -> dict[str, np.ndarray]:
 
 
 def assign_arrays(model: keras.Model, arrays: Mapping[str, np.ndarray], *, metrics: bool) -> None:
-    """Gives variables the values that `arrays_of` took.
+    """Gives variables the values that `arrays_of` took, unless they are another model's.
 
-    Raises:
-        ValueError: if they are another model's or optimizer's, or not finite in the precision of
-            this model. Nothing is changed then.
+    Nothing is changed then, nor if they are not finite in the precision of this model.
     """
     values: list[tuple[Any, str, np.ndarray]] = []
     others: list[tuple[Any, np.ndarray]] = []
     for group, variables in _groups(model, metrics).items():
-        names = sorted(name for name in arrays if name.startswith(f"{group}/"))
-        shapes = [tuple(arrays[name].shape) for name in names]
-        if shapes != [tuple(variable.shape) for variable in variables]:
+        found = [arrays[name] for name in sorted(arrays) if name.startswith(f"{group}/")]
+        if [array.shape for array in found] != [tuple(variable.shape) for variable in variables]:
             raise ValueError(
-                f"The training state does not fit: its {group} has {len(shapes)} variables, and "
+                f"The training state does not fit: its {group} has {len(found)} variables, and "
                 f"here are {len(variables)}, or some are of another shape. Compile the same model "
                 "as the training was started with, or start anew in another folder."
             )
-        for name, variable in zip(names, variables, strict=True):
-            if group == MODEL and is_real(np.dtype(arrays[name].dtype)):
-                values.append((variable, variable.path, arrays[name]))
+        for variable, array in zip(variables, found, strict=True):
+            if group == MODEL and is_real(array.dtype):
+                values.append((variable, variable.path, array))
             else:
-                others.append((variable, arrays[name]))
+                others.append((variable, array))
     # Before anything else is changed.
     assign_checked("The weights of the training state", values)
     for variable, array in others:
@@ -119,30 +110,17 @@ def average_replicas(model: keras.Model) -> None:
             variable.assign(tf.add_n([copy.value() for copy in copies]) / len(copies))
 
 
-@contextlib.contextmanager
-def averaged_weights(model: keras.Model) -> Iterator[None]:
-    """Within the block, the weights are their averages, where the optimizer keeps them.
+def take_averages(model: keras.Model) -> Sequence[np.ndarray]:
+    """Replaces weights by the optimizer's averages, if any; gives what they were, for `put_back`.
 
-    Only what is trained by gradients has an average; batch norms keep moving ones anyway.
-    """
-    saved = take_averages(model)
-    try:
-        yield
-    finally:
-        put_back(model, saved)
-
-
-def take_averages(model: keras.Model) -> Sequence[np.ndarray] | None:
-    """Replaces weights by their averages; gives what they were, for `put_back`.
-
-    `keras.callbacks.SwapEMAWeights` adds and subtracts on TensorFlow, which rounds: training would
-    continue from weights that are not quite the same.
+    Batch norms have moving averages anyway. `keras.callbacks.SwapEMAWeights` adds and subtracts on
+    TensorFlow, which rounds: training would continue from weights that are not quite the same.
     """
     # Mixed precision wraps the optimizer in one that scales the loss.
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     # Before the first step the averages are zero.
     if not getattr(optimizer, "use_ema", False) or not _copy(model.optimizer.iterations):
-        return None
+        return ()
     saved = [_copy(weight) for weight in model.trainable_weights]
     model.optimizer.finalize_variable_values(model.trainable_weights)
     if keras.backend.backend() == "jax":
@@ -152,9 +130,9 @@ def take_averages(model: keras.Model) -> Sequence[np.ndarray] | None:
     return saved
 
 
-def put_back(model: keras.Model, saved: Sequence[np.ndarray] | None) -> None:
+def put_back(model: keras.Model, saved: Sequence[np.ndarray]) -> None:
     """Undoes `take_averages`."""
-    if saved is not None:
+    if saved:
         for weight, array in zip(model.trainable_weights, saved, strict=True):
             weight.assign(array)
 

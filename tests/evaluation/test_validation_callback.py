@@ -78,7 +78,7 @@ def test_wrong_arguments_are_told_before_the_first_epoch(videos):
     clips = np.zeros((1, SPEC.num_frames, 24, 32, 3), np.float32)
     of_two_classes = RecordList([one for one in videos if one.label < 2], NAMES[:2])
     for validation, message in (
-        (MultiViewValidation(RecordList([Record("/a.mp4", 7)])), "labels up to 7"),
+        (MultiViewValidation(RecordList([Record("/a.mp4", 7)])), "no place for label 7"),
         (MultiViewValidation(of_two_classes), "2 classes and the model 3"),
         (MultiViewValidation(videos, average="max"), "one of"),
     ):

@@ -131,7 +131,7 @@ def test_layers_are_left_as_they_were(model, profile):
 
 def test_warm_up_is_not_measured(monkeypatch):
     seconds = iter((9.0, 8.0, *range(1, 12)))
-    monkeypatch.setattr("keras_tdn.profiling.profile._seconds", lambda model, clips: next(seconds))
+    monkeypatch.setattr("keras_tdn.profiling.latency._seconds", lambda model, clips: next(seconds))
     model = keras.Sequential([keras.Input((1, 4, 4, 3)), keras.layers.Flatten()])
     (latency,) = measure_latency(model, (1, 4, 4, 3), [2], repeats=11)
     # Times of 1 to 11 seconds: deciles at the second and the last but one.

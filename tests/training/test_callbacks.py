@@ -332,7 +332,6 @@ def test_a_line_for_each_epoch(capsys):
 
 def test_a_bar_for_the_whole_training(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(reporting, "SECONDS_BETWEEN_FIGURES", 0.0)
     # Two steps of the second of three epochs, of four steps each, then the third.
     bar = Progress(epochs=3, steps_per_epoch=4)
     model = small_model()

@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from keras_tdn.training import recipes
-from keras_tdn.training.schedules import check_accumulation, check_run_length, warn_of_run_length
+from keras_tdn.training.schedules import check_run_length, warn_of_run_length
 
 # 18 batches in all.
 STEPS, EPOCHS = 6, 3
@@ -83,4 +83,4 @@ def test_so_many_steps_change_weights_or_do_not():
             optimizer.apply([keras.ops.ones(1)], [variable])
         assert bool(keras.ops.convert_to_numpy(variable)[0] != 1.0) is changed
     with pytest.raises(ValueError, match="change no weight"):
-        check_accumulation(19, STEPS * EPOCHS, "18 batches")
+        check_run_length(RECIPE, STEPS, optimizer)

@@ -286,18 +286,19 @@ def test_records_are_checked(videos, tmp_path):
     alone = RecordList([Record(f"{i}.mp4", 1, index=i) for i in range(5)], LABELS)
     other = RecordList(list(validation), ("jump", "run", "swim"))
     for records, others, message in (
-        ([], validation, "training records as a RecordList with at least one.*Received: \\[]"),
-        (RecordList([]), validation, "training records .* Received: an empty one"),
-        (good, RecordList([]), "To train without any, say so with None. Received: an empty one"),
-        (unlabelled, validation, "1 of 2 training videos have none: 'a.mp4'.*last column"),
-        (good, unlabelled, "1 of 2 validation videos have none"),
+        ([], validation, "Training takes a RecordList with at least one.*Received: \\[]"),
+        (RecordList([]), validation, "Training takes .* Received: <RecordList of 0 records"),
+        (good, RecordList([]), "Validation takes .* or None to go without.*<RecordList of 0"),
+        (unlabelled, validation, "Training needs .* 1 of 2 have none, .*'a.mp4'.*last column"),
+        (good, unlabelled, "Validation needs .* 1 of 2 have none"),
         (
             beyond,
             validation,
-            "has 3 classes, so that labels are 0 to 2, and 1 of 2 training videos have others: "
-            "'b.mp4' has label 7. Build the model with classes=8 or more",
+            "3 classes have no place for label 7, which 'b.mp4' has. Training takes labels from 0 "
+            "to 2, and 1 of 2 records have others: 'b.mp4' has 7. Correct the list, or have 8 "
+            "classes or more",
         ),
-        (good, beyond, "1 of 2 validation videos have others"),
+        (good, beyond, "Validation takes labels from 0 to 2, and 1 of 2 records have others"),
         (alone, validation, "at least two classes. Received: 5 videos, all of class 1"),
         (good[:3], validation, "A batch of 4 clips needs as many records. Received: 3"),
         (good, other, "class names of the validation videos are not those of the training videos"

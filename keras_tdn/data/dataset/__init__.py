@@ -15,6 +15,7 @@ from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.failures import Failure, FailureLog
 from keras_tdn.data.flip_maps import flip_map
 from keras_tdn.data.records import RecordList
+from keras_tdn.data.records.labelled import check_labelled
 from keras_tdn.data.records.record import check_indices
 from keras_tdn.data.segment_sampling import SamplingMode, SegmentSampler
 from keras_tdn.data.transforms.pipelines import test_transforms, train_transforms
@@ -124,7 +125,8 @@ class DatasetOptions:
 
     def steps(self, records: RecordList, spec: ClipSpec) -> ClipSteps:
         """Returns how frames become a clip; checks the records, the spec and the sampler."""
-        _check_records(records, self.num_classes)
+        check_labelled("make_dataset", records, self.num_classes)
+        check_indices(records)
         if not isinstance(spec, ClipSpec):
             raise ValueError(
                 "make_dataset takes a ClipSpec as `spec`, for example ClipSpec(num_segments=8). "
@@ -148,29 +150,6 @@ class DatasetOptions:
             mirrored = classes != list(range(len(classes)))
             transforms = train_transforms(spec, classes if mirrored else None)
         return ClipSteps(sampler, transforms, spec.num_frames)
-
-
-def _check_records(records: Any, num_classes: int | None) -> None:
-    if not isinstance(records, RecordList) or not records:
-        raise ValueError(
-            "make_dataset takes a RecordList with at least one record; load_records makes one "
-            f"of lists, folders and tuples. Received: {records!r:.200}"
-        )
-    unlabelled = [record.path for record in records if record.label is None]
-    if unlabelled:
-        raise ValueError(
-            f"make_dataset needs a label for each record, and {len(unlabelled)} of "
-            f"{len(records)} have none, among them {unlabelled[0]!r}. Leave them out, or give "
-            "them any label where only predictions are wanted."
-        )
-    check_indices(records)
-    largest, path = max((record.label or 0, record.path) for record in records)
-    if num_classes is not None and largest >= num_classes:
-        raise ValueError(
-            f"{num_classes} classes have no place for label {largest}, which {path!r} has. Pass "
-            f"`num_classes` of at least {largest + 1}, or correct the list. "
-            f"Received: num_classes={num_classes}"
-        )
 
 
 def make_dataset(

@@ -57,7 +57,7 @@ def training_callbacks(
     tensorboard: bool = False,
     progress: bool = True,
 ) -> list[keras.callbacks.Callback]:
-    """Returns the callbacks of `recipe.callbacks`, in the order that they need.
+    """Returns the callbacks of `recipe.callbacks` for `fit`, in the order that they need.
 
     Use it with `verbose=0` in `fit`. They end training with an error when the loss becomes NaN,
     evaluate with averaged weights where there are such, and write `log.csv`,
@@ -67,15 +67,11 @@ def training_callbacks(
         output: Folder that is written to; it is made if needed.
         epochs: Epochs of the whole training.
         averages: Whether the optimizer keeps averages of the weights, to evaluate with.
-        state: Saves and restores the training, and remembers what the other callbacks need for
-            that. Callbacks of your own go in front of it.
-        early_stopping: Epochs without a new best `val_top1` after which training ends; `None` goes
-            on to the end.
+        state: Saves and restores the training, with what the other callbacks remember. Callbacks
+            of your own go in front of it.
+        early_stopping: Epochs without a new best `val_top1` after which training ends.
         tensorboard: Whether to write to the subfolder `tensorboard` as well.
         progress: Whether to show progress on standard error.
-
-    Returns:
-        A list of callbacks for `fit`.
 
     Raises:
         ValueError: if `early_stopping` is not a positive integer, or `output` cannot be written.

@@ -14,13 +14,7 @@ import numpy as np
 from keras_tdn.pretrained.weights import fill, origin_of_weights_file
 from keras_tdn.pretrained.weights_file import write_weights_file
 from keras_tdn.training.state_files import written_durably
-from keras_tdn.training.variables import (
-    average_replicas,
-    averaged_weights,
-    first_not_finite,
-    put_back,
-    take_averages,
-)
+from keras_tdn.training.variables import average_replicas, first_not_finite, put_back, take_averages
 
 LAST_FILE = "last.weights.h5"
 BEST_FILE = "best.weights.h5"
@@ -38,11 +32,9 @@ class RememberingCallback(keras.callbacks.Callback):
     REMEMBERED: ClassVar[tuple[str, ...]] = ()
 
     def state(self) -> dict[str, Any]:
-        """Returns what `restore` takes, as JSON values."""
         return {name: getattr(self, name) for name in self.REMEMBERED}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continues from what `state` returned."""
         for name in self.REMEMBERED:
             setattr(self, name, state[name])
 
@@ -50,13 +42,12 @@ class RememberingCallback(keras.callbacks.Callback):
 class Checkpoints(RememberingCallback):
     """Writes `last.weights.h5` after each epoch, and `best.weights.h5` after the best so far.
 
-    Use it to have something to work with at any time. Each file is whole at any moment; it has the
-    weights, averaged where the optimizer does that, the model's arguments, labels and `clip_spec`,
-    and not what the optimizer remembers. The first of equally good epochs is the best.
+    Each file is whole at any moment. It has the weights, averaged where the optimizer does that,
+    the model's arguments, labels and `clip_spec`, and not the optimizer's variables.
 
     Args:
         folder: Where the files are written.
-        monitor: The figure of which the highest is best; where it is not measured, as without
+        monitor: The figure of which the first highest is best; without it, as where there is no
             validation, there is no best.
 
     Attributes:
@@ -82,20 +73,22 @@ class Checkpoints(RememberingCallback):
         figure = float((logs or {}).get(self.monitor, math.nan))
         # A comparison with NaN is false: such an epoch is none that is better.
         better = figure > (-math.inf if self.best is None else self.best)
-        with averaged_weights(self.model):
+        weights = take_averages(self.model)
+        try:
             for name in (LAST_FILE, BEST_FILE) if better else (LAST_FILE,):
                 with written_durably(self.folder / name) as new:
                     write_weights_file(self.model, new, described=True)
+        finally:
+            put_back(self.model, weights)
         if better:
             self.best, self.best_epoch = figure, epoch + 1
 
 
 def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
-    """Gives a model the weights of a checkpoint.
+    """Gives a model the weights of a checkpoint, and its labels and `clip_spec` unless it has some.
 
-    Use it after training; `model.load_weights` would warn of a compiled model's optimizer. Labels
-    and `clip_spec` are taken as well, unless the model has its own. Where several processes train
-    one model, each of them has to call it.
+    Use it after training; `model.load_weights` would warn of a compiled model's optimizer. Where
+    several processes train one model, each of them has to call it.
 
     Args:
         model: The `TDNResNet`, or another of the same arguments.
@@ -120,8 +113,8 @@ def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
 class EvaluateAverages(keras.callbacks.Callback):
     """Evaluates, during `fit`, with the averages of the weights that the optimizer keeps.
 
-    Use it with `use_ema=True`, in place of `keras.callbacks.SwapEMAWeights`, which rounds on
-    TensorFlow: this one gives back the very weights that training had.
+    Use it in place of `keras.callbacks.SwapEMAWeights`, which rounds on TensorFlow: this one gives
+    back the very weights that training had.
 
     Example:
 
@@ -131,26 +124,25 @@ class EvaluateAverages(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._saved: Sequence[np.ndarray] | None = None
+        self._saved: Sequence[np.ndarray] = ()
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._saved = take_averages(self.model)
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         put_back(self.model, self._saved)
-        self._saved = None
+        self._saved = ()
 
 
 class AverageReplicas(keras.callbacks.Callback):
     """Averages batch norms' statistics over TensorFlow's replicas before they are used or saved.
 
-    Use it with `tf.distribute.MirroredStrategy`, in front of callbacks that save, where batch norms
-    are not synchronised: what is saved would have the first replica's statistics. Elsewhere it does
-    nothing.
+    Use it with `tf.distribute.MirroredStrategy`, in front of callbacks that save: where batch norms
+    are not synchronised, these would save the first replica's statistics.
 
     Example:
 
-    >>> model.fit(train, validation_data=validation, callbacks=[AverageReplicas(), checkpoints])
+    >>> model.fit(train, callbacks=[AverageReplicas(), Checkpoints("run")])
     """
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -165,10 +157,10 @@ class TrainingDivergedError(ValueError):
 
 
 class StopOnDivergence(keras.callbacks.Callback):
-    """Ends training with an error when the loss becomes NaN or infinite.
+    """Ends training with an error when the loss, or a weight, becomes NaN or infinite.
 
-    Use it instead of `keras.callbacks.TerminateOnNaN`, which ends as if all were well, and in front
-    of callbacks that write weights. As it does not wait for losses, it may notice a few steps late.
+    Use it in front of callbacks that write weights, instead of `keras.callbacks.TerminateOnNaN`,
+    which ends as if all were well. It does not wait for losses, and may notice a few steps late.
 
     Raises:
         TrainingDivergedError: from within `fit`.
@@ -242,8 +234,7 @@ class StopEarly(RememberingCallback):
         stopped: Whether it has ended the training.
 
     Raises:
-        ValueError: if `patience` is not a positive integer, or, at the end of an epoch, if there
-            is no such figure.
+        ValueError: if `patience` is not a positive integer, or an epoch has no such figure.
 
     Example:
 

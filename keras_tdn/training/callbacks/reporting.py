@@ -22,14 +22,14 @@ class EpochLog(RememberingCallback):
     """Keeps the figures of every epoch, and writes them to a CSV file after each.
 
     Use it instead of `keras.callbacks.CSVLogger` where training is resumed: the file never has an
-    epoch twice. The columns are the epoch, counted from 1, the learning rate at its end, and what
-    `fit` measured.
+    epoch twice.
 
     Args:
         path: The CSV file, or `None` for none.
 
     Attributes:
-        rows: A dict for each epoch so far.
+        rows: A dict for each epoch so far: its number from 1, the learning rate at its end, and
+            what `fit` measured. These are the columns of the file.
 
     Example:
 
@@ -64,8 +64,8 @@ class EpochLog(RememberingCallback):
 class InputTiming(RememberingCallback):
     """Measures how long the model had nothing to do because no batch was ready.
 
-    Use it to find out which is the limit: if it is the input, use more cores, packed records or
-    smaller videos, and if not, a faster device or mixed precision. Validation does not count.
+    Use it to find the limit: if it is the input, use more cores, packed records or smaller videos,
+    and if not, a faster device or mixed precision. Validation does not count.
 
     Args:
         positions: What was passed to `make_dataset`.
@@ -117,15 +117,11 @@ class InputTiming(RememberingCallback):
         self._before = now
 
 
-# Figures are put beside the bar no more often than this.
-SECONDS_BETWEEN_FIGURES = 0.5
-
-
 class Progress(keras.callbacks.Callback):
     """Shows a bar for the whole training with the time that is left, and a line for each epoch.
 
     Use it with `verbose=0` in `fit`, whose own bar knows of one epoch only. Where standard error is
-    not a terminal, there are a line each minute and the line for each epoch.
+    not a terminal, there is a line each minute instead of the bar.
 
     Args:
         epochs: Epochs of the whole training; `None` takes those of `fit`.
@@ -143,10 +139,10 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
-        self._display: RunProgress | None = None
+        # From the first epoch to the end.
+        self._display: Any = None
         self._epochs = self._steps = self._epoch = self._offset = 0
-        self._started: tuple[float, int] | None = None
-        self._figures_at = 0.0
+        self._started, self._first = 0.0, 0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         steps = self.params.get("steps") or 1
@@ -157,37 +153,31 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._epoch = epoch
-        done = epoch * self._steps + self._offset
-        if self._started is None:
-            self._started = time.perf_counter(), done
         if self._display is None:
+            self._started, self._first = time.perf_counter(), epoch * self._steps + self._offset
             total = self._epochs * self._steps
-            self._display = RunProgress("keras-tdn train", total, unit="step", done=done)
-            self._display.__enter__()
+            display = RunProgress("keras-tdn train", total, unit="step", done=self._first)
+            self._display = display.__enter__()
         self._describe("")
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        if self._display is None:
-            return
-        now, notes = time.perf_counter(), []
-        if logs and now - self._figures_at > SECONDS_BETWEEN_FIGURES:
-            self._figures_at, notes = now, [_figures(logs)]
-        self._display.update(self._epoch * self._steps + self._offset + batch + 1, None, *notes)
+        # In a thread of Keras', which may come when all is over.
+        if self._display is not None:
+            done = self._epoch * self._steps + self._offset + batch + 1
+            self._display.update(done, None, _figures(logs or {}))
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._describe(", validating")
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._offset = 0
-        started, first = self._started or (0.0, 0)
         done = (epoch + 1) * self._steps
-        pace = (time.perf_counter() - started) / max(1, done - first)
+        pace = (time.perf_counter() - self._started) / (done - self._first)
         left = pace * (self._epochs * self._steps - done)
-        if self._display is not None:
-            self._display.write(
-                f"epoch {epoch + 1}/{self._epochs}  {_figures(logs or {})}"
-                + (f"  {duration(left)} left" if left else "")
-            )
+        self._display.write(
+            f"epoch {epoch + 1}/{self._epochs}  {_figures(logs or {})}"
+            + (f"  {duration(left)} left" if left else "")
+        )
         if epoch + 1 == self._epochs:
             self.close()
 

@@ -32,10 +32,10 @@ SAVE_SECONDS = 300.0
 class TrainingState(keras.callbacks.Callback):
     """Saves all that training depends on, and continues from there.
 
-    Use it when a training must survive its process. A training that was killed at any moment, also
-    while a state was being written, and continues with the same model, arguments and data, has the
-    weights and the history of one that was not: on a CPU to the last bit.
-    `keras.callbacks.BackupAndRestore` keeps neither the place in the data nor metrics.
+    Use it when a training must survive its process. A training that was killed at any moment and
+    continues with the same model, arguments and data has the weights and the history of one that
+    was not: on a CPU to the last bit. `keras.callbacks.BackupAndRestore` keeps neither the place in
+    the data nor metrics.
 
     A state is written at the start, at the end of each epoch, and in between as `save_every` or
     `save_seconds` say. The latest two are kept, each under its hash, and a damaged one is passed
@@ -45,12 +45,11 @@ class TrainingState(keras.callbacks.Callback):
         folder: Where states are written.
         epochs: Epochs of the whole training.
         steps_per_epoch: Batches in each.
-        positions: What takes note of the place in the data; new if `None`.
+        positions: Takes note of the place in the data; new if `None`. `make_dataset` is passed it.
         save_every: Batches from one state to the next; `None` goes by time.
         save_seconds: Seconds from one state to the next where `save_every` is `None`.
 
     Attributes:
-        positions: What `make_dataset` is to be passed.
         members: Callbacks with `state()` and `restore(state)`, whose memory is saved as well, one
             of each class. `training_callbacks` sets it.
 
@@ -99,6 +98,7 @@ class TrainingState(keras.callbacks.Callback):
         self._asked_at = 0
         # Batches of this call of `fit` before the present epoch, and of the epoch before the call.
         self._batches = self._offset = 0
+        # What the next epoch and the next step start with.
         self._metrics: Mapping[str, Any] | None = None
         self._random: Mapping[str, Any] | None = None
         # Batches of this call of `fit` whose steps started and ended.
@@ -115,10 +115,9 @@ class TrainingState(keras.callbacks.Callback):
         self._read_place()
         while not self.finished:
             before = self._place
-            partial = before.step > 0
             arguments = {
                 "initial_epoch": before.epoch,
-                "epochs": before.epoch + 1 if partial else self.epochs,
+                "epochs": before.epoch + 1 if before.step else self.epochs,
                 "steps_per_epoch": self.steps_per_epoch - before.step,
             }
             yield FitSpan(before.start, arguments)
@@ -177,13 +176,8 @@ class TrainingState(keras.callbacks.Callback):
         if batch == 0 or not (self._interrupted or self._is_due(self._offset + batch)):
             return
         sync(self.model)
-        self._save(
-            TrainingPlace(
-                epoch=self._place.epoch,
-                step=self._offset + batch,
-                start=self.positions.after(self._batches + batch),
-            )
-        )
+        start = self.positions.after(self._batches + batch)
+        self._save(TrainingPlace(self._place.epoch, self._offset + batch, start))
         if self._interrupted:
             raise KeyboardInterrupt
 
@@ -193,13 +187,8 @@ class TrainingState(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._batches += self.steps_per_epoch - self._offset
         self._offset = 0
-        self._save(
-            TrainingPlace(
-                epoch=epoch + 1,
-                start=self.positions.after(self._batches),
-                stopped=self.model.stop_training,
-            )
-        )
+        start = self.positions.after(self._batches)
+        self._save(TrainingPlace(epoch + 1, 0, start, self.model.stop_training))
 
     def _is_due(self, step: int) -> bool:
         if self.save_every is not None:
@@ -246,10 +235,7 @@ class TrainingState(keras.callbacks.Callback):
 
 @dataclasses.dataclass(frozen=True)
 class TrainingPlace:
-    """Where a training stands: epochs done, batches done in the next, and records before them.
-
-    `stopped` says whether it has been ended early.
-    """
+    """Epochs done, batches done in the next, records before them, and whether it ended early."""
 
     epoch: int = 0
     step: int = 0
@@ -258,7 +244,7 @@ class TrainingPlace:
 
 
 class FitSpan(NamedTuple):
-    """One call of `fit`: where its data set starts, `make_dataset`'s `start`, and its arguments.
+    """One call of `fit`: `make_dataset`'s `start`, and arguments of `fit`.
 
     A training that continues in the middle of an epoch takes two: the rest of that epoch, which has
     fewer steps, and all others.
@@ -272,11 +258,7 @@ GROUP = "random"
 
 
 def random_arrays() -> dict[str, np.ndarray]:
-    """Returns the state of generators that training draws from, besides those of its layers.
-
-    On PyTorch, Keras' dropout draws from PyTorch's own generators unless it was given a seed; on
-    the other backends there are none.
-    """
+    """Returns the state of PyTorch's generators; dropout without a seed draws from them."""
     if keras.backend.backend() != "torch":
         return {}
     import torch
