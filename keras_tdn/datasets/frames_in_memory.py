@@ -18,9 +18,8 @@ class FramesInMemory:
     """A decoder that keeps all frames of the videos it has decoded.
 
     Use it as the `decoder` of `make_dataset` for small data sets of short, small videos and many
-    epochs: a clip then costs a copy, while its frames, crop and mirroring are drawn anew in every
-    epoch. The frames are those of the decoder behind it. Once `max_bytes` are taken, further videos
-    are decoded each time, as without it.
+    epochs: a clip then costs a copy. Once `max_bytes` are taken, further videos are decoded each
+    time, as without it.
 
     Args:
         decoder: What reads videos; by default PyAV with one thread.

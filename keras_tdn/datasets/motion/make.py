@@ -28,10 +28,6 @@ def encode_mp4(frames: np.ndarray, config: MotionConfig) -> bytes:
 
     Prediction between frames would let a single one betray the motion: what stands still is stored
     better with each frame. One thread, no dates and no version strings keep the bytes the same.
-
-    Args:
-        frames: uint8 pixels of shape `(num_frames, height, width, 3)`.
-        config: Its `quantizer` and `frame_rate` are used.
     """
     import av
 
@@ -80,18 +76,16 @@ def make_motion_dataset(
 
     Use it to see that a model learns motion, without downloading anything: a network that looks at
     single frames stays at chance. A video shows a scene of textured objects that moves before the
-    camera in one of the twelve ways of `MOTION_LABELS`. Between segments it has moved on so far
-    that only neighbouring frames show where to. Three classes consist of approaching and
-    retreating in equal parts, in different order: only modules that compare segments can tell them
-    apart.
+    camera in one of the twelve ways of `MOTION_LABELS`. Only neighbouring frames show where to.
+    Three classes approach and retreat in different order, which only modules that compare segments
+    can tell apart.
 
-    A video depends on the seed, its part, its number and the config alone. Classes take turns, so
-    that every part of a data set is balanced. Files that are there already are left, so that a call
-    that was interrupted goes on where it stopped, and a larger number of videos adds the missing.
+    A video depends on the seed, its part, its number and the config alone. Classes take turns.
+    Files that exist are left, so that a call continues one that was interrupted or smaller.
 
     Args:
-        folder: Where to write `videos/<class>/<part>_<number>.mp4`, the lists `train.txt` and
-            `validate.txt`, and `classes.txt`.
+        folder: Gets `videos/<class>/<part>_<number>.mp4`, the lists `train.txt` and `validate.txt`,
+            and `classes.txt`.
         num_train: Videos for training.
         num_validation: Videos for validation.
         seed: Start of all draws, a non-negative integer.
@@ -103,15 +97,14 @@ def make_motion_dataset(
         Records for training and for validation, as `load_records` reads them from the lists.
 
     Raises:
-        ValueError: if a number is out of range, or the folder holds a data set of another seed or
-            config.
+        ValueError: if a number is out of range, or the folder has another seed or config.
         OSError: if a file cannot be written.
 
     Example:
 
     >>> train, validation = make_motion_dataset("motion_videos", num_train=960, num_validation=240)
-    >>> len(train), train.labels[0], train[0].path[-34:]
-    (960, 'moving left', 'videos/moving_left/train_00000.mp4')
+    >>> len(train), train.labels[0]
+    (960, 'moving left')
     """
     counts = {
         "train": _checked("num_train", num_train, 1),
@@ -160,8 +153,7 @@ def motion_model(
 
     Use it with `make_motion_dataset`, with its temporal modules switched on and off to see what
     each is for. It has one block per stage, a quarter of a ResNet's width, four segments of five
-    frames of 56 pixels, and half a million parameters. Both paths weigh the same where they meet,
-    as in the published models of eight segments.
+    frames of 56 pixels, and half a million parameters.
 
     Args:
         short_term: Whether it has short-term TDMs.
