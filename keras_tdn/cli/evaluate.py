@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_tdn.cli import arguments, loading
+from keras_tdn.cli.arguments import option, write_lines
 
 
 def add_evaluate(commands: Any) -> None:
@@ -26,8 +27,7 @@ def add_evaluate(commands: Any) -> None:
     several = "; several make an ensemble, behind one --weights or one each"
     arguments.add_weights(parser, several, action="append", nargs="+")
     arguments.add_ensemble_method(parser, "--ensemble", "how several models are joined")
-    what = "folder to write the scores, the report and its page to"
-    arguments.add_output(parser, what, required=False)
+    option(parser, "--output", "DIR", "folder to write the scores, the report and its page to")
     arguments.add_earlier_results(parser)
     arguments.shared(parser, *arguments.VIEWS, *arguments.SCORING, "--max-failure-share")
     arguments.add_model_arguments(parser)
@@ -46,7 +46,7 @@ def add_ensemble(commands: Any) -> None:
     what = "scores.npz files, or the folders that hold them"
     parser.add_argument("scores", nargs="+", metavar="SCORES", help=what)
     arguments.add_ensemble_method(parser, "--method", "how scores are joined", "softmax")
-    arguments.add_output(parser, "folder to write the report and its page to", required=False)
+    option(parser, "--output", "DIR", "folder to write the report and its page to")
     arguments.shared(parser, "--overwrite", "--quiet")
     parser.set_defaults(run=run_ensemble)
 
@@ -62,33 +62,34 @@ def add_compare(commands: Any) -> None:
     what = "a report.json, or the folder that holds it"
     parser.add_argument("first", metavar="REPORT", help=what)
     parser.add_argument("second", metavar="REPORT", help="the one to compare it with")
-    arguments.option(parser, "--resamples", "N", "samples of the bootstrap", 10_000)
+    option(parser, "--resamples", "N", "samples of the bootstrap", 10_000)
     arguments.shared(parser, "--seed")
-    arguments.option(parser, "--json", None, "print the comparison as a JSON object")
+    option(parser, "--json", None, "print the comparison as a JSON object")
     parser.set_defaults(run=run_compare)
 
 
 def run_evaluate(args: argparse.Namespace) -> int:
     """Prints the main numbers and where the rest is."""
     _separate_list(args)
-    if args.ensemble and len(args.weights) == 1:
+    several = len(args.weights) > 1
+    if args.ensemble and not several:
         raise ValueError(
             "--ensemble joins several models; pass more than one to --weights, or leave it out."
         )
     if (args.resume or args.overwrite) and not args.output:
         raise ValueError("--resume and --overwrite are about --output DIR. Pass it as well.")
+    if several and not args.output:
+        raise ValueError(
+            "An ensemble is made of scores on the disk. Pass --output DIR; each model's results go "
+            "into a folder of their own in it."
+        )
     views, scoring = arguments.views_of(args), arguments.scoring_of(args)
     from keras_tdn.evaluation import evaluate
     from keras_tdn.evaluation.results_folder import PART_NAME, ResultsFolder
 
     names = loading.labels_of(args)
     folder: ResultsFolder | None = None
-    if len(args.weights) > 1:
-        if not args.output:
-            raise ValueError(
-                "An ensemble is made of scores on the disk. Pass --output DIR; each model's "
-                "results go into a folder of their own in it."
-            )
+    if several:
         folder = ResultsFolder(Path(args.output), args.resume, args.overwrite, of_ensemble=True)
     parts = []
     for number, weights in enumerate(args.weights, start=1):
@@ -107,10 +108,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
             max_failure_share=args.max_failure_share,
             **scoring,
         )
-        title = "" if folder is None else f"{weights}\n"
-        sys.stdout.write(f"{title}{report.summary()}")
-        if folder is not None:
-            sys.stdout.write("\n")
+        sys.stdout.write(report.summary() if folder is None else f"{weights}\n{report.summary()}\n")
     if folder is not None:
         report = _write_ensemble(folder, parts, args.ensemble or "softmax", records)
         sys.stdout.write(f"ensemble: {report.facts['ensemble']['Ensemble']}\n{report.summary()}")
@@ -158,12 +156,12 @@ def _write_ensemble(folder: Any, parts: Any, method: Any, records: Any = None) -
         return report
     if records is None:
         # Pictures of the mistakes come from the videos, where they still are.
-        listed = (Record(video.path, video.label, index=video.index) for video in report.videos)
-        records = RecordList(listed)
-        there = [os.path.exists(record.path) for record in records]
-    else:
-        there = [True] * len(records)
-    rows = {record.path: row for row, record in enumerate(records) if there[row]}
+        records = RecordList(
+            Record(video.path, video.label, index=video.index)
+            for video in report.videos
+            if os.path.exists(video.path)
+        )
+    rows = {record.path: row for row, record in enumerate(records)}
     folder.write(None, report, FrameReader(records), rows)
     return report
 
@@ -180,7 +178,7 @@ def run_compare(args: argparse.Namespace) -> int:
     comparison = compare(args.first, args.second, resamples=args.resamples, seed=args.seed)
     if args.json:
         told = {**dataclasses.asdict(comparison), "beyond_chance": comparison.beyond_chance}
-        arguments.write_lines(json.dumps(told))
+        write_lines(json.dumps(told))
     else:
         sys.stdout.write(comparison.summary())
     return 0

@@ -32,7 +32,7 @@ def add_label(commands: Any) -> None:
     rows = parser.add_argument_group("rows")
     text = "JSON lines, or Parquet, which needs the extra [parquet]"
     option(rows, "--output-format", ("jsonl", "parquet"), text, "jsonl")
-    arguments.add_top(rows)
+    arguments.shared(rows, "--top")
     option(rows, "--features", None, "also write the pooled features")
     text = "videos in each file of OUT"
     option(rows, "--videos-per-shard", "N", text, 1000, aliases=("--videos-per-file",))
@@ -85,10 +85,9 @@ def run_label(args: argparse.Namespace) -> int:
     else:
         if how.pop("num_workers") is not None:
             raise ValueError("--workers is for labelling without --beam, whose options say it.")
-        asked = {name: getattr(args, name) for name in ("weights", *loading.MODEL_ARGUMENTS)}
         if os.path.exists(args.weights):
-            asked["weights"] = os.path.abspath(args.weights)
-        load = functools.partial(loading.load_model, argparse.Namespace(**asked), names)
+            args.weights = os.path.abspath(args.weights)
+        load = functools.partial(loading.load_model, args, names)
         report = label_with_beam(
             load, videos, args.output, options, pipeline_options=args.beam, **how
         )

@@ -57,7 +57,7 @@ def add_browse(commands: Any) -> None:
     option(parser, "--size", "PIXELS", "height and width of the crop", DEFAULT_CROP_SIZE)
     option(parser, "--epoch", "N", "epoch whose training clips are shown", 0)
     text = "a self-contained HTML file, or a folder for one PNG file per video"
-    arguments.add_output(parser, text, "PAGE.html_OR_DIR")
+    option(parser, "--output", "PAGE.html_OR_DIR", text, required=True)
     arguments.shared(parser, "--seed")
     parser.set_defaults(run=run_browse)
 

@@ -37,7 +37,7 @@ def add_export(commands: Any) -> None:
     )
     arguments.add_weights(parser)
     arguments.add_labels(parser)
-    arguments.add_top(parser, what="classes to name in an answer")
+    option(parser, "--top", "N", "classes to name in an answer", 5)
     option(parser, "--format", FORMATS, "format to write", FORMATS[0])
     option(
         parser,
@@ -55,7 +55,7 @@ def add_export(commands: Any) -> None:
         "keras-tdn[serving] is installed)",
     )
     text = "folder to write; for a SavedModel, its name is a version number, as TensorFlow Serving "
-    arguments.add_output(parser, f"{text}expects: exported/tdn/1", "DIR/VERSION")
+    option(parser, "--output", "DIR/VERSION", f"{text}expects: exported/tdn/1", required=True)
     arguments.add_model_arguments(parser)
     parser.set_defaults(run=run_export)
 
@@ -164,18 +164,6 @@ def _profiled_model(args: argparse.Namespace, size: tuple[int, int] | None) -> k
         if args.weights in DATASETS:
             bare.model, bare.segments = args.model, args.segments
         model = loading.load_model(bare, None)
-    asked = {
-        "model": (args.model and loading.depths_of(args.model), "stage_depths"),
-        "segments": (args.segments, "num_segments"),
-        "frames_per_segment": (args.frames_per_segment, "frames_per_segment"),
-        "classes": (args.classes, "classes"),
-    }
-    for name, (wanted, attribute) in asked.items():
-        own = getattr(model, attribute, None)
-        if wanted is not None and wanted != own:
-            raise ValueError(
-                f"--{name.replace('_', '-')} {getattr(args, name)} does not fit the weights "
-                f"{args.weights!r}, whose model has {attribute}={own}. Leave the option out, or "
-                "leave --weights out to profile another architecture."
-            )
+    advice = "Leave the option out, or leave --weights out to profile another architecture."
+    loading.check_fit(args, model, args.weights, advice)
     return model

@@ -18,13 +18,6 @@ EXIT_FAILED = 1
 SOURCE_HELP = "folder, hf://organisation/name[@revision], or a name from `keras-tdn presets list`"
 LABELS_SHOWN = 5
 MIN_SIZE = 32
-# Which data sets have a number of classes: a reminder, and no more, because numbers do not tell.
-LABELS_BY_CLASSES = {
-    51: ("hmdb51",),
-    101: ("ucf101",),
-    174: ("something_something_v1", "something_something_v2"),
-    400: ("kinetics400",),
-}
 
 
 def add_presets(commands: Any) -> None:
@@ -205,13 +198,10 @@ def _described(config: Any) -> Iterator[str]:
     yield f"  model      {arguments['name']}, stages of {tuple(arguments['stage_depths'])} blocks"
     yield f"  clip       {spec.num_segments} segments of {spec.frames_per_segment} frames"
     yield f"  frames     short side {spec.short_side}, crop {spec.height}x{spec.width}"
-    names = config.labels
-    labels = "" if names is None else f": {', '.join(names[:LABELS_SHOWN])}"
-    more = ", ..." if names is not None and len(names) > LABELS_SHOWN else ""
-    classes = (
-        f"{arguments['classes']}{labels}{more}" if arguments["include_top"] else "no classifier"
-    )
-    yield f"  classes    {classes}"
+    names = config.labels or ()
+    labels = ", ".join([*names[:LABELS_SHOWN], *(["..."] if len(names) > LABELS_SHOWN else [])])
+    classes = f"{arguments['classes']}{': ' if names else ''}{labels}"
+    yield f"  classes    {classes if arguments['include_top'] else 'no classifier'}"
     for title, value in (
         ("data set", card.dataset),
         ("licence", card.licence),
@@ -259,15 +249,15 @@ def run_convert(args: argparse.Namespace) -> int:
 
 
 def _model_lines(report: ConversionReport, assumed: bool) -> list[str]:
+    stages, segments = report.stage_depths, report.num_segments
     lines = [
-        f"model     {report.model.name}: stages of {report.stage_depths} blocks, "
-        f"width {report.width}",
+        f"model     {report.model.name}: stages of {stages} blocks, width {report.width}",
         f"classes   {report.classes}",
-        f"segments  {report.num_segments}" + (" (ASSUMED)" if assumed else ""),
+        f"segments  {segments}" + (" (ASSUMED)" if assumed else ""),
     ]
     if assumed:
         lines += [
-            f"          WARNING: no checkpoint tells its segments; {report.num_segments} is a",
+            f"          WARNING: no checkpoint tells its segments; {segments} is a",
             "          guess and, if wrong, gives wrong scores without an error.",
             "          Pass --segments 16 if it was trained with 16.",
         ]
@@ -277,16 +267,15 @@ def _model_lines(report: ConversionReport, assumed: bool) -> list[str]:
 def _label_lines(report: ConversionReport) -> list[str]:
     if report.labels is not None:
         return [f"labels    {report.labels[0]}, ... ({len(report.labels)})"]
-    lines = ["labels    none: classes will be called by number"]
-    names = LABELS_BY_CLASSES.get(report.classes, ())
+    from keras_tdn.labels import DATASETS, load_labels
+
+    # A reminder, and no more: numbers do not tell which data set it was.
+    names = [name for name in DATASETS if len(load_labels(name)) == report.classes]
+    advice = "To add them: --labels FILE, one name per line"
     if names:
         options = " or ".join(f"--labels {name}" for name in names)
-        lines.append(
-            f"          {report.classes} classes: if these are that data set's, add {options}"
-        )
-    else:
-        lines.append("          To add them: --labels FILE, one name per line")
-    return lines
+        advice = f"{report.classes} classes: if these are that data set's, add {options}"
+    return ["labels    none: classes will be called by number", f"          {advice}"]
 
 
 def _tap_lines(report: ConversionReport) -> list[str]:

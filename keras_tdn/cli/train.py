@@ -31,7 +31,7 @@ def add_train(commands: Any) -> None:
         description="Trains a model by a recipe and writes it as a preset, OUT/preset, for all "
         "other commands. A training that was stopped for any reason continues with --resume.",
     )
-    arguments.add_output(parser, "folder to write to", "OUT")
+    option(parser, "--output", "OUT", "folder to write to", required=True)
     arguments.shared(parser, "--resume")
     _add_data(parser.add_argument_group("videos"))
     _add_model(parser.add_argument_group("model"))
@@ -233,21 +233,15 @@ def _load(args: argparse.Namespace, part: str, labels: tuple[str, ...] | None) -
     from keras_tdn.data.packing.index import is_packed
 
     source, split = getattr(args, f"{part}_list"), getattr(args, f"{part}_split")
+    listed = argparse.Namespace(**{**vars(args), "list": source, "split": split})
     if is_packed(source):
         if split is not None:
             raise ValueError(
                 f"{source!r} is a packed folder, which is one split. Leave --{part}-split out; "
                 "`keras-tdn pack --split` chooses what is packed."
             )
-        if args.classes is not None:
-            raise ValueError(
-                f"{source!r} is a packed folder, which knows its classes. Leave --classes out."
-            )
-        from keras_tdn.data import load_packed
-
-        # What else says how a list is read is for the other list.
-        return load_packed(source)
-    listed = argparse.Namespace(**{**vars(args), "list": source, "split": split})
+        # These are for the other list.
+        listed.format = listed.root = listed.fold = None
     return arguments.load_list(listed, labels=labels)
 
 

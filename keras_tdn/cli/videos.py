@@ -50,7 +50,7 @@ def add_explain(commands: Any) -> None:
     add("--layer", "NAME", f"{text}TDN-ResNet50)")
     text = "what to write: some of strip, gif, mp4 and page"
     add("--format", "NAME,NAME,...", text, EXPLAIN_FORMATS)
-    arguments.add_output(parser, "folder to write into")
+    option(parser, "--output", "DIR", "folder to write into", required=True)
     arguments.shared(parser, "--overwrite")
     arguments.add_model_arguments(parser)
     parser.set_defaults(run=run_explain)
@@ -74,14 +74,14 @@ def add_watch(commands: Any) -> None:
     )
     arguments.add_weights(parser)
     arguments.add_labels(parser)
-    arguments.add_top(parser, 1, "classes to name on the terminal")
+    option(parser, "--top", "N", "classes to name on the terminal", 1)
     arguments.shared(parser, "--window")
     text = "segments from one window to the next; a window has as many as the model"
     option(parser, "--stride", "SEGMENTS", text, 1)
     option(parser, "--json", None, "print a JSON object for each window")
     files = parser.add_argument_group("files")
     text = "folder to write timeline.jsonl to, and what --outputs asks for"
-    arguments.add_output(files, text, required=False)
+    option(files, "--output", "DIR", text)
     text = f"what to write: some of csv, srt, vtt and page (default: {TIMELINE_OUTPUTS})"
     option(files, "--outputs", "NAME,NAME,...", text)
     text = "leave out subtitles with a lower score (default: 0)"
@@ -97,7 +97,7 @@ def _add_video_and_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", metavar="VIDEO", help="path of a video file")
     arguments.add_weights(parser)
     arguments.add_labels(parser)
-    arguments.add_top(parser)
+    arguments.shared(parser, "--top")
 
 
 def _add_input_arguments(group: Any) -> None:
@@ -218,17 +218,18 @@ def _write_timeline(args: argparse.Namespace, model: Any, labels: Any, how: Any)
 
 def _write_windows(args: argparse.Namespace, model: Any, labels: Any, how: Any) -> Any:
     from keras_tdn.prediction import decode_predictions
-    from keras_tdn.watching import watch
+    from keras_tdn.watching import Watch
 
     names = labels or getattr(model, "labels", None)
-    with watch(
-        model, args.video, window_seconds=args.window, stride=args.stride,
-        format=how.format, options=how.options, live=how.live,
-        timeout_seconds=how.timeout_seconds, num_threads=how.num_threads,
-    ) as windows:  # fmt: skip
+    with Watch(model, args.video, args.window, args.stride, how=how) as windows:
         for window in windows:
             found = decode_predictions(window.scores[None], args.top, names)[0]
-            write_lines(_as_json(window, found) if args.json else _as_text(window, found))
+            if args.json:
+                times = {"window": window.index, "start": window.start, "end": window.end}
+                write_lines(json.dumps({**times, **_described(found)}))
+            else:
+                scores = "  ".join(f"{item.label} {item.score:.3f}" for item in found)
+                write_lines(f"{window.start:9.2f} {window.end:9.2f}  {scores}")
     return windows.report
 
 
@@ -242,13 +243,3 @@ def _input_options(pairs: list[str]) -> dict[str, str]:
             )
         options[name] = value
     return options
-
-
-def _as_text(window: Any, found: list[Prediction]) -> str:
-    scores = "  ".join(f"{item.label} {item.score:.3f}" for item in found)
-    return f"{window.start:9.2f} {window.end:9.2f}  {scores}"
-
-
-def _as_json(window: Any, found: list[Prediction]) -> str:
-    times = {"window": window.index, "start": window.start, "end": window.end}
-    return json.dumps({**times, **_described(found)})
