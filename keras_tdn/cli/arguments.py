@@ -43,6 +43,11 @@ def write_lines(*lines: object) -> None:
     sys.stdout.flush()
 
 
+def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Returns arguments by their names, to be handed on as keywords."""
+    return {name: getattr(args, name) for name in names}
+
+
 def option(
     group: Any,
     name: str,
@@ -142,13 +147,9 @@ SCORING = ("--batch-size", "--workers", "--in-processes", "--time-limit", "--see
 def add_weights(parser: Any, note: str = "", **more: Any) -> None:
     """Adds `--weights`, required unless a default is among the options of `add_argument`."""
     more.setdefault("required", "default" not in more)
-    parser.add_argument(
-        "--weights",
-        metavar="PRESET_OR_FILE",
-        help="preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
-        f"{MODEL_SUFFIX} file or {WEIGHTS_SUFFIX} file{note}",
-        **more,
-    )
+    text = "preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
+    text += f"{MODEL_SUFFIX} file or {WEIGHTS_SUFFIX} file{note}"
+    parser.add_argument("--weights", metavar="PRESET_OR_FILE", help=text, **more)
 
 
 def add_labels(group: Any, note: str = " (default: those that come with the weights)") -> None:
@@ -214,19 +215,8 @@ def load_list(args: argparse.Namespace, check_shards: bool = True, **options: An
                     "which everything is known. Leave it out."
                 )
         return load_packed(args.list, check_files=check_shards)
-    return load_records(
-        args.list,
-        **{
-            "format": args.format,
-            "root": args.root,
-            "labels": args.labels,
-            "num_classes": args.classes,
-            "split": args.split,
-            "fold": args.fold,
-            "skip_missing": args.skip_missing,
-            **options,
-        },
-    )
+    named = given(args, "format", "root", "labels", "split", "fold", "skip_missing")
+    return load_records(args.list, **{"num_classes": args.classes, **named, **options})
 
 
 def load_list_for(model: keras.Model, args: argparse.Namespace) -> RecordList:
@@ -273,12 +263,8 @@ def scoring_of(args: argparse.Namespace) -> dict[str, Any]:
     """Returns `SCORING` without the seed, as keywords of `evaluate` and `label_videos`."""
     if args.time_limit is not None and not args.in_processes:
         raise ValueError("--time-limit is for --in-processes: a thread cannot be ended. Pass both.")
-    return {
-        "batch_size": args.batch_size,
-        "num_workers": args.workers,
-        "in_processes": args.in_processes,
-        **({} if args.time_limit is None else {"time_limit": args.time_limit}),
-    }
+    limit = {} if args.time_limit is None else {"time_limit": args.time_limit}
+    return {"num_workers": args.workers, **given(args, "batch_size", "in_processes"), **limit}
 
 
 def add_ensemble_method(group: Any, name: str, what: str, default: str | None = None) -> None:

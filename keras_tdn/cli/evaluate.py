@@ -100,12 +100,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
             model,
             records,
             views,
-            average=args.average,
             output=parts[-1],
-            resume=args.resume,
-            overwrite=args.overwrite,
-            seed=args.seed,
-            max_failure_share=args.max_failure_share,
+            **arguments.given(args, "average", "resume", "overwrite", "seed", "max_failure_share"),
             **scoring,
         )
         sys.stdout.write(report.summary() if folder is None else f"{weights}\n{report.summary()}\n")

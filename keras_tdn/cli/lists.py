@@ -106,13 +106,8 @@ def run_check(args: argparse.Namespace) -> int:
             num_bad += bool(file.reason)
             progress.advance(bad=num_bad)
 
-        report = check_records(
-            records,
-            full=args.full,
-            num_processes=args.processes,
-            time_limit=args.time_limit,
-            on_progress=show,
-        )
+        how = arguments.given(args, "full", "time_limit")
+        report = check_records(records, num_processes=args.processes, on_progress=show, **how)
     if args.report is not None:
         report.write_report(args.report)
     if args.write_good is not None:
@@ -176,9 +171,7 @@ def run_browse(args: argparse.Namespace) -> int:
         records,
         ClipSpec.for_crop(args.segments, base.frames_per_segment, args.size, args.size),
         training=not args.validation,
-        count=args.count,
-        epoch=args.epoch,
-        seed=args.seed,
+        **arguments.given(args, "count", "epoch", "seed"),
     )
     if args.output.lower().endswith((".html", ".htm")):
         kind = "Validation" if args.validation else "Training"
@@ -206,15 +199,8 @@ def run_pack(args: argparse.Namespace) -> int:
     if is_packed(args.list):
         raise ValueError(f"{args.list!r} is packed already. Pass the list of the videos.")
     records = arguments.load_list(args)
-    stored = {
-        "short_side": args.short_side,
-        "quality": args.quality,
-        "num_shards": args.shards,
-        "name": args.name,
-        "max_failure_share": args.max_failure_share,
-        "retry_failures": args.retry_failures,
-        "overwrite": args.overwrite,
-    }
+    named = ("short_side", "quality", "name", "max_failure_share", "retry_failures", "overwrite")
+    stored = {"num_shards": args.shards, **arguments.given(args, *named)}
     if args.beam is None:
         report = pack(records, args.output, num_processes=args.processes, **stored)
     else:

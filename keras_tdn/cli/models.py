@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+from argparse import BooleanOptionalAction
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import FOLDED_DTYPES, WEIGHTS_SUFFIX
@@ -48,12 +49,8 @@ def add_export(commands: Any) -> None:
         "LiteRT: the same, or int8",
         FOLDED_DTYPES[0],
     )
-    parser.add_argument(
-        "--warm-up",
-        action=argparse.BooleanOptionalAction,
-        help="include requests that a server warms up with (default: if the extra "
-        "keras-tdn[serving] is installed)",
-    )
+    text = "include requests that a server warms up with (default: if the extra keras-tdn[serving] "
+    option(parser, "--warm-up", None, f"{text}is installed)", action=BooleanOptionalAction)
     text = "folder to write; for a SavedModel, its name is a version number, as TensorFlow Serving "
     option(parser, "--output", "DIR/VERSION", f"{text}expects: exported/tdn/1", required=True)
     arguments.add_model_arguments(parser)
@@ -100,9 +97,8 @@ def run_export(args: argparse.Namespace) -> int:
     spec: Any = model.clip_spec
     clips = f"clips uint8 (batch, {spec.num_frames}, {spec.height}, {spec.width}, 3)"
     if args.format == SAVED_MODEL:
-        path = export.export_saved_model(
-            model, args.output, top=args.top, labels=labels, dtype=args.dtype, warm_up=args.warm_up
-        )
+        how = arguments.given(args, "top", "dtype", "warm_up")
+        path = export.export_saved_model(model, args.output, labels=labels, **how)
         answer = "scores, labels, top_scores"
         lines = [
             f"serving_default  {clips} -> {answer}",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 SOURCE_HELP = "folder, hf://organisation/name[@revision], or a name from `keras-tdn presets list`"
 LABELS_SHOWN = 5
+_NOWHERE = "nowhere yet"
 MIN_SIZE = 32
 
 
@@ -86,37 +87,27 @@ def add_convert(commands: Any) -> None:
 
 def run_list(args: argparse.Namespace) -> int:
     """Prints the shipped presets, the catalog, and other presets in the folder of local ones."""
-    from keras_tdn.pretrained.catalog import (
-        CATALOG,
-        SHIPPED,
-        convert_command,
-        entry_by_name,
-        local_presets,
-        presets_folder,
-    )
-    from keras_tdn.pretrained.presets import read_preset
-    from keras_tdn.pretrained.weights_source import open_preset
+    from keras_tdn.pretrained import catalog
 
-    lines = [f"{'name':<40} {'published top-1 / top-5':<28} loads from"]
-    for name in SHIPPED:
-        config, _ = read_preset(open_preset(name))
-        accuracy = str(config.card.measured[0])
-        lines.append(f"{name:<40} {accuracy:<28} the package (measured, not published)")
-    for entry in CATALOG:
-        accuracies = [str(accuracy) for accuracy in entry.published]
-        lines.append(f"{entry.name:<40} {accuracies[0]:<28} {_origin(entry)}")
-        lines += [f"{'':<40} {accuracy}" for accuracy in accuracies[1:]]
-    for name in local_presets():
-        if entry_by_name(name) is None:
-            lines.append(f"{name:<40} {_measured(name):<28} {presets_folder() / name}")
-    missing = [entry for entry in CATALOG if _origin(entry).startswith("nowhere")]
+    rows = [("name", "published top-1 / top-5", "loads from")]
+    for name in catalog.SHIPPED:
+        rows.append((name, _accuracy(name), "the package (measured, not published)"))
+    for entry in catalog.CATALOG:
+        first, *others = map(str, entry.published)
+        rows.append((entry.name, first, _origin(entry)))
+        rows += [("", accuracy, "") for accuracy in others]
+    for name in catalog.local_presets():
+        if catalog.entry_by_name(name) is None:
+            rows.append((name, _accuracy(name), str(catalog.presets_folder() / name)))
+    lines = [f"{name:<40} {accuracy:<28} {origin}".rstrip() for name, accuracy, origin in rows]
+    missing = [entry for entry in catalog.CATALOG if _origin(entry) == _NOWHERE]
     if missing:
         lines += [
             "",
             "No repository of ours holds a converted copy of those that load from nowhere yet.",
             "The authors' checkpoints are downloaded by hand; `keras-tdn presets show NAME` says",
             "where. Then they are converted, for example:",
-            f"  {convert_command(missing[0])}",
+            f"  {catalog.convert_command(missing[0])}",
         ]
     write_lines(*lines)
     return 0
@@ -150,9 +141,7 @@ def run_push(args: argparse.Namespace) -> int:
         args.folder,
         args.repo,
         dry_run=not args.yes,
-        private=args.private,
-        revision=args.revision,
-        message=args.message,
+        **arguments.given(args, "private", "revision", "message"),
     )
     lines = [str(report.checks), str(report)]
     if report.commit is None:
@@ -167,8 +156,8 @@ def run_push(args: argparse.Namespace) -> int:
     return 0
 
 
-def _measured(name: str) -> str:
-    """Returns what a local preset says of its accuracy."""
+def _accuracy(name: str) -> str:
+    """Returns what a preset says of its accuracy."""
     from keras_tdn.pretrained.presets import read_preset
     from keras_tdn.pretrained.weights_source import open_preset
 
@@ -190,7 +179,7 @@ def _origin(entry: CatalogEntry) -> str:
         return f"hf://{entry.hub.repo}@{entry.hub.revision[:8]} ({entry.hub.size / 1e6:.0f} MB)"
     if entry.local_folder.is_dir():
         return str(entry.local_folder)
-    return "nowhere yet"
+    return _NOWHERE
 
 
 def _described(config: Any) -> Iterator[str]:
@@ -221,21 +210,17 @@ def run_convert(args: argparse.Namespace) -> int:
     for name, value, least in (("segments", segments, 1), ("size", args.size, MIN_SIZE)):
         if value is not None and value < least:
             raise ValueError(f"--{name} must be at least {least}. Received: {value}")
-    shape = (
-        None
-        if args.size is None
-        else (segments * arguments.FRAMES_PER_SEGMENT, args.size, args.size, 3)
-    )
+    frames = segments * arguments.FRAMES_PER_SEGMENT
+    shape = None if args.size is None else (frames, args.size, args.size, 3)
     from keras_tdn.pretrained import convert_official_checkpoint
 
     report = convert_official_checkpoint(
         args.checkpoint,
         args.output,
         num_segments=segments,
-        labels=args.labels,
         input_shape=shape,
         verify=not args.no_verify,
-        overwrite=args.overwrite,
+        **arguments.given(args, "labels", "overwrite"),
     )
     write_lines(
         *_model_lines(report, assumed=args.segments is None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import os
 import sys
@@ -69,12 +70,9 @@ def _add_model(group: Any) -> None:
     add("--size", "PIXELS", text, dest="crop_size")
     dtypes = ("float32", "mixed_bfloat16", "mixed_float16")
     option(group, "--dtype", dtypes, "precision (default: float32)")
-    for name, dest, what in (
-        ("--no-short-term", "no_short_term", "differences of neighbouring frames"),
-        ("--no-long-term", "no_long_term", "differences between segments"),
-        ("--no-shift", "no_temporal_shift", "temporal shift convolutions"),
-    ):
-        group.add_argument(name, dest=dest, action="store_true", help=f"without {what}")
+    add("--no-short-term", None, "without differences of neighbouring frames")
+    add("--no-long-term", None, "without differences between segments")
+    add("--no-shift", None, "without temporal shift convolutions", dest="no_temporal_shift")
 
 
 def _add_recipe(group: Any) -> None:
@@ -120,11 +118,8 @@ def _add_run(group: Any) -> None:
     add("--devices", "N", text, AUTO, type=_devices)
     text = "compute batch norm statistics over all devices"
     option(group, "--synchronize-batch-norms", None, text)
-    group.add_argument(
-        "--xla",
-        action=argparse.BooleanOptionalAction,
-        help="compile steps with XLA (default: as Keras does, on one GPU and with JAX)",
-    )
+    text = "compile steps with XLA (default: as Keras does, on one GPU and with JAX)"
+    add("--xla", None, text, action=argparse.BooleanOptionalAction)
     option(group, "--tensorboard", None, "also write OUT/tensorboard")
     text = "make runs on a GPU bit-identical too, at lower speed"
     option(group, "--deterministic", None, text)
@@ -198,12 +193,9 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
         validation_records,
         recipe,
         args.output,
-        seed=args.seed,
-        resume=args.resume,
-        early_stopping=args.early_stopping,
-        class_weight=args.class_weight,
-        tensorboard=args.tensorboard,
-        save_every=args.save_every,
+        **arguments.given(
+            args, "seed", "resume", "early_stopping", "class_weight", "tensorboard", "save_every"
+        ),
         deterministic=args.deterministic,
         dataset_arguments={} if args.workers is None else {"num_parallel_calls": args.workers},
         compile_arguments={} if args.xla is None else {"jit_compile": args.xla},
@@ -211,8 +203,6 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
-    import dataclasses
-
     from keras_tdn.training.recipes import RECIPES
 
     for name in ("batch_size", "accumulate"):

@@ -106,12 +106,9 @@ def _add_input_arguments(group: Any) -> None:
     add("--input-format", "NAME", text)
     text = "one of FFmpeg's options, for example video_size=640x480; may be repeated"
     add("--input-option", "NAME=VALUE", text, [], action="append")
-    group.add_argument(
-        "--live",
-        action=argparse.BooleanOptionalAction,
-        help="leave out segments when the model is slower than the video (default: for cameras and "
-        "addresses whose sender does not wait)",
-    )
+    text = "leave out segments when the model is slower than the video (default: for cameras and "
+    text += "addresses whose sender does not wait)"
+    add("--live", None, text, action=argparse.BooleanOptionalAction)
     add("--timeout", "SECONDS", "how long to wait for a sender", 20.0)
     add("--decode-threads", "N", "threads for decoding", 1)
 
@@ -204,12 +201,10 @@ def _write_timeline(args: argparse.Namespace, model: Any, labels: Any, how: Any)
         args.output,
         outputs=outputs,
         window_seconds=args.window,
-        stride=args.stride,
         labels=labels,
         min_score=args.min_score or 0.0,
         how=how,
-        resume=args.resume,
-        overwrite=args.overwrite,
+        **arguments.given(args, "stride", "resume", "overwrite"),
     )
     done = f"{report.num_windows} windows, {report.num_frames} frames, {report.seconds:.1f} s"
     write_lines(done, *output_paths(args.output, outputs))
