@@ -35,39 +35,6 @@ def add_evaluate(commands: Any) -> None:
     parser.set_defaults(run=run_evaluate)
 
 
-def add_ensemble(commands: Any) -> None:
-    """Adds the command `ensemble`."""
-    parser = commands.add_parser(
-        "ensemble",
-        help="join the scores of several evaluations",
-        description="Joins the scores that `keras-tdn evaluate` wrote for several models on one "
-        "list, such as those of 8 and 16 segments, and reports on them as on one model.",
-    )
-    what = "scores.npz files, or the folders that hold them"
-    parser.add_argument("scores", nargs="+", metavar="SCORES", help=what)
-    arguments.add_ensemble_method(parser, "--method", "how scores are joined", "softmax")
-    option(parser, "--output", "DIR", "folder to write the report and its page to")
-    arguments.shared(parser, "--overwrite", "--quiet")
-    parser.set_defaults(run=run_ensemble)
-
-
-def add_compare(commands: Any) -> None:
-    """Adds the command `compare`."""
-    parser = commands.add_parser(
-        "compare",
-        help="tell whether two models differ beyond chance",
-        description="Compares two reports that `keras-tdn evaluate` wrote for the same videos: "
-        "McNemar's exact test, and a paired bootstrap of the differences.",
-    )
-    what = "a report.json, or the folder that holds it"
-    parser.add_argument("first", metavar="REPORT", help=what)
-    parser.add_argument("second", metavar="REPORT", help="the one to compare it with")
-    option(parser, "--resamples", "N", "samples of the bootstrap", 10_000)
-    arguments.shared(parser, "--seed")
-    option(parser, "--json", None, "print the comparison as a JSON object")
-    parser.set_defaults(run=run_compare)
-
-
 def run_evaluate(args: argparse.Namespace) -> int:
     """Prints the main numbers and where the rest is."""
     _separate_list(args)
@@ -126,6 +93,22 @@ def _separate_list(args: argparse.Namespace) -> None:
     args.weights = [name for group in groups for name in group]
 
 
+def add_ensemble(commands: Any) -> None:
+    """Adds the command `ensemble`."""
+    parser = commands.add_parser(
+        "ensemble",
+        help="join the scores of several evaluations",
+        description="Joins the scores that `keras-tdn evaluate` wrote for several models on one "
+        "list, such as those of 8 and 16 segments, and reports on them as on one model.",
+    )
+    what = "scores.npz files, or the folders that hold them"
+    parser.add_argument("scores", nargs="+", metavar="SCORES", help=what)
+    arguments.add_ensemble_method(parser, "--method", "how scores are joined", "softmax")
+    option(parser, "--output", "DIR", "folder to write the report and its page to")
+    arguments.shared(parser, "--overwrite", "--quiet")
+    parser.set_defaults(run=run_ensemble)
+
+
 def run_ensemble(args: argparse.Namespace) -> int:
     """Prints the main numbers and where the rest is."""
     from keras_tdn.evaluation import load_scores
@@ -165,6 +148,23 @@ def _write_ensemble(folder: Any, parts: Any, method: Any, records: Any = None) -
 def _write_page_path(args: argparse.Namespace) -> None:
     if args.output:
         sys.stdout.write(f"{os.path.join(args.output, 'report.html')}\n")
+
+
+def add_compare(commands: Any) -> None:
+    """Adds the command `compare`."""
+    parser = commands.add_parser(
+        "compare",
+        help="tell whether two models differ beyond chance",
+        description="Compares two reports that `keras-tdn evaluate` wrote for the same videos: "
+        "McNemar's exact test, and a paired bootstrap of the differences.",
+    )
+    what = "a report.json, or the folder that holds it"
+    parser.add_argument("first", metavar="REPORT", help=what)
+    parser.add_argument("second", metavar="REPORT", help="the one to compare it with")
+    option(parser, "--resamples", "N", "samples of the bootstrap", 10_000)
+    arguments.shared(parser, "--seed")
+    option(parser, "--json", None, "print the comparison as a JSON object")
+    parser.set_defaults(run=run_compare)
 
 
 def run_compare(args: argparse.Namespace) -> int:

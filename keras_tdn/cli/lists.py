@@ -42,52 +42,6 @@ def add_check(commands: Any) -> None:
     parser.set_defaults(run=run_check)
 
 
-def add_browse(commands: Any) -> None:
-    """Adds the command `browse`."""
-    parser = commands.add_parser(
-        "browse",
-        help="look at clips as the model will see them",
-        description="Shows clips of some videos of a list as the model will see them: segments, "
-        "crops, differences of neighbouring frames, and labels.",
-    )
-    arguments.add_list_arguments(parser)
-    option(parser, "--count", "N", "number of videos to show", 8)
-    option(parser, "--validation", None, "show validation clips instead of training clips")
-    option(parser, "--segments", "N", "segments per video", arguments.DEFAULT_SEGMENTS)
-    option(parser, "--size", "PIXELS", "height and width of the crop", DEFAULT_CROP_SIZE)
-    option(parser, "--epoch", "N", "epoch whose training clips are shown", 0)
-    text = "a self-contained HTML file, or a folder for one PNG file per video"
-    option(parser, "--output", "PAGE.html_OR_DIR", text, required=True)
-    arguments.shared(parser, "--seed")
-    parser.set_defaults(run=run_browse)
-
-
-def add_pack(commands: Any) -> None:
-    """Adds the command `pack`."""
-    parser = commands.add_parser(
-        "pack",
-        help="pack videos into TFRecords that are read fast",
-        description="Decodes every video once and writes its frames as JPEG to sharded TFRecords, "
-        "in parallel. A run that was stopped for any reason continues with --resume.",
-    )
-    arguments.add_list_arguments(parser)
-    arguments.add_placed_output(parser, "folder to pack into")
-    stored = parser.add_argument_group("stored frames")
-    text = "shrink frames to this short side if theirs is longer"
-    option(stored, "--short-side", "PIXELS", text, 256)
-    option(stored, "--quality", "N", "JPEG quality, 1 to 100", 90)
-    text = "number of files (default: one per 64 videos, at least 16)"
-    option(stored, "--shards", "N", text)
-    option(stored, "--name", "NAME", "start of the file names", "videos")
-    arguments.add_earlier_results(parser)
-    arguments.shared(parser, "--retry-failures", "--processes", "--max-failure-share", "--quiet")
-    arguments.add_beam(parser)
-    parser.set_defaults(run=run_pack)
-
-
-# === check ===
-
-
 def run_check(args: argparse.Namespace) -> int:
     """Prints what is bad and a summary."""
     from keras_tdn.data.checking import check_records
@@ -158,7 +112,24 @@ def _range(values: Sequence[Any], unit: str, spec: str = ".0f") -> str:
     return f"{low:{spec}} to {high:{spec}}{unit}, median {middle:{spec}}"
 
 
-# === browse ===
+def add_browse(commands: Any) -> None:
+    """Adds the command `browse`."""
+    parser = commands.add_parser(
+        "browse",
+        help="look at clips as the model will see them",
+        description="Shows clips of some videos of a list as the model will see them: segments, "
+        "crops, differences of neighbouring frames, and labels.",
+    )
+    arguments.add_list_arguments(parser)
+    option(parser, "--count", "N", "number of videos to show", 8)
+    option(parser, "--validation", None, "show validation clips instead of training clips")
+    option(parser, "--segments", "N", "segments per video", arguments.DEFAULT_SEGMENTS)
+    option(parser, "--size", "PIXELS", "height and width of the crop", DEFAULT_CROP_SIZE)
+    option(parser, "--epoch", "N", "epoch whose training clips are shown", 0)
+    text = "a self-contained HTML file, or a folder for one PNG file per video"
+    option(parser, "--output", "PAGE.html_OR_DIR", text, required=True)
+    arguments.shared(parser, "--seed")
+    parser.set_defaults(run=run_browse)
 
 
 def run_browse(args: argparse.Namespace) -> int:
@@ -185,7 +156,27 @@ def run_browse(args: argparse.Namespace) -> int:
     return 0
 
 
-# === pack ===
+def add_pack(commands: Any) -> None:
+    """Adds the command `pack`."""
+    parser = commands.add_parser(
+        "pack",
+        help="pack videos into TFRecords that are read fast",
+        description="Decodes every video once and writes its frames as JPEG to sharded TFRecords, "
+        "in parallel. A run that was stopped for any reason continues with --resume.",
+    )
+    arguments.add_list_arguments(parser)
+    arguments.add_placed_output(parser, "folder to pack into")
+    stored = parser.add_argument_group("stored frames")
+    text = "shrink frames to this short side if theirs is longer"
+    option(stored, "--short-side", "PIXELS", text, 256)
+    option(stored, "--quality", "N", "JPEG quality, 1 to 100", 90)
+    text = "number of files (default: one per 64 videos, at least 16)"
+    option(stored, "--shards", "N", text)
+    option(stored, "--name", "NAME", "start of the file names", "videos")
+    arguments.add_earlier_results(parser)
+    arguments.shared(parser, "--retry-failures", "--processes", "--max-failure-share", "--quiet")
+    arguments.add_beam(parser)
+    parser.set_defaults(run=run_pack)
 
 
 def run_pack(args: argparse.Namespace) -> int:

@@ -145,9 +145,6 @@ def _depths_of(model: str) -> tuple[int, ...]:
     return {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}[model]
 
 
-# === The model that a training starts with ===
-
-
 def build_model(args: argparse.Namespace, recipe: Recipe, classes: int, labels: Names) -> Any:
     """The `TDNResNet` that the options of `keras-tdn train` describe, with its weights.
 
@@ -207,9 +204,6 @@ def build_model(args: argparse.Namespace, recipe: Recipe, classes: int, labels: 
 def _renew_classifier(model: Any) -> None:
     """Draws the classifier anew: that of a preset is for as many classes, but for others."""
     layer = model.get_layer("classifier")
-    for variable, initializer in (
-        (layer.kernel, layer.kernel_initializer),
-        (layer.bias, layer.bias_initializer),
-    ):
-        variable.assign(initializer(variable.shape, variable.dtype))
+    layer.kernel.assign(layer.kernel_initializer(layer.kernel.shape, layer.kernel.dtype))
+    layer.bias.assign(layer.bias_initializer(layer.bias.shape, layer.bias.dtype))
     logger.warning("The classifier is new: the weights' classes have other names.")

@@ -57,31 +57,6 @@ def add_export(commands: Any) -> None:
     parser.set_defaults(run=run_export)
 
 
-def add_profile(commands: Any) -> None:
-    """Adds the command `profile`."""
-    parser = commands.add_parser(
-        "profile",
-        help="measure what a model costs to run",
-        description="Counts multiply-accumulates, parameters and activations by stage and by kind "
-        "of module, and measures latency and throughput on this machine.",
-    )
-    arguments.add_weights(parser, required=False)
-    arguments.shared(parser, "--model", "--segments")
-    frames = f"frames in a segment (default: {arguments.FRAMES_PER_SEGMENT})"
-    option(parser, "--frames-per-segment", "N", frames)
-    option(parser, "--classes", "N", f"number of classes (default: {DEFAULT_CLASSES})")
-    size = f"size of a frame (default: {DEFAULT_SIZE}, or that of the weights' clips)"
-    option(parser, "--size", arguments.SIZE_METAVAR, size)
-    option(parser, "--batch-sizes", "N,N,...", "batch sizes to time", "1,2,4")
-    option(parser, "--repeats", "N", "batches to time for each size", 10)
-    option(parser, "--no-latency", None, "only count, without timing")
-    option(parser, "--report", "FILE", "also write all numbers as JSON")
-    parser.set_defaults(run=run_profile)
-
-
-# === export ===
-
-
 def run_export(args: argparse.Namespace) -> int:
     """Exports `args.weights` to `args.output` and prints what can be asked of it."""
     from keras_tdn.export.saved_model import check_version_folder
@@ -117,7 +92,26 @@ def run_export(args: argparse.Namespace) -> int:
     return 0
 
 
-# === profile ===
+def add_profile(commands: Any) -> None:
+    """Adds the command `profile`."""
+    parser = commands.add_parser(
+        "profile",
+        help="measure what a model costs to run",
+        description="Counts multiply-accumulates, parameters and activations by stage and by kind "
+        "of module, and measures latency and throughput on this machine.",
+    )
+    arguments.add_weights(parser, required=False)
+    arguments.shared(parser, "--model", "--segments")
+    frames = f"frames in a segment (default: {arguments.FRAMES_PER_SEGMENT})"
+    option(parser, "--frames-per-segment", "N", frames)
+    option(parser, "--classes", "N", f"number of classes (default: {DEFAULT_CLASSES})")
+    size = f"size of a frame (default: {DEFAULT_SIZE}, or that of the weights' clips)"
+    option(parser, "--size", arguments.SIZE_METAVAR, size)
+    option(parser, "--batch-sizes", "N,N,...", "batch sizes to time", "1,2,4")
+    option(parser, "--repeats", "N", "batches to time for each size", 10)
+    option(parser, "--no-latency", None, "only count, without timing")
+    option(parser, "--report", "FILE", "also write all numbers as JSON")
+    parser.set_defaults(run=run_profile)
 
 
 def run_profile(args: argparse.Namespace) -> int:

@@ -60,31 +60,6 @@ def add_presets(commands: Any) -> None:
     action.set_defaults(run=run_push)
 
 
-def add_convert(commands: Any) -> None:
-    """Adds the command `convert`."""
-    parser = commands.add_parser(
-        "convert",
-        help="convert a PyTorch checkpoint of the paper's authors",
-        description="Converts a checkpoint of the paper's PyTorch code, compares the result with "
-        "PyTorch, and writes it. Needs PyTorch. No code in the checkpoint is run.",
-    )
-    text = "the file, for example best.pth.tar"
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=text)
-    text = f"where to write: a .keras file, a {WEIGHTS_SUFFIX} file, or else a preset folder"
-    arguments.add_placed_output(parser, text)
-    text = "segments that the checkpoint was trained with, which the file does not say "
-    option(parser, "--segments", "N", f"{text}(default: {arguments.DEFAULT_SEGMENTS})")
-    arguments.add_labels(parser, "")
-    text = "fix the clips' height and width (default: any, with crops of 224)"
-    option(parser, "--size", "PIXELS", text)
-    option(parser, "--no-verify", None, "do not compare the result with PyTorch")
-    arguments.shared(parser, "--overwrite")
-    parser.set_defaults(run=run_convert)
-
-
-# === presets ===
-
-
 def run_list(args: argparse.Namespace) -> int:
     """Prints the shipped presets, the catalog, and other presets in the folder of local ones."""
     from keras_tdn.pretrained import catalog
@@ -201,7 +176,26 @@ def _described(config: Any) -> Iterator[str]:
         yield f"  {title:<10} {value or 'not stated'}"
 
 
-# === convert ===
+def add_convert(commands: Any) -> None:
+    """Adds the command `convert`."""
+    parser = commands.add_parser(
+        "convert",
+        help="convert a PyTorch checkpoint of the paper's authors",
+        description="Converts a checkpoint of the paper's PyTorch code, compares the result with "
+        "PyTorch, and writes it. Needs PyTorch. No code in the checkpoint is run.",
+    )
+    text = "the file, for example best.pth.tar"
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=text)
+    text = f"where to write: a .keras file, a {WEIGHTS_SUFFIX} file, or else a preset folder"
+    arguments.add_placed_output(parser, text)
+    text = "segments that the checkpoint was trained with, which the file does not say "
+    option(parser, "--segments", "N", f"{text}(default: {arguments.DEFAULT_SEGMENTS})")
+    arguments.add_labels(parser, "")
+    text = "fix the clips' height and width (default: any, with crops of 224)"
+    option(parser, "--size", "PIXELS", text)
+    option(parser, "--no-verify", None, "do not compare the result with PyTorch")
+    arguments.shared(parser, "--overwrite")
+    parser.set_defaults(run=run_convert)
 
 
 def run_convert(args: argparse.Namespace) -> int:

@@ -34,6 +34,36 @@ def add_predict(commands: Any) -> None:
     parser.set_defaults(run=run_predict)
 
 
+def run_predict(args: argparse.Namespace) -> int:
+    """Prints the predictions for `args.video`."""
+    from keras_tdn.prediction import predict_video
+
+    model, labels = loading.load(args)
+    predictions = predict_video(model, args.video, top=args.top, labels=labels)
+    if args.json:
+        found = {"video": args.video, "weights": args.weights, **_described(predictions)}
+        write_lines(json.dumps(found))
+    else:
+        write_lines(*_table(predictions))
+    return 0
+
+
+def _add_video_and_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("video", metavar="VIDEO", help="path of a video file")
+    arguments.add_weights(parser)
+    arguments.add_labels(parser)
+    arguments.shared(parser, "--top")
+
+
+def _described(predictions: Iterable[Prediction]) -> dict[str, Any]:
+    return {"predictions": [dataclasses.asdict(item) for item in predictions]}
+
+
+def _table(predictions: Sequence[Prediction]) -> list[str]:
+    width = max(len(item.label) for item in predictions)
+    return [f"{item.label:<{width}}  {item.score:.4f}" for item in predictions]
+
+
 def add_explain(commands: Any) -> None:
     """Adds the command `explain`."""
     parser = commands.add_parser(
@@ -54,6 +84,26 @@ def add_explain(commands: Any) -> None:
     arguments.shared(parser, "--overwrite")
     arguments.add_model_arguments(parser)
     parser.set_defaults(run=run_explain)
+
+
+def run_explain(args: argparse.Namespace) -> int:
+    """Prints the predictions and where the files are."""
+    from keras_tdn.explaining import explain, write_explanation
+    from keras_tdn.explaining.explanation_files import check_output
+
+    formats = tuple(args.format.split(","))
+    check_output(args.output, formats, args.overwrite)
+    model, labels = loading.load(args)
+    explanation = explain(
+        model, args.video, target=args.target, top=args.top, labels=labels, layer=args.layer
+    )
+    video = os.path.basename(args.video)
+    paths = write_explanation(
+        explanation, args.output, formats, video=video, overwrite=args.overwrite
+    )
+    missing = (f"without: {text}" for text in explanation.missing)
+    write_lines(*_table(explanation.predictions), *missing, *paths)
+    return 0
 
 
 def add_watch(commands: Any) -> None:
@@ -93,13 +143,6 @@ def add_watch(commands: Any) -> None:
     parser.set_defaults(run=run_watch)
 
 
-def _add_video_and_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("video", metavar="VIDEO", help="path of a video file")
-    arguments.add_weights(parser)
-    arguments.add_labels(parser)
-    arguments.shared(parser, "--top")
-
-
 def _add_input_arguments(group: Any) -> None:
     add = functools.partial(option, group)
     text = "FFmpeg's name of the container or device, for example v4l2 (default: detected)"
@@ -111,49 +154,6 @@ def _add_input_arguments(group: Any) -> None:
     add("--live", None, text, action=argparse.BooleanOptionalAction)
     add("--timeout", "SECONDS", "how long to wait for a sender", 20.0)
     add("--decode-threads", "N", "threads for decoding", 1)
-
-
-def run_predict(args: argparse.Namespace) -> int:
-    """Prints the predictions for `args.video`."""
-    from keras_tdn.prediction import predict_video
-
-    model, labels = loading.load(args)
-    predictions = predict_video(model, args.video, top=args.top, labels=labels)
-    if args.json:
-        found = {"video": args.video, "weights": args.weights, **_described(predictions)}
-        write_lines(json.dumps(found))
-    else:
-        write_lines(*_table(predictions))
-    return 0
-
-
-def _described(predictions: Iterable[Prediction]) -> dict[str, Any]:
-    return {"predictions": [dataclasses.asdict(item) for item in predictions]}
-
-
-def _table(predictions: Sequence[Prediction]) -> list[str]:
-    width = max(len(item.label) for item in predictions)
-    return [f"{item.label:<{width}}  {item.score:.4f}" for item in predictions]
-
-
-def run_explain(args: argparse.Namespace) -> int:
-    """Prints the predictions and where the files are."""
-    from keras_tdn.explaining import explain, write_explanation
-    from keras_tdn.explaining.explanation_files import check_output
-
-    formats = tuple(args.format.split(","))
-    check_output(args.output, formats, args.overwrite)
-    model, labels = loading.load(args)
-    explanation = explain(
-        model, args.video, target=args.target, top=args.top, labels=labels, layer=args.layer
-    )
-    video = os.path.basename(args.video)
-    paths = write_explanation(
-        explanation, args.output, formats, video=video, overwrite=args.overwrite
-    )
-    missing = (f"without: {text}" for text in explanation.missing)
-    write_lines(*_table(explanation.predictions), *missing, *paths)
-    return 0
 
 
 def run_watch(args: argparse.Namespace) -> int:
@@ -187,6 +187,18 @@ def _check_output_options(args: argparse.Namespace) -> None:
                 f"--{name.replace('_', '-')} is about --output DIR. Pass it as well, or leave this "
                 "out."
             )
+
+
+def _input_options(pairs: list[str]) -> dict[str, str]:
+    options = {}
+    for pair in pairs:
+        name, mark, value = pair.partition("=")
+        if not name or not mark:
+            raise ValueError(
+                f"--input-option takes NAME=VALUE, such as video_size=640x480. Received: {pair!r}"
+            )
+        options[name] = value
+    return options
 
 
 def _write_timeline(args: argparse.Namespace, model: Any, labels: Any, how: Any) -> Any:
@@ -226,15 +238,3 @@ def _write_windows(args: argparse.Namespace, model: Any, labels: Any, how: Any) 
                 scores = "  ".join(f"{item.label} {item.score:.3f}" for item in found)
                 write_lines(f"{window.start:9.2f} {window.end:9.2f}  {scores}")
     return windows.report
-
-
-def _input_options(pairs: list[str]) -> dict[str, str]:
-    options = {}
-    for pair in pairs:
-        name, mark, value = pair.partition("=")
-        if not name or not mark:
-            raise ValueError(
-                f"--input-option takes NAME=VALUE, such as video_size=640x480. Received: {pair!r}"
-            )
-        options[name] = value
-    return options
