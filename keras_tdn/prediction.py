@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
+import operator
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -69,18 +69,17 @@ def decode_predictions(
     top = _check_top(top)
     array = _check_scores(scores)
     classes = array.shape[1]
-    if labels is None:
-        labels = [f"class {index}" for index in range(classes)]
-    names = load_labels(labels)
-    if len(names) != classes:
+    names = None if labels is None else load_labels(labels)
+    if names is not None and len(names) != classes:
         raise ValueError(
             f"There must be one label for each class: the scores have {classes} classes and "
             f"`labels` has {len(names)} names. Pass the labels that the model was trained with."
         )
+    named = names or [f"class {index}" for index in range(classes)]
     # Sorted upside down, because only that keeps equal scores in the order of the classes.
     orders = np.argsort(-array, axis=1, kind="stable")[:, :top].tolist()
     return [
-        [Prediction(index, names[index], float(sample[index])) for index in order]
+        [Prediction(index, named[index], float(sample[index])) for index in order]
         for sample, order in zip(array, orders, strict=True)
     ]
 
@@ -96,8 +95,11 @@ def predict_video(
 ) -> list[Prediction]:
     """Names what happens in one video.
 
-    Use it for a video at hand; the view is the paper's cheap one (section 4): one clip of
-    centre-sampled segments, one centre crop. A short video repeats its last frames.
+    Use it for a video at hand; the view is the paper's cheap one: one clip of centre-sampled
+    segments, one centre crop. A video with fewer frames than the clip repeats its last ones.
+
+    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
+    CVPR 2021, section 4; arXiv:2012.10071.
 
     Args:
         model: A model from clips to scores, such as `TDNResNet50`. If it gives logits
@@ -136,9 +138,13 @@ def predict_video(
 
 
 def _check_top(top: int) -> int:
-    if isinstance(top, bool) or not isinstance(top, numbers.Integral) or top < 1:
+    try:
+        number = operator.index(top)
+    except TypeError:
+        number = 0
+    if isinstance(top, bool) or number < 1:
         raise ValueError(f"`top` must be an integer of at least 1. Received: top={top!r}")
-    return int(top)
+    return number
 
 
 def _check_scores(scores: Any) -> np.ndarray:
