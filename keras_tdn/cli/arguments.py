@@ -141,9 +141,6 @@ VIEWS = ("--views", "--clip-mode", "--always-across", "--crop-size", "--average"
 SCORING = ("--batch-size", "--workers", "--in-processes", "--time-limit", "--seed")
 
 
-# === A model ===
-
-
 def add_weights(parser: Any, note: str = "", **more: Any) -> None:
     """Adds `--weights`, required unless a default is among the options of `add_argument`."""
     more.setdefault("required", "default" not in more)
@@ -181,9 +178,6 @@ def parse_size(name: str, text: str) -> tuple[int, int]:
             f"{name} is a number of pixels, or HEIGHTxWIDTH such as 256x256. Received: {text!r}"
         )
     return int(sides[1]), int(sides[2] or sides[1])
-
-
-# === Videos ===
 
 
 def add_list_arguments(
@@ -226,9 +220,6 @@ def load_list_for(model: keras.Model, args: argparse.Namespace) -> RecordList:
     return load_list(args, labels=labels, believe_labels=True)
 
 
-# === Views ===
-
-
 def views_of(args: argparse.Namespace) -> ViewSpec:
     """Returns the views that the arguments name; a `ValueError` says that there are none such."""
     match = _VIEWS.fullmatch(args.views)
@@ -243,9 +234,6 @@ def views_of(args: argparse.Namespace) -> ViewSpec:
         always_across=args.always_across,
         crop_size=None if args.crop_size is None else parse_size("--crop-size", args.crop_size),
     )
-
-
-# === A run ===
 
 
 def add_placed_output(parser: argparse.ArgumentParser, what: str) -> None:
