@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +79,6 @@ def _bad_files(report: CheckReport) -> str:
 
 
 def _summary(report: CheckReport) -> str:
-    import statistics
-
     good = report.good
     rows = [("files", f"{len(report.files)}, of which {len(report.bad)} bad")]
     if good:
@@ -88,9 +87,9 @@ def _summary(report: CheckReport) -> str:
         if seconds:
             total = f"{sum(seconds) / 3600:.2f} hours in all"
             rows.append(("duration", f"{_range(seconds, ' s', '.1f')}; {total}"))
-        sizes = statistics.multimode(f"{file.width}x{file.height}" for file in good)
-        distinct = len({(file.width, file.height) for file in good})
-        rows.append(("pixels", f"{sizes[0]} most often, {distinct} different"))
+        sizes = Counter(f"{file.width}x{file.height}" for file in good)
+        (most_often, _), *_ = sizes.most_common(1)
+        rows.append(("pixels", f"{most_often} most often, {len(sizes)} different"))
         rows.append(("size", f"{sum(file.num_bytes or 0 for file in good) / 1e9:.3f} GB in all"))
     counts = report.class_counts
     if counts:
@@ -170,8 +169,7 @@ def add_pack(commands: Any) -> None:
     text = "shrink frames to this short side if theirs is longer"
     option(stored, "--short-side", "PIXELS", text, 256)
     option(stored, "--quality", "N", "JPEG quality, 1 to 100", 90)
-    text = "number of files (default: one per 64 videos, at least 16)"
-    option(stored, "--shards", "N", text)
+    option(stored, "--shards", "N", "number of files (default: one per 64 videos, at least 16)")
     option(stored, "--name", "NAME", "start of the file names", "videos")
     arguments.add_earlier_results(parser)
     arguments.shared(parser, "--retry-failures", "--processes", "--max-failure-share", "--quiet")

@@ -51,8 +51,7 @@ def add_presets(commands: Any) -> None:
     )
     text = "preset folder, such as `keras-tdn convert` writes"
     action.add_argument("folder", metavar="FOLDER", help=text)
-    text = "repository, created if it does not exist"
-    action.add_argument("repo", metavar="ORG/NAME", help=text)
+    action.add_argument("repo", metavar="ORG/NAME", help="repository, created if it does not exist")
     option(action, "--yes", None, "upload, instead of only showing what would be")
     option(action, "--private", None, "make a new repository private")
     option(action, "--revision", "BRANCH", "branch to push to (default: main)")

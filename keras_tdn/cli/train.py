@@ -79,9 +79,8 @@ def _add_recipe(group: Any) -> None:
     add("--recipe", sorted(RECIPES), "hyperparameters to start from", "finetune_small")
     add("--epochs", "N", "passes over the training videos")
     add("--batch-size", "N", "clips in a batch; the learning rate is scaled in proportion")
-    add(
-        "--learning-rate", "RATE", "learning rate (default: the recipe's, scaled to the batch size)"
-    )
+    text = "learning rate (default: the recipe's, scaled to the batch size)"
+    add("--learning-rate", "RATE", text)
     text = "epochs in which the learning rate rises from nearly nothing (default: the recipe's)"
     add("--warmup", "EPOCHS", text, dest="warmup_epochs")
     add("--freeze-until", PARTS, "first part to train; earlier ones are frozen")

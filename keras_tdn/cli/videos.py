@@ -134,8 +134,7 @@ def add_watch(commands: Any) -> None:
     option(files, "--output", "DIR", text)
     text = f"what to write: some of csv, srt, vtt and page (default: {TIMELINE_OUTPUTS})"
     option(files, "--outputs", "NAME,NAME,...", text)
-    text = "leave out subtitles with a lower score (default: 0)"
-    option(files, "--min-score", "SCORE", text)
+    option(files, "--min-score", "SCORE", "leave out subtitles with a lower score (default: 0)")
     arguments.add_earlier_results(files)
     _add_input_arguments(parser.add_argument_group("for cameras and addresses"))
     arguments.add_model_arguments(parser)
