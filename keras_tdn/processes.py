@@ -42,12 +42,9 @@ class ChildProcess:
     Ctrl-C, which reaches all processes of a terminal, and is killed when this process ends or
     drops it.
 
-    Args:
-        serve: A function of a module, called in the process with the arguments and its end of the
-            connection. The process ends when it returns, as it should when the connection ends.
-        *arguments: Sent there by pickle.
-        silent: Whether what libraries write to the process's standard error is dropped.
-        environment: Variables that differ there. By default, Keras runs on TensorFlow.
+    `serve`, a function of a module, is called in the process with `arguments` and its end of the
+    connection; the process ends when it returns. `silent` drops what libraries write to standard
+    error. `environment` has the variables that differ; by default, Keras runs on TensorFlow.
     """
 
     def __init__(

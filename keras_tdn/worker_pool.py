@@ -50,17 +50,11 @@ class WorkerPool:
     its place: pebble starts processes through `multiprocessing`, which imports the user's script
     and the current folder, and loky gives up all tasks when one process dies.
 
-    Args:
-        prepare: A function of a module, called once in each process with `arguments`. It returns
-            the function that is called there for each task, with the task and a function that
-            sends a message; what it returns, or the exception that it raises, comes back.
-        *arguments: Sent there by pickle.
-        num_processes: How many.
-        time_limit: Seconds that a task may take; each message that it sends starts them over.
-            `None` sets no limit.
-        deaths_per_task: Processes that must end at a task for it to be lost. With 2, a process
-            that the system ended for want of memory is not blamed on its task.
-        silent: See `ChildProcess`.
+    `prepare`, a function of a module, is called once in each process with `arguments`. It returns
+    the function that is called there for each task, with the task and a function that sends a
+    message; what that returns or raises comes back. A task may take `time_limit` seconds, which
+    each message starts over. It is lost when `deaths_per_task` processes have ended at it: with 2,
+    a process that the system ended for want of memory is not blamed on its task.
     """
 
     def __init__(

@@ -96,14 +96,13 @@ def run_web(args: argparse.Namespace) -> int:
     serve(
         model,
         name=os.path.basename(os.path.normpath(args.weights)),
-        host=args.host,
-        port=args.port,
         allowed_hosts=args.allow_host,
         limits=limits,
         labels=labels,
         window_seconds=args.window,
         open_browser=args.open,
         tell=write_lines,
+        **arguments.given(args, "host", "port"),
     )
     return 0
 

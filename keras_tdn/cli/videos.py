@@ -94,13 +94,10 @@ def run_explain(args: argparse.Namespace) -> int:
     formats = tuple(args.format.split(","))
     check_output(args.output, formats, args.overwrite)
     model, labels = loading.load(args)
-    explanation = explain(
-        model, args.video, target=args.target, top=args.top, labels=labels, layer=args.layer
-    )
-    video = os.path.basename(args.video)
-    paths = write_explanation(
-        explanation, args.output, formats, video=video, overwrite=args.overwrite
-    )
+    how = arguments.given(args, "target", "top", "layer")
+    explanation = explain(model, args.video, labels=labels, **how)
+    how = {"video": os.path.basename(args.video), "overwrite": args.overwrite}
+    paths = write_explanation(explanation, args.output, formats, **how)
     missing = (f"without: {text}" for text in explanation.missing)
     write_lines(*_table(explanation.predictions), *missing, *paths)
     return 0
