@@ -140,9 +140,12 @@ def make_motion_dataset(
                     progress(ready, len(jobs))
         finally:
             pool.shutdown(cancel_futures=True)
-    _write_text(root / LABELS_FILE, "".join(f"{label}\n" for label in MOTION_LABELS))
+    _write(root / LABELS_FILE, "".join(f"{label}\n" for label in MOTION_LABELS))
     for part, part_records in records.items():
-        _write_text(root / f"{part}.txt", _format_list(root, part_records))
+        # With slashes, so that a set made on Windows is read everywhere.
+        paths = [Path(record.path).relative_to(root).as_posix() for record in part_records]
+        listed = zip(paths, part_records, strict=True)
+        _write(root / f"{part}.txt", "".join(f"{path} {record.label}\n" for path, record in listed))
     return records["train"], records["validate"]
 
 
@@ -203,9 +206,7 @@ def _records(root: Path, part: str, count: int) -> RecordList:
 
 
 def _write_video(path: Path, label: int, seed: tuple[int, int, int], config: MotionConfig) -> None:
-    content = encode_mp4(render_motion(label, config, seed), config)
-    with written_beside(path) as new:
-        new.write_bytes(content)
+    _write(path, encode_mp4(render_motion(label, config, seed), config))
 
 
 def _claim(root: Path, seed: int, config: MotionConfig) -> None:
@@ -213,7 +214,7 @@ def _claim(root: Path, seed: int, config: MotionConfig) -> None:
     ours: dict[str, Any] = {"rendering": RENDERING, "seed": seed, "config": config.to_config()}
     path = root / CONFIG_FILE
     if not path.exists():
-        _write_text(path, json.dumps(ours, indent=2) + "\n")
+        _write(path, json.dumps(ours, indent=2) + "\n")
     elif read_object(path) != ours:
         raise ValueError(
             f"{str(root)!r} holds a motion data set of another seed or config, which {str(path)!r} "
@@ -221,15 +222,9 @@ def _claim(root: Path, seed: int, config: MotionConfig) -> None:
         )
 
 
-def _format_list(root: Path, records: RecordList) -> str:
-    # With slashes, so that a set made on Windows is read everywhere.
-    names = [Path(record.path).relative_to(root).as_posix() for record in records]
-    return "".join(f"{name} {record.label}\n" for name, record in zip(names, records, strict=True))
-
-
-def _write_text(path: Path, text: str) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     with written_beside(path) as new:
-        new.write_text(text, encoding="utf-8")
+        new.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def _checked(name: str, value: Any, least: int) -> int:
