@@ -24,17 +24,10 @@ _LIMITS = {
 
 
 def max_bytes(kind: str) -> int:
-    """Returns how many bytes may be taken by something of a kind.
+    """Returns how many bytes a `"clip"`, a `"model"` or an `"answer"` of a server may take.
 
     The environment variable `KERAS_TDN_MAX_CLIP_GIB` (or `_MODEL_`, `_ANSWER_`) replaces the
     default, in units of 2**30 bytes. It is read at each call.
-
-    Args:
-        kind: `"clip"`, the decoded frames of one clip; `"model"`, all tensors of one weights file
-            or model; or `"answer"`, what a server sends for one request.
-
-    Raises:
-        ValueError: if the environment variable is not a positive number.
     """
     name = variable(kind)
     text = os.environ.get(name, "").strip()
@@ -52,25 +45,9 @@ def max_bytes(kind: str) -> int:
 
 
 def check_bytes(num_bytes: int, kind: str, what: str) -> None:
-    """Refuses what would take more memory than its kind may.
+    """Raises a `ValueError` for more than `max_bytes`; to be called before they are allocated.
 
-    Call it before the memory is allocated.
-
-    Args:
-        num_bytes: Bytes that would be taken.
-        kind: See `max_bytes`.
-        what: What would take them, as the beginning of a sentence: `"40 frames of 8192x8192"`.
-
-    Raises:
-        ValueError: if that is more than `max_bytes(kind)`, with both numbers and how to raise the
-            limit.
-
-    Example:
-
-    >>> check_bytes(40 * 8192 * 8192 * 3, "clip", "40 frames of 8192x8192 pixels")
-    Traceback (most recent call last):
-    ValueError: 40 frames of 8192x8192 pixels would take 7.5 GiB, more than the 1 GiB that one clip
-    may take. To allow it, set the environment variable KERAS_TDN_MAX_CLIP_GIB=8.
+    `what` would take them, and begins the message: "40 frames of 8192x8192".
     """
     limit = max_bytes(kind)
     if num_bytes <= limit:

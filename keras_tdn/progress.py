@@ -40,15 +40,8 @@ class Progress:
         title: What runs, at the start of lines: "keras-tdn label".
         total: How much there is to do; `None` if that is not known.
         unit: What is counted, in the singular. "s" counts seconds of video.
-        done: How much an earlier run has done. It does not count for the speed of this one.
+        done: How much an earlier run has done, which does not count for the speed of this one.
         shown: Whether to show anything.
-
-    Example:
-
-        with Progress("keras-tdn label", len(videos)) as progress:
-            for number, video in enumerate(videos):
-                ...
-                progress.update(number + 1, bad=len(failures))
     """
 
     def __init__(
@@ -64,53 +57,46 @@ class Progress:
         self.total = total
         self.unit = unit
         self.done = self._first = done
-        self.shown = shown
+        self.shown = shown and not _hidden
         self._figures = ""
         self._started = time.monotonic()
         self._mutex = threading.RLock()
+        # On a terminal.
         self._bar: Any = None
         self._ended = threading.Event()
 
     def __enter__(self) -> Progress:
-        self._started = time.monotonic()
-        self.shown = self.shown and not _hidden
         if not self.shown:
             return self
         from tqdm import tqdm
 
         # `disable=None` is tqdm's way to say: only on a terminal.
-        self._bar = tqdm(
+        bar = tqdm(
             total=self.total, initial=self.done, unit=self.unit, bar_format=self._bar_format(),
             smoothing=0.05, dynamic_ncols=True, disable=None,
         )  # fmt: skip
-        if self._bar.disable:
+        if bar.disable:
             arguments = (weakref.ref(self), self._ended)
             threading.Thread(
                 target=_write_lines, args=arguments, name="progress", daemon=True
             ).start()
+        else:
+            self._bar = bar
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
-    def on_terminal(self) -> bool:
-        """Whether a bar is shown, for callers whose figures take time to compute."""
-        return self._bar is not None and not self._bar.disable
-
     def update(self, done: float, total: float | None = None, *notes: str, **figures: Any) -> None:
-        """Shows how much is done in all, and of how much if that is known only now.
-
-        `notes` are shown as well, and `figures` by their names: `bad=3`.
-        """
+        """Shows how much is done, of how much if that is known only now, and notes and figures."""
         with self._mutex:
             before, self.done = self.done, done
             if total is not None:
                 self.total = total
             if notes or figures:
-                named = (f"{name} {value}" for name, value in figures.items())
+                named = [f"{name} {value}" for name, value in figures.items()]
                 self._figures = ", ".join([*notes, *named])
-            if self.on_terminal:
+            if self._bar is not None:
                 self._bar.total = self.total
                 self._bar.bar_format = self._bar_format()
                 self._bar.set_postfix_str(self._figures, refresh=False)
@@ -124,13 +110,13 @@ class Progress:
     def describe(self, text: str) -> None:
         """Shows what is being done, before the bar."""
         with self._mutex:
-            if self.on_terminal:
+            if self._bar is not None:
                 self._bar.set_description_str(text)
 
     def write(self, line: str) -> None:
         """Writes a line that stays."""
         with self._mutex:
-            if self.on_terminal:
+            if self._bar is not None:
                 self._bar.write(line, file=sys.stderr)
             elif self.shown and sys.stderr is not None:
                 # Whoever reads standard error may have left.
@@ -150,10 +136,10 @@ class Progress:
         """Returns the state after so many seconds, as one line."""
         here, counted = self.done - self._first, self.unit != "s"
         units = f"{self.unit}s" if counted else self.unit
-        state = f"{self.done:.0f} {units}"
+        parts = [f"{self.title}: {self.done:.0f} {units}"]
         if self.total:
-            state = f"{self.done:.0f} of {self.total:.0f} {units} ({self.done / self.total:.1%})"
-        parts = [f"{self.title}: {state}"]
+            share = f"{self.done / self.total:.1%}"
+            parts = [f"{self.title}: {self.done:.0f} of {self.total:.0f} {units} ({share})"]
         if here <= 0 or seconds <= 0:
             parts.append(f"no {self.unit} yet" if counted else "starting")
         else:

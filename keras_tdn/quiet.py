@@ -14,12 +14,11 @@ from keras_tdn.imports import around_import
 # TensorFlow's own setting; whoever sets another wants to read what it lets through.
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 NO_LOGS = "3"
-# TensorFlow's own setting. It turns oneDNN on by itself only where there is AVX-512; on other
-# processors training takes 30 % less time with it.
+# TensorFlow turns oneDNN on by itself only where there is AVX-512; on other processors training
+# takes 30 % less time with it.
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
-# What TensorFlow writes while it is imported, of both of its loggers. The last one continues a
-# message.
+# What TensorFlow writes while it is imported, by both of its loggers; the last continues a message.
 _START_UP_LINE = re.compile(
     rb"[IWE]\d{4} \d\d:\d\d:"
     rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "

@@ -14,7 +14,7 @@ import pytest
 
 from keras_tdn import doctor
 from keras_tdn.cli import main
-from keras_tdn.doctor import BROKEN, OK, WARNING
+from keras_tdn.doctor import BROKEN, OK, WARNING, probes
 
 BROKEN_IMPORT = "raise ImportError('libbroken.so: cannot open shared object file')"
 
@@ -60,7 +60,7 @@ def test_an_installation_in_which_nothing_can_be_imported(planted, capsys, monke
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no signals")
 def test_a_backend_that_ends_its_process(planted):
     planted(keras="import os, signal\nos.kill(os.getpid(), signal.SIGILL)")
-    facts = doctor._run_probe("backend")
+    facts = probes.run_probe("backend")
     (finding,) = doctor._backend(facts, "tensorflow")
     assert finding.status == BROKEN
     assert "ended with signal SIGILL" in finding.found
@@ -69,9 +69,9 @@ def test_a_backend_that_ends_its_process(planted):
 
 def test_a_backend_that_hangs(planted, monkeypatch):
     planted(keras="import time\ntime.sleep(600)")
-    monkeypatch.setitem(doctor.SECONDS, "backend", 1.0)
+    monkeypatch.setitem(probes.SECONDS, "backend", 1.0)
     start = time.monotonic()
-    (finding,) = doctor._backend(doctor._run_probe("backend"), "tensorflow")
+    (finding,) = doctor._backend(probes.run_probe("backend"), "tensorflow")
     assert time.monotonic() - start < 30
     assert (finding.status, "no answer within 1 s" in finding.found) == (BROKEN, True)
 
@@ -81,15 +81,15 @@ def test_this_installation_reads_videos(tmp_path, monkeypatch):
     for name in ("json", "numpy", "av", "keras_tdn"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('from the current folder')")
     monkeypatch.chdir(tmp_path)
-    facts = doctor._run_probe("video")
+    facts = probes.run_probe("video")
     assert "error" not in facts
     assert facts["codecs"]["h264"]
-    assert "libavcodec" in facts["libraries"]
+    assert facts["libavcodec"]
 
 
 @pytest.mark.parametrize("name", ["backend", "tensorflow"])
 def test_this_installation_computes(name):
-    facts = doctor.ask(name)
+    facts = probes.ask(name)
     assert "error" not in facts
     assert facts.get("onednn") in (True, False, None)
 
@@ -108,7 +108,7 @@ def hub(monkeypatch):
     def ask(url, offline=False):
         monkeypatch.setattr(constants, "ENDPOINT", url)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
-        facts = doctor.ask("hub")
+        facts = probes.ask("hub")
         return facts, *doctor._hub(facts)
 
     return ask
@@ -195,8 +195,8 @@ def test_onednn():
     ("missing", "status"), [((), OK), (("av1",), WARNING), (("h264", "av1"), BROKEN)]
 )
 def test_decoders(missing, status):
-    codecs = {name: name not in missing for name in doctor.CODECS}
-    facts = {"codecs": codecs, "libraries": {"libavcodec": "62.1"}}
+    codecs = {name: name not in missing for name in probes.CODECS}
+    facts = {"codecs": codecs, "libavcodec": "62.1"}
     finding = by_name(doctor._video(facts))["decoders"]
     assert finding.status == status
     assert ("only-binary av" in (finding.advice or "")) == bool(missing)
@@ -247,8 +247,9 @@ def test_requirements(monkeypatch, required, wrong):
 def test_a_check_that_fails_itself(monkeypatch):
     def fail():
         raise OSError("no such file")
+        yield
 
-    monkeypatch.setattr(doctor, "_run_probe", lambda name: {"error": "not asked"})
+    monkeypatch.setattr(doctor, "run_probe", lambda name: {"error": "not asked"})
     monkeypatch.setattr(doctor, "_system", fail)
     found = by_name(doctor.examine())
     assert found["system"].status == WARNING
@@ -259,7 +260,7 @@ def test_a_check_that_fails_itself(monkeypatch):
 def test_without_what_only_posix_has(monkeypatch):
     monkeypatch.delattr(os, "uname")
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(doctor, "_run_probe", lambda name: {"error": "not asked"})
+    monkeypatch.setattr(doctor, "run_probe", lambda name: {"error": "not asked"})
     found = by_name(doctor.examine())
     assert found["Python"].status == found["processor"].status == OK
 

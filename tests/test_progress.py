@@ -47,7 +47,6 @@ def lines_of(log, number):
 def test_a_bar_on_a_terminal(monkeypatch):
     terminal = write_to_terminal(monkeypatch)
     with Progress("keras-tdn label", 40, done=10) as progress:
-        assert progress.on_terminal
         progress.describe("epoch 1/2")
         progress.update(20, bad=3)
         progress.advance(bad=4)
@@ -71,7 +70,6 @@ def test_seconds_of_video_have_an_end_or_none(monkeypatch):
 def test_lines_elsewhere_also_while_nothing_is_done(monkeypatch):
     log = write_to_log(monkeypatch)
     with Progress("keras-tdn label", 40, done=10) as progress:
-        assert not progress.on_terminal
         first = lines_of(log, 1)[0]
         progress.update(20, bad=3)
         last = lines_of(log, len(lines_of(log, 1)) + 2)[-1]

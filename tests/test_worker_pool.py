@@ -9,8 +9,8 @@ import numpy as np
 import pool_tasks
 import pytest
 
-from keras_tdn import processes
-from keras_tdn.processes import LostTaskError, WorkerPool
+from keras_tdn import worker_pool
+from keras_tdn.worker_pool import LostTaskError, WorkerPool
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_processes_that_do_not_start(monkeypatch):
         for _ in range(2):
             with pytest.raises(OSError, match=r"does not start \(exit status 3\)"):
                 pool.run(("add", 1))
-    monkeypatch.setattr(processes, "START_SECONDS", 0.0)
+    monkeypatch.setattr(worker_pool, "START_SECONDS", 0.0)
     with (
         WorkerPool(pool_tasks.obey, 1, num_processes=1) as pool,
         pytest.raises(OSError, match="does not start"),

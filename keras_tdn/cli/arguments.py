@@ -43,6 +43,11 @@ def write_lines(*lines: object) -> None:
     sys.stdout.flush()
 
 
+def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Returns arguments by their names, to be handed on as keywords."""
+    return {name: getattr(args, name) for name in names}
+
+
 def option(
     group: Any,
     name: str,
@@ -52,17 +57,10 @@ def option(
     aliases: tuple[str, ...] = (),
     **more: Any,
 ) -> None:
-    """Adds an option.
+    """Adds an option to a parser, or to a group of one; the help text names the default.
 
-    Args:
-        group: A parser, or a group of one.
-        name: The option's, such as `--top`.
-        value: What the value is called, which also says its type: see `_TYPES`; or the values that
-            there are; or `None` for an option without a value.
-        text: The help text. The default is named behind it.
-        default: The default.
-        aliases: Other names that it has.
-        **more: Further arguments of `add_argument`.
+    `value` is what the value is called, which also says its type; or the values that there are; or
+    `None` for an option without a value. `more` are further arguments of `add_argument`.
     """
     if default not in (None, []):
         text += " (default: %(default)s)"
@@ -91,6 +89,7 @@ _SHARED: dict[str, tuple[Any, ...]] = {
         "length of a window, about as long as the videos that the model was trained on (default: "
         "that of its data set, which the labels name)",
     ),
+    "--top": ("N", "classes to name", 5),
     # A list of videos.
     "--format": (RECORD_FORMATS, "format of the list (default: detected)"),
     "--root": ("DIR", "folder that relative paths start from (default: the list's own)"),
@@ -142,30 +141,18 @@ VIEWS = ("--views", "--clip-mode", "--always-across", "--crop-size", "--average"
 SCORING = ("--batch-size", "--workers", "--in-processes", "--time-limit", "--seed")
 
 
-# === A model ===
-
-
 def add_weights(parser: Any, note: str = "", **more: Any) -> None:
     """Adds `--weights`, required unless a default is among the options of `add_argument`."""
     more.setdefault("required", "default" not in more)
-    parser.add_argument(
-        "--weights",
-        metavar="PRESET_OR_FILE",
-        help="preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
-        f"{MODEL_SUFFIX} file or {WEIGHTS_SUFFIX} file{note}",
-        **more,
-    )
+    text = "preset (a folder, hf://ORGANISATION/NAME, or a name from `keras-tdn presets list`), "
+    text += f"{MODEL_SUFFIX} file or {WEIGHTS_SUFFIX} file{note}"
+    parser.add_argument("--weights", metavar="PRESET_OR_FILE", help=text, **more)
 
 
 def add_labels(group: Any, note: str = " (default: those that come with the weights)") -> None:
     """Adds `--labels`."""
     text = "class names: a data set's name or a text file with one per line"
     option(group, "--labels", "NAME_OR_FILE", text + note)
-
-
-def add_top(group: Any, default: int = 5, what: str = "classes to name") -> None:
-    """Adds `--top`."""
-    option(group, "--top", "N", what, default)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -193,19 +180,10 @@ def parse_size(name: str, text: str) -> tuple[int, int]:
     return int(sides[1]), int(sides[2] or sides[1])
 
 
-# === Videos ===
-
-
 def add_list_arguments(
     parser: argparse.ArgumentParser, has_model: bool = False, nargs: str | None = None
 ) -> None:
-    """Adds what names one list of records.
-
-    Args:
-        parser: The command's.
-        has_model: Whether the command loads a model, which knows its classes.
-        nargs: For a command that finds the list itself.
-    """
+    """Adds what names one list of records; a model knows its classes."""
     parser.add_argument("list", metavar="LIST", nargs=nargs, help=PACKED_HELP)
     group = parser.add_argument_group("list of videos")
     shared(group, *READING, "--split")
@@ -217,10 +195,8 @@ def add_list_arguments(
 def load_list(args: argparse.Namespace, check_shards: bool = True, **options: Any) -> RecordList:
     """Returns the records that the arguments name, packed ones too.
 
-    Args:
-        args: Of the command.
-        check_shards: Whether packed records are refused whose files are missing or cut short.
-        **options: Those of `load_records` that the arguments leave open.
+    `check_shards` refuses packed ones whose files are missing or cut short, and `options` win over
+    the arguments.
     """
     from keras_tdn.data import load_packed, load_records
     from keras_tdn.data.packing.index import is_packed
@@ -233,31 +209,15 @@ def load_list(args: argparse.Namespace, check_shards: bool = True, **options: An
                     "which everything is known. Leave it out."
                 )
         return load_packed(args.list, check_files=check_shards)
-    return load_records(
-        args.list,
-        **{
-            "format": args.format,
-            "root": args.root,
-            "labels": args.labels,
-            "num_classes": args.classes,
-            "split": args.split,
-            "fold": args.fold,
-            "skip_missing": args.skip_missing,
-            **options,
-        },
-    )
+    named = given(args, "format", "root", "labels", "split", "fold", "skip_missing")
+    return load_records(args.list, **{"num_classes": args.classes, **named, **options})
 
 
 def load_list_for(model: keras.Model, args: argparse.Namespace) -> RecordList:
     """The list, with the model's classes in the model's order unless others are named."""
-    labels = args.labels
-    if labels is None and getattr(model, "labels", None) is not None:
-        labels = list(model.labels)
+    labels = args.labels or getattr(model, "labels", None)
     # Labels are compared with the model's classes, however few of them occur.
     return load_list(args, labels=labels, believe_labels=True)
-
-
-# === Views ===
 
 
 def views_of(args: argparse.Namespace) -> ViewSpec:
@@ -276,18 +236,10 @@ def views_of(args: argparse.Namespace) -> ViewSpec:
     )
 
 
-# === A run ===
-
-
-def add_output(group: Any, what: str, value: str = "DIR", required: bool = True) -> None:
-    """Adds `--output`."""
-    option(group, "--output", value, what, required=required)
-
-
 def add_placed_output(parser: argparse.ArgumentParser, what: str) -> None:
     """Adds `OUT`, and `--output OUT` as another way to say it: see `CommandParser`."""
     parser.add_argument("out", metavar="OUT", nargs="?", help=what)
-    add_output(parser, "the same as OUT", "OUT", required=False)
+    option(parser, "--output", "OUT", "the same as OUT")
 
 
 def add_earlier_results(parser: Any) -> None:
@@ -299,12 +251,8 @@ def scoring_of(args: argparse.Namespace) -> dict[str, Any]:
     """Returns `SCORING` without the seed, as keywords of `evaluate` and `label_videos`."""
     if args.time_limit is not None and not args.in_processes:
         raise ValueError("--time-limit is for --in-processes: a thread cannot be ended. Pass both.")
-    return {
-        "batch_size": args.batch_size,
-        "num_workers": args.workers,
-        "in_processes": args.in_processes,
-        **({} if args.time_limit is None else {"time_limit": args.time_limit}),
-    }
+    limit = {} if args.time_limit is None else {"time_limit": args.time_limit}
+    return {"num_workers": args.workers, **given(args, "batch_size", "in_processes"), **limit}
 
 
 def add_ensemble_method(group: Any, name: str, what: str, default: str | None = None) -> None:

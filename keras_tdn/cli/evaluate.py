@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_tdn.cli import arguments, loading
+from keras_tdn.cli.arguments import option, write_lines
 
 
 def add_evaluate(commands: Any) -> None:
@@ -26,8 +27,7 @@ def add_evaluate(commands: Any) -> None:
     several = "; several make an ensemble, behind one --weights or one each"
     arguments.add_weights(parser, several, action="append", nargs="+")
     arguments.add_ensemble_method(parser, "--ensemble", "how several models are joined")
-    what = "folder to write the scores, the report and its page to"
-    arguments.add_output(parser, what, required=False)
+    option(parser, "--output", "DIR", "folder to write the scores, the report and its page to")
     arguments.add_earlier_results(parser)
     arguments.shared(parser, *arguments.VIEWS, *arguments.SCORING, "--max-failure-share")
     arguments.add_model_arguments(parser)
@@ -35,60 +35,28 @@ def add_evaluate(commands: Any) -> None:
     parser.set_defaults(run=run_evaluate)
 
 
-def add_ensemble(commands: Any) -> None:
-    """Adds the command `ensemble`."""
-    parser = commands.add_parser(
-        "ensemble",
-        help="join the scores of several evaluations",
-        description="Joins the scores that `keras-tdn evaluate` wrote for several models on one "
-        "list, such as those of 8 and 16 segments, and reports on them as on one model.",
-    )
-    what = "scores.npz files, or the folders that hold them"
-    parser.add_argument("scores", nargs="+", metavar="SCORES", help=what)
-    arguments.add_ensemble_method(parser, "--method", "how scores are joined", "softmax")
-    arguments.add_output(parser, "folder to write the report and its page to", required=False)
-    arguments.shared(parser, "--overwrite", "--quiet")
-    parser.set_defaults(run=run_ensemble)
-
-
-def add_compare(commands: Any) -> None:
-    """Adds the command `compare`."""
-    parser = commands.add_parser(
-        "compare",
-        help="tell whether two models differ beyond chance",
-        description="Compares two reports that `keras-tdn evaluate` wrote for the same videos: "
-        "McNemar's exact test, and a paired bootstrap of the differences.",
-    )
-    what = "a report.json, or the folder that holds it"
-    parser.add_argument("first", metavar="REPORT", help=what)
-    parser.add_argument("second", metavar="REPORT", help="the one to compare it with")
-    arguments.option(parser, "--resamples", "N", "samples of the bootstrap", 10_000)
-    arguments.shared(parser, "--seed")
-    arguments.option(parser, "--json", None, "print the comparison as a JSON object")
-    parser.set_defaults(run=run_compare)
-
-
 def run_evaluate(args: argparse.Namespace) -> int:
     """Prints the main numbers and where the rest is."""
     _separate_list(args)
-    if args.ensemble and len(args.weights) == 1:
+    several = len(args.weights) > 1
+    if args.ensemble and not several:
         raise ValueError(
             "--ensemble joins several models; pass more than one to --weights, or leave it out."
         )
     if (args.resume or args.overwrite) and not args.output:
         raise ValueError("--resume and --overwrite are about --output DIR. Pass it as well.")
+    if several and not args.output:
+        raise ValueError(
+            "An ensemble is made of scores on the disk. Pass --output DIR; each model's results go "
+            "into a folder of their own in it."
+        )
     views, scoring = arguments.views_of(args), arguments.scoring_of(args)
     from keras_tdn.evaluation import evaluate
     from keras_tdn.evaluation.results_folder import PART_NAME, ResultsFolder
 
     names = loading.labels_of(args)
     folder: ResultsFolder | None = None
-    if len(args.weights) > 1:
-        if not args.output:
-            raise ValueError(
-                "An ensemble is made of scores on the disk. Pass --output DIR; each model's "
-                "results go into a folder of their own in it."
-            )
+    if several:
         folder = ResultsFolder(Path(args.output), args.resume, args.overwrite, of_ensemble=True)
     parts = []
     for number, weights in enumerate(args.weights, start=1):
@@ -99,18 +67,11 @@ def run_evaluate(args: argparse.Namespace) -> int:
             model,
             records,
             views,
-            average=args.average,
             output=parts[-1],
-            resume=args.resume,
-            overwrite=args.overwrite,
-            seed=args.seed,
-            max_failure_share=args.max_failure_share,
+            **arguments.given(args, "average", "resume", "overwrite", "seed", "max_failure_share"),
             **scoring,
         )
-        title = "" if folder is None else f"{weights}\n"
-        sys.stdout.write(f"{title}{report.summary()}")
-        if folder is not None:
-            sys.stdout.write("\n")
+        sys.stdout.write(report.summary() if folder is None else f"{weights}\n{report.summary()}\n")
     if folder is not None:
         report = _write_ensemble(folder, parts, args.ensemble or "softmax", records)
         sys.stdout.write(f"ensemble: {report.facts['ensemble']['Ensemble']}\n{report.summary()}")
@@ -130,6 +91,22 @@ def _separate_list(args: argparse.Namespace) -> None:
             )
         args.list = longer[-1].pop()
     args.weights = [name for group in groups for name in group]
+
+
+def add_ensemble(commands: Any) -> None:
+    """Adds the command `ensemble`."""
+    parser = commands.add_parser(
+        "ensemble",
+        help="join the scores of several evaluations",
+        description="Joins the scores that `keras-tdn evaluate` wrote for several models on one "
+        "list, such as those of 8 and 16 segments, and reports on them as on one model.",
+    )
+    what = "scores.npz files, or the folders that hold them"
+    parser.add_argument("scores", nargs="+", metavar="SCORES", help=what)
+    arguments.add_ensemble_method(parser, "--method", "how scores are joined", "softmax")
+    option(parser, "--output", "DIR", "folder to write the report and its page to")
+    arguments.shared(parser, "--overwrite", "--quiet")
+    parser.set_defaults(run=run_ensemble)
 
 
 def run_ensemble(args: argparse.Namespace) -> int:
@@ -158,12 +135,12 @@ def _write_ensemble(folder: Any, parts: Any, method: Any, records: Any = None) -
         return report
     if records is None:
         # Pictures of the mistakes come from the videos, where they still are.
-        listed = (Record(video.path, video.label, index=video.index) for video in report.videos)
-        records = RecordList(listed)
-        there = [os.path.exists(record.path) for record in records]
-    else:
-        there = [True] * len(records)
-    rows = {record.path: row for row, record in enumerate(records) if there[row]}
+        records = RecordList(
+            Record(video.path, video.label, index=video.index)
+            for video in report.videos
+            if os.path.exists(video.path)
+        )
+    rows = {record.path: row for row, record in enumerate(records)}
     folder.write(None, report, FrameReader(records), rows)
     return report
 
@@ -173,6 +150,23 @@ def _write_page_path(args: argparse.Namespace) -> None:
         sys.stdout.write(f"{os.path.join(args.output, 'report.html')}\n")
 
 
+def add_compare(commands: Any) -> None:
+    """Adds the command `compare`."""
+    parser = commands.add_parser(
+        "compare",
+        help="tell whether two models differ beyond chance",
+        description="Compares two reports that `keras-tdn evaluate` wrote for the same videos: "
+        "McNemar's exact test, and a paired bootstrap of the differences.",
+    )
+    what = "a report.json, or the folder that holds it"
+    parser.add_argument("first", metavar="REPORT", help=what)
+    parser.add_argument("second", metavar="REPORT", help="the one to compare it with")
+    option(parser, "--resamples", "N", "samples of the bootstrap", 10_000)
+    arguments.shared(parser, "--seed")
+    option(parser, "--json", None, "print the comparison as a JSON object")
+    parser.set_defaults(run=run_compare)
+
+
 def run_compare(args: argparse.Namespace) -> int:
     """Prints the comparison."""
     from keras_tdn.evaluation import compare
@@ -180,7 +174,7 @@ def run_compare(args: argparse.Namespace) -> int:
     comparison = compare(args.first, args.second, resamples=args.resamples, seed=args.seed)
     if args.json:
         told = {**dataclasses.asdict(comparison), "beyond_chance": comparison.beyond_chance}
-        arguments.write_lines(json.dumps(told))
+        write_lines(json.dumps(told))
     else:
         sys.stdout.write(comparison.summary())
     return 0

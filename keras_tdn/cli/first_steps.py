@@ -33,6 +33,29 @@ def add_demo(commands: Any) -> None:
     parser.set_defaults(run=run_demo)
 
 
+def run_demo(args: argparse.Namespace) -> int:
+    """Runs the demo and prints where its page is."""
+    from keras_tdn import demo
+    from keras_tdn.demo.demo_page import next_commands
+
+    if args.short:
+        settings = demo.DemoSettings.short(args.seed)
+    else:
+        settings = demo.DemoSettings(epochs=args.epochs, seed=args.seed)
+    try:
+        result = demo.run_demo(args.output, settings, tell=write_lines)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped. Nothing was left behind; the same command starts anew.\n")
+        raise
+    write_lines(
+        f"Done in {result.total.seconds:.0f} s.",
+        f"Page    {result.page}",
+        f"Preset  {result.preset}",
+        f"Next    {next(next_commands(result))[1]}",
+    )
+    return 0
+
+
 def add_web(commands: Any) -> None:
     """Adds the command `web`."""
     parser = commands.add_parser(
@@ -61,43 +84,6 @@ def add_web(commands: Any) -> None:
     parser.set_defaults(run=run_web)
 
 
-def add_doctor(commands: Any) -> None:
-    """Adds the command `doctor`."""
-    parser = commands.add_parser(
-        "doctor",
-        help="check that this installation works",
-        description="Checks versions, the backend and its devices, video decoders, free space, "
-        "cache folders and the connection to the Hugging Face Hub, and says what to do about what "
-        "is wrong. The exit status is 1 if something is broken that training and labelling need.",
-    )
-    text = "print the same as JSON for a bug report; it has no user names, tokens or home paths"
-    option(parser, "--json", None, text)
-    parser.set_defaults(run=run_doctor)
-
-
-def run_demo(args: argparse.Namespace) -> int:
-    """Runs the demo and prints where its page is."""
-    from keras_tdn import demo
-    from keras_tdn.demo.demo_page import next_commands
-
-    if args.short:
-        settings = demo.DemoSettings.short(args.seed)
-    else:
-        settings = demo.DemoSettings(epochs=args.epochs, seed=args.seed)
-    try:
-        result = demo.run_demo(args.output, settings, tell=write_lines)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nStopped. Nothing was left behind; the same command starts anew.\n")
-        raise
-    write_lines(
-        f"Done in {result.total.seconds:.0f} s.",
-        f"Page    {result.page}",
-        f"Preset  {result.preset}",
-        f"Next    {next(next_commands(result))[1]}",
-    )
-    return 0
-
-
 def run_web(args: argparse.Namespace) -> int:
     """Serves until it is interrupted."""
     from keras_tdn.web import UploadLimits, serve
@@ -110,16 +96,29 @@ def run_web(args: argparse.Namespace) -> int:
     serve(
         model,
         name=os.path.basename(os.path.normpath(args.weights)),
-        host=args.host,
-        port=args.port,
         allowed_hosts=args.allow_host,
         limits=limits,
         labels=labels,
         window_seconds=args.window,
         open_browser=args.open,
         tell=write_lines,
+        **arguments.given(args, "host", "port"),
     )
     return 0
+
+
+def add_doctor(commands: Any) -> None:
+    """Adds the command `doctor`."""
+    parser = commands.add_parser(
+        "doctor",
+        help="check that this installation works",
+        description="Checks versions, the backend and its devices, video decoders, free space, "
+        "cache folders and the connection to the Hugging Face Hub, and says what to do about what "
+        "is wrong. The exit status is 1 if something is broken that training and labelling need.",
+    )
+    text = "print the same as JSON for a bug report; it has no user names, tokens or home paths"
+    option(parser, "--json", None, text)
+    parser.set_defaults(run=run_doctor)
 
 
 def run_doctor(args: argparse.Namespace) -> int:

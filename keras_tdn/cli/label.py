@@ -32,7 +32,7 @@ def add_label(commands: Any) -> None:
     rows = parser.add_argument_group("rows")
     text = "JSON lines, or Parquet, which needs the extra [parquet]"
     option(rows, "--output-format", ("jsonl", "parquet"), text, "jsonl")
-    arguments.add_top(rows)
+    arguments.shared(rows, "--top")
     option(rows, "--features", None, "also write the pooled features")
     text = "videos in each file of OUT"
     option(rows, "--videos-per-shard", "N", text, 1000, aliases=("--videos-per-file",))
@@ -58,40 +58,25 @@ def run_label(args: argparse.Namespace) -> int:
     from keras_tdn.labelling import LabelOptions, label_videos, label_with_beam
     from keras_tdn.labelling.labeller import check_format
 
-    options = LabelOptions(
-        top=args.top,
-        features=args.features,
-        views=views,
-        average=args.average,
-        format=args.output_format,
-        videos_per_shard=args.videos_per_shard,
-        seed=args.seed,
-        graph_dtype=args.graph_dtype,
-    )
+    named = ("top", "features", "average", "videos_per_shard", "seed", "graph_dtype")
+    options = LabelOptions(views=views, format=args.output_format, **arguments.given(args, *named))
     check_format(options.format)
     if not (args.resume or args.overwrite):
         check_unused(args.output)
     videos = _videos(args)
     names = loading.labels_of(args)
-    how = {
-        **scoring,
-        "labels": names,
-        "overwrite": args.overwrite,
-        "retry_failures": args.retry_failures,
-    }
+    how = {**scoring, **arguments.given(args, "overwrite", "retry_failures"), "labels": names}
     if args.beam is None:
         model = loading.load_model(args, names)
         report = label_videos(model, videos, args.output, options, **how)
     else:
         if how.pop("num_workers") is not None:
             raise ValueError("--workers is for labelling without --beam, whose options say it.")
-        asked = {name: getattr(args, name) for name in ("weights", *loading.MODEL_ARGUMENTS)}
         if os.path.exists(args.weights):
-            asked["weights"] = os.path.abspath(args.weights)
-        load = functools.partial(loading.load_model, argparse.Namespace(**asked), names)
-        report = label_with_beam(
-            load, videos, args.output, options, pipeline_options=args.beam, **how
-        )
+            args.weights = os.path.abspath(args.weights)
+        load = functools.partial(loading.load_model, args, names)
+        how["pipeline_options"] = args.beam
+        report = label_with_beam(load, videos, args.output, options, **how)
     write_lines(*_report_lines(report))
     return 0
 
@@ -102,9 +87,7 @@ def _videos(args: argparse.Namespace) -> Any:
     from keras_tdn.data.records import RecordList
     from keras_tdn.labelling.labelling_run import list_videos
 
-    videos = list_videos(
-        args.list, format=args.format, root=args.root, split=args.split, fold=args.fold
-    )
+    videos = list_videos(args.list, **arguments.given(args, "format", "root", "split", "fold"))
     if not args.skip_missing or is_packed(args.list):
         return videos
     there = (video for video in videos if os.path.exists(video.path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,52 +43,6 @@ def add_check(commands: Any) -> None:
     parser.set_defaults(run=run_check)
 
 
-def add_browse(commands: Any) -> None:
-    """Adds the command `browse`."""
-    parser = commands.add_parser(
-        "browse",
-        help="look at clips as the model will see them",
-        description="Shows clips of some videos of a list as the model will see them: segments, "
-        "crops, differences of neighbouring frames, and labels.",
-    )
-    arguments.add_list_arguments(parser)
-    option(parser, "--count", "N", "number of videos to show", 8)
-    option(parser, "--validation", None, "show validation clips instead of training clips")
-    option(parser, "--segments", "N", "segments per video", arguments.DEFAULT_SEGMENTS)
-    option(parser, "--size", "PIXELS", "height and width of the crop", DEFAULT_CROP_SIZE)
-    option(parser, "--epoch", "N", "epoch whose training clips are shown", 0)
-    text = "a self-contained HTML file, or a folder for one PNG file per video"
-    arguments.add_output(parser, text, "PAGE.html_OR_DIR")
-    arguments.shared(parser, "--seed")
-    parser.set_defaults(run=run_browse)
-
-
-def add_pack(commands: Any) -> None:
-    """Adds the command `pack`."""
-    parser = commands.add_parser(
-        "pack",
-        help="pack videos into TFRecords that are read fast",
-        description="Decodes every video once and writes its frames as JPEG to sharded TFRecords, "
-        "in parallel. A run that was stopped for any reason continues with --resume.",
-    )
-    arguments.add_list_arguments(parser)
-    arguments.add_placed_output(parser, "folder to pack into")
-    stored = parser.add_argument_group("stored frames")
-    text = "shrink frames to this short side if theirs is longer"
-    option(stored, "--short-side", "PIXELS", text, 256)
-    option(stored, "--quality", "N", "JPEG quality, 1 to 100", 90)
-    text = "number of files (default: one per 64 videos, at least 16)"
-    option(stored, "--shards", "N", text)
-    option(stored, "--name", "NAME", "start of the file names", "videos")
-    arguments.add_earlier_results(parser)
-    arguments.shared(parser, "--retry-failures", "--processes", "--max-failure-share", "--quiet")
-    arguments.add_beam(parser)
-    parser.set_defaults(run=run_pack)
-
-
-# === check ===
-
-
 def run_check(args: argparse.Namespace) -> int:
     """Prints what is bad and a summary."""
     from keras_tdn.data.checking import check_records
@@ -106,13 +61,8 @@ def run_check(args: argparse.Namespace) -> int:
             num_bad += bool(file.reason)
             progress.advance(bad=num_bad)
 
-        report = check_records(
-            records,
-            full=args.full,
-            num_processes=args.processes,
-            time_limit=args.time_limit,
-            on_progress=show,
-        )
+        how = arguments.given(args, "full", "time_limit")
+        report = check_records(records, num_processes=args.processes, on_progress=show, **how)
     if args.report is not None:
         report.write_report(args.report)
     if args.write_good is not None:
@@ -129,8 +79,6 @@ def _bad_files(report: CheckReport) -> str:
 
 
 def _summary(report: CheckReport) -> str:
-    import statistics
-
     good = report.good
     rows = [("files", f"{len(report.files)}, of which {len(report.bad)} bad")]
     if good:
@@ -139,9 +87,9 @@ def _summary(report: CheckReport) -> str:
         if seconds:
             total = f"{sum(seconds) / 3600:.2f} hours in all"
             rows.append(("duration", f"{_range(seconds, ' s', '.1f')}; {total}"))
-        sizes = statistics.multimode(f"{file.width}x{file.height}" for file in good)
-        distinct = len({(file.width, file.height) for file in good})
-        rows.append(("pixels", f"{sizes[0]} most often, {distinct} different"))
+        sizes = Counter(f"{file.width}x{file.height}" for file in good)
+        (most_often, _), *_ = sizes.most_common(1)
+        rows.append(("pixels", f"{most_often} most often, {len(sizes)} different"))
         rows.append(("size", f"{sum(file.num_bytes or 0 for file in good) / 1e9:.3f} GB in all"))
     counts = report.class_counts
     if counts:
@@ -163,7 +111,24 @@ def _range(values: Sequence[Any], unit: str, spec: str = ".0f") -> str:
     return f"{low:{spec}} to {high:{spec}}{unit}, median {middle:{spec}}"
 
 
-# === browse ===
+def add_browse(commands: Any) -> None:
+    """Adds the command `browse`."""
+    parser = commands.add_parser(
+        "browse",
+        help="look at clips as the model will see them",
+        description="Shows clips of some videos of a list as the model will see them: segments, "
+        "crops, differences of neighbouring frames, and labels.",
+    )
+    arguments.add_list_arguments(parser)
+    option(parser, "--count", "N", "number of videos to show", 8)
+    option(parser, "--validation", None, "show validation clips instead of training clips")
+    option(parser, "--segments", "N", "segments per video", arguments.DEFAULT_SEGMENTS)
+    option(parser, "--size", "PIXELS", "height and width of the crop", DEFAULT_CROP_SIZE)
+    option(parser, "--epoch", "N", "epoch whose training clips are shown", 0)
+    text = "a self-contained HTML file, or a folder for one PNG file per video"
+    option(parser, "--output", "PAGE.html_OR_DIR", text, required=True)
+    arguments.shared(parser, "--seed")
+    parser.set_defaults(run=run_browse)
 
 
 def run_browse(args: argparse.Namespace) -> int:
@@ -176,9 +141,7 @@ def run_browse(args: argparse.Namespace) -> int:
         records,
         ClipSpec.for_crop(args.segments, base.frames_per_segment, args.size, args.size),
         training=not args.validation,
-        count=args.count,
-        epoch=args.epoch,
-        seed=args.seed,
+        **arguments.given(args, "count", "epoch", "seed"),
     )
     if args.output.lower().endswith((".html", ".htm")):
         kind = "Validation" if args.validation else "Training"
@@ -192,7 +155,26 @@ def run_browse(args: argparse.Namespace) -> int:
     return 0
 
 
-# === pack ===
+def add_pack(commands: Any) -> None:
+    """Adds the command `pack`."""
+    parser = commands.add_parser(
+        "pack",
+        help="pack videos into TFRecords that are read fast",
+        description="Decodes every video once and writes its frames as JPEG to sharded TFRecords, "
+        "in parallel. A run that was stopped for any reason continues with --resume.",
+    )
+    arguments.add_list_arguments(parser)
+    arguments.add_placed_output(parser, "folder to pack into")
+    stored = parser.add_argument_group("stored frames")
+    text = "shrink frames to this short side if theirs is longer"
+    option(stored, "--short-side", "PIXELS", text, 256)
+    option(stored, "--quality", "N", "JPEG quality, 1 to 100", 90)
+    option(stored, "--shards", "N", "number of files (default: one per 64 videos, at least 16)")
+    option(stored, "--name", "NAME", "start of the file names", "videos")
+    arguments.add_earlier_results(parser)
+    arguments.shared(parser, "--retry-failures", "--processes", "--max-failure-share", "--quiet")
+    arguments.add_beam(parser)
+    parser.set_defaults(run=run_pack)
 
 
 def run_pack(args: argparse.Namespace) -> int:
@@ -206,15 +188,8 @@ def run_pack(args: argparse.Namespace) -> int:
     if is_packed(args.list):
         raise ValueError(f"{args.list!r} is packed already. Pass the list of the videos.")
     records = arguments.load_list(args)
-    stored = {
-        "short_side": args.short_side,
-        "quality": args.quality,
-        "num_shards": args.shards,
-        "name": args.name,
-        "max_failure_share": args.max_failure_share,
-        "retry_failures": args.retry_failures,
-        "overwrite": args.overwrite,
-    }
+    named = ("short_side", "quality", "name", "max_failure_share", "retry_failures", "overwrite")
+    stored = {"num_shards": args.shards, **arguments.given(args, *named)}
     if args.beam is None:
         report = pack(records, args.output, num_processes=args.processes, **stored)
     else:

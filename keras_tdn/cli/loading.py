@@ -16,20 +16,17 @@ from keras_tdn.cli.arguments import (
     MODELS,
     parse_size,
 )
+from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
     import keras
 
-    from keras_tdn.specs import ClipSpec
     from keras_tdn.training import Recipe
 
 logger = logging.getLogger("keras_tdn")
 
 Names = tuple[str, ...] | None
 
-# What `load_model` looks at besides the weights.
-CLIP_ARGUMENTS = ("clip_size", "short_side")
-MODEL_ARGUMENTS = ("model", "segments", "classes", *CLIP_ARGUMENTS)
 # What is warned of where weights do not tell.
 _ASSUMED_CLIPS = ".*does not say how its clips are cut"
 _RANDOM = "random"
@@ -51,28 +48,28 @@ def load(args: argparse.Namespace) -> tuple[Any, Names]:
 
 
 def load_model(args: argparse.Namespace, labels: Names, weights: str | None = None) -> keras.Model:
-    """The model that the options name.
+    """The model that the options name, with one of several weights if they are passed.
 
-    Args:
-        args: Has `model`, `segments` and `classes`, and `weights` unless they are passed; may have
-            `clip_size` and `short_side`.
-        labels: Class names given by the user; as many as a file of weights has classes.
-        weights: One of several that the user named. `None` takes `args.weights`.
-
-    Raises:
-        ValueError: if there is no such model, or options are left over or missing.
+    `labels` are class names given by the user; as many as a file of weights has classes.
     """
     from keras_tdn.models.predicting import clip_spec_of
 
     weights = args.weights if weights is None else weights
-    size, short_side = (getattr(args, name, None) for name in CLIP_ARGUMENTS)
+    size, short_side = (getattr(args, name, None) for name in ("clip_size", "short_side"))
     if size is None and short_side is None:
         return _load_model(args, labels, weights)
     with warnings.catch_warnings():
         # Nothing has to be assumed.
         warnings.filterwarnings("ignore", message=_ASSUMED_CLIPS)
         model = _load_model(args, labels, weights)
-    model.clip_spec = _clip_spec(clip_spec_of(model), size, short_side)
+    spec = clip_spec_of(model)
+    if size is not None:
+        height, width = parse_size("--size", size)
+        in_proportion = ClipSpec.for_crop(1, 1, height, width).short_side
+        spec = dataclasses.replace(spec, height=height, width=width, short_side=in_proportion)
+    if short_side is not None:
+        spec = dataclasses.replace(spec, short_side=short_side)
+    model.clip_spec = spec
     return model
 
 
@@ -103,40 +100,36 @@ def _build_and_load(args: argparse.Namespace, labels: Names, weights: str) -> ke
     from keras_tdn.pretrained.weights_file import load_described_weights
 
     model: Any = load_described_weights(weights)
-    if model is None:
-        classes = args.classes
-        if classes is None:
-            if labels is None:
-                raise ValueError(
-                    f"The file {weights!r} does not say how many classes its model has. Pass "
-                    "--classes or --labels."
-                )
-            classes = len(labels)
-        segments = DEFAULT_SEGMENTS if args.segments is None else args.segments
-        return builder(args.model)(weights=weights, classes=classes, num_segments=segments)
-    # Options must not say otherwise than the file itself.
-    for option, given, own in (
-        ("model", args.model and depths_of(args.model), model.stage_depths),
-        ("segments", args.segments, model.num_segments),
-        ("classes", args.classes, model.classes),
+    if model is not None:
+        check_fit(args, model, weights, "Leave it out.")
+        return model
+    if args.classes is None and labels is None:
+        raise ValueError(
+            f"The file {weights!r} does not say how many classes its model has. Pass --classes or "
+            "--labels."
+        )
+    return builder(args.model)(
+        weights=weights,
+        classes=len(labels or ()) if args.classes is None else args.classes,
+        num_segments=DEFAULT_SEGMENTS if args.segments is None else args.segments,
+    )
+
+
+def check_fit(args: argparse.Namespace, model: Any, weights: str, advice: str) -> None:
+    """Raises a `ValueError` if options say otherwise of a model than its weights."""
+    for name, attribute in (
+        ("model", "stage_depths"),
+        ("segments", "num_segments"),
+        ("frames_per_segment", "frames_per_segment"),
+        ("classes", "classes"),
     ):
-        if given not in (None, own):
+        given, own = getattr(args, name, None), getattr(model, attribute, None)
+        wanted = _depths_of(given) if name == "model" and given else given
+        if wanted not in (None, own):
             raise ValueError(
-                f"--{option} {getattr(args, option)} does not fit the weights {weights!r}, which "
-                f"say that theirs is {own}. Leave it out."
+                f"--{name.replace('_', '-')} {given} does not fit the weights {weights!r}, whose "
+                f"model has {attribute}={own}. {advice}"
             )
-    return model
-
-
-def _clip_spec(spec: ClipSpec, size: str | None, short_side: int | None) -> ClipSpec:
-    """How clips are cut if `--size` and `--short-side` say otherwise."""
-    from keras_tdn.specs import ClipSpec
-
-    if size is not None:
-        height, width = parse_size("--size", size)
-        in_proportion = ClipSpec.for_crop(1, 1, height, width).short_side
-        spec = dataclasses.replace(spec, height=height, width=width, short_side=in_proportion)
-    return spec if short_side is None else dataclasses.replace(spec, short_side=short_side)
 
 
 def builder(model: str | None) -> Any:
@@ -146,23 +139,16 @@ def builder(model: str | None) -> Any:
     return getattr(keras_tdn.models, MODELS[model or DEFAULT_MODEL])
 
 
-def depths_of(model: str) -> tuple[int, ...]:
-    """Blocks in each stage of one of `MODELS`."""
+def _depths_of(model: str) -> tuple[int, ...]:
     from keras_tdn.models.tdn_resnet import RESNET50_DEPTHS, RESNET101_DEPTHS
 
     return {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}[model]
-
-
-# === The model that a training starts with ===
 
 
 def build_model(args: argparse.Namespace, recipe: Recipe, classes: int, labels: Names) -> Any:
     """The `TDNResNet` that the options of `keras-tdn train` describe, with its weights.
 
     With a preset as weights, what the options leave open is as in the preset.
-
-    Raises:
-        ValueError: if options or weights do not fit each other.
     """
     from keras_tdn.models import TDNResNet
     from keras_tdn.pretrained.weights import ARCHITECTURE, read_config
@@ -218,9 +204,6 @@ def build_model(args: argparse.Namespace, recipe: Recipe, classes: int, labels: 
 def _renew_classifier(model: Any) -> None:
     """Draws the classifier anew: that of a preset is for as many classes, but for others."""
     layer = model.get_layer("classifier")
-    for variable, initializer in (
-        (layer.kernel, layer.kernel_initializer),
-        (layer.bias, layer.bias_initializer),
-    ):
-        variable.assign(initializer(variable.shape, variable.dtype))
+    layer.kernel.assign(layer.kernel_initializer(layer.kernel.shape, layer.kernel.dtype))
+    layer.bias.assign(layer.bias_initializer(layer.bias.shape, layer.bias.dtype))
     logger.warning("The classifier is new: the weights' classes have other names.")

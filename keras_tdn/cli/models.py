@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+from argparse import BooleanOptionalAction
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import FOLDED_DTYPES, WEIGHTS_SUFFIX
@@ -37,7 +38,7 @@ def add_export(commands: Any) -> None:
     )
     arguments.add_weights(parser)
     arguments.add_labels(parser)
-    arguments.add_top(parser, what="classes to name in an answer")
+    option(parser, "--top", "N", "classes to name in an answer", 5)
     option(parser, "--format", FORMATS, "format to write", FORMATS[0])
     option(
         parser,
@@ -48,16 +49,47 @@ def add_export(commands: Any) -> None:
         "LiteRT: the same, or int8",
         FOLDED_DTYPES[0],
     )
-    parser.add_argument(
-        "--warm-up",
-        action=argparse.BooleanOptionalAction,
-        help="include requests that a server warms up with (default: if the extra "
-        "keras-tdn[serving] is installed)",
-    )
+    text = "include requests that a server warms up with (default: if the extra keras-tdn[serving] "
+    option(parser, "--warm-up", None, f"{text}is installed)", action=BooleanOptionalAction)
     text = "folder to write; for a SavedModel, its name is a version number, as TensorFlow Serving "
-    arguments.add_output(parser, f"{text}expects: exported/tdn/1", "DIR/VERSION")
+    option(parser, "--output", "DIR/VERSION", f"{text}expects: exported/tdn/1", required=True)
     arguments.add_model_arguments(parser)
     parser.set_defaults(run=run_export)
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Exports `args.weights` to `args.output` and prints what can be asked of it."""
+    from keras_tdn.export.saved_model import check_version_folder
+
+    if args.format == SAVED_MODEL:
+        check_version_folder(args.output)
+        check_dtype(args.dtype)
+    else:
+        PORTABLE_FORMATS[args.format].check(args.dtype)
+    model, labels = loading.load(args)
+    from keras_tdn import export
+
+    spec: Any = model.clip_spec
+    clips = f"clips uint8 (batch, {spec.num_frames}, {spec.height}, {spec.width}, 3)"
+    if args.format == SAVED_MODEL:
+        how = arguments.given(args, "top", "dtype", "warm_up")
+        path = export.export_saved_model(model, args.output, labels=labels, **how)
+        answer = "scores, labels, top_scores"
+        lines = [
+            f"serving_default  {clips} -> {answer}",
+            f"encoded_frames   encoded_frames JPEG (batch, {spec.num_frames}) -> {answer}",
+            f"features         {clips} -> features",
+            "describe         request string (batch,) -> manifest",
+        ]
+    else:
+        path = export.export_portable(
+            model, args.output, args.format, dtype=args.dtype, labels=labels
+        )
+        lines = [f"{PORTABLE_FORMATS[args.format].file}  {clips} -> scores"]
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    lines.append(f"Wrote {path} ({size / MEGABYTE:.1f} MB)")
+    write_lines(*lines)
+    return 0
 
 
 def add_profile(commands: Any) -> None:
@@ -80,48 +112,6 @@ def add_profile(commands: Any) -> None:
     option(parser, "--no-latency", None, "only count, without timing")
     option(parser, "--report", "FILE", "also write all numbers as JSON")
     parser.set_defaults(run=run_profile)
-
-
-# === export ===
-
-
-def run_export(args: argparse.Namespace) -> int:
-    """Exports `args.weights` to `args.output` and prints what can be asked of it."""
-    from keras_tdn.export.saved_model import check_version_folder
-
-    if args.format == SAVED_MODEL:
-        check_version_folder(args.output)
-        check_dtype(args.dtype)
-    else:
-        PORTABLE_FORMATS[args.format].check(args.dtype)
-    model, labels = loading.load(args)
-    from keras_tdn import export
-
-    spec: Any = model.clip_spec
-    clips = f"clips uint8 (batch, {spec.num_frames}, {spec.height}, {spec.width}, 3)"
-    if args.format == SAVED_MODEL:
-        path = export.export_saved_model(
-            model, args.output, top=args.top, labels=labels, dtype=args.dtype, warm_up=args.warm_up
-        )
-        answer = "scores, labels, top_scores"
-        lines = [
-            f"serving_default  {clips} -> {answer}",
-            f"encoded_frames   encoded_frames JPEG (batch, {spec.num_frames}) -> {answer}",
-            f"features         {clips} -> features",
-            "describe         request string (batch,) -> manifest",
-        ]
-    else:
-        path = export.export_portable(
-            model, args.output, args.format, dtype=args.dtype, labels=labels
-        )
-        lines = [f"{PORTABLE_FORMATS[args.format].file}  {clips} -> scores"]
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    lines.append(f"Wrote {path} ({size / MEGABYTE:.1f} MB)")
-    write_lines(*lines)
-    return 0
-
-
-# === profile ===
 
 
 def run_profile(args: argparse.Namespace) -> int:
@@ -164,18 +154,6 @@ def _profiled_model(args: argparse.Namespace, size: tuple[int, int] | None) -> k
         if args.weights in DATASETS:
             bare.model, bare.segments = args.model, args.segments
         model = loading.load_model(bare, None)
-    asked = {
-        "model": (args.model and loading.depths_of(args.model), "stage_depths"),
-        "segments": (args.segments, "num_segments"),
-        "frames_per_segment": (args.frames_per_segment, "frames_per_segment"),
-        "classes": (args.classes, "classes"),
-    }
-    for name, (wanted, attribute) in asked.items():
-        own = getattr(model, attribute, None)
-        if wanted is not None and wanted != own:
-            raise ValueError(
-                f"--{name.replace('_', '-')} {getattr(args, name)} does not fit the weights "
-                f"{args.weights!r}, whose model has {attribute}={own}. Leave the option out, or "
-                "leave --weights out to profile another architecture."
-            )
+    advice = "Leave the option out, or leave --weights out to profile another architecture."
+    loading.check_fit(args, model, args.weights, advice)
     return model

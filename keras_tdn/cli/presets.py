@@ -17,14 +17,8 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 SOURCE_HELP = "folder, hf://organisation/name[@revision], or a name from `keras-tdn presets list`"
 LABELS_SHOWN = 5
+_NOWHERE = "nowhere yet"
 MIN_SIZE = 32
-# Which data sets have a number of classes: a reminder, and no more, because numbers do not tell.
-LABELS_BY_CLASSES = {
-    51: ("hmdb51",),
-    101: ("ucf101",),
-    174: ("something_something_v1", "something_something_v2"),
-    400: ("kinetics400",),
-}
 
 
 def add_presets(commands: Any) -> None:
@@ -57,8 +51,7 @@ def add_presets(commands: Any) -> None:
     )
     text = "preset folder, such as `keras-tdn convert` writes"
     action.add_argument("folder", metavar="FOLDER", help=text)
-    text = "repository, created if it does not exist"
-    action.add_argument("repo", metavar="ORG/NAME", help=text)
+    action.add_argument("repo", metavar="ORG/NAME", help="repository, created if it does not exist")
     option(action, "--yes", None, "upload, instead of only showing what would be")
     option(action, "--private", None, "make a new repository private")
     option(action, "--revision", "BRANCH", "branch to push to (default: main)")
@@ -66,64 +59,29 @@ def add_presets(commands: Any) -> None:
     action.set_defaults(run=run_push)
 
 
-def add_convert(commands: Any) -> None:
-    """Adds the command `convert`."""
-    parser = commands.add_parser(
-        "convert",
-        help="convert a PyTorch checkpoint of the paper's authors",
-        description="Converts a checkpoint of the paper's PyTorch code, compares the result with "
-        "PyTorch, and writes it. Needs PyTorch. No code in the checkpoint is run.",
-    )
-    text = "the file, for example best.pth.tar"
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=text)
-    text = f"where to write: a .keras file, a {WEIGHTS_SUFFIX} file, or else a preset folder"
-    arguments.add_placed_output(parser, text)
-    text = "segments that the checkpoint was trained with, which the file does not say "
-    option(parser, "--segments", "N", f"{text}(default: {arguments.DEFAULT_SEGMENTS})")
-    arguments.add_labels(parser, "")
-    text = "fix the clips' height and width (default: any, with crops of 224)"
-    option(parser, "--size", "PIXELS", text)
-    option(parser, "--no-verify", None, "do not compare the result with PyTorch")
-    arguments.shared(parser, "--overwrite")
-    parser.set_defaults(run=run_convert)
-
-
-# === presets ===
-
-
 def run_list(args: argparse.Namespace) -> int:
     """Prints the shipped presets, the catalog, and other presets in the folder of local ones."""
-    from keras_tdn.pretrained.catalog import (
-        CATALOG,
-        SHIPPED,
-        convert_command,
-        entry_by_name,
-        local_presets,
-        presets_folder,
-    )
-    from keras_tdn.pretrained.presets import read_preset
-    from keras_tdn.pretrained.weights_source import open_preset
+    from keras_tdn.pretrained import catalog
 
-    lines = [f"{'name':<40} {'published top-1 / top-5':<28} loads from"]
-    for name in SHIPPED:
-        config, _ = read_preset(open_preset(name))
-        accuracy = str(config.card.measured[0])
-        lines.append(f"{name:<40} {accuracy:<28} the package (measured, not published)")
-    for entry in CATALOG:
-        accuracies = [str(accuracy) for accuracy in entry.published]
-        lines.append(f"{entry.name:<40} {accuracies[0]:<28} {_origin(entry)}")
-        lines += [f"{'':<40} {accuracy}" for accuracy in accuracies[1:]]
-    for name in local_presets():
-        if entry_by_name(name) is None:
-            lines.append(f"{name:<40} {_measured(name):<28} {presets_folder() / name}")
-    missing = [entry for entry in CATALOG if _origin(entry).startswith("nowhere")]
+    rows = [("name", "published top-1 / top-5", "loads from")]
+    for name in catalog.SHIPPED:
+        rows.append((name, _accuracy(name), "the package (measured, not published)"))
+    for entry in catalog.CATALOG:
+        first, *others = map(str, entry.published)
+        rows.append((entry.name, first, _origin(entry)))
+        rows += [("", accuracy, "") for accuracy in others]
+    for name in catalog.local_presets():
+        if catalog.entry_by_name(name) is None:
+            rows.append((name, _accuracy(name), str(catalog.presets_folder() / name)))
+    lines = [f"{name:<40} {accuracy:<28} {origin}".rstrip() for name, accuracy, origin in rows]
+    missing = [entry for entry in catalog.CATALOG if _origin(entry) == _NOWHERE]
     if missing:
         lines += [
             "",
             "No repository of ours holds a converted copy of those that load from nowhere yet.",
             "The authors' checkpoints are downloaded by hand; `keras-tdn presets show NAME` says",
             "where. Then they are converted, for example:",
-            f"  {convert_command(missing[0])}",
+            f"  {catalog.convert_command(missing[0])}",
         ]
     write_lines(*lines)
     return 0
@@ -157,9 +115,7 @@ def run_push(args: argparse.Namespace) -> int:
         args.folder,
         args.repo,
         dry_run=not args.yes,
-        private=args.private,
-        revision=args.revision,
-        message=args.message,
+        **arguments.given(args, "private", "revision", "message"),
     )
     lines = [str(report.checks), str(report)]
     if report.commit is None:
@@ -174,8 +130,8 @@ def run_push(args: argparse.Namespace) -> int:
     return 0
 
 
-def _measured(name: str) -> str:
-    """Returns what a local preset says of its accuracy."""
+def _accuracy(name: str) -> str:
+    """Returns what a preset says of its accuracy."""
     from keras_tdn.pretrained.presets import read_preset
     from keras_tdn.pretrained.weights_source import open_preset
 
@@ -197,7 +153,7 @@ def _origin(entry: CatalogEntry) -> str:
         return f"hf://{entry.hub.repo}@{entry.hub.revision[:8]} ({entry.hub.size / 1e6:.0f} MB)"
     if entry.local_folder.is_dir():
         return str(entry.local_folder)
-    return "nowhere yet"
+    return _NOWHERE
 
 
 def _described(config: Any) -> Iterator[str]:
@@ -205,13 +161,10 @@ def _described(config: Any) -> Iterator[str]:
     yield f"  model      {arguments['name']}, stages of {tuple(arguments['stage_depths'])} blocks"
     yield f"  clip       {spec.num_segments} segments of {spec.frames_per_segment} frames"
     yield f"  frames     short side {spec.short_side}, crop {spec.height}x{spec.width}"
-    names = config.labels
-    labels = "" if names is None else f": {', '.join(names[:LABELS_SHOWN])}"
-    more = ", ..." if names is not None and len(names) > LABELS_SHOWN else ""
-    classes = (
-        f"{arguments['classes']}{labels}{more}" if arguments["include_top"] else "no classifier"
-    )
-    yield f"  classes    {classes}"
+    names = config.labels or ()
+    labels = ", ".join([*names[:LABELS_SHOWN], *(["..."] if len(names) > LABELS_SHOWN else [])])
+    classes = f"{arguments['classes']}{': ' if names else ''}{labels}"
+    yield f"  classes    {classes if arguments['include_top'] else 'no classifier'}"
     for title, value in (
         ("data set", card.dataset),
         ("licence", card.licence),
@@ -222,7 +175,26 @@ def _described(config: Any) -> Iterator[str]:
         yield f"  {title:<10} {value or 'not stated'}"
 
 
-# === convert ===
+def add_convert(commands: Any) -> None:
+    """Adds the command `convert`."""
+    parser = commands.add_parser(
+        "convert",
+        help="convert a PyTorch checkpoint of the paper's authors",
+        description="Converts a checkpoint of the paper's PyTorch code, compares the result with "
+        "PyTorch, and writes it. Needs PyTorch. No code in the checkpoint is run.",
+    )
+    text = "the file, for example best.pth.tar"
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help=text)
+    text = f"where to write: a .keras file, a {WEIGHTS_SUFFIX} file, or else a preset folder"
+    arguments.add_placed_output(parser, text)
+    text = "segments that the checkpoint was trained with, which the file does not say "
+    option(parser, "--segments", "N", f"{text}(default: {arguments.DEFAULT_SEGMENTS})")
+    arguments.add_labels(parser, "")
+    text = "fix the clips' height and width (default: any, with crops of 224)"
+    option(parser, "--size", "PIXELS", text)
+    option(parser, "--no-verify", None, "do not compare the result with PyTorch")
+    arguments.shared(parser, "--overwrite")
+    parser.set_defaults(run=run_convert)
 
 
 def run_convert(args: argparse.Namespace) -> int:
@@ -231,21 +203,17 @@ def run_convert(args: argparse.Namespace) -> int:
     for name, value, least in (("segments", segments, 1), ("size", args.size, MIN_SIZE)):
         if value is not None and value < least:
             raise ValueError(f"--{name} must be at least {least}. Received: {value}")
-    shape = (
-        None
-        if args.size is None
-        else (segments * arguments.FRAMES_PER_SEGMENT, args.size, args.size, 3)
-    )
+    frames = segments * arguments.FRAMES_PER_SEGMENT
+    shape = None if args.size is None else (frames, args.size, args.size, 3)
     from keras_tdn.pretrained import convert_official_checkpoint
 
     report = convert_official_checkpoint(
         args.checkpoint,
         args.output,
         num_segments=segments,
-        labels=args.labels,
         input_shape=shape,
         verify=not args.no_verify,
-        overwrite=args.overwrite,
+        **arguments.given(args, "labels", "overwrite"),
     )
     write_lines(
         *_model_lines(report, assumed=args.segments is None),
@@ -259,15 +227,15 @@ def run_convert(args: argparse.Namespace) -> int:
 
 
 def _model_lines(report: ConversionReport, assumed: bool) -> list[str]:
+    stages, segments = report.stage_depths, report.num_segments
     lines = [
-        f"model     {report.model.name}: stages of {report.stage_depths} blocks, "
-        f"width {report.width}",
+        f"model     {report.model.name}: stages of {stages} blocks, width {report.width}",
         f"classes   {report.classes}",
-        f"segments  {report.num_segments}" + (" (ASSUMED)" if assumed else ""),
+        f"segments  {segments}" + (" (ASSUMED)" if assumed else ""),
     ]
     if assumed:
         lines += [
-            f"          WARNING: no checkpoint tells its segments; {report.num_segments} is a",
+            f"          WARNING: no checkpoint tells its segments; {segments} is a",
             "          guess and, if wrong, gives wrong scores without an error.",
             "          Pass --segments 16 if it was trained with 16.",
         ]
@@ -277,16 +245,15 @@ def _model_lines(report: ConversionReport, assumed: bool) -> list[str]:
 def _label_lines(report: ConversionReport) -> list[str]:
     if report.labels is not None:
         return [f"labels    {report.labels[0]}, ... ({len(report.labels)})"]
-    lines = ["labels    none: classes will be called by number"]
-    names = LABELS_BY_CLASSES.get(report.classes, ())
+    from keras_tdn.labels import DATASETS, load_labels
+
+    # A reminder, and no more: numbers do not tell which data set it was.
+    names = [name for name in DATASETS if len(load_labels(name)) == report.classes]
+    advice = "To add them: --labels FILE, one name per line"
     if names:
         options = " or ".join(f"--labels {name}" for name in names)
-        lines.append(
-            f"          {report.classes} classes: if these are that data set's, add {options}"
-        )
-    else:
-        lines.append("          To add them: --labels FILE, one name per line")
-    return lines
+        advice = f"{report.classes} classes: if these are that data set's, add {options}"
+    return ["labels    none: classes will be called by number", f"          {advice}"]
 
 
 def _tap_lines(report: ConversionReport) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import os
 import sys
@@ -31,7 +32,7 @@ def add_train(commands: Any) -> None:
         description="Trains a model by a recipe and writes it as a preset, OUT/preset, for all "
         "other commands. A training that was stopped for any reason continues with --resume.",
     )
-    arguments.add_output(parser, "folder to write to", "OUT")
+    option(parser, "--output", "OUT", "folder to write to", required=True)
     arguments.shared(parser, "--resume")
     _add_data(parser.add_argument_group("videos"))
     _add_model(parser.add_argument_group("model"))
@@ -47,10 +48,9 @@ def _add_data(group: Any) -> None:
     add = functools.partial(option, group)
     add("--train-list", "LIST", PACKED_HELP, required=True)
     add("--val-list", "LIST", "the same, for the videos to measure accuracy on")
-    option(group, "--no-validation", None, "train without a validation list")
+    add("--no-validation", None, "train without a validation list")
     add("--train-split", "NAME", f"part of --train-list to train on: {SPLIT_HELP}")
-    text = "the same for --val-list, which may be the list that is trained on"
-    add("--val-split", "NAME", text)
+    add("--val-split", "NAME", "the same for --val-list, which may be the list that is trained on")
     arguments.shared(group, *arguments.READING, "--classes")
     arguments.add_labels(group, "")
     add("--workers", "N", "clips prepared in parallel (default: chosen automatically)")
@@ -59,8 +59,7 @@ def _add_data(group: Any) -> None:
 def _add_model(group: Any) -> None:
     add = functools.partial(option, group)
     arguments.shared(group, "--model")
-    text = "blocks of each stage, for a compact model"
-    add("--stage-depths", "N,N,N,N", text, type=_depths)
+    add("--stage-depths", "N,N,N,N", "blocks of each stage, for a compact model", type=_depths)
     add("--width", "N", "channels of the stem, for a compact model")
     note = ", imagenet, random or a data set's name (default: imagenet, or random for a compact "
     arguments.add_weights(group, f"{note}model)", required=False)
@@ -68,47 +67,37 @@ def _add_model(group: Any) -> None:
     text = "height and width of the crops (default: the recipe's)"
     add("--size", "PIXELS", text, dest="crop_size")
     dtypes = ("float32", "mixed_bfloat16", "mixed_float16")
-    option(group, "--dtype", dtypes, "precision (default: float32)")
-    for name, dest, what in (
-        ("--no-short-term", "no_short_term", "differences of neighbouring frames"),
-        ("--no-long-term", "no_long_term", "differences between segments"),
-        ("--no-shift", "no_temporal_shift", "temporal shift convolutions"),
-    ):
-        group.add_argument(name, dest=dest, action="store_true", help=f"without {what}")
+    add("--dtype", dtypes, "precision (default: float32)")
+    add("--no-short-term", None, "without differences of neighbouring frames")
+    add("--no-long-term", None, "without differences between segments")
+    add("--no-shift", None, "without temporal shift convolutions", dest="no_temporal_shift")
 
 
 def _add_recipe(group: Any) -> None:
     """Adds what sets fields of the recipe, under their names."""
     add = functools.partial(option, group)
-    text = "hyperparameters to start from"
-    option(group, "--recipe", sorted(RECIPES), text, "finetune_small")
+    add("--recipe", sorted(RECIPES), "hyperparameters to start from", "finetune_small")
     add("--epochs", "N", "passes over the training videos")
     add("--batch-size", "N", "clips in a batch; the learning rate is scaled in proportion")
     text = "learning rate (default: the recipe's, scaled to the batch size)"
     add("--learning-rate", "RATE", text)
     text = "epochs in which the learning rate rises from nearly nothing (default: the recipe's)"
     add("--warmup", "EPOCHS", text, dest="warmup_epochs")
-    option(group, "--freeze-until", PARTS, "first part to train; earlier ones are frozen")
-    group.add_argument(
-        "--partial-batch-norm",
-        action="store_true",
-        default=None,
-        help="freeze all batch norms but the first",
-    )
+    add("--freeze-until", PARTS, "first part to train; earlier ones are frozen")
+    text = "freeze all batch norms but the first"
+    add("--partial-batch-norm", None, text, action="store_const", const=True)
     text = "share of the features that is dropped before the classifier"
     add("--dropout", "SHARE", text, dest="dropout_rate")
     add("--label-smoothing", "SHARE", "share of each label that is spread over all classes")
-    text = "MixUp: blend clips in pairs (ALPHA of the beta distribution)"
-    add("--mixup", "ALPHA", text, dest="mixup_alpha")
-    text = "CutMix: paste windows from other clips (ALPHA of the beta distribution)"
-    add("--cutmix", "ALPHA", text, dest="cutmix_alpha")
+    text = "(ALPHA of the beta distribution)"
+    add("--mixup", "ALPHA", f"MixUp: blend clips in pairs {text}", dest="mixup_alpha")
+    add("--cutmix", "ALPHA", f"CutMix: paste windows from other clips {text}", dest="cutmix_alpha")
     text = "keep a moving average of the weights, and use it (default momentum: over the last "
     add("--ema", "MOMENTUM", f"{text}tenth of training)", type=_momentum, nargs="?", const=AUTO)
     text = "batches whose gradients are accumulated for one step; the learning rate is scaled in "
     add("--accumulate", "N", f"{text}proportion")
     add("--early-stopping", "N", "stop after N epochs without better accuracy")
-    text = "weight the loss so that all classes count equally"
-    option(group, "--class-weight", ("balanced",), text)
+    add("--class-weight", ("balanced",), "weight the loss so that all classes count equally")
 
 
 def _add_run(group: Any) -> None:
@@ -118,16 +107,11 @@ def _add_run(group: Any) -> None:
     add("--save-every", "STEPS", f"{text}five minutes)")
     text = "number of GPUs to divide a batch among, or auto for all"
     add("--devices", "N", text, AUTO, type=_devices)
-    text = "compute batch norm statistics over all devices"
-    option(group, "--synchronize-batch-norms", None, text)
-    group.add_argument(
-        "--xla",
-        action=argparse.BooleanOptionalAction,
-        help="compile steps with XLA (default: as Keras does, on one GPU and with JAX)",
-    )
-    option(group, "--tensorboard", None, "also write OUT/tensorboard")
-    text = "make runs on a GPU bit-identical too, at lower speed"
-    option(group, "--deterministic", None, text)
+    add("--synchronize-batch-norms", None, "compute batch norm statistics over all devices")
+    text = "compile steps with XLA (default: as Keras does, on one GPU and with JAX)"
+    add("--xla", None, text, action=argparse.BooleanOptionalAction)
+    add("--tensorboard", None, "also write OUT/tensorboard")
+    add("--deterministic", None, "make runs on a GPU bit-identical too, at lower speed")
 
 
 def _devices(text: str) -> int | str:
@@ -198,12 +182,9 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
         validation_records,
         recipe,
         args.output,
-        seed=args.seed,
-        resume=args.resume,
-        early_stopping=args.early_stopping,
-        class_weight=args.class_weight,
-        tensorboard=args.tensorboard,
-        save_every=args.save_every,
+        **arguments.given(
+            args, "seed", "resume", "early_stopping", "class_weight", "tensorboard", "save_every"
+        ),
         deterministic=args.deterministic,
         dataset_arguments={} if args.workers is None else {"num_parallel_calls": args.workers},
         compile_arguments={} if args.xla is None else {"jit_compile": args.xla},
@@ -211,8 +192,6 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
-    import dataclasses
-
     from keras_tdn.training.recipes import RECIPES
 
     for name in ("batch_size", "accumulate"):
@@ -233,21 +212,15 @@ def _load(args: argparse.Namespace, part: str, labels: tuple[str, ...] | None) -
     from keras_tdn.data.packing.index import is_packed
 
     source, split = getattr(args, f"{part}_list"), getattr(args, f"{part}_split")
+    listed = argparse.Namespace(**{**vars(args), "list": source, "split": split})
     if is_packed(source):
         if split is not None:
             raise ValueError(
                 f"{source!r} is a packed folder, which is one split. Leave --{part}-split out; "
                 "`keras-tdn pack --split` chooses what is packed."
             )
-        if args.classes is not None:
-            raise ValueError(
-                f"{source!r} is a packed folder, which knows its classes. Leave --classes out."
-            )
-        from keras_tdn.data import load_packed
-
-        # What else says how a list is read is for the other list.
-        return load_packed(source)
-    listed = argparse.Namespace(**{**vars(args), "list": source, "split": split})
+        # These are for the other list.
+        listed.format = listed.root = listed.fold = None
     return arguments.load_list(listed, labels=labels)
 
 

@@ -34,6 +34,36 @@ def add_predict(commands: Any) -> None:
     parser.set_defaults(run=run_predict)
 
 
+def run_predict(args: argparse.Namespace) -> int:
+    """Prints the predictions for `args.video`."""
+    from keras_tdn.prediction import predict_video
+
+    model, labels = loading.load(args)
+    predictions = predict_video(model, args.video, top=args.top, labels=labels)
+    if args.json:
+        found = {"video": args.video, "weights": args.weights, **_described(predictions)}
+        write_lines(json.dumps(found))
+    else:
+        write_lines(*_table(predictions))
+    return 0
+
+
+def _add_video_and_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("video", metavar="VIDEO", help="path of a video file")
+    arguments.add_weights(parser)
+    arguments.add_labels(parser)
+    arguments.shared(parser, "--top")
+
+
+def _described(predictions: Iterable[Prediction]) -> dict[str, Any]:
+    return {"predictions": [dataclasses.asdict(item) for item in predictions]}
+
+
+def _table(predictions: Sequence[Prediction]) -> list[str]:
+    width = max(len(item.label) for item in predictions)
+    return [f"{item.label:<{width}}  {item.score:.4f}" for item in predictions]
+
+
 def add_explain(commands: Any) -> None:
     """Adds the command `explain`."""
     parser = commands.add_parser(
@@ -50,10 +80,27 @@ def add_explain(commands: Any) -> None:
     add("--layer", "NAME", f"{text}TDN-ResNet50)")
     text = "what to write: some of strip, gif, mp4 and page"
     add("--format", "NAME,NAME,...", text, EXPLAIN_FORMATS)
-    arguments.add_output(parser, "folder to write into")
+    option(parser, "--output", "DIR", "folder to write into", required=True)
     arguments.shared(parser, "--overwrite")
     arguments.add_model_arguments(parser)
     parser.set_defaults(run=run_explain)
+
+
+def run_explain(args: argparse.Namespace) -> int:
+    """Prints the predictions and where the files are."""
+    from keras_tdn.explaining import explain, write_explanation
+    from keras_tdn.explaining.explanation_files import check_output
+
+    formats = tuple(args.format.split(","))
+    check_output(args.output, formats, args.overwrite)
+    model, labels = loading.load(args)
+    how = arguments.given(args, "target", "top", "layer")
+    explanation = explain(model, args.video, labels=labels, **how)
+    how = {"video": os.path.basename(args.video), "overwrite": args.overwrite}
+    paths = write_explanation(explanation, args.output, formats, **how)
+    missing = (f"without: {text}" for text in explanation.missing)
+    write_lines(*_table(explanation.predictions), *missing, *paths)
+    return 0
 
 
 def add_watch(commands: Any) -> None:
@@ -74,30 +121,22 @@ def add_watch(commands: Any) -> None:
     )
     arguments.add_weights(parser)
     arguments.add_labels(parser)
-    arguments.add_top(parser, 1, "classes to name on the terminal")
+    option(parser, "--top", "N", "classes to name on the terminal", 1)
     arguments.shared(parser, "--window")
     text = "segments from one window to the next; a window has as many as the model"
     option(parser, "--stride", "SEGMENTS", text, 1)
     option(parser, "--json", None, "print a JSON object for each window")
     files = parser.add_argument_group("files")
     text = "folder to write timeline.jsonl to, and what --outputs asks for"
-    arguments.add_output(files, text, required=False)
+    option(files, "--output", "DIR", text)
     text = f"what to write: some of csv, srt, vtt and page (default: {TIMELINE_OUTPUTS})"
     option(files, "--outputs", "NAME,NAME,...", text)
-    text = "leave out subtitles with a lower score (default: 0)"
-    option(files, "--min-score", "SCORE", text)
+    option(files, "--min-score", "SCORE", "leave out subtitles with a lower score (default: 0)")
     arguments.add_earlier_results(files)
     _add_input_arguments(parser.add_argument_group("for cameras and addresses"))
     arguments.add_model_arguments(parser)
     arguments.shared(parser, "--quiet")
     parser.set_defaults(run=run_watch)
-
-
-def _add_video_and_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("video", metavar="VIDEO", help="path of a video file")
-    arguments.add_weights(parser)
-    arguments.add_labels(parser)
-    arguments.add_top(parser)
 
 
 def _add_input_arguments(group: Any) -> None:
@@ -106,57 +145,11 @@ def _add_input_arguments(group: Any) -> None:
     add("--input-format", "NAME", text)
     text = "one of FFmpeg's options, for example video_size=640x480; may be repeated"
     add("--input-option", "NAME=VALUE", text, [], action="append")
-    group.add_argument(
-        "--live",
-        action=argparse.BooleanOptionalAction,
-        help="leave out segments when the model is slower than the video (default: for cameras and "
-        "addresses whose sender does not wait)",
-    )
+    text = "leave out segments when the model is slower than the video (default: for cameras and "
+    text += "addresses whose sender does not wait)"
+    add("--live", None, text, action=argparse.BooleanOptionalAction)
     add("--timeout", "SECONDS", "how long to wait for a sender", 20.0)
     add("--decode-threads", "N", "threads for decoding", 1)
-
-
-def run_predict(args: argparse.Namespace) -> int:
-    """Prints the predictions for `args.video`."""
-    from keras_tdn.prediction import predict_video
-
-    model, labels = loading.load(args)
-    predictions = predict_video(model, args.video, top=args.top, labels=labels)
-    if args.json:
-        found = {"video": args.video, "weights": args.weights, **_described(predictions)}
-        write_lines(json.dumps(found))
-    else:
-        write_lines(*_table(predictions))
-    return 0
-
-
-def _described(predictions: Iterable[Prediction]) -> dict[str, Any]:
-    return {"predictions": [dataclasses.asdict(item) for item in predictions]}
-
-
-def _table(predictions: Sequence[Prediction]) -> list[str]:
-    width = max(len(item.label) for item in predictions)
-    return [f"{item.label:<{width}}  {item.score:.4f}" for item in predictions]
-
-
-def run_explain(args: argparse.Namespace) -> int:
-    """Prints the predictions and where the files are."""
-    from keras_tdn.explaining import explain, write_explanation
-    from keras_tdn.explaining.explanation_files import check_output
-
-    formats = tuple(args.format.split(","))
-    check_output(args.output, formats, args.overwrite)
-    model, labels = loading.load(args)
-    explanation = explain(
-        model, args.video, target=args.target, top=args.top, labels=labels, layer=args.layer
-    )
-    video = os.path.basename(args.video)
-    paths = write_explanation(
-        explanation, args.output, formats, video=video, overwrite=args.overwrite
-    )
-    missing = (f"without: {text}" for text in explanation.missing)
-    write_lines(*_table(explanation.predictions), *missing, *paths)
-    return 0
 
 
 def run_watch(args: argparse.Namespace) -> int:
@@ -192,46 +185,6 @@ def _check_output_options(args: argparse.Namespace) -> None:
             )
 
 
-def _write_timeline(args: argparse.Namespace, model: Any, labels: Any, how: Any) -> Any:
-    from keras_tdn.watching import record_timeline
-    from keras_tdn.watching.recording import output_paths
-
-    named = TIMELINE_OUTPUTS if args.outputs is None else args.outputs
-    outputs = tuple(named.split(",")) if named else ()
-    report = record_timeline(
-        model,
-        args.video,
-        args.output,
-        outputs=outputs,
-        window_seconds=args.window,
-        stride=args.stride,
-        labels=labels,
-        min_score=args.min_score or 0.0,
-        how=how,
-        resume=args.resume,
-        overwrite=args.overwrite,
-    )
-    done = f"{report.num_windows} windows, {report.num_frames} frames, {report.seconds:.1f} s"
-    write_lines(done, *output_paths(args.output, outputs))
-    return report
-
-
-def _write_windows(args: argparse.Namespace, model: Any, labels: Any, how: Any) -> Any:
-    from keras_tdn.prediction import decode_predictions
-    from keras_tdn.watching import watch
-
-    names = labels or getattr(model, "labels", None)
-    with watch(
-        model, args.video, window_seconds=args.window, stride=args.stride,
-        format=how.format, options=how.options, live=how.live,
-        timeout_seconds=how.timeout_seconds, num_threads=how.num_threads,
-    ) as windows:  # fmt: skip
-        for window in windows:
-            found = decode_predictions(window.scores[None], args.top, names)[0]
-            write_lines(_as_json(window, found) if args.json else _as_text(window, found))
-    return windows.report
-
-
 def _input_options(pairs: list[str]) -> dict[str, str]:
     options = {}
     for pair in pairs:
@@ -244,11 +197,40 @@ def _input_options(pairs: list[str]) -> dict[str, str]:
     return options
 
 
-def _as_text(window: Any, found: list[Prediction]) -> str:
-    scores = "  ".join(f"{item.label} {item.score:.3f}" for item in found)
-    return f"{window.start:9.2f} {window.end:9.2f}  {scores}"
+def _write_timeline(args: argparse.Namespace, model: Any, labels: Any, how: Any) -> Any:
+    from keras_tdn.watching import record_timeline
+    from keras_tdn.watching.recording import output_paths
+
+    named = TIMELINE_OUTPUTS if args.outputs is None else args.outputs
+    outputs = tuple(named.split(",")) if named else ()
+    report = record_timeline(
+        model,
+        args.video,
+        args.output,
+        outputs=outputs,
+        window_seconds=args.window,
+        labels=labels,
+        min_score=args.min_score or 0.0,
+        how=how,
+        **arguments.given(args, "stride", "resume", "overwrite"),
+    )
+    done = f"{report.num_windows} windows, {report.num_frames} frames, {report.seconds:.1f} s"
+    write_lines(done, *output_paths(args.output, outputs))
+    return report
 
 
-def _as_json(window: Any, found: list[Prediction]) -> str:
-    times = {"window": window.index, "start": window.start, "end": window.end}
-    return json.dumps({**times, **_described(found)})
+def _write_windows(args: argparse.Namespace, model: Any, labels: Any, how: Any) -> Any:
+    from keras_tdn.prediction import decode_predictions
+    from keras_tdn.watching import Watch
+
+    names = labels or getattr(model, "labels", None)
+    with Watch(model, args.video, args.window, args.stride, how=how) as windows:
+        for window in windows:
+            found = decode_predictions(window.scores[None], args.top, names)[0]
+            if args.json:
+                times = {"window": window.index, "start": window.start, "end": window.end}
+                write_lines(json.dumps({**times, **_described(found)}))
+            else:
+                scores = "  ".join(f"{item.label} {item.score:.3f}" for item in found)
+                write_lines(f"{window.start:9.2f} {window.end:9.2f}  {scores}")
+    return windows.report

@@ -24,7 +24,7 @@ from keras_tdn.data.records.record import believable_classes
 from keras_tdn.data.records.tables import format_table
 from keras_tdn.data.segment_sampling import SegmentSampler
 from keras_tdn.files.atomic import written_beside
-from keras_tdn.processes import (
+from keras_tdn.worker_pool import (
     LostTaskError,
     WorkerPool,
     process_count,

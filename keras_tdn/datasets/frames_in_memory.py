@@ -19,9 +19,8 @@ class FramesInMemory:
     """A decoder that keeps all frames of the videos it has decoded.
 
     Use it as the `decoder` of `make_dataset` for small data sets of short, small videos and many
-    epochs: a clip then costs a copy, while its frames, crop and mirroring are drawn anew in every
-    epoch. The frames are those of the decoder behind it. Once `max_bytes` are taken, further videos
-    are decoded each time, as without it.
+    epochs: a clip then costs a copy. Once `max_bytes` are taken, further videos are decoded each
+    time, as without it.
 
     Args:
         decoder: What reads videos; by default PyAV with one thread.
@@ -45,13 +44,9 @@ class FramesInMemory:
         self.decoder = get_decoder("pyav", num_threads=1) if decoder is None else decoder
         self.max_bytes = max_bytes
         self._kept: dict[tuple[str, FrameSize], np.ndarray] = {}
-        self._bytes = 0
+        # What the kept frames take.
+        self.num_bytes = 0
         self._lock = threading.Lock()
-
-    @property
-    def num_bytes(self) -> int:
-        """How many bytes the kept frames take."""
-        return self._bytes
 
     def read_frames(
         self,
@@ -64,7 +59,7 @@ class FramesInMemory:
         key = (source, size) if isinstance(source, str) else None
         frames = None if key is None else self._kept.get(key)
         if frames is None:
-            if key is None or self._bytes >= self.max_bytes:
+            if key is None or self.num_bytes >= self.max_bytes:
                 return self.decoder.read_frames(source, choose_indices, size)
             try:
                 frames = self.decoder.read_frames(source, np.arange, size)
@@ -76,6 +71,6 @@ class FramesInMemory:
 
     def _keep(self, key: tuple[str, FrameSize], frames: np.ndarray) -> None:
         with self._lock:
-            if key not in self._kept and self._bytes + frames.nbytes <= self.max_bytes:
+            if key not in self._kept and self.num_bytes + frames.nbytes <= self.max_bytes:
                 self._kept[key] = frames
-                self._bytes += frames.nbytes
+                self.num_bytes += frames.nbytes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -21,8 +20,10 @@ from keras_tdn.pages.confusion import heat_rows
 from keras_tdn.pages.pictures import Picture, strip
 from keras_tdn.pages.plots import Line, curves, inline_svg
 from keras_tdn.pages.rendering import Bar, render
+from keras_tdn.progress import duration
 from keras_tdn.specs import ClipSpec
 from keras_tdn.version import __version__
+from keras_tdn.worker_pool import process_count
 
 TDN, TSN = "TDN", "single frames (TSN)"
 PICTURES_IN_A_STRIP = 9
@@ -50,9 +51,8 @@ def write_page(
         recipe=result.settings.recipe,
         videos=MotionConfig(),
         report=tdn.report,
-        duration=_duration(result.total.seconds),
-        # From Python 3.13, those that this process may use.
-        cores=f"{getattr(os, 'process_cpu_count', os.cpu_count)()} processor cores",
+        duration=duration(result.total.seconds),
+        cores=f"{process_count(None)} processor cores",
         backend=keras.backend.backend(),
         class_strips=list(_class_strips(held_out, decoder)),
         networks=[
@@ -146,8 +146,3 @@ def _learning(tdn: LearnedModel, tsn: LearnedModel) -> Markup:
         y_range=(0.0, 1.12), size=(640, 320),
     )  # fmt: skip
     return inline_svg(figure, "share of clips that are labelled right in each epoch of training")
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -89,16 +89,15 @@ def card_of(learned: LearnedModel, settings: DemoSettings) -> PresetCard:
 
 @dataclasses.dataclass(frozen=True)
 class FreshVideo:
-    """A video, what it shows, and what the export says of it."""
+    """A video, what it shows, and what the export says of it.
 
-    # uint8 of shape `(num_frames, height, width, 3)`.
+    The differences are the largest of any class' score from `predict_video`'s.
+    """
+
     frames: np.ndarray
     label: str
-    # What the export gave for JPEG frames, highest score first.
     answer: tuple[Prediction, ...]
-    # Largest difference of any class' score from `predict_video`'s.
     jpeg_difference: float
-    # The same for raw pixels.
     raw_difference: float
 
 
@@ -112,10 +111,7 @@ def write_fresh_video(path: Path, seed: int) -> str:
 
 
 def ask_export(export: Path, model: TDNResNet, path: Path, label: str) -> FreshVideo:
-    """Sends a video's frames to the export as JPEG files, as a client of a server would.
-
-    TensorFlow itself loads the export. `model`, of which it was made, is only compared with.
-    """
+    """Sends a video's frames to the export as JPEG files, as a client would; compares `model`."""
     import tensorflow as tf
 
     spec = model.clip_spec

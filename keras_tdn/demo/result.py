@@ -72,13 +72,7 @@ class DemoSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A step that is done.
-
-    Args:
-        name: What was done.
-        seconds: How long it took.
-        cpu_seconds: What it took of the processor's cores together, child processes included.
-    """
+    """A step that is done; `cpu_seconds` are those of all cores and of child processes."""
 
     name: str
     seconds: float
@@ -101,7 +95,6 @@ class Stopwatch:
 
     @property
     def total(self) -> Step:
-        """All since this was made."""
         return _since(self._started, "total")
 
 

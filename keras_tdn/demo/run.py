@@ -46,20 +46,18 @@ def run_demo(
 ) -> DemoResult:
     """Makes a data set, learns from it, measures, exports, and writes a page of what happened.
 
-    Use it to see in a few minutes, and without a download, that everything works on this machine,
-    and what temporal differences are for: the classes of the data set differ by motion alone, and
-    next to the TDN the same network is trained without its temporal modules, which sees single
-    frames. The whole takes less than three minutes on two processor cores, 2 GB of memory and
-    100 MB of disk. With the same seed, a machine gives the same figures again.
+    Use it to see, without a download, that everything works on this machine, and what temporal
+    differences are for: the classes of the data set differ by motion alone, and the same network is
+    also trained without its temporal modules, which sees single frames. It takes less than three
+    minutes on two processor cores, 2 GB of memory and 100 MB of disk. With the same seed, a machine
+    gives the same figures again.
 
     Args:
-        output: Folder for the results, empty or not there yet: `index.html`, the preset, the
-            SavedModel, the videos, both trainings, and `demo.json` with the figures. What failed or
-            was interrupted leaves nothing there.
+        output: Folder for the results, empty or not there yet. A demo that fails or is interrupted
+            leaves nothing there.
         settings: How large it is.
-        tell: Is called with lines of text on the way; `None` is silent.
-        progress: Whether to show bars on standard error, where that is a terminal, and a line for
-            each epoch.
+        tell: Called with lines of text on the way; `None` is silent.
+        progress: Whether to show on standard error how far it is.
 
     Returns:
         A `DemoResult`.
@@ -161,10 +159,6 @@ def demo_folder(output: str | os.PathLike[str]) -> Iterator[Path]:
 
     It lies inside `output`, because that may be the root of a disk, which nothing can be renamed
     to.
-
-    Raises:
-        ValueError: if `output` is not a folder that is empty or not there yet, or cannot be
-            written to.
     """
     folder = Path(os.path.abspath(output))
     missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]

@@ -27,9 +27,9 @@ from keras_tdn.data.transforms.crop_sets import (
 )
 from keras_tdn.gpus import leave_gpus_to_backend
 from keras_tdn.limits import check_bytes, max_bytes
-from keras_tdn.processes import LostTaskError, WorkerPool, use_tensorflow_on_one_core
 from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.specs import ClipSpec, ViewSpec
+from keras_tdn.worker_pool import LostTaskError, WorkerPool, use_tensorflow_on_one_core
 
 ChooseIndices = Callable[[int], np.ndarray]
 

@@ -6,13 +6,13 @@ import pytest
 from evaluation_toys import SPEC, toy
 
 from keras_tdn.data.records import RecordList
-from keras_tdn.processes import LostTaskError
 from keras_tdn.scoring import views as views_module
 from keras_tdn.scoring.scorer import Scorer
 from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.scoring.scoring_run import ViewJournal, score_videos, score_views
 from keras_tdn.scoring.views import ViewProcesses, ViewReader
 from keras_tdn.specs import ViewSpec
+from keras_tdn.worker_pool import LostTaskError
 
 IDENTITY = {"weights": "abc", "views": ViewSpec().to_config()}
 OPTIONS = ScoringOptions(ViewSpec(num_clips=2), batch_size=3, num_workers=1)
@@ -125,8 +125,8 @@ class TestProcesses:
         def fail(*_):
             raise raised
 
-        monkeypatch.setattr("keras_tdn.processes.WorkerPool.run", fail)
-        monkeypatch.setattr("keras_tdn.processes.WorkerPool.__init__", lambda *_, **__: None)
+        monkeypatch.setattr("keras_tdn.worker_pool.WorkerPool.run", fail)
+        monkeypatch.setattr("keras_tdn.worker_pool.WorkerPool.__init__", lambda *_, **__: None)
         with pytest.raises(kind, match=message) as error:
             ViewProcesses(OPTIONS, SPEC)(videos[0])
         assert views_module.is_passing(error.value) == (kind is OSError)

@@ -18,14 +18,9 @@ from keras_tdn.data.packing.shards import PackingFolder, ShardTask
 from keras_tdn.data.records import RecordList, load_records
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.files.locks import locked
-from keras_tdn.processes import (
-    LostTaskError,
-    WorkerPool,
-    WorkerStartError,
-    exit_reason,
-    process_count,
-)
+from keras_tdn.processes import exit_reason
 from keras_tdn.progress import Progress
+from keras_tdn.worker_pool import LostTaskError, WorkerPool, WorkerStartError, process_count
 
 # A video at which this many processes died is given up: a decoder can crash on a damaged one.
 DEATHS_PER_RECORD = 2

@@ -18,7 +18,7 @@ from keras_tdn.data.packing.sequence_example import encode_record
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
 from keras_tdn.files.resumable_folder import TEMPORARY_SUFFIX, FolderKind, ResumableFolder
-from keras_tdn.processes import use_tensorflow_on_one_core
+from keras_tdn.worker_pool import use_tensorflow_on_one_core
 
 FORMAT_VERSION = 1
 # Inside the folder of the shards while they are being made: what is finished, what is not yet.

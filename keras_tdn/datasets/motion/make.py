@@ -28,10 +28,6 @@ def encode_mp4(frames: np.ndarray, config: MotionConfig) -> bytes:
 
     Prediction between frames would let a single one betray the motion: what stands still is stored
     better with each frame. One thread, no dates and no version strings keep the bytes the same.
-
-    Args:
-        frames: uint8 pixels of shape `(num_frames, height, width, 3)`.
-        config: Its `quantizer` and `frame_rate` are used.
     """
     import av
 
@@ -80,18 +76,16 @@ def make_motion_dataset(
 
     Use it to see that a model learns motion, without downloading anything: a network that looks at
     single frames stays at chance. A video shows a scene of textured objects that moves before the
-    camera in one of the twelve ways of `MOTION_LABELS`. Between segments it has moved on so far
-    that only neighbouring frames show where to. Three classes consist of approaching and
-    retreating in equal parts, in different order: only modules that compare segments can tell them
-    apart.
+    camera in one of the twelve ways of `MOTION_LABELS`. Only neighbouring frames show where to.
+    Three classes approach and retreat in different order, which only modules that compare segments
+    can tell apart.
 
-    A video depends on the seed, its part, its number and the config alone. Classes take turns, so
-    that every part of a data set is balanced. Files that are there already are left, so that a call
-    that was interrupted goes on where it stopped, and a larger number of videos adds the missing.
+    A video depends on the seed, its part, its number and the config alone. Classes take turns.
+    Files that exist are left, so that a call continues one that was interrupted or smaller.
 
     Args:
-        folder: Where to write `videos/<class>/<part>_<number>.mp4`, the lists `train.txt` and
-            `validate.txt`, and `classes.txt`.
+        folder: Gets `videos/<class>/<part>_<number>.mp4`, the lists `train.txt` and `validate.txt`,
+            and `classes.txt`.
         num_train: Videos for training.
         num_validation: Videos for validation.
         seed: Start of all draws, a non-negative integer.
@@ -103,15 +97,14 @@ def make_motion_dataset(
         Records for training and for validation, as `load_records` reads them from the lists.
 
     Raises:
-        ValueError: if a number is out of range, or the folder holds a data set of another seed or
-            config.
+        ValueError: if a number is out of range, or the folder has another seed or config.
         OSError: if a file cannot be written.
 
     Example:
 
     >>> train, validation = make_motion_dataset("motion_videos", num_train=960, num_validation=240)
-    >>> len(train), train.labels[0], train[0].path[-34:]
-    (960, 'moving left', 'videos/moving_left/train_00000.mp4')
+    >>> len(train), train.labels[0]
+    (960, 'moving left')
     """
     counts = {
         "train": _checked("num_train", num_train, 1),
@@ -147,9 +140,12 @@ def make_motion_dataset(
                     progress(ready, len(jobs))
         finally:
             pool.shutdown(cancel_futures=True)
-    _write_text(root / LABELS_FILE, "".join(f"{label}\n" for label in MOTION_LABELS))
+    _write(root / LABELS_FILE, "".join(f"{label}\n" for label in MOTION_LABELS))
     for part, part_records in records.items():
-        _write_text(root / f"{part}.txt", _format_list(root, part_records))
+        # With slashes, so that a set made on Windows is read everywhere.
+        paths = [Path(record.path).relative_to(root).as_posix() for record in part_records]
+        listed = zip(paths, part_records, strict=True)
+        _write(root / f"{part}.txt", "".join(f"{path} {record.label}\n" for path, record in listed))
     return records["train"], records["validate"]
 
 
@@ -160,8 +156,7 @@ def motion_model(
 
     Use it with `make_motion_dataset`, with its temporal modules switched on and off to see what
     each is for. It has one block per stage, a quarter of a ResNet's width, four segments of five
-    frames of 56 pixels, and half a million parameters. Both paths weigh the same where they meet,
-    as in the published models of eight segments.
+    frames of 56 pixels, and half a million parameters.
 
     Args:
         short_term: Whether it has short-term TDMs.
@@ -211,9 +206,7 @@ def _records(root: Path, part: str, count: int) -> RecordList:
 
 
 def _write_video(path: Path, label: int, seed: tuple[int, int, int], config: MotionConfig) -> None:
-    content = encode_mp4(render_motion(label, config, seed), config)
-    with written_beside(path) as new:
-        new.write_bytes(content)
+    _write(path, encode_mp4(render_motion(label, config, seed), config))
 
 
 def _claim(root: Path, seed: int, config: MotionConfig) -> None:
@@ -221,7 +214,7 @@ def _claim(root: Path, seed: int, config: MotionConfig) -> None:
     ours: dict[str, Any] = {"rendering": RENDERING, "seed": seed, "config": config.to_config()}
     path = root / CONFIG_FILE
     if not path.exists():
-        _write_text(path, json.dumps(ours, indent=2) + "\n")
+        _write(path, json.dumps(ours, indent=2) + "\n")
     elif read_object(path) != ours:
         raise ValueError(
             f"{str(root)!r} holds a motion data set of another seed or config, which {str(path)!r} "
@@ -229,15 +222,9 @@ def _claim(root: Path, seed: int, config: MotionConfig) -> None:
         )
 
 
-def _format_list(root: Path, records: RecordList) -> str:
-    # With slashes, so that a set made on Windows is read everywhere.
-    names = [Path(record.path).relative_to(root).as_posix() for record in records]
-    return "".join(f"{name} {record.label}\n" for name, record in zip(names, records, strict=True))
-
-
-def _write_text(path: Path, text: str) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     with written_beside(path) as new:
-        new.write_text(text, encoding="utf-8")
+        new.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def _checked(name: str, value: Any, least: int) -> int:

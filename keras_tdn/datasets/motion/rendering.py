@@ -1,4 +1,4 @@
-"""Motion rendered into frames: what moves, how it looks, and how a camera sees it."""
+"""Motion rendered into frames: what moves, and how a camera sees it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import dataclasses
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from keras_tdn.datasets.motion.scene import TILE_SIDE, scene_tile
 
 # Least and greatest value of each setting. Both of a pair lie between them.
 _LIMITS = {
@@ -32,17 +34,15 @@ class MotionConfig:
     Args:
         num_frames: Frames in a video.
         size: Height and width in pixels, even.
-        move_speed: Slowest and fastest movement, in frame sides per frame. Between them every
-            doubling is as likely, here and below.
+        move_speed: Slowest and fastest movement, in frame sides per frame. Every doubling between
+            them is as likely, here and below.
         turn_speed: Slowest and fastest rotation, in degrees per frame.
         zoom_speed: Slowest and fastest change of size, in doublings per frame.
-        turning_jitter: How many frames earlier or later a motion turns back than it would in equal
-            parts of the video, at most.
-        shake: Standard deviation of the camera's shaking, in frame sides. All classes have it.
+        turning_jitter: By how many frames at most the point where a motion turns back is moved.
+        shake: Standard deviation of the camera's shaking, in frame sides.
         noise: Standard deviation of the camera's noise, in pixel values of [0, 255].
         frame_rate: Frames per second that the files state.
-        quantizer: How coarsely H.264 stores a frame, from 1 to 51. It is constant, and every frame
-            is stored on its own, so that compression cannot tell how a frame's neighbours look.
+        quantizer: How coarsely H.264 stores each frame, from 1 to 51.
 
     Raises:
         ValueError: if a value is out of range.
@@ -97,8 +97,7 @@ class MotionClass:
     """One way in which the scene of a video moves before the camera.
 
     Args:
-        label: Its name. The directions are called left and right where a mirror exchanges them, so
-            that `keras_tdn.data.flip_map` finds every pair.
+        label: Its name, with left and right where a mirror exchanges them, for `flip_map`.
         right: Direction in x, -1, 0 or 1.
         down: Direction in y.
         turn: Direction of rotation; 1 is clockwise as seen.
@@ -133,26 +132,21 @@ MOTION_CLASSES = (
 MOTION_LABELS = tuple(motion.label for motion in MOTION_CLASSES)
 
 
-@dataclasses.dataclass(frozen=True)
-class Trajectory:
-    """Where the scene has moved to, by frame; all of shape `(num_frames,)`."""
+class _Trajectory(NamedTuple):
+    """Where the scene has moved to, by frame: pixels, clockwise radians, doublings of the size."""
 
-    # Pixels to the right, and downwards.
     x: np.ndarray
     y: np.ndarray
-    # Radians, clockwise.
     angle: np.ndarray
-    # Doublings of the size.
     octaves: np.ndarray
 
 
-def draw_trajectory(
+def _draw_trajectory(
     motion: MotionClass, config: MotionConfig, rng: np.random.Generator
-) -> Trajectory:
+) -> _Trajectory:
     """Draws speeds, the turning point and the camera's shaking, and adds them up over the frames.
 
-    Every class takes the same draws from `rng`, so that with one seed the videos of two classes
-    differ in their motion alone.
+    Every class takes the same draws, so that videos of one seed differ in their motion alone.
     """
     move, turn, zoom = (
         np.exp(rng.uniform(*np.log(limits)))
@@ -166,7 +160,7 @@ def draw_trajectory(
     if motion.either and opposite:
         directions = -directions
     progress = np.cumsum(directions) - directions[0]
-    return Trajectory(
+    return _Trajectory(
         x=motion.right * move * config.size * progress + shake[0],
         y=motion.down * move * config.size * progress + shake[1],
         angle=motion.turn * np.deg2rad(turn) * progress,
@@ -174,102 +168,10 @@ def draw_trajectory(
     )
 
 
-# Indices wrap around by masking bits, which needs a power of two.
-TILE_SIDE = 256
-NUM_OBJECTS = (9, 15)
-# Diameters in texels.
-OBJECT_SIDES = (32, 64)
-# Share of an object's radius over which its edge is soft.
-SOFTNESS = 0.08
-
-
-def scene_tile(rng: np.random.Generator) -> np.ndarray:
-    """Draws a background and the objects in front of it.
-
-    Float32 of shape `(TILE_SIDE, TILE_SIDE, 7)`: the background's deviations from its mean colour,
-    the objects' colours in [0, 255] times their opacity, and their opacity in [0, 1].
-    """
-    tile = np.zeros((TILE_SIDE, TILE_SIDE, 7), np.float32)
-    waves = rng.uniform(15, 45, 3) * rng.choice([-1, 1], 3)
-    texture = cloud(rng, TILE_SIDE)
-    tile[..., :3] = texture[..., None] * waves.astype(np.float32)
-    for _ in range(rng.integers(*NUM_OBJECTS)):
-        sprite = _sprite(rng, texture)
-        top, left = rng.integers(0, TILE_SIDE, 2)
-        rows = (top + np.arange(len(sprite))) % TILE_SIDE
-        columns = (left + np.arange(len(sprite))) % TILE_SIDE
-        place = np.ix_(rows, columns, np.arange(3, 7))
-        tile[place] = tile[place] * (1 - sprite[..., 3:]) + sprite
-    return tile
-
-
-def cloud(rng: np.random.Generator, side: int) -> np.ndarray:
-    """Draws smooth repeating noise, mean 0, standard deviation 1, float32 `(side, side)`."""
-    # Waves of eight texels and longer: it is read at the nearest texel.
-    count = side // 8
-    spectrum = np.zeros((side, side // 2 + 1), np.complex64)
-    rows = np.r_[0:count, -count:0]
-    waves = rng.standard_normal((2 * count, count), np.float32) * np.exp(
-        1j * rng.uniform(0, 2 * np.pi, (2 * count, count))
-    )
-    frequencies = np.hypot(rows[:, None], np.arange(count)[None])
-    spectrum[rows, :count] = waves / np.maximum(frequencies, 4) ** rng.uniform(0.7, 1.3)
-    spectrum[0, 0] = 0
-    values = np.fft.irfft2(spectrum, (side, side)).astype(np.float32)
-    return values / values.std()
-
-
-def _sprite(rng: np.random.Generator, texture: np.ndarray) -> np.ndarray:
-    side = int(rng.integers(*OBJECT_SIDES))
-    axis = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(2 / side) - 1
-    x, y = axis[None, :], axis[:, None]
-    opacity = np.clip((_outline(rng, np.arctan2(y, x)) - np.hypot(x, y)) / SOFTNESS, 0, 1)
-    first = rng.uniform(0, 255, 3)
-    # Two colours too alike would leave an object without texture.
-    second = (first + rng.uniform(90, 165, 3)) % 255
-    pattern = _pattern(rng, x, y, texture)[..., None]
-    colour = first.astype(np.float32) + pattern * (second - first).astype(np.float32)
-    # Light from above its own left, or from below its right.
-    colour *= 1 + np.float32(rng.uniform(-0.25, 0.25)) * (x + y)[..., None]
-    sprite = np.concatenate([np.clip(colour, 0, 255), np.ones_like(pattern)], axis=-1)
-    return sprite * opacity[..., None]
-
-
-def _outline(rng: np.random.Generator, angle: np.ndarray) -> np.ndarray:
-    """Returns the radius by angle, at most 1: a circle with two waves in it."""
-    heights = rng.uniform(0.02, 0.16, 2)
-    bumps = np.zeros_like(angle)
-    for height in heights:
-        count, phase = float(rng.integers(2, 7)), float(rng.uniform(0, 2 * np.pi))
-        bumps += float(height) * np.cos(count * angle + phase)
-    return (1 + bumps) / float(1 + heights.sum())
-
-
-def _pattern(
-    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, texture: np.ndarray
-) -> np.ndarray:
-    """Draws stripes, checks, arches or clouds in [0, 1]; none looks the same when turned."""
-    direction, phase = rng.uniform(0, 2 * np.pi, 2)
-    frequency, kind = float(rng.uniform(3.5, 7.0)), rng.integers(4)
-    along = float(np.cos(direction)) * x + float(np.sin(direction)) * y
-    across = float(np.cos(direction)) * y - float(np.sin(direction)) * x
-    if kind == 0:
-        wave = np.sin(frequency * along + float(phase))
-    elif kind == 1:
-        wave = np.sin(frequency * along + float(phase)) * np.sin(0.8 * frequency * across)
-    elif kind == 2:
-        wave = np.sin(0.7 * frequency * (along + 1.2 * across**2) + float(phase))
-    else:
-        top, left = rng.integers(0, TILE_SIDE - len(x[0]), 2)
-        wave = texture[top : top + y.size, left : left + x.size]
-    return 0.5 + 0.5 * np.tanh(3 * wave)
-
-
 # Of a frame this wide, a pixel shows this many texels of a layer at its smallest.
 REFERENCE_SIZE = 64
 TEXELS_PER_PIXEL = 4.0
-# Layers lie two octaves apart and are seen for somewhat longer. So mostly there is one, whose size
-# can be seen.
+# Layers lie two octaves apart and are seen for somewhat longer, so that mostly one is seen.
 SPACING = 2.0
 SEEN = 2.6
 # A video starts among as many layers and sees a few of them.
@@ -280,10 +182,10 @@ def render_motion(label: int, config: MotionConfig, seed: Sequence[int]) -> np.n
     """Renders the frames of one video.
 
     Use it to have a video without a file; `make_motion_dataset` writes many. With one seed, the
-    videos of all classes show the same scene at their start, and differ in how it moves.
+    videos of all classes show the same scene and differ in how it moves.
 
     Args:
-        label: Number of the class, see `MOTION_CLASSES`.
+        label: Number of the class in `MOTION_CLASSES`.
         config: What videos look like.
         seed: Non-negative integers that all draws come from.
 
@@ -304,7 +206,7 @@ def render_motion(label: int, config: MotionConfig, seed: Sequence[int]) -> np.n
             f"{len(MOTION_CLASSES) - 1}. Received: label={label!r}"
         )
     rng = np.random.default_rng(_checked(seed))
-    path = draw_trajectory(MOTION_CLASSES[label], config, rng)
+    path = _draw_trajectory(MOTION_CLASSES[label], config, rng)
     camera = _Camera(path, config, rng)
     mean_colour = rng.uniform(50, 200, 3).astype(np.float32)
     tile = scene_tile(rng)
@@ -319,7 +221,7 @@ def render_motion(label: int, config: MotionConfig, seed: Sequence[int]) -> np.n
 class _Camera:
     """Looks at the layers of a scene from a place that changes with the frames."""
 
-    def __init__(self, path: Trajectory, config: MotionConfig, rng: np.random.Generator) -> None:
+    def __init__(self, path: _Trajectory, config: MotionConfig, rng: np.random.Generator) -> None:
         self._path = path
         self._angle = rng.uniform(0, 2 * np.pi) + path.angle
         self._position = rng.uniform(0, 1) + path.octaves / SPACING
@@ -331,8 +233,7 @@ class _Camera:
         self._texels = TEXELS_PER_PIXEL * REFERENCE_SIZE / config.size
 
     def add_layer(self, frames: np.ndarray, tile: np.ndarray, slot: int) -> None:
-        """Adds what is seen of the layers that are from `slot` to `slot + 1` spacings larger than
-        the smallest; from frame to frame that may be another layer."""
+        """Adds what is seen of the layers from `slot` to `slot + 1` spacings above the smallest."""
         whole = np.floor(self._position)
         octaves = SPACING * (slot + self._position - whole)
         strength = np.clip(np.minimum(octaves, SEEN - octaves) / (SEEN - SPACING), 0, 1)

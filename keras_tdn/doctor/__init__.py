@@ -11,32 +11,27 @@ import contextlib
 import dataclasses
 import getpass
 import importlib.metadata
-import io
 import json
 import os
 import platform
 import re
 import shutil
 import tempfile
-import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from keras_tdn.doctor.probes import PROBES, Facts, run_probe
 from keras_tdn.gpus import (
     BACKEND_NAMES,
     gpus_are_hidden,
     has_nvidia_gpu,
     nvidia_gpu_names,
     unseen_gpu_advice,
-    visible_accelerators,
 )
-from keras_tdn.processes import ChildProcess, exit_reason
+from keras_tdn.worker_pool import process_count
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
 DISTRIBUTION = "keras-tdn"
-# How long an answer may take on a slow disk.
-SECONDS = {"backend": 180.0, "tensorflow": 180.0, "video": 180.0, "hub": 20.0}
 # What a backend needs to be reported beside what the package requires.
 ALSO_REPORTED = ("jax", "jaxlib", "torch", "tensorflow-serving-api", "tensorflow-io")
 LITTLE_SPACE, NO_SPACE = 5e9, 2e8
@@ -50,27 +45,11 @@ SETTINGS = (
 )
 INSTRUCTION_SETS = ("avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 REINSTALL = "pip install --force-reinstall --no-cache-dir"
-HUB_SECONDS = 5.0
-# Of the videos that people have, with the decoders for each. FFmpeg's own for AV1 needs a GPU.
-CODECS = {
-    **{name: (name,) for name in ("h264", "hevc", "vp8", "vp9", "mpeg4", "mjpeg", "prores")},
-    "av1": ("libdav1d", "libaom-av1"),
-}
-SIZE, NUM_FRAMES = (48, 64), 8
-
-Facts = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
-
-    Args:
-        name: What it is.
-        status: `"ok"`, `"warning"`, or `"broken"` if training and labelling cannot work like this.
-        found: What was found, in a line.
-        advice: What to do about it; `None` if nothing needs to be done.
-    """
+    """One thing that was looked at; `BROKEN` if training and labelling cannot work like this."""
 
     name: str
     status: str
@@ -88,36 +67,29 @@ def examine() -> list[Finding]:
     # Which then is looked at once.
     names = [name for name in PROBES if name != configured]
     with concurrent.futures.ThreadPoolExecutor(len(names)) as threads:
-        facts = dict(zip(names, threads.map(_run_probe, names), strict=True))
+        facts = dict(zip(names, threads.map(run_probe, names), strict=True))
     backend = facts["backend"].get("backend") or configured
-    checks: dict[str, Callable[[], Iterator[Finding]]] = {
-        "system": _system,
-        "packages": _packages,
-        "backend": lambda: _backend(facts["backend"], backend),
-        "GPU": lambda: _gpu(facts["backend"], backend),
-        "oneDNN": lambda: _onednn(facts.get("tensorflow", facts["backend"])),
-        "data": lambda: _tensorflow(facts.get("tensorflow")),
-        "video": lambda: _video(facts["video"]),
-        "folders": lambda: _folders(facts["hub"]),
-        "Hub": lambda: _hub(facts["hub"]),
-        "settings": _settings,
+    checks = {
+        "system": _system(),
+        "packages": _packages(),
+        "backend": _backend(facts["backend"], backend),
+        "GPU": _gpu(facts["backend"], backend),
+        "oneDNN": _onednn(facts.get("tensorflow", facts["backend"])),
+        "data": _tensorflow(facts.get("tensorflow")),
+        "video": _video(facts["video"]),
+        "folders": _folders(facts["hub"]),
+        "Hub": _hub(facts["hub"]),
+        "settings": _settings(),
     }
     findings = []
     for name, check in checks.items():
         try:
-            findings += list(check())
+            findings += list(check)
         except Exception as error:
             told = f"could not be looked at ({type(error).__name__}: {error})"
             findings.append(Finding(name, WARNING, told))
-    # A bug report must not contain what may be secret.
-    return [
-        dataclasses.replace(
-            finding,
-            found=_private(finding.found),
-            advice=None if finding.advice is None else _private(finding.advice),
-        )
-        for finding in findings
-    ]
+    # A bug report must not contain what may be secret; advice is our own.
+    return [dataclasses.replace(finding, found=_private(finding.found)) for finding in findings]
 
 
 def is_healthy(findings: list[Finding]) -> bool:
@@ -150,143 +122,15 @@ def as_json(findings: list[Finding]) -> str:
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
 
 
-# === Probes: questions that may crash or hang a process, each asked in one of its own ===
-
-
-def probe_backend(facts: Facts) -> None:
-    """What Keras runs on, and whether it computes a convolution there."""
-    import keras
-
-    facts["backend"] = backend = keras.backend.backend()
-    facts["devices"] = visible_accelerators(backend)
-    if backend == "tensorflow":
-        facts["onednn"] = _has_onednn()
-    ones = keras.ops.ones((1, 8, 8, 3), "float32"), keras.ops.ones((3, 3, 3, 4), "float32")
-    sums = keras.ops.convert_to_numpy(keras.ops.conv(*ones, padding="valid"))
-    if abs(sums - 27.0).max() > 0.1:
-        raise ValueError(f"a convolution of ones gave {sums.ravel()[0]} instead of 27")
-
-
-def probe_tensorflow(facts: Facts) -> None:
-    """TensorFlow, which reads the data whatever Keras runs on."""
-    import tensorflow as tf
-
-    facts["onednn"] = _has_onednn()
-    numbers = list(tf.data.Dataset.range(3).as_numpy_iterator())
-    if numbers != [0, 1, 2]:
-        raise ValueError(f"tf.data counted {numbers}")
-
-
-def probe_video(facts: Facts) -> None:
-    """PyAV, its codecs, and whether a video that it writes is read by this package."""
-    import av
-    import numpy as np
-
-    libraries = {name: ".".join(map(str, v)) for name, v in av.library_versions.items()}
-    facts["libraries"] = libraries
-    facts["codecs"] = {name: any(map(_decodes, decoders)) for name, decoders in CODECS.items()}
-    file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as output:
-        stream = output.add_stream("mpeg4", rate=25)
-        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv420p"
-        for number in range(NUM_FRAMES):
-            pixels = np.full((*SIZE, 3), 20 * number, np.uint8)
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        output.mux(stream.encode(None))
-    from keras_tdn.data.decoding import read_frames
-
-    frames = read_frames(file.getvalue(), lambda num_frames: [0, num_frames - 1])
-    if frames.shape != (2, *SIZE, 3) or not frames[0].max() < 20 < 100 < frames[1].min():
-        raise ValueError("the frames of a video that was just written came back changed")
-
-
-def probe_hub(facts: Facts) -> None:
-    """Whether the Hugging Face Hub answers, unless the user keeps this machine off it."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
-
-    # Without the user and password that an address may contain.
-    facts["host"] = urllib.parse.urlsplit(constants.ENDPOINT).hostname
-    facts["cache"] = str(constants.HF_HUB_CACHE)
-    facts["offline"] = bool(constants.HF_HUB_OFFLINE)
-    if not facts["offline"]:
-        facts["status"] = get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS).status_code
-
-
-PROBES: dict[str, Callable[[Facts], None]] = {
-    "backend": probe_backend,
-    "tensorflow": probe_tensorflow,
-    "video": probe_video,
-    "hub": probe_hub,
-}
-
-
-def _has_onednn() -> bool | None:
-    """Whether TensorFlow computes with oneDNN; `None` if this release does not say."""
-    with contextlib.suppress(Exception):
-        from tensorflow.python.util import _pywrap_util_port
-
-        return bool(_pywrap_util_port.IsMklEnabled())
-    return None
-
-
-def _decodes(name: str) -> bool:
-    import av
-
-    with contextlib.suppress(ValueError, LookupError):
-        return bool(av.codec.Codec(name, "r"))
-    return False
-
-
-def ask(name: str) -> Facts:
-    """What one probe finds; what goes wrong on the way is the entry `error`."""
-    facts: Facts = {}
-    try:
-        PROBES[name](facts)
-    except Exception as error:
-        facts["error"] = f"{type(error).__name__}: {error}"
-    return facts
-
-
-def serve(name: str, connection: Any) -> None:
-    """Sends the facts of one probe."""
-    connection.send(ask(name))
-
-
-def _run_probe(name: str) -> Facts:
-    # A GPU's memory is left to others.
-    environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-    if name != "backend":
-        environment["CUDA_VISIBLE_DEVICES"] = "-1"
-    try:
-        process = ChildProcess(serve, name, silent=True, environment=environment)
-    except OSError as error:
-        return {"error": f"no process could be started: {error}"}
-    try:
-        if process.connection.poll(SECONDS[name]):
-            return process.connection.recv()
-        return {"error": f"no answer within {SECONDS[name]:g} s"}
-    # Of a connection that its other end has left.
-    except (EOFError, OSError):
-        code = process.end(grace=5.0)
-        killed = code is not None and code < 0
-        return {"error": f"the process ended with {exit_reason(code)}", "killed": killed}
-    finally:
-        process.end()
-
-
 # === What is made of facts ===
 
 
 def _system() -> Iterator[Finding]:
     python = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
     yield Finding("Python", OK, python)
-    cores = os.cpu_count() or 1
-    # Not on Windows and macOS.
-    affinity = getattr(os, "sched_getaffinity", None)
-    usable = len(affinity(0)) if affinity else cores
     known = _instruction_sets()
-    told = f"{usable} of {cores} cores" + (f", {' '.join(sorted(known))}" if known else "")
+    cores = f"{process_count(None)} of {os.cpu_count()} cores"
+    told = ", ".join(filter(None, [cores, " ".join(sorted(known))]))
     if known and platform.machine().lower() in ("x86_64", "amd64") and "avx" not in known:
         advice = "use another machine or another kind of virtual processor; without AVX, importing "
         advice += "TensorFlow ends with 'Illegal instruction'"
@@ -309,14 +153,13 @@ def _packages() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
     try:
-        required = [Requirement(text) for text in importlib.metadata.requires(DISTRIBUTION) or ()]
         own = importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
-        required, own = [], None
         told = f"{DISTRIBUTION} is not installed"
         yield Finding("packages", WARNING, told, f"pip install {DISTRIBUTION}")
-    versions, wrong = [], []
-    for requirement in required:
+        return
+    versions, wrong = [f"{DISTRIBUTION} {own}"], []
+    for requirement in map(Requirement, importlib.metadata.requires(DISTRIBUTION) or ()):
         # Those of extras have a marker that asks for the extra.
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
@@ -328,8 +171,7 @@ def _packages() -> Iterator[Finding]:
             wrong.append(f"{requirement.name} {version} is not {requirement.specifier}")
         versions.append(f"{requirement.name} {version}")
     versions += [f"{name} {_version(name)}" for name in ALSO_REPORTED if _version(name)]
-    if own is not None:
-        yield Finding("packages", OK, ", ".join([f"{DISTRIBUTION} {own}", *versions]))
+    yield Finding("packages", OK, ", ".join(versions))
     if wrong:
         advice = f"pip install --upgrade {DISTRIBUTION}"
         yield Finding("requirements", BROKEN, ", ".join(wrong), advice)
@@ -362,15 +204,14 @@ def _backend(facts: Facts, backend: str) -> Iterator[Finding]:
         devices = ", ".join(facts["devices"]) or "CPU"
         yield Finding("backend", OK, f"{name} on {devices}")
         return
-    package = {"torch": "torch", "jax": "jax"}.get(backend, "tensorflow")
     if facts.get("killed"):
         advice = "the wheel may need instructions that this processor lacks: see `processor` above"
     elif backend not in BACKEND_NAMES:
         advice = "KERAS_BACKEND, or `backend` in Keras' keras.json, is tensorflow, jax or torch"
-    elif _version(package) is None:
-        advice = f"pip install {package}, or choose another backend with KERAS_BACKEND"
+    elif _version(backend) is None:
+        advice = f"pip install {backend}, or choose another backend with KERAS_BACKEND"
     else:
-        advice = f"{REINSTALL} keras {package}, or set KERAS_BACKEND"
+        advice = f"{REINSTALL} keras {backend}, or set KERAS_BACKEND"
     yield Finding("backend", BROKEN, f"{name} does not work: {facts['error']}", advice)
 
 
@@ -416,8 +257,7 @@ def _video(facts: Facts) -> Iterator[Finding]:
     if "codecs" in facts:
         there = [name for name, decodes in facts["codecs"].items() if decodes]
         missing = [name for name, decodes in facts["codecs"].items() if not decodes]
-        libavcodec = facts["libraries"].get("libavcodec")
-        told = f"PyAV {_version('av')}, libavcodec {libavcodec}: {' '.join(there)}"
+        told = f"PyAV {_version('av')}, libavcodec {facts['libavcodec']}: {' '.join(there)}"
         if missing:
             status = BROKEN if "h264" in missing else WARNING
             advice = f"take the wheel of PyAV, which has them: {wheel}"
