@@ -19,6 +19,7 @@ from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
     from keras_tdn.data.decoding import VideoSource
+    from keras_tdn.models import TDNResNet
 
 Labels = str | os.PathLike[str] | Sequence[str]
 
@@ -68,20 +69,36 @@ def decode_predictions(
     """
     top = _check_top(top)
     array = _check_scores(scores)
-    classes = array.shape[1]
+    names = _names(array.shape[1], labels)
+    # Sorted upside down, because only that keeps equal scores in the order of the classes.
+    orders = np.argsort(-array, axis=1, kind="stable")[:, :top].tolist()
+    return [
+        [Prediction(index, names[index], float(sample[index])) for index in order]
+        for sample, order in zip(array, orders, strict=True)
+    ]
+
+
+def labels_of(model: keras.Model, labels: Labels | None = None) -> tuple[str, ...] | None:
+    """Returns the names given, or else the model's own, if it has some."""
+    given = getattr(model, "labels", None) if labels is None else labels
+    return None if given is None else load_labels(given)
+
+
+def class_names(model: TDNResNet, labels: Labels | None = None) -> tuple[str, ...]:
+    """Returns the names given, those of the model, or numbers."""
+    return _names(model.classes, labels_of(model, labels))
+
+
+def _names(classes: int, labels: Labels | None) -> tuple[str, ...]:
     names = None if labels is None else load_labels(labels)
-    if names is not None and len(names) != classes:
+    if names is None:
+        return tuple(f"class {index}" for index in range(classes))
+    if len(names) != classes:
         raise ValueError(
             f"There must be one label for each class: the scores have {classes} classes and "
             f"`labels` has {len(names)} names. Pass the labels that the model was trained with."
         )
-    named = names or [f"class {index}" for index in range(classes)]
-    # Sorted upside down, because only that keeps equal scores in the order of the classes.
-    orders = np.argsort(-array, axis=1, kind="stable")[:, :top].tolist()
-    return [
-        [Prediction(index, named[index], float(sample[index])) for index in order]
-        for sample, order in zip(array, orders, strict=True)
-    ]
+    return names
 
 
 def predict_video(
@@ -128,13 +145,12 @@ def predict_video(
     # Wrong arguments are reported before the time that decoding and the model take is spent.
     _check_top(top)
     scorer = Scorer(model, ScoringOptions(clip_spec=clip_spec, from_logits=from_logits))
-    labels = getattr(model, "labels", None) if labels is None else labels
-    names = None if labels is None else load_labels(labels)
+    labels = labels_of(model, labels)
     clip = read_center_clip(source, scorer.spec)
     scores = scorer.score(clip.pixels[np.newaxis])
     if scorer.kind == "logits":
         scores = softmax(scores)
-    return decode_predictions(scores, top, names)[0]
+    return decode_predictions(scores, top, labels)[0]
 
 
 def _check_top(top: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import os
 from collections import Counter
@@ -192,12 +191,9 @@ def check_records(
             checks.append(file)
             if on_progress is not None:
                 on_progress(file)
-    # What was left out are the numbers that are not there, in the same order.
-    there = {record.index for record in records}
-    indices = (index for index in itertools.count() if index not in there)
-    for path, index in zip(records.missing, indices, strict=False):
-        reason = f"Cannot read {path!r}: there is no such file."
-        checks.append(FileCheck(path, index, None, reason))
+    for record in records.missing_records:
+        reason = f"Cannot read {record.path!r}: there is no such file."
+        checks.append(FileCheck(record.path, record.index, None, reason))
     return CheckReport(tuple(checks), records.labels, records.num_classes)
 
 

@@ -164,7 +164,7 @@ class Evaluation:
         identity = self.identity
         with contextlib.ExitStack() as stack:
             scored = stack.enter_context(
-                ViewJournal(journal, identity, len(self.records), num_views, classes, resume=True)
+                ViewJournal(journal, identity, len(self.records), num_views, classes)
             )
             failures = self._failure_log(scored.failures)
             top1 = self._accuracy_so_far(scored, average)

@@ -11,8 +11,7 @@ import keras
 import numpy as np
 
 from keras_tdn.explaining.taps import GateMaps, cut_at, differences_of, score_gradient, tap
-from keras_tdn.labels import load_labels
-from keras_tdn.prediction import Labels, Prediction, decode_predictions
+from keras_tdn.prediction import Labels, Prediction, decode_predictions, labels_of
 from keras_tdn.scoring.center_clip import read_center_clip
 from keras_tdn.scoring.scorer import ScoreKind, Scorer, softmax
 from keras_tdn.scoring.scoring_options import ScoringOptions
@@ -148,8 +147,7 @@ def explain(
     # Wrong arguments are reported before the time that decoding and the model take is spent.
     scorer = Scorer(model, ScoringOptions(clip_spec=clip_spec))
     spec, classes = scorer.spec, scorer.classes
-    own = getattr(model, "labels", None) if labels is None else labels
-    names = None if own is None else load_labels(own)
+    names = labels_of(model, labels)
     index = None if target is None else _class_index(target, names, classes)
     decode_predictions([[0.0] * classes], top, names)
 

@@ -31,10 +31,7 @@ def check_free(path: Path, overwrite: bool) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Removes what `written_beside` left next to `path` when the process was killed.
-
-    A folder that was being replaced, and has not been yet, is back in its place then.
-    """
+    """Removes what `written_beside` left next to `path` in a kill; restores a folder as below."""
     restore_replaced(path)
     for leftover in _leftovers(path):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -47,14 +44,8 @@ def written_beside(path: Path, named: Callable[[Path], str] | None = None) -> It
     It has the same file name, because some writers insist on endings. What was at `path` stays
     there until the result is whole, also after a failure or a power cut. A folder cannot be
     replaced in one step; if the process is killed in between, `restore_replaced` brings the old
-    one back, as `check_free` and `remove_leftovers` do.
-
-    Args:
-        path: Where the result belongs: a file, or a folder.
-        named: Called with the finished file, gives another name for it.
-
-    Raises:
-        ValueError: if the result is a file and there is a folder at `path`.
+    one back, as `check_free` and `remove_leftovers` do. A folder where a file belongs is a
+    `ValueError`. `named`, called with the finished file, gives it another name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     workplace = Path(

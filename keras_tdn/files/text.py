@@ -33,15 +33,10 @@ HEAD_BYTES = 8192
 
 
 def read_text(path: Path, what: str, *, any_bytes: bool = False) -> str:
-    """Reads a text file, without its byte-order mark; line ends stay as they are.
+    """Reads a UTF-8 text file, without its byte-order mark; line ends stay as they are.
 
-    Args:
-        path: The file.
-        what: What is read, in the plural and with a capital, for errors: "Lists".
-        any_bytes: Whether bytes that are not UTF-8 are kept (`surrogateescape`), not refused.
-
-    Raises:
-        ValueError: if it is not a regular file, or not UTF-8 text.
+    Other files are a `ValueError`, which calls them `what` ("Lists"). With `any_bytes`, those that
+    are not UTF-8 are kept (`surrogateescape`).
     """
     kind = _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "not a file")
     if kind is not None:
@@ -74,10 +69,7 @@ def read_text(path: Path, what: str, *, any_bytes: bool = False) -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """Lines of text from any system.
-
-    Not `str.splitlines`, which also splits at separators that a name could contain.
-    """
+    """Lines of text from any system; not `str.splitlines`, whose separators a name may contain."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
@@ -102,9 +94,7 @@ def shown(value: Any) -> str:
 def parse_json(text: str, origin: str) -> Any:
     """Parses JSON in which no object has a key twice; `origin` says where it is from, for errors.
 
-    Raises:
-        ValueError: if it is not JSON, has a key twice, a number with thousands of digits, or is
-            nested too deep for Python.
+    Numbers with thousands of digits and nesting too deep for Python are a `ValueError` as well.
     """
     try:
         return json.loads(text, object_pairs_hook=_without_repeated_keys)

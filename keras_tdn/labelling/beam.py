@@ -97,7 +97,7 @@ def label_with_beam(
     records = list_videos(videos)
     check_not_packed(records)
     label = LabelVideos(model, options, labels=labels, **reading)
-    plan = LabelPlan(records, options, {**label.identity, "decoder": label.decoder_name})
+    plan = LabelPlan(records, options, label.identity)
     folder = LabelFolder(Path(output).absolute())
     if not isinstance(pipeline_options, PipelineOptions):
         pipeline_options = PipelineOptions(list(pipeline_options))

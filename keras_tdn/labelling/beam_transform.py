@@ -75,7 +75,6 @@ class LabelVideos(beam.PTransform):
         labeller = Labeller(load(), options, labels=labels, **reading)
         scoring = dataclasses.replace(labeller.scoring, num_workers=1)
         self.identity = labeller.identity
-        self.decoder_name = scoring.decoder_name
         self._handler = TDNModelHandler(
             load,
             options,

@@ -16,7 +16,7 @@ from keras_tdn.data.failures import Failure, failure_line
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
 from keras_tdn.files.journal import remove_journal
-from keras_tdn.files.resumable_folder import FolderKind, ResumableFolder, read_object
+from keras_tdn.files.resumable_folder import FolderKind, ResumableFolder
 from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, write_rows
 from keras_tdn.scoring.scoring_run import ViewJournal
 
@@ -41,10 +41,9 @@ class LabelShard:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabelPlan:
-    """The list of videos, the options and the model, which alone decide every row and its place.
+    """The list of videos, the options and the model's identity, which alone decide every row.
 
     Consecutive videos share a shard, so that shards one after the other have the list's order.
-    `identity` is what else rows follow from.
     """
 
     records: RecordList
@@ -53,20 +52,16 @@ class LabelPlan:
 
     @property
     def num_shards(self) -> int:
-        """Shards there will be."""
         return -(-len(self.records) // self.options.videos_per_shard)
 
     def rows_of(self, shard: int) -> range:
-        """Positions in the list of a shard's videos."""
         size = self.options.videos_per_shard
         return range(shard * size, min((shard + 1) * size, len(self.records)))
 
     def records_of(self, shard: int) -> list[Record]:
-        """A shard's videos."""
         return [self.records[row] for row in self.rows_of(shard)]
 
     def name_of(self, shard: int) -> str:
-        """A shard's file name."""
         return self.options.shard_name(shard, self.num_shards)
 
     def header(self) -> dict[str, Any]:
@@ -125,18 +120,17 @@ class LabelFolder:
         self, shard: int, name: str, rows: Sequence[Row], options: LabelOptions
     ) -> LabelShard:
         """Writes a shard and its note, each whole or not at all."""
-        final = self.path / name
         # Two workers of a pipeline may be at the same shard, and write the same.
-        temporary = self._folder.temporary(final.name)
+        temporary = self._folder.temporary(name)
         try:
             write_rows(temporary, rows, options)
             size, sha256 = temporary.stat().st_size, sha256_of(temporary)
-            put_in_place(temporary, final)
+            put_in_place(temporary, self.path / name)
         finally:
             temporary.unlink(missing_ok=True)
         bad = [row for row in rows if row["error"] is not None]
         failures = tuple(Failure(row["path"], row["index"], row["error"]) for row in bad)
-        made = LabelShard(final.name, len(rows), size, sha256, failures)
+        made = LabelShard(name, len(rows), size, sha256, failures)
         self._folder.write(self._notes(shard), dataclasses.asdict(made))
         remove_journal(self.journal_path(shard))
         return made
@@ -234,9 +228,8 @@ class ShardMaker:
             len(self._plan.rows_of(shard)),
             self._num_views,
             self._labeller.scorer.num_values,
-            resume=True,
             # The folder is held already.
-            lock=False,
+            lock=None,
         )
         self._journal = self._stack.enter_context(journal)
         if self._retry_failures and journal.failures:
@@ -258,20 +251,3 @@ class ShardMaker:
         name = self._plan.name_of(shard)
         self._complete[shard] = self._folder.write_shard(shard, name, rows, self._plan.options)
         self._first_position += len(records)
-
-
-def load_index(folder: Path) -> dict[str, Any]:
-    """Reads the index of a finished labelling."""
-    index = read_object(folder / INDEX_FILE)
-    if index is None:
-        started = (folder / WORKPLACE).is_dir()
-        what = (
-            "is not finished; label the same list again (on the command line with --resume)"
-            if started
-            else "has no labelling"
-        )
-        raise ValueError(
-            f"The folder {str(folder)!r} {what}: there is no {INDEX_FILE!r}. Pass the "
-            "folder that label_videos or `keras-tdn label` wrote to."
-        )
-    return index

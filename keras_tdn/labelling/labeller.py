@@ -14,8 +14,7 @@ import keras
 import numpy as np
 
 from keras_tdn.data.records import Record
-from keras_tdn.labels import load_labels
-from keras_tdn.prediction import Labels, decode_predictions
+from keras_tdn.prediction import Labels, decode_predictions, labels_of
 from keras_tdn.scoring.scorer import Average, Scorer, average_views
 from keras_tdn.scoring.scoring_options import ReadingKeywords, ScoringOptions, check_positive
 from keras_tdn.scoring.scoring_run import score_videos, scoring_identity
@@ -74,8 +73,8 @@ class LabelOptions:
     graph_dtype: str | None = None
 
     def __post_init__(self) -> None:
-        for field in ("top", "videos_per_shard"):
-            check_positive(field, getattr(self, field))
+        check_positive("top", self.top)
+        check_positive("videos_per_shard", self.videos_per_shard)
         for field, known in (("average", get_args(Average)), ("format", FORMATS)):
             if getattr(self, field) not in known:
                 raise ValueError(
@@ -138,8 +137,7 @@ class Labeller:
         self.options = options
         self.scoring = options.scoring(**reading)
         self.scorer = Scorer(model, self.scoring)
-        labels = getattr(model, "labels", None) if labels is None else labels
-        self.names = None if labels is None else tuple(load_labels(labels))
+        self.names = labels_of(model, labels)
         self._lock = threading.Lock()
         # What does not fit is reported before a video is read.
         self.prediction(np.zeros((1, self.scorer.num_values), np.float32))
@@ -177,18 +175,14 @@ class Labeller:
     @property
     def identity(self) -> Mapping[str, Any]:
         """What rows follow from besides the list and the options."""
-        return {**scoring_identity(self.scorer), "labels": self.names}
+        decoder = self.scoring.decoder_name
+        return {**scoring_identity(self.scorer, decoder), "labels": self.names}
 
 
 def complete_row(record: Record, prediction: Row | None, reason: str | None = None) -> Row:
     """A row with all its columns; `prediction` is `None` for a video that cannot be read."""
     empty = {"labels": None, "label_indices": None, "scores": None}
-    return {
-        "index": record.index,
-        "path": record.path,
-        **(empty if prediction is None else prediction),
-        "error": reason,
-    }
+    return {"index": record.index, "path": record.path, **(prediction or empty), "error": reason}
 
 
 def check_format(format: str) -> None:
@@ -201,8 +195,24 @@ def write_rows(path: Path, rows: Sequence[Row], options: LabelOptions) -> None:
     """Writes rows as the options' format."""
     if options.format == JSON_LINES:
         path.write_bytes(b"".join(_json_line(row, options) for row in rows))
-    else:
-        _write_parquet(path, rows, options)
+        return
+    pyarrow = _pyarrow()
+    vector = pyarrow.list_(pyarrow.float32())
+    kinds = {
+        "index": pyarrow.int64(),
+        "path": pyarrow.string(),
+        "labels": pyarrow.list_(pyarrow.string()),
+        "label_indices": pyarrow.list_(pyarrow.int32()),
+        "scores": vector,
+        "features": vector,
+        "error": pyarrow.string(),
+    }
+    fields = [(name, kinds[name]) for name in _columns(options)]
+    columns = [
+        pyarrow.array([_plain(row.get(name)) for row in rows], kind) for name, kind in fields
+    ]
+    table = pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
+    pyarrow.parquet.write_table(table, path)
 
 
 def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
@@ -220,10 +230,7 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
                         f"{again}"
                     ) from error
         return
-    _pyarrow()
-    import pyarrow
-    import pyarrow.parquet
-
+    pyarrow = _pyarrow()
     try:
         table = pyarrow.parquet.ParquetFile(path)
         for batch in table.iter_batches():
@@ -240,36 +247,13 @@ def _arrays(row: Row) -> Row:
 
 
 def _json_line(row: Row, options: LabelOptions) -> bytes:
-    row = _with_features(row, options)
+    row = {name: row.get(name) for name in _columns(options)}
     for name, vector in _arrays(row).items():
         # The shortest decimals that are this float32 and no other.
         row[name] = [float(str(value)) for value in vector]
     text = json.dumps(row, ensure_ascii=False, allow_nan=False)
     # File names may have bytes that are no text. What stands for one becomes an escape of JSON.
     return text.encode("utf-8", "backslashreplace") + b"\n"
-
-
-def _write_parquet(path: Path, rows: Sequence[Row], options: LabelOptions) -> None:
-    _pyarrow()
-    import pyarrow
-    import pyarrow.parquet
-
-    vector = pyarrow.list_(pyarrow.float32())
-    fields = [
-        ("index", pyarrow.int64()),
-        ("path", pyarrow.string()),
-        ("labels", pyarrow.list_(pyarrow.string())),
-        ("label_indices", pyarrow.list_(pyarrow.int32())),
-        ("scores", vector),
-        *([("features", vector)] if options.features else []),
-        ("error", pyarrow.string()),
-    ]
-    complete = [_with_features(row, options) for row in rows]
-    columns = [
-        pyarrow.array([_plain(row[name]) for row in complete], kind) for name, kind in fields
-    ]
-    table = pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
-    pyarrow.parquet.write_table(table, path)
 
 
 def _plain(value: Any) -> Any:
@@ -279,15 +263,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _with_features(row: Row, options: LabelOptions) -> Row:
-    """All rows of a file have the same columns, in the same order."""
-    features = {"features": row.get("features")} if options.features else {}
-    rest = {name: value for name, value in row.items() if name not in ("features", "error")}
-    return {**rest, **features, "error": row["error"]}
+def _columns(options: LabelOptions) -> list[str]:
+    """The columns of all rows of a file, in order."""
+    features = ["features"] if options.features else []
+    return ["index", "path", "labels", "label_indices", "scores", *features, "error"]
 
 
-def _pyarrow() -> None:
+def _pyarrow() -> Any:
     try:
-        import pyarrow.parquet  # noqa: F401
+        import pyarrow.parquet
     except ImportError as error:
         raise ImportError(NEEDS_EXTRA) from error
+    return pyarrow

@@ -20,12 +20,14 @@ from keras_tdn.data.records.load import RecordSource, load_records
 from keras_tdn.data.records.record import check_indices
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES
 from keras_tdn.files.locks import locked
+from keras_tdn.files.resumable_folder import read_object
 from keras_tdn.labelling.label_folder import (
+    INDEX_FILE,
+    WORKPLACE,
     LabelFolder,
     LabelPlan,
     LabelShard,
     ShardMaker,
-    load_index,
 )
 from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, check_format, read_rows
 from keras_tdn.prediction import Labels
@@ -124,8 +126,7 @@ def label_videos(
     records = list_videos(videos)
     labeller = Labeller(model, options, labels=labels, **reading)
     labeller.scorer.fold_for(len(records) * options.views.num_views)
-    decoder = labeller.scoring.decoder_name
-    plan = LabelPlan(records, options, {**labeller.identity, "decoder": decoder})
+    plan = LabelPlan(records, options, labeller.identity)
     folder = LabelFolder(Path(output).absolute())
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(folder.path, FOLDER_VERB))
@@ -189,7 +190,19 @@ def read_labels(folder: str | os.PathLike[str]) -> Iterator[Row]:
     ['/videos/empty.mp4']
     """
     path = Path(folder)
-    names = [shard["name"] for shard in load_index(path)["shards"]]
+    index = read_object(path / INDEX_FILE)
+    if index is None:
+        started = (path / WORKPLACE).is_dir()
+        what = (
+            "is not finished; label the same list again (on the command line with --resume)"
+            if started
+            else "has no labelling"
+        )
+        raise ValueError(
+            f"The folder {str(path)!r} {what}: there is no {INDEX_FILE!r}. Pass the folder that "
+            "label_videos or `keras-tdn label` wrote to."
+        )
+    names = [shard["name"] for shard in index["shards"]]
     return (row for name in names for row in read_rows(path / name))
 
 
@@ -197,15 +210,8 @@ def list_videos(source: RecordList | RecordSource, **how: Any) -> RecordList:
     """The videos to label, in order.
 
     Unlike training and evaluation, labelling does not need to know what videos show, takes any
-    folder of videos, and keeps files that are not there: they have a row that says so.
-
-    Args:
-        source: A `RecordList`; what `load_records` takes; a folder with videos in it, or in folders
-            in it, taken by name; or a folder that `pack` has written.
-        **how: `format`, `root`, `split` and `fold` of `load_records`.
-
-    Raises:
-        ValueError: if there is no such list, nothing is listed, or none of it is there.
+    folder of videos, by name, and keeps files that are not there: they have a row that says so.
+    `how` is `format`, `root`, `split` and `fold` of `load_records`.
     """
     how = {name: value for name, value in how.items() if value is not None}
     records = source if isinstance(source, RecordList) else _load(source, how)
@@ -223,16 +229,7 @@ def _load(source: RecordSource, how: dict[str, Any]) -> RecordList:
             return load_packed(source)
         return _folder(Path(source))
     records = load_records(source, skip_missing=True, believe_labels=True, **how)
-    if not records.missing:
-        return records
-    # What was left out are the numbers that are not there, in the same order.
-    there = {record.index: record for record in records}
-    missing = iter(records.missing)
-    total = len(records) + len(records.missing)
-    every = (
-        there[index] if index in there else Record(next(missing), None, index=index)
-        for index in range(total)
-    )
+    every = sorted((*records, *records.missing_records), key=lambda record: record.index)
     return RecordList(every, records.labels, records.num_classes)
 
 

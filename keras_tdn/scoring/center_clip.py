@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CenterClip:
-    """A centre clip, uint8 `(frames, height, width, 3)`, and where it was cut.
+    """A centre clip and where it was cut."""
 
-    `indices` are frame numbers, from 0, of shape `(num_segments, frames_per_segment)`; the video
-    has `num_frames`.
-    """
-
+    # uint8 of shape `(frames, height, width, 3)`.
     pixels: np.ndarray
+    # Frame numbers, from 0, of shape `(num_segments, frames_per_segment)`.
     indices: np.ndarray
+    # Frames of the whole video.
     num_frames: int
 
 
@@ -36,7 +35,6 @@ def read_center_clip(
 ) -> CenterClip:
     """Reads centre-sampled segments of a video, and cuts the centre out of their frames.
 
-    The source is a path, the content of a file, a binary file object, or all frames as an array.
     Without `crop` frames are as the video has them. Raises a `ValueError` if it is no video.
     """
     num_frames = 0

@@ -44,11 +44,6 @@ class ScoringOptions:
         decoder: Name of the decoder of video files, or the decoder itself (not in processes).
         max_failure_share: Share of bad videos that is an error, from 0 to 1, of 100 videos at
             least. `None`: none is, unless nothing can be read.
-
-    Example:
-
-    >>> ScoringOptions(ViewSpec(num_clips=10, num_crops=3), batch_size=16).views.num_views
-    30
     """
 
     views: ViewSpec = ViewSpec()  # noqa: RUF009

@@ -56,13 +56,11 @@ class VideoViews:
 
     Clips share frames, so that pixels are kept per frame, and a view is put together when it is
     asked for: thirty views of 40 frames of 256 x 256 pixels would take 236 MB.
-
-    For each crop, `crops` has the frames that the clips need, uint8 of shape `(distinct frames,
-    height, width, 3)`; `positions`, of shape `(num_clips, frames of a clip)`, is where each clip's
-    frames lie among them.
     """
 
+    # Of each crop the frames that the clips need, uint8 `(distinct frames, height, width, 3)`.
     crops: Sequence[np.ndarray]
+    # Where each clip's frames lie among them, of shape `(num_clips, frames of a clip)`.
     positions: np.ndarray
 
     def __len__(self) -> int:
@@ -77,13 +75,7 @@ class VideoViews:
 class FrameReader:
     """Reads chosen frames of records: video files, folders of JPEG frames, packed records.
 
-    Use it where records are read one by one; `make_dataset` reads many of one kind. It may be
-    called from several threads. The records may be left out where only paths are read.
-
-    Example:
-
-    >>> FrameReader(records).read(0, lambda num_frames: np.array([0, num_frames - 1])).shape
-    (2, 240, 320, 3)
+    It may be called from several threads. The records may be left out where only paths are read.
     """
 
     def __init__(self, records: Sequence[Record] = (), decoder: Any = "pyav") -> None:
@@ -104,13 +96,8 @@ class FrameReader:
     def read(self, row: int, choose_indices: ChooseIndices) -> np.ndarray:
         """Returns frames of the record in that row, uint8 `(frames, height, width, 3)`.
 
-        Args:
-            row: Its position in the list.
-            choose_indices: Called with the number of frames; returns zero-based indices, each once.
-                It may be called again with another number, if damage shows up while decoding.
-
-        Raises:
-            ValueError: if it cannot be read; a `VideoDecodeError` if it is a video file.
+        `choose_indices` is called with the number of frames, and returns zero-based indices, each
+        once; it is called again if damage shows up while decoding. Raises a `ValueError`.
         """
         path = self._records[row].path
         if self._columns is None:
@@ -148,14 +135,7 @@ class ViewReader:
     """Reads the views of records, each video decoded once for all of them.
 
     Where the frames would take more memory than one clip may (`keras_tdn.limits`), a video is
-    decoded in as many parts as it takes. It may be called from several threads. `frames` is the
-    `FrameReader` of the records.
-
-    Example:
-
-    >>> reader = ViewReader(ScoringOptions(ViewSpec(10, 3)), model.clip_spec)
-    >>> len(reader.read(Record("video.mp4", None)))
-    30
+    decoded in as many parts as it takes. It may be called from several threads.
     """
 
     def __init__(
@@ -229,10 +209,9 @@ class ViewReader:
 class ViewProcesses:
     """Reads views in processes; called by as many threads as there are processes.
 
-    Use it in place of threads alone where an archive may hold files that crash or hang a decoder,
-    or where more processors decode than Python's lock lets threads use. A video that ends its
-    process twice, or takes too long, is bad, and the next one gets a new process. `num_workers` of
-    the options are processes; each takes some hundreds of megabytes for TensorFlow.
+    Use it where an archive may hold files that crash or hang a decoder, or where more processors
+    decode than Python's lock lets threads use. A video that ends its process twice, or takes too
+    long, is bad. A process takes some hundreds of megabytes for TensorFlow.
     """
 
     def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:
@@ -248,9 +227,8 @@ class ViewProcesses:
     def __call__(self, record: Record) -> VideoViews:
         """Reads the views of a video file or a folder of frames.
 
-        Raises:
-            ValueError: if it cannot be read, or it crashes or hangs the decoder.
-            OSError: if no process starts, or the machine fails.
+        Raises a `ValueError` if it cannot be read, or crashes or hangs the decoder; an `OSError` if
+        no process starts, or the machine fails.
         """
         try:
             found = self._pool.run(record)

@@ -19,9 +19,9 @@ import numpy as np
 from keras_tdn.data.decoding.interface import VideoSource
 from keras_tdn.files.journal import Journal, remove_journal
 from keras_tdn.files.locks import locked
-from keras_tdn.labels import load_labels
+from keras_tdn.files.resumable_folder import check_results
 from keras_tdn.models import TDNResNet
-from keras_tdn.prediction import Labels
+from keras_tdn.prediction import Labels, class_names
 from keras_tdn.progress import Progress
 from keras_tdn.scoring.model_hash import model_sha256
 from keras_tdn.watching.layout import Window
@@ -42,6 +42,7 @@ NAMES = {name: f"timeline.{'html' if name == 'page' else name}" for name in OUTP
 STOPPED = "stopped"
 # What is done; `timeline.jsonl` and the other files are written again from it when a run continues.
 JOURNAL_NAME = "timeline.sqlite"
+RESULTS = (TIMELINE_NAME, *NAMES.values(), JOURNAL_NAME)
 # Start and end of a window, before its scores.
 _TIMES = struct.Struct("<dd")
 
@@ -100,11 +101,7 @@ def record_timeline(
     folder, names = Path(output), tuple(outputs)
     if isinstance(outputs, str) or not set(names) <= set(OUTPUTS):
         raise ValueError(f"`outputs` are some of {list(OUTPUTS)}. Received: outputs={outputs!r}")
-    if resume and overwrite:
-        raise ValueError(
-            "Resuming continues the run in the folder and overwriting removes its results. Pass "
-            "one of `resume` and `overwrite`."
-        )
+    check_results(folder, RESULTS, resume, overwrite)
     with contextlib.ExitStack() as stack:
         watch = stack.enter_context(Watch(model, video, window_seconds, stride, 0, how))
         if resume and not watch.source.is_file:
@@ -114,13 +111,15 @@ def record_timeline(
             )
         classes = class_names(model, labels)
         identity = run_identity(model, watch, classes)
-        if folder.exists() and not folder.is_dir():
-            raise ValueError(
-                f"{str(folder)!r} is a file. Results go into a folder; choose another place."
-            )
-        folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(folder, "watching"))
-        there = _check_results(folder, resume, overwrite)
+        # Another run may have ended meanwhile.
+        there = check_results(folder, RESULTS, resume, overwrite)
+        if resume and there and JOURNAL_NAME not in there:
+            raise ValueError(
+                f"{str(folder)!r} has {', '.join(there)} but not {JOURNAL_NAME}, which a run "
+                "continues from. Choose another folder, or pass overwrite=True (on the command "
+                "line --overwrite) to start anew."
+            )
         first: list[Window] = []
         if there and overwrite:
             # What cannot be watched must not cost the results of what could be.
@@ -129,14 +128,7 @@ def record_timeline(
             for name in there:
                 (folder / name).unlink(missing_ok=True)
         journal = stack.enter_context(
-            Journal(
-                folder / JOURNAL_NAME,
-                identity,
-                resume=resume,
-                action="watching",
-                lock=False,
-                sequential=True,
-            )
+            Journal(folder / JOURNAL_NAME, identity, lock=None, sequential=True)
         )
         lines = LineWriter(folder / TIMELINE_NAME, journal.identity)
         writers: list[TimelineWriter] = [lines]
@@ -154,7 +146,7 @@ def record_timeline(
             next_window = window.index + 1
             for writer in writers:
                 writer.add(window)
-        if not journal.finished:
+        if not journal.noted("finished"):
             if next_window:
                 watch = stack.enter_context(
                     Watch(model, video, window_seconds, stride, next_window, how)
@@ -208,7 +200,7 @@ def _run(
         finished=True,
     )
     journal.note("report", dataclasses.asdict(report))
-    journal.finish()
+    journal.note("finished", True)
 
 
 def _pack(window: Window) -> bytes:
@@ -219,40 +211,6 @@ def _unpack(index: int, value: bytes) -> Window:
     scores = np.frombuffer(value, "<f4", offset=_TIMES.size)
     start, end = _TIMES.unpack_from(value)
     return Window(index, start, end, scores)
-
-
-def _check_results(folder: Path, resume: bool, overwrite: bool) -> list[str]:
-    """Returns the names of the results that are there, if there may be any."""
-    names = (TIMELINE_NAME, *NAMES.values(), JOURNAL_NAME)
-    there = [name for name in names if (folder / name).exists()]
-    if there and not (resume or overwrite):
-        raise ValueError(
-            f"{str(folder)!r} has results already: {', '.join(there)}. Choose another folder, "
-            "continue with resume=True (on the command line --resume), or replace them with "
-            "overwrite=True (--overwrite)."
-        )
-    if resume and there and JOURNAL_NAME not in there:
-        raise ValueError(
-            f"{str(folder)!r} has {', '.join(there)} but not {JOURNAL_NAME}, which a run continues "
-            "from. Choose another folder, or pass overwrite=True (on the command line --overwrite) "
-            "to start anew."
-        )
-    return there
-
-
-def class_names(model: TDNResNet, labels: Labels | None = None) -> tuple[str, ...]:
-    """Returns the names given, those of the model, or numbers."""
-    if labels is None:
-        labels = model.labels
-    if labels is None:
-        return tuple(f"class {index}" for index in range(model.classes))
-    names = load_labels(labels)
-    if len(names) != model.classes:
-        raise ValueError(
-            f"There must be one label for each class: the scores have {model.classes} classes and "
-            f"`labels` has {len(names)} names. Pass the labels that the model was trained with."
-        )
-    return names
 
 
 # Enough of a file to distinguish it from another, without reading hours of video.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
@@ -133,6 +134,13 @@ class RecordList(Sequence[Record]):
     def missing(self) -> tuple[str, ...]:
         """Paths that the source lists but that were left out because nothing is there."""
         return self._missing
+
+    @property
+    def missing_records(self) -> tuple[Record, ...]:
+        """Those records, without labels. Their numbers are those that are not there, in order."""
+        there = {record.index for record in self}
+        free = (index for index in itertools.count() if index not in there)
+        return tuple(Record(path, None, index=next(free)) for path in self._missing)
 
     def __len__(self) -> int:
         return len(self._records)
