@@ -26,13 +26,7 @@ Labels = str | os.PathLike[str] | Sequence[str]
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """One class and its score.
-
-    Args:
-        index: Position of the class in the model's scores.
-        label: Name of the class.
-        score: Its score; a probability where the scores are.
-    """
+    """A class, by its position in the model's scores and its name, and its score."""
 
     index: int
     label: str
@@ -42,10 +36,9 @@ class Prediction:
 def decode_predictions(
     scores: Any, top: int = 5, labels: Labels | None = None
 ) -> list[list[Prediction]]:
-    """Names the highest scores of each sample.
+    """Names the highest scores of each sample, such as those that `model.predict` returns.
 
-    Use it on what `model.predict` returns. Scores are taken as they are: apply a softmax first
-    where a model gives logits and probabilities are wanted.
+    Scores are taken as they are: apply a softmax to logits first where probabilities are wanted.
 
     Args:
         scores: Array of shape `(batch, classes)`.
@@ -55,8 +48,8 @@ def decode_predictions(
             `class 0`, `class 1` and so on.
 
     Returns:
-        For each sample a list of `Prediction(index, label, score)`, highest score first; equal
-        scores keep the order of the classes.
+        For each sample a list of `Prediction`, highest score first; equal scores keep the order of
+        the classes.
 
     Raises:
         ValueError: if `scores` are of another rank or not finite, if `top` is not a positive
@@ -112,26 +105,23 @@ def predict_video(
 ) -> list[Prediction]:
     """Names what happens in one video.
 
-    Use it for a video at hand; the view is the paper's cheap one: one clip of centre-sampled
-    segments, one centre crop. A video with fewer frames than the clip repeats its last ones.
-
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071.
+    Use it for a video at hand; the view is the paper's cheap one (section 4, arXiv:2012.10071): one
+    clip of centre-sampled segments, one centre crop. A short video repeats its last frames.
 
     Args:
-        model: A model from clips to scores, such as `TDNResNet50`. If it gives logits
-            (`classifier_activation=None`), a softmax turns them into probabilities. If it was made
-            with `include_preprocessing=False`, pixels are normalised as `clip_spec` says.
+        model: A model from clips to scores, such as `TDNResNet50`. A softmax turns logits into
+            probabilities. If it was made with `include_preprocessing=False`, pixels are normalised
+            as `clip_spec` says.
         source: The video: a path, the content of a file as bytes, a binary file object, or all its
             frames as a uint8 array of shape `(num_frames, height, width, 3)`, pixels in [0, 255].
-        top: How many classes to name; with fewer classes than that, all.
+        top: How many classes to name.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
         clip_spec: How to cut the clip. `None` takes the model's own.
         from_logits: Whether the model's scores are logits. By default its last layer decides; a
             model that ends in something other than a softmax or no activation is refused.
 
     Returns:
-        List of `Prediction(index, label, score)`, highest score first.
+        List of `Prediction`, highest score first.
 
     Raises:
         ValueError: if the video cannot be read (a `VideoDecodeError`) or an argument does not fit.

@@ -15,7 +15,7 @@ from keras_tdn.explaining.maps import (
     Scale,
     cam_row,
     captions,
-    color_differences,
+    scale_of,
     strength_row,
     strip_rows,
 )
@@ -84,10 +84,9 @@ def draw_strip(explanation: Explanation) -> np.ndarray:
 
 
 def draw_animation(explanation: Explanation, titled: bool = True) -> list[np.ndarray]:
-    """Draws the pictures of the animation, as many as there are differences.
+    """Draws the pictures of the animation, one for each difference or, without them, segment.
 
-    Each shows a frame beside what changed since the one before it, and the gates and Grad-CAM of
-    its segment. Without differences there is one for each segment.
+    Each shows a frame, what changed since the one before it, and its segment's gates and Grad-CAM.
     """
     cell = cell_size(explanation)
     height, width = (side * max(1, -(-PANEL_MIN // cell[1])) for side in cell)
@@ -164,7 +163,7 @@ def _panels(explanation: Explanation) -> list[Row]:
     frames = shown.reshape(segments * steps, height, width, 3)
     panels = [Row("frame", "", frames)]
     if differences is not None:
-        scale = color_differences(differences, LEVELS)
+        scale = scale_of(differences, LEVELS, "color")
         pictures = scale.colors(differences).reshape(frames.shape)
         panels.append(Row("RGB difference", "", pictures, scale))
     if explanation.stages:

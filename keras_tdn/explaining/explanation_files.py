@@ -59,8 +59,7 @@ def write_explanation(
         explanation: From `explain`.
         output: The folder; it is made if need be. Other files in it are left alone.
         formats: Some of `"strip"`, one PNG picture, segments from left to right; `"gif"` and
-            `"mp4"`, an animation, a picture for each difference; and `"page"`, a self-contained
-            page with all of it.
+            `"mp4"`, an animation; and `"page"`, a self-contained page with all of it.
         video: What the page calls the video.
         overwrite: Whether files of the same names may be replaced.
 
@@ -126,11 +125,7 @@ def explanation_page(explanation: Explanation, video: str) -> str:
 
 
 def shown_maps(explanation: Explanation) -> dict[str, object]:
-    """Returns what `explanation_parts.html` shows of an explanation.
-
-    By name these are the rows of `overview`, `differences` and `gates` (none without the modules),
-    and the `video` with its size.
-    """
+    """Returns what `explanation_parts.html` shows: rows of what modules there are, and a video."""
     overview = [frame_row(explanation)]
     differences: list[Row] = []
     if explanation.differences is not None:
@@ -171,11 +166,11 @@ def _charts(explanation: Explanation) -> list[tuple[str, Markup]]:
     energy = explanation.motion_energy
     if energy is not None:
         charts.append(("Motion inside the segment", _root_mean_square(energy), LEVELS))
-    if explanation.stages:
-        strengths = [
-            _root_mean_square(explanation.stage_gates(stage, "strength"))
-            for stage in explanation.stages
-        ]
+    strengths = [
+        _root_mean_square(explanation.stage_gates(stage, "strength"))
+        for stage in explanation.stages
+    ]
+    if strengths:
         name, unit = "Strength of the gates, all stages", "root mean square"
         charts.append((name, np.mean(strengths, axis=0), unit))
     return [

@@ -41,11 +41,10 @@ def remove_leftovers(path: Path) -> None:
 def written_beside(path: Path, named: Callable[[Path], str] | None = None) -> Iterator[Path]:
     """A path in a new folder next to `path`, renamed to `path` if the block succeeds.
 
-    It has the same file name, because some writers insist on endings. What was at `path` stays
-    there until the result is whole, also after a failure or a power cut. A folder cannot be
-    replaced in one step; if the process is killed in between, `restore_replaced` brings the old
-    one back, as `check_free` and `remove_leftovers` do. A folder where a file belongs is a
-    `ValueError`. `named`, called with the finished file, gives it another name.
+    It has the same file name, because some writers insist on endings, or the one that `named` gives
+    to the finished file. What was at `path` stays there until the result is whole, also after a
+    power cut. A folder cannot be replaced in one step: `restore_replaced`, `check_free` and
+    `remove_leftovers` bring back one that a kill left half replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     workplace = Path(
@@ -81,10 +80,7 @@ def _put_back(workplace: Path, path: Path) -> None:
 
 
 def restore_replaced(path: Path) -> None:
-    """Brings back a folder that a process was replacing with `written_beside` when it was killed.
-
-    Use it before a folder is taken for missing. If something is at `path`, it does nothing.
-    """
+    """Brings back a folder that a kill left half replaced, before it is taken for missing."""
     if not os.path.lexists(path):
         for leftover in _leftovers(path):
             _put_back(leftover, path)

@@ -52,32 +52,17 @@ class Journal:
     """What a resumable run has done, in one SQLite file that survives kills and power cuts.
 
     It has an entry for each part of the work that is done, with its result or the reason of its
-    failure, and the identity of the run. A file that is there is continued. `sqlite3 FILE` reads it
-    at any time. Use it as a context manager: entering raises a `ValueError` if the file was started
-    with another identity, is damaged or not a journal, or if another process holds the folder.
-
-    Args:
-        path: Path of the file.
-        identity: What the results follow from, as JSON values.
-        lock: What the run does ("watching"), for the error of another process that wants the folder
-            meanwhile; `None` for callers that have locked it already.
-        sequential: Whether the run continues behind the last entry, so that none may be missing:
-            what was put after one that rotted on the disk counts as not done either.
+    failure, and the identity of the run: what results follow from, as JSON values. Entering it
+    continues a file that is there, and refuses one of another identity. `sqlite3 FILE` reads it at
+    any time. `lock` is what the run does ("watching"), for the error of another process that wants
+    the folder meanwhile; `None` is for callers that have locked it already.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        identity: Mapping[str, Any],
-        *,
-        lock: str | None,
-        sequential: bool = False,
-    ) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, Any], lock: str | None) -> None:
         self.path = path
         # As it is read back: tuples are lists there.
         self.identity = json.loads(json.dumps(identity))
         self._lock = lock
-        self._sequential = sequential
         # Results may come from threads.
         self._mutex = threading.RLock()
         self._held = contextlib.ExitStack()
@@ -99,7 +84,7 @@ class Journal:
                     self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
                 )
                 stack.callback(self._database.close)
-                self._configure()
+                self._open()
                 self._check()
             self._held = stack.pop_all()
         return self
@@ -114,10 +99,7 @@ class Journal:
                     raise
 
     def put(self, key: Key, value: bytes | None = None, failure: str | None = None) -> None:
-        """Records that a part of the work is done, or why it failed. Putting it again replaces it.
-
-        Raises an `OSError` if it cannot be written, as on a full disk; what was put before is safe.
-        """
+        """Records that a part of the work is done, or has failed; the latest record counts."""
         self._write(_PUT, (_plain(key), value, failure and _plain(failure)))
 
     def __len__(self) -> int:
@@ -168,7 +150,7 @@ class Journal:
         with self._mutex, self._explained():
             return self._database.execute(statement, values).fetchone()
 
-    def _configure(self) -> None:
+    def _open(self) -> None:
         database = self._database
         database.create_function("checksum_of", 3, _checksum, deterministic=True)
         mode = "DELETE" if on_network(self.path.parent) else "WAL"
@@ -197,11 +179,11 @@ class Journal:
         if state != "ok":
             raise self._unusable(f"is damaged ({state})")
         check_same(self.path, self.noted(_IDENTITY), self.identity)
-        # SQLite has no checksums of its own: what rotted on the disk counts as not done.
+        # SQLite has no checksums of its own. What rotted on the disk counts as not done, with all
+        # that was put after it, because runs continue behind the last entry.
         (first,) = self._first(f"SELECT min(rowid) FROM entries WHERE {_ROTTED}")
         if first is not None:
-            lost = f"rowid >= {first}" if self._sequential else _ROTTED
-            self._database.execute(f"DELETE FROM entries WHERE {lost}")
+            self._database.execute(f"DELETE FROM entries WHERE rowid >= {first}")
             # So do facts, such as the report of a run that had come to its end.
             self._database.execute("DELETE FROM facts WHERE name != ?", (_IDENTITY,))
 
@@ -296,10 +278,7 @@ def on_network(folder: Path) -> bool:
 
 
 def _plain(key: Key) -> Key | bytes:
-    """Returns a key or a reason as SQLite takes it.
-
-    NumPy's integers are others to it, and text with bytes that are none becomes a blob.
-    """
+    """Returns a key or a reason as SQLite takes it: no NumPy, and text that is none as a blob."""
     if not isinstance(key, str):
         return operator.index(key)
     return key if is_text(key) else key.encode("utf-8", "surrogatepass")

@@ -37,10 +37,7 @@ class FolderKind:
 
 
 class ResumableFolder:
-    """Refuses a folder that was started with another plan, and reads the notes of each shard.
-
-    The folder is created if needed; one with files of something else is a `ValueError`.
-    """
+    """A folder, made if needed, for one plan; one with files of something else is refused."""
 
     def __init__(self, path: Path, kind: FolderKind) -> None:
         self.path = path
@@ -94,10 +91,9 @@ class ResumableFolder:
             shutil.rmtree(folder, ignore_errors=True)
 
     def clear(self, patterns: Iterable[str]) -> None:
-        """Makes room for other results of files of these patterns.
+        """Makes room for other files of these patterns.
 
-        What was finished waits in the folder `.replaced`, as a whole folder of its kind, until
-        `conclude` removes it. What was not finished is removed.
+        Finished ones wait in `.replaced`, a whole folder of its kind, until `conclude` removes it.
         """
         self._restore_replaced()
         made = [path for pattern in patterns for path in self.path.glob(pattern)]
@@ -143,10 +139,7 @@ def check_unused(path: str | os.PathLike[str]) -> None:
 
 
 def check_results(folder: Path, names: Sequence[str], resume: bool, overwrite: bool) -> list[str]:
-    """Returns the names of a run's results that are in a folder.
-
-    Raises a `ValueError` if there are some and they are neither to be continued nor replaced.
-    """
+    """Returns which of a run's results are in a folder; refuses what may not be changed."""
     if resume and overwrite:
         raise ValueError(
             "Resuming continues the run in the folder and overwriting removes its results. Pass "

@@ -33,10 +33,9 @@ HEAD_BYTES = 8192
 
 
 def read_text(path: Path, what: str, *, any_bytes: bool = False) -> str:
-    """Reads a UTF-8 text file, without its byte-order mark; line ends stay as they are.
+    """Reads a UTF-8 text file, without its byte-order mark; errors call it `what` ("Lists").
 
-    Other files are a `ValueError`, which calls them `what` ("Lists"). With `any_bytes`, those that
-    are not UTF-8 are kept (`surrogateescape`).
+    With `any_bytes`, those that are not UTF-8 are kept (`surrogateescape`).
     """
     kind = _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "not a file")
     if kind is not None:
@@ -92,10 +91,7 @@ def shown(value: Any) -> str:
 
 
 def parse_json(text: str, origin: str) -> Any:
-    """Parses JSON in which no object has a key twice; `origin` says where it is from, for errors.
-
-    Numbers with thousands of digits and nesting too deep for Python are a `ValueError` as well.
-    """
+    """Parses JSON in which no object has a key twice; errors call it `origin`."""
     try:
         return json.loads(text, object_pairs_hook=_without_repeated_keys)
     except json.JSONDecodeError as error:

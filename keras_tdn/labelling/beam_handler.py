@@ -22,8 +22,6 @@ from keras_tdn.specs import ClipSpec
 
 ModelSource = str | os.PathLike[str] | Callable[[], keras.Model]
 
-METRICS = "keras_tdn"
-
 
 class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
     """Gives the labels, scores and features of videos whose views have been read.
@@ -57,9 +55,8 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
     ) -> None:
         check_positive("batch_size", batch_size)
         num_videos = max(1, batch_size // options.views.num_views)
-        super().__init__(
-            **{"min_batch_size": num_videos, "max_batch_size": num_videos, **kwargs},
-        )
+        sizes = {"min_batch_size": num_videos, "max_batch_size": num_videos}
+        super().__init__(**{**sizes, **kwargs})
         self._load = load
         self._make_labeller = functools.partial(
             Labeller, options=options, labels=labels, clip_spec=clip_spec, from_logits=from_logits
@@ -68,7 +65,6 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         self._weights_sha256 = weights_sha256
 
     def load_model(self) -> Labeller:
-        """The model, ready to label."""
         model = self._load()
         if self._weights_sha256 is not None and model_sha256(model) != self._weights_sha256:
             raise ValueError(
@@ -88,20 +84,14 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         return [model.prediction(values) for values in videos]
 
     def get_num_bytes(self, batch: Sequence[VideoViews]) -> int:
-        """Bytes of pixels."""
         return sum(crop.nbytes for video in batch for crop in video.crops)
 
     def get_metrics_namespace(self) -> str:
-        """Where Beam's metrics of inference are found."""
-        return METRICS
+        return "keras_tdn"
 
 
 def loader_of(model: ModelSource) -> Callable[[], keras.Model]:
-    """What gives the model on a worker, which it can be sent to.
-
-    Raises:
-        ValueError: if it is a model itself, or nothing that names one.
-    """
+    """What gives the model on a worker, which it can be sent to; refuses a model itself."""
     if isinstance(model, str | os.PathLike):
         from keras_tdn.pretrained.weights import load_model
 

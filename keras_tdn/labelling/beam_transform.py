@@ -26,15 +26,13 @@ BAD = "bad"
 class LabelVideos(beam.PTransform):
     """From records, each with a key of any kind, to rows with the same keys.
 
-    Use it in a pipeline of your own, which reads its list from wherever it lies and writes rows to
-    wherever they belong; `label_with_beam` is the whole of it for folders. Rows have the columns
-    that `label_videos` writes, with vectors as float32 arrays. A video that cannot be read has a
-    row with an `error`.
+    Use it in a pipeline of your own; `label_with_beam` is the whole of it for folders. Rows have
+    the columns that `label_videos` writes, with vectors as float32 arrays. A video that cannot be
+    read has a row with an `error`.
 
     Args:
-        model: A preset (a folder, a name or `hf://organisation/name`) or a `.keras` file that all
-            workers can load, or a function without arguments that gives the model there. It is
-            loaded once here, too, to see how its clips are cut.
+        model: As `label_with_beam` takes it. It is loaded once here, too, to see how its clips are
+            cut.
         options: What rows say; `format` and `videos_per_shard` are ignored.
         labels: As `label_videos` takes it.
         **kwargs: How videos are read and scored, as `label_with_beam` takes it; and other arguments
@@ -98,7 +96,7 @@ class LabelVideos(beam.PTransform):
 
 
 class _ReadViews(beam.DoFn):
-    """Reads records one by one, in a process of its own where that may take a limited time."""
+    """Reads records one by one."""
 
     def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:
         self._options, self._clip_spec = options, clip_spec

@@ -151,8 +151,7 @@ class ShardMaker:
 
     What is taken is in the journal of its shard before the next is computed. A shard is written out
     of its journal alone, so that its rows are the same however often the process was killed. What
-    is finished joins `complete`. The folder is locked for this process. With `retry_failures` a
-    shard is started anew in whose journal there is a video that could not be read.
+    is finished joins `complete`.
     """
 
     def __init__(

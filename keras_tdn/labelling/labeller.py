@@ -42,17 +42,15 @@ class LabelOptions:
         top: Classes to name for each video; with fewer classes than that, all.
         features: Whether rows have the pooled features too: the mean over positions, segments and
             views of what the classifier is given.
-        views: Which views of each video are scored and averaged. The default is that of
-            `predict_video`: one centre clip, one centre crop.
+        views: Which views of each video are scored and averaged; by default the one of
+            `predict_video`.
         average: `"softmax"`: the mean of the views' probabilities; `"logits"`: the softmax of the
             mean of their logits.
         format: `"jsonl"`, JSON lines, or `"parquet"`, which needs the extra `keras-tdn[parquet]`.
         videos_per_shard: Videos in each file; the last has the rest.
         seed: What random clips are drawn from, together with a record's `index`.
-        graph_dtype: `"float32"` or `"bfloat16"`: the inference graph of `export_saved_model` in
-            that precision, which is faster on processors, on the TensorFlow backend and with crops
-            of the model's own size. `None`: the Keras model, or for many views on a processor that
-            graph in float32, where both agree to 1e-5.
+        graph_dtype: See `keras_tdn.scoring.scoring_options.ScoringOptions`. On processors the
+            inference graph is faster.
 
     Raises:
         ValueError: if an argument is not as described.
@@ -108,8 +106,7 @@ class LabelOptions:
 class Labeller:
     """Gives the values of views, and makes rows of them.
 
-    Use it where videos come from elsewhere than a list on the disk; `label_videos` and every worker
-    of the Beam pipeline have one. It may be called from several threads.
+    Use it where videos come from elsewhere than a list. It may be called from several threads.
 
     Args:
         model: A model from clips to scores of classes.

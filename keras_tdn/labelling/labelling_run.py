@@ -45,7 +45,7 @@ class LabelReport:
     Args:
         folder: Where the rows lie.
         num_videos: Videos there are rows of, bad ones included.
-        num_kept: Those among them that an earlier run had labelled.
+        num_kept: Those that an earlier run had labelled.
         num_shards: Files of rows.
         failures: Videos that cannot be read, with the reasons, in the order of the list.
         seconds: How long the run took.
@@ -78,17 +78,13 @@ def label_videos(
 ) -> LabelReport:
     """Labels many videos: top classes, scores and, if asked for, features of each, in files.
 
-    Use it for archives; `predict_video` is for a video at hand, `evaluate` for accuracy. Videos are
-    decoded ahead of the model, batches go across them, and with one centre view the scores are
-    those of `predict_video`.
+    Use it for archives; with one centre view the scores are those of `predict_video`. Every listed
+    video has a row, in the order of the list: `index`, `path`, `labels`, `label_indices`, `scores`,
+    maybe `features`, and `error`, which says why a video cannot be read; it then has no labels, and
+    is in `failures.jsonl` too.
 
-    **Rows.** Every listed video has one, in the order of the list: `index`, `path`, `labels`,
-    `label_indices`, `scores`, maybe `features`, and `error`. A video that cannot be read has an
-    `error` and no labels; it is also in `failures.jsonl`. It never ends the run.
-
-    **Resumable.** Values are on the disk as soon as they are computed. A run that was killed, at
-    any moment, continues when it is called again with the same arguments, and ends with the same
-    rows in the same order. What was started with another list, model or options is refused;
+    A run that was killed, at any moment, continues when it is called again with the same arguments,
+    and ends with the same rows. What was started with another list, model or options is refused;
     `batch_size`, `num_workers` and `in_processes` may change.
 
     Args:
@@ -100,8 +96,7 @@ def label_videos(
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
         overwrite: Whether to start anew in a folder that has another labelling.
         retry_failures: Whether to label shards again in which videos could not be read.
-        progress: Whether to show videos per second and the time left: a bar on a terminal, a line
-            each minute elsewhere.
+        progress: Whether to show how far the run is.
         **reading: How videos are read and scored: `clip_spec`, `from_logits`, `batch_size`,
             `num_workers`, `in_processes`, `time_limit` and `decoder` of
             `keras_tdn.scoring.scoring_options.ScoringOptions`.
@@ -172,13 +167,10 @@ def finish(
 
 
 def read_labels(folder: str | os.PathLike[str]) -> Iterator[Row]:
-    """Reads the rows of a finished labelling, in the order of the list, one at a time.
+    """Yields the rows of a finished labelling: dicts by column, vectors as float32 arrays.
 
     Args:
         folder: The folder that `label_videos` or `label_with_beam` wrote to.
-
-    Returns:
-        An iterator of dicts with the columns as keys; vectors are float32 arrays.
 
     Raises:
         ValueError: if the folder has no finished labelling.
@@ -227,14 +219,13 @@ def _load(source: RecordSource, how: dict[str, Any]) -> RecordList:
             from keras_tdn.data import load_packed
 
             return load_packed(source)
-        return _folder(Path(source))
+        return _videos_below(Path(source).expanduser().absolute())
     records = load_records(source, skip_missing=True, believe_labels=True, **how)
     every = sorted((*records, *records.missing_records), key=lambda record: record.index)
     return RecordList(every, records.labels, records.num_classes)
 
 
-def _folder(folder: Path) -> RecordList:
-    folder = folder.expanduser().absolute()
+def _videos_below(folder: Path) -> RecordList:
     skipped = Skipped(folder)
     paths = [str(folder / path) for path in videos_below(folder, os.curdir, skipped)]
     skipped.warn()

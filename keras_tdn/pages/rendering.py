@@ -36,21 +36,13 @@ class Bar:
 def render(template: str, **values: object) -> str:
     """Fills in a template, a file in `templates/`, and returns HTML to be written as UTF-8.
 
-    `values` are all that the template uses, by name. Every value is escaped, unless it is `Markup`,
-    which is HTML: plots and what macros make.
-
-    Example:
-
-    >>> page = render("clips.html", title="Clips", clips=[])
+    Every value is escaped, unless it is `Markup`, which is HTML: plots and what macros make.
     """
     return _environment().get_template(template).render(**values)
 
 
 def render_part(template: str, macro: str, *values: object) -> str:
-    """Fills in one of the macros of a template, for a part of somebody else's page.
-
-    The macro is given `values`, all of which is escaped, as in `render`.
-    """
+    """Fills in one of the macros of a template, for a part of somebody else's page."""
     return str(getattr(_environment().get_template(template).module, macro)(*values)).strip()
 
 

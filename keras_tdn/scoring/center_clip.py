@@ -1,7 +1,4 @@
-"""The centre clip of one video: what `predict_video`, `explain` and the serving client look at.
-
-Unlike the readers of many videos, it needs no TensorFlow.
-"""
+"""The centre clip of one video, without TensorFlow: for `predict_video`, `explain`, the client."""
 
 from __future__ import annotations
 
@@ -33,10 +30,7 @@ class CenterClip:
 def read_center_clip(
     source: VideoSource | np.ndarray, spec: ClipSpec, *, crop: bool = True
 ) -> CenterClip:
-    """Reads centre-sampled segments of a video, and cuts the centre out of their frames.
-
-    Without `crop` frames are as the video has them. Raises a `ValueError` if it is no video.
-    """
+    """Reads centre-sampled segments of a video and, with `crop`, cuts the centre out of frames."""
     num_frames = 0
 
     def choose(count: int) -> np.ndarray:

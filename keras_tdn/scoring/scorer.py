@@ -42,11 +42,10 @@ logger = logging.getLogger("keras_tdn")
 
 
 class Scorer:
-    """Scores views with a model, of which it checks that it does.
+    """Scores views with a model, if it is one for such views.
 
     Scores are logits where the model has them, behind a softmax or without one: every average
-    follows from logits, and the authors' ensemble needs them. Of another model that gives
-    probabilities, these are taken. Features, if they are asked for, come from the same pass.
+    follows from logits, and the authors' ensemble needs them. Otherwise they are probabilities.
     """
 
     def __init__(
@@ -117,9 +116,8 @@ class Scorer:
     def fold_for(self, num_views: int) -> None:
         """Scores so many views with the folded network, where it gives what the Keras model gives.
 
-        The first batch is scored by both. If they differ by more than 1e-5 (of what is above 1, by
-        that share), the Keras model goes on. The weights must not change meanwhile. Few views stay
-        with it, and GPUs, on which the folded network is not known to be faster.
+        The first batch is scored by both; they may differ by 1e-5, above 1 by that share. The Keras
+        model scores few views, and all on GPUs, where the folded one is not known to be faster.
         """
         from keras_tdn.inference import can_fold
 
@@ -205,9 +203,8 @@ def with_logits(
 ) -> tuple[ScoreKind, keras.Model]:
     """Decides what a model's scores are, and finds the model that gives logits if there is one.
 
-    This is the one rule for every front end: `from_logits` decides, or else the last layer. Scores
-    of an unknown kind are refused, because a softmax too many or too few would silently change what
-    is reported. The model is the given one or, if it ends in a softmax layer, one without that.
+    `from_logits` decides, or else the last layer. Scores of an unknown kind are refused, because a
+    softmax too many or too few would silently change what is reported.
     """
     if from_logits is not None:
         return ("logits" if from_logits else "probabilities"), model

@@ -86,12 +86,12 @@ def view_batches(
     """Reads records by several threads and fills batches with their views, in order.
 
     View `j` of record `i` is number `i * num_views + j`, whether or not the record can be read, so
-    that what is in a batch depends on nothing but the number that it starts with. Videos of the
-    next two batches may wait, read, for their turn. `failures` are those known already.
+    that what is in a batch depends on nothing but the number that it starts with.
     """
     known = dict(failures)
     num_views, num_workers = options.views.num_views, options.workers
     first_row, first_number = divmod(first_view, num_views)
+    # Videos of the next two batches may wait, read, for their turn.
     num_ahead = num_workers + -(-2 * options.batch_size // num_views)
     pool = ThreadPoolExecutor(num_workers, thread_name_prefix="keras_tdn_views")
 
@@ -124,11 +124,10 @@ def read_ahead(
     depth: int | queue.Queue[Any] = 1,
     join_seconds: float | None = None,
 ) -> Generator[T, None, None]:
-    """Makes items in a thread, so many ahead; what they raise is raised here, in its turn.
+    """Makes items in a thread, so many ahead, and closes them there when the result is closed.
 
-    `items` is closed, in that thread, when the result ends or is closed. `depth` is how many may
-    wait, or the queue that they wait in. The end waits for the thread, but for `join_seconds` at
-    most: it may be blocked by a sender that cannot be interrupted, and ends with the process then.
+    `depth` is how many may wait, or the queue that they wait in. The end waits for the thread, but
+    for `join_seconds` at most: a sender that blocks it cannot be interrupted.
     """
     ready: queue.Queue[Any] = queue.Queue(depth) if isinstance(depth, int) else depth
     unwanted = threading.Event()
@@ -203,12 +202,10 @@ def score_views(
 ) -> Generator[ScoredViews, None, None]:
     """Scores views of records in order, while the next videos are read.
 
-    Views are numbered through: those of the video in position `i` of `rows`, by default all of the
-    list, start with `i * num_views`. A batch starts with a multiple of the batch size after
-    `first_view`, so that a run that is resumed behind a batch scores the same batches as one that
-    was never stopped. `failures` are those known already, by position; `reader` reads the list,
-    unless processes do. Raises a `MemoryError` or an `OSError` if the machine fails, rather than a
-    video; see `is_passing`.
+    The video in position `i` of `rows`, by default all of the list, has the views from number
+    `i * num_views` on. A batch starts with a multiple of the batch size after `first_view`, so that
+    a run that is resumed behind a batch scores the same batches as one that was never stopped.
+    `failures` are those known already, by position. Errors are the machine's; see `is_passing`.
     """
     rows = range(len(records)) if rows is None else rows
     if first_view >= len(rows) * options.views.num_views:
@@ -242,14 +239,11 @@ def score_views(
 
 
 class ViewJournal:
-    """The values of views in order, in memory and in a journal on the disk.
+    """The values of views in order, in memory and, with a path, in a `Journal` on the disk.
 
-    The journal has an entry for each batch: its key is the number of the first view, its value the
-    batch's float32 numbers. A video that cannot be read has an entry of its own, `video 7`, with
-    the reason. On opening, batches count up to the first that is missing; so each view is taken
-    exactly once, whenever the process was killed.
-
-    Use it as a context manager. Without a path nothing is kept on the disk; see also `Journal`.
+    That has an entry for each batch, by the number of its first view, with the batch's float32
+    numbers, and one for each video that cannot be read, `video 7`, with the reason. On opening,
+    batches count up to the first that is missing: each view is taken exactly once.
     """
 
     def __init__(

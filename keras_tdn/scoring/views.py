@@ -54,8 +54,7 @@ DEATHS_PER_VIDEO = 2
 class VideoViews:
     """The views of one video, clip by clip, in each clip crop by crop.
 
-    Clips share frames, so that pixels are kept per frame, and a view is put together when it is
-    asked for: thirty views of 40 frames of 256 x 256 pixels would take 236 MB.
+    Pixels are kept per frame, because clips share frames: thirty views would take 236 MB.
     """
 
     # Of each crop the frames that the clips need, uint8 `(distinct frames, height, width, 3)`.
@@ -73,10 +72,7 @@ class VideoViews:
 
 
 class FrameReader:
-    """Reads chosen frames of records: video files, folders of JPEG frames, packed records.
-
-    It may be called from several threads. The records may be left out where only paths are read.
-    """
+    """Reads chosen frames of records: video files, folders of JPEG frames, packed records."""
 
     def __init__(self, records: Sequence[Record] = (), decoder: Any = "pyav") -> None:
         leave_gpus_to_backend()
@@ -132,10 +128,10 @@ class FrameReader:
 
 
 class ViewReader:
-    """Reads the views of records, each video decoded once for all of them.
+    """Reads the views of records; may be called from several threads.
 
-    Where the frames would take more memory than one clip may (`keras_tdn.limits`), a video is
-    decoded in as many parts as it takes. It may be called from several threads.
+    Each video is decoded once for all of them or, where its frames would take more memory than one
+    clip may (`keras_tdn.limits`), in as many parts as it takes.
     """
 
     def __init__(
@@ -207,11 +203,10 @@ class ViewReader:
 
 
 class ViewProcesses:
-    """Reads views in processes; called by as many threads as there are processes.
+    """Reads views in processes, which bad files may crash or hang.
 
-    Use it where an archive may hold files that crash or hang a decoder, or where more processors
-    decode than Python's lock lets threads use. A video that ends its process twice, or takes too
-    long, is bad. A process takes some hundreds of megabytes for TensorFlow.
+    It is called by as many threads as there are processes. A video that ends its process twice, or
+    takes too long, is bad.
     """
 
     def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:
@@ -225,11 +220,7 @@ class ViewProcesses:
         )
 
     def __call__(self, record: Record) -> VideoViews:
-        """Reads the views of a video file or a folder of frames.
-
-        Raises a `ValueError` if it cannot be read, or crashes or hangs the decoder; an `OSError` if
-        no process starts, or the machine fails.
-        """
+        """Reads the views of a video file or a folder; an `OSError` is the machine's fault."""
         try:
             found = self._pool.run(record)
         except LostTaskError as error:
@@ -288,10 +279,7 @@ def check_not_packed(records: RecordList) -> None:
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Whether the machine failed, rather than the video: read again, it may be fine.
-
-    What the error was raised from counts too.
-    """
+    """Whether the machine failed, rather than the video: read again, it may be fine."""
     while error is not None:
         is_of_python = type(error).__module__ == "builtins"
         # Decoders report damaged files by some of the same numbers.

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_tdn.data.decoding.interface import is_positive_int
 from keras_tdn.datasets.motion.rendering import MOTION_LABELS
 from keras_tdn.labels import load_labels
+from keras_tdn.scoring.scoring_options import check_positive
 
 # About how long the videos of these data sets are, in seconds: what a model has learnt to see in
 # one clip. Motion's have 32 frames at 25 per second, of which 28 are a clip's span.
@@ -27,10 +27,10 @@ MOTION_SECONDS = 1.12
 class WindowLayout:
     """Where segments and windows lie on the time axis of a video.
 
-    Time is in seconds since the first frame. It is divided into spans of equal length, `spacing`,
-    and a segment is the `frames_per_segment` neighbouring frames that start with the one on screen
-    in the middle of a span. A window is `num_segments` neighbouring spans, as a whole video is in
-    training and in `predict_video`; windows start every `stride` spans.
+    Time, in seconds since the first frame, is divided into spans of equal length, `spacing`. A
+    segment is the `frames_per_segment` neighbouring frames that start with the one on screen in the
+    middle of a span, a window `num_segments` neighbouring spans, as a whole video is in training
+    and in `predict_video`; windows start every `stride` spans.
 
     Args:
         num_segments: Segments in a window.
@@ -54,13 +54,8 @@ class WindowLayout:
     stride: int = 1
 
     def __post_init__(self) -> None:
-        for field in ("num_segments", "frames_per_segment"):
-            value = getattr(self, field)
-            if not is_positive_int(value):
-                raise ValueError(
-                    f"WindowLayout needs a positive integer for `{field}`. "
-                    f"Received: {field}={value!r}"
-                )
+        check_positive("num_segments", self.num_segments, "WindowLayout")
+        check_positive("frames_per_segment", self.frames_per_segment, "WindowLayout")
         try:
             seconds = float("nan" if isinstance(self.window_seconds, bool) else self.window_seconds)
         except (TypeError, ValueError):
@@ -124,10 +119,6 @@ class WindowLayout:
         first, last = max(start - self.num_segments + 1, 0), stop - self.num_segments
         return last // self.stride - (first - 1) // self.stride if last >= first else 0
 
-    def is_first(self, segment: int) -> bool:
-        """Returns whether a window starts with that segment."""
-        return segment % self.stride == 0
-
     def latest_start(self, segment: int) -> int:
         """Returns the latest segment, up to that one, that a window starts with."""
         return segment - segment % self.stride
@@ -138,11 +129,7 @@ class WindowLayout:
 
 
 def make_layout(model: Any, window_seconds: float | None, stride: int) -> WindowLayout:
-    """Returns the layout for a model's clips.
-
-    Without `window_seconds`, a window is as long as the videos that the model was trained on, which
-    its labels tell.
-    """
+    """Returns the layout for a model's clips, by default as long as the videos of its labels."""
     if window_seconds is None:
         window_seconds = _training_seconds(tuple(getattr(model, "labels", None) or ()))
     spec = model.clip_spec

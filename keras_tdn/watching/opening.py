@@ -50,17 +50,16 @@ class StreamOptions:
     """How a video is opened; the defaults do for files and most addresses.
 
     Args:
-        format: Name of the container or device in FFmpeg's words, for example `"v4l2"`, `"mpegts"`
-            or `"avfoundation"`. `None` finds out.
+        format: Name of the container or device in FFmpeg's words, for example `"v4l2"` or
+            `"mpegts"`. `None` finds out.
         options: Further options of FFmpeg, for example `{"video_size": "640x480"}` for a camera or
             `{"rtsp_transport": "tcp"}`.
-        live: Whether segments are left out when the model is slower than the video, as it has to
-            be where the sender does not wait. `None` does so for cameras and for addresses such as
-            `rtsp://` and `udp://`.
-        timeout_seconds: How long to wait for a sender or a camera. Files and pipes take the time
-            they take.
-        num_threads: Threads for decoding. One is enough for what a processor can watch; with more,
-            damage costs up to as many frames more.
+        live: Whether segments are left out when the model is slower than the video, in runs, so
+            that others make whole windows. `None` does so for cameras and for addresses whose
+            senders do not wait, such as `rtsp://` and `udp://`.
+        timeout_seconds: How long to wait for a sender or a camera; not for files and pipes.
+        num_threads: Threads for decoding. With more than one, damage costs up to as many frames
+            more.
     """
 
     format: str | None = None
@@ -98,7 +97,7 @@ class StreamOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What is to be opened, before it is."""
+    """What is to be opened."""
 
     # How errors call it, without passwords.
     name: str

@@ -64,23 +64,18 @@ def record_timeline(
 ) -> WatchReport:
     """Watches a video and writes the timeline of its scores, as it comes.
 
-    Use it for long videos and cameras; `watch` gives the scores to a program. The folder gets
-    `timeline.jsonl`, a line of scores for each window, and what `outputs` asks for. A run that is
-    killed continues with `resume=True` and ends with the same files, byte for byte.
+    The folder gets `timeline.jsonl`, a line of scores for each window, and what `outputs` asks for.
+    A run that is killed continues with `resume=True` and ends with the same files, byte for byte.
 
     Args:
-        model: See `watch`.
-        video: See `watch`.
+        model: See `watch`; also `video`, `window_seconds` and `stride`.
         output: The folder. It is created if needed; other files in it are left alone.
         outputs: Of `"csv"`, a table; `"srt"` and `"vtt"`, subtitles; and `"page"`, a plot. Tables
             and subtitles grow along with the video, the page is written at the end.
-        window_seconds: See `watch`.
-        stride: See `watch`.
         labels: Class names, as in `predict_video`. `None` takes the model's own.
         min_score: Below this there is no subtitle.
         how: How to open the video.
-        resume: Whether to continue the run in the folder, if there is one. One of a live video
-            cannot be continued.
+        resume: Whether to continue the run in the folder, if there is one; of files alone.
         overwrite: Whether to start anew where results are. They are removed once the first window
             of the new ones has been scored.
         progress: Whether to show how far the run is, and its speed relative to real time.
@@ -127,9 +122,7 @@ def record_timeline(
             remove_journal(folder / JOURNAL_NAME)
             for name in there:
                 (folder / name).unlink(missing_ok=True)
-        journal = stack.enter_context(
-            Journal(folder / JOURNAL_NAME, identity, lock=None, sequential=True)
-        )
+        journal = stack.enter_context(Journal(folder / JOURNAL_NAME, identity, lock=None))
         lines = LineWriter(folder / TIMELINE_NAME, journal.identity)
         writers: list[TimelineWriter] = [lines]
         for name in names:
@@ -142,7 +135,9 @@ def record_timeline(
             stack.callback(writer.close)
         next_window = 0
         for key, value, _ in journal.items():
-            window = _unpack(int(key), value or b"")
+            start, end = _TIMES.unpack_from(value or b"")
+            scores = np.frombuffer(value or b"", "<f4", offset=_TIMES.size)
+            window = Window(int(key), start, end, scores)
             next_window = window.index + 1
             for writer in writers:
                 writer.add(window)
@@ -182,7 +177,8 @@ def _run(
     with Progress("keras-tdn watch", None, unit="s", done=first_second, shown=shown) as progress:
         try:
             for window in windows:
-                journal.put(window.index, _pack(window))
+                times = _TIMES.pack(window.start, window.end)
+                journal.put(window.index, times + window.scores.astype("<f4").tobytes())
                 for writer in writers:
                     writer.add(window)
                 speed = (window.end - first_second) / max(time.monotonic() - started, 1e-9)
@@ -201,16 +197,6 @@ def _run(
     )
     journal.note("report", dataclasses.asdict(report))
     journal.note("finished", True)
-
-
-def _pack(window: Window) -> bytes:
-    return _TIMES.pack(window.start, window.end) + window.scores.astype("<f4").tobytes()
-
-
-def _unpack(index: int, value: bytes) -> Window:
-    scores = np.frombuffer(value, "<f4", offset=_TIMES.size)
-    start, end = _TIMES.unpack_from(value)
-    return Window(index, start, end, scores)
 
 
 # Enough of a file to distinguish it from another, without reading hours of video.

@@ -162,8 +162,7 @@ def test_a_file_of_another_kind_is_refused(path, content):
         assert len(journal) == 0
 
 
-@pytest.mark.parametrize(("sequential", "left"), [(False, [0, 1, 3, 4]), (True, [0, 1])])
-def test_what_rotted_on_the_disk_is_not_done(path, sequential, left):
+def test_what_rotted_on_the_disk_is_not_done_nor_what_follows(path):
     with started(path) as journal:
         for key in range(5):
             journal.put(key, bytes([key]))
@@ -171,8 +170,8 @@ def test_what_rotted_on_the_disk_is_not_done(path, sequential, left):
     with sqlite3.connect(path) as database:
         database.execute("UPDATE entries SET value = x'07' WHERE key = 2")
     database.close()
-    with started(path, sequential=sequential) as journal:
-        assert [key for key, _, _ in journal.items()] == left
+    with started(path) as journal:
+        assert [key for key, _, _ in journal.items()] == [0, 1]
         assert journal.noted("report") is None
 
 
