@@ -62,6 +62,8 @@ class ResumableFolder:
     def prepare(self, header: Mapping[str, Any]) -> None:
         """Makes the workplace for a plan with this identity, of JSON values; refuses another."""
         self._restore_replaced()
+        # As it is read back: tuples are lists there.
+        header = json.loads(json.dumps(header))
         for started in self.headers():
             known = {name: started.get(name) for name in header}
             advice = f"{self._kind.same} to continue, choose another folder"

@@ -16,8 +16,6 @@ _KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
 }
 # The longer mark first: that of UTF-32 starts like that of UTF-16.
 OTHER_ENCODINGS = (
@@ -37,7 +35,7 @@ def read_text(path: Path, what: str, *, any_bytes: bool = False) -> str:
 
     With `any_bytes`, those that are not UTF-8 are kept (`surrogateescape`).
     """
-    kind = _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "not a file")
+    kind = _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "a device")
     if kind is not None:
         # Reading a pipe or a device may never end.
         raise ValueError(

@@ -100,7 +100,18 @@ def label_with_beam(
         if shards:
             try:
                 pipeline = beam.Pipeline(options=pipeline_options)
-                _run(pipeline, shards, label, folder.path, options)
+                _ = (
+                    pipeline
+                    | "Shards" >> beam.Create(shards)
+                    | "Videos" >> beam.FlatMapTuple(_keyed_records)
+                    # Without it a worker would label all videos of the shards that it was given.
+                    | "Spread" >> beam.Reshuffle()
+                    | "Label videos" >> label
+                    | "Shard of each" >> beam.MapTuple(_by_shard)
+                    | "By shard" >> beam.GroupByKey()
+                    | "Write" >> beam.Map(_write, str(folder.path), options)
+                )
+                pipeline.run().wait_until_finish()
             except Exception as error:
                 # Runners raise all sorts of errors for what went wrong on a worker.
                 raise ValueError(
@@ -115,23 +126,6 @@ def label_with_beam(
                 "one that all workers and this process share."
             )
         return finish(folder, plan, complete, num_kept, started)
-
-
-def _run(pipeline: Any, shards: Any, label: Any, folder: Path, options: LabelOptions) -> None:
-    import apache_beam as beam
-
-    _ = (
-        pipeline
-        | "Shards" >> beam.Create(shards)
-        | "Videos" >> beam.FlatMapTuple(_keyed_records)
-        # Without it a worker would label all videos of the shards that it was given.
-        | "Spread" >> beam.Reshuffle()
-        | "Label videos" >> label
-        | "Shard of each" >> beam.MapTuple(_by_shard)
-        | "By shard" >> beam.GroupByKey()
-        | "Write" >> beam.Map(_write, str(folder), options)
-    )
-    pipeline.run().wait_until_finish()
 
 
 def _keyed_records(

@@ -1,7 +1,4 @@
-"""TDN as a model handler of Apache Beam's `RunInference`.
-
-This module needs the extra `keras-tdn[beam]`; nothing else in the package imports it at once.
-"""
+"""TDN as a model handler of Apache Beam's `RunInference`; needs the extra `keras-tdn[beam]`."""
 
 from __future__ import annotations
 
@@ -26,19 +23,10 @@ ModelSource = str | os.PathLike[str] | Callable[[], keras.Model]
 class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
     """Gives the labels, scores and features of videos whose views have been read.
 
-    Use it in `RunInference` where `LabelVideos` does not fit. Each worker process loads the model
-    once; views of several videos are scored in batches of one size.
-
-    Args:
-        load: Gives the model; called on the workers.
-        options: What a row says.
-        labels: Class names, as in `decode_predictions`. `None` takes the model's own.
-        clip_spec: How clips are cut. `None` takes the model's own.
-        from_logits: Whether the model's scores are logits; by default its last layer decides.
-        batch_size: Views scored at once.
-        weights_sha256: What `model_sha256` of the model has to be; a worker that loads another
-            refuses.
-        **kwargs: Other arguments of Beam's `ModelHandler`, such as `model_copies`.
+    Use it in `RunInference` where `LabelVideos` does not fit. Each worker process calls `load` for
+    the model once, and refuses one of another `weights_sha256`; views of several videos are scored
+    in batches of one size. The other arguments are as in `label_videos`, and then those of Beam's
+    `ModelHandler`, such as `model_copies`.
     """
 
     def __init__(

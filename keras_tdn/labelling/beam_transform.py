@@ -1,7 +1,4 @@
-"""From videos to rows in Apache Beam, as a transform for any pipeline.
-
-This module needs the extra `keras-tdn[beam]`; nothing else in the package imports it at once.
-"""
+"""From videos to rows in Apache Beam, as a transform for any pipeline; needs the extra `beam`."""
 
 from __future__ import annotations
 
@@ -28,29 +25,14 @@ class LabelVideos(beam.PTransform):
 
     Use it in a pipeline of your own; `label_with_beam` is the whole of it for folders. Rows have
     the columns that `label_videos` writes, with vectors as float32 arrays. A video that cannot be
-    read has a row with an `error`.
+    read has a row with an `error`. Example: `docs/labelling.md`.
 
     Args:
-        model: As `label_with_beam` takes it. It is loaded once here, too, to see how its clips are
-            cut.
+        model: As `label_with_beam` takes it; loaded here too, to see how its clips are cut.
         options: What rows say; `format` and `videos_per_shard` are ignored.
         labels: As `label_videos` takes it.
         **kwargs: How videos are read and scored, as `label_with_beam` takes it; and other arguments
             of Beam's `ModelHandler`.
-
-    Raises:
-        ValueError: if `num_workers` is given: the runner's own options say it.
-
-    Example:
-
-    >>> with beam.Pipeline() as pipeline:
-    ...     rows = (
-    ...         pipeline
-    ...         | beam.io.ReadFromText("paths/*.txt")
-    ...         | beam.Map(lambda path: (path, Record(path, None)))
-    ...         | LabelVideos("my_preset", LabelOptions(top=3))
-    ...         | beam.Values()
-    ...     )
     """
 
     def __init__(

@@ -68,15 +68,13 @@ class LabelPlan:
         """Returns what distinguishes this labelling from others, for JSON."""
         listed = [[record.index, record.path] for record in self.records]
         content = json.dumps(listed, separators=(",", ":")).encode()
-        header = {
+        return {
             "version": FORMAT_VERSION,
             "num_videos": len(self.records),
             "list_sha256": hashlib.sha256(content).hexdigest(),
             "options": self.options.to_config(),
             **self.identity,
         }
-        # As it will be read back: tuples are lists there.
-        return json.loads(json.dumps(header))
 
 
 class LabelFolder:
@@ -137,8 +135,7 @@ class LabelFolder:
 
     def finish(self, plan: LabelPlan, shards: Sequence[LabelShard]) -> None:
         """Writes the index and the report of failures, and removes what an unfinished run needs."""
-        failures = [failure for shard in shards for failure in shard.failures]
-        content = b"".join(map(failure_line, failures))
+        content = b"".join(failure_line(bad) for shard in shards for bad in shard.failures)
         write_whole(self.path / FAILURES_FILE, content, self._folder.temporary(FAILURES_FILE))
         self._folder.conclude(plan.header(), [dataclasses.asdict(shard) for shard in shards])
 
@@ -162,9 +159,7 @@ class ShardMaker:
         labeller: Labeller,
         retry_failures: bool = False,
     ) -> None:
-        self._folder = folder
-        self._plan = plan
-        self._complete = complete
+        self._folder, self._plan, self._complete = folder, plan, complete
         self._shards = [shard for shard in range(plan.num_shards) if shard not in complete]
         self._labeller = labeller
         self._retry_failures = retry_failures
@@ -207,13 +202,9 @@ class ShardMaker:
         while len(values):
             journal = self._journal or self._open()
             taken = values[: len(journal.values) - journal.num_done]
-            num_videos = len(self._plan.rows_of(self._shards[0]))
-            own = {
-                position - self._first_position: reason
-                for position, reason in failures.items()
-                if 0 <= position - self._first_position < num_videos
-            }
-            journal.append(taken, own)
+            videos = range(len(self._plan.rows_of(self._shards[0])))
+            own = {position - self._first_position: why for position, why in failures.items()}
+            journal.append(taken, {video: why for video, why in own.items() if video in videos})
             values = values[len(taken) :]
             if journal.is_complete:
                 self._finish(journal)
@@ -221,15 +212,10 @@ class ShardMaker:
     def _open(self) -> ViewJournal:
         shard = self._shards[0]
         path = self._folder.journal_path(shard)
-        journal = ViewJournal(
-            path,
-            self._header | {"shard": shard},
-            len(self._plan.rows_of(shard)),
-            self._num_views,
-            self._labeller.scorer.num_values,
-            # The folder is held already.
-            lock=None,
-        )
+        identity = self._header | {"shard": shard}
+        num_videos, num_values = len(self._plan.rows_of(shard)), self._labeller.scorer.num_values
+        # The folder is held already.
+        journal = ViewJournal(path, identity, num_videos, self._num_views, num_values, lock=None)
         self._journal = self._stack.enter_context(journal)
         if self._retry_failures and journal.failures:
             self._stack.close()

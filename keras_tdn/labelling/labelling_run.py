@@ -160,10 +160,8 @@ def finish(
     made = [shards[shard] for shard in range(plan.num_shards)]
     folder.finish(plan, made)
     failures = tuple(failure for shard in made for failure in shard.failures)
-    seconds = time.monotonic() - started
-    return LabelReport(
-        str(folder.path), len(plan.records), num_kept, plan.num_shards, failures, seconds
-    )
+    num_videos, seconds = len(plan.records), time.monotonic() - started
+    return LabelReport(str(folder.path), num_videos, num_kept, len(made), failures, seconds)
 
 
 def read_labels(folder: str | os.PathLike[str]) -> Iterator[Row]:
@@ -184,12 +182,9 @@ def read_labels(folder: str | os.PathLike[str]) -> Iterator[Row]:
     path = Path(folder)
     index = read_object(path / INDEX_FILE)
     if index is None:
-        started = (path / WORKPLACE).is_dir()
-        what = (
-            "is not finished; label the same list again (on the command line with --resume)"
-            if started
-            else "has no labelling"
-        )
+        what = "has no labelling"
+        if (path / WORKPLACE).is_dir():
+            what = "is not finished; label the same list again (on the command line with --resume)"
         raise ValueError(
             f"The folder {str(path)!r} {what}: there is no {INDEX_FILE!r}. Pass the folder that "
             "label_videos or `keras-tdn label` wrote to."

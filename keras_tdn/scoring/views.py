@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_tdn.data.dataset.order import record_seed
 from keras_tdn.data.decoding import VideoDecodeError, get_decoder
+from keras_tdn.data.decoding.interface import check_clip_bytes
 from keras_tdn.data.jpeg_frames import decode_frame_files, scan_frame_folder
 from keras_tdn.data.packed_records import PackedRecordList, decode_packed_frames
 from keras_tdn.data.records import Record, RecordList
@@ -26,7 +27,7 @@ from keras_tdn.data.transforms.crop_sets import (
     crops_of_array,
 )
 from keras_tdn.gpus import leave_gpus_to_backend
-from keras_tdn.limits import check_bytes, max_bytes
+from keras_tdn.limits import max_bytes
 from keras_tdn.processes import LostTaskError, WorkerPool, use_tensorflow_on_one_core
 from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.specs import ClipSpec, ViewSpec
@@ -233,7 +234,7 @@ class ViewProcesses:
         return found
 
     def close(self) -> None:
-        """Ends all processes, whatever they do; threads that wait for them get an error."""
+        """Ends all processes, whatever they do."""
         self._pool.close()
 
 
@@ -321,7 +322,4 @@ def _clips_by_part(
 
 def _check_frame_bytes(path: str, count: int, height: Any, width: Any) -> None:
     what = f"{count} frames of {height}x{width} pixels"
-    try:
-        check_bytes(count * int(height) * int(width) * 3, "clip", what)
-    except ValueError as error:
-        raise VideoDecodeError(f"Cannot read {path!r}: {error}") from error
+    check_clip_bytes(repr(path), count * int(height) * int(width) * 3, what, None)
