@@ -169,21 +169,19 @@ def _cut(model: keras.Model, layer: keras.layers.Layer) -> Cut:
 
 
 def _map_layer(model: keras.Model, name: str | None) -> keras.layers.Layer:
-    if name is not None:
-        layer = next((part for part in model.layers if part.name == name), None)
-        if layer is None or not _has_maps(layer):
-            raise ValueError(
-                f"The model has no layer {name!r} with maps of shape (segments, height, width, "
-                f"channels). {_names(model, with_logits(model, None)[1].output)}"
-            )
-        return layer
-    for layer in reversed(model.layers):
-        if _has_maps(layer):
-            return layer
-    raise ValueError(
-        "The model has no layer with maps of shape (segments, height, width, channels), which "
-        "Grad-CAM weighs."
-    )
+    layers = [layer for layer in model.layers if _has_maps(layer)]
+    if name is None and not layers:
+        raise ValueError(
+            "The model has no layer with maps of shape (segments, height, width, channels), which "
+            "Grad-CAM weighs."
+        )
+    layer = layers[-1] if name is None else next((x for x in layers if x.name == name), None)
+    if layer is None:
+        raise ValueError(
+            f"The model has no layer {name!r} with maps of shape (segments, height, width, "
+            f"channels). {_names(model, with_logits(model, None)[1].output)}"
+        )
+    return layer
 
 
 def _has_maps(layer: keras.layers.Layer) -> bool:

@@ -183,9 +183,9 @@ class Journal:
         # that was put after it, because runs continue behind the last entry.
         (first,) = self._first(f"SELECT min(rowid) FROM entries WHERE {_ROTTED}")
         if first is not None:
-            self._database.execute(f"DELETE FROM entries WHERE rowid >= {first}")
-            # So do facts, such as the report of a run that had come to its end.
+            # Facts go first, such as the one that the run has finished.
             self._database.execute("DELETE FROM facts WHERE name != ?", (_IDENTITY,))
+            self._database.execute(f"DELETE FROM entries WHERE rowid >= {first}")
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

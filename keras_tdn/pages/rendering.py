@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -53,14 +52,10 @@ def _environment() -> jinja2.Environment:
         autoescape=True,
         # A misspelt name is an error, and not an empty place on the page.
         undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
+        finalize=lambda value: value if isinstance(value, Markup) else printable(value),
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "clock": clock_text}
     environment.globals["curve_colors"] = COLORS
     return environment
-
-
-def _finalize(value: Any) -> Any:
-    return value if isinstance(value, Markup) else printable(value)

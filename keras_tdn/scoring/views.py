@@ -34,8 +34,6 @@ from keras_tdn.specs import ClipSpec, ViewSpec
 
 ChooseIndices = Callable[[int], np.ndarray]
 
-# What is drawn for scoring is drawn once: there are no epochs.
-EPOCH = 0
 # What the system says when it, a disk or a network has a problem that no other file would be
 # without. Not every system has all of them.
 PASSING_ERRORS = frozenset(
@@ -157,7 +155,8 @@ class ViewReader:
     def clip_indices(self, index: int, num_frames: int) -> np.ndarray:
         """Frames of every clip of the record with that `index`, int32 `(num_clips, frames)`."""
         random = self._views.clip_mode == "random"
-        seed = record_seed(self._seed, EPOCH, index) if random else None
+        # There are no epochs in scoring.
+        seed = record_seed(self._seed, 0, index) if random else None
         clips = self._sampler.sample_clips(
             num_frames, self._views.num_clips, "random" if random else "uniform", seed
         )

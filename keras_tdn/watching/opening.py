@@ -30,7 +30,6 @@ from keras_tdn.data.decoding.pyav_container import (
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 CREDENTIALS = re.compile(r"//[^/@]*@")
-STANDARD_INPUT = "-"
 # Senders of these do not wait for a slow receiver.
 LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtp", "srtp", "udp", "srt", "rtmp", "rtmps"})
 # What an address may lead to, such as the parts of a playlist. Never a file of this machine.
@@ -40,7 +39,6 @@ NETWORK_PROTOCOLS = (
 # Formats of addresses alone: what names further ones.
 NETWORK_FORMATS = frozenset({"dash", "hls", "rtp", "rtp_mpegts", "rtsp", "sap", "sdp"})
 CAMERA = re.compile(r"/dev/video\d+")
-CAMERA_FORMAT = "v4l2"
 # More than FFmpeg's decoders make use of.
 MAX_THREADS = 64
 
@@ -119,7 +117,7 @@ def find_source(video: VideoSource, how: StreamOptions) -> Source:
         return Source(*open_source(video), True, live)
     text = os.fsdecode(video).removeprefix("file://")
     scheme, is_camera = SCHEME.match(text), CAMERA.fullmatch(text) is not None
-    if text == STANDARD_INPUT:
+    if text == "-":
         return Source("standard input", "pipe:0", False, live)
     # The prefix keeps a file name with a colon from being taken for an address.
     if scheme or how.format or is_camera:
@@ -144,7 +142,7 @@ def open_stream(source: Source, how: StreamOptions) -> Iterator[tuple[Any, Any]]
     if isinstance(source.opened, str) and not source.opened.startswith(("file:", "pipe:")):
         timeout = how.timeout_seconds
         if form is None and CAMERA.fullmatch(source.opened) and sys.platform == "linux":
-            form = CAMERA_FORMAT
+            form = "v4l2"
         formats, protocols = FILE_FORMATS | NETWORK_FORMATS, NETWORK_PROTOCOLS
     elif source.opened == "pipe:0":
         protocols = "pipe"

@@ -39,7 +39,6 @@ from keras_tdn.watching.windows import Watch
 
 OUTPUTS = ("csv", "srt", "vtt", "page")
 NAMES = {name: f"timeline.{'html' if name == 'page' else name}" for name in OUTPUTS}
-STOPPED = "stopped"
 # What is done; `timeline.jsonl` and the other files are written again from it when a run continues.
 JOURNAL_NAME = "timeline.sqlite"
 RESULTS = (TIMELINE_NAME, *NAMES.values(), JOURNAL_NAME)
@@ -188,13 +187,10 @@ def _run(
             # The way to end the watching of a camera; of a file the run can continue.
             if watch.source.is_file:
                 raise
-            ending = STOPPED
-    report = dataclasses.replace(
-        watch.report,
-        num_windows=len(journal),
-        ending=ending or watch.report.ending,
-        finished=True,
-    )
+            ending = "stopped"
+    report = watch.report
+    ending = ending or report.ending
+    report = dataclasses.replace(report, num_windows=len(journal), ending=ending, finished=True)
     journal.note("report", dataclasses.asdict(report))
     journal.note("finished", True)
 
