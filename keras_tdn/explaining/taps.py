@@ -44,7 +44,7 @@ class GateMaps:
 def tap(
     model: keras.Model, cut: Cut, clip: np.ndarray, spec: ClipSpec
 ) -> tuple[np.ndarray, tuple[GateMaps, ...]]:
-    """Runs a model on one clip, to the maps of the layer that it is cut at and all gates."""
+    """Runs a model on one clip; returns the maps of the layer that it is cut at, and all gates."""
     values = predict_batch(cut.tapped, model_inputs(model, clip[np.newaxis], spec))
     # Of a single output Keras makes no list.
     values = values if isinstance(values, list | tuple) else [values]

@@ -36,7 +36,7 @@ class Picture:
 def picture(
     pixels: np.ndarray, description: str, *, width: int | None = None, lossless: bool = False
 ) -> Picture:
-    """Encodes a picture, uint8 of shape `(height, width, 3)`, for a page, where it is so wide.
+    """Encodes a picture, uint8 of shape `(height, width, 3)`, for a page; `width` is that there.
 
     With `lossless` it is a PNG with sharp edges; a JPEG of a photograph takes a tenth of that.
     """

@@ -42,7 +42,7 @@ logger = logging.getLogger("keras_tdn")
 
 
 class Scorer:
-    """Scores views with a model, if it is one for such views.
+    """Scores views with a model; refuses one that takes or gives something else.
 
     Scores are logits where the model has them, behind a softmax or without one: every average
     follows from logits, and the authors' ensemble needs them. Otherwise they are probabilities.

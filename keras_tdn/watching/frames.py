@@ -225,7 +225,7 @@ RECOVERY_SECONDS = 10.0
 
 
 class Damage:
-    """Decides whether frames are spoilt by damage before them; `intra_only` ones are not."""
+    """Decides which frames damage before them has spoilt; `intra_only` ones stand alone."""
 
     def __init__(self, intra_only: bool) -> None:
         self.reason = ""

@@ -147,7 +147,7 @@ def stream_segments(
     admits: Callable[[int], bool] = lambda _: True,
     max_seconds: float | None = None,
 ) -> Generator[Segment, None, None]:
-    """Opens a video and cuts segments out of `max_seconds`, or the first window; see above."""
+    """Opens a video and cuts segments out of it: `max_seconds`, but at least the first window."""
     max_packets = max_segments = None
     if max_seconds is not None:
         # Where time stands still, there is an end as well.

@@ -101,10 +101,7 @@ def plot_timeline(timeline: Timeline | str | os.PathLike[str]) -> Figure:
 def score_lines(
     windows: Iterable[Window], labels: Sequence[str], shown: Sequence[int], end: float
 ) -> list[Line]:
-    """Returns the scores of the classes `shown` as curves, with a gap where a window was lost.
-
-    They are means, in 400 steps up to `end`.
-    """
+    """Returns mean scores of the classes `shown` up to `end`, with gaps where windows were lost."""
     sums = np.zeros((MAX_POINTS, len(shown)))
     times = np.zeros(MAX_POINTS)
     numbers = np.zeros(MAX_POINTS, np.int64)

@@ -61,7 +61,7 @@ def network_parts(model: TDNResNet) -> tuple[NetworkPart, NetworkPart]:
 
 
 class WindowScorer:
-    """Scores windows, each a batch of its own as segments are: its bits depend on nothing else."""
+    """Scores windows. Each is a batch of its own, so that its scores depend on nothing else."""
 
     def __init__(self, model: TDNResNet) -> None:
         self._segments, self._shared = network_parts(model)
