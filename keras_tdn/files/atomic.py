@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -91,17 +92,12 @@ def _leftovers(path: Path) -> list[Path]:
     prefix = _prefix(path)
     found = []
     with contextlib.suppress(OSError):
-        for entry in os.scandir(path.parent):
-            name = entry.name
+        for place in path.parent.glob(f"{glob.escape(prefix)}*{TEMPORARY_SUFFIX}"):
             # Not those of a file that is called alike with an ending more.
-            if (
-                name.startswith(prefix)
-                and name.endswith(TEMPORARY_SUFFIX)
-                and _RANDOM_PART.fullmatch(name[len(prefix) : -len(TEMPORARY_SUFFIX)])
-            ):
+            if _RANDOM_PART.fullmatch(place.name[len(prefix) : -len(TEMPORARY_SUFFIX)]):
                 # Another process may remove it meanwhile.
                 with contextlib.suppress(OSError):
-                    found.append((entry.stat().st_mtime, path.parent / name))
+                    found.append((place.stat().st_mtime, place))
     return [leftover for _, leftover in sorted(found, reverse=True)]
 
 

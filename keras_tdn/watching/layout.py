@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
+import numbers
 from typing import Any
 
 import numpy as np
@@ -56,27 +56,22 @@ class WindowLayout:
     def __post_init__(self) -> None:
         check_positive("num_segments", self.num_segments, "WindowLayout")
         check_positive("frames_per_segment", self.frames_per_segment, "WindowLayout")
-        try:
-            seconds = float("nan" if isinstance(self.window_seconds, bool) else self.window_seconds)
-        except (TypeError, ValueError):
-            seconds = math.nan
+        seconds, stride = self.window_seconds, self.stride
+        is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
         # A span below a microsecond would be lost in the rounding of times.
-        if not 1e-3 <= seconds <= 1e6:
+        if not is_number or not 1e-3 <= seconds <= 1e6:
             raise ValueError(
                 "`window_seconds` is a number from 0.001 to 1000000, the length of a window. "
                 f"Received: window_seconds={self.window_seconds!r}"
             )
-        try:
-            stride = 0 if isinstance(self.stride, bool) else operator.index(self.stride)
-        except TypeError:
-            stride = 0
-        if stride < 1:
+        is_integer = isinstance(stride, numbers.Integral) and not isinstance(stride, bool)
+        if not is_integer or stride < 1:
             raise ValueError(
                 "`stride` is a positive integer, the segments from one window to the next. "
                 f"Received: stride={self.stride!r}"
             )
-        object.__setattr__(self, "window_seconds", seconds)
-        object.__setattr__(self, "stride", stride)
+        object.__setattr__(self, "window_seconds", float(seconds))
+        object.__setattr__(self, "stride", int(stride))
 
     @property
     def spacing(self) -> float:
@@ -131,22 +126,17 @@ class WindowLayout:
 def make_layout(model: Any, window_seconds: float | None, stride: int) -> WindowLayout:
     """Returns the layout for a model's clips, by default as long as the videos of its labels."""
     if window_seconds is None:
-        window_seconds = _training_seconds(tuple(getattr(model, "labels", None) or ()))
+        known = {load_labels(name): seconds for name, seconds in TRAINING_SECONDS.items()}
+        known[MOTION_LABELS] = MOTION_SECONDS
+        window_seconds = known.get(tuple(getattr(model, "labels", None) or ()))
+        if window_seconds is None:
+            raise ValueError(
+                "The model does not say how long a window should be: its labels are not those of "
+                f"{', '.join(TRAINING_SECONDS)} or motion. Pass `window_seconds` (on the command "
+                "line --window SECONDS): about as long as the videos that it was trained on."
+            )
     spec = model.clip_spec
     return WindowLayout(spec.num_segments, spec.frames_per_segment, window_seconds, stride)
-
-
-def _training_seconds(labels: tuple[str, ...]) -> float:
-    if labels == MOTION_LABELS:
-        return MOTION_SECONDS
-    for dataset, seconds in TRAINING_SECONDS.items():
-        if labels == load_labels(dataset):
-            return seconds
-    raise ValueError(
-        "The model does not say how long a window should be: its labels are not those of "
-        f"{', '.join(TRAINING_SECONDS)} or motion. Pass `window_seconds` (on the command line "
-        "--window SECONDS): about as long as the videos that it was trained on."
-    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
