@@ -22,13 +22,10 @@ from keras_tdn.explaining.maps import (
     LEVELS,
     SIGNED,
     Row,
-    cam_row,
     captions,
-    difference_row,
-    energy_row,
-    frame_row,
+    difference_rows,
     gate_row,
-    strength_row,
+    overview_rows,
 )
 from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.pages.pictures import encode, encode_gif, picture, resized
@@ -126,19 +123,11 @@ def explanation_page(explanation: Explanation, video: str) -> str:
 
 def shown_maps(explanation: Explanation) -> dict[str, object]:
     """Returns what `explanation_parts.html` shows: rows of what modules there are, and a video."""
-    overview = [frame_row(explanation)]
-    differences: list[Row] = []
-    if explanation.differences is not None:
-        overview.append(energy_row(explanation))
-        pairs = range(explanation.differences.shape[1])
-        differences = [difference_row(explanation, pair) for pair in pairs]
-    overview += [strength_row(explanation, stage) for stage in explanation.stages]
-    overview.append(cam_row(explanation))
     gates = [gate_row(explanation, stage, way) for stage in explanation.stages for way in SIGNED]
     pictures = draw_animation(explanation, titled=False)
     return {
-        "overview": [_shown_row(explanation, row) for row in overview],
-        "differences": [_shown_row(explanation, row) for row in differences],
+        "overview": [_shown_row(explanation, row) for row in overview_rows(explanation)],
+        "differences": [_shown_row(explanation, row) for row in difference_rows(explanation)],
         "gates": [_shown_row(explanation, row) for row in gates],
         "video": f"data:video/mp4;base64,{base64.b64encode(encode_mp4(pictures)).decode()}",
         "size": pictures[0].shape,

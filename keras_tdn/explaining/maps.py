@@ -95,48 +95,35 @@ def scale_of(values: np.ndarray, unit: str, kind: str, limit: float = np.inf) ->
     return Scale(0.0 if kind == "sequential" else -end, end, unit, kind)
 
 
-def strip_rows(explanation: Explanation) -> list[Row]:
-    """Returns the rows that tell most: frames, differences, gates by stage, Grad-CAM."""
-    rows = [frame_row(explanation)]
-    if explanation.differences is not None:
-        pairs = explanation.differences.shape[1]
-        rows += [difference_row(explanation, pairs // 2), energy_row(explanation)]
-    rows += [strength_row(explanation, stage) for stage in explanation.stages]
-    rows += [gate_row(explanation, stage) for stage in explanation.stages]
-    rows.append(cam_row(explanation))
-    return rows
-
-
-def frame_row(explanation: Explanation) -> Row:
-    """Returns the centre frames."""
+def overview_rows(explanation: Explanation) -> list[Row]:
+    """Returns a row of each kind: frames, motion, how strong the gates of stages are, Grad-CAM."""
     note = "The centre frame of each segment, which the appearance path sees."
-    return Row("centre frame", note, explanation.center_frames)
+    rows = [Row("centre frame", note, explanation.center_frames)]
+    energy = explanation.motion_energy
+    if energy is not None:
+        scale = scale_of(energy, LEVELS, "sequential")
+        note = "Root mean square of all differences of a segment, over pairs of frames and colours."
+        rows.append(Row("motion energy", note, scale.colors(energy), scale, lossless=True))
+    rows += [strength_row(explanation, stage) for stage in explanation.stages]
+    return [*rows, cam_row(explanation)]
 
 
-def difference_row(explanation: Explanation, pair: int) -> Row:
-    """Returns one of the differences of every segment, of which there are some."""
-    differences = np.asarray(explanation.differences)
+def difference_rows(explanation: Explanation) -> list[Row]:
+    """Returns the differences of every segment, pair by pair of frames, if there are some."""
+    differences = explanation.differences
+    if differences is None:
+        return []
     scale = scale_of(differences, LEVELS, "color")
-    return Row(
-        f"RGB difference {pair + 1}",
-        f"Frame {pair + 2} of each segment less frame {pair + 1}, as the short-term TDM sees it. "
-        "Grey is no change; brighter and darker are what came and what went.",
-        scale.colors(differences[:, pair]),
-        scale,
-    )
-
-
-def energy_row(explanation: Explanation) -> Row:
-    """Returns where there is motion inside each segment, with differences."""
-    energy = np.asarray(explanation.motion_energy)
-    scale = scale_of(energy, LEVELS, "sequential")
-    return Row(
-        "motion energy",
-        "Root mean square of all differences of a segment, over pairs of frames and colours.",
-        scale.colors(energy),
-        scale,
-        lossless=True,
-    )
+    return [
+        Row(
+            f"RGB difference {pair}",
+            f"Frame {pair + 1} of each segment less frame {pair}, as the short-term TDM sees it. "
+            "Grey is no change; brighter and darker are what came and what went.",
+            scale.colors(differences[:, pair - 1]),
+            scale,
+        )
+        for pair in range(1, differences.shape[1] + 1)
+    ]
 
 
 def gate_row(explanation: Explanation, stage: int, direction: str = "mean") -> Row:

@@ -31,7 +31,6 @@ from keras_tdn.scoring.views import (
     reason_of,
 )
 
-A = TypeVar("A")
 T = TypeVar("T")
 ACTION = "evaluating"
 # Keys of videos that cannot be read start with this.
@@ -107,9 +106,18 @@ def view_batches(
                 raise
             return reason_of(error)
 
+    def videos() -> Iterator[VideoViews | str]:
+        rest = iter(range(first_row, num_records))
+        waiting: collections.deque[Future[VideoViews | str]] = collections.deque()
+        while True:
+            more = itertools.islice(rest, num_ahead - len(waiting))
+            waiting.extend(pool.submit(load, row) for row in more)
+            if not waiting:
+                return
+            yield waiting.popleft().result()
+
     def views() -> Iterator[tuple[int, np.ndarray | str]]:
-        rows = range(first_row, num_records)
-        for row, video in zip(rows, _results(pool, num_ahead, load, rows), strict=True):
+        for row, video in enumerate(videos(), start=first_row):
             for number in range(first_number if row == first_row else 0, num_views):
                 yield row, video if isinstance(video, str) else video.view(number)
 
@@ -165,20 +173,6 @@ def read_ahead(
         # Of an iterator that was dropped, the garbage collector does this, perhaps in that thread.
         if threading.current_thread() is not thread:
             thread.join(join_seconds)
-
-
-def _results(
-    pool: ThreadPoolExecutor, num_ahead: int, call: Callable[[A], Any], arguments: Iterable[A]
-) -> Iterator[Any]:
-    """Yields what calls in the pool return, in order, while so many are asked for."""
-    rest = iter(arguments)
-    waiting: collections.deque[Future[Any]] = collections.deque()
-    while True:
-        more = itertools.islice(rest, num_ahead - len(waiting))
-        waiting.extend(pool.submit(call, argument) for argument in more)
-        if not waiting:
-            return
-        yield waiting.popleft().result()
 
 
 class ScoredViews(NamedTuple):
