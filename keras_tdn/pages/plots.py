@@ -247,8 +247,6 @@ def _plain(value: str) -> str:
 
 def _share_axis(axes: Axes, bounds: tuple[float, float] | None) -> None:
     """Makes y an axis of shares in percent."""
-    from matplotlib.ticker import FuncFormatter
-
     low, high = axes.get_ylim()
     if bounds is None:
         room = max((high - low) * 0.2, 0.02 * max(abs(low), abs(high)), 1e-3)
@@ -260,7 +258,7 @@ def _share_axis(axes: Axes, bounds: tuple[float, float] | None) -> None:
         tick for tick in axes.get_yticks() if 0 <= tick <= 1 and bounds[0] <= tick <= bounds[1]
     ]
     axes.set_yticks(ticks)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value, digits)))
+    axes.yaxis.set_major_formatter(lambda value, _: percent(value, digits))
 
 
 def _apart(axes: Axes, values: Sequence[float]) -> list[float]:
