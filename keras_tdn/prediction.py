@@ -19,19 +19,14 @@ from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
     from keras_tdn.data.decoding import VideoSource
+    from keras_tdn.models import TDNResNet
 
 Labels = str | os.PathLike[str] | Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """One class and its score.
-
-    Args:
-        index: Position of the class in the model's scores.
-        label: Name of the class.
-        score: Its score; a probability where the scores are.
-    """
+    """A class, by its position in the model's scores and its name, and its score."""
 
     index: int
     label: str
@@ -41,10 +36,9 @@ class Prediction:
 def decode_predictions(
     scores: Any, top: int = 5, labels: Labels | None = None
 ) -> list[list[Prediction]]:
-    """Names the highest scores of each sample.
+    """Names the highest scores of each sample, such as those that `model.predict` returns.
 
-    Use it on what `model.predict` returns. Scores are taken as they are: apply a softmax first
-    where a model gives logits and probabilities are wanted.
+    Scores are taken as they are: apply a softmax to logits first where probabilities are wanted.
 
     Args:
         scores: Array of shape `(batch, classes)`.
@@ -54,8 +48,8 @@ def decode_predictions(
             `class 0`, `class 1` and so on.
 
     Returns:
-        For each sample a list of `Prediction(index, label, score)`, highest score first; equal
-        scores keep the order of the classes.
+        For each sample a list of `Prediction`, highest score first; equal scores keep the order of
+        the classes.
 
     Raises:
         ValueError: if `scores` are of another rank or not finite, if `top` is not a positive
@@ -68,20 +62,36 @@ def decode_predictions(
     """
     top = _check_top(top)
     array = _check_scores(scores)
-    classes = array.shape[1]
+    names = _names(array.shape[1], labels)
+    # Sorted upside down, because only that keeps equal scores in the order of the classes.
+    orders = np.argsort(-array, axis=1, kind="stable")[:, :top].tolist()
+    return [
+        [Prediction(index, names[index], float(sample[index])) for index in order]
+        for sample, order in zip(array, orders, strict=True)
+    ]
+
+
+def labels_of(model: keras.Model, labels: Labels | None = None) -> tuple[str, ...] | None:
+    """Returns the names given, or else the model's own, if it has some."""
+    given = getattr(model, "labels", None) if labels is None else labels
+    return None if given is None else load_labels(given)
+
+
+def class_names(model: TDNResNet, labels: Labels | None = None) -> tuple[str, ...]:
+    """Returns the names given, those of the model, or numbers."""
+    return _names(model.classes, labels_of(model, labels))
+
+
+def _names(classes: int, labels: Labels | None) -> tuple[str, ...]:
     names = None if labels is None else load_labels(labels)
-    if names is not None and len(names) != classes:
+    if names is None:
+        return tuple(f"class {index}" for index in range(classes))
+    if len(names) != classes:
         raise ValueError(
             f"There must be one label for each class: the scores have {classes} classes and "
             f"`labels` has {len(names)} names. Pass the labels that the model was trained with."
         )
-    named = names or [f"class {index}" for index in range(classes)]
-    # Sorted upside down, because only that keeps equal scores in the order of the classes.
-    orders = np.argsort(-array, axis=1, kind="stable")[:, :top].tolist()
-    return [
-        [Prediction(index, named[index], float(sample[index])) for index in order]
-        for sample, order in zip(array, orders, strict=True)
-    ]
+    return names
 
 
 def predict_video(
@@ -95,26 +105,23 @@ def predict_video(
 ) -> list[Prediction]:
     """Names what happens in one video.
 
-    Use it for a video at hand; the view is the paper's cheap one: one clip of centre-sampled
-    segments, one centre crop. A video with fewer frames than the clip repeats its last ones.
-
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 4; arXiv:2012.10071.
+    Use it for a video at hand; the view is the paper's cheap one (section 4, arXiv:2012.10071): one
+    clip of centre-sampled segments, one centre crop. A short video repeats its last frames.
 
     Args:
-        model: A model from clips to scores, such as `TDNResNet50`. If it gives logits
-            (`classifier_activation=None`), a softmax turns them into probabilities. If it was made
-            with `include_preprocessing=False`, pixels are normalised as `clip_spec` says.
+        model: A model from clips to scores, such as `TDNResNet50`. A softmax turns logits into
+            probabilities. If it was made with `include_preprocessing=False`, pixels are normalised
+            as `clip_spec` says.
         source: The video: a path, the content of a file as bytes, a binary file object, or all its
             frames as a uint8 array of shape `(num_frames, height, width, 3)`, pixels in [0, 255].
-        top: How many classes to name; with fewer classes than that, all.
+        top: How many classes to name.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
         clip_spec: How to cut the clip. `None` takes the model's own.
         from_logits: Whether the model's scores are logits. By default its last layer decides; a
             model that ends in something other than a softmax or no activation is refused.
 
     Returns:
-        List of `Prediction(index, label, score)`, highest score first.
+        List of `Prediction`, highest score first.
 
     Raises:
         ValueError: if the video cannot be read (a `VideoDecodeError`) or an argument does not fit.
@@ -128,13 +135,12 @@ def predict_video(
     # Wrong arguments are reported before the time that decoding and the model take is spent.
     _check_top(top)
     scorer = Scorer(model, ScoringOptions(clip_spec=clip_spec, from_logits=from_logits))
-    labels = getattr(model, "labels", None) if labels is None else labels
-    names = None if labels is None else load_labels(labels)
+    labels = labels_of(model, labels)
     clip = read_center_clip(source, scorer.spec)
     scores = scorer.score(clip.pixels[np.newaxis])
     if scorer.kind == "logits":
         scores = softmax(scores)
-    return decode_predictions(scores, top, names)[0]
+    return decode_predictions(scores, top, labels)[0]
 
 
 def _check_top(top: int) -> int:

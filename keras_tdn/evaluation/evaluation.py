@@ -151,7 +151,7 @@ class Evaluation:
         num_videos, num_views = len(self.records), self.options.views.num_views
         shape = num_videos, num_views, self.scorer.classes
         identity = self.identity
-        with ViewJournal(journal, identity, *shape, resume=True) as scored:
+        with ViewJournal(journal, identity, *shape) as scored:
             failures = self._failure_log(scored.failures)
             views = scored.values.reshape(shape)
             top1 = self._accuracy_so_far(scored, views)

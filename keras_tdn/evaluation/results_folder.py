@@ -12,6 +12,7 @@ from keras_tdn.evaluation.scores import Scores, load_scores
 from keras_tdn.files.atomic import remove_leftovers
 from keras_tdn.files.journal import check_same, remove_journal
 from keras_tdn.files.locks import locked
+from keras_tdn.files.resumable_folder import check_results
 from keras_tdn.scoring.scoring_run import ACTION
 from keras_tdn.scoring.views import FrameReader
 
@@ -39,25 +40,10 @@ class ResultsFolder:
         *,
         of_ensemble: bool = False,
     ) -> None:
-        if resume and overwrite:
-            raise ValueError(
-                "Resuming continues with the results in the folder and overwriting removes them. "
-                "Pass one of `resume` and `overwrite`."
-            )
         self.path = path
         self.journal = path / JOURNAL_NAME
         self._overwrite = overwrite
-        if path.exists() and not path.is_dir():
-            raise ValueError(
-                f"{str(path)!r} is a file. Results go into a folder; choose another place."
-            )
-        there = [name for name in NAMES if (path / name).exists()]
-        if there and not (resume or overwrite):
-            raise ValueError(
-                f"{str(path)!r} has results already: {', '.join(there)}. Choose another folder, "
-                "continue with resume=True (on the command line --resume), or replace them with "
-                "overwrite=True (--overwrite)."
-            )
+        there = check_results(path, NAMES, resume, overwrite)
         if resume:
             _check_resumable(path, there, of_ensemble)
         path.mkdir(parents=True, exist_ok=True)

@@ -15,9 +15,11 @@ from keras_tdn.explaining.maps import (
     Scale,
     cam_row,
     captions,
-    color_differences,
+    difference_rows,
+    gate_row,
+    overview_rows,
+    scale_of,
     strength_row,
-    strip_rows,
 )
 from keras_tdn.pages.pictures import (
     MUTED,
@@ -43,7 +45,11 @@ LEGEND_HEIGHT = BAR_HEIGHT + 4 + 2 * line_height()
 
 def draw_strip(explanation: Explanation) -> np.ndarray:
     """Draws segments from left to right, and what is seen of them from top to bottom."""
-    rows = strip_rows(explanation)
+    first, *others, last = overview_rows(explanation)
+    differences = difference_rows(explanation)
+    gates = [gate_row(explanation, stage) for stage in explanation.stages]
+    # One of the differences is enough here.
+    rows = [first, *differences[len(differences) // 2 :][:1], *others, *gates, last]
     cell_height, cell_width = cell_size(explanation)
     segments = len(explanation.frames)
     # Names and legends need room where frames are low.
@@ -84,10 +90,9 @@ def draw_strip(explanation: Explanation) -> np.ndarray:
 
 
 def draw_animation(explanation: Explanation, titled: bool = True) -> list[np.ndarray]:
-    """Draws the pictures of the animation, as many as there are differences.
+    """Draws the pictures of the animation, one for each difference or, without them, segment.
 
-    Each shows a frame beside what changed since the one before it, and the gates and Grad-CAM of
-    its segment. Without differences there is one for each segment.
+    Each shows a frame, what changed since the one before it, and its segment's gates and Grad-CAM.
     """
     cell = cell_size(explanation)
     height, width = (side * max(1, -(-PANEL_MIN // cell[1])) for side in cell)
@@ -119,7 +124,7 @@ def draw_animation(explanation: Explanation, titled: bool = True) -> list[np.nda
     return drawn
 
 
-def encode_mp4(pictures: Sequence[np.ndarray], rate: int = FRAMES_PER_SECOND) -> bytes:
+def encode_mp4(pictures: Sequence[np.ndarray]) -> bytes:
     """Returns an H.264 video, or MPEG-4 where PyAV has no encoder for that."""
     import av
 
@@ -128,11 +133,12 @@ def encode_mp4(pictures: Sequence[np.ndarray], rate: int = FRAMES_PER_SECOND) ->
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as output:
         options = {"crf": "18", "preset": "fast"} if has_x264 else {"q:v": "3"}
-        stream = output.add_stream("libx264" if has_x264 else "mpeg4", rate=rate, options=options)
+        codec = "libx264" if has_x264 else "mpeg4"
+        stream = output.add_stream(codec, rate=FRAMES_PER_SECOND, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number, pixels in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, rate)
+            frame.pts, frame.time_base = number, Fraction(1, FRAMES_PER_SECOND)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return file.getvalue()
@@ -164,7 +170,7 @@ def _panels(explanation: Explanation) -> list[Row]:
     frames = shown.reshape(segments * steps, height, width, 3)
     panels = [Row("frame", "", frames)]
     if differences is not None:
-        scale = color_differences(differences, LEVELS)
+        scale = scale_of(differences, LEVELS, "color")
         pictures = scale.colors(differences).reshape(frames.shape)
         panels.append(Row("RGB difference", "", pictures, scale))
     if explanation.stages:

@@ -11,8 +11,7 @@ import keras
 import numpy as np
 
 from keras_tdn.explaining.taps import GateMaps, cut_at, differences_of, score_gradient, tap
-from keras_tdn.labels import load_labels
-from keras_tdn.prediction import Labels, Prediction, decode_predictions
+from keras_tdn.prediction import Labels, Prediction, decode_predictions, labels_of
 from keras_tdn.scoring.center_clip import read_center_clip
 from keras_tdn.scoring.scorer import ScoreKind, Scorer, softmax
 from keras_tdn.scoring.scoring_options import ScoringOptions
@@ -34,19 +33,16 @@ class Explanation:
         predictions: The highest scores, as `predict_video` gives them.
         target: The class explained.
         frames: The clip, uint8 of shape `(segments, frames_per_segment, height, width, 3)`.
-        indices: Numbers of its frames in the video, from 0, of shape `(segments,
-            frames_per_segment)`.
+        indices: Numbers of its frames in the video, `(segments, frames_per_segment)`.
         num_frames: Frames of the video.
         differences: What the short-term TDM sees: each frame of a segment less the one before it,
-            in levels from -255 to 255 (inside the model they are divided by 255 times the
-            channel's standard deviation). float32 of shape `(segments, frames_per_segment - 1,
+            in levels from -255 to 255. float32 of shape `(segments, frames_per_segment - 1,
             height, width, 3)`; `None` without such a module.
         gates: Of every long-term TDM, in order.
         cam: Grad-CAM of the target: what each position of the last feature map adds to the class'
             logit, nothing below zero. float32 of shape `(segments, height, width)`.
-        contributions: By segment, what its positions add to the logit together, negative or
-            positive. With global pooling and a linear classifier the sum over segments is the
-            logit less the classifier's bias.
+        contributions: By segment, what its positions add to the logit together. With global pooling
+            and a linear classifier their sum is the logit less the classifier's bias.
         cam_layer: Name of the layer whose feature maps were weighed.
         kind: `"logits"`, or `"probabilities"` where the model gives those alone.
         missing: What there is not, in words.
@@ -86,8 +82,7 @@ class Explanation:
     def stage_gates(self, stage: int, direction: str = "mean") -> np.ndarray:
         """The gates of a stage, `(segments, height, width)`: the mean over its modules.
 
-        The `direction` is `"mean"`, `"forward"`, `"backward"` or `"strength"`. Smaller maps are
-        repeated to the size of the largest.
+        The `direction` is `"mean"`, `"forward"`, `"backward"` or `"strength"`.
         """
         maps = [getattr(part, direction) for part in self.gates if part.stage == stage]
         if not maps:
@@ -112,22 +107,14 @@ def explain(
 
     Use it to look at one video; `write_explanation` draws what it returns. The clip is the one that
     `predict_video` looks at. It gives, by segment, the differences that the short-term TDM sees
-    (section 3.2 of the paper), the gates of the long-term TDMs (section 3.3), and Grad-CAM, which
-    weighs the last feature maps by the gradient of the class' logit. Models without one of the
-    modules give the rest. The first call for a model and a layer takes longest.
-
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021; arXiv:2012.10071. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks
-    via Gradient-Based Localization", ICCV 2017; arXiv:1610.02391.
+    (section 3.2 of arXiv:2012.10071), the gates of the long-term TDMs (section 3.3), and Grad-CAM
+    (arXiv:1610.02391), which weighs the last feature maps by the gradient of the class' logit.
+    Models without one of the modules give the rest.
 
     Args:
         model: A model from clips to scores, such as `TDNResNet50`, with its classifier.
-        video: A path, the content of a file as bytes, a binary file object, or all its frames as a
-            uint8 array of shape `(num_frames, height, width, 3)`.
+        video: As `predict_video` takes it, like `top`, `labels` and `clip_spec`.
         target: The class to explain, by label or index. `None` takes the predicted one.
-        top: How many predictions to name.
-        labels: Class names, as in `decode_predictions`. `None` takes the model's own.
-        clip_spec: How to cut the clip. `None` takes the model's own.
         layer: Name of the layer whose feature maps Grad-CAM weighs, one that all scores come
             through, such as the end of a residual block. `None` takes the last.
 
@@ -148,8 +135,7 @@ def explain(
     # Wrong arguments are reported before the time that decoding and the model take is spent.
     scorer = Scorer(model, ScoringOptions(clip_spec=clip_spec))
     spec, classes = scorer.spec, scorer.classes
-    own = getattr(model, "labels", None) if labels is None else labels
-    names = None if own is None else load_labels(own)
+    names = labels_of(model, labels)
     index = None if target is None else _class_index(target, names, classes)
     decode_predictions([[0.0] * classes], top, names)
 
@@ -198,6 +184,7 @@ def _class_index(target: int | str, names: Sequence[str] | None, classes: int) -
 
 
 def _repeated(maps: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Maps as large as that, of repeated cells."""
     rows = np.arange(height) * maps.shape[1] // height
     columns = np.arange(width) * maps.shape[2] // width
     return maps[:, rows][:, :, columns]

@@ -22,13 +22,10 @@ from keras_tdn.explaining.maps import (
     LEVELS,
     SIGNED,
     Row,
-    cam_row,
     captions,
-    difference_row,
-    energy_row,
-    frame_row,
+    difference_rows,
     gate_row,
-    strength_row,
+    overview_rows,
 )
 from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.pages.pictures import encode, encode_gif, picture, resized
@@ -59,8 +56,7 @@ def write_explanation(
         explanation: From `explain`.
         output: The folder; it is made if need be. Other files in it are left alone.
         formats: Some of `"strip"`, one PNG picture, segments from left to right; `"gif"` and
-            `"mp4"`, an animation, a picture for each difference; and `"page"`, a self-contained
-            page with all of it.
+            `"mp4"`, an animation; and `"page"`, a self-contained page with all of it.
         video: What the page calls the video.
         overwrite: Whether files of the same names may be replaced.
 
@@ -126,24 +122,12 @@ def explanation_page(explanation: Explanation, video: str) -> str:
 
 
 def shown_maps(explanation: Explanation) -> dict[str, object]:
-    """Returns what `explanation_parts.html` shows of an explanation.
-
-    By name these are the rows of `overview`, `differences` and `gates` (none without the modules),
-    and the `video` with its size.
-    """
-    overview = [frame_row(explanation)]
-    differences: list[Row] = []
-    if explanation.differences is not None:
-        overview.append(energy_row(explanation))
-        pairs = range(explanation.differences.shape[1])
-        differences = [difference_row(explanation, pair) for pair in pairs]
-    overview += [strength_row(explanation, stage) for stage in explanation.stages]
-    overview.append(cam_row(explanation))
+    """Returns what `explanation_parts.html` shows: rows of what modules there are, and a video."""
     gates = [gate_row(explanation, stage, way) for stage in explanation.stages for way in SIGNED]
     pictures = draw_animation(explanation, titled=False)
     return {
-        "overview": [_shown_row(explanation, row) for row in overview],
-        "differences": [_shown_row(explanation, row) for row in differences],
+        "overview": [_shown_row(explanation, row) for row in overview_rows(explanation)],
+        "differences": [_shown_row(explanation, row) for row in difference_rows(explanation)],
         "gates": [_shown_row(explanation, row) for row in gates],
         "video": f"data:video/mp4;base64,{base64.b64encode(encode_mp4(pictures)).decode()}",
         "size": pictures[0].shape,
@@ -171,11 +155,11 @@ def _charts(explanation: Explanation) -> list[tuple[str, Markup]]:
     energy = explanation.motion_energy
     if energy is not None:
         charts.append(("Motion inside the segment", _root_mean_square(energy), LEVELS))
-    if explanation.stages:
-        strengths = [
-            _root_mean_square(explanation.stage_gates(stage, "strength"))
-            for stage in explanation.stages
-        ]
+    strengths = [
+        _root_mean_square(explanation.stage_gates(stage, "strength"))
+        for stage in explanation.stages
+    ]
+    if strengths:
         name, unit = "Strength of the gates, all stages", "root mean square"
         charts.append((name, np.mean(strengths, axis=0), unit))
     return [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -28,15 +27,13 @@ SIGNED = {
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """What colours from `low` to `high` stand for; numbers outside have the colours of the ends.
-
-    `kind` is `"sequential"`; `"diverging"`, with zero in the middle; or `"color"`, for differences
-    of colours, each channel from dark by grey to bright.
-    """
+    """What colours from `low` to `high` stand for; numbers outside have the colours of the ends."""
 
     low: float
     high: float
     unit: str
+    # `"sequential"`; `"diverging"`, with zero in the middle; or `"color"`, for differences of
+    # colours, each channel from dark by grey to bright.
     kind: str
 
     def colors(self, values: np.ndarray) -> np.ndarray:
@@ -66,17 +63,19 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Row:
-    """Pictures of all segments, uint8 of shape `(segments, height, width, 3)`.
+    """Pictures of all segments, in a row."""
 
-    `name` is a few words and `note` a sentence; photographs have no `scale`; the edges and colours
-    of maps have to be exact (`lossless`). `label` is the class that they are about, or empty.
-    """
-
+    # A few words.
     name: str
+    # A sentence or two.
     note: str
+    # uint8 of shape `(segments, height, width, 3)`.
     pictures: np.ndarray
+    # Photographs have none.
     scale: Scale | None = None
+    # Whether edges and colours have to be exact, as those of maps.
     lossless: bool = False
+    # The class that they are about, if it is one.
     label: str = ""
 
     @property
@@ -85,78 +84,56 @@ class Row:
         return f"{self.name}: {self.label}" if self.label else self.name
 
 
-def sequential(values: np.ndarray, unit: str) -> Scale:
-    """Returns a scale from zero to a round number that nearly all values stay below."""
-    return Scale(0.0, _round_end(values), unit, "sequential")
+def scale_of(values: np.ndarray, unit: str, kind: str, limit: float = np.inf) -> Scale:
+    """Returns a scale to the least round number that nearly all values stay below."""
+    most = float(np.quantile(np.abs(values), QUANTILE)) if values.size else 0.0
+    end = 1.0
+    if most > 0:
+        power = 10.0 ** np.floor(np.log10(most))
+        end = float(next(step * power for step in STEPS if step * power >= most * (1 - 1e-6)))
+    end = min(end, limit)
+    return Scale(0.0 if kind == "sequential" else -end, end, unit, kind)
 
 
-def diverging(values: np.ndarray, unit: str, limit: float | None = None) -> Scale:
-    """Returns a scale as far below zero as above it."""
-    end = _round_end(np.abs(values))
-    end = end if limit is None else min(end, limit)
-    return Scale(-end, end, unit, "diverging")
-
-
-def color_differences(values: np.ndarray, unit: str) -> Scale:
-    """Returns a scale of differences of colours, as far below zero as above it."""
-    end = _round_end(np.abs(values))
-    return Scale(-end, end, unit, "color")
-
-
-def strip_rows(explanation: Explanation) -> list[Row]:
-    """Returns the rows that tell most: frames, differences, gates by stage, Grad-CAM."""
-    rows = [frame_row(explanation)]
-    if explanation.differences is not None:
-        pairs = explanation.differences.shape[1]
-        rows += [difference_row(explanation, pairs // 2), energy_row(explanation)]
-    rows += [strength_row(explanation, stage) for stage in explanation.stages]
-    rows += [gate_row(explanation, stage) for stage in explanation.stages]
-    rows.append(cam_row(explanation))
-    return rows
-
-
-def frame_row(explanation: Explanation) -> Row:
-    """Returns the centre frames."""
+def overview_rows(explanation: Explanation) -> list[Row]:
+    """Returns a row of each kind: frames, motion, how strong the gates of stages are, Grad-CAM."""
     note = "The centre frame of each segment, which the appearance path sees."
-    return Row("centre frame", note, explanation.center_frames)
+    rows = [Row("centre frame", note, explanation.center_frames)]
+    energy = explanation.motion_energy
+    if energy is not None:
+        scale = scale_of(energy, LEVELS, "sequential")
+        note = "Root mean square of all differences of a segment, over pairs of frames and colours."
+        rows.append(Row("motion energy", note, scale.colors(energy), scale, lossless=True))
+    rows += [strength_row(explanation, stage) for stage in explanation.stages]
+    return [*rows, cam_row(explanation)]
 
 
-def difference_row(explanation: Explanation, pair: int) -> Row:
-    """Returns one of the differences of every segment."""
-    differences = _differences(explanation)
-    scale = color_differences(differences, LEVELS)
-    return Row(
-        f"RGB difference {pair + 1}",
-        f"Frame {pair + 2} of each segment less frame {pair + 1}, as the short-term TDM sees it. "
-        "Grey is no change; brighter and darker are what came and what went.",
-        scale.colors(differences[:, pair]),
-        scale,
-    )
-
-
-def energy_row(explanation: Explanation) -> Row:
-    """Returns where there is motion inside each segment."""
-    _differences(explanation)
-    energy = np.asarray(explanation.motion_energy)
-    scale = sequential(energy, LEVELS)
-    return Row(
-        "motion energy",
-        "Root mean square of all differences of a segment, over pairs of frames and colours.",
-        scale.colors(energy),
-        scale,
-        lossless=True,
-    )
+def difference_rows(explanation: Explanation) -> list[Row]:
+    """Returns the differences of every segment, pair by pair of frames, if there are some."""
+    differences = explanation.differences
+    if differences is None:
+        return []
+    scale = scale_of(differences, LEVELS, "color")
+    return [
+        Row(
+            f"RGB difference {pair}",
+            f"Frame {pair + 1} of each segment less frame {pair}, as the short-term TDM sees it. "
+            "Grey is no change; brighter and darker are what came and what went.",
+            scale.colors(differences[:, pair - 1]),
+            scale,
+        )
+        for pair in range(1, differences.shape[1] + 1)
+    ]
 
 
 def gate_row(explanation: Explanation, stage: int, direction: str = "mean") -> Row:
     """Returns the gates of a stage's long-term TDMs, on one scale for all stages and directions."""
-    maps, everything = _on_one_scale(explanation, stage, direction, tuple(SIGNED))
-    scale = diverging(everything, "channel mean", GATE_LIMIT)
+    scale = scale_of(_of_all_stages(explanation, *SIGNED), "channel mean", "diverging", GATE_LIMIT)
     name, words = SIGNED[direction]
     return Row(
         f"stage {stage}: {name}",
         f"Long-term TDM, {words}, over channels and blocks. Red raises features, blue lowers them.",
-        scale.colors(maps),
+        scale.colors(explanation.stage_gates(stage, direction)),
         scale,
         lossless=True,
     )
@@ -164,13 +141,12 @@ def gate_row(explanation: Explanation, stage: int, direction: str = "mean") -> R
 
 def strength_row(explanation: Explanation, stage: int) -> Row:
     """Returns how strongly a stage's long-term TDMs change features, whichever way."""
-    maps, everything = _on_one_scale(explanation, stage, "strength", ("strength",))
-    scale = sequential(everything, "of 0.5 at most")
+    scale = scale_of(_of_all_stages(explanation, "strength"), "of 0.5 at most", "sequential")
     return Row(
         f"stage {stage}: gate strength",
         "How strongly the long-term TDMs raise or lower features: root mean square of the gates "
         "over channels.",
-        scale.colors(maps),
+        scale.colors(explanation.stage_gates(stage, "strength")),
         scale,
         lossless=True,
     )
@@ -180,9 +156,8 @@ def cam_row(explanation: Explanation, frames: np.ndarray | None = None) -> Row:
     """Returns Grad-CAM over frames."""
     frames = explanation.center_frames if frames is None else frames
     unit = "logits per cell" if explanation.kind == "logits" else "probability per cell"
-    scale = sequential(explanation.cam, unit)
-    height, width = frames.shape[1:3]
-    maps = enlarged(explanation.cam, height, width, smooth=True)
+    scale = scale_of(explanation.cam, unit, "sequential")
+    maps = smoothed(explanation.cam, *frames.shape[1:3])
     maps = maps.repeat(len(frames) // len(maps), axis=0)
     rows, columns = explanation.cam.shape[1:]
     return Row(
@@ -209,40 +184,19 @@ def overlay(pictures: np.ndarray, maps: np.ndarray, scale: Scale) -> np.ndarray:
     return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8)
 
 
-def enlarged(maps: np.ndarray, height: int, width: int, smooth: bool = False) -> np.ndarray:
-    """Returns maps of shape `(n, h, w)` as large as pictures: cells as they are, or smoothed."""
-    how = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    return np.stack(
+def smoothed(maps: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Returns maps of shape `(n, h, w)` as large as pictures, smoothed between their cells."""
+    images = (Image.fromarray(each.astype(np.float32)) for each in maps)
+    size, how = (width, height), Image.Resampling.BILINEAR
+    return np.stack([np.asarray(image.resize(size, how)) for image in images])
+
+
+def _of_all_stages(explanation: Explanation, *directions: str) -> np.ndarray:
+    """The gates that a scale for all stages follows from."""
+    return np.concatenate(
         [
-            np.asarray(Image.fromarray(each.astype(np.float32)).resize((width, height), how))
-            for each in maps
+            explanation.stage_gates(stage, direction).ravel()
+            for stage in explanation.stages
+            for direction in directions
         ]
     )
-
-
-def _round_end(values: np.ndarray) -> float:
-    """The least round number that nearly all values, none of them negative, stay below."""
-    most = float(np.quantile(values, QUANTILE)) if values.size else 0.0
-    if not most > 0:
-        return 1.0
-    power = 10.0 ** np.floor(np.log10(most))
-    return float(next(step * power for step in STEPS if step * power >= most * (1 - 1e-6)))
-
-
-def _differences(explanation: Explanation) -> np.ndarray:
-    if explanation.differences is None:
-        raise ValueError("The explanation has no differences: the model has no short-term TDM.")
-    return explanation.differences
-
-
-def _on_one_scale(
-    explanation: Explanation, stage: int, direction: str, directions: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The maps of a stage, as large as frames, and what of all stages the scale follows from."""
-    everything = [
-        explanation.stage_gates(number, which).ravel()
-        for number in explanation.stages
-        for which in directions
-    ]
-    maps = explanation.stage_gates(stage, direction)
-    return enlarged(maps, *explanation.frames.shape[2:4]), np.concatenate(everything)

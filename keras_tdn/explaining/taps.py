@@ -44,14 +44,7 @@ class GateMaps:
 def tap(
     model: keras.Model, cut: Cut, clip: np.ndarray, spec: ClipSpec
 ) -> tuple[np.ndarray, tuple[GateMaps, ...]]:
-    """Runs a model on one clip, uint8 `(frames, height, width, 3)`.
-
-    Returns:
-        The maps of the layer that it is cut at, and the gates of all long-term TDMs.
-
-    Raises:
-        ValueError: if the maps are not those of segments.
-    """
+    """Runs a model on one clip; returns the maps of the layer that it is cut at, and all gates."""
     values = predict_batch(cut.tapped, model_inputs(model, clip[np.newaxis], spec))
     # Of a single output Keras makes no list.
     values = values if isinstance(values, list | tuple) else [values]
@@ -94,10 +87,7 @@ def _gates(module: LongTermTDM, x: np.ndarray, stage: int) -> GateMaps:
 def score_gradient(
     head: keras.Model, features: np.ndarray, index: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of features, and the gradient of one class' scores, summed over the batch.
-
-    `index` is the class; `None` takes the highest of the first sample.
-    """
+    """Scores of features, and the gradient of one class' scores, by default the predicted one."""
     compute = {"tensorflow": _on_tensorflow, "jax": _on_jax, "torch": _on_torch}
     inputs = keras.ops.convert_to_tensor(features, "float32")
     if index is None:
@@ -143,25 +133,19 @@ def _on_torch(head: keras.Model, inputs: Any, index: int) -> tuple[Any, Any]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cut:
-    """Two models that share the layers and weights of one.
-
-    `tapped` leads from clips to the maps of `layer` and the inputs of the long-term TDMs, which are
-    `modules`; `head` from the layer's maps to scores.
-    """
+    """Two models that share the layers and weights of one."""
 
     layer: str
     kind: ScoreKind
+    # From clips to the maps of the layer, and the inputs of the long-term TDMs.
     tapped: keras.Model
     modules: tuple[LongTermTDM, ...]
+    # From the layer's maps to scores.
     head: keras.Model
 
 
 def cut_at(model: keras.Model, name: str | None) -> Cut:
-    """The parts of a model before and behind a layer, by default the last with maps; made once.
-
-    Raises:
-        ValueError: if there is no such layer, or scores follow from other layers too.
-    """
+    """The parts of a model before and behind a layer, by default the last with maps; made once."""
     layer = _map_layer(model, name)
     # Keras notes in the layers every model that is made of them.
     return derived(model, f"cut at {layer.name}", lambda: _cut(model, layer))
@@ -185,21 +169,19 @@ def _cut(model: keras.Model, layer: keras.layers.Layer) -> Cut:
 
 
 def _map_layer(model: keras.Model, name: str | None) -> keras.layers.Layer:
-    if name is not None:
-        layer = next((part for part in model.layers if part.name == name), None)
-        if layer is None or not _has_maps(layer):
-            raise ValueError(
-                f"The model has no layer {name!r} with maps of shape (segments, height, width, "
-                f"channels). {_names(model, with_logits(model, None)[1].output)}"
-            )
-        return layer
-    for layer in reversed(model.layers):
-        if _has_maps(layer):
-            return layer
-    raise ValueError(
-        "The model has no layer with maps of shape (segments, height, width, channels), which "
-        "Grad-CAM weighs."
-    )
+    layers = [layer for layer in model.layers if _has_maps(layer)]
+    if name is None and not layers:
+        raise ValueError(
+            "The model has no layer with maps of shape (segments, height, width, channels), which "
+            "Grad-CAM weighs."
+        )
+    layer = layers[-1] if name is None else next((x for x in layers if x.name == name), None)
+    if layer is None:
+        raise ValueError(
+            f"The model has no layer {name!r} with maps of shape (segments, height, width, "
+            f"channels). {_names(model, with_logits(model, None)[1].output)}"
+        )
+    return layer
 
 
 def _has_maps(layer: keras.layers.Layer) -> bool:

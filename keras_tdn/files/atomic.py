@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -31,10 +32,7 @@ def check_free(path: Path, overwrite: bool) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Removes what `written_beside` left next to `path` when the process was killed.
-
-    A folder that was being replaced, and has not been yet, is back in its place then.
-    """
+    """Removes what `written_beside` left next to `path` in a kill; restores a folder as below."""
     restore_replaced(path)
     for leftover in _leftovers(path):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -44,17 +42,10 @@ def remove_leftovers(path: Path) -> None:
 def written_beside(path: Path, named: Callable[[Path], str] | None = None) -> Iterator[Path]:
     """A path in a new folder next to `path`, renamed to `path` if the block succeeds.
 
-    It has the same file name, because some writers insist on endings. What was at `path` stays
-    there until the result is whole, also after a failure or a power cut. A folder cannot be
-    replaced in one step; if the process is killed in between, `restore_replaced` brings the old
-    one back, as `check_free` and `remove_leftovers` do.
-
-    Args:
-        path: Where the result belongs: a file, or a folder.
-        named: Called with the finished file, gives another name for it.
-
-    Raises:
-        ValueError: if the result is a file and there is a folder at `path`.
+    It has the same file name, because some writers insist on endings, or the one that `named` gives
+    to the finished file. What was at `path` stays there until the result is whole, also after a
+    power cut. A folder cannot be replaced in one step: `restore_replaced`, `check_free` and
+    `remove_leftovers` bring back one that a kill left half replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     workplace = Path(
@@ -90,10 +81,7 @@ def _put_back(workplace: Path, path: Path) -> None:
 
 
 def restore_replaced(path: Path) -> None:
-    """Brings back a folder that a process was replacing with `written_beside` when it was killed.
-
-    Use it before a folder is taken for missing. If something is at `path`, it does nothing.
-    """
+    """Brings back a folder that a kill left half replaced, before it is taken for missing."""
     if not os.path.lexists(path):
         for leftover in _leftovers(path):
             _put_back(leftover, path)
@@ -104,17 +92,12 @@ def _leftovers(path: Path) -> list[Path]:
     prefix = _prefix(path)
     found = []
     with contextlib.suppress(OSError):
-        for entry in os.scandir(path.parent):
-            name = entry.name
+        for place in path.parent.glob(f"{glob.escape(prefix)}*{TEMPORARY_SUFFIX}"):
             # Not those of a file that is called alike with an ending more.
-            if (
-                name.startswith(prefix)
-                and name.endswith(TEMPORARY_SUFFIX)
-                and _RANDOM_PART.fullmatch(name[len(prefix) : -len(TEMPORARY_SUFFIX)])
-            ):
+            if _RANDOM_PART.fullmatch(place.name[len(prefix) : -len(TEMPORARY_SUFFIX)]):
                 # Another process may remove it meanwhile.
                 with contextlib.suppress(OSError):
-                    found.append((entry.stat().st_mtime, path.parent / name))
+                    found.append((place.stat().st_mtime, place))
     return [leftover for _, leftover in sorted(found, reverse=True)]
 
 

@@ -43,7 +43,7 @@ CREATE TABLE entries (key NOT NULL PRIMARY KEY, value BLOB, failure TEXT, checks
 _PUT = "INSERT OR REPLACE INTO entries VALUES (?1, ?2, ?3, checksum_of(?1, ?2, ?3))"
 _NOTE = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
 _ROTTED = "checksum IS NOT checksum_of(key, value, failure)"
-_IDENTITY, _FINISHED, _SYNCED = "identity", "finished", "synced"
+_IDENTITY, _SYNCED = "identity", "synced"
 
 Key = str | int
 
@@ -52,50 +52,17 @@ class Journal:
     """What a resumable run has done, in one SQLite file that survives kills and power cuts.
 
     It has an entry for each part of the work that is done, with its result or the reason of its
-    failure, and the identity of the run. `sqlite3 FILE` reads it at any time.
-
-    Use it as a context manager. It holds the folder of the file against other processes meanwhile.
-
-    Args:
-        path: Path of the file.
-        identity: What the results follow from, as JSON values.
-        resume: Whether to continue with a file that is there; otherwise it is removed.
-        action: What the run does, for errors: "evaluating".
-        lock: Whether to lock the folder. `False` is for callers that hold it already.
-        sequential: Whether the run continues behind the last entry, so that none may be missing:
-            what was put after one that rotted on the disk counts as not done either.
-
-    Raises:
-        ValueError: on entering, if the file was started with another identity, is damaged or not
-            a journal, or if another process holds the folder.
-        OSError: on entering, if the file cannot be written.
-
-    Example:
-
-        with Journal(folder / "scores.sqlite", {"weights": sha256}, resume=True) as journal:
-            for row, record in enumerate(records):
-                if row not in journal:
-                    journal.put(row, score(record).tobytes())
-            journal.finish()
+    failure, and the identity of the run: what results follow from, as JSON values. Entering it
+    continues a file that is there, and refuses one of another identity. `sqlite3 FILE` reads it at
+    any time. `lock` is what the run does ("watching"), for the error of another process that wants
+    the folder meanwhile; `None` is for callers that have locked it already.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        identity: Mapping[str, Any],
-        *,
-        resume: bool,
-        action: str = "evaluating",
-        lock: bool = True,
-        sequential: bool = False,
-    ) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path, identity: Mapping[str, Any], lock: str | None) -> None:
+        self.path = path
         # As it is read back: tuples are lists there.
         self.identity = json.loads(json.dumps(identity))
-        self.resume = resume
-        self.action = action
-        self.lock = lock
-        self.sequential = sequential
+        self._lock = lock
         # Results may come from threads.
         self._mutex = threading.RLock()
         self._held = contextlib.ExitStack()
@@ -106,18 +73,18 @@ class Journal:
 
     def __enter__(self) -> Journal:
         with contextlib.ExitStack() as stack:
-            if self.lock:
-                stack.enter_context(locked(self.path.parent, self.action))
+            if self._lock is not None:
+                stack.enter_context(locked(self.path.parent, self._lock))
             with self._explained():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                if not (self.resume and self.path.exists()):
+                if not self.path.exists():
                     # A log without its file would be taken for that of the new one.
                     remove_journal(self.path)
                 self._database = sqlite3.connect(
                     self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
                 )
                 stack.callback(self._database.close)
-                self._configure()
+                self._open()
                 self._check()
             self._held = stack.pop_all()
         return self
@@ -132,26 +99,8 @@ class Journal:
                     raise
 
     def put(self, key: Key, value: bytes | None = None, failure: str | None = None) -> None:
-        """Records that a part of the work is done. Putting it again replaces it.
-
-        Args:
-            key: Which part.
-            value: Its result.
-            failure: Why there is no result. It may name files whose names are no text.
-
-        Raises:
-            OSError: if it cannot be written, for example because the disk is full. What was put
-                before is safe.
-        """
+        """Records that a part of the work is done, or has failed; the latest record counts."""
         self._write(_PUT, (_plain(key), value, failure and _plain(failure)))
-
-    def get(self, key: Key) -> bytes | None:
-        """Returns the result of a part, or `None` if it has failed or is not done."""
-        row = self._first("SELECT value FROM entries WHERE key = ?", _plain(key))
-        return None if row is None else row[0]
-
-    def __contains__(self, key: Key) -> bool:
-        return self._first("SELECT 1 FROM entries WHERE key = ?", _plain(key)) is not None
 
     def __len__(self) -> int:
         return self._first("SELECT count(*) FROM entries")[0]
@@ -164,14 +113,6 @@ class Journal:
             ):
                 yield _restored(key), value, _restored(failure)
 
-    @property
-    def failures(self) -> dict[Key, str]:
-        """The reasons of the parts that failed, in order of keys."""
-        found = "SELECT key, failure FROM entries WHERE failure IS NOT NULL ORDER BY key"
-        with self._mutex, self._explained():
-            rows = self._database.execute(found).fetchall()
-        return {_restored(key): _restored(failure) for key, failure in rows}
-
     def note(self, name: str, value: Any) -> None:
         """Records a fact of the whole run as JSON; it is on the disk when this returns."""
         self._write(_NOTE, (name, json.dumps(value)), durable=True)
@@ -181,15 +122,6 @@ class Journal:
         row = self._first("SELECT value FROM facts WHERE name = ?", name)
         with self._explained():
             return None if row is None else json.loads(row[0])
-
-    def finish(self) -> None:
-        """Records that the run is complete."""
-        self.note(_FINISHED, True)
-
-    @property
-    def finished(self) -> bool:
-        """Whether the run is complete."""
-        return bool(self.noted(_FINISHED))
 
     def sync(self) -> None:
         """Returns when everything that was put survives a power cut."""
@@ -218,7 +150,7 @@ class Journal:
         with self._mutex, self._explained():
             return self._database.execute(statement, values).fetchone()
 
-    def _configure(self) -> None:
+    def _open(self) -> None:
         database = self._database
         database.create_function("checksum_of", 3, _checksum, deterministic=True)
         mode = "DELETE" if on_network(self.path.parent) else "WAL"
@@ -247,12 +179,13 @@ class Journal:
         if state != "ok":
             raise self._unusable(f"is damaged ({state})")
         check_same(self.path, self.noted(_IDENTITY), self.identity)
-        # SQLite has no checksums of its own: what rotted on the disk counts as not done.
+        # SQLite has no checksums of its own. What rotted on the disk counts as not done, with all
+        # that was put after it, because runs continue behind the last entry.
         (first,) = self._first(f"SELECT min(rowid) FROM entries WHERE {_ROTTED}")
         if first is not None:
-            lost = f"rowid >= {first}" if self.sequential else _ROTTED
-            self._database.execute(f"DELETE FROM entries WHERE {lost}")
-            self._database.execute("DELETE FROM facts WHERE name = ?", (_FINISHED,))
+            # Facts go first, such as the one that the run has finished.
+            self._database.execute("DELETE FROM facts WHERE name != ?", (_IDENTITY,))
+            self._database.execute(f"DELETE FROM entries WHERE rowid >= {first}")
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -345,10 +278,7 @@ def on_network(folder: Path) -> bool:
 
 
 def _plain(key: Key) -> Key | bytes:
-    """Returns a key or a reason as SQLite takes it.
-
-    NumPy's integers are others to it, and text with bytes that are none becomes a blob.
-    """
+    """Returns a key or a reason as SQLite takes it: no NumPy, and text that is none as a blob."""
     if not isinstance(key, str):
         return operator.index(key)
     return key if is_text(key) else key.encode("utf-8", "surrogatepass")

@@ -15,16 +15,9 @@ LOCK_FILE = ".lock"
 
 @contextlib.contextmanager
 def locked(folder: str | os.PathLike[str], doing: str = "packing") -> Iterator[None]:
-    """Holds a folder for one process while the block runs.
+    """Holds a folder, made if needed, for one process; the system unlocks it however that ends.
 
-    The system unlocks it however the process ends.
-
-    Args:
-        folder: The folder; it is created if needed.
-        doing: What the process does, for the error.
-
-    Raises:
-        ValueError: if another process holds it.
+    An error tells another process what this one is `doing`.
     """
     path = Path(folder) / LOCK_FILE
     # Whichever thread ends the block unlocks.

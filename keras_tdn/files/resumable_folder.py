@@ -12,45 +12,32 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.files.atomic import write_whole
+from keras_tdn.files.atomic import TEMPORARY_SUFFIX, write_whole
 from keras_tdn.files.journal import check_same
 from keras_tdn.files.locks import LOCK_FILE
 
 PLAN_FILE = "plan.json"
-TEMPORARY_SUFFIX = ".tmp"
 # Where results wait that are being replaced, until the new ones are whole.
 REPLACED = ".replaced"
 
 
 @dataclasses.dataclass(frozen=True)
 class FolderKind:
-    """What kind of work a folder holds, in files and in words.
+    """What kind of work a folder holds, in files and in words."""
 
-    Args:
-        index: The file that only a finished folder has.
-        workplace: The folder in it with what only an unfinished one needs.
-        action: What is done, as in "Cannot pack into".
-        noun: What the work is called, as in "files that are not of a packing".
-        same: How it continues, as in "Pack with the same list to continue".
-    """
-
+    # The file that only a finished folder has.
     index: str
+    # The folder in it with what only an unfinished one needs.
     workplace: str
+    # As in "Cannot pack into", "files that are not of a packing" and "Pack with the same list to
+    # continue".
     action: str
     noun: str
     same: str
 
 
 class ResumableFolder:
-    """Refuses a folder that was started with another plan, and reads the notes of each shard.
-
-    Args:
-        path: The folder; it is created if needed.
-        kind: What kind of work it holds.
-
-    Raises:
-        ValueError: if it has files of something else, or cannot be made.
-    """
+    """A folder, made if needed, for one plan; one with files of something else is refused."""
 
     def __init__(self, path: Path, kind: FolderKind) -> None:
         self.path = path
@@ -73,12 +60,10 @@ class ResumableFolder:
             )
 
     def prepare(self, header: Mapping[str, Any]) -> None:
-        """Makes the workplace for a plan with this identity, of JSON values.
-
-        Raises:
-            ValueError: if the folder was started with another plan.
-        """
+        """Makes the workplace for a plan with this identity, of JSON values; refuses another."""
         self._restore_replaced()
+        # As it is read back: tuples are lists there.
+        header = json.loads(json.dumps(header))
         for started in self.headers():
             known = {name: started.get(name) for name in header}
             advice = f"{self._kind.same} to continue, choose another folder"
@@ -108,10 +93,9 @@ class ResumableFolder:
             shutil.rmtree(folder, ignore_errors=True)
 
     def clear(self, patterns: Iterable[str]) -> None:
-        """Makes room for other results of files of these patterns.
+        """Makes room for other files of these patterns.
 
-        What was finished waits in the folder `.replaced`, as a whole folder of its kind, until
-        `conclude` removes it. What was not finished is removed.
+        Finished ones wait in `.replaced`, a whole folder of its kind, until `conclude` removes it.
         """
         self._restore_replaced()
         made = [path for pattern in patterns for path in self.path.glob(pattern)]
@@ -154,6 +138,27 @@ def check_unused(path: str | os.PathLike[str]) -> None:
                 f"{os.fspath(path)!r} has results already. Pass --resume to continue a run that "
                 "was stopped, --overwrite to replace them, or choose another folder."
             )
+
+
+def check_results(folder: Path, names: Sequence[str], resume: bool, overwrite: bool) -> list[str]:
+    """Returns which of a run's results are in a folder; refuses what may not be changed."""
+    if resume and overwrite:
+        raise ValueError(
+            "Resuming continues the run in the folder and overwriting removes its results. Pass "
+            "one of `resume` and `overwrite`."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(
+            f"{str(folder)!r} is a file. Results go into a folder; choose another place."
+        )
+    there = [name for name in names if (folder / name).exists()]
+    if there and not (resume or overwrite):
+        raise ValueError(
+            f"{str(folder)!r} has results already: {', '.join(there)}. Choose another folder, "
+            "continue with resume=True (on the command line --resume), or replace them with "
+            "overwrite=True (--overwrite)."
+        )
+    return there
 
 
 def read_object(path: Path) -> dict[str, Any] | None:

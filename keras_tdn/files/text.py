@@ -16,8 +16,6 @@ _KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
 }
 # The longer mark first: that of UTF-32 starts like that of UTF-16.
 OTHER_ENCODINGS = (
@@ -33,17 +31,11 @@ HEAD_BYTES = 8192
 
 
 def read_text(path: Path, what: str, *, any_bytes: bool = False) -> str:
-    """Reads a text file, without its byte-order mark; line ends stay as they are.
+    """Reads a UTF-8 text file, without its byte-order mark; errors call it `what` ("Lists").
 
-    Args:
-        path: The file.
-        what: What is read, in the plural and with a capital, for errors: "Lists".
-        any_bytes: Whether bytes that are not UTF-8 are kept (`surrogateescape`), not refused.
-
-    Raises:
-        ValueError: if it is not a regular file, or not UTF-8 text.
+    With `any_bytes`, those that are not UTF-8 are kept (`surrogateescape`).
     """
-    kind = _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "not a file")
+    kind = _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "a device")
     if kind is not None:
         # Reading a pipe or a device may never end.
         raise ValueError(
@@ -74,10 +66,7 @@ def read_text(path: Path, what: str, *, any_bytes: bool = False) -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """Lines of text from any system.
-
-    Not `str.splitlines`, which also splits at separators that a name could contain.
-    """
+    """Lines of text from any system; not `str.splitlines`, whose separators a name may contain."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
@@ -100,12 +89,7 @@ def shown(value: Any) -> str:
 
 
 def parse_json(text: str, origin: str) -> Any:
-    """Parses JSON in which no object has a key twice; `origin` says where it is from, for errors.
-
-    Raises:
-        ValueError: if it is not JSON, has a key twice, a number with thousands of digits, or is
-            nested too deep for Python.
-    """
+    """Parses JSON in which no object has a key twice; errors call it `origin`."""
     try:
         return json.loads(text, object_pairs_hook=_without_repeated_keys)
     except json.JSONDecodeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,12 +13,7 @@ from keras_tdn.data.records.load import RecordSource
 from keras_tdn.files.locks import locked
 from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan
 from keras_tdn.labelling.labeller import LabelOptions, Row, check_format
-from keras_tdn.labelling.labelling_run import (
-    FOLDER_VERB,
-    LabelReport,
-    finish,
-    list_videos,
-)
+from keras_tdn.labelling.labelling_run import FOLDER_VERB, LabelReport, finish, list_videos
 from keras_tdn.prediction import Labels
 from keras_tdn.scoring.scoring_options import ReadingKeywords
 from keras_tdn.scoring.views import check_not_packed
@@ -52,25 +46,20 @@ def label_with_beam(
 
     Use it for archives that outgrow one machine. The files are the same, and a run of either can be
     finished by the other: shards that are complete are kept, others are labelled again from their
-    first video. The videos, the model and the output must lie where all workers and this process
-    find them under the same paths; otherwise build a pipeline of your own with
+    first video. All workers and this process must find the videos, the model and the output under
+    the same paths; otherwise build a pipeline of your own with
     `keras_tdn.labelling.beam_transform.LabelVideos`. Needs the extra `keras-tdn[beam]`, on the
     workers too.
 
     Args:
         model: A preset (a folder, a name or `hf://organisation/name`) or a `.keras` file that all
             workers can load, or a function without arguments that gives the model there.
-        videos: As `label_videos` takes it, like all that follow but the next. Not packed records.
-        output: Folder for the rows.
-        options: What rows say, and in what files they are.
+        videos: As `label_videos` takes it, like `output`, `options`, `labels`, `overwrite` and
+            `retry_failures`. Not packed records.
         pipeline_options: Beam's, as on a command line (`["--runner=FlinkRunner", ...]`), or its
             `PipelineOptions`. By default this machine does the work.
-        labels: Class names.
-        overwrite: Whether to start anew in a folder that has another labelling.
-        retry_failures: Whether to label shards again in which videos could not be read.
-        **reading: How videos are read and scored, as `label_videos` takes it, but for
-            `num_workers`. With `in_processes` each worker reads in a process of its own, which a
-            bad file may crash or hang; otherwise such a file takes the worker with it.
+        **reading: As `label_videos` takes it, but for `num_workers`. Without `in_processes` a file
+            that crashes or hangs the decoder takes the worker with it.
 
     Returns:
         A `LabelReport`.
@@ -97,7 +86,7 @@ def label_with_beam(
     records = list_videos(videos)
     check_not_packed(records)
     label = LabelVideos(model, options, labels=labels, **reading)
-    plan = LabelPlan(records, options, {**label.identity, "decoder": label.decoder_name})
+    plan = LabelPlan(records, options, label.identity)
     folder = LabelFolder(Path(output).absolute())
     if not isinstance(pipeline_options, PipelineOptions):
         pipeline_options = PipelineOptions(list(pipeline_options))
@@ -109,8 +98,26 @@ def label_with_beam(
             records_of = plan.records_of(shard)
             shards.append(((shard, plan.name_of(shard), len(records_of)), records_of))
         if shards:
-            with _explained():
-                _run(beam.Pipeline(options=pipeline_options), shards, label, folder.path, options)
+            try:
+                pipeline = beam.Pipeline(options=pipeline_options)
+                _ = (
+                    pipeline
+                    | "Shards" >> beam.Create(shards)
+                    | "Videos" >> beam.FlatMapTuple(_keyed_records)
+                    # Without it a worker would label all videos of the shards that it was given.
+                    | "Spread" >> beam.Reshuffle()
+                    | "Label videos" >> label
+                    | "Shard of each" >> beam.MapTuple(_by_shard)
+                    | "By shard" >> beam.GroupByKey()
+                    | "Write" >> beam.Map(_write, str(folder.path), options)
+                )
+                pipeline.run().wait_until_finish()
+            except Exception as error:
+                # Runners raise all sorts of errors for what went wrong on a worker.
+                raise ValueError(
+                    f"The Beam pipeline failed: {error}. Shards that are finished stay; fix the "
+                    "cause and run the same again (on the command line with --resume)."
+                ) from error
         complete = folder.complete_shards(plan)
         if len(complete) < plan.num_shards:
             raise ValueError(
@@ -119,23 +126,6 @@ def label_with_beam(
                 "one that all workers and this process share."
             )
         return finish(folder, plan, complete, num_kept, started)
-
-
-def _run(pipeline: Any, shards: Any, label: Any, folder: Path, options: LabelOptions) -> None:
-    import apache_beam as beam
-
-    _ = (
-        pipeline
-        | "Shards" >> beam.Create(shards)
-        | "Videos" >> beam.FlatMapTuple(_keyed_records)
-        # Without it a worker would label all videos of the shards that it was given.
-        | "Spread" >> beam.Reshuffle()
-        | "Label videos" >> label
-        | "Shard of each" >> beam.MapTuple(_by_shard)
-        | "By shard" >> beam.GroupByKey()
-        | "Write" >> beam.Map(_write, str(folder), options)
-    )
-    pipeline.run().wait_until_finish()
 
 
 def _keyed_records(
@@ -162,15 +152,3 @@ def _write(
         )
     ordered = [rows[place] for place in range(count)]
     LabelFolder(Path(folder)).write_shard(shard, name, ordered, options)
-
-
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        # Runners raise all sorts of errors for what went wrong on a worker.
-        raise ValueError(
-            f"The Beam pipeline failed: {error}. Shards that are finished stay; fix the cause and "
-            "run the same again (on the command line with --resume)."
-        ) from error

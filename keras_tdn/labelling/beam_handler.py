@@ -1,7 +1,4 @@
-"""TDN as a model handler of Apache Beam's `RunInference`.
-
-This module needs the extra `keras-tdn[beam]`; nothing else in the package imports it at once.
-"""
+"""TDN as a model handler of Apache Beam's `RunInference`; needs the extra `keras-tdn[beam]`."""
 
 from __future__ import annotations
 
@@ -22,25 +19,14 @@ from keras_tdn.specs import ClipSpec
 
 ModelSource = str | os.PathLike[str] | Callable[[], keras.Model]
 
-METRICS = "keras_tdn"
-
 
 class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
     """Gives the labels, scores and features of videos whose views have been read.
 
-    Use it in `RunInference` where `LabelVideos` does not fit. Each worker process loads the model
-    once; views of several videos are scored in batches of one size.
-
-    Args:
-        load: Gives the model; called on the workers.
-        options: What a row says.
-        labels: Class names, as in `decode_predictions`. `None` takes the model's own.
-        clip_spec: How clips are cut. `None` takes the model's own.
-        from_logits: Whether the model's scores are logits; by default its last layer decides.
-        batch_size: Views scored at once.
-        weights_sha256: What `model_sha256` of the model has to be; a worker that loads another
-            refuses.
-        **kwargs: Other arguments of Beam's `ModelHandler`, such as `model_copies`.
+    Use it in `RunInference` where `LabelVideos` does not fit. Each worker process calls `load` for
+    the model once, and refuses one of another `weights_sha256`; views of several videos are scored
+    in batches of one size. The other arguments are as in `label_videos`, and then those of Beam's
+    `ModelHandler`, such as `model_copies`.
     """
 
     def __init__(
@@ -57,9 +43,8 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
     ) -> None:
         check_positive("batch_size", batch_size)
         num_videos = max(1, batch_size // options.views.num_views)
-        super().__init__(
-            **{"min_batch_size": num_videos, "max_batch_size": num_videos, **kwargs},
-        )
+        sizes = {"min_batch_size": num_videos, "max_batch_size": num_videos}
+        super().__init__(**{**sizes, **kwargs})
         self._load = load
         self._make_labeller = functools.partial(
             Labeller, options=options, labels=labels, clip_spec=clip_spec, from_logits=from_logits
@@ -68,7 +53,6 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         self._weights_sha256 = weights_sha256
 
     def load_model(self) -> Labeller:
-        """The model, ready to label."""
         model = self._load()
         if self._weights_sha256 is not None and model_sha256(model) != self._weights_sha256:
             raise ValueError(
@@ -88,20 +72,14 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         return [model.prediction(values) for values in videos]
 
     def get_num_bytes(self, batch: Sequence[VideoViews]) -> int:
-        """Bytes of pixels."""
         return sum(crop.nbytes for video in batch for crop in video.crops)
 
     def get_metrics_namespace(self) -> str:
-        """Where Beam's metrics of inference are found."""
-        return METRICS
+        return "keras_tdn"
 
 
 def loader_of(model: ModelSource) -> Callable[[], keras.Model]:
-    """What gives the model on a worker, which it can be sent to.
-
-    Raises:
-        ValueError: if it is a model itself, or nothing that names one.
-    """
+    """What gives the model on a worker, which it can be sent to; refuses a model itself."""
     if isinstance(model, str | os.PathLike):
         from keras_tdn.pretrained.weights import load_model
 

@@ -1,7 +1,4 @@
-"""From videos to rows in Apache Beam, as a transform for any pipeline.
-
-This module needs the extra `keras-tdn[beam]`; nothing else in the package imports it at once.
-"""
+"""From videos to rows in Apache Beam, as a transform for any pipeline; needs the extra `beam`."""
 
 from __future__ import annotations
 
@@ -26,33 +23,16 @@ BAD = "bad"
 class LabelVideos(beam.PTransform):
     """From records, each with a key of any kind, to rows with the same keys.
 
-    Use it in a pipeline of your own, which reads its list from wherever it lies and writes rows to
-    wherever they belong; `label_with_beam` is the whole of it for folders. Rows have the columns
-    that `label_videos` writes, with vectors as float32 arrays. A video that cannot be read has a
-    row with an `error`.
+    Use it in a pipeline of your own; `label_with_beam` is the whole of it for folders. Rows have
+    the columns that `label_videos` writes, with vectors as float32 arrays. A video that cannot be
+    read has a row with an `error`. Example: `docs/labelling.md`.
 
     Args:
-        model: A preset (a folder, a name or `hf://organisation/name`) or a `.keras` file that all
-            workers can load, or a function without arguments that gives the model there. It is
-            loaded once here, too, to see how its clips are cut.
+        model: As `label_with_beam` takes it; loaded here too, to see how its clips are cut.
         options: What rows say; `format` and `videos_per_shard` are ignored.
         labels: As `label_videos` takes it.
         **kwargs: How videos are read and scored, as `label_with_beam` takes it; and other arguments
             of Beam's `ModelHandler`.
-
-    Raises:
-        ValueError: if `num_workers` is given: the runner's own options say it.
-
-    Example:
-
-    >>> with beam.Pipeline() as pipeline:
-    ...     rows = (
-    ...         pipeline
-    ...         | beam.io.ReadFromText("paths/*.txt")
-    ...         | beam.Map(lambda path: (path, Record(path, None)))
-    ...         | LabelVideos("my_preset", LabelOptions(top=3))
-    ...         | beam.Values()
-    ...     )
     """
 
     def __init__(
@@ -75,7 +55,6 @@ class LabelVideos(beam.PTransform):
         labeller = Labeller(load(), options, labels=labels, **reading)
         scoring = dataclasses.replace(labeller.scoring, num_workers=1)
         self.identity = labeller.identity
-        self.decoder_name = scoring.decoder_name
         self._handler = TDNModelHandler(
             load,
             options,
@@ -99,7 +78,7 @@ class LabelVideos(beam.PTransform):
 
 
 class _ReadViews(beam.DoFn):
-    """Reads records one by one, in a process of its own where that may take a limited time."""
+    """Reads records one by one."""
 
     def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:
         self._options, self._clip_spec = options, clip_spec

@@ -16,7 +16,7 @@ from keras_tdn.data.failures import Failure, failure_line
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.files.atomic import put_in_place, sha256_of, write_whole
 from keras_tdn.files.journal import remove_journal
-from keras_tdn.files.resumable_folder import FolderKind, ResumableFolder, read_object
+from keras_tdn.files.resumable_folder import FolderKind, ResumableFolder
 from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, write_rows
 from keras_tdn.scoring.scoring_run import ViewJournal
 
@@ -41,10 +41,9 @@ class LabelShard:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabelPlan:
-    """The list of videos, the options and the model, which alone decide every row and its place.
+    """The list of videos, the options and the model's identity, which alone decide every row.
 
     Consecutive videos share a shard, so that shards one after the other have the list's order.
-    `identity` is what else rows follow from.
     """
 
     records: RecordList
@@ -53,35 +52,29 @@ class LabelPlan:
 
     @property
     def num_shards(self) -> int:
-        """Shards there will be."""
         return -(-len(self.records) // self.options.videos_per_shard)
 
     def rows_of(self, shard: int) -> range:
-        """Positions in the list of a shard's videos."""
         size = self.options.videos_per_shard
         return range(shard * size, min((shard + 1) * size, len(self.records)))
 
     def records_of(self, shard: int) -> list[Record]:
-        """A shard's videos."""
         return [self.records[row] for row in self.rows_of(shard)]
 
     def name_of(self, shard: int) -> str:
-        """A shard's file name."""
         return self.options.shard_name(shard, self.num_shards)
 
     def header(self) -> dict[str, Any]:
         """Returns what distinguishes this labelling from others, for JSON."""
         listed = [[record.index, record.path] for record in self.records]
         content = json.dumps(listed, separators=(",", ":")).encode()
-        header = {
+        return {
             "version": FORMAT_VERSION,
             "num_videos": len(self.records),
             "list_sha256": hashlib.sha256(content).hexdigest(),
             "options": self.options.to_config(),
             **self.identity,
         }
-        # As it will be read back: tuples are lists there.
-        return json.loads(json.dumps(header))
 
 
 class LabelFolder:
@@ -125,26 +118,24 @@ class LabelFolder:
         self, shard: int, name: str, rows: Sequence[Row], options: LabelOptions
     ) -> LabelShard:
         """Writes a shard and its note, each whole or not at all."""
-        final = self.path / name
         # Two workers of a pipeline may be at the same shard, and write the same.
-        temporary = self._folder.temporary(final.name)
+        temporary = self._folder.temporary(name)
         try:
             write_rows(temporary, rows, options)
             size, sha256 = temporary.stat().st_size, sha256_of(temporary)
-            put_in_place(temporary, final)
+            put_in_place(temporary, self.path / name)
         finally:
             temporary.unlink(missing_ok=True)
         bad = [row for row in rows if row["error"] is not None]
         failures = tuple(Failure(row["path"], row["index"], row["error"]) for row in bad)
-        made = LabelShard(final.name, len(rows), size, sha256, failures)
+        made = LabelShard(name, len(rows), size, sha256, failures)
         self._folder.write(self._notes(shard), dataclasses.asdict(made))
         remove_journal(self.journal_path(shard))
         return made
 
     def finish(self, plan: LabelPlan, shards: Sequence[LabelShard]) -> None:
         """Writes the index and the report of failures, and removes what an unfinished run needs."""
-        failures = [failure for shard in shards for failure in shard.failures]
-        content = b"".join(map(failure_line, failures))
+        content = b"".join(failure_line(bad) for shard in shards for bad in shard.failures)
         write_whole(self.path / FAILURES_FILE, content, self._folder.temporary(FAILURES_FILE))
         self._folder.conclude(plan.header(), [dataclasses.asdict(shard) for shard in shards])
 
@@ -157,8 +148,7 @@ class ShardMaker:
 
     What is taken is in the journal of its shard before the next is computed. A shard is written out
     of its journal alone, so that its rows are the same however often the process was killed. What
-    is finished joins `complete`. The folder is locked for this process. With `retry_failures` a
-    shard is started anew in whose journal there is a video that could not be read.
+    is finished joins `complete`.
     """
 
     def __init__(
@@ -169,9 +159,7 @@ class ShardMaker:
         labeller: Labeller,
         retry_failures: bool = False,
     ) -> None:
-        self._folder = folder
-        self._plan = plan
-        self._complete = complete
+        self._folder, self._plan, self._complete = folder, plan, complete
         self._shards = [shard for shard in range(plan.num_shards) if shard not in complete]
         self._labeller = labeller
         self._retry_failures = retry_failures
@@ -214,13 +202,9 @@ class ShardMaker:
         while len(values):
             journal = self._journal or self._open()
             taken = values[: len(journal.values) - journal.num_done]
-            num_videos = len(self._plan.rows_of(self._shards[0]))
-            own = {
-                position - self._first_position: reason
-                for position, reason in failures.items()
-                if 0 <= position - self._first_position < num_videos
-            }
-            journal.append(taken, own)
+            videos = range(len(self._plan.rows_of(self._shards[0])))
+            own = {position - self._first_position: why for position, why in failures.items()}
+            journal.append(taken, {video: why for video, why in own.items() if video in videos})
             values = values[len(taken) :]
             if journal.is_complete:
                 self._finish(journal)
@@ -228,16 +212,10 @@ class ShardMaker:
     def _open(self) -> ViewJournal:
         shard = self._shards[0]
         path = self._folder.journal_path(shard)
-        journal = ViewJournal(
-            path,
-            self._header | {"shard": shard},
-            len(self._plan.rows_of(shard)),
-            self._num_views,
-            self._labeller.scorer.num_values,
-            resume=True,
-            # The folder is held already.
-            lock=False,
-        )
+        identity = self._header | {"shard": shard}
+        num_videos, num_values = len(self._plan.rows_of(shard)), self._labeller.scorer.num_values
+        # The folder is held already.
+        journal = ViewJournal(path, identity, num_videos, self._num_views, num_values, lock=None)
         self._journal = self._stack.enter_context(journal)
         if self._retry_failures and journal.failures:
             self._stack.close()
@@ -258,20 +236,3 @@ class ShardMaker:
         name = self._plan.name_of(shard)
         self._complete[shard] = self._folder.write_shard(shard, name, rows, self._plan.options)
         self._first_position += len(records)
-
-
-def load_index(folder: Path) -> dict[str, Any]:
-    """Reads the index of a finished labelling."""
-    index = read_object(folder / INDEX_FILE)
-    if index is None:
-        started = (folder / WORKPLACE).is_dir()
-        what = (
-            "is not finished; label the same list again (on the command line with --resume)"
-            if started
-            else "has no labelling"
-        )
-        raise ValueError(
-            f"The folder {str(folder)!r} {what}: there is no {INDEX_FILE!r}. Pass the "
-            "folder that label_videos or `keras-tdn label` wrote to."
-        )
-    return index

@@ -14,8 +14,7 @@ import keras
 import numpy as np
 
 from keras_tdn.data.records import Record
-from keras_tdn.labels import load_labels
-from keras_tdn.prediction import Labels, decode_predictions
+from keras_tdn.prediction import Labels, decode_predictions, labels_of
 from keras_tdn.scoring.scorer import Average, Scorer, average_views
 from keras_tdn.scoring.scoring_options import ReadingKeywords, ScoringOptions, check_positive
 from keras_tdn.scoring.scoring_run import score_videos, scoring_identity
@@ -43,17 +42,15 @@ class LabelOptions:
         top: Classes to name for each video; with fewer classes than that, all.
         features: Whether rows have the pooled features too: the mean over positions, segments and
             views of what the classifier is given.
-        views: Which views of each video are scored and averaged. The default is that of
-            `predict_video`: one centre clip, one centre crop.
+        views: Which views of each video are scored and averaged; by default the one of
+            `predict_video`.
         average: `"softmax"`: the mean of the views' probabilities; `"logits"`: the softmax of the
             mean of their logits.
         format: `"jsonl"`, JSON lines, or `"parquet"`, which needs the extra `keras-tdn[parquet]`.
         videos_per_shard: Videos in each file; the last has the rest.
         seed: What random clips are drawn from, together with a record's `index`.
-        graph_dtype: `"float32"` or `"bfloat16"`: the inference graph of `export_saved_model` in
-            that precision, which is faster on processors, on the TensorFlow backend and with crops
-            of the model's own size. `None`: the Keras model, or for many views on a processor that
-            graph in float32, where both agree to 1e-5.
+        graph_dtype: See `keras_tdn.scoring.scoring_options.ScoringOptions`. On processors the
+            inference graph is faster.
 
     Raises:
         ValueError: if an argument is not as described.
@@ -74,8 +71,8 @@ class LabelOptions:
     graph_dtype: str | None = None
 
     def __post_init__(self) -> None:
-        for field in ("top", "videos_per_shard"):
-            check_positive(field, getattr(self, field))
+        check_positive("top", self.top)
+        check_positive("videos_per_shard", self.videos_per_shard)
         for field, known in (("average", get_args(Average)), ("format", FORMATS)):
             if getattr(self, field) not in known:
                 raise ValueError(
@@ -109,8 +106,7 @@ class LabelOptions:
 class Labeller:
     """Gives the values of views, and makes rows of them.
 
-    Use it where videos come from elsewhere than a list on the disk; `label_videos` and every worker
-    of the Beam pipeline have one. It may be called from several threads.
+    Use it where videos come from elsewhere than a list. It may be called from several threads.
 
     Args:
         model: A model from clips to scores of classes.
@@ -138,8 +134,7 @@ class Labeller:
         self.options = options
         self.scoring = options.scoring(**reading)
         self.scorer = Scorer(model, self.scoring)
-        labels = getattr(model, "labels", None) if labels is None else labels
-        self.names = None if labels is None else tuple(load_labels(labels))
+        self.names = labels_of(model, labels)
         self._lock = threading.Lock()
         # What does not fit is reported before a video is read.
         self.prediction(np.zeros((1, self.scorer.num_values), np.float32))
@@ -177,18 +172,14 @@ class Labeller:
     @property
     def identity(self) -> Mapping[str, Any]:
         """What rows follow from besides the list and the options."""
-        return {**scoring_identity(self.scorer), "labels": self.names}
+        decoder = self.scoring.decoder_name
+        return {**scoring_identity(self.scorer, decoder), "labels": self.names}
 
 
 def complete_row(record: Record, prediction: Row | None, reason: str | None = None) -> Row:
     """A row with all its columns; `prediction` is `None` for a video that cannot be read."""
     empty = {"labels": None, "label_indices": None, "scores": None}
-    return {
-        "index": record.index,
-        "path": record.path,
-        **(empty if prediction is None else prediction),
-        "error": reason,
-    }
+    return {"index": record.index, "path": record.path, **(prediction or empty), "error": reason}
 
 
 def check_format(format: str) -> None:
@@ -201,8 +192,24 @@ def write_rows(path: Path, rows: Sequence[Row], options: LabelOptions) -> None:
     """Writes rows as the options' format."""
     if options.format == JSON_LINES:
         path.write_bytes(b"".join(_json_line(row, options) for row in rows))
-    else:
-        _write_parquet(path, rows, options)
+        return
+    pyarrow = _pyarrow()
+    vector = pyarrow.list_(pyarrow.float32())
+    kinds = {
+        "index": pyarrow.int64(),
+        "path": pyarrow.string(),
+        "labels": pyarrow.list_(pyarrow.string()),
+        "label_indices": pyarrow.list_(pyarrow.int32()),
+        "scores": vector,
+        "features": vector,
+        "error": pyarrow.string(),
+    }
+    fields = [(name, kinds[name]) for name in _columns(options)]
+    columns = [
+        pyarrow.array([_plain(row.get(name)) for row in rows], kind) for name, kind in fields
+    ]
+    table = pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
+    pyarrow.parquet.write_table(table, path)
 
 
 def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
@@ -220,10 +227,7 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
                         f"{again}"
                     ) from error
         return
-    _pyarrow()
-    import pyarrow
-    import pyarrow.parquet
-
+    pyarrow = _pyarrow()
     try:
         table = pyarrow.parquet.ParquetFile(path)
         for batch in table.iter_batches():
@@ -240,36 +244,13 @@ def _arrays(row: Row) -> Row:
 
 
 def _json_line(row: Row, options: LabelOptions) -> bytes:
-    row = _with_features(row, options)
+    row = {name: row.get(name) for name in _columns(options)}
     for name, vector in _arrays(row).items():
         # The shortest decimals that are this float32 and no other.
         row[name] = [float(str(value)) for value in vector]
     text = json.dumps(row, ensure_ascii=False, allow_nan=False)
     # File names may have bytes that are no text. What stands for one becomes an escape of JSON.
     return text.encode("utf-8", "backslashreplace") + b"\n"
-
-
-def _write_parquet(path: Path, rows: Sequence[Row], options: LabelOptions) -> None:
-    _pyarrow()
-    import pyarrow
-    import pyarrow.parquet
-
-    vector = pyarrow.list_(pyarrow.float32())
-    fields = [
-        ("index", pyarrow.int64()),
-        ("path", pyarrow.string()),
-        ("labels", pyarrow.list_(pyarrow.string())),
-        ("label_indices", pyarrow.list_(pyarrow.int32())),
-        ("scores", vector),
-        *([("features", vector)] if options.features else []),
-        ("error", pyarrow.string()),
-    ]
-    complete = [_with_features(row, options) for row in rows]
-    columns = [
-        pyarrow.array([_plain(row[name]) for row in complete], kind) for name, kind in fields
-    ]
-    table = pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
-    pyarrow.parquet.write_table(table, path)
 
 
 def _plain(value: Any) -> Any:
@@ -279,15 +260,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _with_features(row: Row, options: LabelOptions) -> Row:
-    """All rows of a file have the same columns, in the same order."""
-    features = {"features": row.get("features")} if options.features else {}
-    rest = {name: value for name, value in row.items() if name not in ("features", "error")}
-    return {**rest, **features, "error": row["error"]}
+def _columns(options: LabelOptions) -> list[str]:
+    """The columns of all rows of a file, in order."""
+    features = ["features"] if options.features else []
+    return ["index", "path", "labels", "label_indices", "scores", *features, "error"]
 
 
-def _pyarrow() -> None:
+def _pyarrow() -> Any:
     try:
-        import pyarrow.parquet  # noqa: F401
+        import pyarrow.parquet
     except ImportError as error:
         raise ImportError(NEEDS_EXTRA) from error
+    return pyarrow

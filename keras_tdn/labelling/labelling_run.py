@@ -21,12 +21,14 @@ from keras_tdn.data.records.load import RecordSource, load_records
 from keras_tdn.data.records.record import check_indices
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES
 from keras_tdn.files.locks import locked
+from keras_tdn.files.resumable_folder import read_object
 from keras_tdn.labelling.label_folder import (
+    INDEX_FILE,
+    WORKPLACE,
     LabelFolder,
     LabelPlan,
     LabelShard,
     ShardMaker,
-    load_index,
 )
 from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, check_format, read_rows
 from keras_tdn.prediction import Labels
@@ -44,7 +46,7 @@ class LabelReport:
     Args:
         folder: Where the rows lie.
         num_videos: Videos there are rows of, bad ones included.
-        num_kept: Those among them that an earlier run had labelled.
+        num_kept: Those that an earlier run had labelled.
         num_shards: Files of rows.
         failures: Videos that cannot be read, with the reasons, in the order of the list.
         seconds: How long the run took.
@@ -77,17 +79,13 @@ def label_videos(
 ) -> LabelReport:
     """Labels many videos: top classes, scores and, if asked for, features of each, in files.
 
-    Use it for archives; `predict_video` is for a video at hand, `evaluate` for accuracy. Videos are
-    decoded ahead of the model, batches go across them, and with one centre view the scores are
-    those of `predict_video`.
+    Use it for archives; with one centre view the scores are those of `predict_video`. Every listed
+    video has a row, in the order of the list: `index`, `path`, `labels`, `label_indices`, `scores`,
+    maybe `features`, and `error`, which says why a video cannot be read; it then has no labels, and
+    is in `failures.jsonl` too.
 
-    **Rows.** Every listed video has one, in the order of the list: `index`, `path`, `labels`,
-    `label_indices`, `scores`, maybe `features`, and `error`. A video that cannot be read has an
-    `error` and no labels; it is also in `failures.jsonl`. It never ends the run.
-
-    **Resumable.** Values are on the disk as soon as they are computed. A run that was killed, at
-    any moment, continues when it is called again with the same arguments, and ends with the same
-    rows in the same order. What was started with another list, model or options is refused;
+    A run that was killed, at any moment, continues when it is called again with the same arguments,
+    and ends with the same rows. What was started with another list, model or options is refused;
     `batch_size`, `num_workers` and `in_processes` may change.
 
     Args:
@@ -99,8 +97,7 @@ def label_videos(
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
         overwrite: Whether to start anew in a folder that has another labelling.
         retry_failures: Whether to label shards again in which videos could not be read.
-        progress: Whether to show videos per second and the time left: a bar on a terminal, a line
-            each minute elsewhere.
+        progress: Whether to show how far the run is.
         **reading: How videos are read and scored: `clip_spec`, `from_logits`, `batch_size`,
             `num_workers`, `in_processes`, `time_limit` and `decoder` of
             `keras_tdn.scoring.scoring_options.ScoringOptions`.
@@ -125,8 +122,7 @@ def label_videos(
     records = list_videos(videos)
     labeller = Labeller(model, options, labels=labels, **reading)
     labeller.scorer.fold_for(len(records) * options.views.num_views)
-    decoder = labeller.scoring.decoder_name
-    plan = LabelPlan(records, options, {**labeller.identity, "decoder": decoder})
+    plan = LabelPlan(records, options, labeller.identity)
     folder = LabelFolder(Path(output).absolute())
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(folder.path, FOLDER_VERB))
@@ -165,20 +161,15 @@ def finish(
     made = [shards[shard] for shard in range(plan.num_shards)]
     folder.finish(plan, made)
     failures = tuple(failure for shard in made for failure in shard.failures)
-    seconds = time.monotonic() - started
-    return LabelReport(
-        str(folder.path), len(plan.records), num_kept, plan.num_shards, failures, seconds
-    )
+    num_videos, seconds = len(plan.records), time.monotonic() - started
+    return LabelReport(str(folder.path), num_videos, num_kept, len(made), failures, seconds)
 
 
 def read_labels(folder: str | os.PathLike[str]) -> Iterator[Row]:
-    """Reads the rows of a finished labelling, in the order of the list, one at a time.
+    """Yields the rows of a finished labelling: dicts by column, vectors as float32 arrays.
 
     Args:
         folder: The folder that `label_videos` or `label_with_beam` wrote to.
-
-    Returns:
-        An iterator of dicts with the columns as keys; vectors are float32 arrays.
 
     Raises:
         ValueError: if the folder has no finished labelling.
@@ -190,7 +181,16 @@ def read_labels(folder: str | os.PathLike[str]) -> Iterator[Row]:
     ['/videos/empty.mp4']
     """
     path = Path(folder)
-    names = [shard["name"] for shard in load_index(path)["shards"]]
+    index = read_object(path / INDEX_FILE)
+    if index is None:
+        what = "has no labelling"
+        if (path / WORKPLACE).is_dir():
+            what = "is not finished; label the same list again (on the command line with --resume)"
+        raise ValueError(
+            f"The folder {str(path)!r} {what}: there is no {INDEX_FILE!r}. Pass the folder that "
+            "label_videos or `keras-tdn label` wrote to."
+        )
+    names = [shard["name"] for shard in index["shards"]]
     return (row for name in names for row in read_rows(path / name))
 
 
@@ -198,15 +198,8 @@ def list_videos(source: RecordList | RecordSource, **how: Any) -> RecordList:
     """The videos to label, in order.
 
     Unlike training and evaluation, labelling does not need to know what videos show, takes any
-    folder of videos, and keeps files that are not there: they have a row that says so.
-
-    Args:
-        source: A `RecordList`; what `load_records` takes; a folder with videos in it, or in folders
-            in it, taken by name; or a folder that `pack` has written.
-        **how: `format`, `root`, `split` and `fold` of `load_records`.
-
-    Raises:
-        ValueError: if there is no such list, nothing is listed, or none of it is there.
+    folder of videos, by name, and keeps files that are not there: they have a row that says so.
+    `how` is `format`, `root`, `split` and `fold` of `load_records`.
     """
     how = {name: value for name, value in how.items() if value is not None}
     records = source if isinstance(source, RecordList) else _load(source, how)
@@ -222,14 +215,13 @@ def _load(source: RecordSource, how: dict[str, Any]) -> RecordList:
             from keras_tdn.data import load_packed
 
             return load_packed(source)
-        return _folder(Path(source))
+        return _videos_below(Path(source).expanduser().absolute())
     records = load_records(source, skip_missing=True, believe_labels=True, **how)
     every = sorted([*records, *records.missing_records()], key=operator.attrgetter("index"))
     return RecordList(every, records.labels, records.num_classes)
 
 
-def _folder(folder: Path) -> RecordList:
-    folder = folder.expanduser().absolute()
+def _videos_below(folder: Path) -> RecordList:
     skipped = Skipped(list)
     paths = [str(folder / path) for path in videos_below(folder, os.curdir, skipped)]
     warn_of_skipped(folder, skipped)

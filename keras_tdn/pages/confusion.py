@@ -26,22 +26,16 @@ SIDE = 800
 
 @dataclasses.dataclass(frozen=True)
 class HeatCell:
-    """A cell of the table."""
+    """A cell of the table: its share of the row, and the colour and the CSS classes of that."""
 
     count: int
-    # Of the row, from 0 to 1.
     share: float
-    # The colour of that share, as CSS takes it.
     color: str
-    # Classes in the style sheet: `"diagonal"`, `"dark"`, both or none.
     kind: str
 
 
 def heat_rows(counts: np.ndarray) -> list[list[HeatCell]]:
-    """Returns the cells of a table of counts, each on the colour of its share of the row.
-
-    Counts are non-negative integers of shape `(rows, rows)`, here and below.
-    """
+    """Returns the cells of a table of counts, each on the colour of its share of the row."""
     shares = row_shares(counts)
     colors = colors_of(shares)
     return [
@@ -60,10 +54,8 @@ def heat_rows(counts: np.ndarray) -> list[list[HeatCell]]:
 
 
 def heat_picture(counts: np.ndarray, description: str) -> Picture:
-    """Returns a picture with a pixel for each count, in the colour of its share of the row.
-
-    Small shares are drawn darker than they are, by a square root: one video in fifty must be seen.
-    """
+    """Returns a picture with a pixel for each count, in the colour of its share of the row."""
+    # Small shares are drawn darker than they are: one video in fifty must be seen.
     pixels = colors_of(np.sqrt(row_shares(counts)))
     # Whole pixels of the page for each row.
     width = max(1, SIDE // len(counts)) * len(counts)
@@ -73,10 +65,7 @@ def heat_picture(counts: np.ndarray, description: str) -> Picture:
 def heat_figure(
     counts: np.ndarray, names: Sequence[str], row_name: str, column_name: str
 ) -> Figure:
-    """Draws the matrix as a figure; with more than 40 classes it has neither names nor numbers.
-
-    Rows and columns have the same names; what they are, `row_name` and `column_name` say.
-    """
+    """Draws the matrix as a figure; with more than 40 classes it has neither names nor numbers."""
     has_numbers = len(names) <= MAX_NUMBERS
     shares = row_shares(counts)
     side = 28 * len(names) + 160 if has_numbers else SIDE

@@ -36,35 +36,20 @@ class Picture:
 def picture(
     pixels: np.ndarray, description: str, *, width: int | None = None, lossless: bool = False
 ) -> Picture:
-    """Encodes a picture for a page.
+    """Encodes a picture, uint8 of shape `(height, width, 3)`, for a page; `width` is that there.
 
-    Args:
-        pixels: uint8 of shape `(height, width, 3)`, in [0, 255].
-        description: What it shows, for those who cannot see it.
-        width: Width on the page in CSS pixels; by default one for each pixel.
-        lossless: Whether it is a PNG, with edges kept sharp when enlarged, as charts need. A JPEG
-            of a photograph takes a tenth of that.
-
-    Raises:
-        ValueError: if `pixels` is not a picture.
+    With `lossless` it is a PNG with sharp edges; a JPEG of a photograph takes a tenth of that.
     """
-    content = encode(pixels, "png" if lossless else "jpeg")
+    kind = "png" if lossless else "jpeg"
+    content = base64.b64encode(encode(pixels, kind)).decode()
     rows, columns, _ = pixels.shape
     width = columns if width is None else width
-    return Picture(
-        f"data:image/{'png' if lossless else 'jpeg'};base64,{base64.b64encode(content).decode()}",
-        description,
-        width,
-        max(1, round(rows * width / columns)),
-        lossless,
-    )
+    height = max(1, round(rows * width / columns))
+    return Picture(f"data:image/{kind};base64,{content}", description, width, height, lossless)
 
 
 def strip(pictures: Iterable[np.ndarray], description: str, *, height: int = 90) -> list[Picture]:
-    """Encodes pictures that stand in a row, as frames of a video; larger ones are shrunk.
-
-    See `picture`. `height` is that on the page, in CSS pixels.
-    """
+    """Encodes pictures that stand in a row, so high on the page; larger ones are shrunk."""
     row = []
     for number, pixels in enumerate(pictures, start=1):
         # Twice the height, for screens that have two pixels where CSS counts one.
@@ -83,10 +68,7 @@ def encode(pixels: np.ndarray, kind: str) -> bytes:
 
 
 def encode_gif(pictures: Sequence[np.ndarray], rate: float) -> bytes:
-    """Returns an animated GIF that plays for ever, its 256 colours chosen for these pictures.
-
-    The pictures are of one size, and `rate` of them are shown per second.
-    """
+    """Returns an animated GIF of pictures of one size, `rate` of them per second, for ever."""
     # One palette for all of them, and no dithering: both would flicker from picture to picture.
     some = pictures[:: -(-len(pictures) // PALETTE_PICTURES)]
     palette = _image(np.concatenate(some)).quantize(256, dither=Image.Dither.NONE)
@@ -171,10 +153,7 @@ def wrapped(text: str, width: float, size: int = FONT_SIZE) -> list[str]:
 
 
 def can_be_drawn(text: str) -> bool:
-    """Returns whether the letters on pictures are enough for this text.
-
-    A page has the text beside the picture, where the reader's fonts show it.
-    """
+    """Returns whether the font of the letters on pictures has all that this text needs."""
     return all(
         ord(letter) in _letters() and unicodedata.bidirectional(letter) not in ("R", "AL")
         for letter in text

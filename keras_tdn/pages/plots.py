@@ -32,6 +32,8 @@ PALETTE = {
     "line": "#d5dbe1",
     "ink": "#1f2328",
 }
+# In CSS pixels.
+BARS_SIZE = 336, 230
 # Numbers of the x axis closer than this would run into each other.
 TICK_ROOM = 26
 # Of curves, in their order.
@@ -95,21 +97,10 @@ def curves(
     legend: bool = True,
     size: tuple[float, float] = (560, 320),
 ) -> Figure:
-    """Draws shares, from 0 to 1, over something else.
+    """Draws shares, from 0 to 1, over something else: at most four curves.
 
-    Args:
-        lines: The curves, at most four, each with at least a point.
-        x_name: What x is.
-        y_name: What y is.
-        log_x: Whether the x axis is logarithmic.
-        y_range: Least and greatest y; by default what the points need, and some room.
-        marks: Whether each point has a dot, its value, and its x a number on the axis, if there is
-            room.
-        legend: Whether the figure has the curves' names; a page has them as text above it.
-        size: Width and height in CSS pixels.
-
-    Raises:
-        ValueError: if there is nothing to draw, or too much.
+    With `marks` each point has a dot, its value, and its x a number on the axis, if there is room.
+    A page has the names of curves as text above it, and needs no `legend`. Sizes are CSS pixels.
     """
     if not lines or len(lines) > len(COLORS) or not all(line.points for line in lines):
         raise ValueError(
@@ -148,18 +139,9 @@ def curves(
     return figure
 
 
-def bars(
-    values: Sequence[float],
-    x_name: str,
-    y_name: str,
-    *,
-    size: tuple[float, float] = (336, 230),
-) -> Figure:
-    """Draws a bar for each number from 1 on; those below zero have the second colour.
-
-    `x_name` is what is numbered, `y_name` the unit of the heights, and `size` as in `curves`.
-    """
-    with drawing(size) as figure:
+def bars(values: Sequence[float], x_name: str, y_name: str) -> Figure:
+    """Draws a bar for each number from 1 on; those below zero have the second colour."""
+    with drawing(BARS_SIZE) as figure:
         axes = new_axes(figure, x_name, y_name)
         numbers = range(1, len(values) + 1)
         colors = [PALETTE["bar" if value >= 0 else "other"] for value in values]
@@ -198,10 +180,7 @@ def note(artist: Any, text: str) -> None:
 
 
 def inline_svg(figure: Figure, description: str) -> Markup:
-    """Returns a figure as SVG for the inside of a page, in the page's colours and fonts.
-
-    The figure is changed: nothing of it is clipped. The description is for those who cannot see it.
-    """
+    """Returns a figure, which it changes, as SVG in the colours and fonts of the page around it."""
     for artist in figure.findobj():
         artist.set_clip_on(False)
     file = io.BytesIO()
@@ -225,11 +204,7 @@ def inline_svg(figure: Figure, description: str) -> Markup:
 
 
 def _simplify(root: ElementTree.Element) -> None:
-    """Leaves nothing that another plot, or the rest of the page, could get in the way of.
-
-    That is names of elements, which have to be unique on a page, name spaces, which HTML does
-    without, and a style that would be that of the whole page.
-    """
+    """Removes what would get in the way of the rest of the page: ids, name spaces, a style."""
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         element.attrib = {
@@ -272,8 +247,6 @@ def _plain(value: str) -> str:
 
 def _share_axis(axes: Axes, bounds: tuple[float, float] | None) -> None:
     """Makes y an axis of shares in percent."""
-    from matplotlib.ticker import FuncFormatter
-
     low, high = axes.get_ylim()
     if bounds is None:
         room = max((high - low) * 0.2, 0.02 * max(abs(low), abs(high)), 1e-3)
@@ -285,7 +258,7 @@ def _share_axis(axes: Axes, bounds: tuple[float, float] | None) -> None:
         tick for tick in axes.get_yticks() if 0 <= tick <= 1 and bounds[0] <= tick <= bounds[1]
     ]
     axes.set_yticks(ticks)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value, digits)))
+    axes.yaxis.set_major_formatter(lambda value, _: percent(value, digits))
 
 
 def _apart(axes: Axes, values: Sequence[float]) -> list[float]:

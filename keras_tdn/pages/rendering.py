@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -36,21 +35,13 @@ class Bar:
 def render(template: str, **values: object) -> str:
     """Fills in a template, a file in `templates/`, and returns HTML to be written as UTF-8.
 
-    `values` are all that the template uses, by name. Every value is escaped, unless it is `Markup`,
-    which is HTML: plots and what macros make.
-
-    Example:
-
-    >>> page = render("clips.html", title="Clips", clips=[])
+    Every value is escaped, unless it is `Markup`, which is HTML: plots and what macros make.
     """
     return _environment().get_template(template).render(**values)
 
 
 def render_part(template: str, macro: str, *values: object) -> str:
-    """Fills in one of the macros of a template, for a part of somebody else's page.
-
-    The macro is given `values`, all of which is escaped, as in `render`.
-    """
+    """Fills in one of the macros of a template, for a part of somebody else's page."""
     return str(getattr(_environment().get_template(template).module, macro)(*values)).strip()
 
 
@@ -61,14 +52,10 @@ def _environment() -> jinja2.Environment:
         autoescape=True,
         # A misspelt name is an error, and not an empty place on the page.
         undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
+        finalize=lambda value: value if isinstance(value, Markup) else printable(value),
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "clock": clock_text}
     environment.globals["curve_colors"] = COLORS
     return environment
-
-
-def _finalize(value: Any) -> Any:
-    return value if isinstance(value, Markup) else printable(value)

@@ -6,12 +6,11 @@ import re
 
 # Controls and halves of surrogate pairs, which file names may hold and pages may not.
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-REPLACEMENT = "\ufffd"
 
 
 def printable(text: object) -> str:
     """Returns the `str` of anything, with all replaced that neither HTML nor a font can show."""
-    return UNPRINTABLE.sub(REPLACEMENT, str(text))
+    return UNPRINTABLE.sub("\ufffd", str(text))
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -1,7 +1,4 @@
-"""The centre clip of one video: what `predict_video`, `explain` and the serving client look at.
-
-Unlike the readers of many videos, it needs no TensorFlow.
-"""
+"""The centre clip of one video, without TensorFlow: for `predict_video`, `explain`, the client."""
 
 from __future__ import annotations
 
@@ -20,25 +17,20 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CenterClip:
-    """A centre clip, uint8 `(frames, height, width, 3)`, and where it was cut.
+    """A centre clip and where it was cut."""
 
-    `indices` are frame numbers, from 0, of shape `(num_segments, frames_per_segment)`; the video
-    has `num_frames`.
-    """
-
+    # uint8 of shape `(frames, height, width, 3)`.
     pixels: np.ndarray
+    # Frame numbers, from 0, of shape `(num_segments, frames_per_segment)`.
     indices: np.ndarray
+    # Frames of the whole video.
     num_frames: int
 
 
 def read_center_clip(
     source: VideoSource | np.ndarray, spec: ClipSpec, *, crop: bool = True
 ) -> CenterClip:
-    """Reads centre-sampled segments of a video, and cuts the centre out of their frames.
-
-    The source is a path, the content of a file, a binary file object, or all frames as an array.
-    Without `crop` frames are as the video has them. Raises a `ValueError` if it is no video.
-    """
+    """Reads centre-sampled segments of a video and, with `crop`, cuts the centre out of frames."""
     sampler = SegmentSampler(spec.num_segments, spec.frames_per_segment)
     num_frames = 0
 

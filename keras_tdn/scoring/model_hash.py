@@ -29,8 +29,7 @@ ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 def model_sha256(model: keras.Model) -> str:
     """Hexadecimal SHA-256 of a model's weights and of its config, without the names of layers.
 
-    It is equal in every process, and for models that compute the same alone. Of a model that is no
-    graph of layers the configs of its layers count as well, of a layer without a config its type.
+    It is equal in every process, and for models that compute the same alone.
     """
     config = json.dumps(_config(model), sort_keys=True, default=_described)
     digest = hashlib.sha256(config.encode())
@@ -80,11 +79,8 @@ def _anonymous(value: Any, places: Mapping[str, int]) -> Any:
 
 
 def _is_of_layer(config: Mapping[str, Any]) -> bool:
-    """Whether the name in a config is a layer's: others, such as those of dtypes, mean something.
-
-    A layer's config says whether it is trainable, that of an input its shape; in the config of a
-    model, entries have both a name and a class.
-    """
+    """Whether the name in a config is a layer's; others, such as that of a dtype, count."""
+    # Layers say whether they are trainable, inputs their shape, entries of a model their class.
     return any(key in config for key in ("trainable", "batch_shape", "class_name"))
 
 
@@ -98,11 +94,7 @@ def _numbered(value: Any, places: Mapping[str, int]) -> Any:
 
 
 def _lambda(config: Any) -> Any:
-    """What a function without a name does.
-
-    As Python writes it, the code of one and the same function differs between processes, by where
-    it was read from.
-    """
+    """What a function without a name does, wherever its code was read from."""
     if not isinstance(config, Mapping) or "code" not in config:
         return config
     code = marshal.loads(base64.b64decode(config["code"]))

@@ -42,26 +42,10 @@ logger = logging.getLogger("keras_tdn")
 
 
 class Scorer:
-    """Scores views with a model.
+    """Scores views with a model; refuses one that takes or gives something else.
 
     Scores are logits where the model has them, behind a softmax or without one: every average
-    follows from logits, and the authors' ensemble needs them. Of another model that gives
-    probabilities, these are taken. Features, if they are asked for, come from the same pass.
-
-    Attributes:
-        spec: The clip that the model takes.
-        clip_shape: Shape of a view, `(frames, height, width, 3)`.
-        kind: `"logits"` or `"probabilities"`.
-        num_features: Features behind the scores; 0 without.
-
-    Raises:
-        ValueError: if the model gives something else or takes other clips, if its last layer does
-            not tell whether its scores are logits, or if it has no features or inference graph.
-
-    Example:
-
-    >>> Scorer(model).score(clips).shape
-    (8, 400)
+    follows from logits, and the authors' ensemble needs them. Otherwise they are probabilities.
     """
 
     def __init__(
@@ -70,6 +54,7 @@ class Scorer:
         options: ScoringOptions = ScoringOptions(),  # noqa: B008
     ) -> None:
         self.model = model
+        # The clip that the model takes, and the shape of a view.
         self.spec = clip_spec_of(model, options.clip_spec)
         size = options.views.crop_size_of(self.spec)
         self.clip_shape = (self.spec.num_frames, *size, 3)
@@ -105,17 +90,10 @@ class Scorer:
         return self.classes + self.num_features
 
     def score(self, clips: np.ndarray) -> np.ndarray:
-        """Scores a batch of clips. Equal clips in batches of one shape give equal bits.
+        """Scores a batch of clips, uint8 of shape `(batch, frames, height, width, 3)`.
 
-        Args:
-            clips: Pixels in [0, 255], uint8 of shape `(batch, frames, height, width, 3)`.
-
-        Returns:
-            float32 of shape `(batch, num_values)`: logits or probabilities, as `kind` says, and
-            features behind them.
-
-        Raises:
-            ValueError: if a number is not finite, or what should be probabilities are not.
+        Returns float32 of shape `(batch, num_values)`: logits or probabilities, as `kind` says, and
+        features behind them. Equal clips in batches of one shape give equal bits.
         """
         values = self._compute(clips)
         scores, features = np.split(values, [values.shape[1] - self.num_features], axis=1)
@@ -138,10 +116,8 @@ class Scorer:
     def fold_for(self, num_views: int) -> None:
         """Scores so many views with the folded network, where it gives what the Keras model gives.
 
-        The first batch is scored by both. If they differ by more than 1e-5 (of what is above 1, by
-        that share), that is logged and the Keras model goes on. Use it for a model whose weights do
-        not change meanwhile. It changes nothing for few views, and on GPUs, where the folded
-        network is not known to be faster.
+        The first batch is scored by both; they may differ by 1e-5, above 1 by that share. The Keras
+        model scores few views, and all on GPUs, where the folded one is not known to be faster.
         """
         from keras_tdn.inference import can_fold
 
@@ -227,18 +203,8 @@ def with_logits(
 ) -> tuple[ScoreKind, keras.Model]:
     """Decides what a model's scores are, and finds the model that gives logits if there is one.
 
-    This is the one rule for every front end. Scores of an unknown kind are refused, because a
+    `from_logits` decides, or else the last layer. Scores of an unknown kind are refused, because a
     softmax too many or too few would silently change what is reported.
-
-    Args:
-        model: A model from clips to scores.
-        from_logits: Whether its scores are logits; by default its last layer decides.
-
-    Returns:
-        The kind, and the model itself or, if it ends in a softmax of its own, one without that.
-
-    Raises:
-        ValueError: if the last layer does not tell, and `from_logits` is `None`.
     """
     if from_logits is not None:
         return ("logits" if from_logits else "probabilities"), model
@@ -276,25 +242,11 @@ def average_views(
     average: Average = "softmax",
     subsets: Sequence[Sequence[int]] | None = None,
 ) -> list[np.ndarray]:
-    """Averages the scores of each video's views to probabilities.
+    """Averages scores of shape `(videos, views, classes)` to probabilities of each video.
 
-    Args:
-        view_scores: Scores of shape `(videos, views, classes)`.
-        kind: Whether they are logits or probabilities.
-        average: `"softmax"`: the mean of the views' probabilities, as the authors take it;
-            `"logits"`: the softmax of the mean of their logits.
-        subsets: Numbers of the views to average; all of them by default. One result for each.
-
-    Returns:
-        For each subset, float64 of shape `(videos, classes)`, rows summing to 1.
-
-    Raises:
-        ValueError: if there is no such average, or no logits.
-
-    Example:
-
-    >>> average_views(np.array([[[0.0, 0.0], [0.0, 5.0]]]), "logits")[0].round(3)
-    array([[0.253, 0.747]])
+    `"softmax"` is the mean of the views' probabilities, as the authors take it, `"logits"` the
+    softmax of the mean of their logits. There is a result, float64 of shape `(videos, classes)`,
+    for each of the `subsets` of views; by default for all of the views.
     """
     if average not in get_args(Average):
         raise ValueError(

@@ -31,24 +31,18 @@ class ScoringOptions:
         from_logits: Whether the model's scores are logits; by default its last layer decides.
         features: Whether pooled features are computed beside the scores.
         graph_dtype: `"float32"` or `"bfloat16"`: the inference graph of `export_saved_model` in
-            that precision. `None`: the Keras model, or for many views on a processor that graph in
-            float32, where both agree to 1e-5.
+            that precision, on TensorFlow and with crops of the model's own size. `None`: the Keras
+            model, or for many views on a processor that graph, where both agree to 1e-5.
         seed: What random clips are drawn from, together with a record's `index`.
-        batch_size: Views scored at once. Memory and speed follow from it, and no more than the last
-            digits of the scores.
+        batch_size: Views scored at once. The last digits of scores may follow from it.
         num_workers: Videos read side by side; by default one per processor, at most 8. With thirty
             views each takes up to 0.4 GB, of videos of 340 x 256 pixels.
-        in_processes: Whether each is read in a process of its own, which a bad file may crash or
-            hang. Otherwise threads read them.
+        in_processes: Whether each is read in a process, which a bad file may crash or hang, and not
+            in a thread.
         time_limit: Seconds that one video may take in such a process.
         decoder: Name of the decoder of video files, or the decoder itself (not in processes).
         max_failure_share: Share of bad videos that is an error, from 0 to 1, of 100 videos at
             least. `None`: none is, unless nothing can be read.
-
-    Example:
-
-    >>> ScoringOptions(ViewSpec(num_clips=10, num_crops=3), batch_size=16).views.num_views
-    30
     """
 
     views: ViewSpec = ViewSpec()  # noqa: RUF009

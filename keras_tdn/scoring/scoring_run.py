@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -30,8 +31,6 @@ from keras_tdn.scoring.views import (
     reason_of,
 )
 
-Read = Callable[[int], VideoViews]
-A = TypeVar("A")
 T = TypeVar("T")
 ACTION = "evaluating"
 # Keys of videos that cannot be read start with this.
@@ -42,27 +41,21 @@ PATIENCE_SECONDS = 0.1
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ViewBatch:
-    """Consecutive views of all videos, in a batch that always has the same size.
+    """Consecutive views of all videos, in a batch that always has the same size."""
 
-    Args:
-        clips: uint8 of shape `(batch_size, frames, height, width, 3)`; black without a view.
-        present: Bool of shape `(views,)`: not those of videos that cannot be read. The last batch
-            may have fewer views than clips.
-        failures: Reasons by row of the videos that cannot be read.
-    """
-
+    # uint8 of shape `(batch_size, frames, height, width, 3)`; black without a view.
     clips: np.ndarray
+    # Bool of shape `(views,)`: not those of videos that cannot be read. The last batch may have
+    # fewer views than clips.
     present: np.ndarray
+    # Reasons by row of the videos that cannot be read.
     failures: Mapping[int, str]
 
 
 def fill_batches(
     views: Iterable[tuple[int, np.ndarray | str]], clip_shape: tuple[int, ...], batch_size: int
 ) -> Generator[ViewBatch, None, None]:
-    """Fills batches with views, across videos, in order.
-
-    `views` are, for each, the row of its video, and its pixels or why it cannot be read.
-    """
+    """Fills batches with views, each its video's row and its pixels or why it cannot be read."""
     clips: np.ndarray | None = None
     for row, view in views:
         if clips is None:
@@ -82,34 +75,22 @@ def fill_batches(
 
 
 def view_batches(
-    read: Read,
+    read: Callable[[int], VideoViews],
     num_records: int,
     clip_shape: tuple[int, ...],
     options: ScoringOptions,
-    *,
     first_view: int = 0,
-    failures: Mapping[int, str] | None = None,
+    failures: Mapping[int, str] = MappingProxyType({}),
 ) -> Generator[ViewBatch, None, None]:
     """Reads records by several threads and fills batches with their views, in order.
 
     View `j` of record `i` is number `i * num_views + j`, whether or not the record can be read, so
-    that what is in a batch depends on nothing but the number that it starts with. Videos of the
-    next two batches may wait, read, for their turn.
-
-    Args:
-        read: Gives the views of the record in a row; raises where it cannot be read.
-        num_records: Records there are.
-        clip_shape: Shape of a view, `(frames, height, width, 3)`.
-        options: Their `views`, `batch_size` and `num_workers`.
-        first_view: Number of the first view that is wanted.
-        failures: Reasons by row of records that are known to be bad; they are not read.
-
-    Raises:
-        MemoryError, OSError: if the machine fails, rather than a video; see `is_passing`.
+    that what is in a batch depends on nothing but the number that it starts with.
     """
-    known = dict(failures or {})
+    known = dict(failures)
     num_views, num_workers = options.views.num_views, options.workers
     first_row, first_number = divmod(first_view, num_views)
+    # Videos of the next two batches may wait, read, for their turn.
     num_ahead = num_workers + -(-2 * options.batch_size // num_views)
     pool = ThreadPoolExecutor(num_workers, thread_name_prefix="keras_tdn_views")
 
@@ -125,9 +106,18 @@ def view_batches(
                 raise
             return reason_of(error)
 
+    def videos() -> Iterator[VideoViews | str]:
+        rest = iter(range(first_row, num_records))
+        waiting: collections.deque[Future[VideoViews | str]] = collections.deque()
+        while True:
+            more = itertools.islice(rest, num_ahead - len(waiting))
+            waiting.extend(pool.submit(load, row) for row in more)
+            if not waiting:
+                return
+            yield waiting.popleft().result()
+
     def views() -> Iterator[tuple[int, np.ndarray | str]]:
-        rows = range(first_row, num_records)
-        for row, video in zip(rows, _results(pool, num_ahead, load, rows), strict=True):
+        for row, video in enumerate(videos(), start=first_row):
             for number in range(first_number if row == first_row else 0, num_views):
                 yield row, video if isinstance(video, str) else video.view(number)
 
@@ -142,24 +132,10 @@ def read_ahead(
     depth: int | queue.Queue[Any] = 1,
     join_seconds: float | None = None,
 ) -> Generator[T, None, None]:
-    """Makes items in a thread, so many ahead.
+    """Makes items in a thread, so many ahead, and closes them there when the result is closed.
 
-    Use it between what prepares batches and a model: putting a batch together takes as long as a
-    fast accelerator takes for it.
-
-    Args:
-        items: Makes the items; closed, in that thread, when the result ends or is closed.
-        depth: Items that may wait, or the queue that they wait in.
-        join_seconds: How long the end waits for the thread, where it may be blocked by a sender
-            that cannot be interrupted; it ends with the process then. `None` waits for ever.
-
-    Yields:
-        Each item once, in order. What `items` raises is raised here, in its turn.
-
-    Example:
-
-    >>> list(read_ahead(number**2 for number in range(4)))
-    [0, 1, 4, 9]
+    `depth` is how many may wait, or the queue that they wait in. The end waits for the thread, but
+    for `join_seconds` at most: a sender that blocks it cannot be interrupted.
     """
     ready: queue.Queue[Any] = queue.Queue(depth) if isinstance(depth, int) else depth
     unwanted = threading.Event()
@@ -199,29 +175,12 @@ def read_ahead(
             thread.join(join_seconds)
 
 
-def _results(
-    pool: ThreadPoolExecutor, num_ahead: int, call: Callable[[A], Any], arguments: Iterable[A]
-) -> Iterator[Any]:
-    """Yields what calls in the pool return, in order, while so many are asked for."""
-    rest = iter(arguments)
-    waiting: collections.deque[Future[Any]] = collections.deque()
-    while True:
-        more = itertools.islice(rest, num_ahead - len(waiting))
-        waiting.extend(pool.submit(call, argument) for argument in more)
-        if not waiting:
-            return
-        yield waiting.popleft().result()
+class ScoredViews(NamedTuple):
+    """What the model gives for consecutive views."""
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class ScoredViews:
-    """What the model gives for consecutive views.
-
-    `values` are float32 of shape `(views, num_values)`, NaN where a video cannot be read, and
-    `failures` the reasons by position of such videos.
-    """
-
+    # float32 of shape `(views, num_values)`, NaN where a video cannot be read.
     values: np.ndarray
+    # Reasons by position of such videos.
     failures: Mapping[int, str]
 
 
@@ -232,43 +191,39 @@ def score_views(
     *,
     rows: Sequence[int] | None = None,
     first_view: int = 0,
-    failures: Mapping[int, str] | None = None,
+    failures: Mapping[int, str] = MappingProxyType({}),
     reader: ViewReader | None = None,
 ) -> Generator[ScoredViews, None, None]:
     """Scores views of records in order, while the next videos are read.
 
-    Views are numbered through: those of the video in position `i` of `rows` start with
-    `i * num_views`. A batch starts with a multiple of the batch size after `first_view`, so that a
-    run that is resumed behind a batch scores the same batches as one that was never stopped.
-
-    Args:
-        scorer: The model.
-        records: The list that the videos are in.
-        options: How videos are read.
-        rows: Rows of the list to score; all by default.
-        first_view: Number of the first view that is wanted.
-        failures: Reasons by position of videos that are known to be bad.
-        reader: What reads the list, unless processes do. By default one is made.
-
-    Raises:
-        MemoryError, OSError: if the machine fails, rather than a video; see `is_passing`.
+    The video in position `i` of `rows`, by default all of the list, has the views from number
+    `i * num_views` on. A batch starts with a multiple of the batch size after `first_view`, so that
+    a run that is resumed behind a batch scores the same batches as one that was never stopped.
+    `failures` are those known already, by position. Errors are the machine's; see `is_passing`.
     """
     rows = range(len(records)) if rows is None else rows
     if first_view >= len(rows) * options.views.num_views:
         return
     with contextlib.ExitStack() as stack:
-        read, stop_reading = _reading(scorer, records, options, reader)
+        read_row: Callable[[int], VideoViews]
+        if options.in_processes:
+            check_not_packed(records)
+            processes = ViewProcesses(options, scorer.spec)
+            read_row = lambda row: processes(records[row])  # noqa: E731
+        else:
+            read_row = (reader or ViewReader(options, scorer.spec, records)).read_row
         batches = view_batches(
-            lambda position: read(rows[position]),
+            lambda position: read_row(rows[position]),
             len(rows),
             scorer.clip_shape,
             options,
-            first_view=first_view,
-            failures=failures,
+            first_view,
+            failures,
         )
         ahead = stack.enter_context(contextlib.closing(read_ahead(batches)))
-        # Before the threads that wait for it are waited for.
-        stack.callback(stop_reading)
+        if options.in_processes:
+            # Before the threads that wait for them are waited for.
+            stack.callback(processes.close)
         for batch in ahead:
             values = np.full((len(batch.present), scorer.num_values), np.nan, np.float32)
             if batch.present.any():
@@ -278,20 +233,11 @@ def score_views(
 
 
 class ViewJournal:
-    """The values of views in order, in memory and in a journal on the disk.
+    """The values of views in order, in memory and, with a path, in a `Journal` on the disk.
 
-    The journal has an entry for each batch: its key is the number of the first view, its value the
-    batch's float32 numbers. A video that cannot be read has an entry of its own, `video 7`, with
-    the reason. On opening, batches count up to the first that is missing; so each view is taken
-    exactly once, whenever the process was killed.
-
-    Use it as a context manager. Without a path nothing is kept on the disk; for the other
-    arguments see `Journal`.
-
-    Attributes:
-        values: float32 of shape `(views of all videos, num_values)`, NaN where there is none.
-        num_done: Views that have been taken.
-        failures: Reasons by position of the videos that cannot be read.
+    That has an entry for each batch, by the number of its first view, with the batch's float32
+    numbers, and one for each video that cannot be read, `video 7`, with the reason. On opening,
+    batches count up to the first that is missing: each view is taken exactly once.
     """
 
     def __init__(
@@ -301,17 +247,16 @@ class ViewJournal:
         num_videos: int,
         num_views: int,
         num_values: int,
-        *,
-        resume: bool = False,
-        lock: bool = True,
+        lock: str | None = ACTION,
     ) -> None:
+        # NaN where there is none.
         self.values = np.full((num_videos * num_views, num_values), np.nan, np.float32)
         self.num_views = num_views
+        # Views that have been taken.
         self.num_done = 0
+        # Reasons by position of the videos that cannot be read.
         self.failures: dict[int, str] = {}
-        self._journal: Journal | None = None
-        if path is not None:
-            self._journal = Journal(path, identity, resume=resume, action=ACTION, lock=lock)
+        self._journal = None if path is None else Journal(path, identity, lock=lock)
 
     def __enter__(self) -> ViewJournal:
         if self._journal is not None:
@@ -333,11 +278,7 @@ class ViewJournal:
         return self.num_done == len(self.values)
 
     def append(self, values: np.ndarray, failures: Mapping[int, str]) -> None:
-        """Takes what `ScoredViews` has of the next views, and writes it down.
-
-        Raises:
-            OSError: if it cannot be written, for example because the disk is full.
-        """
+        """Takes what `ScoredViews` has of the next views, and writes it down."""
         if self._journal is not None:
             # The batch comes last: only with it does the journal count these views.
             for position, reason in failures.items():
@@ -364,11 +305,7 @@ class ViewJournal:
 
 
 def score_videos(scorer: Scorer, videos: Sequence[VideoViews], batch_size: int) -> list[np.ndarray]:
-    """Scores all views of videos that have been read, in batches that go across them.
-
-    Returns for each video an array of shape `(views, num_values)`. What is missing in the last
-    batch is black.
-    """
+    """Scores all views of videos that have been read, to `(views, num_values)` for each video."""
     if not videos:
         return []
     views = (
@@ -384,24 +321,12 @@ def score_videos(scorer: Scorer, videos: Sequence[VideoViews], batch_size: int) 
     return np.split(np.concatenate(parts), ends[:-1])
 
 
-def scoring_identity(scorer: Scorer, decoder: str | None = None) -> dict[str, Any]:
+def scoring_identity(scorer: Scorer, decoder: str) -> dict[str, Any]:
     """What scores follow from besides the list, the views and the seed."""
     return {
         "weights": model_sha256(scorer.model),
         "clip": scorer.spec.to_config(),
         "scores": scorer.kind,
         "backend": keras.backend.backend(),
-        **({} if decoder is None else {"decoder": decoder}),
+        "decoder": decoder,
     }
-
-
-def _reading(
-    scorer: Scorer, records: RecordList, options: ScoringOptions, reader: ViewReader | None
-) -> tuple[Callable[[int], VideoViews], Callable[[], None]]:
-    """What gives the views of the record in a row of the list, and what ends it."""
-    if not options.in_processes:
-        reader = reader or ViewReader(options, scorer.spec, records)
-        return reader.read_row, lambda: None
-    check_not_packed(records)
-    processes = ViewProcesses(options, scorer.spec)
-    return lambda row: processes(records[row]), processes.close

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_tdn.data.dataset.order import record_seed
 from keras_tdn.data.decoding import VideoDecodeError, get_decoder
+from keras_tdn.data.decoding.interface import check_clip_bytes
 from keras_tdn.data.jpeg_frames import decode_frame_files, scan_frame_folder
 from keras_tdn.data.packed_records import PackedRecordList, decode_packed_frames
 from keras_tdn.data.records import Record, RecordList
@@ -26,15 +27,13 @@ from keras_tdn.data.transforms.crop_sets import (
     crops_of_array,
 )
 from keras_tdn.gpus import leave_gpus_to_backend
-from keras_tdn.limits import check_bytes, max_bytes
+from keras_tdn.limits import max_bytes
 from keras_tdn.scoring.scoring_options import ScoringOptions
 from keras_tdn.specs import ClipSpec, ViewSpec
 from keras_tdn.worker_pool import LostTaskError, WorkerPool, use_tensorflow_on_one_core
 
 ChooseIndices = Callable[[int], np.ndarray]
 
-# What is drawn for scoring is drawn once: there are no epochs.
-EPOCH = 0
 # What the system says when it, a disk or a network has a problem that no other file would be
 # without. Not every system has all of them.
 PASSING_ERRORS = frozenset(
@@ -54,15 +53,12 @@ DEATHS_PER_VIDEO = 2
 class VideoViews:
     """The views of one video, clip by clip, in each clip crop by crop.
 
-    Clips share frames, so that pixels are kept per frame, and a view is put together when it is
-    asked for: thirty views of 40 frames of 256 x 256 pixels would take 236 MB.
-
-    For each crop, `crops` has the frames that the clips need, uint8 of shape `(distinct frames,
-    height, width, 3)`; `positions`, of shape `(num_clips, frames of a clip)`, is where each clip's
-    frames lie among them.
+    Pixels are kept per frame, because clips share frames: thirty views would take 236 MB.
     """
 
+    # Of each crop the frames that the clips need, uint8 `(distinct frames, height, width, 3)`.
     crops: Sequence[np.ndarray]
+    # Where each clip's frames lie among them, of shape `(num_clips, frames of a clip)`.
     positions: np.ndarray
 
     def __len__(self) -> int:
@@ -75,16 +71,7 @@ class VideoViews:
 
 
 class FrameReader:
-    """Reads chosen frames of records: video files, folders of JPEG frames, packed records.
-
-    Use it where records are read one by one; `make_dataset` reads many of one kind. It may be
-    called from several threads. The records may be left out where only paths are read.
-
-    Example:
-
-    >>> FrameReader(records).read(0, lambda num_frames: np.array([0, num_frames - 1])).shape
-    (2, 240, 320, 3)
-    """
+    """Reads chosen frames of records: video files, folders of JPEG frames, packed records."""
 
     def __init__(self, records: Sequence[Record] = (), decoder: Any = "pyav") -> None:
         leave_gpus_to_backend()
@@ -104,13 +91,8 @@ class FrameReader:
     def read(self, row: int, choose_indices: ChooseIndices) -> np.ndarray:
         """Returns frames of the record in that row, uint8 `(frames, height, width, 3)`.
 
-        Args:
-            row: Its position in the list.
-            choose_indices: Called with the number of frames; returns zero-based indices, each once.
-                It may be called again with another number, if damage shows up while decoding.
-
-        Raises:
-            ValueError: if it cannot be read; a `VideoDecodeError` if it is a video file.
+        `choose_indices` is called with the number of frames, and returns zero-based indices, each
+        once; it is called again if damage shows up while decoding. Raises a `ValueError`.
         """
         path = self._records[row].path
         if self._columns is None:
@@ -145,17 +127,10 @@ class FrameReader:
 
 
 class ViewReader:
-    """Reads the views of records, each video decoded once for all of them.
+    """Reads the views of records; may be called from several threads.
 
-    Where the frames would take more memory than one clip may (`keras_tdn.limits`), a video is
-    decoded in as many parts as it takes. It may be called from several threads. `frames` is the
-    `FrameReader` of the records.
-
-    Example:
-
-    >>> reader = ViewReader(ScoringOptions(ViewSpec(10, 3)), model.clip_spec)
-    >>> len(reader.read(Record("video.mp4", None)))
-    30
+    Each video is decoded once for all of them or, where its frames would take more memory than one
+    clip may (`keras_tdn.limits`), in as many parts as it takes.
     """
 
     def __init__(
@@ -180,7 +155,8 @@ class ViewReader:
     def clip_indices(self, index: int, num_frames: int) -> np.ndarray:
         """Frames of every clip of the record with that `index`, int32 `(num_clips, frames)`."""
         random = self._views.clip_mode == "random"
-        seed = record_seed(self._seed, EPOCH, index) if random else None
+        # There are no epochs in scoring.
+        seed = record_seed(self._seed, 0, index) if random else None
         clips = self._sampler.sample_clips(
             num_frames, self._views.num_clips, "random" if random else "uniform", seed
         )
@@ -227,12 +203,10 @@ class ViewReader:
 
 
 class ViewProcesses:
-    """Reads views in processes; called by as many threads as there are processes.
+    """Reads views in processes, which bad files may crash or hang.
 
-    Use it in place of threads alone where an archive may hold files that crash or hang a decoder,
-    or where more processors decode than Python's lock lets threads use. A video that ends its
-    process twice, or takes too long, is bad, and the next one gets a new process. `num_workers` of
-    the options are processes; each takes some hundreds of megabytes for TensorFlow.
+    It is called by as many threads as there are processes. A video that ends its process twice, or
+    takes too long, is bad.
     """
 
     def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:
@@ -246,12 +220,7 @@ class ViewProcesses:
         )
 
     def __call__(self, record: Record) -> VideoViews:
-        """Reads the views of a video file or a folder of frames.
-
-        Raises:
-            ValueError: if it cannot be read, or it crashes or hangs the decoder.
-            OSError: if no process starts, or the machine fails.
-        """
+        """Reads the views of a video file or a folder; an `OSError` is the machine's fault."""
         try:
             found = self._pool.run(record)
         except LostTaskError as error:
@@ -264,7 +233,7 @@ class ViewProcesses:
         return found
 
     def close(self) -> None:
-        """Ends all processes, whatever they do; threads that wait for them get an error."""
+        """Ends all processes, whatever they do."""
         self._pool.close()
 
 
@@ -310,10 +279,7 @@ def check_not_packed(records: RecordList) -> None:
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Whether the machine failed, rather than the video: read again, it may be fine.
-
-    What the error was raised from counts too.
-    """
+    """Whether the machine failed, rather than the video: read again, it may be fine."""
     while error is not None:
         is_of_python = type(error).__module__ == "builtins"
         # Decoders report damaged files by some of the same numbers.
@@ -355,7 +321,4 @@ def _clips_by_part(
 
 def _check_frame_bytes(path: str, count: int, height: Any, width: Any) -> None:
     what = f"{count} frames of {height}x{width} pixels"
-    try:
-        check_bytes(count * int(height) * int(width) * 3, "clip", what)
-    except ValueError as error:
-        raise VideoDecodeError(f"Cannot read {path!r}: {error}") from error
+    check_clip_bytes(repr(path), count * int(height) * int(width) * 3, what, None)

@@ -26,15 +26,13 @@ RETRY_SECONDS = 0.005
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TimedFrame:
-    """A frame and when it is on screen, in seconds since the first frame.
+    """A decoded frame, and when it is on screen, in seconds since the first frame."""
 
-    `number` counts the frames before it, `picture` is the frame as it was decoded, and `damage`
-    says why there is a hole between the frame before and this one.
-    """
-
+    # How many frames come before it.
     number: int
     time: float
     picture: Any
+    # Why there is a hole between the frame before and this one.
     damage: str = ""
 
 
@@ -64,10 +62,9 @@ def timed_frames(
     timeout_seconds: float,
     max_packets: int | None = None,
 ) -> Iterator[TimedFrame]:
-    """Decodes an open stream from where it is to its end, and fills in `facts` along the way.
+    """Decodes an open stream from where it is, frame by frame, and fills in `facts`.
 
-    A frame is in memory at a time. Damage costs the frames that it spoils, and those that are
-    predicted from them. `max_packets` is how many packets are read, of about a frame each.
+    Damage costs the frames that it spoils, and those that are predicted from them.
     """
     rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
     may_leap = bool(container.format.flags & TIMESTAMPS_MAY_LEAP)
@@ -79,7 +76,11 @@ def timed_frames(
     # Matroska rounds times to milliseconds, which must not push a frame past its moment. Where
     # ticks are whole frames nothing is rounded.
     facts.tolerance = min(ticks / 2, 0.0005)
-    facts.duration = _duration(container, stream)
+    if stream.duration and stream.time_base:
+        facts.duration = float(stream.duration * stream.time_base)
+    elif container.duration:
+        # In microseconds.
+        facts.duration = container.duration / 1e6
     damage = Damage(stream.codec_context.codec.intra_only)
     packets = _packets(container, stream, facts, timeout_seconds)
     for number, (packet, error) in enumerate(packets):
@@ -168,13 +169,6 @@ def _decode(stream: Any, packet: Any) -> tuple[list[Any], str]:
         return [], reason(error)
 
 
-def _duration(container: Any, stream: Any) -> float | None:
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    # In microseconds.
-    return container.duration / 1e6 if container.duration else None
-
-
 # Timestamps that run back by less are out of order, as those of AVI are around B-frames; by more,
 # the stream has started to count over.
 DISORDER_SECONDS = 1.0
@@ -191,10 +185,6 @@ class Clock:
     and where timestamps start over, as after a camera's restart, time continues by that step.
     With `may_leap`, as in MPEG-TS, timestamps that leap ahead have started over as well; in other
     formats a picture stands still for so long, up to thirty days.
-
-    >>> clock = Clock(Fraction(1, 1000), 0.04)
-    >>> [clock.tick(pts) for pts in (500, 540, None, 620, 580)]
-    [0.0, 0.04, 0.08, 0.12, 0.12]
     """
 
     def __init__(self, time_base: Fraction, period: float, may_leap: bool = False) -> None:
@@ -220,13 +210,11 @@ class Clock:
         ticks = (pts - self._origin) * self._time_base.numerator
         time = self._shift + ticks / self._time_base.denominator
         if self.now is not None:
-            step = time - self.now
-            if not -DISORDER_SECONDS <= step <= self._max_step:
-                self.started_over = True
-                self._origin, self._shift = pts, following
-                time = following
-            else:
+            if -DISORDER_SECONDS <= time - self.now <= self._max_step:
                 time = max(time, self.now)
+            else:
+                self.started_over = True
+                self._origin, self._shift, time = pts, following, following
         self.now = time
         return time
 
@@ -237,10 +225,7 @@ RECOVERY_SECONDS = 10.0
 
 
 class Damage:
-    """Decides whether frames are spoilt by damage that came before them.
-
-    With `intra_only`, every picture stands for itself.
-    """
+    """Decides which frames damage before them has spoilt; `intra_only` ones stand alone."""
 
     def __init__(self, intra_only: bool) -> None:
         self.reason = ""
@@ -250,7 +235,7 @@ class Damage:
         self._key_pts: int | None = None
 
     def happen(self, reason: str, now: float) -> None:
-        """Records damage; `now` is when the last whole frame is on screen, in seconds."""
+        """Records damage; `now` is when the last whole frame is on screen."""
         if not self.reason:
             self.reason, self._since = reason, now
         self._key_fed, self._key_pts = False, None
@@ -261,7 +246,7 @@ class Damage:
             self._key_fed, self._key_pts = True, pts
 
     def is_over(self, picture: Any, now: float) -> bool:
-        """Returns whether a decoded frame is whole, which is on screen at that time."""
+        """Returns whether a decoded frame, which is on screen at that time, is whole."""
         if not self.reason:
             return True
         if picture.is_corrupt:

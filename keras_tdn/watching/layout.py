@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
+import numbers
 from typing import Any
 
 import numpy as np
 
 from keras_tdn.datasets.motion.rendering import MOTION_LABELS
 from keras_tdn.labels import load_labels
-from keras_tdn.specs import is_positive_int
+from keras_tdn.scoring.scoring_options import check_positive
 
 # About how long the videos of these data sets are, in seconds: what a model has learnt to see in
 # one clip. Motion's have 32 frames at 25 per second, of which 28 are a clip's span.
@@ -27,10 +27,10 @@ MOTION_SECONDS = 1.12
 class WindowLayout:
     """Where segments and windows lie on the time axis of a video.
 
-    Time is in seconds since the first frame. It is divided into spans of equal length, `spacing`,
-    and a segment is the `frames_per_segment` neighbouring frames that start with the one on screen
-    in the middle of a span. A window is `num_segments` neighbouring spans, as a whole video is in
-    training and in `predict_video`; windows start every `stride` spans.
+    Time, in seconds since the first frame, is divided into spans of equal length, `spacing`. A
+    segment is the `frames_per_segment` neighbouring frames that start with the one on screen in the
+    middle of a span, a window `num_segments` neighbouring spans, as a whole video is in training
+    and in `predict_video`; windows start every `stride` spans.
 
     Args:
         num_segments: Segments in a window.
@@ -54,34 +54,24 @@ class WindowLayout:
     stride: int = 1
 
     def __post_init__(self) -> None:
-        for field in ("num_segments", "frames_per_segment"):
-            value = getattr(self, field)
-            if not is_positive_int(value):
-                raise ValueError(
-                    f"WindowLayout needs a positive integer for `{field}`. "
-                    f"Received: {field}={value!r}"
-                )
-        try:
-            seconds = float("nan" if isinstance(self.window_seconds, bool) else self.window_seconds)
-        except (TypeError, ValueError):
-            seconds = math.nan
+        check_positive("num_segments", self.num_segments, "WindowLayout")
+        check_positive("frames_per_segment", self.frames_per_segment, "WindowLayout")
+        seconds, stride = self.window_seconds, self.stride
+        is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
         # A span below a microsecond would be lost in the rounding of times.
-        if not 1e-3 <= seconds <= 1e6:
+        if not is_number or not 1e-3 <= seconds <= 1e6:
             raise ValueError(
                 "`window_seconds` is a number from 0.001 to 1000000, the length of a window. "
                 f"Received: window_seconds={self.window_seconds!r}"
             )
-        try:
-            stride = 0 if isinstance(self.stride, bool) else operator.index(self.stride)
-        except TypeError:
-            stride = 0
-        if stride < 1:
+        is_integer = isinstance(stride, numbers.Integral) and not isinstance(stride, bool)
+        if not is_integer or stride < 1:
             raise ValueError(
                 "`stride` is a positive integer, the segments from one window to the next. "
                 f"Received: stride={self.stride!r}"
             )
-        object.__setattr__(self, "window_seconds", seconds)
-        object.__setattr__(self, "stride", stride)
+        object.__setattr__(self, "window_seconds", float(seconds))
+        object.__setattr__(self, "stride", int(stride))
 
     @property
     def spacing(self) -> float:
@@ -124,10 +114,6 @@ class WindowLayout:
         first, last = max(start - self.num_segments + 1, 0), stop - self.num_segments
         return last // self.stride - (first - 1) // self.stride if last >= first else 0
 
-    def is_first(self, segment: int) -> bool:
-        """Returns whether a window starts with that segment."""
-        return segment % self.stride == 0
-
     def latest_start(self, segment: int) -> int:
         """Returns the latest segment, up to that one, that a window starts with."""
         return segment - segment % self.stride
@@ -138,28 +124,19 @@ class WindowLayout:
 
 
 def make_layout(model: Any, window_seconds: float | None, stride: int) -> WindowLayout:
-    """Returns the layout for a model's clips.
-
-    Without `window_seconds`, a window is as long as the videos that the model was trained on, which
-    its labels tell.
-    """
+    """Returns the layout for a model's clips, by default as long as the videos of its labels."""
     if window_seconds is None:
-        window_seconds = _training_seconds(tuple(getattr(model, "labels", None) or ()))
+        known = {load_labels(name): seconds for name, seconds in TRAINING_SECONDS.items()}
+        known[MOTION_LABELS] = MOTION_SECONDS
+        window_seconds = known.get(tuple(getattr(model, "labels", None) or ()))
+        if window_seconds is None:
+            raise ValueError(
+                "The model does not say how long a window should be: its labels are not those of "
+                f"{', '.join(TRAINING_SECONDS)} or motion. Pass `window_seconds` (on the command "
+                "line --window SECONDS): about as long as the videos that it was trained on."
+            )
     spec = model.clip_spec
     return WindowLayout(spec.num_segments, spec.frames_per_segment, window_seconds, stride)
-
-
-def _training_seconds(labels: tuple[str, ...]) -> float:
-    if labels == MOTION_LABELS:
-        return MOTION_SECONDS
-    for dataset, seconds in TRAINING_SECONDS.items():
-        if labels == load_labels(dataset):
-            return seconds
-    raise ValueError(
-        "The model does not say how long a window should be: its labels are not those of "
-        f"{', '.join(TRAINING_SECONDS)} or motion. Pass `window_seconds` (on the command line "
-        "--window SECONDS): about as long as the videos that it was trained on."
-    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

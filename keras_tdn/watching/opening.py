@@ -26,7 +26,6 @@ from keras_tdn.specs import is_positive_int
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 CREDENTIALS = re.compile(r"//[^/@]*@")
-STANDARD_INPUT = "-"
 # Senders of these do not wait for a slow receiver.
 LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtp", "srtp", "udp", "srt", "rtmp", "rtmps"})
 # What an address may lead to, such as the parts of a playlist. Never a file of this machine.
@@ -36,7 +35,6 @@ NETWORK_PROTOCOLS = (
 # Formats of addresses alone: what names further ones.
 NETWORK_FORMATS = frozenset({"dash", "hls", "rtp", "rtp_mpegts", "rtsp", "sap", "sdp"})
 CAMERA = re.compile(r"/dev/video\d+")
-CAMERA_FORMAT = "v4l2"
 # More than FFmpeg's decoders make use of.
 MAX_THREADS = 64
 
@@ -46,17 +44,16 @@ class StreamOptions:
     """How a video is opened; the defaults do for files and most addresses.
 
     Args:
-        format: Name of the container or device in FFmpeg's words, for example `"v4l2"`, `"mpegts"`
-            or `"avfoundation"`. `None` finds out.
+        format: Name of the container or device in FFmpeg's words, for example `"v4l2"` or
+            `"mpegts"`. `None` finds out.
         options: Further options of FFmpeg, for example `{"video_size": "640x480"}` for a camera or
             `{"rtsp_transport": "tcp"}`.
-        live: Whether segments are left out when the model is slower than the video, as it has to
-            be where the sender does not wait. `None` does so for cameras and for addresses such as
-            `rtsp://` and `udp://`.
-        timeout_seconds: How long to wait for a sender or a camera. Files and pipes take the time
-            they take.
-        num_threads: Threads for decoding. One is enough for what a processor can watch; with more,
-            damage costs up to as many frames more.
+        live: Whether segments are left out when the model is slower than the video, in runs, so
+            that others make whole windows. `None` does so for cameras and for addresses whose
+            senders do not wait, such as `rtsp://` and `udp://`.
+        timeout_seconds: How long to wait for a sender or a camera; not for files and pipes.
+        num_threads: Threads for decoding. With more than one, damage costs up to as many frames
+            more.
     """
 
     format: str | None = None
@@ -94,7 +91,7 @@ class StreamOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What is to be opened, before it is."""
+    """What is to be opened."""
 
     # How errors call it, without passwords.
     name: str
@@ -116,7 +113,7 @@ def find_source(video: VideoSource, how: StreamOptions) -> Source:
         return Source(*open_source(video), True, live)
     text = os.fsdecode(video).removeprefix("file://")
     scheme, is_camera = SCHEME.match(text), CAMERA.fullmatch(text) is not None
-    if text == STANDARD_INPUT:
+    if text == "-":
         return Source("standard input", "pipe:0", False, live)
     # The prefix keeps a file name with a colon from being taken for an address.
     if scheme or how.format or is_camera:
@@ -141,7 +138,7 @@ def open_stream(source: Source, how: StreamOptions) -> Iterator[tuple[Any, Any]]
     if isinstance(source.opened, str) and not source.opened.startswith(("file:", "pipe:")):
         timeout = how.timeout_seconds
         if form is None and CAMERA.fullmatch(source.opened) and sys.platform == "linux":
-            form = CAMERA_FORMAT
+            form = "v4l2"
         formats, protocols = FILE_FORMATS | NETWORK_FORMATS, NETWORK_PROTOCOLS
     elif source.opened == "pipe:0":
         protocols = "pipe"

@@ -19,9 +19,9 @@ import numpy as np
 from keras_tdn.data.decoding.interface import VideoSource
 from keras_tdn.files.journal import Journal, remove_journal
 from keras_tdn.files.locks import locked
-from keras_tdn.labels import load_labels
+from keras_tdn.files.resumable_folder import check_results
 from keras_tdn.models import TDNResNet
-from keras_tdn.prediction import Labels
+from keras_tdn.prediction import Labels, class_names
 from keras_tdn.progress import Progress
 from keras_tdn.scoring.model_hash import model_sha256
 from keras_tdn.watching.layout import Window
@@ -39,9 +39,9 @@ from keras_tdn.watching.windows import Watch
 
 OUTPUTS = ("csv", "srt", "vtt", "page")
 NAMES = {name: f"timeline.{'html' if name == 'page' else name}" for name in OUTPUTS}
-STOPPED = "stopped"
 # What is done; `timeline.jsonl` and the other files are written again from it when a run continues.
 JOURNAL_NAME = "timeline.sqlite"
+RESULTS = (TIMELINE_NAME, *NAMES.values(), JOURNAL_NAME)
 # Start and end of a window, before its scores.
 _TIMES = struct.Struct("<dd")
 
@@ -63,23 +63,18 @@ def record_timeline(
 ) -> WatchReport:
     """Watches a video and writes the timeline of its scores, as it comes.
 
-    Use it for long videos and cameras; `watch` gives the scores to a program. The folder gets
-    `timeline.jsonl`, a line of scores for each window, and what `outputs` asks for. A run that is
-    killed continues with `resume=True` and ends with the same files, byte for byte.
+    The folder gets `timeline.jsonl`, a line of scores for each window, and what `outputs` asks for.
+    A run that is killed continues with `resume=True` and ends with the same files, byte for byte.
 
     Args:
-        model: See `watch`.
-        video: See `watch`.
+        model: See `watch`; also `video`, `window_seconds` and `stride`.
         output: The folder. It is created if needed; other files in it are left alone.
         outputs: Of `"csv"`, a table; `"srt"` and `"vtt"`, subtitles; and `"page"`, a plot. Tables
             and subtitles grow along with the video, the page is written at the end.
-        window_seconds: See `watch`.
-        stride: See `watch`.
         labels: Class names, as in `predict_video`. `None` takes the model's own.
         min_score: Below this there is no subtitle.
         how: How to open the video.
-        resume: Whether to continue the run in the folder, if there is one. One of a live video
-            cannot be continued.
+        resume: Whether to continue the run in the folder, if there is one; of files alone.
         overwrite: Whether to start anew where results are. They are removed once the first window
             of the new ones has been scored.
         progress: Whether to show how far the run is, and its speed relative to real time.
@@ -100,11 +95,7 @@ def record_timeline(
     folder, names = Path(output), tuple(outputs)
     if isinstance(outputs, str) or not set(names) <= set(OUTPUTS):
         raise ValueError(f"`outputs` are some of {list(OUTPUTS)}. Received: outputs={outputs!r}")
-    if resume and overwrite:
-        raise ValueError(
-            "Resuming continues the run in the folder and overwriting removes its results. Pass "
-            "one of `resume` and `overwrite`."
-        )
+    check_results(folder, RESULTS, resume, overwrite)
     with contextlib.ExitStack() as stack:
         watch = stack.enter_context(Watch(model, video, window_seconds, stride, 0, how))
         if resume and not watch.source.is_file:
@@ -114,13 +105,15 @@ def record_timeline(
             )
         classes = class_names(model, labels)
         identity = run_identity(model, watch, classes)
-        if folder.exists() and not folder.is_dir():
-            raise ValueError(
-                f"{str(folder)!r} is a file. Results go into a folder; choose another place."
-            )
-        folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(folder, "watching"))
-        there = _check_results(folder, resume, overwrite)
+        # Another run may have ended meanwhile.
+        there = check_results(folder, RESULTS, resume, overwrite)
+        if resume and there and JOURNAL_NAME not in there:
+            raise ValueError(
+                f"{str(folder)!r} has {', '.join(there)} but not {JOURNAL_NAME}, which a run "
+                "continues from. Choose another folder, or pass overwrite=True (on the command "
+                "line --overwrite) to start anew."
+            )
         first: list[Window] = []
         if there and overwrite:
             # What cannot be watched must not cost the results of what could be.
@@ -128,16 +121,7 @@ def record_timeline(
             remove_journal(folder / JOURNAL_NAME)
             for name in there:
                 (folder / name).unlink(missing_ok=True)
-        journal = stack.enter_context(
-            Journal(
-                folder / JOURNAL_NAME,
-                identity,
-                resume=resume,
-                action="watching",
-                lock=False,
-                sequential=True,
-            )
-        )
+        journal = stack.enter_context(Journal(folder / JOURNAL_NAME, identity, lock=None))
         lines = LineWriter(folder / TIMELINE_NAME, journal.identity)
         writers: list[TimelineWriter] = [lines]
         for name in names:
@@ -150,11 +134,13 @@ def record_timeline(
             stack.callback(writer.close)
         next_window = 0
         for key, value, _ in journal.items():
-            window = _unpack(int(key), value or b"")
+            start, end = _TIMES.unpack_from(value or b"")
+            scores = np.frombuffer(value or b"", "<f4", offset=_TIMES.size)
+            window = Window(int(key), start, end, scores)
             next_window = window.index + 1
             for writer in writers:
                 writer.add(window)
-        if not journal.finished:
+        if not journal.noted("finished"):
             if next_window:
                 watch = stack.enter_context(
                     Watch(model, video, window_seconds, stride, next_window, how)
@@ -190,7 +176,8 @@ def _run(
     with Progress("keras-tdn watch", None, unit="s", done=first_second, shown=shown) as progress:
         try:
             for window in windows:
-                journal.put(window.index, _pack(window))
+                times = _TIMES.pack(window.start, window.end)
+                journal.put(window.index, times + window.scores.astype("<f4").tobytes())
                 for writer in writers:
                     writer.add(window)
                 speed = (window.end - first_second) / max(time.monotonic() - started, 1e-9)
@@ -200,59 +187,12 @@ def _run(
             # The way to end the watching of a camera; of a file the run can continue.
             if watch.source.is_file:
                 raise
-            ending = STOPPED
-    report = dataclasses.replace(
-        watch.report,
-        num_windows=len(journal),
-        ending=ending or watch.report.ending,
-        finished=True,
-    )
+            ending = "stopped"
+    report = watch.report
+    ending = ending or report.ending
+    report = dataclasses.replace(report, num_windows=len(journal), ending=ending, finished=True)
     journal.note("report", dataclasses.asdict(report))
-    journal.finish()
-
-
-def _pack(window: Window) -> bytes:
-    return _TIMES.pack(window.start, window.end) + window.scores.astype("<f4").tobytes()
-
-
-def _unpack(index: int, value: bytes) -> Window:
-    scores = np.frombuffer(value, "<f4", offset=_TIMES.size)
-    start, end = _TIMES.unpack_from(value)
-    return Window(index, start, end, scores)
-
-
-def _check_results(folder: Path, resume: bool, overwrite: bool) -> list[str]:
-    """Returns the names of the results that are there, if there may be any."""
-    names = (TIMELINE_NAME, *NAMES.values(), JOURNAL_NAME)
-    there = [name for name in names if (folder / name).exists()]
-    if there and not (resume or overwrite):
-        raise ValueError(
-            f"{str(folder)!r} has results already: {', '.join(there)}. Choose another folder, "
-            "continue with resume=True (on the command line --resume), or replace them with "
-            "overwrite=True (--overwrite)."
-        )
-    if resume and there and JOURNAL_NAME not in there:
-        raise ValueError(
-            f"{str(folder)!r} has {', '.join(there)} but not {JOURNAL_NAME}, which a run continues "
-            "from. Choose another folder, or pass overwrite=True (on the command line --overwrite) "
-            "to start anew."
-        )
-    return there
-
-
-def class_names(model: TDNResNet, labels: Labels | None = None) -> tuple[str, ...]:
-    """Returns the names given, those of the model, or numbers."""
-    if labels is None:
-        labels = model.labels
-    if labels is None:
-        return tuple(f"class {index}" for index in range(model.classes))
-    names = load_labels(labels)
-    if len(names) != model.classes:
-        raise ValueError(
-            f"There must be one label for each class: the scores have {model.classes} classes and "
-            f"`labels` has {len(names)} names. Pass the labels that the model was trained with."
-        )
-    return names
+    journal.note("finished", True)
 
 
 # Enough of a file to distinguish it from another, without reading hours of video.

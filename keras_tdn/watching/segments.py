@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
@@ -75,7 +76,7 @@ def segments_of(
 
     A video that ends before the first window does is filled up with its last frames, as a short
     clip is in `predict_video`. Pixels are wanted from `first_segment` on, and segments that
-    `admits` does not take, by their index, are left out. `facts` are filled in along the way.
+    `admits` does not take, by their index, are left out. Fills in `facts`.
     """
     size = layout.frames_per_segment
     # From the one on screen at the moment of the next segment on.
@@ -110,8 +111,8 @@ def segments_of(
             if index == max_segments:
                 facts.is_cut = True
                 return
-            hole = next((held[place].damage for place in range(1, max(size, 2))
-                         if held[place].damage), "")  # fmt: skip
+            following = itertools.islice(held, 1, max(size, 2))
+            hole = next((frame.damage for frame in following if frame.damage), "")
             if hole:
                 none_damaged = False
                 stop = layout.first_segment_at(held[1].time, facts.tolerance)
@@ -122,7 +123,7 @@ def segments_of(
                 index = stop
             else:
                 if admits(index):
-                    yield make([held[place] for place in range(size)])
+                    yield make(list(itertools.islice(held, size)))
                 else:
                     latest_lost = index
                 index += 1
@@ -146,10 +147,7 @@ def stream_segments(
     admits: Callable[[int], bool] = lambda _: True,
     max_seconds: float | None = None,
 ) -> Generator[Segment, None, None]:
-    """Opens a video and cuts segments out of it; see `segments_of`.
-
-    At most `max_seconds` are read, but for the first window, which is read whole.
-    """
+    """Opens a video and cuts segments out of it: `max_seconds`, but at least the first window."""
     max_packets = max_segments = None
     if max_seconds is not None:
         # Where time stands still, there is an end as well.
@@ -171,14 +169,11 @@ def stream_segments(
 
 
 class WindowAdmission:
-    """Takes a live video's windows whole or not at all.
+    """Takes a live video's windows whole or not at all, because with a hole one is worth nothing.
 
-    A window is worth nothing with a hole in it, so leaving out single segments whenever the queue
-    is full would lose every window once the model falls behind. Instead a window is promised at its
-    first segment, while there is room for all of it, and then gets every segment. When too much
-    waits, what follows is left out until the model has caught up, which gives long runs of windows
-    that share their segments' work, and answers that do not come ever later. `waiting` returns how
-    many segments wait for the model; there must be room for `capacity`.
+    A window is promised at its first segment, while there is room for all of it, and then gets
+    every segment. When too much waits, what follows is left out until the model has caught up: that
+    gives long runs of windows that share their segments' work. `waiting` says how many wait.
     """
 
     def __init__(self, layout: WindowLayout, waiting: Callable[[], int]) -> None:
@@ -196,7 +191,7 @@ class WindowAdmission:
     def __call__(self, index: int) -> bool:
         """Returns whether to take that segment. Segments are asked about in order, each once."""
         layout = self._layout
-        if layout.is_first(index):
+        if layout.latest_start(index) == index:
             self._is_behind = self._waiting() > (0 if self._is_behind else layout.num_segments)
             if not self._is_behind:
                 self._promised = index + layout.num_segments

@@ -48,8 +48,7 @@ class WatchReport:
 
     Args:
         num_windows: Windows scored.
-        num_lost_windows: Windows left out because one of their segments is lost, from the
-            video's first window on.
+        num_lost_windows: Windows left out because one of their segments is lost.
         num_frames: Frames decoded.
         seconds: When the last of them is on screen, since the first.
         losses: Where segments were lost, and why.
@@ -148,32 +147,22 @@ class SpanMerger:
 
 
 class TimelineWriter:
-    """Writes windows as they come; what was written is on the disk at once.
-
-    A file that is there is replaced.
-    """
+    """Writes windows to a new file as they come; each is on the disk at once."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8", newline="")
+        # With a buffer of a line.
+        self._file = path.open("w", buffering=1, encoding="utf-8", newline="")
 
     def add(self, window: Window) -> None:
         """Takes the next window."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Ends the file; no more windows will come."""
         self._file.close()
-
-    def _write(self, text: str) -> None:
-        self._file.write(text)
-        self._file.flush()
 
 
 class LineWriter(TimelineWriter):
-    """JSON lines: what the scores follow from (`facts`), each window, and the report.
-
-    The last member of each line is a checksum of what comes before it.
-    """
+    """JSON lines, each with a checksum at its end: what scores follow from, windows, the report."""
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
         super().__init__(path)
@@ -193,7 +182,7 @@ class LineWriter(TimelineWriter):
 
     def _write_line(self, values: Mapping[str, Any]) -> None:
         text = json.dumps(values, separators=(",", ":"))[:-1]
-        self._write(f"{text}{_CHECKSUM.decode()}{zlib.crc32(text.encode())}}}\n")
+        self._file.write(f"{text}{_CHECKSUM.decode()}{zlib.crc32(text.encode())}}}\n")
 
 
 class CSVWriter(TimelineWriter):
@@ -202,23 +191,17 @@ class CSVWriter(TimelineWriter):
     def __init__(self, path: Path, labels: Sequence[str]) -> None:
         super().__init__(path)
         self._labels = labels
-        self._write_row(["start", "end", "best", "score", *labels])
+        self._table = csv.writer(self._file, lineterminator="\n")
+        self._table.writerow(["start", "end", "best", "score", *labels])
 
     def add(self, window: Window) -> None:
         best = int(window.scores.argmax())
         scores = [str(score) for score in window.scores]
-        self._write_row([window.start, window.end, self._labels[best], scores[best], *scores])
-
-    def _write_row(self, row: list[object]) -> None:
-        csv.writer(self._file, lineterminator="\n").writerow(row)
-        self._file.flush()
+        self._table.writerow([window.start, window.end, self._labels[best], scores[best], *scores])
 
 
 class SubtitleWriter(TimelineWriter):
-    """Subtitles: the class that is ahead, for as long as it is; a cue is written when it ends.
-
-    Where the highest score is below `min_score` there is no cue. The path ends in `.srt` or `.vtt`.
-    """
+    """Subtitles, `.srt` or `.vtt`: the class that is ahead, written when it is so no longer."""
 
     def __init__(
         self, path: Path, labels: Sequence[str], layout: WindowLayout, min_score: float = 0.0
@@ -229,7 +212,7 @@ class SubtitleWriter(TimelineWriter):
         self._is_vtt = path.suffix == ".vtt"
         self._number = 0
         if self._is_vtt:
-            self._write("WEBVTT\n\n")
+            self._file.write("WEBVTT\n\n")
 
     def add(self, window: Window) -> None:
         self._write_cues(self._merger.add(window))
@@ -245,7 +228,7 @@ class SubtitleWriter(TimelineWriter):
             # A line break would end the cue.
             label = " ".join(UNPRINTABLE.sub(" ", self._labels[span.index]).split())
             label = html.escape(label, False) if self._is_vtt else label.replace("-->", "->")
-            self._write(f"{self._number}\n{times}\n{label} ({span.score:.0%})\n\n")
+            self._file.write(f"{self._number}\n{times}\n{label} ({span.score:.0%})\n\n")
 
     def _clock_time(self, seconds: float) -> str:
         minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
@@ -257,19 +240,13 @@ class SubtitleWriter(TimelineWriter):
 
 @dataclasses.dataclass(frozen=True)
 class Timeline:
-    """Scores along a video, as a run wrote them.
+    """Scores along a video, as a run wrote them; `load_timeline` opens one.
 
-    Use it to work with a timeline that is on the disk. Windows are read as they are asked for, so
-    that it may be longer than memory holds.
+    Windows are read as they are asked for, so that it may be longer than memory holds.
 
     Args:
         path: Path of the file `timeline.jsonl`.
         facts: What the scores follow from: `labels`, `window_seconds` and so on.
-
-    Example:
-
-    >>> timeline = keras_tdn.watching.load_timeline("results")
-    >>> best = max(timeline.windows(), key=lambda window: window.scores[3])
     """
 
     path: Path
@@ -283,13 +260,9 @@ class Timeline:
     @property
     def layout(self) -> WindowLayout:
         """Where its windows lie."""
-        clip, facts = self.facts["clip"], self.facts
-        return WindowLayout(
-            clip["num_segments"],
-            clip["frames_per_segment"],
-            facts["window_seconds"],
-            facts["stride"],
-        )
+        clip, seconds = self.facts["clip"], self.facts["window_seconds"]
+        num_segments, size = clip["num_segments"], clip["frames_per_segment"]
+        return WindowLayout(num_segments, size, seconds, self.facts["stride"])
 
     def windows(self) -> Iterator[Window]:
         """Yields the windows in order."""
@@ -331,7 +304,8 @@ def load_timeline(path: str | os.PathLike[str]) -> Timeline:
 
     Example:
 
-    >>> [window.start for window in load_timeline("results").windows()]
+    >>> timeline = keras_tdn.watching.load_timeline("results")
+    >>> best = max(timeline.windows(), key=lambda window: window.scores[3])
     """
     file = Path(path)
     if file.is_dir():

@@ -36,7 +36,6 @@ def write_timeline_page(
     """Draws a timeline: the scores of the classes that are ahead most often, and when.
 
     Use it on what `record_timeline` or `keras-tdn watch` has written, also while it still writes.
-    The file is read window by window, so that it may be longer than memory holds.
 
     Args:
         timeline: The timeline, or its path.
@@ -81,10 +80,9 @@ def write_timeline_page(
 
 
 def plot_timeline(timeline: Timeline | str | os.PathLike[str]) -> Figure:
-    """Draws the scores of the classes that are ahead most often, over time.
+    """Draws the scores of the classes that are ahead most often over time, as in a notebook.
 
-    Use it in a notebook: the figure is matplotlib's. Long videos are drawn as means of neighbouring
-    windows.
+    Long videos are drawn as means of neighbouring windows.
 
     Args:
         timeline: The timeline, or its path.
@@ -103,10 +101,7 @@ def plot_timeline(timeline: Timeline | str | os.PathLike[str]) -> Figure:
 def score_lines(
     windows: Iterable[Window], labels: Sequence[str], shown: Sequence[int], end: float
 ) -> list[Line]:
-    """Returns the scores of the classes `shown` as curves, with a gap where a window was lost.
-
-    Windows are read once, in order, and averaged in 400 steps up to `end`, in seconds.
-    """
+    """Returns mean scores of the classes `shown` up to `end`, with gaps where windows were lost."""
     sums = np.zeros((MAX_POINTS, len(shown)))
     times = np.zeros(MAX_POINTS)
     numbers = np.zeros(MAX_POINTS, np.int64)

@@ -36,9 +36,8 @@ class NetworkPart(keras.Model):
 def network_parts(model: TDNResNet) -> tuple[NetworkPart, NetworkPart]:
     """Returns the two parts of a model with its classifier; later changes of its weights are seen.
 
-    The first computes of each segment what depends on no other, and may be run once for all windows
-    that a segment is in: `(batch, frames, height, width, 3)`, any number of whole segments, to two
-    maps `(batch * num_segments, height, width, channels)`. The second takes the maps of all
+    The first computes of each segment what depends on no other: clips of any number of segments to
+    two maps `(batch * num_segments, height, width, channels)`. The second takes the maps of all
     segments of a window to its scores. `second(first(clip))` is `model(clip)` in inference.
     """
     if not isinstance(model, TDNResNet):
@@ -62,11 +61,7 @@ def network_parts(model: TDNResNet) -> tuple[NetworkPart, NetworkPart]:
 
 
 class WindowScorer:
-    """Scores windows.
-
-    Segments and windows are batches of their own, so that each has the same bits whatever comes
-    before and behind it.
-    """
+    """Scores windows. Each is a batch of its own, so that its scores depend on nothing else."""
 
     def __init__(self, model: TDNResNet) -> None:
         self._segments, self._shared = network_parts(model)
@@ -87,11 +82,7 @@ class WindowScorer:
         return predict_batch(self._segments, inputs)
 
     def score(self, maps: Iterable[list[np.ndarray]]) -> np.ndarray:
-        """Returns the scores of a window; probabilities where the model gives those or logits.
-
-        `maps` are those of all its segments, in order. Scores that are not finite are a
-        `ValueError`.
-        """
+        """Returns the scores of a window, by the maps of all its segments; logits get a softmax."""
         stacked = [np.concatenate(kind) for kind in zip(*maps, strict=True)]
         scores = np.asarray(predict_batch(self._shared, stacked)[0], np.float32)
         if not np.isfinite(scores).all():

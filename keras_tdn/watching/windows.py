@@ -45,13 +45,10 @@ def watch(
 ) -> Watch:
     """Scores a video of any length, or a camera, in windows that slide over it.
 
-    Use it where one answer for a whole video is too little; `predict_video` gives that one. Each
-    segment's part of the network (stem, stage 1 and the start of stage 2) is computed once and kept
-    while a window needs it; scores are those of each window computed from scratch. Memory does not
-    grow with the video. Damage costs the segments that it spoils, and the windows that have them.
-
-    Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
-    CVPR 2021, section 3; arXiv:2012.10071.
+    Each segment's part of the network (stem, stage 1 and the start of stage 2) is computed once and
+    kept while a window needs it; scores are those of each window computed from scratch. Memory does
+    not grow with the video. Damage costs the segments that it spoils, and the windows that have
+    them. See section 3 of the paper (arXiv:2012.10071).
 
     Args:
         model: A `TDNResNet` with its classifier. If it gives logits, a softmax turns them into
@@ -59,18 +56,12 @@ def watch(
         video: The path of a file, its content as bytes, a binary file object, `"-"` for standard
             input, an address such as `"rtsp://camera/stream"`, or a camera such as
             `"/dev/video0"`.
-        window_seconds: Length of a window, in seconds: about as long as the videos that the model
-            was trained on. `None` takes that of the data set whose labels the model has.
+        window_seconds: Length of a window: about as long as the videos that the model was trained
+            on. `None` takes that of the data set whose labels the model has.
         stride: Segments from one window to the next; windows start every
             `stride * window_seconds / num_segments` seconds.
-        first_window: The first window that is scored, to continue where another run stopped. What
-            comes before is only decoded.
-        format: See `StreamOptions`; here and below.
-        options: Options of FFmpeg.
-        live: Whether to leave out segments when the model is slower than the video, in runs, so
-            that the others make whole windows.
-        timeout_seconds: How long to wait for a sender or a camera, in seconds.
-        num_threads: Threads for decoding.
+        first_window: The first window that is scored; what comes before is only decoded.
+        format: See `StreamOptions`; also `options`, `live`, `timeout_seconds` and `num_threads`.
         max_seconds: How much of the video is watched, but for the first window, which is scored
             however long it is; `None` for all. `Watch.is_cut` says whether there was more.
 

@@ -19,8 +19,8 @@ import numpy as np
 from keras_tdn.datasets.motion import MOTION_LABELS, MotionConfig, render_motion
 from keras_tdn.datasets.motion.make import encode_mp4
 from keras_tdn.models import TDNResNet
+from keras_tdn.prediction import class_names
 from keras_tdn.watching.layout import make_layout
-from keras_tdn.watching.recording import class_names
 from keras_tdn.web.hosts import Hosts, is_loopback
 from keras_tdn.web.page import build_page, import_gradio
 from keras_tdn.web.protection import Protection

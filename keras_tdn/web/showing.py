@@ -13,9 +13,8 @@ from keras_tdn.models import TDNResNet
 from keras_tdn.pages.plots import COLORS, inline_svg
 from keras_tdn.pages.rendering import Bar, render_part
 from keras_tdn.pages.texts import clock_text, percent
-from keras_tdn.prediction import Prediction, predict_video
+from keras_tdn.prediction import Prediction, class_names, predict_video
 from keras_tdn.watching import Span, SpanMerger, Watch, Window, WindowLayout, watch
-from keras_tdn.watching.recording import class_names
 from keras_tdn.watching.timeline_page import score_figure, score_lines
 from keras_tdn.web.page import NOTHING, Shown
 from keras_tdn.web.uploads import UploadLimits, check_upload

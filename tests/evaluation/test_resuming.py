@@ -221,7 +221,7 @@ def test_one_process_at_a_time(tmp_path):
     with (
         ViewJournal(tmp_path / "scores.sqlite", {}, 3, 1, 2),
         pytest.raises(ValueError, match="Another process is evaluating into"),
-        ViewJournal(tmp_path / "scores.sqlite", {}, 3, 1, 2, resume=True),
+        ViewJournal(tmp_path / "scores.sqlite", {}, 3, 1, 2),
     ):
         pass
 

@@ -3,14 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_tdn.explaining.maps import (
-    Scale,
-    color_differences,
-    diverging,
-    enlarged,
-    overlay,
-    sequential,
-)
+from keras_tdn.explaining.maps import Scale, overlay, scale_of, smoothed
 
 
 def lightness(colors):
@@ -30,7 +23,7 @@ def test_more_is_lighter_in_even_steps():
 
 
 def test_zero_is_the_lightest_of_a_signed_scale():
-    scale = diverging(np.array([-0.2, 0.1]), "gate")
+    scale = scale_of(np.array([-0.2, 0.1]), "gate", "diverging")
     assert (scale.low, scale.high) == (-0.2, 0.2)
     light = lightness(scale.colors(np.linspace(-0.2, 0.2, 21)))
     assert light.argmax() == 10
@@ -59,12 +52,12 @@ def test_scales_end_at_round_numbers(most, end):
     values = np.full(1000, most)
     # Single values do not count.
     values[0] *= 3
-    assert sequential(values, "").high == pytest.approx(end)
-    assert color_differences(-values, "").low == pytest.approx(-end)
+    assert scale_of(values, "", "sequential").high == pytest.approx(end)
+    assert scale_of(-values, "", "color").low == pytest.approx(-end)
 
 
 def test_a_limit_of_a_scale():
-    assert diverging(np.full(10, 0.6), "", limit=0.5).high == 0.5
+    assert scale_of(np.full(10, 0.6), "", "diverging", limit=0.5).high == 0.5
 
 
 def test_overlay_keeps_what_is_not_marked():
@@ -80,9 +73,7 @@ def test_overlay_keeps_what_is_not_marked():
     )
 
 
-def test_enlarging():
-    maps = np.array([[[0.0, 1.0]]])
-    assert enlarged(maps, 2, 4)[0].tolist() == [[0, 0, 1, 1]] * 2
+def test_smoothing():
     # Halfway between the centres it is half.
-    smooth = enlarged(maps, 1, 4, smooth=True)[0, 0]
+    smooth = smoothed(np.array([[[0.0, 1.0]]]), 1, 4)[0, 0]
     assert smooth.tolist() == [0.0, 0.25, 0.75, 1.0]

@@ -15,7 +15,7 @@ import pytest
 from full_disk import disk_of
 
 from keras_tdn.files import journal as journal_module
-from keras_tdn.files.journal import Journal, differences, on_network
+from keras_tdn.files.journal import Journal, differences, on_network, remove_journal
 
 IDENTITY = {"weights": "ab12", "views": {"clips": 10, "crops": 3}, "labels": ["a", "b"]}
 
@@ -26,7 +26,7 @@ from keras_tdn.files import journal
 if sys.argv[2] == "DELETE":
     journal.on_network = lambda folder: True
     journal.SYNC_SECONDS = 0
-with journal.Journal(Path(sys.argv[1]), {"run": 1}, resume=True) as done:
+with journal.Journal(Path(sys.argv[1]), {"run": 1}, lock="evaluating") as done:
     for key in range(len(done), len(done) + 7):
         done.put(key, bytes([key]) * 5000)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -39,7 +39,7 @@ def path(tmp_path):
 
 
 def started(path, identity=IDENTITY, **options):
-    return Journal(path, identity, **({"resume": True} | options))
+    return Journal(path, identity, **({"lock": "evaluating"} | options))
 
 
 @pytest.fixture(params=["WAL", "DELETE"])
@@ -57,7 +57,6 @@ def test_what_was_put_is_there_when_it_is_opened_again(path, mode):
         journal.put("row 7", b"seven")
         journal.put(2, b"TWO")
         journal.note("report", {"top1": 0.5})
-        assert not journal.finished
     with started(path) as journal:
         assert list(journal.items()) == [
             (0, b"", None),
@@ -66,16 +65,8 @@ def test_what_was_put_is_there_when_it_is_opened_again(path, mode):
             ("row 7", b"seven", None),
         ]
         assert len(journal) == 4
-        assert journal.get(2) == journal.get(np.int64(2)) == b"TWO"
-        assert journal.get(1) is journal.get(5) is None
-        assert 1 in journal
-        assert 5 not in journal
-        assert journal.failures == {1: "no video stream"}
         assert journal.noted("report") == {"top1": 0.5}
         assert journal.noted("other") is None
-        journal.finish()
-    with started(path) as journal:
-        assert journal.finished
     # Nothing but the file is left.
     assert os.listdir(path.parent) == [path.name]
 
@@ -88,19 +79,17 @@ def test_names_that_are_no_text_come_back_as_they_were(path, mode):
     with started(path) as journal:
         expected = [(0, None, f"cannot read {name}"), (name, b"seven", None)]
         assert list(journal.items()) == expected
-        assert journal.failures == {0: f"cannot read {name}"}
-        assert journal.get(name) == b"seven"
-        assert name in journal
 
 
-def test_without_resume_it_starts_anew(path):
+def test_removed_it_starts_anew(path):
     with started(path) as journal:
         journal.put(0, b"old")
-    with started(path, {"weights": "cd"}, resume=False) as journal:
+    remove_journal(path)
+    with started(path, {"weights": "cd"}) as journal:
         assert len(journal) == 0
         journal.put(0, b"new")
     with started(path, {"weights": "cd"}) as journal:
-        assert journal.get(0) == b"new"
+        assert list(journal.items()) == [(0, b"new", None)]
 
 
 @pytest.mark.parametrize("kind", ["WAL", "DELETE"])
@@ -111,8 +100,8 @@ def test_a_kill_loses_nothing(path, kind):
         process = subprocess.run(command, cwd=Path(__file__).parents[2])
         assert process.returncode == -signal.SIGKILL
         with started(path, {"run": 1}) as journal:
-            assert [key for key, _, _ in journal.items()] == list(range(7 * kills))
-            assert journal.get(3) == bytes([3]) * 5000
+            expected = [(key, bytes([key]) * 5000, None) for key in range(7 * kills)]
+            assert list(journal.items()) == expected
 
 
 def test_a_power_cut_loses_less_than_a_second(path, mode, monkeypatch):
@@ -150,7 +139,7 @@ def test_another_run_is_refused_and_told_what_differs(path):
     with pytest.raises(ValueError, match=message), started(path, other):
         pass
     with started(path) as journal:
-        assert journal.get(0) == b"kept"
+        assert list(journal.items()) == [(0, b"kept", None)]
 
 
 def test_tuples_are_the_lists_that_they_are_read_back_as(path):
@@ -168,22 +157,22 @@ def test_a_file_of_another_kind_is_refused(path, content):
     with pytest.raises(ValueError, match=r"is damaged or not a journal.*Choose another path, or"):
         started(path).__enter__()
     assert path.read_bytes() == content
-    with started(path, resume=False) as journal:
+    remove_journal(path)
+    with started(path) as journal:
         assert len(journal) == 0
 
 
-@pytest.mark.parametrize(("sequential", "left"), [(False, [0, 1, 3, 4]), (True, [0, 1])])
-def test_what_rotted_on_the_disk_is_not_done(path, sequential, left):
+def test_what_rotted_on_the_disk_is_not_done_nor_what_follows(path):
     with started(path) as journal:
         for key in range(5):
             journal.put(key, bytes([key]))
-        journal.finish()
+        journal.note("report", 1)
     with sqlite3.connect(path) as database:
         database.execute("UPDATE entries SET value = x'07' WHERE key = 2")
     database.close()
-    with started(path, sequential=sequential) as journal:
-        assert [key for key, _, _ in journal.items()] == left
-        assert not journal.finished
+    with started(path) as journal:
+        assert [key for key, _, _ in journal.items()] == [0, 1]
+        assert journal.noted("report") is None
 
 
 def test_a_database_of_another_program_is_refused(path):
@@ -256,22 +245,22 @@ def test_a_full_disk_says_what_to_do_and_loses_nothing(path, mode):
         journal.put(2, b"after it")
     with started(path) as journal:
         assert [key for key, _, _ in journal.items()] in ([0, 2], [2])
-        assert mode == "DELETE" or 0 in journal
+        assert mode == "DELETE" or len(journal) == 2
 
 
 def test_a_file_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"cannot be written"):
-        Journal(tmp_path / "file" / "x.sqlite", {}, resume=True, lock=False).__enter__()
+        Journal(tmp_path / "file" / "x.sqlite", {}, lock=None).__enter__()
 
 
 def test_one_process_holds_it_and_others_read_it(path, mode):
-    with started(path, action="watching") as journal:
+    with started(path, lock="watching") as journal:
         journal.put(0, b"seen")
         journal.sync()
         with (
             pytest.raises(ValueError, match="Another process is watching into"),
-            started(path, action="watching"),
+            started(path, lock="watching"),
         ):
             pass
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as reader:
@@ -279,7 +268,7 @@ def test_one_process_holds_it_and_others_read_it(path, mode):
             facts = dict(reader.execute("SELECT name, value FROM facts").fetchall())
             assert json.loads(facts["identity"]) == IDENTITY
         reader.close()
-        with started(path, lock=False):
+        with started(path, lock=None):
             pass
 
 

@@ -19,7 +19,7 @@ OPTIONS = ScoringOptions(ViewSpec(num_clips=2), batch_size=3, num_workers=1)
 
 
 def journal(path, num_videos=3, **changes):
-    options = {"resume": True, "identity": IDENTITY, **changes}
+    options = {"identity": IDENTITY, **changes}
     return ViewJournal(path, num_videos=num_videos, num_views=2, num_values=2, **options)
 
 
