@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import abc
+import dataclasses
+import urllib.parse
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
+
+# What an error repeats of a server's own words.
+REASON_LENGTH = 500
 
 
 class ServingError(RuntimeError):
@@ -36,22 +42,39 @@ class MalformedAnswerError(ServingError):
     """The answer is not one of an export of this package."""
 
 
-class Transport(Protocol):
-    """A connection to a server."""
+@dataclasses.dataclass(eq=False)
+class Transport(abc.ABC):
+    """A connection to one model of a server; see `connect`."""
 
+    server: urllib.parse.SplitResult
+    model: str
+    version: int | None
+    headers: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"The server at {self.server.geturl()}"
+
+    @abc.abstractmethod
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
     ) -> dict[str, np.ndarray]:
         """Calls one signature within `deadline` seconds; returns an array for each of its outputs.
 
-        Inputs are uint8 pixels, or bytes in arrays of objects.
-
-        Raises:
-            ServingError: if there is no usable answer.
+        Inputs are uint8 pixels, or bytes in arrays of objects. Raises a `ServingError` if there is
+        no usable answer.
         """
 
+    @abc.abstractmethod
     def signatures(self, deadline: float) -> dict[str, Any]:
         """Returns the model's signatures by name."""
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Closes the connection."""
+
+    def malformed(self, reason: str) -> MalformedAnswerError:
+        """Returns the error to raise for an answer that no export gives."""
+        return MalformedAnswerError(
+            f"{self} gave an answer that cannot be used: {reason}. Is this TensorFlow Serving's "
+            "port for this protocol, and does it serve what keras_tdn.export wrote?"
+        )
