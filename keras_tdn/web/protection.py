@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http
 import http.cookies
 import json
@@ -13,7 +14,7 @@ import urllib.parse
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from keras_tdn.web.hosts import Headers, Hosts
+from keras_tdn.web.hosts import Headers, Hosts, header_values
 from keras_tdn.web.uploads import MEGABYTE, Visitors
 
 Scope = MutableMapping[str, Any]
@@ -34,8 +35,6 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-# By which a client would have Gradio believe in another address of its own.
-DROPPED_HEADERS = (b"x-gradio-server",)
 
 API = "/gradio_api"
 FILE = f"{API}/file="
@@ -46,6 +45,8 @@ HEARTBEAT = f"{API}/heartbeat/"
 # Of what takes no time and so is not queued.
 RUN = f"{API}/run/predict"
 SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# What else a request may hold.
+NAMES, NUMBERS = ("session_hash", "event_id"), ("fn_index", "trigger_id")
 # What the page asks for, and parameters that mean something there. Gradio has many routes beside
 # these: some fetch addresses, read files or run functions, and each release may bring more.
 OPEN: dict[tuple[str, str], tuple[str, ...]] = {
@@ -109,17 +110,18 @@ class Protection:
         query = _open_query(method, path, scope["query_string"])
         known = _read_cookie(scope["headers"], self._cookie)
         visitor = known or secrets.token_urlsafe(16)
-        headers = [*HEADERS]
+        added = [*HEADERS]
         if known is None and path in GIVES_COOKIE:
             value = f"{self._cookie}={visitor}; Path=/; HttpOnly; SameSite=Lax"
-            headers.append((b"set-cookie", value.encode()))
+            added.append((b"set-cookie", value.encode()))
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *headers]}
+                message = {**message, "headers": [*message.get("headers", ()), *added]}
             await send(message)
 
-        kept = _without(scope["headers"], *DROPPED_HEADERS)
+        # By which a client would have Gradio believe in another address of its own.
+        kept = _without(scope["headers"], b"x-gradio-server")
         scope = {**scope, "query_string": query, "headers": kept}
         if path.startswith(FILE) and not self._visitors.may_use(visitor, path[len(FILE) :]):
             raise _RefusedError(403, "This file is not among your uploads, or not any more.")
@@ -164,13 +166,10 @@ class Protection:
         if body.get("session_hash") is not None:
             self._check_session(visitor, body["session_hash"])
         clean = {
-            name: body[name]
-            for name in ("session_hash", "event_id")
-            if isinstance(body.get(name), str) and SESSION.fullmatch(body[name])
-        } | {
-            name: body[name]
-            for name in ("fn_index", "trigger_id")
-            if isinstance(body.get(name), int) and not isinstance(body[name], bool)
+            name: value
+            for name, value in body.items()
+            if (name in NAMES and isinstance(value, str) and SESSION.fullmatch(value))
+            or (name in NUMBERS and type(value) is int)
         }
         if path not in (JOIN, RUN):
             return clean
@@ -196,7 +195,7 @@ class Protection:
             room = (STORED_UPLOADS - UPLOADS_AT_ONCE) * self._max_bytes
             if await asyncio.to_thread(self._visitors.stored_bytes) > room:
                 # An answer that comes before the file is at its end would not be seen.
-                while await reading.more():
+                while (await reading()).get("more_body", False):
                     pass
                 raise _RefusedError(
                     503, "As many videos are stored as there is room for. Try again in a while."
@@ -263,18 +262,13 @@ class _LimitedBody:
     async def __call__(self) -> Message:
         try:
             message = await asyncio.wait_for(self._receive(), PATIENCE_SECONDS)
+            self._left -= len(message.get("body", b""))
+            if self._left >= 0:
+                return message
+            self.refusal = _RefusedError(413, "The request is larger than this page takes.")
         except TimeoutError:
             self.refusal = _RefusedError(408, "The upload has stopped. Drop the video again.")
-            raise self.refusal from None
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
-            self.refusal = _RefusedError(413, "The request is larger than this page takes.")
-            raise self.refusal
-        return message
-
-    async def more(self) -> bool:
-        """Reads on; whether there is more."""
-        return bool((await self()).get("more_body", False))
+        raise self.refusal
 
 
 def _open_query(method: str, path: str, query: bytes) -> bytes:
@@ -292,12 +286,9 @@ def _open_query(method: str, path: str, query: bytes) -> bytes:
 
 
 def _read_cookie(headers: Headers, name: str) -> str | None:
-    for key, value in headers:
-        if key == b"cookie":
-            try:
-                cookie = http.cookies.SimpleCookie(value.decode("latin-1")).get(name)
-            except http.cookies.CookieError:
-                continue
+    for value in header_values(headers, b"cookie"):
+        with contextlib.suppress(http.cookies.CookieError):
+            cookie = http.cookies.SimpleCookie(value).get(name)
             if cookie is not None and SESSION.fullmatch(cookie.value):
                 return cookie.value
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +14,11 @@ from keras_tdn.models import TDNResNet
 from keras_tdn.pages.plots import COLORS, inline_svg
 from keras_tdn.pages.rendering import Bar, render_part
 from keras_tdn.pages.texts import clock_text, percent
-from keras_tdn.prediction import Prediction, predict_video
+from keras_tdn.prediction import predict_video
 from keras_tdn.watching import Span, SpanMerger, Watch, Window, WindowLayout, watch
 from keras_tdn.watching.recording import class_names
 from keras_tdn.watching.timeline_page import score_figure, score_lines
-from keras_tdn.web.page import NOTHING, Shown
+from keras_tdn.web.page import NOTHING, Shown, working
 from keras_tdn.web.uploads import UploadLimits, check_upload
 
 TOP = 5
@@ -66,17 +67,18 @@ def show_video(
     >>> for shown in show_video(model, "video.mp4"):
     ...     print(shown.state)
     """
-    yield Shown(_working("Reading the video") if path else NOTHING, "", "", "")
+    yield Shown(working("Reading the video") if path else NOTHING, "", "", "")
     if not path:
         return
     limits = UploadLimits() if limits is None else limits
     try:
         check_upload(path, limits, model.clip_spec.frames_per_segment)
         predictions = predict_video(model, path, top=TOP, labels=labels)
-        yield Shown(_working("Drawing the motion maps"), answer_html(predictions))
-        yield Shown(
-            _working("Watching"), maps=maps_html(explain(model, path, top=TOP, labels=labels))
-        )
+        bars = [Bar(item.label, item.score) for item in predictions]
+        answer = render_part("web.html", "answer", bars)
+        yield Shown(working("Drawing the motion maps"), answer)
+        maps = maps_html(explain(model, path, top=TOP, labels=labels))
+        yield Shown(working("Watching"), maps=maps)
         names = class_names(model, labels)
         with watch(
             model, path, window_seconds=window_seconds, max_seconds=limits.seconds
@@ -93,26 +95,19 @@ def show_video(
 
 
 class TimelineDrawing:
-    """Takes windows as they come, and draws those it has.
+    """Takes windows as they come, and draws those it has."""
 
-    `seconds` is how long the drawing is before it has to grow, if that is known.
-    """
-
-    def __init__(
-        self, layout: WindowLayout, labels: Sequence[str], seconds: float | None = None
-    ) -> None:
+    def __init__(self, layout: WindowLayout, labels: Sequence[str]) -> None:
         self._labels = labels
-        self._seconds = seconds or 0.0
         self._merger = SpanMerger(layout)
         self._spans: list[Span] = []
         self._windows: list[Window] = []
         # In the order in which they were first ahead, so that colours stay while more come.
-        self._ahead: dict[int, int] = {}
+        self._ahead: collections.Counter[int] = collections.Counter()
 
     def add(self, window: Window) -> None:
         """Takes the next window."""
-        best = int(window.scores.argmax())
-        self._ahead[best] = self._ahead.get(best, 0) + 1
+        self._ahead[int(window.scores.argmax())] += 1
         self._windows.append(window)
         self._spans += self._merger.add(window)
 
@@ -120,18 +115,16 @@ class TimelineDrawing:
         """Says that no window comes any more: the last stretch ends."""
         self._spans += self._merger.finish()
 
-    @property
-    def end(self) -> float:
-        """Where the last window ends, in seconds."""
-        return self._windows[-1].end if self._windows else 0.0
+    def html(self, seconds: float = 0.0) -> str:
+        """Returns the curves of the classes that were ahead most often, and the stretches.
 
-    def html(self) -> str:
-        """Returns the curves of the classes that were ahead most often, and the stretches."""
+        `seconds` is how long the drawing is before it has to grow.
+        """
         if not self._windows:
             return ""
-        most = sorted(self._ahead, key=lambda index: -self._ahead[index])[: len(COLORS)]
+        most = {index for index, _ in self._ahead.most_common(len(COLORS))}
         shown = [index for index in self._ahead if index in most]
-        end = max(self._seconds, self.end)
+        end = max(seconds, self._windows[-1].end)
         lines = score_lines(self._windows, self._labels, shown, end)
         plots = [
             (kind, inline_svg(score_figure(lines, end, size, legend=False), "Scores over time"))
@@ -165,16 +158,6 @@ def about_text(
     )
 
 
-def head() -> str:
-    """Returns a style sheet whose rules hold inside elements of the class `tdn` alone."""
-    return render_part("web.html", "head")
-
-
-def answer_html(predictions: Sequence[Prediction]) -> str:
-    """Returns the first class in large type, and a bar for each."""
-    return render_part("web.html", "answer", [Bar(item.label, item.score) for item in predictions])
-
-
 def maps_html(explanation: Explanation) -> str:
     """Returns what `keras-tdn explain` draws, its details folded."""
     maps = shown_maps(explanation)
@@ -188,29 +171,20 @@ def _timeline(
     redraw_seconds: float,
     clock: Callable[[], float],
 ) -> Iterator[Shown]:
-    drawing: TimelineDrawing | None = None
+    drawing = TimelineDrawing(windows.layout, names)
     drawn = clock() - redraw_seconds
     for window in windows:
-        if drawing is None:
-            length = windows.duration and min(windows.duration, max_seconds)
-            drawing = TimelineDrawing(windows.layout, names, length)
         drawing.add(window)
         if clock() - drawn >= redraw_seconds:
             drawn = clock()
             of = f" of {clock_text(windows.duration)}" if windows.duration else ""
-            state = _working(f"Watched {clock_text(drawing.end)}{of}")
-            yield Shown(state, timeline=drawing.html())
+            state = working(f"Watched {clock_text(window.end)}{of}")
+            length = min(windows.duration or 0.0, max_seconds)
+            yield Shown(state, timeline=drawing.html(length))
+    drawing.finish()
     lines = windows.report.lines()
     if windows.is_cut:
-        lines.insert(
-            0,
-            f"The timeline ends after {clock_text(max_seconds)}, as long as this page watches a "
-            "video.",
-        )
-    if drawing is not None:
-        drawing.finish()
-    yield Shown(render_part("web.html", "done", lines), timeline=drawing.html() if drawing else "")
-
-
-def _working(text: str) -> str:
-    return render_part("web.html", "working", text)
+        cut = f"The timeline ends after {clock_text(max_seconds)}, as long as this page watches a "
+        lines.insert(0, f"{cut}video.")
+    length = min(windows.duration or 0.0, max_seconds)
+    yield Shown(render_part("web.html", "done", lines), timeline=drawing.html(length))

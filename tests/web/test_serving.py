@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from keras_tdn import cli
+from keras_tdn.pages.rendering import render_part
 from keras_tdn.web.hosts import Hosts, is_loopback
 from keras_tdn.web.protection import STORED_UPLOADS, UPLOADS_AT_ONCE, Protection
 from keras_tdn.web.serving import _address, _listening
-from keras_tdn.web.showing import head
 from keras_tdn.web.uploads import FOLDER_VARIABLE, MEGABYTE, Visitors, upload_folder
 
 
@@ -429,7 +429,7 @@ def test_addresses(host, loopback, address):
 
 
 def test_style_stays_inside():
-    sheet = head()
+    sheet = render_part("web.html", "head")
     assert sheet.startswith("<style>\n.tdn {")
     assert sheet.count("{") == sheet.count("}")
     assert "http" not in sheet

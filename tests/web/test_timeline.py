@@ -17,12 +17,12 @@ def window(index, best, score=0.9):
     return Window(index, LAYOUT.window_start(index), LAYOUT.window_end(index), scores)
 
 
-def drawn(windows, seconds=None):
-    drawing = TimelineDrawing(LAYOUT, LABELS, seconds)
+def drawn(windows, seconds=0.0):
+    drawing = TimelineDrawing(LAYOUT, LABELS)
     for each in windows:
         drawing.add(each)
     drawing.finish()
-    return drawing.html()
+    return drawing.html(seconds)
 
 
 def curves(html):
@@ -76,6 +76,4 @@ def test_long_videos_are_drawn_with_as_many_points_as_there_is_room_for():
 
 
 def test_nothing_yet():
-    drawing = TimelineDrawing(LAYOUT, LABELS)
-    assert drawing.html() == ""
-    assert drawing.end == 0.0
+    assert TimelineDrawing(LAYOUT, LABELS).html() == ""
