@@ -86,6 +86,7 @@ def import_serving_api(purpose: str) -> Any:
     Returns the package that they are in.
     """
     try:
+        import tensorflow_serving.apis
         import tensorflow_serving.apis.get_model_metadata_pb2
         import tensorflow_serving.apis.prediction_log_pb2
         import tensorflow_serving.apis.prediction_service_pb2_grpc

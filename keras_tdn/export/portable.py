@@ -65,9 +65,7 @@ def export_portable(
     path = Path(path)
     check_free(path, overwrite=False)
     if keras.backend.backend() != "tensorflow":
-        options = ["--format", format, "--output", str(path), "--dtype", dtype]
-        export_in_tensorflow(served, options)
-        return path
+        return export_in_tensorflow(served, format, path, dtype)
     with written_beside(path) as new, quiet_tensorflow():
         new.mkdir()
         write_manifest(served, dtype, new)

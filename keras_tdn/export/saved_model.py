@@ -104,9 +104,8 @@ def export_saved_model(
     elif warm_up:
         import_serving_api("Writing warm-up requests")
     if keras.backend.backend() != "tensorflow":
-        options = ["--dtype", dtype, "--warm-up" if warm_up else "--no-warm-up"]
-        export_in_tensorflow(served, ["--format", SAVED_MODEL, "--output", str(path), *options])
-        return path
+        option = "--warm-up" if warm_up else "--no-warm-up"
+        return export_in_tensorflow(served, SAVED_MODEL, path, dtype, option)
     with written_beside(path) as new:
         _write(served, dtype, new)
         if warm_up:

@@ -109,7 +109,9 @@ def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
     }
 
 
-def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:
+def export_in_tensorflow(
+    served: ServedModel, format: str, path: Path, dtype: str, *options: str
+) -> Path:
     """Runs `keras-tdn export` on the TensorFlow backend in a process of its own.
 
     A backend is chosen for a whole process; a preset carries the model from one to the other.
@@ -117,19 +119,21 @@ def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         preset = Path(folder) / "preset"
         save_preset(served.model, preset, labels=served.labels)
+        arguments = ["--weights", str(preset), "--top", str(served.top), "--format", format]
+        arguments += ["--output", str(path), "--dtype", dtype, *options]
         result = run_command(
-            ["export", "--weights", str(preset), "--top", str(served.top), *arguments],
+            ["export", *arguments],
             KERAS_BACKEND="tensorflow",
             # This process may hold all of a GPU's memory, and writing needs none.
             CUDA_VISIBLE_DEVICES="-1",
         )
-    if result.returncode:
-        reason = _reason(result.stderr) or f"exit status {result.returncode}"
-        raise ValueError(
-            f"Keras runs on {keras.backend.backend()} here, and exports are written by "
-            f"TensorFlow, in a process that was started with KERAS_BACKEND=tensorflow. It failed: "
-            f"{reason}"
-        )
+    if result.returncode == 0:
+        return path
+    reason = _reason(result.stderr) or f"exit status {result.returncode}"
+    raise ValueError(
+        f"Keras runs on {keras.backend.backend()} here, and exports are written by TensorFlow, in "
+        f"a process that was started with KERAS_BACKEND=tensorflow. It failed: {reason}"
+    )
 
 
 def _reason(stderr: str) -> str:

@@ -122,14 +122,14 @@ class Protection:
 
         # By which a client would have Gradio believe in another address of its own.
         kept = _without(scope["headers"], b"x-gradio-server")
-        scope = {**scope, "query_string": query, "headers": kept}
-        if path.startswith(FILE) and not self._visitors.may_use(visitor, path[len(FILE) :]):
-            raise _RefusedError(403, "This file is not among your uploads, or not any more.")
+        query_string = urllib.parse.urlencode(query).encode()
+        scope = {**scope, "query_string": query_string, "headers": kept}
+        if path.startswith(FILE):
+            self._check_file(visitor, path.removeprefix(FILE))
         if path.startswith(HEARTBEAT):
-            self._check_session(visitor, path[len(HEARTBEAT) :])
+            self._check_session(visitor, path.removeprefix(HEARTBEAT))
         if path == FOLLOW:
-            found = dict(urllib.parse.parse_qsl(query.decode()))
-            self._check_session(visitor, found.get("session_hash", ""))
+            self._check_session(visitor, query.get("session_hash"))
         if (method, path) == ("POST", UPLOAD):
             await self._upload(visitor, scope, receive, with_headers)
             return
@@ -159,13 +159,19 @@ class Protection:
         if not self._visitors.may_follow(visitor, session):
             raise _RefusedError(403, "This session is not yours. Load the page again.")
 
+    def _check_file(self, visitor: str, path: Any) -> None:
+        if not isinstance(path, str) or not self._visitors.may_use(visitor, path):
+            raise _RefusedError(
+                403, "This video is not among your uploads, or not any more. Drop it again."
+            )
+
     def _checked(self, visitor: str, path: str, body: Any) -> dict[str, Any]:
         """A request's body, of nothing but what has been looked at."""
         if not isinstance(body, dict):
             raise _RefusedError(422, "A JSON object was expected.")
         if body.get("session_hash") is not None:
             self._check_session(visitor, body["session_hash"])
-        clean = {
+        clean: dict[str, Any] = {
             name: value
             for name, value in body.items()
             if (name in NAMES and isinstance(value, str) and SESSION.fullmatch(value))
@@ -176,17 +182,12 @@ class Protection:
         data = body.get("data")
         if not isinstance(data, list) or len(data) > (path == JOIN):
             raise _RefusedError(422, "One video was expected, in the queue.")
-        return clean | {"data": [self._checked_file(visitor, value) for value in data]}
-
-    def _checked_file(self, visitor: str, value: Any) -> dict[str, Any] | None:
-        if value is None:
-            return None
-        path = value.get("path") if isinstance(value, dict) else None
-        if not isinstance(path, str) or not self._visitors.may_use(visitor, path):
-            raise _RefusedError(
-                403, "This video is not among your uploads, or not any more. Drop it again."
-            )
-        return {"path": path, "meta": {"_type": "gradio.FileData"}}
+        clean["data"] = data
+        if data and data[0] is not None:
+            file = data[0].get("path") if isinstance(data[0], dict) else None
+            self._check_file(visitor, file)
+            clean["data"] = [{"path": file, "meta": {"_type": "gradio.FileData"}}]
+        return clean
 
     async def _upload(self, visitor: str, scope: Scope, receive: Receive, send: Send) -> None:
         # Browsers that wait for their turn are not read from.
@@ -271,7 +272,7 @@ class _LimitedBody:
         raise self.refusal
 
 
-def _open_query(method: str, path: str, query: bytes) -> bytes:
+def _open_query(method: str, path: str, query: bytes) -> dict[str, str]:
     """Returns what is left of a request's parameters; refuses what the page does not ask for."""
     names = OPEN.get((method, path), ())
     leads_away = len(path) > MAX_NAME or ".." in path.split("/") or "\\" in path or "\0" in path
@@ -282,7 +283,7 @@ def _open_query(method: str, path: str, query: bytes) -> bytes:
         pairs = urllib.parse.parse_qsl(query.decode("latin-1"), max_num_fields=MAX_PARAMETERS)
     except ValueError as error:
         raise _RefusedError(400, "The request has too many parameters.") from error
-    return urllib.parse.urlencode([pair for pair in pairs if pair[0] in names]).encode()
+    return {name: value for name, value in pairs if name in names}
 
 
 def _read_cookie(headers: Headers, name: str) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import collections
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from keras_tdn.data.decoding.interface import VideoDecodeError
 from keras_tdn.explaining import Explanation, explain
@@ -43,7 +44,6 @@ def show_video(
     labels: Sequence[str] | None = None,
     window_seconds: float | None = None,
     redraw_seconds: float = REDRAW_SECONDS,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Shown]:
     """Names what happens in a video, shows why, and then when.
 
@@ -57,7 +57,6 @@ def show_video(
         labels: Class names. `None` takes the model's own.
         window_seconds: Length of the timeline's windows; see `keras_tdn.watching.watch`.
         redraw_seconds: The shortest time between two drawings of the timeline.
-        clock: Tells the time in seconds.
 
     Yields:
         `Shown`: each is what changed since the one before it.
@@ -83,7 +82,7 @@ def show_video(
         with watch(
             model, path, window_seconds=window_seconds, max_seconds=limits.seconds
         ) as windows:
-            yield from _timeline(windows, limits.seconds, names, redraw_seconds, clock)
+            yield from _timeline(windows, limits.seconds, names, redraw_seconds)
     except VideoDecodeError as error:
         message = str(error).replace(repr(path), "the file").replace(path, "the file")
         yield Shown(render_part("web.html", "problem", message))
@@ -165,18 +164,14 @@ def maps_html(explanation: Explanation) -> str:
 
 
 def _timeline(
-    windows: Watch,
-    max_seconds: float,
-    names: Sequence[str],
-    redraw_seconds: float,
-    clock: Callable[[], float],
+    windows: Watch, max_seconds: float, names: Sequence[str], redraw_seconds: float
 ) -> Iterator[Shown]:
     drawing = TimelineDrawing(windows.layout, names)
-    drawn = clock() - redraw_seconds
+    drawn = -math.inf
     for window in windows:
         drawing.add(window)
-        if clock() - drawn >= redraw_seconds:
-            drawn = clock()
+        if time.monotonic() - drawn >= redraw_seconds:
+            drawn = time.monotonic()
             of = f" of {clock_text(windows.duration)}" if windows.duration else ""
             state = working(f"Watched {clock_text(window.end)}{of}")
             length = min(windows.duration or 0.0, max_seconds)

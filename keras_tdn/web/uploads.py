@@ -134,9 +134,7 @@ def check_upload(path: str, limits: UploadLimits, min_frames: int) -> None:
 
 
 @contextlib.contextmanager
-def upload_folder(
-    keep_seconds: float = KEEP_SECONDS, sweep_seconds: float = SWEEP_SECONDS
-) -> Iterator[str]:
+def upload_folder() -> Iterator[str]:
     """Makes a folder that only this user can read; files in it are removed when they are old.
 
     Gradio forgets about some, such as those of a browser that leaves during an upload. All of
@@ -149,8 +147,8 @@ def upload_folder(
         folder = os.path.realpath(made)
 
         def sweep() -> None:
-            while not stopped.wait(sweep_seconds):
-                _remove_older(folder, time.time() - keep_seconds)
+            while not stopped.wait(SWEEP_SECONDS):
+                _remove_older(folder, time.time() - KEEP_SECONDS)
 
         thread = threading.Thread(target=sweep, name="keras_tdn uploads", daemon=True)
         os.environ[FOLDER_VARIABLE] = tempfile.tempdir = folder

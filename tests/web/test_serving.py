@@ -56,8 +56,10 @@ def test_port_that_is_taken():
 
 def test_uploads_are_removed_when_old_and_at_the_end(monkeypatch):
     monkeypatch.setenv(FOLDER_VARIABLE, "before")
+    monkeypatch.setattr("keras_tdn.web.uploads.KEEP_SECONDS", 0.5)
+    monkeypatch.setattr("keras_tdn.web.uploads.SWEEP_SECONDS", 0.05)
     place = tempfile.tempdir
-    with upload_folder(keep_seconds=0.5, sweep_seconds=0.05) as folder:
+    with upload_folder() as folder:
         assert os.environ[FOLDER_VARIABLE] == folder
         assert os.stat(folder).st_mode & 0o077 == 0
         os.mkdir(os.path.join(folder, "hash"))

@@ -17,17 +17,6 @@ MAX_OPTION = 2**31 - 1
 # In the details of RESOURCE_EXHAUSTED, which a busy server answers with as well.
 TOO_LARGE = "larger than max"
 
-_KINDS = {
-    "UNAVAILABLE": transport.ServerUnavailableError,
-    "RESOURCE_EXHAUSTED": transport.ServerUnavailableError,
-    "DEADLINE_EXCEEDED": transport.DeadlineExceededError,
-    "NOT_FOUND": transport.ModelNotFoundError,
-    "INVALID_ARGUMENT": transport.RequestRefusedError,
-    # What some versions of the server say of a signature that is not there.
-    "FAILED_PRECONDITION": transport.RequestRefusedError,
-    "OUT_OF_RANGE": transport.RequestRefusedError,
-}
-
 
 class GrpcTransport(transport.Transport):
     """A connection to the gRPC port of a server, 8500 by default."""
@@ -99,7 +88,7 @@ class GrpcTransport(transport.Transport):
             return method(request, timeout=deadline, metadata=self._metadata)
         except grpc.RpcError as error:
             code, details = error.code().name, str(error.details())
-            kind = _KINDS.get(code, transport.ServingError)
+            kind = transport.kind_of(code)
             if code == "RESOURCE_EXHAUSTED" and TOO_LARGE in details:
                 # Than this client's limit, or the server's. Requests are not compressed.
                 if f"vs. {self._limit})" in details or "Decompressed" in details:

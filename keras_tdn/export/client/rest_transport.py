@@ -23,14 +23,6 @@ from keras_tdn.export.client import transport
 from keras_tdn.export.formats import SINGLE_OUTPUTS
 from keras_tdn.limits import check_bytes
 
-_KINDS = {
-    400: transport.RequestRefusedError,
-    404: transport.ModelNotFoundError,
-    413: transport.RequestRefusedError,
-    429: transport.ServerUnavailableError,
-    503: transport.ServerUnavailableError,
-    504: transport.DeadlineExceededError,
-}
 _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _NOT_HTTP = (http.client.HTTPException, requests.exceptions.InvalidHeader)
 CHUNK = 1 << 16
@@ -157,7 +149,7 @@ class RestTransport(transport.Transport):
         if status != http.client.OK:
             reason = answer.get("error") if isinstance(answer, dict) else None
             told = str(reason) if reason else repr(content[: transport.REASON_LENGTH])
-            raise _KINDS.get(status, transport.ServingError)(
+            raise transport.kind_of(status)(
                 f"{self} refused to answer for model {self.model!r}: HTTP {status}: "
                 f"{told[: transport.REASON_LENGTH]}"
             )
@@ -225,12 +217,9 @@ class _EndingConnection:
     """What a connection of urllib3 needs to end with the exchange that it is used in."""
 
     sock: socket.socket | None
-    ssl_context: ssl.SSLContext
 
     def connect(self) -> None:
         _EXCHANGE.get().reuses = False
-        # Beside those that requests trusts, the system's certificates.
-        self.ssl_context = ssl.create_default_context()
         super().connect()  # type: ignore[misc]
 
     def send(self, data: Any) -> None:
@@ -247,6 +236,9 @@ class _Adapter(requests.adapters.HTTPAdapter):
         pool = super().get_connection_with_tls_context(*arguments, **options)
         kind = pool.ConnectionCls
         if not issubclass(kind, _EndingConnection):
+            if pool.scheme == "https":
+                # With the system's certificates beside those that requests adds.
+                pool.conn_kw["ssl_context"] = ssl.create_default_context()
             pool.ConnectionCls = type("_Connection", (_EndingConnection, kind), {})
         return pool
 

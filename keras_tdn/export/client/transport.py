@@ -42,6 +42,21 @@ class MalformedAnswerError(ServingError):
     """The answer is not one of an export of this package."""
 
 
+# By HTTP status and by gRPC code. FAILED_PRECONDITION is what some versions of the server say of a
+# signature that is not there.
+_KINDS: dict[type[ServingError], tuple[int | str, ...]] = {
+    RequestRefusedError: (400, 413, "INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"),
+    ModelNotFoundError: (404, "NOT_FOUND"),
+    ServerUnavailableError: (429, 503, "UNAVAILABLE", "RESOURCE_EXHAUSTED"),
+    DeadlineExceededError: (504, "DEADLINE_EXCEEDED"),
+}
+
+
+def kind_of(code: int | str) -> type[ServingError]:
+    """Returns the error to raise for a code that a server answers with."""
+    return next((kind for kind, codes in _KINDS.items() if code in codes), ServingError)
+
+
 @dataclasses.dataclass(eq=False)
 class Transport(abc.ABC):
     """A connection to one model of a server; see `connect`."""
@@ -50,6 +65,10 @@ class Transport(abc.ABC):
     model: str
     version: int | None
     headers: Mapping[str, str]
+
+    @abc.abstractmethod
+    def __post_init__(self) -> None:
+        """Prepares the connection; nothing is sent yet."""
 
     def __str__(self) -> str:
         return f"The server at {self.server.geturl()}"
