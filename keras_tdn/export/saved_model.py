@@ -28,7 +28,6 @@ from keras_tdn.export.formats import (
 from keras_tdn.export.served_model import ServedModel, export_in_tensorflow, write_manifest
 from keras_tdn.files.atomic import written_beside
 from keras_tdn.models import TDNResNet
-from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -176,7 +175,12 @@ def _signatures(
     """
     import tensorflow as tf
 
+    from keras_tdn.data.jpeg_frames import decode_jpeg
+    from keras_tdn.data.transforms import ResizeAndCenterCrop
+
     spec = served.model.clip_spec
+    # What validation sees of frames.
+    view = ResizeAndCenterCrop.from_spec(spec)
     names = tf.constant(served.labels)
     pixels = tf.TensorSpec((None, spec.num_frames, spec.height, spec.width, 3), tf.uint8, "clips")
     requests = tf.TensorSpec((None,), tf.string, "request")
@@ -191,8 +195,14 @@ def _signatures(
             "top_scores": best.values,
         }
 
+    def decode(file: tf.Tensor) -> tf.Tensor:
+        # Frame by frame, because frames may differ in size.
+        return view(decode_jpeg(file)[tf.newaxis])[0]
+
     def answer_files(files: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(_decode_clips(files, spec))
+        frame = tf.TensorSpec(pixels.shape[2:], tf.uint8)
+        frames = tf.map_fn(decode, tf.reshape(files, (-1,)), fn_output_signature=frame)
+        return answer(tf.reshape(frames, (-1, *pixels.shape[1:])))
 
     def features(clips: tf.Tensor) -> dict[str, tf.Tensor]:
         return {FEATURES: network.features(clips)}
@@ -216,21 +226,3 @@ def _signatures(
         FEATURES: traced(features, pixels),
         DESCRIBE: traced(describe, requests),
     }
-
-
-def _decode_clips(files: tf.Tensor, spec: ClipSpec) -> tf.Tensor:
-    """Returns the pixels that validation would see of these frames."""
-    import tensorflow as tf
-
-    from keras_tdn.data.jpeg_frames import decode_jpeg
-    from keras_tdn.data.transforms import ResizeAndCenterCrop
-
-    view = ResizeAndCenterCrop.from_spec(spec)
-
-    def decode(file: tf.Tensor) -> tf.Tensor:
-        # Frame by frame, because frames may differ in size.
-        return view(decode_jpeg(file)[tf.newaxis])[0]
-
-    frame = tf.TensorSpec((spec.height, spec.width, 3), tf.uint8)
-    frames = tf.map_fn(decode, tf.reshape(files, (-1,)), fn_output_signature=frame)
-    return tf.reshape(frames, (-1, spec.num_frames, *frame.shape))

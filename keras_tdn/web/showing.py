@@ -93,53 +93,35 @@ def show_video(
         yield Shown(render_part("web.html", "problem", message))
 
 
-class TimelineDrawing:
-    """Takes windows as they come, and draws those it has."""
+def timeline_html(
+    windows: Sequence[Window], spans: Sequence[Span], labels: Sequence[str], seconds: float = 0.0
+) -> str:
+    """Returns the curves of the classes that were ahead most often, and the stretches.
 
-    def __init__(self, layout: WindowLayout, labels: Sequence[str]) -> None:
-        self._labels = labels
-        self._merger = SpanMerger(layout)
-        self._spans: list[Span] = []
-        self._windows: list[Window] = []
-        # In the order in which they were first ahead, so that colours stay while more come.
-        self._ahead: collections.Counter[int] = collections.Counter()
-
-    def add(self, window: Window) -> None:
-        """Takes the next window."""
-        self._ahead[int(window.scores.argmax())] += 1
-        self._windows.append(window)
-        self._spans += self._merger.add(window)
-
-    def finish(self) -> None:
-        """Says that no window comes any more: the last stretch ends."""
-        self._spans += self._merger.finish()
-
-    def html(self, seconds: float = 0.0) -> str:
-        """Returns the curves of the classes that were ahead most often, and the stretches.
-
-        `seconds` is how long the drawing is before it has to grow.
-        """
-        if not self._windows:
-            return ""
-        most = {index for index, _ in self._ahead.most_common(len(COLORS))}
-        shown = [index for index in self._ahead if index in most]
-        end = max(seconds, self._windows[-1].end)
-        lines = score_lines(self._windows, self._labels, shown, end)
-        plots = [
-            (kind, inline_svg(score_figure(lines, end, size, legend=False), "Scores over time"))
-            for kind, size in SIZES.items()
-        ]
-        rows = [
-            (
-                f"{clock_text(span.start)} \u2013 {clock_text(span.end)}",
-                self._labels[span.index],
-                percent(span.score),
-            )
-            for span in self._spans[:MAX_ROWS]
-        ]
-        left_out = len(self._spans) - len(rows)
-        names = [line.name for line in lines]
-        return render_part("web.html", "timeline", names, plots, rows, left_out)
+    `seconds` is how long the drawing is before it has to grow.
+    """
+    if not windows:
+        return ""
+    ahead = collections.Counter(int(window.scores.argmax()) for window in windows)
+    most = {index for index, _ in ahead.most_common(len(COLORS))}
+    # In the order in which they were first ahead, so that colours stay while more come.
+    shown = [index for index in ahead if index in most]
+    end = max(seconds, windows[-1].end)
+    lines = score_lines(windows, labels, shown, end)
+    plots = [
+        (kind, inline_svg(score_figure(lines, end, size, legend=False), "Scores over time"))
+        for kind, size in SIZES.items()
+    ]
+    rows = [
+        (
+            f"{clock_text(span.start)} \u2013 {clock_text(span.end)}",
+            labels[span.index],
+            percent(span.score),
+        )
+        for span in spans[:MAX_ROWS]
+    ]
+    names = [line.name for line in lines]
+    return render_part("web.html", "timeline", names, plots, rows, len(spans) - len(rows))
 
 
 def about_text(
@@ -164,22 +146,26 @@ def maps_html(explanation: Explanation) -> str:
 
 
 def _timeline(
-    windows: Watch, max_seconds: float, names: Sequence[str], redraw_seconds: float
+    watched: Watch, max_seconds: float, names: Sequence[str], redraw_seconds: float
 ) -> Iterator[Shown]:
-    drawing = TimelineDrawing(windows.layout, names)
+    windows: list[Window] = []
+    spans: list[Span] = []
+    merger = SpanMerger(watched.layout)
+
+    def drawing() -> str:
+        return timeline_html(windows, spans, names, min(watched.duration or 0.0, max_seconds))
+
     drawn = -math.inf
-    for window in windows:
-        drawing.add(window)
+    for window in watched:
+        windows.append(window)
+        spans += merger.add(window)
         if time.monotonic() - drawn >= redraw_seconds:
             drawn = time.monotonic()
-            of = f" of {clock_text(windows.duration)}" if windows.duration else ""
-            state = working(f"Watched {clock_text(window.end)}{of}")
-            length = min(windows.duration or 0.0, max_seconds)
-            yield Shown(state, timeline=drawing.html(length))
-    drawing.finish()
-    lines = windows.report.lines()
-    if windows.is_cut:
+            of = f" of {clock_text(watched.duration)}" if watched.duration else ""
+            yield Shown(working(f"Watched {clock_text(window.end)}{of}"), timeline=drawing())
+    spans += merger.finish()
+    lines = watched.report.lines()
+    if watched.is_cut:
         cut = f"The timeline ends after {clock_text(max_seconds)}, as long as this page watches a "
         lines.insert(0, f"{cut}video.")
-    length = min(windows.duration or 0.0, max_seconds)
-    yield Shown(render_part("web.html", "done", lines), timeline=drawing.html(length))
+    yield Shown(render_part("web.html", "done", lines), timeline=drawing())
