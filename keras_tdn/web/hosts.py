@@ -57,10 +57,8 @@ class Hosts:
 
 def is_loopback(host: str) -> bool:
     """Whether that address is reached from this machine alone."""
-    if host == LOCAL_NAME:
-        return True
     address = _address(host)
-    return address is not None and address.is_loopback
+    return host == LOCAL_NAME or (address is not None and address.is_loopback)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -213,9 +213,8 @@ class Protection:
             except Exception as error:
                 if reading.refusal is None:
                     logger.warning("An upload failed: %s: %s", type(error).__name__, error)
-                    raise _RefusedError(
-                        500, "The video could not be stored. The terminal tells why."
-                    ) from error
+                    reason = "The video could not be stored. The terminal tells why."
+                    reading.refusal = _RefusedError(500, reason)
             if reading.refusal is not None:
                 raise reading.refusal
         if answer and answer[0]["status"] == http.HTTPStatus.OK:

@@ -56,8 +56,9 @@ class RestTransport(transport.Transport):
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
     ) -> dict[str, np.ndarray]:
-        named = {name: _to_json(value.tolist()) for name, value in inputs.items()}
-        body = json.dumps({"signature_name": signature, "inputs": named})
+        named = {name: value.tolist() for name, value in inputs.items()}
+        request = {"signature_name": signature, "inputs": named}
+        body = json.dumps(request, default=_bytes_to_json)
         outputs = self._ask("POST", ":predict", body.encode(), deadline).get("outputs")
         if outputs is None:
             raise self.malformed("it has no `outputs`")
@@ -251,10 +252,8 @@ def _causes(error: Any) -> Iterator[Exception]:
             yield from _causes(part)
 
 
-def _to_json(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return {BASE64: base64.b64encode(value).decode()}
-    return [_to_json(part) for part in value] if isinstance(value, list) else value
+def _bytes_to_json(value: bytes) -> dict[str, str]:
+    return {BASE64: base64.b64encode(value).decode()}
 
 
 def _from_json(value: Any) -> Any:
