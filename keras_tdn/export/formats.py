@@ -19,9 +19,8 @@ FEATURES = "features"
 DESCRIBE = "describe"
 MANIFEST = "manifest"
 SINGLE_OUTPUTS = {FEATURES: FEATURES, DESCRIBE: MANIFEST}
-# Both names are TensorFlow Serving's.
-FOLDER = "assets.extra"
-FILE = "tf_serving_warmup_requests"
+# Where TensorFlow Serving looks for requests to warm up with.
+WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
 GREY = 128
 # Those that examples/serving/batching.config pads batches to: a size that was not warmed up would
 # make its first callers wait.
@@ -41,8 +40,8 @@ def check_dtype(dtype: str) -> None:
 class PortableFormat:
     """A format for runtimes other than TensorFlow, by Keras' name, which is the extra's as well.
 
-    It has the file's name in the folder that is written, the precisions of the stored weights, the
-    default first, and the packages that writing needs.
+    `file` is in the folder that is written, `dtypes` are what weights may be stored as, and
+    `modules` what writing needs.
     """
 
     name: str
@@ -76,73 +75,52 @@ PORTABLE_FORMATS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class ServingApi:
-    """Modules of generated messages and services."""
-
-    predict: Any
-    metadata: Any
-    prediction_log: Any
-    prediction_service: Any
-
-
 def has_serving_api() -> bool:
     """Whether tensorflow-serving-api is installed."""
     return importlib.util.find_spec("tensorflow_serving") is not None
 
 
-def import_serving_api(purpose: str) -> ServingApi:
-    """Imports the modules, or raises an `ImportError` that begins with the purpose."""
+def import_serving_api(purpose: str) -> Any:
+    """Imports the messages and services, or raises an `ImportError` that begins with the purpose.
+
+    Returns the package that they are in.
+    """
     try:
-        from tensorflow_serving.apis import (
-            get_model_metadata_pb2,
-            predict_pb2,
-            prediction_log_pb2,
-            prediction_service_pb2_grpc,
-        )
+        import tensorflow_serving.apis
+        import tensorflow_serving.apis.get_model_metadata_pb2
+        import tensorflow_serving.apis.prediction_log_pb2
+        import tensorflow_serving.apis.prediction_service_pb2_grpc
     except ImportError as error:
         raise ImportError(
             f"{purpose} needs tensorflow-serving-api: pip install 'keras-tdn[serving]'"
         ) from error
-    return ServingApi(
-        predict_pb2, get_model_metadata_pb2, prediction_log_pb2, prediction_service_pb2_grpc
-    )
+    return tensorflow_serving.apis
 
 
-def write_warm_up(clip_spec: ClipSpec, model: str, folder: Path) -> Path:
+def write_warm_up(spec: ClipSpec, model: str, folder: Path) -> None:
     """Writes requests of grey clips, of each size for each signature that runs the network."""
-    import tensorflow as tf
-
-    path = folder / FOLDER / FILE
-    path.parent.mkdir()
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for log in _prediction_logs(clip_spec, model):
-            writer.write(log.SerializeToString())
-    return path
-
-
-def _prediction_logs(spec: ClipSpec, model: str) -> list[Any]:
     import tensorflow as tf
 
     apis = import_serving_api("Writing warm-up requests")
     # As large as frames are after the resize.
     pixels = tf.fill((spec.short_side, spec.short_side * 4 // 3, 3), tf.constant(GREY, tf.uint8))
     frame = tf.io.encode_jpeg(pixels).numpy()
-    logs = []
-    for size in BATCH_SIZES:
-        # One value stands for all, which keeps a clip of 6 MB to some bytes.
-        shape = (size, spec.num_frames, spec.height, spec.width, 3)
-        clips = tf.make_tensor_proto(GREY, tf.uint8, shape)
-        files = tf.make_tensor_proto([[frame] * spec.num_frames] * size)
-        for signature, name, value in (
-            (SERVING_DEFAULT, "clips", clips),
-            (ENCODED_FRAMES, ENCODED_FRAMES, files),
-            (FEATURES, "clips", clips),
-        ):
-            log = apis.prediction_log.PredictionLog()
-            request = log.predict_log.request
-            request.model_spec.name = model
-            request.model_spec.signature_name = signature
-            request.inputs[name].CopyFrom(value)
-            logs.append(log)
-    return logs
+    path = folder / WARM_UP_FILE
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for size in BATCH_SIZES:
+            # One value stands for all, which keeps a clip of 6 MB to some bytes.
+            shape = (size, spec.num_frames, spec.height, spec.width, 3)
+            clips = tf.make_tensor_proto(GREY, tf.uint8, shape)
+            files = tf.make_tensor_proto([[frame] * spec.num_frames] * size)
+            for signature, name, value in (
+                (SERVING_DEFAULT, "clips", clips),
+                (ENCODED_FRAMES, ENCODED_FRAMES, files),
+                (FEATURES, "clips", clips),
+            ):
+                log = apis.prediction_log_pb2.PredictionLog()
+                request = log.predict_log.request
+                request.model_spec.name = model
+                request.model_spec.signature_name = signature
+                request.inputs[name].CopyFrom(value)
+                writer.write(log.SerializeToString())

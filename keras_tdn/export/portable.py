@@ -5,23 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from keras_tdn.export.formats import PORTABLE_FORMATS, PortableFormat
 from keras_tdn.export.saved_model import quiet_tensorflow
-from keras_tdn.export.served_model import (
-    ServedModel,
-    describe_export,
-    export_in_tensorflow,
-    write_manifest,
-)
+from keras_tdn.export.served_model import ServedModel, export_in_tensorflow, write_manifest
 from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.models import TDNResNet
-
-if TYPE_CHECKING:
-    from keras_tdn.inference import FoldedNetwork
 
 
 def export_portable(
@@ -37,8 +29,8 @@ def export_portable(
     Use it where TensorFlow is not an option. The network is that of `export_saved_model`: it takes
     `clips`, uint8 pixels `(batch, num_frames, height, width, 3)`, and gives scores `(batch,
     classes)`, float32 probabilities. Batches may have any size from one clip; LiteRT wants the
-    input resized first. It is written by Keras' `model.export`. Beside it lie `keras_tdn.json` and
-    `labels.txt`, as in a SavedModel's assets: sampling, resizing and naming are the caller's.
+    input resized first. Beside it lie `keras_tdn.json` and `labels.txt`, as in a SavedModel's
+    assets: sampling, resizing and naming are the caller's.
 
     Args:
         model: A `TDNResNet` with its classifier.
@@ -73,12 +65,10 @@ def export_portable(
     path = Path(path)
     check_free(path, overwrite=False)
     if keras.backend.backend() != "tensorflow":
-        options = ["--format", format, "--output", str(path), "--dtype", dtype]
-        export_in_tensorflow(served, options)
-        return path
+        return export_in_tensorflow(served, format, path, dtype)
     with written_beside(path) as new, quiet_tensorflow():
         new.mkdir()
-        write_manifest(describe_export(served, dtype), new)
+        write_manifest(served, dtype, new)
         _write(served, kind, dtype, new / kind.file)
     return path
 
@@ -114,22 +104,13 @@ def _as_keras_model(model: TDNResNet) -> keras.Model:
     from keras_tdn.inference.inference_network import FoldedNetwork
 
     spec = model.clip_spec
-    shape = (spec.num_frames, spec.height, spec.width, 3)
-    clips = keras.Input(shape, dtype="uint8", name="clips")
-    scores = _Scores(FoldedNetwork(model, portable=True), model.classes, name="scores")(clips)
-    network = keras.Model(clips, scores, name=model.name)
+    clips = keras.Input((spec.num_frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
+    folded = FoldedNetwork(model, portable=True)
+    # With a shape, Keras need not trace the network to know it.
+    layer = keras.layers.Lambda(
+        folded.probabilities, (model.classes,), dtype="float32", name="scores"
+    )
+    network = keras.Model(clips, layer(clips), name=model.name)
     # Keras exports to ONNX what has been called.
     network(clips)
     return network
-
-
-class _Scores(keras.layers.Layer):
-    def __init__(self, network: FoldedNetwork, classes: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._network, self._classes = network, classes
-
-    def call(self, clips: Any) -> Any:
-        return self._network.probabilities(clips)
-
-    def compute_output_spec(self, clips: Any) -> keras.KerasTensor:
-        return keras.KerasTensor((clips.shape[0], self._classes), dtype="float32")

@@ -25,12 +25,7 @@ from keras_tdn.export.formats import (
     import_serving_api,
     write_warm_up,
 )
-from keras_tdn.export.served_model import (
-    ServedModel,
-    describe_export,
-    export_in_tensorflow,
-    write_manifest,
-)
+from keras_tdn.export.served_model import ServedModel, export_in_tensorflow, write_manifest
 from keras_tdn.files.atomic import written_beside
 from keras_tdn.models import TDNResNet
 
@@ -57,8 +52,8 @@ def export_saved_model(
     Use it to serve a trained model, or to run it where neither Keras nor this package is installed:
     plain `tf.saved_model.load` is enough. Signatures, each for batches of any size:
 
-    - `serving_default` takes `clips`, uint8 pixels of the shape that the model's `clip_spec` gives,
-      `(batch, num_frames, height, width, 3)`, and gives `scores` `(batch, classes)`, `labels`
+    - `serving_default` takes `clips`, uint8 pixels `(batch, num_frames, height, width, 3)` with the
+      frames of `SegmentSampler(mode="center")`, and gives `scores` `(batch, classes)`, `labels`
       `(batch, top)`, strings, and `top_scores` `(batch, top)`, highest first. Scores are
       probabilities, also of a model that gives logits.
     - `encoded_frames` takes `encoded_frames`, JPEG or PNG files of any size as strings `(batch,
@@ -68,31 +63,29 @@ def export_saved_model(
     - `describe` takes `request`, any strings `(batch,)`, and gives `manifest`, for each the content
       of `keras_tdn.json`.
 
-    A clip's frames are those of `SegmentSampler(mode="center")`. In the folder `assets`,
-    `keras_tdn.json` has the clip specification, the labels, the hash of the weights and the
-    preset's card, and `labels.txt` has the labels, one a line. With `keras-tdn[serving]` installed,
-    `assets.extra` has requests that a server warms up with: one, two and four clips for each
-    signature, the sizes that `examples/serving` lets the server make batches of.
+    In the folder `assets`, `keras_tdn.json` has the clip specification, the labels, the hash of the
+    weights and the preset's card, and `labels.txt` has the labels, one a line. `assets.extra` has
+    requests that a server warms up with: one, two and four clips for each signature, the sizes that
+    `examples/serving` lets the server make batches of.
 
     With Keras on JAX or PyTorch the model is handed as a preset to a process of its own, which runs
     on TensorFlow: a model that no preset can hold is refused.
 
     Args:
         model: A `TDNResNet` with its classifier.
-        path: Folder to write, named by a version number: `"exported/tdn/1"`. It is written beside
-            and renamed, so that a server that watches `exported/tdn` never sees half of it.
+        path: Folder to write, named by a version number: `"exported/tdn/1"`. A server that watches
+            `exported/tdn` never sees half of it.
         top: How many classes an answer names; with fewer classes than that, all.
         labels: Class names in the order of the scores. `None` takes the model's own.
         dtype: `"float32"`, or `"bfloat16"`, which takes about half of the time on processors that
             have instructions for it. Scores are float32 in any case.
-        warm_up: Whether to write warm-up requests. `None` does if their package is there.
+        warm_up: Whether to write warm-up requests. `None` does with `keras-tdn[serving]` installed.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: if the model has no classifier or no labels, if the path cannot be written to,
-            or if `dtype` is another.
+        ValueError: if the model has no classifier or no labels, or an argument does not fit.
         ImportError: with `warm_up=True`, if `keras-tdn[serving]` is not installed.
 
     Example:
@@ -110,13 +103,12 @@ def export_saved_model(
     elif warm_up:
         import_serving_api("Writing warm-up requests")
     if keras.backend.backend() != "tensorflow":
-        options = ["--dtype", dtype, "--warm-up" if warm_up else "--no-warm-up"]
-        export_in_tensorflow(served, ["--format", SAVED_MODEL, "--output", str(path), *options])
-        return path
+        option = "--warm-up" if warm_up else "--no-warm-up"
+        return export_in_tensorflow(served, SAVED_MODEL, path, dtype, option)
     with written_beside(path) as new:
         _write(served, dtype, new)
         if warm_up:
-            write_warm_up(served.clip_spec, path.parent.name, new)
+            write_warm_up(served.model.clip_spec, path.parent.name, new)
     return path
 
 
@@ -129,12 +121,11 @@ def _write(served: ServedModel, dtype: str, path: Path) -> None:
     # A plain module: with Keras' own objects in it, loading would ask for Keras.
     module = tf.Module()
     with tempfile.TemporaryDirectory() as folder, quiet_tensorflow():
-        description = describe_export(served, dtype)
-        manifest, labels = write_manifest(description, Path(folder))
+        manifest, labels = write_manifest(served, dtype, Path(folder))
         module.manifest = tf.saved_model.Asset(str(manifest))
         module.labels = tf.saved_model.Asset(str(labels))
         text = manifest.read_text(encoding="utf-8")
-        tf.saved_model.save(module, str(path), signatures(served, network, text))
+        tf.saved_model.save(module, str(path), _signatures(served, network, text))
 
 
 def check_version_folder(path: str | os.PathLike[str]) -> Path:
@@ -146,31 +137,20 @@ def check_version_folder(path: str | os.PathLike[str]) -> Path:
             f"the path is a positive integer: {str(path / '1')!r}. Received: {str(path)!r}"
         )
     if os.path.lexists(path):
+        versions = filter(VERSION.fullmatch, os.listdir(path.parent))
+        following = path.parent / str(max(map(int, versions), default=0) + 1)
         raise ValueError(
             f"{str(path)!r} exists, and a version that a server may have loaded is not changed. "
-            f"Write the next one, {str(path.parent / _next_version(path))!r}, or delete this one."
+            f"Write the next one, {str(following)!r}, or delete this one."
         )
-    _check_writable(path)
-    return path
-
-
-def _next_version(path: Path) -> str:
-    versions = [int(entry.name) for entry in path.parent.iterdir() if VERSION.fullmatch(entry.name)]
-    return str(max(versions, default=0) + 1)
-
-
-def _check_writable(path: Path) -> None:
     existing = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
-    if not existing.is_dir():
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        reason = "may not be written to" if existing.is_dir() else "is not a folder"
         raise ValueError(
-            f"{str(path)!r} cannot be written, because {str(existing)!r} is not a folder. Choose "
-            "another place."
+            f"{str(path)!r} cannot be written, because {str(existing)!r} {reason}. Choose another "
+            "place, or change its permissions."
         )
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise ValueError(
-            f"{str(path)!r} cannot be written, because {str(existing)!r} may not be written to. "
-            "Choose another place, or change its permissions."
-        )
+    return path
 
 
 @contextlib.contextmanager
@@ -185,7 +165,7 @@ def quiet_tensorflow() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def signatures(
+def _signatures(
     served: ServedModel, network: FoldedNetwork, manifest: str
 ) -> dict[str, Callable[..., Any]]:
     """Returns the functions to save by signature, as `export_saved_model` describes them.
@@ -195,7 +175,12 @@ def signatures(
     """
     import tensorflow as tf
 
-    spec = served.clip_spec
+    from keras_tdn.data.jpeg_frames import decode_jpeg
+    from keras_tdn.data.transforms import ResizeAndCenterCrop
+
+    spec = served.model.clip_spec
+    # What validation sees of frames.
+    view = ResizeAndCenterCrop.from_spec(spec)
     names = tf.constant(served.labels)
     pixels = tf.TensorSpec((None, spec.num_frames, spec.height, spec.width, 3), tf.uint8, "clips")
     requests = tf.TensorSpec((None,), tf.string, "request")
@@ -210,54 +195,34 @@ def signatures(
             "top_scores": best.values,
         }
 
-    def serving_default(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(_checked(clips, pixels))
-
-    def encoded_frames(encoded_frames: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(_decode_clips(_checked(encoded_frames, files), served))
-
-    def features(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"features": network.features(_checked(clips, pixels))}
-
-    def describe(request: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {MANIFEST: tf.fill(tf.shape(_checked(request, requests)), manifest)}
-
-    def traced(function: Callable[..., Any], argument: tf.TensorSpec) -> Callable[..., Any]:
-        return tf.function(function, input_signature=[argument], autograph=False)
-
-    return {
-        SERVING_DEFAULT: traced(serving_default, pixels),
-        ENCODED_FRAMES: traced(encoded_frames, files),
-        FEATURES: traced(features, pixels),
-        DESCRIBE: traced(describe, requests),
-    }
-
-
-def _checked(x: tf.Tensor, spec: tf.TensorSpec) -> tf.Tensor:
-    """Raises for other shapes.
-
-    A server does not compare them with the signature, and a clip of 8 segments has as many pixels
-    as two of 4: it would answer.
-    """
-    import tensorflow as tf
-
-    return tf.ensure_shape(x, spec.shape)
-
-
-def _decode_clips(files: tf.Tensor, served: ServedModel) -> tf.Tensor:
-    """Returns the pixels that validation would see of these frames."""
-    import tensorflow as tf
-
-    from keras_tdn.data.jpeg_frames import decode_jpeg
-    from keras_tdn.data.transforms import ResizeAndCenterCrop
-
-    spec = served.clip_spec
-    view = ResizeAndCenterCrop.from_spec(spec)
-
     def decode(file: tf.Tensor) -> tf.Tensor:
         # Frame by frame, because frames may differ in size.
         return view(decode_jpeg(file)[tf.newaxis])[0]
 
-    frame = tf.TensorSpec((spec.height, spec.width, 3), tf.uint8)
-    frames = tf.map_fn(decode, tf.reshape(files, (-1,)), fn_output_signature=frame)
-    return tf.reshape(frames, (-1, spec.num_frames, *frame.shape))
+    def answer_files(files: tf.Tensor) -> dict[str, tf.Tensor]:
+        frame = tf.TensorSpec(pixels.shape[2:], tf.uint8)
+        frames = tf.map_fn(decode, tf.reshape(files, (-1,)), fn_output_signature=frame)
+        return answer(tf.reshape(frames, (-1, *pixels.shape[1:])))
+
+    def features(clips: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {FEATURES: network.features(clips)}
+
+    def describe(request: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {MANIFEST: tf.fill(tf.shape(request), manifest)}
+
+    def traced(
+        function: Callable[[tf.Tensor], dict[str, tf.Tensor]], argument: tf.TensorSpec
+    ) -> Callable[..., Any]:
+        def checked(x: tf.Tensor) -> dict[str, tf.Tensor]:
+            # A server does not compare shapes with the signature, and a clip of 8 segments has as
+            # many pixels as two of 4: it would answer.
+            return function(tf.ensure_shape(x, argument.shape))
+
+        return tf.function(checked, input_signature=[argument], autograph=False)
+
+    return {
+        SERVING_DEFAULT: traced(answer, pixels),
+        ENCODED_FRAMES: traced(answer_files, files),
+        FEATURES: traced(features, pixels),
+        DESCRIBE: traced(describe, requests),
+    }

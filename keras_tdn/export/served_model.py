@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import operator
 import tempfile
 import textwrap
 from collections.abc import Sequence
@@ -16,18 +15,16 @@ import keras
 from keras_tdn.files.atomic import sha256_of
 from keras_tdn.inference.folding import check_not_quantized
 from keras_tdn.models import TDNResNet
+from keras_tdn.prediction import _check_top
 from keras_tdn.pretrained import save_preset
 from keras_tdn.pretrained.preset_files import WEIGHTS_FILE
 from keras_tdn.pretrained.presets import ORIGIN_ATTRIBUTE
 from keras_tdn.pretrained.recorded_logits import hash_labels
 from keras_tdn.pretrained.weights_file import write_weights_file
 from keras_tdn.processes import run_command
-from keras_tdn.specs import ClipSpec
 from keras_tdn.version import __version__
 
 FORMAT_VERSION = 1
-MANIFEST_FILE = "keras_tdn.json"
-LABELS_FILE = "labels.txt"
 ERROR_PREFIX = "keras-tdn: error: "
 
 
@@ -38,26 +35,6 @@ class ServedModel:
     model: TDNResNet
     labels: tuple[str, ...]
     top: int
-
-    def __post_init__(self) -> None:
-        classes = self.model.classes
-        if len(self.labels) != classes or not all(isinstance(name, str) for name in self.labels):
-            raise ValueError(
-                f"`labels` needs one name for each of the {classes} classes, in the order of the "
-                f"model's scores. Received: {len(self.labels)} names"
-            )
-        try:
-            top = operator.index(self.top)
-        except TypeError:
-            top = 0
-        if isinstance(self.top, bool) or top < 1:
-            raise ValueError(f"`top` must be an integer of at least 1. Received: top={self.top!r}")
-        object.__setattr__(self, "top", min(top, classes))
-
-    @property
-    def clip_spec(self) -> ClipSpec:
-        """How the clips that it takes are cut."""
-        return self.model.clip_spec
 
     @classmethod
     def of(cls, model: Any, labels: Sequence[str] | None, top: int) -> ServedModel:
@@ -84,16 +61,21 @@ class ServedModel:
                 "`labels` is a sequence of names; keras_tdn.labels.load_labels reads them from a "
                 f"file or by a data set's name. Received: labels={names!r}"
             )
-        return cls(model, tuple(names), top)
+        if len(names) != model.classes or not all(isinstance(name, str) for name in names):
+            raise ValueError(
+                f"`labels` needs one name for each of the {model.classes} classes, in the order of "
+                f"the model's scores. Received: {len(names)} names"
+            )
+        return cls(model, tuple(names), min(_check_top(top), model.classes))
 
 
-def write_manifest(description: dict[str, Any], folder: Path) -> tuple[Path, Path]:
+def write_manifest(served: ServedModel, dtype: str, folder: Path) -> tuple[Path, Path]:
     """Writes the manifest of `describe_export`, and the labels, one a line."""
-    manifest, labels = folder / MANIFEST_FILE, folder / LABELS_FILE
-    content = json.dumps(description, indent=2, ensure_ascii=False)
+    manifest, labels = folder / "keras_tdn.json", folder / "labels.txt"
+    content = json.dumps(describe_export(served, dtype), indent=2, ensure_ascii=False)
     manifest.write_text(content + "\n", encoding="utf-8")
     # A line break inside a name would make two of it; the manifest has the names as they are.
-    lines = (" ".join(label.splitlines()) for label in description["labels"])
+    lines = (" ".join(label.splitlines()) for label in served.labels)
     labels.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return manifest, labels
 
@@ -117,7 +99,7 @@ def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
         "keras_tdn": __version__,
         "model": model.name,
         "dtype": dtype,
-        "clip_spec": served.clip_spec.to_config(),
+        "clip_spec": served.model.clip_spec.to_config(),
         "top": served.top,
         "labels": list(served.labels),
         "labels_sha256": hash_labels(served.labels),
@@ -127,7 +109,9 @@ def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
     }
 
 
-def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:
+def export_in_tensorflow(
+    served: ServedModel, format: str, path: Path, dtype: str, *options: str
+) -> Path:
     """Runs `keras-tdn export` on the TensorFlow backend in a process of its own.
 
     A backend is chosen for a whole process; a preset carries the model from one to the other.
@@ -135,19 +119,21 @@ def export_in_tensorflow(served: ServedModel, arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         preset = Path(folder) / "preset"
         save_preset(served.model, preset, labels=served.labels)
+        arguments = ["--weights", str(preset), "--top", str(served.top), "--format", format]
+        arguments += ["--output", str(path), "--dtype", dtype, *options]
         result = run_command(
-            ["export", "--weights", str(preset), "--top", str(served.top), *arguments],
+            ["export", *arguments],
             KERAS_BACKEND="tensorflow",
             # This process may hold all of a GPU's memory, and writing needs none.
             CUDA_VISIBLE_DEVICES="-1",
         )
-    if result.returncode:
-        reason = _reason(result.stderr) or f"exit status {result.returncode}"
-        raise ValueError(
-            f"Keras runs on {keras.backend.backend()} here, and exports are written by "
-            f"TensorFlow, in a process that was started with KERAS_BACKEND=tensorflow. It failed: "
-            f"{reason}"
-        )
+    if result.returncode == 0:
+        return path
+    reason = _reason(result.stderr) or f"exit status {result.returncode}"
+    raise ValueError(
+        f"Keras runs on {keras.backend.backend()} here, and exports are written by TensorFlow, in "
+        f"a process that was started with KERAS_BACKEND=tensorflow. It failed: {reason}"
+    )
 
 
 def _reason(stderr: str) -> str:

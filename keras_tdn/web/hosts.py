@@ -30,23 +30,20 @@ class Hosts:
 
     def are_allowed(self, headers: Headers) -> bool:
         """Whether a request calls the page by a name of its own, once."""
-        hosts = _values(headers, b"host")
-        if len(hosts) != 1:
-            return False
-        # A proxy's.
-        return all(self._is_allowed(host) for host in (*hosts, *_forwarded(headers)))
+        one_host = len(header_values(headers, b"host")) == 1
+        return one_host and all(map(self._is_allowed, _hosts(headers)))
 
     def is_own_page(self, headers: Headers, *, is_visit: bool) -> bool:
         """Whether the page itself made a request, or a program, but not another site's page.
 
         The request's hosts are allowed. A visit asks for the page, to which others may link.
         """
-        own = {_bare(host) for host in (*_values(headers, b"host"), *_forwarded(headers))}
-        for origin in _values(headers, b"origin"):
+        own = set(map(_bare, _hosts(headers)))
+        for origin in header_values(headers, b"origin"):
             scheme, _, host = origin.partition("://")
             if scheme.lower() not in DEFAULT_PORTS or _bare(host) not in own:
                 return False
-        sites = _values(headers, b"sec-fetch-site")
+        sites = header_values(headers, b"sec-fetch-site")
         return is_visit or all(site in ("same-origin", "none") for site in sites)
 
     def _is_allowed(self, host: str) -> bool:
@@ -60,10 +57,8 @@ class Hosts:
 
 def is_loopback(host: str) -> bool:
     """Whether that address is reached from this machine alone."""
-    if host == LOCAL_NAME:
-        return True
     address = _address(host)
-    return address is not None and address.is_loopback
+    return host == LOCAL_NAME or (address is not None and address.is_loopback)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -73,14 +68,16 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _values(headers: Headers, name: bytes) -> list[str]:
+def header_values(headers: Headers, name: bytes) -> list[str]:
+    """Returns all values of a header, whose name is in lower case."""
     return [value.decode("latin-1") for key, value in headers if key == name]
 
 
-def _forwarded(headers: Headers) -> list[str]:
-    return [
-        host.strip() for value in _values(headers, b"x-forwarded-host") for host in value.split(",")
-    ]
+def _hosts(headers: Headers) -> list[str]:
+    """Returns the hosts that were asked for, of this server and of proxies before it."""
+    forwarded = header_values(headers, b"x-forwarded-host")
+    others = [host.strip() for value in forwarded for host in value.split(",")]
+    return header_values(headers, b"host") + others
 
 
 def _bare(host: str) -> tuple[str | None, str]:

@@ -7,14 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from keras_tdn.web.uploads import KEEP_SECONDS, SWEEP_SECONDS
+from keras_tdn.pages.rendering import render_part
 
-TITLE = "keras_tdn"
 MAX_WAITING = 16
 QUEUE = "model"
 NOTHING = '<p class="note">What the model makes of a video appears here.</p>'
-# One video is looked at at a time.
-WAITING = '<p class="note working" role="status">Waiting for the model\u2026</p>'
 # Read by Gradio when it is imported; some are not to be had in another way in all of its releases.
 SETTINGS = {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -43,6 +40,11 @@ class Shown:
     maps: str | None = None
 
 
+def working(text: str) -> str:
+    """Returns what the page shows while something goes on."""
+    return render_part("web.html", "working", text)
+
+
 def build_page(
     gradio: Any,
     show: Callable[[str | None], Iterator[Shown]],
@@ -55,9 +57,7 @@ def build_page(
     `show` is called with an upload's path, or `None` when it is taken away; `about` is a sentence
     below the heading, Markdown; `example` makes a video for a button and returns its path.
     """
-    with gradio.Blocks(
-        title=TITLE, analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEEP_SECONDS)
-    ) as page:
+    with gradio.Blocks(title="keras_tdn", analytics_enabled=False) as page:
         gradio.Markdown(f"# What happens in a video?\n{about}")
         with gradio.Row():
             with gradio.Column(min_width=320):
@@ -72,24 +72,24 @@ def build_page(
         timeline = gradio.HTML(elem_id="timeline", elem_classes="tdn")
         maps = gradio.HTML(elem_id="maps", elem_classes="tdn")
 
+        def wait() -> str:
+            return working("Waiting for the model")
+
         def run(path: str | None) -> Iterator[tuple[Any, ...]]:
             for shown in show(path):
-                parts = (shown.state, shown.answer, shown.timeline, shown.maps)
+                parts = dataclasses.astuple(shown)
                 yield tuple(gradio.skip() if part is None else part for part in parts)
 
         # One video at a time, whoever asks; nothing of it is offered to programs.
         common = {"show_progress": "hidden", "api_visibility": "private"}
         queued = {**common, "concurrency_id": QUEUE, "concurrency_limit": 1}
+        at_once = {**common, "queue": False}
         outputs = [state, answer, timeline, maps]
-        waiting = video.upload(lambda: WAITING, None, state, queue=False, **common)
-        running = [waiting.then(run, video, outputs, **queued)]
+        running = [video.upload(wait, None, state, **at_once).then(run, video, outputs, **queued)]
         if example is not None:
-            waiting = button.click(lambda: WAITING, None, state, queue=False, **common)
-            made = waiting.then(example, None, video, **queued)
+            made = button.click(wait, None, state, **at_once).then(example, None, video, **queued)
             running += [made, made.then(run, video, outputs, **queued)]
-        video.clear(
-            lambda: (NOTHING, "", "", ""), None, outputs, queue=False, cancels=running, **common
-        )
+        video.clear(lambda: (NOTHING, "", "", ""), None, outputs, cancels=running, **at_once)
     # What is queued cannot be called past the queue.
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return page

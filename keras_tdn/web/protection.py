@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http
 import http.cookies
 import json
@@ -13,7 +14,7 @@ import urllib.parse
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from keras_tdn.web.hosts import Headers, Hosts
+from keras_tdn.web.hosts import Headers, Hosts, header_values
 from keras_tdn.web.uploads import MEGABYTE, Visitors
 
 Scope = MutableMapping[str, Any]
@@ -34,8 +35,6 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-# By which a client would have Gradio believe in another address of its own.
-DROPPED_HEADERS = (b"x-gradio-server",)
 
 API = "/gradio_api"
 FILE = f"{API}/file="
@@ -46,6 +45,8 @@ HEARTBEAT = f"{API}/heartbeat/"
 # Of what takes no time and so is not queued.
 RUN = f"{API}/run/predict"
 SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# What else a request may hold.
+NAMES, NUMBERS = ("session_hash", "event_id"), ("fn_index", "trigger_id")
 # What the page asks for, and parameters that mean something there. Gradio has many routes beside
 # these: some fetch addresses, read files or run functions, and each release may bring more.
 OPEN: dict[tuple[str, str], tuple[str, ...]] = {
@@ -109,25 +110,26 @@ class Protection:
         query = _open_query(method, path, scope["query_string"])
         known = _read_cookie(scope["headers"], self._cookie)
         visitor = known or secrets.token_urlsafe(16)
-        headers = [*HEADERS]
+        added = [*HEADERS]
         if known is None and path in GIVES_COOKIE:
             value = f"{self._cookie}={visitor}; Path=/; HttpOnly; SameSite=Lax"
-            headers.append((b"set-cookie", value.encode()))
+            added.append((b"set-cookie", value.encode()))
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *headers]}
+                message = {**message, "headers": [*message.get("headers", ()), *added]}
             await send(message)
 
-        kept = _without(scope["headers"], *DROPPED_HEADERS)
-        scope = {**scope, "query_string": query, "headers": kept}
-        if path.startswith(FILE) and not self._visitors.may_use(visitor, path[len(FILE) :]):
-            raise _RefusedError(403, "This file is not among your uploads, or not any more.")
+        # By which a client would have Gradio believe in another address of its own.
+        kept = _without(scope["headers"], b"x-gradio-server")
+        query_string = urllib.parse.urlencode(query).encode()
+        scope = {**scope, "query_string": query_string, "headers": kept}
+        if path.startswith(FILE):
+            self._check_file(visitor, path.removeprefix(FILE))
         if path.startswith(HEARTBEAT):
-            self._check_session(visitor, path[len(HEARTBEAT) :])
+            self._check_session(visitor, path.removeprefix(HEARTBEAT))
         if path == FOLLOW:
-            found = dict(urllib.parse.parse_qsl(query.decode()))
-            self._check_session(visitor, found.get("session_hash", ""))
+            self._check_session(visitor, query.get("session_hash"))
         if (method, path) == ("POST", UPLOAD):
             await self._upload(visitor, scope, receive, with_headers)
             return
@@ -157,37 +159,35 @@ class Protection:
         if not self._visitors.may_follow(visitor, session):
             raise _RefusedError(403, "This session is not yours. Load the page again.")
 
+    def _check_file(self, visitor: str, path: Any) -> None:
+        if not isinstance(path, str) or not self._visitors.may_use(visitor, path):
+            raise _RefusedError(
+                403, "This video is not among your uploads, or not any more. Drop it again."
+            )
+
     def _checked(self, visitor: str, path: str, body: Any) -> dict[str, Any]:
         """A request's body, of nothing but what has been looked at."""
         if not isinstance(body, dict):
             raise _RefusedError(422, "A JSON object was expected.")
         if body.get("session_hash") is not None:
             self._check_session(visitor, body["session_hash"])
-        clean = {
-            name: body[name]
-            for name in ("session_hash", "event_id")
-            if isinstance(body.get(name), str) and SESSION.fullmatch(body[name])
-        } | {
-            name: body[name]
-            for name in ("fn_index", "trigger_id")
-            if isinstance(body.get(name), int) and not isinstance(body[name], bool)
+        clean: dict[str, Any] = {
+            name: value
+            for name, value in body.items()
+            if (name in NAMES and isinstance(value, str) and SESSION.fullmatch(value))
+            or (name in NUMBERS and type(value) is int)
         }
         if path not in (JOIN, RUN):
             return clean
         data = body.get("data")
         if not isinstance(data, list) or len(data) > (path == JOIN):
             raise _RefusedError(422, "One video was expected, in the queue.")
-        return clean | {"data": [self._checked_file(visitor, value) for value in data]}
-
-    def _checked_file(self, visitor: str, value: Any) -> dict[str, Any] | None:
-        if value is None:
-            return None
-        path = value.get("path") if isinstance(value, dict) else None
-        if not isinstance(path, str) or not self._visitors.may_use(visitor, path):
-            raise _RefusedError(
-                403, "This video is not among your uploads, or not any more. Drop it again."
-            )
-        return {"path": path, "meta": {"_type": "gradio.FileData"}}
+        clean["data"] = data
+        if data and data[0] is not None:
+            file = data[0].get("path") if isinstance(data[0], dict) else None
+            self._check_file(visitor, file)
+            clean["data"] = [{"path": file, "meta": {"_type": "gradio.FileData"}}]
+        return clean
 
     async def _upload(self, visitor: str, scope: Scope, receive: Receive, send: Send) -> None:
         # Browsers that wait for their turn are not read from.
@@ -196,7 +196,7 @@ class Protection:
             room = (STORED_UPLOADS - UPLOADS_AT_ONCE) * self._max_bytes
             if await asyncio.to_thread(self._visitors.stored_bytes) > room:
                 # An answer that comes before the file is at its end would not be seen.
-                while await reading.more():
+                while (await reading()).get("more_body", False):
                     pass
                 raise _RefusedError(
                     503, "As many videos are stored as there is room for. Try again in a while."
@@ -213,9 +213,8 @@ class Protection:
             except Exception as error:
                 if reading.refusal is None:
                     logger.warning("An upload failed: %s: %s", type(error).__name__, error)
-                    raise _RefusedError(
-                        500, "The video could not be stored. The terminal tells why."
-                    ) from error
+                    reason = "The video could not be stored. The terminal tells why."
+                    reading.refusal = _RefusedError(500, reason)
             if reading.refusal is not None:
                 raise reading.refusal
         if answer and answer[0]["status"] == http.HTTPStatus.OK:
@@ -263,21 +262,16 @@ class _LimitedBody:
     async def __call__(self) -> Message:
         try:
             message = await asyncio.wait_for(self._receive(), PATIENCE_SECONDS)
+            self._left -= len(message.get("body", b""))
+            if self._left >= 0:
+                return message
+            self.refusal = _RefusedError(413, "The request is larger than this page takes.")
         except TimeoutError:
             self.refusal = _RefusedError(408, "The upload has stopped. Drop the video again.")
-            raise self.refusal from None
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
-            self.refusal = _RefusedError(413, "The request is larger than this page takes.")
-            raise self.refusal
-        return message
-
-    async def more(self) -> bool:
-        """Reads on; whether there is more."""
-        return bool((await self()).get("more_body", False))
+        raise self.refusal
 
 
-def _open_query(method: str, path: str, query: bytes) -> bytes:
+def _open_query(method: str, path: str, query: bytes) -> dict[str, str]:
     """Returns what is left of a request's parameters; refuses what the page does not ask for."""
     names = OPEN.get((method, path), ())
     leads_away = len(path) > MAX_NAME or ".." in path.split("/") or "\\" in path or "\0" in path
@@ -288,16 +282,13 @@ def _open_query(method: str, path: str, query: bytes) -> bytes:
         pairs = urllib.parse.parse_qsl(query.decode("latin-1"), max_num_fields=MAX_PARAMETERS)
     except ValueError as error:
         raise _RefusedError(400, "The request has too many parameters.") from error
-    return urllib.parse.urlencode([pair for pair in pairs if pair[0] in names]).encode()
+    return {name: value for name, value in pairs if name in names}
 
 
 def _read_cookie(headers: Headers, name: str) -> str | None:
-    for key, value in headers:
-        if key == b"cookie":
-            try:
-                cookie = http.cookies.SimpleCookie(value.decode("latin-1")).get(name)
-            except http.cookies.CookieError:
-                continue
+    for value in header_values(headers, b"cookie"):
+        with contextlib.suppress(http.cookies.CookieError):
+            cookie = http.cookies.SimpleCookie(value).get(name)
             if cookie is not None and SESSION.fullmatch(cookie.value):
                 return cookie.value
     return None

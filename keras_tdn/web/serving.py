@@ -19,31 +19,30 @@ import numpy as np
 from keras_tdn.datasets.motion import MOTION_LABELS, MotionConfig, render_motion
 from keras_tdn.datasets.motion.make import encode_mp4
 from keras_tdn.models import TDNResNet
+from keras_tdn.pages.rendering import render_part
 from keras_tdn.prediction import class_names
 from keras_tdn.watching.layout import make_layout
 from keras_tdn.web.hosts import Hosts, is_loopback
 from keras_tdn.web.page import build_page, import_gradio
 from keras_tdn.web.protection import Protection
-from keras_tdn.web.showing import about_text, head, show_video
+from keras_tdn.web.showing import about_text, show_video
 from keras_tdn.web.uploads import UploadLimits, Visitors, upload_folder
 
-DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7860
 # How long the end waits for browsers that are still connected, and for all that is left.
 GRACE_SECONDS = 0.3
 END_SECONDS = 0.7
 # What is rendered for the page is drawn from other seeds than any data set.
 EXAMPLE_PART = 7
-# One movement after the other shows what a timeline is for. These go on as long as one likes.
+# The first classes go on as long as one likes.
 NUM_SIMPLE_CLASSES = 8
-NUM_MOVEMENTS = 2
 
 
 def serve(
     model: TDNResNet,
     *,
     name: str = "",
-    host: str = DEFAULT_HOST,
-    port: int = DEFAULT_PORT,
+    host: str = "127.0.0.1",
+    port: int = 7860,
     allowed_hosts: Sequence[str] = (),
     limits: UploadLimits | None = None,
     labels: Sequence[str] | None = None,
@@ -60,12 +59,11 @@ def serve(
     Args:
         model: A `TDNResNet` with its classifier.
         name: What the page calls it.
-        host: The address to listen on. Others than this machine's own let the network in, which
-            nothing here asks for a password.
+        host: The address to listen on. Others than this machine's own let the network in, without
+            a password.
         port: The port; 0 takes a free one.
         allowed_hosts: Names by which the page may be called beside this machine's own, such as that
-            of a reverse proxy. Requests by other names are refused: pages of other sites make
-            such.
+            of a reverse proxy. Requests by other names are refused.
         limits: How much of a video is taken. `None` takes `UploadLimits()`.
         labels: Class names. `None` takes the model's own.
         window_seconds: Length of the timeline's windows; see `keras_tdn.watching.watch`.
@@ -122,7 +120,7 @@ def _application(gradio: Any, page: Any, limits: UploadLimits) -> Any:
         show_error=False,
         ssr_mode=False,
         footer_links=[],
-        head=head(),
+        head=render_part("web.html", "head"),
         theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
     )
     # Otherwise Gradio does not look at where the files are that it is given: only its own `launch`
@@ -163,10 +161,9 @@ def _run(app: Any, listener: socket.socket) -> None:
 
 
 def example_maker(labels: Sequence[str] | None, visitors: Visitors) -> Callable[[], str] | None:
-    """Returns a function that renders a video of two movements, another one with every call.
+    """Returns a function that renders a video that all visitors may use, and gives its path.
 
-    It gives the path of the video, which all visitors may use. `None` if the model knows other
-    classes.
+    It has two movements, others with every call. `None` if the model knows other classes.
     """
     if tuple(labels or ()) != MOTION_LABELS:
         return None
@@ -183,9 +180,10 @@ def write_example(folder: str, seed: int) -> str:
     """Renders the example of a seed into a folder and returns its path."""
     config = MotionConfig(num_frames=50, size=128)
     draws = np.random.default_rng([seed, EXAMPLE_PART])
+    # One movement after the other shows what a timeline is for.
     parts = [
         render_motion(int(label), config, (seed, EXAMPLE_PART, number))
-        for number, label in enumerate(draws.permutation(NUM_SIMPLE_CLASSES)[:NUM_MOVEMENTS])
+        for number, label in enumerate(draws.permutation(NUM_SIMPLE_CLASSES)[:2])
     ]
     handle, path = tempfile.mkstemp(suffix=".mp4", prefix="example_", dir=folder)
     with os.fdopen(handle, "wb") as file:
@@ -216,15 +214,12 @@ def _listening(host: str, port: int) -> socket.socket:
 @contextlib.contextmanager
 def _termination_as_interruption() -> Iterator[None]:
     """Lets a server that gets SIGTERM remove its uploads, as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        # It gets no signals.
+    with contextlib.ExitStack() as stack:
+        # Other threads get no signals.
+        if threading.current_thread() is threading.main_thread():
+            before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+            stack.callback(signal.signal, signal.SIGTERM, before)
         yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _address(host: str, port: int) -> str:

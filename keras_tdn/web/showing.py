@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from keras_tdn.data.decoding.interface import VideoDecodeError
 from keras_tdn.explaining import Explanation, explain
@@ -13,10 +15,10 @@ from keras_tdn.models import TDNResNet
 from keras_tdn.pages.plots import COLORS, inline_svg
 from keras_tdn.pages.rendering import Bar, render_part
 from keras_tdn.pages.texts import clock_text, percent
-from keras_tdn.prediction import Prediction, class_names, predict_video
+from keras_tdn.prediction import class_names, predict_video
 from keras_tdn.watching import Span, SpanMerger, Watch, Window, WindowLayout, watch
 from keras_tdn.watching.timeline_page import score_figure, score_lines
-from keras_tdn.web.page import NOTHING, Shown
+from keras_tdn.web.page import NOTHING, Shown, working
 from keras_tdn.web.uploads import UploadLimits, check_upload
 
 TOP = 5
@@ -41,7 +43,6 @@ def show_video(
     labels: Sequence[str] | None = None,
     window_seconds: float | None = None,
     redraw_seconds: float = REDRAW_SECONDS,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Shown]:
     """Names what happens in a video, shows why, and then when.
 
@@ -55,7 +56,6 @@ def show_video(
         labels: Class names. `None` takes the model's own.
         window_seconds: Length of the timeline's windows; see `keras_tdn.watching.watch`.
         redraw_seconds: The shortest time between two drawings of the timeline.
-        clock: Tells the time in seconds.
 
     Yields:
         `Shown`: each is what changed since the one before it.
@@ -65,22 +65,23 @@ def show_video(
     >>> for shown in show_video(model, "video.mp4"):
     ...     print(shown.state)
     """
-    yield Shown(_working("Reading the video") if path else NOTHING, "", "", "")
+    yield Shown(working("Reading the video") if path else NOTHING, "", "", "")
     if not path:
         return
     limits = UploadLimits() if limits is None else limits
     try:
         check_upload(path, limits, model.clip_spec.frames_per_segment)
         predictions = predict_video(model, path, top=TOP, labels=labels)
-        yield Shown(_working("Drawing the motion maps"), answer_html(predictions))
-        yield Shown(
-            _working("Watching"), maps=maps_html(explain(model, path, top=TOP, labels=labels))
-        )
+        bars = [Bar(item.label, item.score) for item in predictions]
+        answer = render_part("web.html", "answer", bars)
+        yield Shown(working("Drawing the motion maps"), answer)
+        maps = maps_html(explain(model, path, top=TOP, labels=labels))
+        yield Shown(working("Watching"), maps=maps)
         names = class_names(model, labels)
         with watch(
             model, path, window_seconds=window_seconds, max_seconds=limits.seconds
         ) as windows:
-            yield from _timeline(windows, limits.seconds, names, redraw_seconds, clock)
+            yield from _timeline(windows, limits.seconds, names, redraw_seconds)
     except VideoDecodeError as error:
         message = str(error).replace(repr(path), "the file").replace(path, "the file")
         yield Shown(render_part("web.html", "problem", message))
@@ -91,62 +92,35 @@ def show_video(
         yield Shown(render_part("web.html", "problem", message))
 
 
-class TimelineDrawing:
-    """Takes windows as they come, and draws those it has.
+def timeline_html(
+    windows: Sequence[Window], spans: Sequence[Span], labels: Sequence[str], seconds: float = 0.0
+) -> str:
+    """Returns the curves of the classes that were ahead most often, and the stretches.
 
-    `seconds` is how long the drawing is before it has to grow, if that is known.
+    `seconds` is how long the drawing is before it has to grow.
     """
-
-    def __init__(
-        self, layout: WindowLayout, labels: Sequence[str], seconds: float | None = None
-    ) -> None:
-        self._labels = labels
-        self._seconds = seconds or 0.0
-        self._merger = SpanMerger(layout)
-        self._spans: list[Span] = []
-        self._windows: list[Window] = []
-        # In the order in which they were first ahead, so that colours stay while more come.
-        self._ahead: dict[int, int] = {}
-
-    def add(self, window: Window) -> None:
-        """Takes the next window."""
-        best = int(window.scores.argmax())
-        self._ahead[best] = self._ahead.get(best, 0) + 1
-        self._windows.append(window)
-        self._spans += self._merger.add(window)
-
-    def finish(self) -> None:
-        """Says that no window comes any more: the last stretch ends."""
-        self._spans += self._merger.finish()
-
-    @property
-    def end(self) -> float:
-        """Where the last window ends, in seconds."""
-        return self._windows[-1].end if self._windows else 0.0
-
-    def html(self) -> str:
-        """Returns the curves of the classes that were ahead most often, and the stretches."""
-        if not self._windows:
-            return ""
-        most = sorted(self._ahead, key=lambda index: -self._ahead[index])[: len(COLORS)]
-        shown = [index for index in self._ahead if index in most]
-        end = max(self._seconds, self.end)
-        lines = score_lines(self._windows, self._labels, shown, end)
-        plots = [
-            (kind, inline_svg(score_figure(lines, end, size, legend=False), "Scores over time"))
-            for kind, size in SIZES.items()
-        ]
-        rows = [
-            (
-                f"{clock_text(span.start)} \u2013 {clock_text(span.end)}",
-                self._labels[span.index],
-                percent(span.score),
-            )
-            for span in self._spans[:MAX_ROWS]
-        ]
-        left_out = len(self._spans) - len(rows)
-        names = [line.name for line in lines]
-        return render_part("web.html", "timeline", names, plots, rows, left_out)
+    if not windows:
+        return ""
+    ahead = collections.Counter(int(window.scores.argmax()) for window in windows)
+    most = {index for index, _ in ahead.most_common(len(COLORS))}
+    # In the order in which they were first ahead, so that colours stay while more come.
+    shown = [index for index in ahead if index in most]
+    end = max(seconds, windows[-1].end)
+    lines = score_lines(windows, labels, shown, end)
+    plots = [
+        (kind, inline_svg(score_figure(lines, end, size, legend=False), "Scores over time"))
+        for kind, size in SIZES.items()
+    ]
+    rows = [
+        (
+            f"{clock_text(span.start)} \u2013 {clock_text(span.end)}",
+            labels[span.index],
+            percent(span.score),
+        )
+        for span in spans[:MAX_ROWS]
+    ]
+    names = [line.name for line in lines]
+    return render_part("web.html", "timeline", names, plots, rows, len(spans) - len(rows))
 
 
 def about_text(
@@ -164,16 +138,6 @@ def about_text(
     )
 
 
-def head() -> str:
-    """Returns a style sheet whose rules hold inside elements of the class `tdn` alone."""
-    return render_part("web.html", "head")
-
-
-def answer_html(predictions: Sequence[Prediction]) -> str:
-    """Returns the first class in large type, and a bar for each."""
-    return render_part("web.html", "answer", [Bar(item.label, item.score) for item in predictions])
-
-
 def maps_html(explanation: Explanation) -> str:
     """Returns what `keras-tdn explain` draws, its details folded."""
     maps = shown_maps(explanation)
@@ -181,35 +145,26 @@ def maps_html(explanation: Explanation) -> str:
 
 
 def _timeline(
-    windows: Watch,
-    max_seconds: float,
-    names: Sequence[str],
-    redraw_seconds: float,
-    clock: Callable[[], float],
+    watched: Watch, max_seconds: float, names: Sequence[str], redraw_seconds: float
 ) -> Iterator[Shown]:
-    drawing: TimelineDrawing | None = None
-    drawn = clock() - redraw_seconds
-    for window in windows:
-        if drawing is None:
-            length = windows.duration and min(windows.duration, max_seconds)
-            drawing = TimelineDrawing(windows.layout, names, length)
-        drawing.add(window)
-        if clock() - drawn >= redraw_seconds:
-            drawn = clock()
-            of = f" of {clock_text(windows.duration)}" if windows.duration else ""
-            state = _working(f"Watched {clock_text(drawing.end)}{of}")
-            yield Shown(state, timeline=drawing.html())
-    lines = windows.report.lines()
-    if windows.is_cut:
-        lines.insert(
-            0,
-            f"The timeline ends after {clock_text(max_seconds)}, as long as this page watches a "
-            "video.",
-        )
-    if drawing is not None:
-        drawing.finish()
-    yield Shown(render_part("web.html", "done", lines), timeline=drawing.html() if drawing else "")
+    windows: list[Window] = []
+    spans: list[Span] = []
+    merger = SpanMerger(watched.layout)
 
+    def drawing() -> str:
+        return timeline_html(windows, spans, names, min(watched.duration or 0.0, max_seconds))
 
-def _working(text: str) -> str:
-    return render_part("web.html", "working", text)
+    drawn = -math.inf
+    for window in watched:
+        windows.append(window)
+        spans += merger.add(window)
+        if time.monotonic() - drawn >= redraw_seconds:
+            drawn = time.monotonic()
+            of = f" of {clock_text(watched.duration)}" if watched.duration else ""
+            yield Shown(working(f"Watched {clock_text(window.end)}{of}"), timeline=drawing())
+    spans += merger.finish()
+    lines = watched.report.lines()
+    if watched.is_cut:
+        cut = f"The timeline ends after {clock_text(max_seconds)}, as long as this page watches a "
+        lines.insert(0, f"{cut}video.")
+    yield Shown(render_part("web.html", "done", lines), timeline=drawing())

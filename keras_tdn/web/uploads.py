@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import itertools
 import math
 import os
 import stat
@@ -113,11 +114,9 @@ def check_upload(path: str, limits: UploadLimits, min_frames: int) -> None:
         prepare_codec(stream, 1)
         num_frames = 0
         try:
-            for frame in container.decode(stream):
+            for frame in itertools.islice(container.decode(stream), min_frames):
                 orientation_of("the file", frame)
                 num_frames += 1
-                if num_frames == min_frames:
-                    return
         except (av.FFmpegError, OSError) as error:
             raise VideoDecodeError(
                 f"Cannot read the file: it is damaged ({reason(error)}). Check that it plays, and "
@@ -128,30 +127,29 @@ def check_upload(path: str, limits: UploadLimits, min_frames: int) -> None:
             "Cannot read the file: not one of its frames decodes. It is damaged or incomplete; "
             "fetch or encode it again."
         )
-    raise VideoDecodeError(
-        f"The video is too short: it has {num_frames} frame{'s' if num_frames > 1 else ''}, and "
-        f"the model looks at {min_frames} neighbouring ones at a time. Drop a longer one."
-    )
+    if num_frames < min_frames:
+        raise VideoDecodeError(
+            f"The video is too short: it has {num_frames} frame{'s' if num_frames > 1 else ''}, "
+            f"and the model looks at {min_frames} neighbouring ones at a time. Drop a longer one."
+        )
 
 
 @contextlib.contextmanager
-def upload_folder(
-    keep_seconds: float = KEEP_SECONDS, sweep_seconds: float = SWEEP_SECONDS
-) -> Iterator[str]:
+def upload_folder() -> Iterator[str]:
     """Makes a folder that only this user can read; files in it are removed when they are old.
 
     Gradio forgets about some, such as those of a browser that leaves during an upload. All of
     Python's temporary files are made there meanwhile. At the end all of it goes.
     """
-    variable, place = os.environ.get(FOLDER_VARIABLE), tempfile.tempdir
+    before, place = os.environ.get(FOLDER_VARIABLE), tempfile.tempdir
     stopped = threading.Event()
     with tempfile.TemporaryDirectory(prefix="keras_tdn_web_", ignore_cleanup_errors=True) as made:
         # As files in it are named, whatever link led here.
         folder = os.path.realpath(made)
 
         def sweep() -> None:
-            while not stopped.wait(sweep_seconds):
-                _remove_older(folder, time.time() - keep_seconds)
+            while not stopped.wait(SWEEP_SECONDS):
+                _remove_older(folder, time.time() - KEEP_SECONDS)
 
         thread = threading.Thread(target=sweep, name="keras_tdn uploads", daemon=True)
         os.environ[FOLDER_VARIABLE] = tempfile.tempdir = folder
@@ -162,9 +160,9 @@ def upload_folder(
             stopped.set()
             thread.join()
             tempfile.tempdir = place
-            os.environ.pop(FOLDER_VARIABLE)
-            if variable is not None:
-                os.environ[FOLDER_VARIABLE] = variable
+            del os.environ[FOLDER_VARIABLE]
+            if before is not None:
+                os.environ[FOLDER_VARIABLE] = before
 
 
 def _remove_older(folder: str, moment: float) -> None:

@@ -384,6 +384,20 @@ def test_a_proxy(monkeypatch):
     assert asked[0][1].startswith("GET http://tdn.example:8501/v1/models/tdn/metadata HTTP/1.1")
 
 
+def test_a_proxy_that_answers_bit_by_bit(monkeypatch):
+    """Before there is a tunnel, the deadline is the proxy's."""
+    with trickling(HEADERS, 0.1) as port:
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "")
+        client = serving.connect("https://tdn.example:8501", MODEL, deadline=0.7)
+        start = time.monotonic()
+        with pytest.raises(serving.DeadlineExceededError, match=r"within 0\.7 s"):
+            client.signatures()
+        assert time.monotonic() - start < 5
+
+
 def test_threads_share_a_client():
     with rest_threads() as port:
         client = serving.connect(f"http://127.0.0.1:{port}", MODEL, deadline=10)

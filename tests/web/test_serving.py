@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from keras_tdn import cli
+from keras_tdn.pages.rendering import render_part
 from keras_tdn.web.hosts import Hosts, is_loopback
 from keras_tdn.web.protection import STORED_UPLOADS, UPLOADS_AT_ONCE, Protection
 from keras_tdn.web.serving import _address, _listening
-from keras_tdn.web.showing import head
 from keras_tdn.web.uploads import FOLDER_VARIABLE, MEGABYTE, Visitors, upload_folder
 
 
@@ -56,8 +56,10 @@ def test_port_that_is_taken():
 
 def test_uploads_are_removed_when_old_and_at_the_end(monkeypatch):
     monkeypatch.setenv(FOLDER_VARIABLE, "before")
+    monkeypatch.setattr("keras_tdn.web.uploads.KEEP_SECONDS", 0.5)
+    monkeypatch.setattr("keras_tdn.web.uploads.SWEEP_SECONDS", 0.05)
     place = tempfile.tempdir
-    with upload_folder(keep_seconds=0.5, sweep_seconds=0.05) as folder:
+    with upload_folder() as folder:
         assert os.environ[FOLDER_VARIABLE] == folder
         assert os.stat(folder).st_mode & 0o077 == 0
         os.mkdir(os.path.join(folder, "hash"))
@@ -429,7 +431,7 @@ def test_addresses(host, loopback, address):
 
 
 def test_style_stays_inside():
-    sheet = head()
+    sheet = render_part("web.html", "head")
     assert sheet.startswith("<style>\n.tdn {")
     assert sheet.count("{") == sheet.count("}")
     assert "http" not in sheet

@@ -1,6 +1,7 @@
 import dataclasses
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,9 +88,11 @@ def no_maps(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_maps")
-def test_redrawing_is_paced(model, uploads, steps):
+def test_redrawing_is_paced(model, uploads, steps, monkeypatch):
     now = iter(range(10**6))
-    steps = show(model, uploads / "video.mp4", redraw_seconds=10.0, clock=lambda: float(next(now)))
+    clock = SimpleNamespace(monotonic=lambda: float(next(now)))
+    monkeypatch.setattr("keras_tdn.web.showing.time", clock)
+    steps = show(model, uploads / "video.mp4", redraw_seconds=10.0)
     drawings = [shown for shown in steps if shown.timeline]
     # The clock is read once for a window: the first one is drawn, another ten readings later, and
     # what there is at the end.

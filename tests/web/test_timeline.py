@@ -3,9 +3,9 @@ import re
 import numpy as np
 
 from keras_tdn.pages.plots import COLORS
-from keras_tdn.watching import Window, WindowLayout
+from keras_tdn.watching import SpanMerger, Window, WindowLayout
 from keras_tdn.watching.timeline_page import MAX_POINTS
-from keras_tdn.web.showing import MAX_ROWS, TimelineDrawing
+from keras_tdn.web.showing import MAX_ROWS, timeline_html
 
 LAYOUT = WindowLayout(num_segments=4, frames_per_segment=5, window_seconds=2.0)
 LABELS = tuple(f"class <{number}>" for number in range(6))
@@ -17,12 +17,10 @@ def window(index, best, score=0.9):
     return Window(index, LAYOUT.window_start(index), LAYOUT.window_end(index), scores)
 
 
-def drawn(windows, seconds=None):
-    drawing = TimelineDrawing(LAYOUT, LABELS, seconds)
-    for each in windows:
-        drawing.add(each)
-    drawing.finish()
-    return drawing.html()
+def drawn(windows, seconds=0.0):
+    merger = SpanMerger(LAYOUT)
+    spans = [span for each in windows for span in merger.add(each)] + merger.finish()
+    return timeline_html(windows, spans, LABELS, seconds)
 
 
 def curves(html):
@@ -76,6 +74,4 @@ def test_long_videos_are_drawn_with_as_many_points_as_there_is_room_for():
 
 
 def test_nothing_yet():
-    drawing = TimelineDrawing(LAYOUT, LABELS)
-    assert drawing.html() == ""
-    assert drawing.end == 0.0
+    assert drawn([]) == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import re
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_tdn.data.frame_transforms import _resized_size, check_frames, resize_and_center_crop
-from keras_tdn.export.client.transport import MalformedAnswerError, Transport
+from keras_tdn.export.client.grpc_transport import GrpcTransport
+from keras_tdn.export.client.rest_transport import RestTransport
+from keras_tdn.export.client.transport import REASON_LENGTH, MalformedAnswerError, Transport
 from keras_tdn.export.formats import DESCRIBE, ENCODED_FRAMES, FEATURES, MANIFEST, SERVING_DEFAULT
 from keras_tdn.limits import check_bytes
 from keras_tdn.prediction import Prediction
@@ -25,11 +28,7 @@ if TYPE_CHECKING:
     from keras_tdn.data.decoding import VideoSource
 
 DEADLINE = 30.0
-# By scheme, whether over TLS.
-GRPC = {"grpc": False, "grpcs": True}
-REST = ("http", "https")
-# What an error repeats of a server's own words.
-REASON_LENGTH = 500
+GRPC, REST = ("grpc", "grpcs"), ("http", "https")
 SCORES, LABELS, TOP_SCORES = "scores", "labels", "top_scores"
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 # zlib's fastest: frames are a seventh larger than at its default, in a quarter of the time.
@@ -48,8 +47,9 @@ class ServingClient:
             raise ValueError(
                 f"`deadline` is a positive number of seconds. Received: deadline={deadline!r}"
             )
-        self._transport, self._deadline, self._clip_spec = transport, deadline, clip_spec
-        self._manifest: dict[str, Any] | None = None
+        self._transport, self._deadline = transport, deadline
+        if clip_spec is not None:
+            self.clip_spec = clip_spec
 
     def __enter__(self) -> ServingClient:
         return self
@@ -61,36 +61,32 @@ class ServingClient:
         """Closes the connection."""
         self._transport.close()
 
-    @property
+    @functools.cached_property
     def manifest(self) -> dict[str, Any]:
         """The export's manifest: labels, clip specification, hashes. It is requested once."""
-        if self._manifest is None:
-            request = {"request": np.array([b"manifest"], object)}
-            outputs = self._transport.predict(DESCRIBE, request, self._deadline)
-            try:
-                (text,) = outputs[MANIFEST].tolist()
-                self._manifest = dict(json.loads(text))
-            except (KeyError, TypeError, ValueError, RecursionError) as error:
-                raise MalformedAnswerError(
-                    "The server's description of the model cannot be read. Does it serve what "
-                    "keras_tdn.export wrote? Otherwise pass `clip_spec`."
-                ) from error
-        return self._manifest
+        request = {"request": np.array([b"manifest"], object)}
+        outputs = self._transport.predict(DESCRIBE, request, self._deadline)
+        try:
+            (text,) = outputs[MANIFEST].tolist()
+            return dict(json.loads(text))
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise MalformedAnswerError(
+                "The server's description of the model cannot be read. Does it serve what "
+                "keras_tdn.export wrote? Otherwise pass `clip_spec`."
+            ) from error
 
-    @property
+    @functools.cached_property
     def clip_spec(self) -> ClipSpec:
         """How the model's clips are cut."""
-        if self._clip_spec is None:
-            try:
-                spec = ClipSpec.from_config(self.manifest["clip_spec"])
-                check_clip_size(spec)
-                self._clip_spec = spec
-            except (KeyError, TypeError, ValueError) as error:
-                raise MalformedAnswerError(
-                    "The server's description of the model has no clip specification that this "
-                    f"version reads: {str(error)[:REASON_LENGTH]} Pass `clip_spec`."
-                ) from error
-        return self._clip_spec
+        try:
+            spec = ClipSpec.from_config(self.manifest["clip_spec"])
+            _check_size(spec.num_frames, spec.height, spec.width)
+            return spec
+        except (KeyError, TypeError, ValueError) as error:
+            raise MalformedAnswerError(
+                "The server's description of the model has no clip specification that this "
+                f"version reads: {str(error)[:REASON_LENGTH]} Pass `clip_spec`."
+            ) from error
 
     def signatures(self) -> list[str]:
         """Returns the names of the model's signatures."""
@@ -103,7 +99,7 @@ class ServingClient:
 
         Args:
             source: As in `encode_clip`.
-            quality: `None` sends what `predict_video` sees, 1 to 100 JPEG files: see `encode_clip`.
+            quality: As in `encode_clip`.
 
         Returns:
             `Prediction(index, label, score)`, highest score first; as many as the export returns.
@@ -116,29 +112,68 @@ class ServingClient:
 
     def label_frames(self, clips: Sequence[Sequence[bytes]]) -> list[list[Prediction]]:
         """Returns the labels of clips of PNG or JPEG frames, such as `encode_clip` makes."""
-        _check_batch(clips)
-        files = np.empty((len(clips), max(map(len, clips), default=0)), object)
-        for row, clip in zip(files, clips, strict=True):
-            if len(clip) != len(row):
-                raise ValueError(
-                    "All clips of a request have as many frames. Received: clips of "
-                    f"{sorted({len(clip) for clip in clips})} frames"
-                )
-            row[:] = clip
-        outputs = self._transport.predict(ENCODED_FRAMES, {ENCODED_FRAMES: files}, self._deadline)
-        return _read_predictions(outputs, len(clips))
+        lengths = sorted({len(clip) for clip in clips})
+        if len(lengths) > 1:
+            raise ValueError(
+                f"All clips of a request have as many frames. Received: clips of {lengths} frames"
+            )
+        files = np.array([list(clip) for clip in clips], object)
+        return self._predictions(self._ask(ENCODED_FRAMES, ENCODED_FRAMES, files), len(clips))
 
     def label_clips(self, clips: np.ndarray) -> list[list[Prediction]]:
         """Returns the labels of uint8 clips that are cut as `clip_spec` says."""
-        _check_batch(clips)
-        outputs = self._transport.predict(SERVING_DEFAULT, {"clips": clips}, self._deadline)
-        return _read_predictions(outputs, len(clips))
+        return self._predictions(self._ask(SERVING_DEFAULT, "clips", clips), len(clips))
 
     def features(self, clips: np.ndarray) -> np.ndarray:
         """Returns one feature vector for each uint8 clip that is cut as `clip_spec` says."""
-        _check_batch(clips)
-        outputs = self._transport.predict(FEATURES, {"clips": clips}, self._deadline)
-        return _floats(outputs, FEATURES, len(clips))
+        return self._floats(self._ask(FEATURES, "clips", clips), FEATURES, len(clips))
+
+    def _ask(self, signature: str, name: str, clips: np.ndarray) -> Mapping[str, np.ndarray]:
+        # JSON loses the other sizes of an empty array, so that REST and gRPC would differ.
+        if len(clips) == 0:
+            raise ValueError("A request asks about at least one clip. Received: none")
+        return self._transport.predict(signature, {name: clips}, self._deadline)
+
+    def _predictions(self, outputs: Mapping[str, np.ndarray], batch: int) -> list[list[Prediction]]:
+        """Returns the named classes of each clip, highest score first, if all outputs agree."""
+        scores = self._floats(outputs, SCORES, batch)
+        top_scores = self._floats(outputs, TOP_SCORES, batch)
+        labels = outputs.get(LABELS)
+        if (
+            labels is None
+            or labels.shape != top_scores.shape
+            or not all(isinstance(name, str | bytes) for name in labels.ravel())
+        ):
+            raise self._transport.malformed(f"{LABELS!r} has not a name for each of {TOP_SCORES!r}")
+        best = np.argsort(-scores, axis=1, kind="stable")[:, : labels.shape[1]]
+        if best.shape != labels.shape or not np.allclose(
+            np.take_along_axis(scores, best, axis=1), top_scores, rtol=1e-6, atol=1e-9
+        ):
+            raise self._transport.malformed(f"{TOP_SCORES!r} are not the highest of {SCORES!r}")
+        return [
+            [
+                Prediction(int(index), _text(name), float(score))
+                for index, name, score in zip(*sample, strict=True)
+            ]
+            for sample in zip(best, labels, top_scores, strict=True)
+        ]
+
+    def _floats(self, outputs: Mapping[str, np.ndarray], name: str, batch: int) -> np.ndarray:
+        value = outputs.get(name)
+        if value is None:
+            raise self._transport.malformed(f"it has no output {name!r}, only {sorted(outputs)}")
+        is_table = value.dtype.kind in "fi" and value.ndim == 2
+        if not is_table or value.shape[0] != batch or value.shape[1] == 0:
+            raise self._transport.malformed(
+                f"{name!r} is {value.dtype} of shape {value.shape} instead of {batch} rows of "
+                "numbers"
+            )
+        # What float32 cannot hold becomes infinite.
+        with np.errstate(over="ignore"):
+            array = value.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise self._transport.malformed(f"{name!r} has NaN or infinity")
+        return array
 
 
 def connect(
@@ -164,9 +199,6 @@ def connect(
         clip_spec: How clips are cut. `None` asks the server.
         headers: Sent with each request, for example `{"Authorization": "Bearer ..."}`.
 
-    Returns:
-        A `ServingClient`.
-
     Raises:
         ValueError: if the address or another argument is not as described.
         ImportError: if gRPC is asked for and not installed.
@@ -177,17 +209,9 @@ def connect(
     ...     for prediction in client.label_video("video.mp4"):
     ...         print(prediction.label, prediction.score)
     """
-    parts = _split(url)
-    if parts.scheme in GRPC:
-        from keras_tdn.export.client.grpc_transport import GrpcTransport
-
-        secure = GRPC[parts.scheme]
-        transport: Transport = GrpcTransport(parts.netloc, model, version, secure, headers)
-    else:
-        from keras_tdn.export.client.rest_transport import RestTransport
-
-        transport = RestTransport(url, model, version, headers)
-    return ServingClient(transport, deadline, clip_spec)
+    server = _split(url)
+    kind: type[Transport] = GrpcTransport if server.scheme in GRPC else RestTransport
+    return ServingClient(kind(server, model, version, headers or {}), deadline, clip_spec)
 
 
 def _split(url: Any) -> urllib.parse.SplitResult:
@@ -205,76 +229,20 @@ def _split(url: Any) -> urllib.parse.SplitResult:
     )
 
 
-def _check_batch(clips: Sequence[Any] | np.ndarray) -> None:
-    # JSON loses the other sizes of an empty array, so that REST and gRPC would differ.
-    if len(clips) == 0:
-        raise ValueError("A request asks about at least one clip. Received: none")
-
-
-def _read_predictions(outputs: Mapping[str, np.ndarray], batch: int) -> list[list[Prediction]]:
-    """Returns the named classes of each clip, highest score first; they have to fit together."""
-    scores = _floats(outputs, SCORES, batch)
-    top_scores = _floats(outputs, TOP_SCORES, batch)
-    labels = outputs.get(LABELS)
-    if (
-        labels is None
-        or labels.shape != top_scores.shape
-        or not all(isinstance(name, str | bytes) for name in labels.ravel())
-    ):
-        raise _malformed(f"{LABELS!r} has not a name for each of {TOP_SCORES!r}")
-    best = np.argsort(-scores, axis=1, kind="stable")[:, : labels.shape[1]]
-    if best.shape != labels.shape or not np.allclose(
-        np.take_along_axis(scores, best, axis=1), top_scores, rtol=1e-6, atol=1e-9
-    ):
-        raise _malformed(f"{TOP_SCORES!r} are not the highest of {SCORES!r}")
-    return [
-        [
-            Prediction(int(index), _text(name), float(score))
-            for index, name, score in zip(*sample, strict=True)
-        ]
-        for sample in zip(best, labels, top_scores, strict=True)
-    ]
-
-
-def _floats(outputs: Mapping[str, np.ndarray], name: str, batch: int) -> np.ndarray:
-    value = outputs.get(name)
-    if value is None:
-        raise _malformed(f"it has no output {name!r}, only {sorted(outputs)}")
-    is_table = value.dtype.kind in "fi" and value.ndim == 2
-    if not is_table or value.shape[0] != batch or value.shape[1] == 0:
-        raise _malformed(
-            f"{name!r} is {value.dtype} of shape {value.shape} instead of {batch} rows of numbers"
-        )
-    # What float32 cannot hold becomes infinite.
-    with np.errstate(over="ignore"):
-        array = value.astype(np.float32)
-    if not np.isfinite(array).all():
-        raise _malformed(f"{name!r} has NaN or infinity")
-    return array
-
-
-def _text(name: Any) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-
-
-def _malformed(reason: str) -> MalformedAnswerError:
-    return MalformedAnswerError(
-        f"The answer cannot be used: {reason}. Does the server serve what keras_tdn.export wrote?"
-    )
+def _text(name: str | bytes) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
 
 
 def encode_clip(
     source: VideoSource | np.ndarray, clip_spec: ClipSpec, quality: int | None = None
 ) -> list[bytes]:
-    """Encodes the frames of one clip as PNG or JPEG files, chosen as `predict_video` does.
+    """Returns a PNG or JPEG file for each frame of a clip, chosen as `predict_video` does.
 
-    Frames whose short side is longer than the specification's are resized to it, because the server
-    would do so; the crop is left to the server.
-
-    The default stores frames without loss, so that a server answers as `predict_video` does here:
-    TDN sees differences of neighbouring frames, and JPEG's noise is in all of them. It costs two to
-    three times the bytes of JPEG at quality 95, about as many as raw clips. Pass a `quality` where
-    the connection is slow and scores may be off by some hundredths.
+    Frames are resized as the server would do, if that makes them smaller; it also crops them. PNG
+    has no loss, so that a server answers as `predict_video` does here: TDN sees differences of
+    neighbouring frames, and JPEG's noise is in all of them. It costs two to three times the bytes
+    of JPEG at quality 95, about as many as raw clips. Pass a `quality` where the connection is slow
+    and scores may be off by some hundredths.
 
     Args:
         source: The video: a path, the content of a file as bytes, a binary file object, or all its
@@ -282,9 +250,6 @@ def encode_clip(
         clip_spec: How the model's clips are cut; `ServingClient.clip_spec` asks the server.
         quality: `None` for PNG files; 1 to 100 for JPEG files of that quality, with colours at full
             resolution.
-
-    Returns:
-        One file for each frame of the clip.
 
     Raises:
         ValueError: if the video cannot be read (a `VideoDecodeError`) or an argument does not fit.
@@ -303,11 +268,11 @@ def encode_clip(
             "`quality` is an integer from 1 to 100 for JPEG files, or None for PNG files. "
             f"Received: quality={quality!r}"
         )
-    check_clip_size(clip_spec)
+    _check_size(clip_spec.num_frames, clip_spec.height, clip_spec.width)
     if isinstance(source, np.ndarray):
         check_frames(source)
         # Frames of a file are checked where it is decoded.
-        _check_frames_size(clip_spec.num_frames, *source.shape[1:3])
+        _check_size(clip_spec.num_frames, *source.shape[1:3])
     frames = read_center_clip(source, clip_spec, crop=False).pixels
     pictures: dict[bytes, bytes] = {}
     files = []
@@ -324,12 +289,8 @@ def encode_clip(
     return files
 
 
-def check_clip_size(spec: ClipSpec) -> None:
-    """Raises if clips would take more memory than allowed; a server could ask for any size."""
-    _check_frames_size(spec.num_frames, spec.height, spec.width)
-
-
-def _check_frames_size(num_frames: int, height: int, width: int) -> None:
+def _check_size(num_frames: int, height: int, width: int) -> None:
+    """Raises if frames would take more memory than a clip may; a server could ask for any."""
     # A server may have sent numbers of thousands of digits.
     what = f"A clip of {num_frames} frames of {height}x{width} pixels"[:200]
     check_bytes(num_frames * max(FRAME_BYTES, height * width * 3), "clip", what)

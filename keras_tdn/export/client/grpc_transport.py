@@ -17,56 +17,37 @@ MAX_OPTION = 2**31 - 1
 # In the details of RESOURCE_EXHAUSTED, which a busy server answers with as well.
 TOO_LARGE = "larger than max"
 
-_KINDS = {
-    "UNAVAILABLE": transport.ServerUnavailableError,
-    "RESOURCE_EXHAUSTED": transport.ServerUnavailableError,
-    "DEADLINE_EXCEEDED": transport.DeadlineExceededError,
-    "NOT_FOUND": transport.ModelNotFoundError,
-    "INVALID_ARGUMENT": transport.RequestRefusedError,
-    # What some versions of the server say of a signature that is not there.
-    "FAILED_PRECONDITION": transport.RequestRefusedError,
-    "OUT_OF_RANGE": transport.RequestRefusedError,
-}
 
+class GrpcTransport(transport.Transport):
+    """A connection to the gRPC port of a server, 8500 by default."""
 
-class GrpcTransport:
-    """A connection to the gRPC port of a server, 8500 by default; see `connect`."""
-
-    def __init__(
-        self,
-        address: str,
-        model: str,
-        version: int | None,
-        secure: bool = False,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
+    def __post_init__(self) -> None:
         self._apis = import_serving_api("Asking over gRPC")
         import grpc
 
-        self._address, self._model, self._version = address, model, version
         # gRPC wants these names in lower case.
-        self._metadata = [(name.lower(), value) for name, value in (headers or {}).items()]
+        self._metadata = [(name.lower(), value) for name, value in self.headers.items()]
         self._limit = min(max_bytes("answer"), MAX_OPTION)
         # Batches of raw clips are larger than gRPC's own limit of 4 MB.
         options = (
             ("grpc.max_send_message_length", -1),
             ("grpc.max_receive_message_length", self._limit),
         )
-        if secure:
+        address = self.server.netloc
+        if self.server.scheme == "grpcs":
             credentials = grpc.ssl_channel_credentials()
             self._channel = grpc.secure_channel(address, credentials, options=options)
         else:
             self._channel = grpc.insecure_channel(address, options=options)
-        self._stub = self._apis.prediction_service.PredictionServiceStub(self._channel)
+        services = self._apis.prediction_service_pb2_grpc
+        self._stub = services.PredictionServiceStub(self._channel)
 
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
     ) -> dict[str, np.ndarray]:
-        """See `Transport`."""
         import tensorflow as tf
 
-        request = self._apis.predict.PredictRequest()
-        self._fill(request.model_spec)
+        request = self._apis.predict_pb2.PredictRequest()
         request.model_spec.signature_name = signature
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
@@ -77,74 +58,57 @@ class GrpcTransport:
             check_bytes(num_bytes, "answer", "its outputs")
             return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
         except (TypeError, ValueError) as error:
-            raise self._malformed(f"an output cannot be read: {error}") from error
+            raise self.malformed(f"an output cannot be read: {error}") from error
 
     def signatures(self, deadline: float) -> dict[str, Any]:
-        """See `Transport`."""
-        request = self._apis.metadata.GetModelMetadataRequest()
-        self._fill(request.model_spec)
-        request.metadata_field.append("signature_def")
         from google.protobuf import message
 
+        apis = self._apis.get_model_metadata_pb2
+        request = apis.GetModelMetadataRequest(metadata_field=["signature_def"])
         response = self._call(self._stub.GetModelMetadata, request, deadline)
-        found = self._apis.metadata.SignatureDefMap()
+        found = apis.SignatureDefMap()
         try:
             there = response.metadata["signature_def"].Unpack(found)
         except message.DecodeError as error:
-            raise self._malformed("its metadata cannot be read") from error
+            raise self.malformed("its metadata cannot be read") from error
         if not there:
-            raise self._malformed("its metadata has no signatures")
+            raise self.malformed("its metadata has no signatures")
         return dict(found.signature_def)
 
     def close(self) -> None:
-        """See `Transport`."""
         self._channel.close()
-
-    def _fill(self, model_spec: Any) -> None:
-        model_spec.name = self._model
-        if self._version is not None:
-            model_spec.version.value = self._version
 
     def _call(self, method: Callable[..., Any], request: Any, deadline: float) -> Any:
         import grpc
 
+        request.model_spec.name = self.model
+        if self.version is not None:
+            request.model_spec.version.value = self.version
         try:
             return method(request, timeout=deadline, metadata=self._metadata)
         except grpc.RpcError as error:
             code, details = error.code().name, str(error.details())
-            kind = _KINDS.get(code, transport.ServingError)
+            kind = transport.kind_of(code)
             if code == "RESOURCE_EXHAUSTED" and TOO_LARGE in details:
                 # Than this client's limit, or the server's. Requests are not compressed.
                 if f"vs. {self._limit})" in details or "Decompressed" in details:
-                    raise self._malformed(
+                    raise self.malformed(
                         f"it is larger than the limit that {variable('answer')} sets: {details}"
                     ) from error
                 kind = transport.RequestRefusedError
             if code == "INTERNAL" and "deserializing" in details:
-                raise self._malformed(f"it is no answer to such a request ({details})") from error
-            if kind is transport.DeadlineExceededError:
-                happened = f"did not answer within {deadline:g} s"
-            elif kind is transport.ServerUnavailableError:
-                happened = "takes no requests"
-            else:
-                happened = "refused to answer"
-            raise kind(
-                f"The server at {self._address} {happened} for model {self._model!r}: {code}: "
-                f"{details}"
-            ) from error
-
-    def _malformed(self, reason: str) -> transport.MalformedAnswerError:
-        return transport.MalformedAnswerError(
-            f"The answer of the server at {self._address} cannot be used: {reason}. Does it serve "
-            "what keras_tdn.export wrote?"
-        )
+                raise self.malformed(f"it is no answer to such a request ({details})") from error
+            happened = {
+                transport.DeadlineExceededError: f"did not answer within {deadline:g} s",
+                transport.ServerUnavailableError: "takes no requests",
+            }.get(kind, "refused to answer")
+            raise kind(f"{self} {happened} for model {self.model!r}: {code}: {details}") from error
 
 
 def _tensor_bytes(proto: Any) -> int:
     """Returns the bytes that the array of a tensor would take."""
     import tensorflow as tf
 
-    dtype = tf.as_dtype(proto.dtype)
     # A place in an array of objects, where the size of a string is not known.
-    size = dtype.size or np.dtype(object).itemsize
+    size = tf.as_dtype(proto.dtype).size or np.dtype(object).itemsize
     return size * math.prod(max(dimension.size, 0) for dimension in proto.tensor_shape.dim)

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,43 +23,31 @@ from keras_tdn.export.client import transport
 from keras_tdn.export.formats import SINGLE_OUTPUTS
 from keras_tdn.limits import check_bytes
 
-_KINDS = {
-    400: transport.RequestRefusedError,
-    404: transport.ModelNotFoundError,
-    413: transport.RequestRefusedError,
-    429: transport.ServerUnavailableError,
-    503: transport.ServerUnavailableError,
-    504: transport.DeadlineExceededError,
-}
+_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+_NOT_HTTP = (http.client.HTTPException, requests.exceptions.InvalidHeader)
 CHUNK = 1 << 16
 # Answers are counted as they come; nothing unpacks them.
 HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 # What bytes look like in JSON, in both directions.
 BASE64 = "b64"
-# Of a server's own words in an error.
-REASON_LENGTH = 500
 # Bytes that Python takes, at most, for what each of these characters in JSON comes to.
 _PARSED_BYTES = {b"[": 72, b"{": 72, b",": 40, b":": 40, b'"': 32}
-_EXCHANGE: contextvars.ContextVar[_Exchange] = contextvars.ContextVar("exchange")
 
 
-class RestTransport:
+class RestTransport(transport.Transport):
     """Requests to the REST port of a server, 8501 by default, over connections that are kept.
 
     Proxies and certificates are those of requests' and Python's environment variables.
     """
 
-    def __init__(
-        self, url: str, model: str, version: int | None, headers: Mapping[str, str] | None = None
-    ) -> None:
-        parts = urllib.parse.urlsplit(url)
-        self._url, self._model = url, model
-        version_path = "" if version is None else f"/versions/{version}"
-        name = urllib.parse.quote(model, safe="")
-        base = urllib.parse.quote(parts.path.rstrip("/"), safe="/%")
-        self._model_url = f"{parts.scheme}://{parts.netloc}{base}/v1/models/{name}{version_path}"
+    def __post_init__(self) -> None:
+        base = urllib.parse.quote(self.server.path.rstrip("/"), safe="/%")
+        name = urllib.parse.quote(self.model, safe="")
+        version = "" if self.version is None else f"/versions/{self.version}"
+        host = f"{self.server.scheme}://{self.server.netloc}"
+        self._model_url = f"{host}{base}/v1/models/{name}{version}"
         self._session = requests.Session()
-        self._session.headers.update({**HEADERS, **(headers or {})})
+        self._session.headers.update({**HEADERS, **self.headers})
         # Otherwise an entry in ~/.netrc would replace the header `Authorization`.
         self._session.auth = lambda request: request
         for scheme in ("http://", "https://"):
@@ -68,101 +56,88 @@ class RestTransport:
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
     ) -> dict[str, np.ndarray]:
-        """See `Transport`."""
-        named = {name: _to_json(value.tolist()) for name, value in inputs.items()}
-        body = json.dumps({"signature_name": signature, "inputs": named})
-        answer = self._ask("POST", ":predict", body.encode(), deadline)
-        outputs = answer.get("outputs")
+        named = {name: value.tolist() for name, value in inputs.items()}
+        request = {"signature_name": signature, "inputs": named}
+        body = json.dumps(request, default=_bytes_to_json)
+        outputs = self._ask("POST", ":predict", body.encode(), deadline).get("outputs")
         if outputs is None:
-            raise self._malformed("it has no `outputs`")
+            raise self.malformed("it has no `outputs`")
         if not isinstance(outputs, dict):
             # The server leaves the name of a single output out.
             outputs = {SINGLE_OUTPUTS.get(signature, ""): outputs}
         return {name: self._to_array(value) for name, value in outputs.items()}
 
     def signatures(self, deadline: float) -> dict[str, Any]:
-        """See `Transport`."""
         answer = self._ask("GET", "/metadata", None, deadline)
         try:
             return dict(answer["metadata"]["signature_def"]["signature_def"])
         except (KeyError, TypeError, ValueError) as error:
-            raise self._malformed("its metadata has no signatures") from error
+            raise self.malformed("its metadata has no signatures") from error
 
     def close(self) -> None:
-        """See `Transport`."""
         self._session.close()
 
     def _ask(self, method: str, path: str, body: bytes | None, deadline: float) -> dict[str, Any]:
         with _Exchange(deadline) as exchange:
             try:
-                try:
-                    status, content = self._send(method, path, body, deadline)
-                except requests.ConnectionError:
-                    # A server may close a connection that it has kept while it is being used again.
-                    if exchange.expired or not exchange.reused:
-                        raise
-                    status, content = self._send(method, path, body, deadline)
+                status, content = self._send(exchange, method, path, body, deadline)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                raise self._failure(error, exchange, deadline) from error
+                if exchange.expired:
+                    raise self._too_late(deadline) from error
+                raise self._failure(error, deadline) from error
         if exchange.expired:
             # What was cut off may look like an answer that ends.
             raise self._too_late(deadline)
         return self._read(status, content)
 
-    def _send(
+    def _send(self, exchange: _Exchange, *request: Any) -> tuple[int, bytes]:
+        try:
+            return self._send_once(*request)
+        except requests.ConnectionError:
+            # A server may close a connection that it has kept while it is being used again.
+            if exchange.expired or not exchange.reuses:
+                raise
+        return self._send_once(*request)
+
+    def _send_once(
         self, method: str, path: str, body: bytes | None, deadline: float
     ) -> tuple[int, bytes]:
-        response = self._session.request(
+        """Returns the status and all that is sent, unless it is more than an answer may be."""
+        with self._session.request(
             method,
             self._model_url + path,
             data=body,
             timeout=deadline,
             stream=True,
             allow_redirects=False,
-        )
-        with response:
-            return response.status_code, self._content(response.raw)
+        ) as response:
+            self._check_size(response.raw.length_remaining or 0)
+            content = bytearray()
+            for chunk in response.raw.stream(CHUNK, decode_content=False):
+                content += chunk
+                self._check_size(len(content))
+            return response.status_code, bytes(content)
 
-    def _content(self, response: urllib3.HTTPResponse) -> bytes:
-        """Returns all that is sent, unless it is more than an answer may be."""
-        self._check_size(response.length_remaining or 0)
-        chunks, size = [], 0
-        for chunk in response.stream(CHUNK, decode_content=False):
-            size += len(chunk)
-            self._check_size(size)
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    def _failure(
-        self, error: Exception, exchange: _Exchange, deadline: float
-    ) -> transport.ServingError:
-        timeouts = (requests.Timeout, urllib3.exceptions.TimeoutError)
-        told = [error, *error.args, *(part for arg in error.args for part in _parts(arg))]
-        # While sending, the socket's own timeout may come before the timer.
-        is_late = isinstance(error, timeouts) or any(
-            isinstance(part, TimeoutError) for part in told
-        )
-        if exchange.expired or is_late:
-            return self._too_late(deadline)
-        kinds = (http.client.HTTPException, requests.exceptions.InvalidHeader)
-        for part in told:
-            if isinstance(part, kinds):
-                return self._malformed(f"it is no HTTP answer ({type(part).__name__})")
+    def _failure(self, error: Exception, deadline: float) -> transport.ServingError:
+        for cause in _causes(error):
+            # While sending, the socket's own timeout may come before the timer.
+            if isinstance(cause, _TIMEOUTS):
+                return self._too_late(deadline)
+            if isinstance(cause, _NOT_HTTP):
+                return self.malformed(f"it is no HTTP answer ({type(cause).__name__})")
         return transport.ServerUnavailableError(
-            f"No server answers at {self._url}: {error}. Is it running, and is this its REST port, "
-            "8501 by default?"
+            f"{self} does not answer: {error}. Is it running, and is this its REST port, 8501 by "
+            "default?"
         )
 
     def _too_late(self, deadline: float) -> transport.DeadlineExceededError:
-        return transport.DeadlineExceededError(
-            f"The server at {self._url} did not answer within {deadline:g} s."
-        )
+        return transport.DeadlineExceededError(f"{self} did not answer within {deadline:g} s.")
 
     def _check_size(self, num_bytes: int) -> None:
         try:
             check_bytes(num_bytes, "answer", "it")
         except ValueError as error:
-            raise self._malformed(str(error).rstrip(".")) from error
+            raise self.malformed(str(error).rstrip(".")) from error
 
     def _read(self, status: int, content: bytes) -> dict[str, Any]:
         self._check_size(_parsed_bytes(content))
@@ -171,17 +146,16 @@ class RestTransport:
         except ValueError:
             answer = None
         except RecursionError as error:
-            raise self._malformed("its JSON is nested too deeply") from error
+            raise self.malformed("its JSON is nested too deeply") from error
         if status != http.client.OK:
             reason = answer.get("error") if isinstance(answer, dict) else None
-            kind = _KINDS.get(status, transport.ServingError)
-            told = str(reason)[:REASON_LENGTH] if reason else repr(content[:REASON_LENGTH])
-            raise kind(
-                f"The server at {self._url} refused to answer for model {self._model!r}: HTTP "
-                f"{status}: {told}"
+            told = str(reason) if reason else repr(content[: transport.REASON_LENGTH])
+            raise transport.kind_of(status)(
+                f"{self} refused to answer for model {self.model!r}: HTTP {status}: "
+                f"{told[: transport.REASON_LENGTH]}"
             )
         if not isinstance(answer, dict):
-            raise self._malformed("it is no JSON object")
+            raise self.malformed("it is no JSON object")
         return answer
 
     def _to_array(self, value: Any) -> np.ndarray:
@@ -194,116 +168,92 @@ class RestTransport:
             if kinds <= {int, float}:
                 return np.array(array.tolist())
         except (TypeError, ValueError, RecursionError) as error:
-            raise self._malformed("an output is no array") from error
-        raise self._malformed("an output is no array of numbers or of strings")
-
-    def _malformed(self, reason: str) -> transport.MalformedAnswerError:
-        return transport.MalformedAnswerError(
-            f"The answer of the server at {self._url} cannot be used: {reason}. Is this the REST "
-            "port of TensorFlow Serving?"
-        )
+            raise self.malformed("an output is no array") from error
+        raise self.malformed("an output is no array of numbers or of strings")
 
 
-class _Exchange:
-    """A request and its answer, whose connection is shut down at the deadline, in seconds from now.
+class _Exchange(threading.Timer):
+    """A request and its answer, whose connection is shut down when they take too long.
 
     The timeouts of requests hold for each read, and for none of the loops around them.
     """
 
+    expired = False
+    # Whether its connection was there before.
+    reuses = True
+    _socket: socket.socket | None = None
+
     def __init__(self, seconds: float) -> None:
-        self.expired = self.reused = False
-        self._connections: list[socket.socket] = []
-        self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
+        super().__init__(seconds, self.expire)
+        self.daemon = True
 
     def __enter__(self) -> _Exchange:
-        self._timer.start()
         self._token = _EXCHANGE.set(self)
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.cancel()
         _EXCHANGE.reset(self._token)
-        self._timer.cancel()
 
-    def add(self, connection: socket.socket, reused: bool = False) -> None:
-        """Registers a connection to be shut down at the deadline."""
-        with self._lock:
-            self.reused = reused
-            self._connections.append(connection)
-            if self.expired:
-                _shut_down(connection)
+    def use(self, connection: socket.socket) -> None:
+        """Names the connection to shut down; does so at once if it is too late already."""
+        self._socket = connection
+        if self.expired:
+            self.expire()
 
-    def _expire(self) -> None:
-        with self._lock:
-            self.expired = True
-            for connection in self._connections:
-                _shut_down(connection)
-
-
-def _shut_down(connection: socket.socket) -> None:
-    # It may be gone. Not the method of TLS connections, which another thread is using.
-    with contextlib.suppress(OSError):
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+    def expire(self) -> None:
+        """Ends the exchange."""
+        self.expired = True
+        if self._socket is not None:
+            # It may be gone. Not the method of TLS connections, which another thread is using.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-class _Ending:
-    """Has a connection of urllib3 shut down with its `_Exchange`."""
+_EXCHANGE: contextvars.ContextVar[_Exchange] = contextvars.ContextVar("exchange")
 
-    sock: socket.socket | None = None
-    _was_used = False
+
+class _EndingConnection:
+    """What a connection of urllib3 needs to end with the exchange that it is used in."""
+
+    sock: socket.socket | None
 
     def connect(self) -> None:
+        _EXCHANGE.get().reuses = False
         super().connect()  # type: ignore[misc]
-        if self.sock is not None:
-            _EXCHANGE.get().add(self.sock)
 
-    def putrequest(self, *arguments: Any, **options: Any) -> None:
-        if self.sock is not None and self._was_used:
-            _EXCHANGE.get().add(self.sock, reused=True)
-        self._was_used = True
-        super().putrequest(*arguments, **options)  # type: ignore[misc]
-
-    def close(self) -> None:
-        self._was_used = False
-        super().close()  # type: ignore[misc]
-
-
-def _ending(pool: Any) -> Any:
-    """Returns a kind of pool with such connections."""
-    connection = type("_Connection", (_Ending, pool.ConnectionCls), {})
-    return type("_Pool", (pool,), {"ConnectionCls": connection})
-
-
-_POOLS = {
-    "http": _ending(urllib3.HTTPConnectionPool),
-    "https": _ending(urllib3.HTTPSConnectionPool),
-}
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        _EXCHANGE.get().use(self.sock)  # type: ignore[arg-type]
+        super().send(data)  # type: ignore[misc]
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Makes such connections; they also trust the system's certificates."""
+    """Makes such connections, also to proxies."""
 
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, ssl_context=ssl.create_default_context(), **options)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        context = ssl.create_default_context()
-        manager = super().proxy_manager_for(proxy, ssl_context=context, **options)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-
-def _parts(error: Any) -> tuple[Any, ...]:
-    return error.args if isinstance(error, Exception) else ()
+    def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
+        pool = super().get_connection_with_tls_context(*arguments, **options)
+        kind = pool.ConnectionCls
+        if not issubclass(kind, _EndingConnection):
+            if pool.scheme == "https":
+                # With the system's certificates beside those that requests adds.
+                pool.conn_kw["ssl_context"] = ssl.create_default_context()
+            pool.ConnectionCls = type("_Connection", (_EndingConnection, kind), {})
+        return pool
 
 
-def _to_json(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return {BASE64: base64.b64encode(value).decode()}
-    return [_to_json(part) for part in value] if isinstance(value, list) else value
+def _causes(error: Any) -> Iterator[Exception]:
+    """Yields an error of requests and those that it stands for, which are among its arguments."""
+    if isinstance(error, Exception):
+        yield error
+        for part in error.args:
+            yield from _causes(part)
+
+
+def _bytes_to_json(value: bytes) -> dict[str, str]:
+    return {BASE64: base64.b64encode(value).decode()}
 
 
 def _from_json(value: Any) -> Any:
