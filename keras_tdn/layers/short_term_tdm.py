@@ -7,9 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tdn.layers.batch_norm import batch_norm
 from keras_tdn.layers.layer_helpers import (
     at_least_float32,
-    batch_norm,
     check_channels,
     check_clip_shape,
     check_positive_int,
