@@ -12,17 +12,7 @@ from keras import ops
 
 DATA_FORMAT = "channels_last"
 
-NORM_MOMENTUM = 0.9
-NORM_EPSILON = 1e-5
-
 HALF_PRECISION = ("float16", "bfloat16")
-
-
-def batch_norm(name: str, dtype: Any = None) -> keras.layers.BatchNormalization:
-    """Makes a batch norm with the constants that every norm of TDN has."""
-    return keras.layers.BatchNormalization(
-        momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, name=name, dtype=dtype
-    )
 
 
 def conv2d(

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tdn.layers.batch_norm import batch_norm
 from keras_tdn.layers.layer_helpers import (
     DATA_FORMAT,
     SegmentLayer,
-    batch_norm,
     check_channels,
     check_positive_int,
     conv2d,
@@ -140,18 +140,15 @@ class LongTermTDM(SegmentLayer):
         return merge_segments(forward, squeezed), merge_segments(backward, squeezed)
 
     def _sigmoids(self, x: Any, training: bool | None) -> tuple[Any, Any]:
-        """Returns the gates of both directions plus 0.5."""
+        """Returns the gates of both directions plus 0.5; the directions share a batch."""
         self.check_shape(x.shape)
-        forward, backward = self._differences(x, training)
-        if training:
-            return self._gate(forward, training), self._gate(backward, training)
-        gates = self._gate(ops.concatenate([forward, backward], axis=0), training)
-        forward, backward = ops.split(gates, 2, axis=0)
-        return forward, backward
-
-    def _gate(self, difference: Any, training: bool | None) -> Any:
+        difference = ops.concatenate(self._differences(x, training), axis=0)
         _, height, width, _ = ops.shape(difference)
-        half = self.half_scale_norm(self.half_scale_conv(halve(difference)), training=training)
-        full = self.full_scale_norm(self.full_scale_conv(difference), training=training)
+        half = self.half_scale_conv(halve(difference))
+        half = self.half_scale_norm.call_on_parts(half, 2, training)
+        full = self.full_scale_conv(difference)
+        full = self.full_scale_norm.call_on_parts(full, 2, training)
         pyramid = (difference + resize_nearest(half, height, width) + full) / 3.0
-        return ops.sigmoid(self.expand_norm(self.expand_conv(pyramid), training=training))
+        expanded = self.expand_norm.call_on_parts(self.expand_conv(pyramid), 2, training)
+        forward, backward = ops.split(ops.sigmoid(expanded), 2, axis=0)
+        return forward, backward

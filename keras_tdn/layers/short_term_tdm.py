@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tdn.layers.batch_norm import batch_norm
 from keras_tdn.layers.layer_helpers import (
     ClipLayer,
     at_least_float32,
-    batch_norm,
     check_channels,
     check_positive_int,
     check_rank,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_tdn.layers import (
     CenterFrame,
@@ -20,7 +21,8 @@ from keras_tdn.layers import (
     TemporalShift,
     UnfoldSegments,
 )
-from keras_tdn.layers.layer_helpers import DATA_FORMAT, at_least_float32, batch_norm, conv2d
+from keras_tdn.layers.batch_norm import batch_norm
+from keras_tdn.layers.layer_helpers import DATA_FORMAT, at_least_float32, conv2d
 from keras_tdn.models.arguments import EXPANSION
 from keras_tdn.specs import Normalization
 
@@ -307,10 +309,10 @@ def _present(*layers: Any) -> tuple[Any, ...]:
     return tuple(layer for layer in layers if layer is not None)
 
 
-def _scale_and_offset(normalization: Normalization) -> tuple[list[float], list[float]]:
-    """Returns `(pixel / 255 - mean) / std` as a factor and an offset for each channel."""
-    means_and_stds = zip(normalization.mean, normalization.std, strict=True)
-    return (
-        [1 / (255 * std) for std in normalization.std],
-        [-mean / std for mean, std in means_and_stds],
-    )
+def _scale_and_offset(normalization: Normalization) -> tuple[np.ndarray, np.ndarray]:
+    """Returns `(pixel / 255 - mean) / std` as a factor and an offset for each channel.
+
+    As arrays of float64: Keras rounds Python's floats to float32, also in a model of float64.
+    """
+    mean, std = np.asarray(normalization.mean), np.asarray(normalization.std)
+    return 1 / (255 * std), -mean / std

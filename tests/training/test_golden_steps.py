@@ -14,6 +14,7 @@ import pytest
 from backend_gradients import loss_and_gradients
 
 from keras_tdn import Normalization, TDNResNet
+from keras_tdn.layers.batch_norm import MOMENTUM, FusedBatchNorm
 from keras_tdn.pretrained import load_official_state_dict, to_official_state_dict
 from keras_tdn.training import CoupledSGD
 from keras_tdn.training.freezing import batch_norms
@@ -34,7 +35,6 @@ GRADIENT_BOUNDS = {"float64": 1e-6, "float32": 5e-2}
 NO_GRADIENT = 1e-12
 ROUNDING = {"float64": 1e-14, "float32": 1e-6}
 UNUSED = "base_model.conv1_temp."
-NORM_MOMENTUM = 0.9
 
 
 @pytest.fixture(scope="module")
@@ -130,23 +130,23 @@ class UnbiasedVariances:
     def watched(self):
         """Notes how many positions each norm sees and how often it is applied."""
         self.positions = {path: [] for path in self.norms}
-        call = keras.layers.BatchNormalization.call
+        call = FusedBatchNorm.call
 
         def noted(layer, inputs, *args, **kwargs):
             self.positions[layer.moving_variance.path].append(int(np.prod(inputs.shape[:3])))
             return call(layer, inputs, *args, **kwargs)
 
-        keras.layers.BatchNormalization.call = noted
+        FusedBatchNorm.call = noted
         try:
             yield
         finally:
-            keras.layers.BatchNormalization.call = call
+            FusedBatchNorm.call = call
 
     def by_path(self):
         for path, counts in self.positions.items():
             # A long-term TDM's norms see both directions, with as many positions each.
             (count,) = set(counts)
-            kept = NORM_MOMENTUM ** len(counts)
+            kept = MOMENTUM ** len(counts)
             after = value_of(self.norms[path].moving_variance)
             fresh = (after - kept * self.ours[path]) * count / (count - 1)
             self.ours[path], self.theirs[path] = after, kept * self.theirs[path] + fresh
