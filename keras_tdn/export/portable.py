@@ -106,11 +106,20 @@ def _as_keras_model(model: TDNResNet) -> keras.Model:
     spec = model.clip_spec
     clips = keras.Input((spec.num_frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
     folded = FoldedNetwork(model, portable=True)
-    # With a shape, Keras need not trace the network to know it.
-    layer = keras.layers.Lambda(
-        folded.probabilities, (model.classes,), dtype="float32", name="scores"
-    )
-    network = keras.Model(clips, layer(clips), name=model.name)
+    scores = _Scores(folded, model.classes, name="scores")(clips)
+    network = keras.Model(clips, scores, name=model.name)
     # Keras exports to ONNX what has been called.
     network(clips)
     return network
+
+
+class _Scores(keras.layers.Layer):
+    def __init__(self, network: FoldedNetwork, classes: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._network, self._classes = network, classes
+
+    def call(self, clips: Any) -> Any:
+        return self._network.probabilities(clips)
+
+    def compute_output_spec(self, clips: Any) -> keras.KerasTensor:
+        return keras.KerasTensor((clips.shape[0], self._classes), dtype="float32")

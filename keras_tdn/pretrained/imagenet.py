@@ -14,7 +14,7 @@ import numpy as np
 import safetensors
 from safetensors.numpy import load_file
 
-from keras_tdn.layers.batch_norm import EPSILON
+from keras_tdn.layers.batch_norm import EPSILON as NORM_EPSILON
 from keras_tdn.limits import check_bytes
 from keras_tdn.pretrained.hdf5 import Hdf5Content, Hdf5Error, open_hdf5
 from keras_tdn.pretrained.preset_files import HubFile, fetch_file
@@ -267,7 +267,7 @@ def _norm(
         f"{name}.weight": gamma,
         f"{name}.bias": beta,
         f"{name}.running_mean": mean,
-        f"{name}.running_var": variance + epsilon - EPSILON,
+        f"{name}.running_var": variance + epsilon - NORM_EPSILON,
     }
 
 
