@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -14,6 +14,9 @@ from keras_tdn.export.saved_model import quiet_tensorflow
 from keras_tdn.export.served_model import ServedModel, export_in_tensorflow, write_manifest
 from keras_tdn.files.atomic import check_free, written_beside
 from keras_tdn.models import TDNResNet
+
+if TYPE_CHECKING:
+    from keras_tdn.inference.inference_network import FoldedNetwork
 
 
 def export_portable(
