@@ -48,9 +48,9 @@ class RecordOrder:
         return tf.data.Dataset.range(self._counts.start, self._counts.stop, self._counts.step)
 
     def place(self, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns the row and the epoch of what comes at that count, and how many have come by it.
+        """Returns the row and the epoch at a count, and how many records of the shard that makes.
 
-        The last counts from the start of the data set, and its own shard alone.
+        The last counts from the start of the data set.
         """
         epoch, row = count // self.num_records, count % self.num_records
         if self.shuffle:

@@ -157,7 +157,7 @@ class RecordList(Sequence[Record]):
 
 
 def check_indices(records: RecordList) -> None:
-    """Raises a `ValueError` if two records have the same `index`; there has to be one at least."""
+    """Raises a `ValueError` if two of the records have the same `index`; takes no empty list."""
     index, times = Counter(record.index for record in records).most_common(1)[0]
     if times > 1:
         raise ValueError(
