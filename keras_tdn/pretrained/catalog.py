@@ -78,6 +78,13 @@ class CatalogEntry:
     measured: tuple[Accuracy, ...] = ()
     hub: HubPreset | None = None
 
+    def __post_init__(self) -> None:
+        if self.dataset not in CLASSES or self.stage_depths not in CONSTRUCTORS:
+            raise ValueError(
+                f"A catalog entry is for one of {sorted(CLASSES)} and one of the depths "
+                f"{list(CONSTRUCTORS)}. Received: {self.dataset!r}, {self.stage_depths}"
+            )
+
     @property
     def constructor(self) -> str:
         """Name of the function that builds it."""
