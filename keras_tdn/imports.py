@@ -36,20 +36,30 @@ class _Finder:
         for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
             spec = finder.find_spec(name, path, target)
             if spec is not None:
-                self._wrap(spec.loader)
+                # A folder without code has a loader of another kind, and nothing to run.
+                if hasattr(spec.loader, "exec_module"):
+                    spec.loader = _Loader(spec.loader, self._context)  # type: ignore[assignment]
                 return spec
         return None
 
-    def _wrap(self, loader: Any) -> None:
-        """Has a loader run its module in the context; it is as it was from then on."""
-        # A folder without code has a loader of another kind, and nothing to run.
-        run = getattr(loader, "exec_module", None)
-        if run is None:
-            return
 
-        def run_in_context(module: ModuleType) -> None:
-            vars(loader).pop("exec_module", None)
-            with self._context():
-                run(module)
+class _Loader:
+    """A loader that runs its module in a context manager, and is otherwise the one it wraps."""
 
-        loader.exec_module = run_in_context
+    def __init__(self, loader: Any, context: Callable[[], AbstractContextManager[Any]]) -> None:
+        self._loader = loader
+        self._context = context
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        # Sources and data files of the module are looked for with its own loader.
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        with self._context():
+            self._loader.exec_module(module)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)

@@ -135,6 +135,9 @@ class WorkerPool:
         worker.end()
         place, worker = self._workers.index(worker), self._start()
         self._workers[place] = worker
+        if self._closed:
+            # `close` may have gone through the list before.
+            worker.kill()
         return worker
 
 

@@ -135,10 +135,10 @@ def _write_ensemble(folder: Any, parts: Any, method: Any, records: Any = None) -
         return report
     if records is None:
         # Pictures of the mistakes come from the videos, where they still are.
+        there = [video for video in report.videos if os.path.exists(video.path)]
         records = RecordList(
-            Record(video.path, video.label, index=video.index)
-            for video in report.videos
-            if os.path.exists(video.path)
+            [Record(video.path, video.label, index=video.index) for video in there],
+            num_classes=len(report.class_names),
         )
     rows = {record.path: row for row, record in enumerate(records)}
     folder.write(None, report, FrameReader(records), rows)

@@ -64,8 +64,8 @@ def examine() -> list[Finding]:
     Hub, which `HF_HUB_OFFLINE` prevents.
     """
     configured = _configured_backend()
-    # Which then is looked at once.
-    names = [name for name in PROBES if name != configured]
+    # TensorFlow is looked at once.
+    names = [name for name in PROBES if name != "tensorflow" or configured != "tensorflow"]
     with concurrent.futures.ThreadPoolExecutor(len(names)) as threads:
         facts = dict(zip(names, threads.map(run_probe, names), strict=True))
     backend = facts["backend"].get("backend") or configured

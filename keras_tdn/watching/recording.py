@@ -105,6 +105,7 @@ def record_timeline(
             )
         classes = class_names(model, labels)
         identity = run_identity(model, watch, classes)
+        folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(folder, "watching"))
         # Another run may have ended meanwhile.
         there = check_results(folder, RESULTS, resume, overwrite)

@@ -57,7 +57,8 @@ def kind_of(code: int | str) -> type[ServingError]:
     return next((kind for kind, codes in _KINDS.items() if code in codes), ServingError)
 
 
-@dataclasses.dataclass(eq=False)
+# Headers may hold a secret.
+@dataclasses.dataclass(eq=False, repr=False)
 class Transport(abc.ABC):
     """A connection to one model of a server; see `connect`."""
 

@@ -4,12 +4,12 @@ import multiprocessing
 import os
 import signal
 
-from keras_tdn import processes
+from keras_tdn import worker_pool
 from keras_tdn.data.packing import pack, shards
 from keras_tdn.data.records import Record, RecordList
 
 
-class ForkedWorker(processes._Worker):
+class ForkedWorker(worker_pool._Worker):
     """A worker of a pool, forked instead of started."""
 
     def __init__(self, serve, *arguments, silent=False):
@@ -69,7 +69,7 @@ def die_at_video(name):
 
 
 def child(records, labels, output, options, event=None, crash=None):
-    processes._Worker = ForkedWorker
+    worker_pool._Worker = ForkedWorker
     if event is not None:
         die_at_event(event)
     if crash is not None:
