@@ -27,7 +27,8 @@ def max_bytes(kind: str) -> int:
     """Returns how many bytes a `"clip"`, a `"model"` or an `"answer"` of a server may take.
 
     The environment variable `KERAS_TDN_MAX_CLIP_GIB` (or `_MODEL_`, `_ANSWER_`) replaces the
-    default, in units of 2**30 bytes. It is read at each call.
+    default, in units of 2**30 bytes. It is read at each call, and raises a `ValueError` if it is
+    no positive number. A clip is its decoded frames, a model all tensors of a file.
     """
     name = variable(kind)
     text = os.environ.get(name, "").strip()

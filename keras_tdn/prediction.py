@@ -26,7 +26,10 @@ Labels = str | os.PathLike[str] | Sequence[str]
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """A class, by its position in the model's scores and its name, and its score."""
+    """A class, by its position in the model's scores and its name, and its score.
+
+    The score is a probability where the model's scores are.
+    """
 
     index: int
     label: str
@@ -114,7 +117,7 @@ def predict_video(
             as `clip_spec` says.
         source: The video: a path, the content of a file as bytes, a binary file object, or all its
             frames as a uint8 array of shape `(num_frames, height, width, 3)`, pixels in [0, 255].
-        top: How many classes to name.
+        top: How many classes to name; with fewer classes than that, all.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
         clip_spec: How to cut the clip. `None` takes the model's own.
         from_logits: Whether the model's scores are logits. By default its last layer decides; a

@@ -53,8 +53,9 @@ def run_demo(
     gives the same figures again.
 
     Args:
-        output: Folder for the results, empty or not there yet. A demo that fails or is interrupted
-            leaves nothing there.
+        output: Folder for the results, empty or not there yet: `index.html`, the preset, the
+            SavedModel, the videos, both trainings, and `demo.json` with the figures. A demo that
+            fails or is interrupted leaves nothing there.
         settings: How large it is.
         tell: Called with lines of text on the way; `None` is silent.
         progress: Whether to show on standard error how far it is.

@@ -44,8 +44,8 @@ class StreamOptions:
     """How a video is opened; the defaults do for files and most addresses.
 
     Args:
-        format: Name of the container or device in FFmpeg's words, for example `"v4l2"` or
-            `"mpegts"`. `None` finds out.
+        format: Name of the container or device in FFmpeg's words, for example `"v4l2"`, `"mpegts"`
+            or `"avfoundation"`. `None` finds out.
         options: Further options of FFmpeg, for example `{"video_size": "640x480"}` for a camera or
             `{"rtsp_transport": "tcp"}`.
         live: Whether segments are left out when the model is slower than the video, in runs, so
