@@ -19,6 +19,7 @@ from keras_tdn.imports import around_import
 SERIALIZATION_PACKAGE = "keras_tdn"
 # By name, the module in the package that has the class.
 CLASSES = {
+    "BatchNormalization": "layers.batch_norm",
     "CenterFrame": "layers.segment_layers",
     "CoupledSGD": "training.optimizer",
     "ExpectedCalibrationError": "evaluation.metrics",

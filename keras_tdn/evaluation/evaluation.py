@@ -301,10 +301,10 @@ class MultiViewValidation(keras.callbacks.Callback):
 
 def versions() -> dict[str, str]:
     """Versions of what scores follow from, for people: a new version may continue a run."""
-    names = ("keras", keras.backend.backend(), *DISTRIBUTIONS)
+    names = (keras.backend.backend(), *DISTRIBUTIONS)
     # Some builds have a name of their own, such as tensorflow-cpu.
     found = {name: installed_version(name) or "unknown" for name in names}
-    return {"keras_tdn": __version__, **found}
+    return {"keras_tdn": __version__, "keras": keras.__version__, **found}
 
 
 def _describe_views(views: ViewSpec, spec: ClipSpec) -> str:

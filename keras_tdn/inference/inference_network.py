@@ -40,7 +40,7 @@ class FoldedGraph:
     """Computes one vector for each segment of clips of pixels.
 
     Batch norms are inside the convolutions, and so are the weights of the two paths. Differences of
-    frames are taken in float32, where they are exact; all else in `dtype`.
+    frames are taken in float32, where they are exact for whole pixels; all else in `dtype`.
     """
 
     def __init__(self, model: TDNResNet, dtype: str, portable: bool = False) -> None:

@@ -8,21 +8,22 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
+
 MOMENTUM = 0.9
 EPSILON = 1e-5
 
 
-class FusedBatchNorm(keras.layers.BatchNormalization):
+@keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
+class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' batch norm on maps whose channels are last, in training by one kernel.
 
     Keras computes mean, variance, differences and products one by one, and each reads and writes
     the whole map. TensorFlow and PyTorch have one kernel for all of it, and one for its gradient;
     on JAX, XLA fuses what Keras does. Statistics, moving averages and saved files are Keras': the
-    moving variance averages the biased one, in float32 under half precision.
+    moving variance averages the biased one, in float32 under half precision. The class has Keras'
+    name because files of weights are laid out by it.
     """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(momentum=MOMENTUM, epsilon=EPSILON, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         kernel = KERNELS.get(keras.backend.backend())
@@ -47,16 +48,16 @@ class FusedBatchNorm(keras.layers.BatchNormalization):
         return ops.concatenate([self(part, training=training) for part in parts], axis=0)
 
 
-def batch_norm(name: str, dtype: Any = None) -> FusedBatchNorm:
+def batch_norm(name: str, dtype: Any = None) -> BatchNormalization:
     """Makes a batch norm with the constants that every norm of TDN has."""
-    return FusedBatchNorm(name=name, dtype=dtype)
+    return BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=name, dtype=dtype)
 
 
-def _tensorflow_kernel(norm: FusedBatchNorm, x: Any) -> tuple[Any, Any, Any] | None:
+def _tensorflow_kernel(norm: BatchNormalization, x: Any) -> tuple[Any, Any, Any] | None:
     import tensorflow as tf
 
-    # There is none for float64, and none that looks at other replicas.
-    if norm.synchronized or x.dtype == tf.float64 or len(x.shape) != 4:
+    # It takes parameters in float32, and looks at no other replica.
+    if norm.synchronized or norm.gamma.dtype != "float32" or len(x.shape) != 4:
         return None
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x,
@@ -67,17 +68,18 @@ def _tensorflow_kernel(norm: FusedBatchNorm, x: Any) -> tuple[Any, Any, Any] | N
         epsilon=norm.epsilon,
         is_training=True,
     )
-    # It returns the unbiased variance, except for a single value.
+    # It returns the unbiased variance; of a single value it is 0, whatever the device says.
     count = tf.cast(tf.reduce_prod(tf.shape(x)[:-1]), variance.dtype)
-    return outputs, mean, variance * (tf.maximum(count - 1, 1) / count)
+    variance = tf.where(count > 1, variance * (count - 1) / count, tf.zeros_like(variance))
+    return outputs, mean, variance
 
 
-def _torch_kernel(norm: FusedBatchNorm, x: Any) -> tuple[Any, Any, Any] | None:
+def _torch_kernel(norm: BatchNormalization, x: Any) -> tuple[Any, Any, Any] | None:
     import torch
 
     count = math.prod(x.shape[:-1])
-    # PyTorch's refuses a single value.
-    if x.ndim != 4 or count < 2:
+    # It refuses a single value, and sums in the dtype of the parameters.
+    if x.ndim != 4 or count < 2 or norm.gamma.dtype not in ("float32", "float64"):
         return None
     gamma, beta = (ops.convert_to_tensor(weight) for weight in (norm.gamma, norm.beta))
     mean, variance = torch.zeros_like(gamma), torch.zeros_like(gamma)

@@ -116,9 +116,10 @@ def check_head(
 def check_labels(labels: Sequence[str], classes: int) -> None:
     """Raises unless there are as many names as classes."""
     if isinstance(labels, str) or len(labels) != classes:
+        received = repr(labels) if isinstance(labels, str) else f"{len(labels)} names"
         raise ValueError(
             f"`labels` needs one name for each of the {classes} classes, in the order of the "
-            f"model's scores. Received: {labels if isinstance(labels, str) else len(labels)} names"
+            f"model's scores. Received: {received}"
         )
 
 

@@ -135,8 +135,9 @@ def _load(path: Path) -> Any:
         raise
     # PyTorch lets through what it ran into: KeyError for a text, OSError for half a zip archive.
     except Exception as error:
-        # Its first sentence: the advice behind it is to switch the protection off.
-        reason = " ".join(str(error).split()).partition(". ")[0]
+        # The first sentence of what it found: the advice is to switch the protection off.
+        text = " ".join(str(error).split())
+        reason = (text.partition("WeightsUnpickler error: ")[2] or text).partition(". ")[0]
         raise ValueError(_damage(path, f"{type(error).__name__}: {reason}")) from error
 
 

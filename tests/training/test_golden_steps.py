@@ -14,7 +14,7 @@ import pytest
 from backend_gradients import loss_and_gradients
 
 from keras_tdn import Normalization, TDNResNet
-from keras_tdn.layers.batch_norm import MOMENTUM, FusedBatchNorm
+from keras_tdn.layers.batch_norm import MOMENTUM, BatchNormalization
 from keras_tdn.pretrained import load_official_state_dict, to_official_state_dict
 from keras_tdn.training import CoupledSGD
 from keras_tdn.training.freezing import batch_norms
@@ -130,17 +130,17 @@ class UnbiasedVariances:
     def watched(self):
         """Notes how many positions each norm sees and how often it is applied."""
         self.positions = {path: [] for path in self.norms}
-        call = FusedBatchNorm.call
+        call = BatchNormalization.call
 
         def noted(layer, inputs, *args, **kwargs):
             self.positions[layer.moving_variance.path].append(int(np.prod(inputs.shape[:3])))
             return call(layer, inputs, *args, **kwargs)
 
-        FusedBatchNorm.call = noted
+        BatchNormalization.call = noted
         try:
             yield
         finally:
-            FusedBatchNorm.call = call
+            BatchNormalization.call = call
 
     def by_path(self):
         for path, counts in self.positions.items():

@@ -69,8 +69,8 @@ def believable_classes(num_labels: int) -> int:
 class RecordList(Sequence[Record]):
     """An immutable list of records, with the names of their classes.
 
-    Slices are record lists as well, and keep each record's `index`. Two lists are equal if their
-    records and classes are.
+    Slices are record lists as well, and keep each record's `index`. Two lists of one
+    kind are equal if their records and classes are.
 
     Args:
         records: The records.
