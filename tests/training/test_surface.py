@@ -24,5 +24,5 @@ def test_no_module_has_the_name_of_a_function():
 
 
 def test_unknown_names():
-    with pytest.raises(AttributeError, match="No keras_tdn.training attribute trian"):
+    with pytest.raises(AttributeError, match=r"No keras_tdn\.training attribute trian"):
         _ = training.trian
