@@ -19,7 +19,7 @@ if [ ! -x "$venv/bin/python" ]; then
     install=("$venv/bin/pip" install)
   fi
   "${install[@]}" 'tensorflow==2.16.2' 'keras>=3.15,<4' 'tensorflow-io==0.37.1' \
-    'tensorflow-io-gcs-filesystem==0.37.1' 'av>=17,<20' filelock 'pytest>=8.3'
+    'tensorflow-io-gcs-filesystem==0.37.1' 'av>=17,<20' filelock lazy-loader 'pytest>=8.3'
   "${install[@]}" --no-deps 'decord==0.6.0'
 fi
 
