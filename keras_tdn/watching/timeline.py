@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import csv
 import dataclasses
 import html
@@ -146,16 +147,16 @@ class SpanMerger:
         return [last]
 
 
-class TimelineWriter:
+class TimelineWriter(abc.ABC):
     """Writes windows to a new file as they come; each is on the disk at once."""
 
     def __init__(self, path: Path) -> None:
         # With a buffer of a line.
         self._file = path.open("w", buffering=1, encoding="utf-8", newline="")
 
+    @abc.abstractmethod
     def add(self, window: Window) -> None:
         """Takes the next window."""
-        raise NotImplementedError
 
     def close(self) -> None:
         self._file.close()
