@@ -182,14 +182,22 @@ def merge_segments(x: Any, like: Any) -> Any:
     return ops.reshape(x, (-1, height, width, x.shape[-1]))
 
 
-def following(x: Any) -> Any:
-    """Returns each segment's successor, and zeros for the last; axis 1 counts the segments."""
-    return ops.concatenate([x[:, 1:], ops.zeros_like(x[:, :1])], axis=1)
+def all_but_last(x: Any) -> Any:
+    """Returns the segments that have a successor; axis 1 counts the segments.
+
+    By a split, whose gradient is a concatenation: that of a slice, slow on TensorFlow, adds up.
+    """
+    return ops.split(x, [x.shape[1] - 1], axis=1)[0]
 
 
-def preceding(x: Any) -> Any:
-    """Returns each segment's predecessor, and zeros for the first; axis 1 counts the segments."""
-    return ops.concatenate([ops.zeros_like(x[:, :1]), x[:, :-1]], axis=1)
+def all_but_first(x: Any) -> Any:
+    """Returns the segments that have a predecessor."""
+    return ops.split(x, [1], axis=1)[1]
+
+
+def edge_of(x: Any) -> Any:
+    """Returns zeros of the shape of one segment of each video."""
+    return ops.zeros_like(x[:, :1])
 
 
 # === Sizes of maps `(n, height, width, channels)` ===

@@ -11,9 +11,12 @@ from keras_tdn.layers.batch_norm import batch_norm
 from keras_tdn.layers.layer_helpers import (
     DATA_FORMAT,
     SegmentLayer,
+    all_but_first,
+    all_but_last,
     check_channels,
     check_positive_int,
     conv2d,
+    edge_of,
     fan_out_normal,
     halve,
     merge_segments,
@@ -107,8 +110,8 @@ class LongTermTDM(SegmentLayer):
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         forward, backward = self._sigmoids(x, training)
-        # sigmoid - 0.5 in each direction, and their mean
-        return x + x * (0.5 * (forward + backward) - 0.5)
+        # x + x * mean(sigmoid - 0.5 in each direction)
+        return x * (0.5 * (forward + backward) + 0.5)
 
     def gates(self, x: Any) -> tuple[Any, Any]:
         """Returns the gates of inference, to look at what the module does.
@@ -134,9 +137,11 @@ class LongTermTDM(SegmentLayer):
         squeezed = self.squeeze_norm(self.squeeze_conv(x), training=training)
         smoothed = split_segments(self.smooth_conv(squeezed), self.num_segments)
         current = split_segments(squeezed, self.num_segments)
-        edge = ops.zeros_like(current[:, :1])
-        forward = ops.concatenate([smoothed[:, 1:] - current[:, :-1], edge], axis=1)
-        backward = ops.concatenate([edge, smoothed[:, :-1] - current[:, 1:]], axis=1)
+        edge = edge_of(current)
+        forward = all_but_first(smoothed) - all_but_last(current)
+        backward = all_but_last(smoothed) - all_but_first(current)
+        forward = ops.concatenate([forward, edge], axis=1)
+        backward = ops.concatenate([edge, backward], axis=1)
         return merge_segments(forward, squeezed), merge_segments(backward, squeezed)
 
     def _sigmoids(self, x: Any, training: bool | None) -> tuple[Any, Any]:
@@ -149,6 +154,9 @@ class LongTermTDM(SegmentLayer):
         full = self.full_scale_conv(difference)
         full = self.full_scale_norm.call_on_parts(full, 2, training)
         pyramid = (difference + resize_nearest(half, height, width) + full) / 3.0
-        expanded = self.expand_norm.call_on_parts(self.expand_conv(pyramid), 2, training)
-        forward, backward = ops.split(ops.sigmoid(expanded), 2, axis=0)
+        # Apart from here: the maps are large, and to split or join them costs a copy.
+        forward, backward = (
+            ops.sigmoid(self.expand_norm(self.expand_conv(part), training=training))
+            for part in ops.split(pyramid, 2, axis=0)
+        )
         return forward, backward

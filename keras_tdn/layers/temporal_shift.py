@@ -6,14 +6,17 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_tdn.layers.layer_helpers import (
+    DATA_FORMAT,
     SegmentLayer,
+    all_but_first,
+    all_but_last,
     check_channels,
     check_positive_int,
-    following,
+    edge_of,
     merge_segments,
-    preceding,
     split_segments,
 )
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
@@ -72,9 +75,20 @@ class TemporalShift(SegmentLayer):
     def call(self, x: Any) -> Any:
         self.check_shape(x.shape)
         segments = split_segments(x, self.num_segments)
-        past, present, future = self.kernel[0], self.kernel[1], self.kernel[2]
-        # Three multiply-adds that a compiler fuses; grouped convolutions are slow on most backends.
-        shifted = preceding(segments) * past + segments * present + following(segments) * future
+        if keras.backend.backend() == "jax":
+            # XLA fuses multiply-adds; its grouped convolutions are slow.
+            past, present, future = self.kernel[0], self.kernel[1], self.kernel[2]
+            edge = edge_of(segments)
+            preceding = ops.concatenate([edge, all_but_last(segments)], axis=1)
+            following = ops.concatenate([all_but_first(segments), edge], axis=1)
+            shifted = preceding * past + segments * present + following * future
+        else:
+            shifted = ops.depthwise_conv(
+                segments,
+                ops.cast(self.kernel, x.dtype)[:, None, :, None],
+                padding="same",
+                data_format=DATA_FORMAT,
+            )
         return merge_segments(shifted, like=x)
 
     def get_config(self) -> dict[str, Any]:
@@ -87,6 +101,6 @@ def _shift_initializer(fold: int) -> Any:
         kernel[2, :fold] = 1.0
         kernel[0, fold : 2 * fold] = 1.0
         kernel[1, 2 * fold :] = 1.0
-        return keras.ops.convert_to_tensor(kernel, dtype=dtype)
+        return ops.convert_to_tensor(kernel, dtype=dtype)
 
     return initialize

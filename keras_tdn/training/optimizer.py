@@ -117,12 +117,42 @@ class CoupledSGD(keras.optimizers.SGD):
         gradient = ops.cast(gradient, variable.dtype)
         if group.weight_decay:
             gradient = gradient + group.weight_decay * variable
-        if self.momentum:
-            momentum = self.momentums[index]
-            gradient = momentum * self.momentum + gradient
-            self.assign(momentum, gradient)
         rate = ops.cast(learning_rate, variable.dtype) * group.multiplier
-        self.assign_sub(variable, rate * gradient)
+        if not self.momentum:
+            self.assign_sub(variable, rate * gradient)
+        elif keras.backend.backend() == "tensorflow" and num_replicas() == 1:
+            _momentum_kernel(variable, self.momentums[index].value, rate, gradient, self.momentum)
+        else:
+            gradient = self.momentums[index] * self.momentum + gradient
+            self.assign(self.momentums[index], gradient)
+            self.assign_sub(variable, rate * gradient)
+
+    def _backend_update_step(
+        self, grads: Any, trainable_variables: Any, learning_rate: Any
+    ) -> None:
+        if keras.backend.backend() == "torch":
+            self._update_in_place(grads, trainable_variables, float(learning_rate))
+        else:
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+
+    def _update_in_place(self, grads: Any, variables: Any, learning_rate: float) -> None:
+        """Updates each group in PyTorch's operations on many tensors, as Keras' own SGD does."""
+        import torch
+
+        indices = [self._get_variable_index(variable) for variable in variables]
+        for group in set(self._groups):
+            members = [n for n, index in enumerate(indices) if self._groups[index] == group]
+            values = [variables[n].value for n in members]
+            steps = [grads[n].to(value) for n, value in zip(members, values, strict=True)]
+            with torch.no_grad():
+                if group.weight_decay:
+                    steps = torch._foreach_add(steps, values, alpha=group.weight_decay)
+                if self.momentum:
+                    sums = [self.momentums[indices[n]].value for n in members]
+                    torch._foreach_mul_(sums, self.momentum)
+                    torch._foreach_add_(sums, steps)
+                    steps = sums
+                torch._foreach_add_(values, steps, alpha=-learning_rate * group.multiplier)
 
     def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
         # Keras clips the gradients of each replica by themselves and adds them up afterwards.
@@ -145,3 +175,16 @@ class CoupledSGD(keras.optimizers.SGD):
         config = super().get_config()
         del config["weight_decay"], config["nesterov"]
         return {**config, **{name: getattr(self, name) for name in (*FACTORS, "head_layer")}}
+
+
+def _momentum_kernel(variable: Any, momentum: Any, rate: Any, gradient: Any, decay: float) -> None:
+    """Adds a gradient to its momentum and takes a step along it, in one pass over all three."""
+    import tensorflow as tf
+
+    tf.raw_ops.ResourceApplyMomentum(
+        var=variable.handle,
+        accum=momentum.handle,
+        lr=rate,
+        grad=gradient,
+        momentum=tf.cast(decay, gradient.dtype),
+    )
