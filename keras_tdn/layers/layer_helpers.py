@@ -1,8 +1,7 @@
-"""What the layers and the network share: convolutions, norms, folded batches, resizing, checks."""
+"""What the layers and the network share: checks, folded batches, sizes of maps."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,43 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-DATA_FORMAT = "channels_last"
+from keras_tdn.layers.convolution import DATA_FORMAT
 
 HALF_PRECISION = ("float16", "bfloat16")
-
-
-def conv2d(
-    filters: int, kernel_size: int, *, strides: int = 1, name: str, dtype: Any = None
-) -> keras.layers.Conv2D:
-    """Makes a bias-free convolution. With a stride, its input is padded by `pad_symmetric`.
-
-    With stride 2, Keras' "same" pads even sizes on the far side; the reference pads both sides.
-    """
-    return keras.layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding="same" if strides == 1 else "valid",
-        use_bias=False,
-        kernel_initializer=fan_out_normal(kernel_size, filters),
-        data_format=DATA_FORMAT,
-        name=name,
-        dtype=dtype,
-    )
-
-
-def fan_out_normal(kernel_size: int, filters: int) -> keras.initializers.Initializer:
-    """Returns a normal initializer with std `sqrt(2 / (kernel area * filters))`.
-
-    Not `VarianceScaling(mode="fan_out")`, which counts one output for a depthwise kernel.
-    """
-    return keras.initializers.RandomNormal(stddev=math.sqrt(2.0 / (kernel_size**2 * filters)))
-
-
-def pad_symmetric(x: Any, kernel_size: int) -> Any:
-    """Pads height and width of a 4-D tensor with `kernel_size // 2` zeros on every side."""
-    pad = kernel_size // 2
-    return ops.pad(x, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
 
 
 def at_least_float32(compute_dtype: str) -> str:

@@ -8,16 +8,14 @@ import keras
 from keras import ops
 
 from keras_tdn.layers.batch_norm import batch_norm
+from keras_tdn.layers.convolution import DATA_FORMAT, conv2d, fan_out_normal
 from keras_tdn.layers.layer_helpers import (
-    DATA_FORMAT,
     SegmentLayer,
     all_but_first,
     all_but_last,
     check_channels,
     check_positive_int,
-    conv2d,
     edge_of,
-    fan_out_normal,
     halve,
     merge_segments,
     resize_nearest,

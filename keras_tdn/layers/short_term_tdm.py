@@ -8,15 +8,14 @@ import keras
 from keras import ops
 
 from keras_tdn.layers.batch_norm import batch_norm
+from keras_tdn.layers.convolution import conv2d, pad_symmetric
 from keras_tdn.layers.layer_helpers import (
     ClipLayer,
     at_least_float32,
     check_channels,
     check_positive_int,
     check_rank,
-    conv2d,
     halve,
-    pad_symmetric,
     resize_nearest,
 )
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE

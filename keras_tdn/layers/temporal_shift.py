@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_tdn.layers.convolution import depthwise
 from keras_tdn.layers.layer_helpers import (
-    DATA_FORMAT,
     SegmentLayer,
     all_but_first,
     all_but_last,
@@ -83,12 +83,7 @@ class TemporalShift(SegmentLayer):
             following = ops.concatenate([all_but_first(segments), edge], axis=1)
             shifted = preceding * past + segments * present + following * future
         else:
-            shifted = ops.depthwise_conv(
-                segments,
-                ops.cast(self.kernel, x.dtype)[:, None, :, None],
-                padding="same",
-                data_format=DATA_FORMAT,
-            )
+            shifted = depthwise(segments, ops.cast(self.kernel, x.dtype)[:, None])
         return merge_segments(shifted, like=x)
 
     def get_config(self) -> dict[str, Any]:

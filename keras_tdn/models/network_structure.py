@@ -22,7 +22,8 @@ from keras_tdn.layers import (
     UnfoldSegments,
 )
 from keras_tdn.layers.batch_norm import batch_norm
-from keras_tdn.layers.layer_helpers import DATA_FORMAT, at_least_float32, conv2d
+from keras_tdn.layers.convolution import DATA_FORMAT, conv2d
+from keras_tdn.layers.layer_helpers import at_least_float32
 from keras_tdn.models.arguments import EXPANSION
 from keras_tdn.specs import Normalization
 
