@@ -79,16 +79,25 @@ class ShortTermTDM(ClipLayer):
             `(batch * num_segments, height, width, (frames_per_segment - 1) * channels)`, the first
             pair of frames first; float32 at least, in the units of the clips.
         """
-        frames = self.unfold(ops.cast(clips, at_least_float32(self.compute_dtype)))
+        return self._stacked(self._pixels(clips))
+
+    def call(self, clips: Any, training: bool | None = None) -> Any:
+        pixels = self._pixels(clips)
+        # Pooling is linear: before the differences there is a quarter as much to subtract.
+        x = self._stacked(halve(ops.reshape(pixels, (-1, *ops.shape(pixels)[2:]))))
+        x = self.conv(pad_symmetric(ops.cast(x, self.compute_dtype), STEM_KERNEL))
+        return ops.relu(self.norm(x, training=training))
+
+    def _pixels(self, clips: Any) -> Any:
+        return ops.cast(clips, at_least_float32(self.compute_dtype))
+
+    def _stacked(self, frames: Any) -> Any:
+        """Returns the differences of neighbours, stacked along the channels."""
+        *_, height, width, channels = ops.shape(frames)
+        frames = ops.reshape(frames, (-1, self.frames_per_segment, height, width, channels))
         return ops.concatenate(
             [frames[:, i] - frames[:, i - 1] for i in range(1, self.frames_per_segment)], axis=-1
         )
-
-    def call(self, clips: Any, training: bool | None = None) -> Any:
-        differences = self.differences(clips)
-        x = ops.cast(halve(differences), self.compute_dtype)
-        x = self.conv(pad_symmetric(x, STEM_KERNEL))
-        return ops.relu(self.norm(x, training=training))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         batch = self.folded_batch(input_shape)
@@ -149,8 +158,9 @@ class MotionFusion(keras.layers.Layer):
     def call(self, inputs: list[Any]) -> Any:
         appearance, motion = inputs
         _, height, width, _ = ops.shape(appearance)
-        motion = resize_nearest(motion, height, width)
-        return self.appearance_weight * appearance + self.motion_weight * motion
+        # Weighted while it is small.
+        motion = resize_nearest(self.motion_weight * motion, height, width)
+        return self.appearance_weight * appearance + motion
 
     def compute_output_shape(
         self, input_shape: list[tuple[int | None, ...]]

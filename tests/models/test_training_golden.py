@@ -4,6 +4,7 @@ TensorFlow alone: Keras' PyTorch batch norm computes in float32, and JAX has flo
 process-wide switch. Float32 on every backend is covered by the layers' train-mode goldens.
 """
 
+import backends
 import goldens
 import keras
 import numpy as np
