@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -120,11 +121,8 @@ def _class_index(names: Sequence[str], given: int | str) -> int:
             return names.index(given)
         reason = "there is no class of that name"
     else:
-        try:
-            number = operator.index(given)
-        except TypeError:
-            number = -1
-        if 0 <= number < len(names) and not isinstance(given, bool):
-            return number
         reason = f"classes have the indices 0 to {len(names) - 1}"
+        with contextlib.suppress(TypeError):
+            if 0 <= operator.index(given) < len(names) and not isinstance(given, bool):
+                return operator.index(given)
     raise ValueError(f"`override` pairs classes by index or name, but {reason}: {given!r}")

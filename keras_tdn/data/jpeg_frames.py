@@ -35,10 +35,9 @@ class FramePattern:
 
 @dataclasses.dataclass(frozen=True)
 class FrameFolder:
-    """The frames of a folder, from `scan_frame_folder`.
+    """The frames of a folder, from `scan_frame_folder`, in the order shown.
 
-    If the names count, only their `pattern` is kept, because a data set may have millions of
-    frames; otherwise all are in `names`, in the order shown.
+    Of names that count only the `pattern` is kept: a data set may have millions of frames.
     """
 
     directory: str
@@ -60,8 +59,7 @@ def scan_frame_folder(directory: str) -> FrameFolder:
     """Lists a folder of JPEG frames, once: asked again, it answers from memory.
 
     Frames are in the order of the numbers that end their names, or of the names themselves if some
-    end in no number or they begin differently. Other files are left alone. A `ValueError` says that
-    the folder is missing, or has no JPEG files.
+    end in no number or they begin differently. Other files are left alone. Raises `ValueError`s.
     """
     try:
         entries = list(os.scandir(directory))
@@ -115,10 +113,7 @@ def _pattern(names: list[str]) -> FramePattern | None:
 def frame_paths(
     directory: Any, indices: Any, prefix: Any, digits: Any, suffix: Any, first: Any
 ) -> tf.Tensor:
-    """Returns the paths of chosen frames with numbered names, a vector of strings.
-
-    `indices` are zero-based integers of any shape; what follows are the fields of a `FramePattern`.
-    """
+    """Returns the paths of frames by zero-based indices and the fields of a `FramePattern`."""
     import tensorflow as tf
 
     indices = tf.reshape(tf.cast(indices, tf.int64), [-1])
@@ -158,10 +153,7 @@ def decode_distinct(
 
 
 def decode_jpeg(content: tf.Tensor, crop: Any = None) -> tf.Tensor:
-    """Decodes the content of a JPEG file, or a window of it, to uint8 `(height, width, 3)`.
-
-    Every part of the package decodes JPEG by this. For `crop` see `decode_frame_files`.
-    """
+    """Decodes a JPEG file's content as every part of the package does; see `decode_frame_files`."""
     import tensorflow as tf
 
     # The default depends on the build; this is what image libraries decode with.

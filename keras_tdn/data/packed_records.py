@@ -23,9 +23,8 @@ BUFFER_BYTES = 2**20
 class PackedRecordList(RecordList):
     """Records of a packing, all of them by default; `load_packed` makes one.
 
-    `num_frames` are the frames that are stored, and slices are lists of packed records too. In the
-    order of the list, neighbours lie in different shards, so that reading several side by side is
-    interleaved.
+    In the order of the list, neighbours lie in different shards, so that reading several side by
+    side is interleaved.
     """
 
     def __init__(self, packing: PackedIndex, packed: Iterable[PackedRecord] | None = None) -> None:
@@ -48,7 +47,7 @@ class PackedRecordList(RecordList):
         They are `shard`, the path of its file, as bytes; `offset`, where it begins there, int64;
         `num_frames`, `height` and `width` of the stored frames, int32.
         """
-        paths = [os.fsencode(path) for path in self.packing.paths]
+        paths = list(map(os.fsencode, self.packing.paths))
         types = {"offset": np.int64, "num_frames": np.int32, "height": np.int32, "width": np.int32}
         columns = {
             name: np.array([getattr(record, name) for record in self.packed], dtype)
@@ -57,11 +56,7 @@ class PackedRecordList(RecordList):
         return {**columns, "shard": np.array([paths[record.shard] for record in self.packed])}
 
     def part(self, index: int, count: int) -> PackedRecordList:
-        """Returns the records in every `count`-th shard, starting with the `index`-th.
-
-        Use it where each of several machines should read, copy or cache only some of the files;
-        `make_dataset(shard=...)` divides records instead, into parts that differ by one at most.
-        """
+        """Returns the records of every `count`-th shard, from the `index`-th, for one machine."""
         num_shards = len(self.packing.shards)
         if not 0 <= index < count or count > num_shards:
             raise ValueError(
@@ -105,9 +100,8 @@ def decode_packed_frames(shard: Any, offset: Any, indices: Any, crop: Any = None
     """Decodes chosen frames of one packed record, also inside a TensorFlow graph.
 
     `PackedRecordList.columns` gives `shard` and `offset`. The record alone is read, and its
-    checksum compared. `indices` are zero-based, of any shape; `crop` and the result are as in
-    `decode_frame_files`. A missing file, a damaged record, or indices or a window outside are a
-    `tf.errors.OpError`.
+    checksum compared. `indices` are zero-based, of any shape; `crop`, the result and errors are as
+    in `decode_frame_files`.
     """
     import tensorflow as tf
 

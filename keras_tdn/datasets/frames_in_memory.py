@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from keras_tdn.data.decoding import Decoder, FrameSize, VideoDecodeError, VideoSource, get_decoder
-from keras_tdn.data.decoding.interface import check_indices
+from keras_tdn.data.decoding.interface import ChooseIndices, check_indices
 from keras_tdn.specs import is_positive_int
 
 DEFAULT_MAX_BYTES = 2**30
@@ -49,10 +47,7 @@ class FramesInMemory:
         self._lock = threading.Lock()
 
     def read_frames(
-        self,
-        source: VideoSource,
-        choose_indices: Callable[[int], Any],
-        size: FrameSize = None,
+        self, source: VideoSource, choose_indices: ChooseIndices, size: FrameSize = None
     ) -> np.ndarray:
         """Reads chosen frames; see `keras_tdn.data.decoding.read_frames`."""
         # Only a name shows that two sources are the same.
@@ -66,11 +61,8 @@ class FramesInMemory:
             except VideoDecodeError:
                 # The whole video may be too large where some frames are not.
                 return self.decoder.read_frames(source, choose_indices, size)
-            self._keep(key, frames)
+            with self._lock:
+                if key not in self._kept and self.num_bytes + frames.nbytes <= self.max_bytes:
+                    self._kept[key] = frames
+                    self.num_bytes += frames.nbytes
         return frames[check_indices(choose_indices(len(frames)), len(frames))]
-
-    def _keep(self, key: tuple[str, FrameSize], frames: np.ndarray) -> None:
-        with self._lock:
-            if key not in self._kept and self.num_bytes + frames.nbytes <= self.max_bytes:
-                self._kept[key] = frames
-                self.num_bytes += frames.nbytes

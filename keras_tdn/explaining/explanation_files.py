@@ -155,13 +155,10 @@ def _charts(explanation: Explanation) -> list[tuple[str, Markup]]:
     energy = explanation.motion_energy
     if energy is not None:
         charts.append(("Motion inside the segment", _root_mean_square(energy), LEVELS))
-    strengths = [
-        _root_mean_square(explanation.stage_gates(stage, "strength"))
-        for stage in explanation.stages
-    ]
-    if strengths:
+    maps = [explanation.stage_gates(stage, "strength") for stage in explanation.stages]
+    if maps:
         name, unit = "Strength of the gates, all stages", "root mean square"
-        charts.append((name, np.mean(strengths, axis=0), unit))
+        charts.append((name, np.mean([_root_mean_square(each) for each in maps], axis=0), unit))
     return [
         (name, inline_svg(bars(values.tolist(), "segment", unit), f"{name} by segment"))
         for name, values, unit in charts

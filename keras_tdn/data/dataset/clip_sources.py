@@ -140,9 +140,8 @@ def clip_source(
     if isinstance(decoder, str):
         # One thread each, because videos are decoded side by side.
         decoder = get_decoder(decoder, num_threads=1)
-    return _video_clips(
-        records, steps, decoder if failures is None else _TryingOnce(decoder, failures)
-    )
+    decoder = decoder if failures is None else _TryingOnce(decoder, failures)
+    return _video_clips(records, steps, decoder)
 
 
 def _packed_clips(records: PackedRecordList, steps: ClipSteps) -> ClipSource:
@@ -174,8 +173,7 @@ class _TryingOnce:
     """A decoder that refuses what failed before."""
 
     def __init__(self, decoder: Decoder, failures: FailureLog) -> None:
-        self._decoder = decoder
-        self._failures = failures
+        self._decoder, self._failures = decoder, failures
 
     def read_frames(
         self, source: VideoSource, choose_indices: Callable[[int], Any], size: FrameSize = None
@@ -189,13 +187,12 @@ class _TryingOnce:
 def _folder_clips(records: RecordList, steps: ClipSteps) -> ClipSource:
     """Clips out of folders of JPEG frames, which are all listed now to know how long they are."""
     with ThreadPoolExecutor(SCAN_THREADS) as pool:
-        scans = list(pool.map(_scan, (record.path for record in records)))
-    folders = [folder for folder, _ in scans]
+        folders, reasons = zip(*pool.map(_scan, (record.path for record in records)), strict=True)
     fields: dict[str, Any] = {
         "directory": [os.fsencode(folder.directory) for folder in folders],
         "length": [folder.num_frames for folder in folders],
         "names": [os.fsencode(SEPARATOR.join(folder.names)) for folder in folders],
-        "reason": [reason for _, reason in scans],
+        "reason": reasons,
     }
     for field in PATTERN_FIELDS:
         values = [getattr(folder.pattern or NOTHING.pattern, field) for folder in folders]

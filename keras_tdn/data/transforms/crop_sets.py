@@ -36,10 +36,7 @@ class CropSet(ResizeAndCenterCrop):
         """Returns tops and lefts of the windows, in pixels of the resized frame."""
 
     def boxes(self, height: tf.Tensor | int, width: tf.Tensor | int) -> tf.Tensor:
-        """Returns the windows of frames that have this size before the resize.
-
-        Each is `(top, left, height, width)` in pixels of the *resized* frame, int32.
-        """
+        """Returns the windows, `(top, left, height, width)` in *resized* pixels, int32."""
         tops, lefts = self.offsets(*self.resized_size(height, width))
         same = tf.ones_like(tops)
         return tf.stack([tops, lefts, self.height * same, self.width * same], axis=1)

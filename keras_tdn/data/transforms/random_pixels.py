@@ -98,7 +98,7 @@ class ColorJitter(ClipTransform):
 
 
 # What operations do at most, in either direction.
-MAX_DEGREES = 30.0
+MAX_TURN = math.radians(30.0)
 MAX_SHEAR = 0.3
 MAX_TRANSLATION = 0.45
 MAX_BLEND = 0.9
@@ -106,11 +106,6 @@ MAX_POSTERIZED_BITS = 4
 
 # (clip, amount from -1 to 1, fill) -> clip, uint8 to uint8. Some ignore the sign, or all.
 Operation = Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor]
-
-
-def identity(clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
-    """Leaves the clip as it is."""
-    return clip
 
 
 def auto_contrast(clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
@@ -166,18 +161,15 @@ BLENDS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 }
 
 
-def _blend(name: str) -> Operation:
-    def blend(clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
-        pixels = tf.cast(clip, tf.float32)
-        return to_pixels(pixels + MAX_BLEND * amount * (pixels - BLENDS[name](pixels)))
-
-    return blend
+def _blend(name: str, clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
+    pixels = tf.cast(clip, tf.float32)
+    return to_pixels(pixels + MAX_BLEND * amount * (pixels - BLENDS[name](pixels)))
 
 
 _UNCHANGED = [[1.0, 0.0], [0.0, 1.0]]
 # By name, the matrix on (x, y) and the translation, in sides of the frame, of an amount.
 MOVES: dict[str, Callable[[tf.Tensor], tuple[list, list]]] = {
-    "rotate": lambda amount: (_turn(math.radians(MAX_DEGREES) * amount), [0.0, 0.0]),
+    "rotate": lambda amount: (_turn(MAX_TURN * amount), [0.0, 0.0]),
     "shear_x": lambda amount: ([[1.0, MAX_SHEAR * amount], [0.0, 1.0]], [0.0, 0.0]),
     "shear_y": lambda amount: ([[1.0, 0.0], [MAX_SHEAR * amount, 1.0]], [0.0, 0.0]),
     "translate_x": lambda amount: (_UNCHANGED, [MAX_TRANSLATION * amount, 0.0]),
@@ -189,31 +181,13 @@ def _turn(angle: tf.Tensor) -> list:
     return [[tf.cos(angle), -tf.sin(angle)], [tf.sin(angle), tf.cos(angle)]]
 
 
-def _move(name: str) -> Operation:
-    return lambda clip, amount, fill: _affine(clip, *MOVES[name](amount), fill)
-
-
-# In the order of the paper, which the draws follow.
-OPERATIONS: dict[str, Operation] = {
-    "identity": identity,
-    "auto_contrast": auto_contrast,
-    "equalize": equalize,
-    "rotate": _move("rotate"),
-    "solarize": solarize,
-    "color": _blend("color"),
-    "posterize": posterize,
-    **{name: _blend(name) for name in ("contrast", "brightness", "sharpness")},
-    **{name: _move(name) for name in MOVES if name != "rotate"},
-}
-
-
-def _affine(clip: tf.Tensor, matrix: list, translation: list, fill: int) -> tf.Tensor:
+def _move(name: str, clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
     """Fetches each pixel from the matrix times its place, seen from the centre of the frame."""
+    matrix, translation = map(tf.stack, MOVES[name](amount))
     size = tf.shape(clip)[1:3]
     sides = tf.cast(size[::-1], tf.float32)
     center = (sides - 1) / 2
-    matrix = tf.stack(matrix)
-    offset = center - tf.linalg.matvec(matrix, center) + tf.stack(translation) * sides
+    offset = center - tf.linalg.matvec(matrix, center) + translation * sides
     rows = tf.concat([matrix, offset[:, tf.newaxis]], axis=1)
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=tf.cast(clip, tf.float32),
@@ -224,6 +198,20 @@ def _affine(clip: tf.Tensor, matrix: list, translation: list, fill: int) -> tf.T
         fill_value=float(fill),
     )
     return to_pixels(moved)
+
+
+# In the order of the paper, which the draws follow.
+OPERATIONS: dict[str, Operation] = {
+    "identity": lambda clip, amount, fill: clip,
+    "auto_contrast": auto_contrast,
+    "equalize": equalize,
+    "rotate": functools.partial(_move, "rotate"),
+    "solarize": solarize,
+    "color": functools.partial(_blend, "color"),
+    "posterize": posterize,
+    **{name: functools.partial(_blend, name) for name in BLENDS if name != "color"},
+    **{name: functools.partial(_move, name) for name in MOVES if name != "rotate"},
+}
 
 
 MAX_MAGNITUDE = 10
@@ -279,10 +267,8 @@ class RandAugment(ClipTransform):
             chosen = draw_integer(seed, 2 * position, len(self.operations))
             sign = tf.sign(draw_uniform(seed, 2 * position + 1, -1, 1) + 1e-9)
             amount = sign * (self.magnitude / MAX_MAGNITUDE)
-            branches = [
-                functools.partial(OPERATIONS[name], clip, amount, self.fill)
-                for name in self.operations
-            ]
+            operations = (OPERATIONS[name] for name in self.operations)
+            branches = [functools.partial(each, clip, amount, self.fill) for each in operations]
             clip = tf.ensure_shape(tf.switch_case(chosen, branches), clip.shape)
         return clip
 
@@ -342,6 +328,5 @@ class RandomErasing(ClipTransform):
         in_columns = (columns >= start[1]) & (columns < end[1])
         filling = self.fill
         if filling is None:
-            shape, seed = tf.concat([size, [3]], axis=0), tf.random.fold_in(seed, 5)
-            filling = tf.random.stateless_uniform(shape, seed, maxval=256, dtype=tf.int32)
+            filling = draw_integer(seed, 5, 256, tf.concat([size, [3]], axis=0))
         return tf.where(in_rows & in_columns, tf.cast(filling, tf.uint8), clip)

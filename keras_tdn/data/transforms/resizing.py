@@ -44,10 +44,7 @@ def center_offset(size: tf.Tensor, crop: int) -> tf.Tensor:
 def offsets_at(
     positions: tuple, height: Any, width: Any, crop_height: Any, crop_width: Any
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns tops and lefts of crops at positions in quarters of the room, as the reference.
-
-    The quarters are whole pixels, so that the last position may stop short of the far edge.
-    """
+    """Returns tops and lefts of crops at positions in quarters of the room, in whole pixels."""
     across, down = tf.unstack(tf.constant(positions, tf.int32), axis=1)
     return (height - crop_height) // 4 * down, (width - crop_width) // 4 * across
 
