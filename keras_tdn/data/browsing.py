@@ -125,8 +125,7 @@ def write_page(
                 for number, indices in enumerate(clip.indices)
             ]
         shown.append(values)
-    page = render("clips.html", title=title, clips=shown)
-    Path(path).write_text(page, encoding="utf-8")
+    Path(path).write_text(render("clips.html", title=title, clips=shown), encoding="utf-8")
 
 
 def write_sheets(clips: Sequence[BrowsedClip], folder: str | os.PathLike[str]) -> None:
@@ -134,8 +133,7 @@ def write_sheets(clips: Sequence[BrowsedClip], folder: str | os.PathLike[str]) -
     os.makedirs(folder, exist_ok=True)
     for clip in clips:
         if not clip.reason:
-            path = Path(folder, f"{clip.record.index:06d}.png")
-            path.write_bytes(encode(sheet(clip), "png"))
+            Path(folder, f"{clip.record.index:06d}.png").write_bytes(encode(sheet(clip), "png"))
 
 
 def overview(clip: BrowsedClip) -> np.ndarray:
@@ -202,10 +200,9 @@ def _with_box(frame: np.ndarray, box: Sequence[int], down: float, across: float)
 
 def _heading(clip: BrowsedClip, labels: Sequence[str] | None) -> str:
     # A mirrored clip may have another label than the record.
-    classes = dict.fromkeys((clip.record.label, clip.label))
     return ", becomes ".join(
         f"class {label}" if labels is None or label is None else f"{labels[label]} ({label})"
-        for label in classes
+        for label in dict.fromkeys((clip.record.label, clip.label))
     )
 
 

@@ -103,8 +103,7 @@ def _pattern(names: list[str]) -> FramePattern | None:
     if not match or len(match[2]) > MAX_DIGITS:
         return None
     pattern = FramePattern(match[1], len(match[2]), suffix, int(match[2]))
-    counts = all(pattern.name(index) == name for index, name in enumerate(names))
-    return pattern if counts else None
+    return pattern if names == list(map(pattern.name, range(len(names)))) else None
 
 
 # === In a TensorFlow graph ===

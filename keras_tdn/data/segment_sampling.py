@@ -92,7 +92,7 @@ class SegmentSampler:
             end of the video repeat its last frame. A tensor if one was given, else an array.
 
         Raises:
-            ValueError: if an argument is not what it should be. A tensor below one raises
+            ValueError: if an argument is not what it should be; of a tensor below one, it is a
                 `tf.errors.InvalidArgumentError` when the graph runs.
         """
         random = self.mode == "random" or (self.mode == "dense" and seed is not None)

@@ -36,14 +36,12 @@ def draw_below(ops: Any, bounds: Any, seed: Any, shape: tuple[int, ...]) -> Any:
     The first draws do not depend on how many follow. `ops` is what `array_module` gave; `bounds`,
     up to `2**31`, broadcast to `shape`. A seed is a pair of integers, or `n` for `(n, 0)`.
     """
-    count = int(np.prod(shape))
-    steps = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(STEP)
+    steps = np.arange(1, int(np.prod(shape)) + 1, dtype=np.uint64) * np.uint64(STEP)
     # Both halves of the seed reach every bit of where the stream starts.
     first, second = _pair(ops, seed)
     key = _mix(_mix(first + np.uint64(STEP)) + second + np.uint64(STEP))
     bits = _mix(steps + key) // np.uint64(2**32)
-    scaled = cast(ops, ops.reshape(bits, shape), "int64") * cast(ops, bounds, "int64")
-    return scaled // 2**32
+    return cast(ops, ops.reshape(bits, shape), "int64") * cast(ops, bounds, "int64") // 2**32
 
 
 def _mix(bits: Any) -> Any:

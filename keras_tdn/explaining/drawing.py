@@ -109,8 +109,7 @@ def draw_animation(explanation: Explanation, titled: bool = True) -> list[np.nda
             paper.text(title(explanation), MARGIN, MARGIN, room)
         for column, panel in enumerate(panels):
             left = MARGIN + column * (width + GAP)
-            name = _title_of(panel, explanation) if titled else panel.name
-            paper.text(name, top, left, width)
+            paper.text(_title_of(panel, explanation) if titled else panel.name, top, left, width)
             below = top + line_height()
             paper.picture(resized(panel.pictures[number], height, width, sharp=True), below, left)
             if panel.scale is not None:

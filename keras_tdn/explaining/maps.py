@@ -44,8 +44,7 @@ class Scale:
         shares = np.clip((values - self.low) / (self.high - self.low), 0.0, 1.0)
         if self.kind == "color":
             return np.rint(GREY + (shares - 0.5) * 2 * (GREY - 1)).astype(np.uint8)
-        colors = matplotlib.colormaps[COLOR_MAPS[self.kind]](shares, bytes=True)
-        return np.asarray(colors)[..., :3]
+        return np.asarray(matplotlib.colormaps[COLOR_MAPS[self.kind]](shares, bytes=True))[..., :3]
 
     def bar(self, width: int, height: int) -> np.ndarray:
         """Returns a bar of all its colours from low to high, uint8 `(height, width, 3)`."""

@@ -40,8 +40,7 @@ class DatasetOptions:
             `SegmentSampler` for the spec, in mode `"random"` or `"center"`.
         transforms: Called with `((clip, label), seed)`. By default `train_transforms`, with a flip
             map if the labels' names have one, or `test_transforms`.
-        batch_transforms: Called with `((clips, labels), seed)` of a batch, as `MixUp` is; mixing
-            needs `one_hot=True`.
+        batch_transforms: Called with a batch and a seed, as `MixUp`, which needs `one_hot=True`.
         one_hot: Whether labels are weights per class, float32, instead of class indices.
         num_classes: Classes of one-hot labels; by default those of the records, of which a short
             list may have fewer than the model.
@@ -178,9 +177,8 @@ def make_dataset(
     `failure_report`, JSON lines of `path`, `index` and `reason`; a video file that failed is not
     tried again. When their share passes `max_failure_share`, iterating raises an error.
 
-    **Several machines or processes** each pass their own `shard`, and
-    `strategy.experimental_distribute_dataset` leaves the files alone. For `tf.data` service see
-    `from_service`.
+    **Several machines or processes** each pass their own `shard`, or use `from_service`;
+    `strategy.experimental_distribute_dataset` leaves the files alone.
 
     Args:
         records: Records with labels, from `load_records` or `load_packed`.
@@ -206,10 +204,9 @@ def make_dataset(
     leave_gpus_to_backend()
     chosen = DatasetOptions(training, batch_size, **options)
     steps, order = chosen.steps(records, spec), chosen.order(len(records))
-    failures = None
-    if chosen.max_failure_share is not None:
-        reachable = order.num_reachable
-        failures = FailureLog(reachable, chosen.max_failure_share, chosen.failure_report)
+    failures, share = None, chosen.max_failure_share
+    if share is not None:
+        failures = FailureLog(order.num_reachable, share, chosen.failure_report)
     source = clip_source(records, steps, chosen.decoder, failures)
     fields = {name: tf.constant(values) for name, values in source.fields.items()}
     record_labels = tf.constant([record.label for record in records], tf.int32)

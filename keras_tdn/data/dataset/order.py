@@ -54,8 +54,7 @@ class RecordOrder:
             seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
             last = tf.constant(self.num_records - 1, tf.int64)
             row = tf.random.experimental.index_shuffle(row, seed, last)
-        first = self.start + self.shard[0]
-        return row, epoch, (count - first) // self.shard[1] + 1
+        return row, epoch, (count - self._counts.start) // self.shard[1] + 1
 
 
 def record_seed(seed: int, epoch: Any, index: Any) -> Any:

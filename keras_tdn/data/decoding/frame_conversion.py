@@ -37,18 +37,16 @@ class FrameCollector:
         num_threads: int | None,
         max_bytes: int | None = None,
     ) -> None:
-        self._name, self._size, self._max_bytes = name, size, max_bytes
-        self._num_frames = len(indices)
-        self._positions: dict[int, list[int]] = {}
-        for position, index in enumerate(indices.tolist()):
-            self._positions.setdefault(index, []).append(position)
-        self.wanted = sorted(self._positions)
+        self._name, self._indices, self._size = name, indices, size
+        self._max_bytes, self._num_frames = max_bytes, len(indices)
+        self.wanted = sorted(set(indices.tolist()))
+        self._missing = set(self.wanted)
         self.pixels = np.empty((0, 0, 0, 3), np.uint8)
         self._converter = FrameConverter(name, num_threads)
 
     @property
     def is_complete(self) -> bool:
-        return not self._positions
+        return not self._missing
 
     def expect(self, stored_size: tuple[int, int]) -> None:
         """Refuses frames of a height and width that would take too much memory, before any does."""
@@ -60,7 +58,7 @@ class FrameCollector:
 
     def add(self, index: int, frame: av.VideoFrame, stored_size: tuple[int, int]) -> None:
         """Takes a wanted frame, of that size once square; a `VideoDecodeError` unless it fits."""
-        positions = self._positions.pop(index)
+        self._missing.remove(index)
         upright = self._converter.upright_size(frame, *stored_size)
         height, width = resized_size(self._size, *upright)
         if not len(self.pixels):
@@ -71,9 +69,7 @@ class FrameCollector:
                 f"Cannot read {self._name}: its frames change midway between upright and lying. "
                 "Encode it again."
             )
-        pixels = self._converter.convert(frame, height, width)
-        for position in positions:
-            self.pixels[position] = pixels
+        self.pixels[self._indices == index] = self._converter.convert(frame, height, width)
 
 
 @dataclasses.dataclass(frozen=True)

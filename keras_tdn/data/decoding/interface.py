@@ -66,8 +66,7 @@ def _problem(path: str) -> str:
     try:
         found = os.stat(path)
     except (OSError, ValueError):
-        start = os.getcwd()
-        return f"there is no such file. Check the path; a relative one starts at {start!r}."
+        return f"there is no such file. Check the path; a relative one starts at {os.getcwd()!r}."
     mode = found.st_mode
     if stat.S_ISDIR(mode):
         return "it is a directory. Pass the path of one video file."

@@ -182,13 +182,9 @@ class PackedIndex:
         return [os.path.join(self.folder, shard.name) for shard in self.shards]
 
     def check(self, hashes: bool = False) -> None:
-        """Compares the files with the index; use it before training on a copy.
+        """Raises a `ValueError` if files are missing or differ from the index in size.
 
-        Args:
-            hashes: Whether to read all files and compare their SHA-256 too; else only their sizes.
-
-        Raises:
-            ValueError: if files are missing or differ; the message names the first of them.
+        Use it before training on a copy. With `hashes`, all are read to compare their SHA-256 too.
         """
         problems = [
             f"  {shard.name}: {problem}"
@@ -214,11 +210,8 @@ def is_packed(source: str | os.PathLike[str]) -> bool:
 def load_packed_index(source: str | os.PathLike[str]) -> PackedIndex:
     """Reads the index of a packing, whose folder may have been moved.
 
-    Args:
-        source: The folder that `pack` wrote, or the path of its `index.json`.
-
-    Raises:
-        ValueError: if there is none, or it is damaged.
+    `source` is the folder that `pack` wrote, or the path of its `index.json`. A `ValueError` says
+    that there is none, or that it is damaged.
 
     Example:
 

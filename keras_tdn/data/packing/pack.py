@@ -91,8 +91,7 @@ def pack(
         progress: Whether to show how far it is: a bar on a terminal, a line now and then elsewhere.
 
     Returns:
-        A `PackReport`. The folder's `index.json` holds the same per shard and record;
-        `load_packed_index` reads it.
+        A `PackReport`. `load_packed_index` reads the same per shard and record.
 
     Raises:
         ValueError: if an argument is out of range, the folder was started otherwise or cannot be
@@ -165,9 +164,6 @@ def pack_with_beam(
         records, output and the others: See `pack`.
         pipeline_options: Beam's, as on a command line (`["--runner=FlinkRunner", ...]`), or its
             `PipelineOptions`. By default the shards are made on this machine.
-
-    Returns:
-        A `PackReport`.
 
     Raises:
         ImportError: if Apache Beam is not installed.

@@ -63,8 +63,7 @@ def encode_record(
     for picture in pictures:
         encoded.feature.add().bytes_list.value.append(picture)
     # Maps have no order of their own.
-    content = example.SerializeToString(deterministic=True)
-    return content, len(pictures), (height, width)
+    return example.SerializeToString(deterministic=True), len(pictures), (height, width)
 
 
 def _encode_frames(path: str, options: PackOptions) -> tuple[list[bytes], tuple[int, int]]:

@@ -146,8 +146,7 @@ def with_suffixes(path: str, *likely: str) -> tuple[str, ...]:
     """Returns `path`, and with suffixes if it lacks one, the likely ones first."""
     if path.lower().endswith(VIDEO_SUFFIXES):
         return (path,)
-    suffixes = dict.fromkeys((*likely, "", *VIDEO_SUFFIXES[:5]))
-    return tuple(path + suffix for suffix in suffixes)
+    return tuple(path + suffix for suffix in dict.fromkeys((*likely, "", *VIDEO_SUFFIXES[:5])))
 
 
 # === Classes ===

@@ -137,8 +137,7 @@ def read_csv(path: Path, text: str, problems: Problems, split: str | None) -> Li
     for row in rows:
         if not row.paths and row.label in present:
             problems.add(row.place, f"`{path_column}` is empty")
-    names = _stated_names(lines, problems) if named else None
-    return Listing(rows, names, path.parent, named)
+    return Listing(rows, _stated_names(lines, problems) if named else None, path.parent, named)
 
 
 def _stated_names(lines: list[tuple[str, Line]], problems: Problems) -> tuple[str, ...] | None:

@@ -188,8 +188,7 @@ def read_ucf101(path: Path, text: str, problems: Problems) -> Listing:
             )
         return Row(place, (f"{folder}/{video}", video), folder)
 
-    rows = problems.rows(placed_lines(text), read)
-    return Listing(rows, names, path.parent, named=True)
+    return Listing(problems.rows(placed_lines(text), read), names, path.parent, named=True)
 
 
 def hmdb51_files(path: Path) -> dict[int, dict[str, Path]]:

@@ -133,8 +133,7 @@ class CutMix(BatchMixing):
     def mix(
         self, clips: tf.Tensor, others: tf.Tensor, shares: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        shape = tf.shape(clips)
-        sides = tf.cast(shape[2:4], tf.float32)
+        sides = tf.cast(tf.shape(clips)[2:4], tf.float32)
         # One row per window, (down, across).
         extent = tf.sqrt(1 - shares)[:, tf.newaxis] * sides
         count = tf.shape(shares)[0]

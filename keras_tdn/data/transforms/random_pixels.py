@@ -31,8 +31,7 @@ _FROM_YIQ = np.linalg.inv(_TO_YIQ)
 
 def saturation_matrix(factor: tf.Tensor) -> tf.Tensor:
     """Scales each pixel's distance from its grey; 0 makes pixels grey."""
-    to_grey = np.tile(GREY_WEIGHTS, (3, 1))
-    return factor * tf.eye(3) + (1 - factor) * to_grey
+    return factor * tf.eye(3) + (1 - factor) * np.tile(GREY_WEIGHTS, (3, 1))
 
 
 def hue_matrix(angle: tf.Tensor) -> tf.Tensor:
@@ -54,17 +53,14 @@ class ColorJitter(ClipTransform):
     """Changes brightness, contrast, saturation and hue by factors drawn once per clip.
 
     Use it for training on videos whose light or camera varies. The changes are one matrix, in the
-    order of the arguments, rounded and clipped once at the end. Contrast is relative to the mean
-    grey of the whole clip. Hue turns colours around the grey axis, which keeps their lightness.
+    order of the arguments, rounded and clipped once at the end.
 
     Args:
         brightness: Factors are drawn from `[1 - brightness, 1 + brightness]`; at most 1.
-        contrast: The same for the distance from the clip's mean grey.
+        contrast: The same for the distance from the mean grey of the whole clip.
         saturation: The same for the distance from each pixel's grey.
-        hue: Turns are drawn from `[-hue, hue]`, in whole turns; at most 0.5.
-
-    Returns:
-        uint8 of the clip's shape.
+        hue: Turns of colours around the grey axis, which keeps their lightness, are drawn from
+            `[-hue, hue]`, in whole turns; at most 0.5.
 
     Example:
 
@@ -148,8 +144,7 @@ def _blurred(pixels: tf.Tensor) -> tf.Tensor:
     weights = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
     kernel = np.tile(weights[:, :, np.newaxis, np.newaxis], (1, 1, 3, 1))
     inner = tf.nn.depthwise_conv2d(pixels, kernel, (1, 1, 1, 1), "VALID")
-    detail = tf.pad(pixels[:, 1:-1, 1:-1] - inner, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return pixels - detail
+    return pixels - tf.pad(pixels[:, 1:-1, 1:-1] - inner, ((0, 0), (1, 1), (1, 1), (0, 0)))
 
 
 # By name, what float32 pixels are moved away from, or towards: grey, black or blurred ones.
@@ -221,9 +216,9 @@ MAX_MAGNITUDE = 10
 class RandAugment(ClipTransform):
     """Applies `num_operations` operations drawn from a set, the same to all frames of a clip.
 
-    Use it for training, after the crop, where data are few. Each draw takes any operation, with
-    equal chances and possibly twice, and its direction (left or right, more or less). Statistics
-    that an operation needs are those of the whole clip. Nothing is mirrored, so labels stay.
+    Use it for training, after the crop, where data are few. Each draw takes any operation, possibly
+    twice, and its direction (left or right, more or less). Statistics that an operation needs are
+    those of the whole clip. Nothing is mirrored, so labels stay.
 
     Reference: Cubuk et al., NeurIPS 2020; arXiv:1909.13719.
 
@@ -233,9 +228,6 @@ class RandAugment(ClipTransform):
             0.45 of their side, lose 4 bits, and colours change by a factor of 0.1 or 1.9.
         operations: Names to draw from; the default is the set of the paper.
         fill: Level, from 0 to 255, of what moves in from outside the frame.
-
-    Returns:
-        uint8 of the clip's shape.
 
     Example:
 
@@ -287,9 +279,6 @@ class RandomErasing(ClipTransform):
         aspect_ratio: Smallest and largest width over height, drawn log-uniformly.
         fill: Level, from 0 to 255, that the rectangle is filled with; `None` for random pixels,
             the same in every frame.
-
-    Returns:
-        uint8 of the clip's shape.
 
     Example:
 

@@ -28,7 +28,7 @@ class ClipTransform(abc.ABC):
         seed: Two integers, int32 of shape `(2,)`. Transforms that draw nothing do without.
 
     Returns:
-        A clip, uint8, or `(clip, label)` if that is what came.
+        A clip, uint8 of shape `(frames, height, width, 3)`, or `(clip, label)` if that came.
 
     Raises:
         ValueError: if an argument is not as it is described, when a transform is made as when it is

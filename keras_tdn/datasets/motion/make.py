@@ -180,11 +180,11 @@ def motion_model(
 
 def _records(root: Path, part: str, count: int) -> RecordList:
     folders = [root / VIDEOS_FOLDER / label.replace(" ", "_") for label in MOTION_LABELS]
-    labels = [index % len(folders) for index in range(count)]
-    records = [
-        Record(str(folders[label] / f"{part}_{index:05d}.mp4"), label, index=index)
-        for index, label in enumerate(labels)
-    ]
+    records = []
+    for index in range(count):
+        label = index % len(folders)
+        path = folders[label] / f"{part}_{index:05d}.mp4"
+        records.append(Record(str(path), label, index=index))
     return RecordList(records, MOTION_LABELS)
 
 
