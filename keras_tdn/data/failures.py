@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import threading
+from pathlib import Path
 
 # A share of fewer records than this says little: one bad video of two is no reason to stop.
 LEAST_RECORDS_SEEN = 100
@@ -134,9 +135,8 @@ def read_failures(report: str | os.PathLike[str]) -> list[Failure]:
     """Reads the failures that a report lists; a line that a crash left half written is skipped."""
     failures = []
     try:
-        with open(report, encoding="utf-8", errors="surrogateescape") as file:
-            # Not `splitlines`, which also splits at separators that a file name may have.
-            lines = file.read().split("\n")
+        # Not `splitlines`, which also splits at separators that a file name may have.
+        lines = Path(report).read_text("utf-8", "surrogateescape").split("\n")
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_tdn.data.decoding import Decoder, FrameSize, VideoDecodeError, VideoSource, get_decoder
 from keras_tdn.data.decoding.interface import ChooseIndices, check_indices
-from keras_tdn.specs import is_positive_int
+from keras_tdn.specs import check_field, is_positive_int
 
 DEFAULT_MAX_BYTES = 2**30
 
@@ -34,13 +34,9 @@ class FramesInMemory:
     """
 
     def __init__(self, decoder: Decoder | None = None, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        if not is_positive_int(max_bytes):
-            raise ValueError(
-                "FramesInMemory needs a positive integer for `max_bytes`. "
-                f"Received: max_bytes={max_bytes!r}"
-            )
-        self.decoder = get_decoder("pyav", num_threads=1) if decoder is None else decoder
         self.max_bytes = max_bytes
+        check_field(self, "max_bytes", is_positive_int(max_bytes), "a positive integer")
+        self.decoder = get_decoder("pyav", num_threads=1) if decoder is None else decoder
         self._kept: dict[tuple[str, FrameSize], np.ndarray] = {}
         # What the kept frames take.
         self.num_bytes = 0
