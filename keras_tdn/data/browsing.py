@@ -103,8 +103,8 @@ def browse_clips(
         bad = reason.numpy().decode()
         num_frames, indices = (0, np.zeros(shape, np.int32)) if bad else answers[-1]
         chosen = num_frames, indices.reshape(shape)
-        made = frames.numpy(), clip.numpy(), int(label)
-        clips.append(BrowsedClip(record, epoch, *chosen, *made, box, bad))
+        seen, made = frames.numpy(), clip.numpy()
+        clips.append(BrowsedClip(record, epoch, *chosen, seen, made, int(label), box, bad))
     return clips
 
 

@@ -196,7 +196,6 @@ def look_at(source: Source, full: bool) -> dict[str, Any]:
 
 
 def _wanted(num_frames: int, full: bool) -> np.ndarray:
-    """Returns which frames are decoded."""
     return np.arange(num_frames) if full else np.unique(SegmentSampler(NUM_SEGMENTS)(num_frames))
 
 

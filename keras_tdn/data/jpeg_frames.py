@@ -47,7 +47,6 @@ class FrameFolder:
 
     @property
     def paths(self) -> list[str]:
-        """Returns the paths of the frames, in the order shown."""
         names: Iterable[str] = self.names
         if self.pattern:
             names = map(self.pattern.name, range(self.num_frames))

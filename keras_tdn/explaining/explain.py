@@ -178,6 +178,5 @@ def _class_index(target: int | str, names: Sequence[str] | None, classes: int) -
 
 
 def _repeated(maps: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Maps as large as that, of repeated cells."""
     rows = np.arange(height) * maps.shape[1] // height
     return maps[:, rows][:, :, np.arange(width) * maps.shape[2] // width]

@@ -149,7 +149,6 @@ def _shown_row(explanation: Explanation, row: Row) -> dict[str, object]:
 
 
 def _charts(explanation: Explanation) -> list[tuple[str, Markup]]:
-    """What changes from segment to segment, as headings and plots."""
     unit = "logits" if explanation.kind == "logits" else "probability"
     charts = [(f"Evidence for {explanation.target.label}", explanation.contributions, unit)]
     energy = explanation.motion_energy

@@ -77,7 +77,6 @@ class Row:
 
     @property
     def title(self) -> str:
-        """The name, and the class."""
         return f"{self.name}: {self.label}" if self.label else self.name
 
 
@@ -179,6 +178,5 @@ def smoothed(maps: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _of_all_stages(explanation: Explanation, *directions: str) -> np.ndarray:
-    """The gates that a scale for all stages follows from."""
     chosen = itertools.product(explanation.stages, directions)
     return np.concatenate([explanation.stage_gates(*each).ravel() for each in chosen])

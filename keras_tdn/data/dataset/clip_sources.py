@@ -156,8 +156,6 @@ def _packed_clips(records: PackedRecordList, steps: ClipSteps) -> ClipSource:
 
 
 def _video_clips(records: RecordList, steps: ClipSteps, decoder: Decoder) -> ClipSource:
-    """Clips out of video files, through a decoder in this process."""
-
     def read(record: Fields, label: tf.Tensor, seed: tf.Tensor) -> ReadClip:
         frames, reason = read_frames_in_graph(record["path"], steps.sampler, seed, decoder=decoder)
         frames = tf.cond(tf.equal(reason, ""), lambda: frames, steps.stand_in)
@@ -220,7 +218,6 @@ def _folder_clips(records: RecordList, steps: ClipSteps) -> ClipSource:
 
 
 def _scan(path: str) -> tuple[FrameFolder, str]:
-    """Lists a folder; returns why it cannot be listed, or nothing."""
     try:
         return scan_frame_folder(path), ""
     except ValueError as error:

@@ -44,7 +44,6 @@ class RecordOrder:
         return min(self.num_records, len(self._counts))
 
     def counts(self) -> tf.data.Dataset:
-        """Returns the counts that `place` takes."""
         return tf.data.Dataset.range(self._counts.start, self._counts.stop, self._counts.step)
 
     def place(self, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -283,7 +283,6 @@ def _make_shards(
 def _finish(
     folder: PackingFolder, made: Mapping[int, PackedShard], num_kept_shards: int, started: float
 ) -> PackReport:
-    """Writes the index, and sums up the shards."""
     shards = [made[shard] for shard in range(folder.num_shards)]
     folder.finish(shards)
     records = [record for shard in shards for record in shard.records]
@@ -303,7 +302,6 @@ def _finish(
 def _check_failures(
     shards: Iterable[PackedShard], num_records: int, max_failure_share: float
 ) -> None:
-    """Raises a `ValueError` if more videos failed than may."""
     failures = [failure for shard in shards for failure in shard.failures]
     if len(failures) <= max_failure_share * num_records:
         return

@@ -48,7 +48,6 @@ class ShardTask:
 
     @property
     def name(self) -> str:
-        """The shard's file name."""
         return self.options.shard_name(self.shard)
 
 

@@ -79,7 +79,6 @@ class Problems:
         self.found: list[tuple[str, str]] = []
 
     def add(self, place: str, reason: str) -> None:
-        """Notes that `reason` holds at `place`."""
         self.found.append((place, reason))
 
     def rows(
@@ -209,7 +208,6 @@ class ClassNames:
             self._loose[key] = None if key in self._loose else index
 
     def index(self, name: str) -> int | None:
-        """Returns the class's index, or `None` if there is no such class."""
         return self._exact.get(name, self._loose.get(_loosened(name)))
 
 

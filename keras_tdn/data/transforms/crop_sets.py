@@ -174,7 +174,6 @@ def crops_of_array(crop_set: CropSet, frames: np.ndarray) -> list[np.ndarray]:
 def _layout(
     crop_set: CropSet, height: int, width: int
 ) -> tuple[tuple[int, ...], list[list[int]], bool]:
-    """Returns the size after the resize, the boxes, and whether the resize comes first."""
     resized = tuple(int(side) for side in crop_set.resized_size(height, width))
     boxes = crop_set.boxes(height, width).numpy().tolist()
     return resized, boxes, bool(crop_set.resizes_first(resized, len(boxes)))
