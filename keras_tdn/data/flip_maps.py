@@ -43,8 +43,8 @@ def flip_map(
             pass `[*flip_pairs(labels), ...]`.
 
     Returns:
-        The class of each class's mirrored videos, int32 of shape `(num_classes,)`; in a graph, pass
-        it to `tf.gather`.
+        Class indices, int32, of shape `(num_classes,)`: `flip_map(labels)[label]` is the class of
+        the mirrored video, in a graph as `tf.gather(flip_map(labels), label)`.
 
     Raises:
         ValueError: if a pair names no class, or if a class is in two pairs.

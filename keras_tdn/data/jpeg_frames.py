@@ -37,7 +37,7 @@ class FramePattern:
 class FrameFolder:
     """The frames of a folder, from `scan_frame_folder`, in the order shown.
 
-    Of names that count only the `pattern` is kept: a data set may have millions of frames.
+    Of names that count only the `pattern` is kept, as there may be millions; else all `names` are.
     """
 
     directory: str
@@ -58,7 +58,8 @@ def scan_frame_folder(directory: str) -> FrameFolder:
     """Lists a folder of JPEG frames, once: asked again, it answers from memory.
 
     Frames are in the order of the numbers that end their names, or of the names themselves if some
-    end in no number or they begin differently. Other files are left alone. Raises `ValueError`s.
+    end in no number or they begin differently. Other files are left alone. A `ValueError` says that
+    the folder is missing, or has no JPEG files.
     """
     try:
         entries = list(os.scandir(directory))

@@ -23,8 +23,9 @@ BUFFER_BYTES = 2**20
 class PackedRecordList(RecordList):
     """Records of a packing, all of them by default; `load_packed` makes one.
 
-    In the order of the list, neighbours lie in different shards, so that reading several side by
-    side is interleaved.
+    `num_frames` are the frames that are stored, and slices are lists of packed records too. In the
+    order of the list, neighbours lie in different shards, so that reading several side by side is
+    interleaved.
     """
 
     def __init__(self, packing: PackedIndex, packed: Iterable[PackedRecord] | None = None) -> None:
@@ -100,8 +101,9 @@ def decode_packed_frames(shard: Any, offset: Any, indices: Any, crop: Any = None
     """Decodes chosen frames of one packed record, also inside a TensorFlow graph.
 
     `PackedRecordList.columns` gives `shard` and `offset`. The record alone is read, and its
-    checksum compared. `indices` are zero-based, of any shape; `crop`, the result and errors are as
-    in `decode_frame_files`.
+    checksum compared. `indices` are zero-based, of any shape; `crop` and the result are as in
+    `decode_frame_files`. A missing file, a damaged record, or indices or a window outside are a
+    `tf.errors.OpError`.
     """
     import tensorflow as tf
 

@@ -40,7 +40,7 @@ class DatasetOptions:
             `SegmentSampler` for the spec, in mode `"random"` or `"center"`.
         transforms: Called with `((clip, label), seed)`. By default `train_transforms`, with a flip
             map if the labels' names have one, or `test_transforms`.
-        batch_transforms: Called with a batch and a seed, as `MixUp`, which needs `one_hot=True`.
+        batch_transforms: Called with `((clips, labels), seed)`, as `MixUp`, which needs `one_hot`.
         one_hot: Whether labels are weights per class, float32, instead of class indices.
         num_classes: Classes of one-hot labels; by default those of the records, of which a short
             list may have fewer than the model.

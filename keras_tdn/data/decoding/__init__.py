@@ -128,8 +128,9 @@ def read_frames_in_graph(
     is not empty, and count them. Parallel calls decode side by side, one thread each.
 
     One call takes at most 64 MiB for packets, or 128 MiB for decoded frames of formats that are
-    decoded whole, and the clip itself, which may take 1 GiB (`keras_tdn.limits`). The graph calls
-    into this Python process, so a `tf.data` service cannot run it; packed records can be served.
+    decoded whole, and the clip itself, which may take 1 GiB (`keras_tdn.limits`): larger ones have
+    a reason. The graph calls into this Python process, so a `tf.data` service cannot run it; packed
+    records can be served.
 
     Args:
         path: Scalar string tensor, the path of a video file.

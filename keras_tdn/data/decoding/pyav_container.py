@@ -60,9 +60,9 @@ def open_input(
     options: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> av.container.InputContainer:
-    """Opens a file object or an address that FFmpeg knows, by FFmpeg's `protocols` alone.
+    """Opens a file object or FFmpeg's address, `file:` and the path for files, as `av.open` does.
 
-    The `options` are FFmpeg's, and `timeout` is in seconds. Raises the errors of `av.open`.
+    `formats`, `protocols` and `options` are FFmpeg's, and `timeout` is in seconds.
     """
     limits = {
         "format_whitelist": ",".join(sorted(formats if format is None else {*formats, format})),

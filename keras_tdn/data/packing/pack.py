@@ -35,7 +35,7 @@ class PackReport:
 
     Args:
         folder: Where the packing lies.
-        num_records, num_frames, num_bytes, num_shards: What it has.
+        num_records, num_frames, num_bytes, num_shards: What all of its shards have.
         num_kept_shards: Shards that an earlier run had finished.
         failures: Videos that could not be packed, with the reasons.
     """

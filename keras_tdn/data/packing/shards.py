@@ -136,8 +136,9 @@ def finish_shard(task: ShardTask, starts: Callable[[int], Any]) -> tuple[PackedS
 
 
 def make_shard(task: ShardTask, starts: Callable[[int], None]) -> PackedShard:
-    """Makes a shard, puts it in place and notes what it holds.
+    """Makes a shard, puts it in place and notes what it holds; an `OSError` if it cannot.
 
+    `starts` is called with the place of each record before it is decoded.
     The file comes first and the note second: a shard without its note is made again, to the same
     bytes, and one with it is finished.
     """

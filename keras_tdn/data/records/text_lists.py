@@ -100,6 +100,7 @@ def read_something_v1(path: Path, text: str, problems: Problems) -> Listing:
         video, _, label = (part.strip() for part in line.partition(";"))
         if not video:
             raise unlike("`id;label`", line)
+        # They are published as folders of frames.
         return Row(place, with_suffixes(video, "", ".webm"), label or None)
 
     return Listing(problems.rows(placed_lines(text), read), None, path.parent)

@@ -151,7 +151,7 @@ class CutMix(BatchMixing):
 
 @dataclasses.dataclass(frozen=True)
 class MixUpOrCutMix:
-    """Does what one of the two does, each half of the time; clips are float32."""
+    """Calls `mix_up` or `cut_mix`, each half of the time; clips come out as float32."""
 
     mix_up: MixUp
     cut_mix: CutMix
