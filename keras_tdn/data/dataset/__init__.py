@@ -247,11 +247,7 @@ def make_dataset(
 
 
 def _take_note(
-    records: RecordList,
-    failures: FailureLog | None,
-    row: tf.Tensor,
-    num_seen: tf.Tensor,
-    reason: tf.Tensor,
+    records: RecordList, failures: FailureLog | None, row: Any, num_seen: Any, reason: Any
 ) -> tf.Tensor:
     if failures is None:
         # Ops alone: this graph may run where this process' Python does not.
