@@ -56,18 +56,6 @@ class PackedRecordList(RecordList):
         }
         return {**columns, "shard": np.array([paths[record.shard] for record in self.packed])}
 
-    def part(self, index: int, count: int) -> PackedRecordList:
-        """Returns the records of every `count`-th shard, from the `index`-th, for one machine."""
-        num_shards = len(self.packing.shards)
-        if not 0 <= index < count or count > num_shards:
-            raise ValueError(
-                "A part is a number below the count of parts, and there are at most as many parts "
-                f"as shards, {num_shards}. Received: index={index}, count={count}"
-            )
-        return PackedRecordList(
-            self.packing, (record for record in self.packed if record.shard % count == index)
-        )
-
 
 def load_packed(source: str | os.PathLike[str], *, check_files: bool = True) -> PackedRecordList:
     """Loads the records of a packing, as `load_records` does those of a list of videos.
