@@ -1,7 +1,4 @@
-"""Video in: records, sampling, decoding, transforms, packing and `tf.data` pipelines.
-
-Names are imported when they are first used: some need TensorFlow, one the video decoder.
-"""
+"""Video in: records, sampling, decoding, transforms, packing and `tf.data` pipelines."""
 
 from lazy_loader import attach_stub
 

@@ -36,11 +36,10 @@ BOX_WIDTH = 2
 class BrowsedClip:
     """One clip of a record, before and after the transforms.
 
-    The video has `num_frames`, of which `indices` are chosen, of shape `(num_segments,
-    frames_per_segment)`. `frames` are these and `clip` what the transforms make of them, both uint8
-    of shape `(frames, height, width, 3)`. `label` is the clip's, which mirroring may have changed;
-    `box` is `(top, left, height, width)` of the crop in the frames, where it is known. If there are
-    no frames, `reason` says why; otherwise it is empty.
+    Of `num_frames`, `indices` are chosen, of shape `(num_segments, frames_per_segment)`. `frames`
+    are these and `clip` what the transforms make of them, both uint8 of shape `(frames, height,
+    width, 3)`. `label` is the clip's, which mirroring may have changed; `box` is `(top, left,
+    height, width)` of the crop, where it is known. `reason` says why there are no frames, if so.
     """
 
     record: Record
@@ -68,9 +67,9 @@ def browse_clips(
 ) -> list[BrowsedClip]:
     """Makes the clips of `count` records, spread evenly over the list, as `make_dataset` does.
 
-    Use it to look before you train: at whether segments cover the action, crops keep it, frames
-    are in order and labels are right. `write_page` and `write_sheets` show what comes back. The
-    other arguments are those of `make_dataset`.
+    Use it to see, before you train, whether segments cover the action, crops keep it, and labels
+    are right. `write_page` and `write_sheets` show what comes back. The other arguments are those
+    of `make_dataset`.
 
     Example:
 
@@ -103,19 +102,9 @@ def browse_clips(
             box = tuple(steps.transforms.box(*frames.shape[1:3], draw).numpy().tolist())
         bad = reason.numpy().decode()
         num_frames, indices = (0, np.zeros(shape, np.int32)) if bad else answers[-1]
-        clips.append(
-            BrowsedClip(
-                record=record,
-                epoch=epoch,
-                num_frames=num_frames,
-                indices=indices.reshape(shape),
-                frames=frames.numpy(),
-                clip=clip.numpy(),
-                label=int(label),
-                box=box,
-                reason=bad,
-            )
-        )
+        chosen = num_frames, indices.reshape(shape)
+        seen, made = frames.numpy(), clip.numpy()
+        clips.append(BrowsedClip(record, epoch, *chosen, seen, made, int(label), box, bad))
     return clips
 
 
@@ -136,8 +125,7 @@ def write_page(
                 for number, indices in enumerate(clip.indices)
             ]
         shown.append(values)
-    page = render("clips.html", title=title, clips=shown)
-    Path(path).write_text(page, encoding="utf-8")
+    Path(path).write_text(render("clips.html", title=title, clips=shown), encoding="utf-8")
 
 
 def write_sheets(clips: Sequence[BrowsedClip], folder: str | os.PathLike[str]) -> None:
@@ -145,8 +133,7 @@ def write_sheets(clips: Sequence[BrowsedClip], folder: str | os.PathLike[str]) -
     os.makedirs(folder, exist_ok=True)
     for clip in clips:
         if not clip.reason:
-            path = Path(folder, f"{clip.record.index:06d}.png")
-            path.write_bytes(encode(sheet(clip), "png"))
+            Path(folder, f"{clip.record.index:06d}.png").write_bytes(encode(sheet(clip), "png"))
 
 
 def overview(clip: BrowsedClip) -> np.ndarray:
@@ -155,10 +142,10 @@ def overview(clip: BrowsedClip) -> np.ndarray:
     by_segment = clip.frames.reshape(num_segments, frames_per_segment, *clip.frames.shape[1:])
     frames = by_segment[:, frames_per_segment // 2]
     pictures = _scaled(frames, FRAME_WIDTH)
-    if clip.box is None:
-        return _tiled([pictures], GAP)
-    down, across = (pictures.shape[axis] / frames.shape[axis] for axis in (1, 2))
-    return _tiled([[_with_box(each, clip.box, down, across) for each in pictures]], GAP)
+    if clip.box is not None:
+        down, across = (pictures.shape[axis] / frames.shape[axis] for axis in (1, 2))
+        pictures = np.stack([_with_box(each, clip.box, down, across) for each in pictures])
+    return _tiled([pictures], GAP)
 
 
 def segment(clip: BrowsedClip, number: int) -> np.ndarray:
@@ -206,18 +193,16 @@ def _with_box(frame: np.ndarray, box: Sequence[int], down: float, across: float)
     upper, first = round(top * down), round(left * across)
     lower, last = round((top + height) * down) - 1, round((left + width) * across) - 1
     image = Image.fromarray(frame)
-    ImageDraw.Draw(image).rectangle(
-        (first, upper, max(first, last), max(upper, lower)), outline=BOX_COLOR, width=BOX_WIDTH
-    )
+    corners = first, upper, max(first, last), max(upper, lower)
+    ImageDraw.Draw(image).rectangle(corners, outline=BOX_COLOR, width=BOX_WIDTH)
     return np.asarray(image)
 
 
 def _heading(clip: BrowsedClip, labels: Sequence[str] | None) -> str:
     # A mirrored clip may have another label than the record.
-    classes = dict.fromkeys((clip.record.label, clip.label))
     return ", becomes ".join(
         f"class {label}" if labels is None or label is None else f"{labels[label]} ({label})"
-        for label in classes
+        for label in dict.fromkeys((clip.record.label, clip.label))
     )
 
 

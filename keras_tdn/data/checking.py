@@ -99,11 +99,7 @@ class CheckReport:
             new.write_bytes(b"".join(lines))
 
     def write_good_list(self, path: str | os.PathLike[str]) -> None:
-        """Writes the good files as a table that `load_records` reads back.
-
-        Whatever files are called, the paths are the same. The classes are those of the whole list:
-        one that has lost its last video has a row without a path.
-        """
+        """Writes the good files, and all classes of the list, as `load_records` reads them back."""
         rows = [(os.path.abspath(file.path), file.num_frames, file.label) for file in self.good]
         content = format_table(rows, self.labels, self.num_classes)
         with written_beside(Path(path)) as new:
@@ -200,30 +196,27 @@ def look_at(source: Source, full: bool) -> dict[str, Any]:
 
 
 def _wanted(num_frames: int, full: bool) -> np.ndarray:
-    """Returns which frames are decoded."""
-    if full:
-        return np.arange(num_frames)
-    return np.unique(SegmentSampler(NUM_SEGMENTS)(num_frames))
+    return np.arange(num_frames) if full else np.unique(SegmentSampler(NUM_SEGMENTS)(num_frames))
 
 
 def _look_at_video(path: str, full: bool) -> dict[str, Any]:
-    num_frames = 0
+    counts = [0]
 
     def choose(count: int) -> Any:
-        nonlocal num_frames
-        num_frames = count
+        counts.append(count)
         return _wanted(count, full=False)
 
-    _, height, width, _ = read_frames(path, choose).shape
-    num_bytes = os.path.getsize(path)
-    answer = {"num_frames": num_frames, "height": height, "width": width, "num_bytes": num_bytes}
-    rate = frame_rate(path)
-    if rate:
-        answer["seconds"] = num_frames / rate
-    damage = _damage(path) if full else ""
-    if damage:
+    size = read_frames(path, choose).shape[1:3]
+    answer = _found(counts[-1], size, os.path.getsize(path))
+    if rate := frame_rate(path):
+        answer["seconds"] = counts[-1] / rate
+    if full and (damage := _damage(path)):
         answer["reason"] = f"{path!r} plays, but with damage: {damage}"
     return answer
+
+
+def _found(num_frames: int, size: tuple[int, ...], num_bytes: int) -> dict[str, Any]:
+    return {"num_frames": num_frames, "height": size[0], "width": size[1], "num_bytes": num_bytes}
 
 
 def _look_at_folder(path: str, full: bool) -> dict[str, Any]:
@@ -239,8 +232,7 @@ def _look_at_folder(path: str, full: bool) -> dict[str, Any]:
                 f"{frame.shape[0]}x{frame.shape[1]} in {os.path.basename(paths[index])!r}. Extract "
                 "them again, all of one size."
             )
-    num_bytes = sum(os.path.getsize(frame_path) for frame_path in paths)
-    return {"num_frames": len(paths), "height": size[0], "width": size[1], "num_bytes": num_bytes}
+    return _found(len(paths), size, sum(map(os.path.getsize, paths)))
 
 
 def _look_at_packed(shard: str, record: PackedRecord, full: bool) -> dict[str, Any]:
@@ -255,8 +247,7 @@ def _look_at_packed(shard: str, record: PackedRecord, full: bool) -> dict[str, A
             f"Cannot read the packed record of {record.path!r}: it is damaged, or the shard "
             f"{shard!r} is missing or cut short ({error.message}). Copy or pack the shard again."
         ) from error
-    known = ("num_frames", "height", "width", "num_bytes")
-    return {name: getattr(record, name) for name in known}
+    return _found(record.num_frames, (record.height, record.width), record.num_bytes)
 
 
 def _damage(path: str) -> str:

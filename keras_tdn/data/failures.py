@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import threading
+from pathlib import Path
 
 # A share of fewer records than this says little: one bad video of two is no reason to stop.
 LEAST_RECORDS_SEEN = 100
@@ -42,12 +43,11 @@ def check_share(max_failure_share: float) -> None:
 class FailureLog:
     """Collects the failures of one data set, and stops it when there are too many.
 
-    The report is a file of JSON lines with the entries `path`, `index` and `reason`, one for each
-    path, however many epochs or runs come across it. Lines are appended whole, so that several
-    processes may share the file and a crash costs the last line at most.
+    The report has JSON lines of `path`, `index` and `reason`, one for each path, however many
+    epochs or runs come across it. Lines are appended whole: several processes may share the file,
+    and a crash costs the last line at most.
 
-    `max_failure_share`, from 0 to 1, is of the records seen, and of 100 at least, so that a few bad
-    ones of a short list do not stop anything unless it is 0.
+    `max_failure_share`, from 0 to 1, is of the records seen, and of 100 at least.
     """
 
     def __init__(
@@ -76,10 +76,7 @@ class FailureLog:
         return self._reasons.get(path)
 
     def add(self, failure: Failure, num_seen: int) -> None:
-        """Notes a failure, unless it is known already; `num_seen` counts its record as well.
-
-        Raises a `TooManyFailuresError` when too many have failed, and at every failure after that.
-        """
+        """Notes a failure of the latest of `num_seen` records; raises `TooManyFailuresError`s."""
         with self._lock:
             self._num_seen = max(self._num_seen, min(num_seen, self.num_records))
             if self._error is not None:
@@ -96,22 +93,19 @@ class FailureLog:
                 logger.warning("Skipped a record: %s", failure.reason)
             if len(self._failed) == MAX_LOGGED:
                 logger.warning("No more of them are logged; the report of failures lists all.")
-            self._check_share(failure)
-
-    def _check_share(self, latest: Failure) -> None:
-        failed = len(self._failed)
-        seen = max(self._num_seen, LEAST_RECORDS_SEEN)
-        if failed < self.num_records and failed <= self.max_failure_share * seen:
-            return
-        where = f" All are listed in {self.report!r}." if self.report else ""
-        reason = latest.reason.rstrip(".")
-        self._error = TooManyFailuresError(
-            f"{failed} of the {max(self._num_seen, failed)} records seen so far cannot be read, "
-            f"and the limit is a share of {self.max_failure_share:g}. The latest: {latest.path!r}: "
-            f"{reason}.{where} `keras-tdn check` finds all bad files beforehand; "
-            "`max_failure_share` raises the limit."
-        )
-        raise self._error
+            failed, share = len(self._failed), self.max_failure_share
+            seen = max(self._num_seen, LEAST_RECORDS_SEEN)
+            if failed < self.num_records and failed <= share * seen:
+                return
+            where = f" All are listed in {self.report!r}." if self.report else ""
+            reason = failure.reason.rstrip(".")
+            self._error = TooManyFailuresError(
+                f"{failed} of the {max(self._num_seen, failed)} records seen so far cannot be "
+                f"read, and the limit is a share of {share:g}. The latest: {failure.path!r}: "
+                f"{reason}.{where} `keras-tdn check` finds all bad files beforehand; "
+                "`max_failure_share` raises the limit."
+            )
+            raise self._error
 
     def _append(self, line: bytes) -> None:
         try:
@@ -141,9 +135,8 @@ def read_failures(report: str | os.PathLike[str]) -> list[Failure]:
     """Reads the failures that a report lists; a line that a crash left half written is skipped."""
     failures = []
     try:
-        with open(report, encoding="utf-8", errors="surrogateescape") as file:
-            # Not `splitlines`, which also splits at separators that a file name may have.
-            lines = file.read().split("\n")
+        # Not `splitlines`, which also splits at separators that a file name may have.
+        lines = Path(report).read_text("utf-8", "surrogateescape").split("\n")
     except FileNotFoundError:
         return []
     except OSError as error:

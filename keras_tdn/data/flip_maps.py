@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,8 @@ import numpy as np
 from keras_tdn.data.records.rows import ClassNames, LabelSource
 from keras_tdn.labels import load_labels
 
-ClassPair = tuple[int | str, int | str]
+# Pairs of classes that exchange, by index or name.
+Exchanges = Mapping[int | str, int | str] | Iterable[tuple[int | str, int | str]]
 
 # Whole words only: "upright" and "leftover" stay. Words end at anything that is not a letter, so
 # at underscores, and where CamelCase starts another word.
@@ -22,11 +24,7 @@ SIDE = re.compile(
 OTHER_SIDE = {"left": "right", "right": "left"}
 
 
-def flip_map(
-    labels: LabelSource,
-    *,
-    override: Mapping[int | str, int | str] | Iterable[ClassPair] | None = None,
-) -> np.ndarray:
+def flip_map(labels: LabelSource, *, override: Exchanges | None = None) -> np.ndarray:
     """Derives the class of each class's mirrored videos from the class names.
 
     Use it with horizontal flips: a video of "Pushing something from left to right" shows "Pushing
@@ -90,9 +88,7 @@ def _exchange(side: re.Match[str]) -> str:
     return other.capitalize() if word[0].isupper() else other
 
 
-def _check_pairs(
-    names: Sequence[str], override: Mapping[int | str, int | str] | Iterable[ClassPair]
-) -> list[tuple[int, int]]:
+def _check_pairs(names: Sequence[str], override: Exchanges) -> list[tuple[int, int]]:
     items = override.items() if isinstance(override, Mapping) else override
     try:
         given = [(first, second) for first, second in items]
@@ -120,11 +116,8 @@ def _class_index(names: Sequence[str], given: int | str) -> int:
             return names.index(given)
         reason = "there is no class of that name"
     else:
-        try:
-            number = operator.index(given)
-        except TypeError:
-            number = -1
-        if 0 <= number < len(names) and not isinstance(given, bool):
-            return number
         reason = f"classes have the indices 0 to {len(names) - 1}"
+        with contextlib.suppress(TypeError):
+            if 0 <= operator.index(given) < len(names) and not isinstance(given, bool):
+                return operator.index(given)
     raise ValueError(f"`override` pairs classes by index or name, but {reason}: {given!r}")

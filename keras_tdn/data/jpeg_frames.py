@@ -35,10 +35,9 @@ class FramePattern:
 
 @dataclasses.dataclass(frozen=True)
 class FrameFolder:
-    """The frames of a folder, from `scan_frame_folder`.
+    """The frames of a folder, from `scan_frame_folder`, in the order shown.
 
-    If the names count, only their `pattern` is kept, because a data set may have millions of
-    frames; otherwise all are in `names`, in the order shown.
+    Of names that count only the `pattern` is kept, as there may be millions; else all `names` are.
     """
 
     directory: str
@@ -48,7 +47,6 @@ class FrameFolder:
 
     @property
     def paths(self) -> list[str]:
-        """Returns the paths of the frames, in the order shown."""
         names: Iterable[str] = self.names
         if self.pattern:
             names = map(self.pattern.name, range(self.num_frames))
@@ -105,8 +103,7 @@ def _pattern(names: list[str]) -> FramePattern | None:
     if not match or len(match[2]) > MAX_DIGITS:
         return None
     pattern = FramePattern(match[1], len(match[2]), suffix, int(match[2]))
-    counts = all(pattern.name(index) == name for index, name in enumerate(names))
-    return pattern if counts else None
+    return pattern if names == list(map(pattern.name, range(len(names)))) else None
 
 
 # === In a TensorFlow graph ===
@@ -115,10 +112,7 @@ def _pattern(names: list[str]) -> FramePattern | None:
 def frame_paths(
     directory: Any, indices: Any, prefix: Any, digits: Any, suffix: Any, first: Any
 ) -> tf.Tensor:
-    """Returns the paths of chosen frames with numbered names, a vector of strings.
-
-    `indices` are zero-based integers of any shape; what follows are the fields of a `FramePattern`.
-    """
+    """Returns the paths of frames by zero-based indices and the fields of a `FramePattern`."""
     import tensorflow as tf
 
     indices = tf.reshape(tf.cast(indices, tf.int64), [-1])
@@ -158,10 +152,7 @@ def decode_distinct(
 
 
 def decode_jpeg(content: tf.Tensor, crop: Any = None) -> tf.Tensor:
-    """Decodes the content of a JPEG file, or a window of it, to uint8 `(height, width, 3)`.
-
-    Every part of the package decodes JPEG by this. For `crop` see `decode_frame_files`.
-    """
+    """Decodes a JPEG file's content as every part of the package does; see `decode_frame_files`."""
     import tensorflow as tf
 
     # The default depends on the build; this is what image libraries decode with.

@@ -48,29 +48,13 @@ class PackedRecordList(RecordList):
         They are `shard`, the path of its file, as bytes; `offset`, where it begins there, int64;
         `num_frames`, `height` and `width` of the stored frames, int32.
         """
-        paths = [os.fsencode(path) for path in self.packing.paths]
+        paths = list(map(os.fsencode, self.packing.paths))
         types = {"offset": np.int64, "num_frames": np.int32, "height": np.int32, "width": np.int32}
         columns = {
             name: np.array([getattr(record, name) for record in self.packed], dtype)
             for name, dtype in types.items()
         }
         return {**columns, "shard": np.array([paths[record.shard] for record in self.packed])}
-
-    def part(self, index: int, count: int) -> PackedRecordList:
-        """Returns the records in every `count`-th shard, starting with the `index`-th.
-
-        Use it where each of several machines should read, copy or cache only some of the files;
-        `make_dataset(shard=...)` divides records instead, into parts that differ by one at most.
-        """
-        num_shards = len(self.packing.shards)
-        if not 0 <= index < count or count > num_shards:
-            raise ValueError(
-                "A part is a number below the count of parts, and there are at most as many parts "
-                f"as shards, {num_shards}. Received: index={index}, count={count}"
-            )
-        return PackedRecordList(
-            self.packing, (record for record in self.packed if record.shard % count == index)
-        )
 
 
 def load_packed(source: str | os.PathLike[str], *, check_files: bool = True) -> PackedRecordList:

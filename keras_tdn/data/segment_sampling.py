@@ -22,10 +22,8 @@ class SegmentSampler:
     """Chooses the frames of a clip: some neighbouring ones from each segment of a video.
 
     A sampler is a pure function of the number of frames and the seed, the same for Python and NumPy
-    integers and for TensorFlow tensors, eagerly and in a `tf.data` graph.
-
-    The span that a segment can start in is `num_frames - frames_per_segment + 1` frames long. By
-    `mode`:
+    integers and for TensorFlow tensors, eagerly and in a `tf.data` graph. The span that a segment
+    can start in is `num_frames - frames_per_segment + 1` frames long. By `mode`:
 
     - `"center"`, for validation and prediction: the span is divided into `num_segments` equal
       parts, and a segment starts in the middle of each. If the video has no more than
@@ -45,8 +43,7 @@ class SegmentSampler:
         num_segments: Equal spans that the video is divided into.
         frames_per_segment: Neighbouring frames taken from each segment.
         mode: `"center"`, `"random"` or `"dense"`.
-        dense_window: Frames that the starts of a dense clip are spread over, at least
-            `num_segments`.
+        dense_window: Frames that dense starts are spread over, at least `num_segments`.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -95,7 +92,7 @@ class SegmentSampler:
             end of the video repeat its last frame. A tensor if one was given, else an array.
 
         Raises:
-            ValueError: if an argument is not what it should be. A tensor below one raises
+            ValueError: if an argument is not what it should be; of a tensor below one, it is a
                 `tf.errors.InvalidArgumentError` when the graph runs.
         """
         random = self.mode == "random" or (self.mode == "dense" and seed is not None)
@@ -110,13 +107,12 @@ class SegmentSampler:
         uniform clip is the clip of centre mode.
 
         Args:
-            num_frames: As in calling the sampler, whose errors are raised here too.
+            num_frames, seed: As in calling the sampler, whose errors are raised here too.
             num_clips: Clips to sample.
             mode: `"uniform"`: in clip `j` every segment starts `(j + 0.5) / num_clips` of the way
                 through its part of the span; of a dense sampler, the windows start at equal steps
                 from the first frame to the last possible one. `"random"`: independent draws, as
-                random mode makes them (dense windows of a dense sampler).
-            seed: As in calling the sampler. Random clips need one.
+                random mode makes them (dense windows of a dense sampler), which need a seed.
 
         Returns:
             Zero-based indices, int32, of shape `(num_clips, num_segments, frames_per_segment)`.
@@ -147,7 +143,7 @@ class SegmentSampler:
         if self.mode == "dense":
             starts = self._dense_starts(ops, span, num_clips, seed if random else None)
         elif random:
-            starts = self._random_starts(ops, num_frames, span, num_clips, seed)
+            starts = self._random_starts(ops, num_frames, num_clips, seed)
         else:
             starts = self._uniform_starts(ops, span, num_clips)
         indices = starts[..., np.newaxis] + np.arange(self.frames_per_segment)
@@ -168,15 +164,13 @@ class SegmentSampler:
         starts = cast(ops, products[0] + products[1], "int64")
         return ops.where(long_enough, starts, ops.zeros_like(starts))
 
-    def _random_starts(
-        self, ops: Any, num_frames: Any, span: Any, num_clips: int, seed: Any
-    ) -> Any:
+    def _random_starts(self, ops: Any, num_frames: Any, num_clips: int, seed: Any) -> Any:
+        span = num_frames - (self.frames_per_segment - 1)
         part = ops.maximum(span // self.num_segments, 0)
         # Where the reference would draw from an empty span, the only start is the first frame.
         whole = ops.where(num_frames > self.num_segments, ops.maximum(span, 1), 1)
-        draws = draw_below(
-            ops, ops.where(part > 0, part, whole), seed, (num_clips, self.num_segments)
-        )
+        bounds = ops.where(part > 0, part, whole)
+        draws = draw_below(ops, bounds, seed, (num_clips, self.num_segments))
         # One start from each part is in order already; starts from the whole span become so.
         return ops.sort(part * np.arange(self.num_segments) + draws)
 

@@ -7,10 +7,11 @@ from typing import Any
 import tensorflow as tf
 
 from keras_tdn.data.dataset import PREFETCHED_BATCHES
+from keras_tdn.data.transforms.transform import operations_in
 
 PROTOCOL = "grpc"
 # What calls the Python of the process that made the data set.
-PYTHON_OPS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
+PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
 def from_service(dataset: tf.data.Dataset, address: str) -> tf.data.Dataset:
@@ -18,8 +19,8 @@ def from_service(dataset: tf.data.Dataset, address: str) -> tf.data.Dataset:
 
     Use it when the machine with the accelerator cannot decode as fast as it trains. The workers
     need TensorFlow in the same version and the same paths to the records, but not this package.
-    Packed records and folders of frames can be served. Video files cannot, because they are decoded
-    by the Python of this process: pack them.
+    Packed records and folders of frames can be served. Video files, which this process' Python
+    decodes, cannot: pack them.
 
     Each record goes to one worker, and is drawn as it would be here: the clips of an epoch are the
     same, and with one worker they come in the same order. With several, batches come as they are
@@ -30,9 +31,6 @@ def from_service(dataset: tf.data.Dataset, address: str) -> tf.data.Dataset:
         dataset: From `make_dataset` with `max_failure_share=None` and without `positions`, because
             notes are taken in this process.
         address: `host:port` of the service's dispatcher.
-
-    Returns:
-        A `tf.data.Dataset` of the same batches.
 
     Raises:
         ValueError: if the data set calls Python, or the address is none.
@@ -55,8 +53,7 @@ def from_service(dataset: tf.data.Dataset, address: str) -> tf.data.Dataset:
     graph = tf.compat.v1.GraphDef.FromString(
         tf.raw_ops.DatasetToGraphV2(input_dataset=variant).numpy()
     )
-    nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
-    if any(node.op in PYTHON_OPS for node in nodes):
+    if operations_in(graph) & PYTHON_OPS:
         raise ValueError(
             "This data set calls the Python of this process, which no worker can do. Video files "
             "are decoded that way: turn them into packed records with `keras-tdn pack`, and read "

@@ -18,10 +18,7 @@ LAST_SHIFT = 31
 
 
 def array_module(*values: Any) -> Any:
-    """Returns `tensorflow` if one of the values is its tensor, else `numpy`.
-
-    A tensor can only exist where TensorFlow has been imported, so nothing is imported here.
-    """
+    """Returns `tensorflow` if one of the values is its tensor, else `numpy`; imports neither."""
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and any(tensorflow.is_tensor(value) for value in values):
         return tensorflow
@@ -36,22 +33,15 @@ def cast(ops: Any, value: Any, dtype: str) -> Any:
 def draw_below(ops: Any, bounds: Any, seed: Any, shape: tuple[int, ...]) -> Any:
     """Draws int64 from 0 to `bounds - 1`, each equally likely up to one part in `2**32 / bounds`.
 
-    The first draws do not depend on how many follow. `ops` is what `array_module` gave for all the
-    values at hand; `bounds`, from 1 to `2**31`, broadcast to `shape`. The seed is an integer `n`,
-    which is the pair `(n, 0)`, or a pair, also as a tensor or array; others are a `ValueError`.
+    The first draws do not depend on how many follow. `ops` is what `array_module` gave; `bounds`,
+    up to `2**31`, broadcast to `shape`. A seed is a pair of integers, or `n` for `(n, 0)`.
     """
-    count = int(np.prod(shape))
-    steps = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(STEP)
-    bits = _mix(steps + _key(ops, seed)) // np.uint64(2**32)
-    scaled = cast(ops, ops.reshape(bits, shape), "int64") * cast(ops, bounds, "int64")
-    return scaled // 2**32
-
-
-def _key(ops: Any, seed: Any) -> Any:
-    """Returns a stream's start, shape `(1,)`: both halves of the seed reach every bit of it."""
+    steps = np.arange(1, int(np.prod(shape)) + 1, dtype=np.uint64) * np.uint64(STEP)
+    # Both halves of the seed reach every bit of where the stream starts.
     first, second = _pair(ops, seed)
-    step = np.uint64(STEP)
-    return _mix(_mix(first + step) + second + step)
+    key = _mix(_mix(first + np.uint64(STEP)) + second + np.uint64(STEP))
+    bits = _mix(steps + key) // np.uint64(2**32)
+    return cast(ops, ops.reshape(bits, shape), "int64") * cast(ops, bounds, "int64") // 2**32
 
 
 def _mix(bits: Any) -> Any:

@@ -1,7 +1,4 @@
-"""Data sets that the package makes itself, so that anyone can train without downloading.
-
-Names are imported when they are first used: what they do needs Keras and TensorFlow.
-"""
+"""Data sets that the package makes itself, so that anyone can train without downloading."""
 
 from lazy_loader import attach_stub
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from keras_tdn.data.decoding import Decoder, FrameSize, VideoDecodeError, VideoSource, get_decoder
-from keras_tdn.data.decoding.interface import check_indices
-from keras_tdn.specs import is_positive_int
+from keras_tdn.data.decoding.interface import ChooseIndices, check_indices
+from keras_tdn.specs import check_field, is_positive_int
 
 DEFAULT_MAX_BYTES = 2**30
 
@@ -36,23 +34,16 @@ class FramesInMemory:
     """
 
     def __init__(self, decoder: Decoder | None = None, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        if not is_positive_int(max_bytes):
-            raise ValueError(
-                "FramesInMemory needs a positive integer for `max_bytes`. "
-                f"Received: max_bytes={max_bytes!r}"
-            )
-        self.decoder = get_decoder("pyav", num_threads=1) if decoder is None else decoder
         self.max_bytes = max_bytes
+        check_field(self, "max_bytes", is_positive_int(max_bytes), "a positive integer")
+        self.decoder = get_decoder("pyav", num_threads=1) if decoder is None else decoder
         self._kept: dict[tuple[str, FrameSize], np.ndarray] = {}
         # What the kept frames take.
         self.num_bytes = 0
         self._lock = threading.Lock()
 
     def read_frames(
-        self,
-        source: VideoSource,
-        choose_indices: Callable[[int], Any],
-        size: FrameSize = None,
+        self, source: VideoSource, choose_indices: ChooseIndices, size: FrameSize = None
     ) -> np.ndarray:
         """Reads chosen frames; see `keras_tdn.data.decoding.read_frames`."""
         # Only a name shows that two sources are the same.
@@ -66,11 +57,8 @@ class FramesInMemory:
             except VideoDecodeError:
                 # The whole video may be too large where some frames are not.
                 return self.decoder.read_frames(source, choose_indices, size)
-            self._keep(key, frames)
+            with self._lock:
+                if key not in self._kept and self.num_bytes + frames.nbytes <= self.max_bytes:
+                    self._kept[key] = frames
+                    self.num_bytes += frames.nbytes
         return frames[check_indices(choose_indices(len(frames)), len(frames))]
-
-    def _keep(self, key: tuple[str, FrameSize], frames: np.ndarray) -> None:
-        with self._lock:
-            if key not in self._kept and self.num_bytes + frames.nbytes <= self.max_bytes:
-                self._kept[key] = frames
-                self.num_bytes += frames.nbytes

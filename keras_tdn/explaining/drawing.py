@@ -19,7 +19,6 @@ from keras_tdn.explaining.maps import (
     gate_row,
     overview_rows,
     scale_of,
-    strength_row,
 )
 from keras_tdn.pages.pictures import (
     MUTED,
@@ -57,9 +56,8 @@ def draw_strip(explanation: Explanation) -> np.ndarray:
     top = MARGIN + line_height(TITLE_SIZE) + 2 * line_height() + GAP
     footer = [f"The model has {text}." for text in explanation.missing]
     room = NAMES_WIDTH + segments * (cell_width + GAP // 2)
-    paper = Paper(
-        top + len(rows) * row_height + len(footer) * line_height() + MARGIN, room + 2 * MARGIN
-    )
+    bottom = top + len(rows) * row_height + len(footer) * line_height()
+    paper = Paper(bottom + MARGIN, room + 2 * MARGIN)
     paper.text(title(explanation), MARGIN, MARGIN, room, size=TITLE_SIZE)
     line = MARGIN + line_height(TITLE_SIZE)
     subtitle = (
@@ -90,10 +88,7 @@ def draw_strip(explanation: Explanation) -> np.ndarray:
 
 
 def draw_animation(explanation: Explanation, titled: bool = True) -> list[np.ndarray]:
-    """Draws the pictures of the animation, one for each difference or, without them, segment.
-
-    Each shows a frame, what changed since the one before it, and its segment's gates and Grad-CAM.
-    """
+    """Draws the pictures of the animation, one for each difference or, without them, segment."""
     cell = cell_size(explanation)
     height, width = (side * max(1, -(-PANEL_MIN // cell[1])) for side in cell)
     panels = _panels(explanation)
@@ -114,8 +109,7 @@ def draw_animation(explanation: Explanation, titled: bool = True) -> list[np.nda
             paper.text(title(explanation), MARGIN, MARGIN, room)
         for column, panel in enumerate(panels):
             left = MARGIN + column * (width + GAP)
-            name = _title_of(panel, explanation) if titled else panel.name
-            paper.text(name, top, left, width)
+            paper.text(_title_of(panel, explanation) if titled else panel.name, top, left, width)
             below = top + line_height()
             paper.picture(resized(panel.pictures[number], height, width, sharp=True), below, left)
             if panel.scale is not None:
@@ -173,10 +167,9 @@ def _panels(explanation: Explanation) -> list[Row]:
         scale = scale_of(differences, LEVELS, "color")
         pictures = scale.colors(differences).reshape(frames.shape)
         panels.append(Row("RGB difference", "", pictures, scale))
-    if explanation.stages:
-        # The finest maps.
-        stage = explanation.stages[0]
-        row = strength_row(explanation, stage)
+    # The finest maps.
+    for stage in explanation.stages[:1]:
+        row = gate_row(explanation, stage, "strength")
         pictures = row.pictures.repeat(steps, axis=0)
         panels.append(Row(f"gates, stage {stage}", "", pictures, row.scale))
     panels.append(cam_row(explanation, frames))

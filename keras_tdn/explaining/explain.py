@@ -33,8 +33,7 @@ class Explanation:
         predictions: The highest scores, as `predict_video` gives them.
         target: The class explained.
         frames: The clip, uint8 of shape `(segments, frames_per_segment, height, width, 3)`.
-        indices: Numbers of its frames in the video, `(segments, frames_per_segment)`.
-        num_frames: Frames of the video.
+        indices: Which of the video's `num_frames` they are, `(segments, frames_per_segment)`.
         differences: What the short-term TDM sees: each frame of a segment less the one before it,
             in levels from -255 to 255. float32 of shape `(segments, frames_per_segment - 1,
             height, width, 3)`; `None` without such a module.
@@ -105,9 +104,9 @@ def explain(
 ) -> Explanation:
     """Finds what a model sees in a video, and what speaks for a class, where and when.
 
-    Use it to look at one video; `write_explanation` draws what it returns. The clip is the one that
-    `predict_video` looks at. It gives, by segment, the differences that the short-term TDM sees
-    (section 3.2 of arXiv:2012.10071), the gates of the long-term TDMs (section 3.3), and Grad-CAM
+    `write_explanation` draws what it returns. The clip is the one that `predict_video` looks at. It
+    gives, by segment, the differences that the short-term TDM sees (section 3.2 of
+    arXiv:2012.10071), the gates of the long-term TDMs (section 3.3), and Grad-CAM
     (arXiv:1610.02391), which weighs the last feature maps by the gradient of the class' logit.
     Models without one of the modules give the rest.
 
@@ -117,9 +116,6 @@ def explain(
         target: The class to explain, by label or index. `None` takes the predicted one.
         layer: Name of the layer whose feature maps Grad-CAM weighs, one that all scores come
             through, such as the end of a residual block. `None` takes the last.
-
-    Returns:
-        An `Explanation`.
 
     Raises:
         ValueError: if it is no video (a `VideoDecodeError`), there is no such class or layer, or
@@ -148,9 +144,7 @@ def explain(
     probabilities = softmax(scores) if cut.kind == "logits" else scores
     (ranked,) = decode_predictions(probabilities, classes, names)
     explained = int(scores[0].argmax()) if index is None else index
-    missing = [] if differences is not None else [SHORT_TERM]
-    if not gates:
-        missing.append(LONG_TERM)
+    lacks = {SHORT_TERM: differences is None, LONG_TERM: not gates}
     segments = (spec.num_segments, spec.frames_per_segment)
     return Explanation(
         model=model.name,
@@ -165,7 +159,7 @@ def explain(
         contributions=(gradient * features).sum(axis=-1).sum(axis=(1, 2)),
         cam_layer=cut.layer,
         kind=cut.kind,
-        missing=tuple(missing),
+        missing=tuple(text for text, is_lacking in lacks.items() if is_lacking),
     )
 
 
@@ -184,7 +178,5 @@ def _class_index(target: int | str, names: Sequence[str] | None, classes: int) -
 
 
 def _repeated(maps: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Maps as large as that, of repeated cells."""
     rows = np.arange(height) * maps.shape[1] // height
-    columns = np.arange(width) * maps.shape[2] // width
-    return maps[:, rows][:, :, columns]
+    return maps[:, rows][:, :, np.arange(width) * maps.shape[2] // width]

@@ -149,19 +149,15 @@ def _shown_row(explanation: Explanation, row: Row) -> dict[str, object]:
 
 
 def _charts(explanation: Explanation) -> list[tuple[str, Markup]]:
-    """What changes from segment to segment, as headings and plots."""
     unit = "logits" if explanation.kind == "logits" else "probability"
     charts = [(f"Evidence for {explanation.target.label}", explanation.contributions, unit)]
     energy = explanation.motion_energy
     if energy is not None:
         charts.append(("Motion inside the segment", _root_mean_square(energy), LEVELS))
-    strengths = [
-        _root_mean_square(explanation.stage_gates(stage, "strength"))
-        for stage in explanation.stages
-    ]
-    if strengths:
+    maps = [explanation.stage_gates(stage, "strength") for stage in explanation.stages]
+    if maps:
         name, unit = "Strength of the gates, all stages", "root mean square"
-        charts.append((name, np.mean(strengths, axis=0), unit))
+        charts.append((name, np.mean([_root_mean_square(each) for each in maps], axis=0), unit))
     return [
         (name, inline_svg(bars(values.tolist(), "segment", unit), f"{name} by segment"))
         for name, values, unit in charts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 from PIL import Image
@@ -43,8 +44,7 @@ class Scale:
         shares = np.clip((values - self.low) / (self.high - self.low), 0.0, 1.0)
         if self.kind == "color":
             return np.rint(GREY + (shares - 0.5) * 2 * (GREY - 1)).astype(np.uint8)
-        colors = matplotlib.colormaps[COLOR_MAPS[self.kind]](shares, bytes=True)
-        return np.asarray(colors)[..., :3]
+        return np.asarray(matplotlib.colormaps[COLOR_MAPS[self.kind]](shares, bytes=True))[..., :3]
 
     def bar(self, width: int, height: int) -> np.ndarray:
         """Returns a bar of all its colours from low to high, uint8 `(height, width, 3)`."""
@@ -63,24 +63,20 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Row:
-    """Pictures of all segments, in a row."""
+    """Pictures of all segments, in a row, uint8 of shape `(segments, height, width, 3)`.
 
-    # A few words.
+    Photographs have no `scale`; maps are `lossless`; `label` is the class they are about, if any.
+    """
+
     name: str
-    # A sentence or two.
     note: str
-    # uint8 of shape `(segments, height, width, 3)`.
     pictures: np.ndarray
-    # Photographs have none.
     scale: Scale | None = None
-    # Whether edges and colours have to be exact, as those of maps.
     lossless: bool = False
-    # The class that they are about, if it is one.
     label: str = ""
 
     @property
     def title(self) -> str:
-        """The name, and the class."""
         return f"{self.name}: {self.label}" if self.label else self.name
 
 
@@ -104,7 +100,7 @@ def overview_rows(explanation: Explanation) -> list[Row]:
         scale = scale_of(energy, LEVELS, "sequential")
         note = "Root mean square of all differences of a segment, over pairs of frames and colours."
         rows.append(Row("motion energy", note, scale.colors(energy), scale, lossless=True))
-    rows += [strength_row(explanation, stage) for stage in explanation.stages]
+    rows += [gate_row(explanation, stage, "strength") for stage in explanation.stages]
     return [*rows, cam_row(explanation)]
 
 
@@ -114,42 +110,34 @@ def difference_rows(explanation: Explanation) -> list[Row]:
     if differences is None:
         return []
     scale = scale_of(differences, LEVELS, "color")
-    return [
-        Row(
-            f"RGB difference {pair}",
+    rows = []
+    for pair in range(1, differences.shape[1] + 1):
+        note = (
             f"Frame {pair + 1} of each segment less frame {pair}, as the short-term TDM sees it. "
-            "Grey is no change; brighter and darker are what came and what went.",
-            scale.colors(differences[:, pair - 1]),
-            scale,
+            "Grey is no change; brighter and darker are what came and what went."
         )
-        for pair in range(1, differences.shape[1] + 1)
-    ]
+        pictures = scale.colors(differences[:, pair - 1])
+        rows.append(Row(f"RGB difference {pair}", note, pictures, scale))
+    return rows
 
 
 def gate_row(explanation: Explanation, stage: int, direction: str = "mean") -> Row:
-    """Returns the gates of a stage's long-term TDMs, on one scale for all stages and directions."""
-    scale = scale_of(_of_all_stages(explanation, *SIGNED), "channel mean", "diverging", GATE_LIMIT)
-    name, words = SIGNED[direction]
-    return Row(
-        f"stage {stage}: {name}",
-        f"Long-term TDM, {words}, over channels and blocks. Red raises features, blue lowers them.",
-        scale.colors(explanation.stage_gates(stage, direction)),
-        scale,
-        lossless=True,
-    )
-
-
-def strength_row(explanation: Explanation, stage: int) -> Row:
-    """Returns how strongly a stage's long-term TDMs change features, whichever way."""
-    scale = scale_of(_of_all_stages(explanation, "strength"), "of 0.5 at most", "sequential")
-    return Row(
-        f"stage {stage}: gate strength",
-        "How strongly the long-term TDMs raise or lower features: root mean square of the gates "
-        "over channels.",
-        scale.colors(explanation.stage_gates(stage, "strength")),
-        scale,
-        lossless=True,
-    )
+    """Returns a stage's gates, or their `"strength"`, on one scale for all stages."""
+    if direction == "strength":
+        scale = scale_of(_of_all_stages(explanation, direction), "of 0.5 at most", "sequential")
+        name = "gate strength"
+        note = (
+            "How strongly the long-term TDMs raise or lower features: root mean square of the "
+            "gates over channels."
+        )
+    else:
+        gates = _of_all_stages(explanation, *SIGNED)
+        scale = scale_of(gates, "channel mean", "diverging", GATE_LIMIT)
+        name, words = SIGNED[direction]
+        colors = "Red raises features, blue lowers them."
+        note = f"Long-term TDM, {words}, over channels and blocks. {colors}"
+    pictures = scale.colors(explanation.stage_gates(stage, direction))
+    return Row(f"stage {stage}: {name}", note, pictures, scale, lossless=True)
 
 
 def cam_row(explanation: Explanation, frames: np.ndarray | None = None) -> Row:
@@ -160,14 +148,12 @@ def cam_row(explanation: Explanation, frames: np.ndarray | None = None) -> Row:
     maps = smoothed(explanation.cam, *frames.shape[1:3])
     maps = maps.repeat(len(frames) // len(maps), axis=0)
     rows, columns = explanation.cam.shape[1:]
-    return Row(
-        "Grad-CAM",
-        f"What speaks for {explanation.target.label}, and where: a grid of {columns}x{rows} cells, "
-        "smoothed and laid over the frame.",
-        overlay(frames, maps, scale),
-        scale,
-        label=explanation.target.label,
+    label = explanation.target.label
+    note = (
+        f"What speaks for {label}, and where: a grid of {columns}x{rows} cells, smoothed and laid "
+        "over the frame."
     )
+    return Row("Grad-CAM", note, overlay(frames, maps, scale), scale, label=label)
 
 
 def captions(explanation: Explanation) -> list[str]:
@@ -192,11 +178,5 @@ def smoothed(maps: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _of_all_stages(explanation: Explanation, *directions: str) -> np.ndarray:
-    """The gates that a scale for all stages follows from."""
-    return np.concatenate(
-        [
-            explanation.stage_gates(stage, direction).ravel()
-            for stage in explanation.stages
-            for direction in directions
-        ]
-    )
+    chosen = itertools.product(explanation.stages, directions)
+    return np.concatenate([explanation.stage_gates(*each).ravel() for each in chosen])

@@ -57,10 +57,8 @@ def tap(
     network = getattr(model, "structure", None)
     blocks = [] if network is None else network.blocks()
     stages = {id(block.long_term_tdm): block.stage for block in blocks}
-    return features, tuple(
-        _gates(part, x, stages.get(id(part), 0))
-        for part, x in zip(cut.modules, inputs, strict=True)
-    )
+    seen = zip(cut.modules, inputs, strict=True)
+    return features, tuple(_gates(part, x, stages.get(id(part), 0)) for part, x in seen)
 
 
 def differences_of(model: keras.Model, clip: np.ndarray, spec: ClipSpec) -> np.ndarray | None:
@@ -75,13 +73,8 @@ def differences_of(model: keras.Model, clip: np.ndarray, spec: ClipSpec) -> np.n
 
 def _gates(module: LongTermTDM, x: np.ndarray, stage: int) -> GateMaps:
     forward, backward = map(_array, module.gates(keras.ops.convert_to_tensor(x)))
-    return GateMaps(
-        layer=module.name,
-        stage=stage,
-        forward=forward.mean(axis=-1),
-        backward=backward.mean(axis=-1),
-        strength=np.sqrt((((forward + backward) / 2) ** 2).mean(axis=-1)),
-    )
+    strength = np.sqrt((((forward + backward) / 2) ** 2).mean(axis=-1))
+    return GateMaps(module.name, stage, forward.mean(axis=-1), backward.mean(axis=-1), strength)
 
 
 def score_gradient(
@@ -159,13 +152,8 @@ def _cut(model: keras.Model, layer: keras.layers.Layer) -> Cut:
             f"it, as those of a residual branch do. {_names(model, scoring.output)}"
         )
     modules = tuple(part for part in model.layers if isinstance(part, LongTermTDM))
-    return Cut(
-        layer=layer.name,
-        kind=kind,
-        tapped=keras.Model(model.input, [layer.output, *(part.input for part in modules)]),
-        modules=modules,
-        head=keras.Model(layer.output, scoring.output),
-    )
+    tapped = keras.Model(model.input, [layer.output, *(part.input for part in modules)])
+    return Cut(layer.name, kind, tapped, modules, keras.Model(layer.output, scoring.output))
 
 
 def _map_layer(model: keras.Model, name: str | None) -> keras.layers.Layer:
@@ -190,11 +178,8 @@ def _has_maps(layer: keras.layers.Layer) -> bool:
 
 def _names(model: keras.Model, scores: Any) -> str:
     """Which layers would do, in words."""
-    names = [
-        layer.name
-        for layer in model.layers
-        if _has_maps(layer) and _is_passed_by_all(model, layer, scores)
-    ]
+    layers = [layer for layer in model.layers if _has_maps(layer)]
+    names = [layer.name for layer in layers if _is_passed_by_all(model, layer, scores)]
     if not names:
         return "No layer with maps is one that all of the scores come through."
     earlier = " (earlier ones too)" if len(names) > MAX_NAMED else ""

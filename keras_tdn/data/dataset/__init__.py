@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from typing import Any
 
@@ -39,8 +40,7 @@ class DatasetOptions:
             `SegmentSampler` for the spec, in mode `"random"` or `"center"`.
         transforms: Called with `((clip, label), seed)`. By default `train_transforms`, with a flip
             map if the labels' names have one, or `test_transforms`.
-        batch_transforms: Called with `((clips, labels), seed)` of a batch, as `MixUp` is; mixing
-            needs `one_hot=True`.
+        batch_transforms: Called with `((clips, labels), seed)`, as `MixUp`, which needs `one_hot`.
         one_hot: Whether labels are weights per class, float32, instead of class indices.
         num_classes: Classes of one-hot labels; by default those of the records, of which a short
             list may have fewer than the model.
@@ -58,8 +58,7 @@ class DatasetOptions:
         deterministic: Whether batches keep their order even if a clip is late.
         decoder: Name of the decoder of video files, or the decoder itself.
         failure_report: Path of the list of bad records.
-        max_failure_share: Share of bad records that is an error, from 0 to 1. `None`: none is, and
-            none are counted.
+        max_failure_share: Share of bad records that is an error, from 0 to 1; `None` counts none.
     """
 
     training: bool
@@ -104,12 +103,9 @@ class DatasetOptions:
     def order(self, num_records: int) -> RecordOrder:
         """Returns the order of the records; a `ValueError` if there are too few for the shard."""
         shard = self.shard
-        if (
-            not isinstance(shard, tuple | list)
-            or len(shard) != 2
-            or not all(isinstance(number, int) for number in shard)
-            or not 0 <= shard[0] < shard[1] <= num_records
-        ):
+        is_pair = isinstance(shard, tuple | list) and len(shard) == 2
+        are_integers = is_pair and all(isinstance(number, int) for number in shard)
+        if not are_integers or not 0 <= shard[0] < shard[1] <= num_records:
             raise ValueError(
                 "make_dataset's `shard` is (index, count): which part of how many, with at least "
                 f"a record in each of the {num_records}. Received: shard={shard!r}"
@@ -157,9 +153,9 @@ def make_dataset(
 ) -> tf.data.Dataset:
     """Makes batches of clips and labels, ready for `model.fit`, `evaluate` and `predict`.
 
-    Use it for training and validation, on every Keras backend. Records may be video files, folders
-    of JPEG frames or packed records, which give the same frame indices and the same draws. Only the
-    frames of the clip are decoded, and of JPEG frames only the window that a random crop keeps.
+    Use it on every Keras backend. Records may be video files, folders of JPEG frames or packed
+    records, which give the same frame indices and the same draws. Only the frames of the clip are
+    decoded, and of JPEG frames only the window that a random crop keeps.
 
     **Epochs.** A training data set is endless: epochs follow each other inside the graph, each with
     its own order and its own draws. So tell `fit` how long an epoch is, or the first never ends:
@@ -179,19 +175,15 @@ def make_dataset(
 
     **Bad records** are skipped, and batches stay full. Each is logged and listed once in
     `failure_report`, JSON lines of `path`, `index` and `reason`; a video file that failed is not
-    tried again. When the share of bad records passes `max_failure_share`, iterating raises an
-    error that says so.
+    tried again. When their share passes `max_failure_share`, iterating raises an error.
 
-    **Several machines or processes** each pass their own `shard`, and
-    `strategy.experimental_distribute_dataset` leaves the files alone. For `tf.data` service see
-    `from_service`.
+    **Several machines or processes** each pass their own `shard`, or use `from_service`;
+    `strategy.experimental_distribute_dataset` leaves the files alone.
 
     Args:
         records: Records with labels, from `load_records` or `load_packed`.
         spec: The clip that the model takes.
-        training: Whether to draw random clips for training, or centre clips in order, once.
-        batch_size: Clips in a batch.
-        **options: The other fields of `keras_tdn.data.dataset.DatasetOptions`.
+        training, batch_size, **options: Fields of `keras_tdn.data.dataset.DatasetOptions`.
 
     Returns:
         A `tf.data.Dataset` of `(clips, labels)`: uint8 pixels in [0, 255] of shape `(batch_size,
@@ -199,8 +191,7 @@ def make_dataset(
         `(batch_size, num_classes)`.
 
     Raises:
-        ValueError: if an argument is invalid, a record has no label, or two records
-            have the same `index`.
+        ValueError: if an argument is invalid, a record has no label, or two have one `index`.
 
     Example:
 
@@ -213,10 +204,9 @@ def make_dataset(
     leave_gpus_to_backend()
     chosen = DatasetOptions(training, batch_size, **options)
     steps, order = chosen.steps(records, spec), chosen.order(len(records))
-    failures = None
-    if chosen.max_failure_share is not None:
-        reachable = order.num_reachable
-        failures = FailureLog(reachable, chosen.max_failure_share, chosen.failure_report)
+    failures, share = None, chosen.max_failure_share
+    if share is not None:
+        failures = FailureLog(order.num_reachable, share, chosen.failure_report)
     source = clip_source(records, steps, chosen.decoder, failures)
     fields = {name: tf.constant(values) for name, values in source.fields.items()}
     record_labels = tf.constant([record.label for record in records], tf.int32)
@@ -234,11 +224,8 @@ def make_dataset(
 
     def is_good(*element: tf.Tensor) -> tf.Tensor:
         *_, reason, row, num_seen = element
-        return tf.cond(
-            tf.equal(reason, ""),
-            lambda: True,
-            lambda: _take_note(records, failures, row, num_seen, reason),
-        )
+        noted = functools.partial(_take_note, records, failures, row, num_seen, reason)
+        return tf.cond(tf.equal(reason, ""), lambda: True, noted)
 
     def finish(clips: Any, labels: Any, draws: Any, counts: Any) -> tuple[Any, ...]:
         if chosen.batch_transforms is not None:
@@ -260,11 +247,7 @@ def make_dataset(
 
 
 def _take_note(
-    records: RecordList,
-    failures: FailureLog | None,
-    row: tf.Tensor,
-    num_seen: tf.Tensor,
-    reason: tf.Tensor,
+    records: RecordList, failures: FailureLog | None, row: Any, num_seen: Any, reason: Any
 ) -> tf.Tensor:
     if failures is None:
         # Ops alone: this graph may run where this process' Python does not.

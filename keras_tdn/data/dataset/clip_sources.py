@@ -140,9 +140,8 @@ def clip_source(
     if isinstance(decoder, str):
         # One thread each, because videos are decoded side by side.
         decoder = get_decoder(decoder, num_threads=1)
-    return _video_clips(
-        records, steps, decoder if failures is None else _TryingOnce(decoder, failures)
-    )
+    decoder = decoder if failures is None else _TryingOnce(decoder, failures)
+    return _video_clips(records, steps, decoder)
 
 
 def _packed_clips(records: PackedRecordList, steps: ClipSteps) -> ClipSource:
@@ -157,8 +156,6 @@ def _packed_clips(records: PackedRecordList, steps: ClipSteps) -> ClipSource:
 
 
 def _video_clips(records: RecordList, steps: ClipSteps, decoder: Decoder) -> ClipSource:
-    """Clips out of video files, through a decoder in this process."""
-
     def read(record: Fields, label: tf.Tensor, seed: tf.Tensor) -> ReadClip:
         frames, reason = read_frames_in_graph(record["path"], steps.sampler, seed, decoder=decoder)
         frames = tf.cond(tf.equal(reason, ""), lambda: frames, steps.stand_in)
@@ -174,8 +171,7 @@ class _TryingOnce:
     """A decoder that refuses what failed before."""
 
     def __init__(self, decoder: Decoder, failures: FailureLog) -> None:
-        self._decoder = decoder
-        self._failures = failures
+        self._decoder, self._failures = decoder, failures
 
     def read_frames(
         self, source: VideoSource, choose_indices: Callable[[int], Any], size: FrameSize = None
@@ -189,13 +185,12 @@ class _TryingOnce:
 def _folder_clips(records: RecordList, steps: ClipSteps) -> ClipSource:
     """Clips out of folders of JPEG frames, which are all listed now to know how long they are."""
     with ThreadPoolExecutor(SCAN_THREADS) as pool:
-        scans = list(pool.map(_scan, (record.path for record in records)))
-    folders = [folder for folder, _ in scans]
+        folders, reasons = zip(*pool.map(_scan, (record.path for record in records)), strict=True)
     fields: dict[str, Any] = {
         "directory": [os.fsencode(folder.directory) for folder in folders],
         "length": [folder.num_frames for folder in folders],
         "names": [os.fsencode(SEPARATOR.join(folder.names)) for folder in folders],
-        "reason": [reason for _, reason in scans],
+        "reason": reasons,
     }
     for field in PATTERN_FIELDS:
         values = [getattr(folder.pattern or NOTHING.pattern, field) for folder in folders]
@@ -223,7 +218,6 @@ def _folder_clips(records: RecordList, steps: ClipSteps) -> ClipSource:
 
 
 def _scan(path: str) -> tuple[FrameFolder, str]:
-    """Lists a folder; returns why it cannot be listed, or nothing."""
     try:
         return scan_frame_folder(path), ""
     except ValueError as error:

@@ -44,28 +44,23 @@ class RecordOrder:
         return min(self.num_records, len(self._counts))
 
     def counts(self) -> tf.data.Dataset:
-        """Returns the counts that `place` takes."""
         return tf.data.Dataset.range(self._counts.start, self._counts.stop, self._counts.step)
 
     def place(self, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns the row and the epoch at a count, and how many records of the shard that makes.
-
-        The last counts from the start of the data set.
-        """
+        """Returns a count's row and epoch, and how many of the shard's records come up to it."""
         epoch, row = count // self.num_records, count % self.num_records
         if self.shuffle:
             seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
             last = tf.constant(self.num_records - 1, tf.int64)
             row = tf.random.experimental.index_shuffle(row, seed, last)
-        first = self.start + self.shard[0]
-        return row, epoch, (count - first) // self.shard[1] + 1
+        return row, epoch, (count - self._counts.start) // self.shard[1] + 1
 
 
 def record_seed(seed: int, epoch: Any, index: Any) -> Any:
     """Returns the seed of everything that is drawn from one record in one epoch: a pair of int32.
 
-    Use it to draw the clip of a training step again; it depends on nothing but its arguments: the
-    data set's seed, an integer, and the epoch and the record's `index`, integers or tensors.
+    Use it to draw the clip of a training step again. `seed` is the data set's, an integer; the
+    epoch and the record's `index` are integers or tensors.
 
     Example:
 
@@ -91,8 +86,7 @@ class BatchPositions:
     sets `label_spec`, which describes the labels of a batch.
 
     Args:
-        max_remembered: Batches whose place is kept, the latest ones. It only needs to be more than
-            the batches that the pipeline makes in advance.
+        max_remembered: Latest batches whose place is kept, more than the pipeline makes in advance.
 
     Example:
 
@@ -116,8 +110,7 @@ class BatchPositions:
     def after(self, num_batches: int) -> int:
         """Returns the `start` of a data set that continues after so many batches of this one.
 
-        Raises:
-            ValueError: if so many batches have not been made yet, or if it is too long ago.
+        A `ValueError` says that so many have not been made yet, or that it is too long ago.
         """
         with self._lock:
             if num_batches == 0:

@@ -52,7 +52,7 @@ def get_decoder(
             1 GiB unless `KERAS_TDN_MAX_CLIP_GIB` says otherwise.
 
     Returns:
-        An object with the method `read_frames(source, choose_indices, size=None)`.
+        A `Decoder`.
 
     Raises:
         ValueError: if there is no such decoder, or a number is not a positive integer.
@@ -83,9 +83,9 @@ def read_frames(
 ) -> np.ndarray:
     """Reads chosen frames of a video with the default decoder, PyAV.
 
-    Use it wherever pixels are needed from a file. Frames count from 0 in the order in which they
-    are shown, and every frame that decodes counts: headers are not trusted, because many containers
-    have a wrong frame count or none. A damaged or truncated file gives the frames that do decode.
+    Frames count from 0 in the order in which they are shown, and every frame that decodes counts:
+    headers are not trusted, because many containers have a wrong frame count or none. A damaged or
+    truncated file gives the frames that do decode.
 
     The first video stream is read that is not a cover picture. Frames are turned upright as their
     rotation tag says. Transparency is dropped, and frames whose size changes along the way are
@@ -125,13 +125,12 @@ def read_frames_in_graph(
     """Reads chosen frames of a video inside `Dataset.map`; never raises there.
 
     Use it in pipelines over many videos, some of which may be damaged: drop elements whose reason
-    is not empty, and count them. Videos in parallel calls are decoded side by side, one thread
-    each, and nothing is kept between calls.
+    is not empty, and count them. Parallel calls decode side by side, one thread each.
 
     One call takes at most 64 MiB for packets, or 128 MiB for decoded frames of formats that are
-    decoded whole, and the clip itself, which may take 1 GiB (`keras_tdn.limits`): larger ones are
-    refused with a reason. The graph calls into this Python process, so such a pipeline cannot be
-    sent to another one, as a `tf.data` service would; packed records can.
+    decoded whole, and the clip itself, which may take 1 GiB (`keras_tdn.limits`): larger ones have
+    a reason. The graph calls into this Python process, so a `tf.data` service cannot run it; packed
+    records can be served.
 
     Args:
         path: Scalar string tensor, the path of a video file.
@@ -143,8 +142,7 @@ def read_frames_in_graph(
 
     Returns:
         Frames, uint8, of shape `(number of indices, height, width, 3)`, and the reason why there
-        are none, a scalar string: empty if all is well. With a reason, the frames have the shape
-        `(0, 0, 0, 3)`.
+        are none, a scalar string: empty if all is well, else the frames have shape `(0, 0, 0, 3)`.
 
     Example:
 
@@ -168,9 +166,8 @@ def read_frames_in_graph(
             kind = "" if isinstance(error, VideoDecodeError) else f"{type(error).__name__}: "
             return np.empty((0, 0, 0, 3), np.uint8), f"{kind}{error}".encode()
 
-    frames, reason = tf.numpy_function(
-        read, [path, *arguments], [tf.uint8, tf.string], stateful=False
-    )
+    types = [tf.uint8, tf.string]
+    frames, reason = tf.numpy_function(read, [path, *arguments], types, stateful=False)
     frames.set_shape([None, None, None, 3])
     reason.set_shape([])
     return frames, reason

@@ -23,10 +23,10 @@ from keras_tdn.limits import check_bytes
 
 
 class FrameCollector:
-    """Converts frames as they come and puts each where its index was asked for.
+    """Converts the frames of the video `name` and puts each where its index was asked for.
 
-    Errors call the video `name`. For `size` see `read_frames`, for `max_bytes` `get_decoder`; each
-    frame is converted by `num_threads`. `pixels` holds all frames once it `is_complete`.
+    For `size` see `read_frames`, for the others `get_decoder`; `pixels` is whole once it
+    `is_complete`.
     """
 
     def __init__(
@@ -37,18 +37,16 @@ class FrameCollector:
         num_threads: int | None,
         max_bytes: int | None = None,
     ) -> None:
-        self._name, self._size, self._max_bytes = name, size, max_bytes
-        self._num_frames = len(indices)
-        self._positions: dict[int, list[int]] = {}
-        for position, index in enumerate(indices.tolist()):
-            self._positions.setdefault(index, []).append(position)
-        self.wanted = sorted(self._positions)
+        self._name, self._indices, self._size = name, indices, size
+        self._max_bytes, self._num_frames = max_bytes, len(indices)
+        self.wanted = sorted(set(indices.tolist()))
+        self._missing = set(self.wanted)
         self.pixels = np.empty((0, 0, 0, 3), np.uint8)
         self._converter = FrameConverter(name, num_threads)
 
     @property
     def is_complete(self) -> bool:
-        return not self._positions
+        return not self._missing
 
     def expect(self, stored_size: tuple[int, int]) -> None:
         """Refuses frames of a height and width that would take too much memory, before any does."""
@@ -59,11 +57,8 @@ class FrameCollector:
         check_clip_bytes(self._name, num_bytes, what, self._max_bytes)
 
     def add(self, index: int, frame: av.VideoFrame, stored_size: tuple[int, int]) -> None:
-        """Takes the frame of a wanted number, stored at that height and width once square.
-
-        Raises a `VideoDecodeError` if it does not go with the others.
-        """
-        positions = self._positions.pop(index)
+        """Takes a wanted frame, of that size once square; a `VideoDecodeError` unless it fits."""
+        self._missing.remove(index)
         upright = self._converter.upright_size(frame, *stored_size)
         height, width = resized_size(self._size, *upright)
         if not len(self.pixels):
@@ -74,9 +69,7 @@ class FrameCollector:
                 f"Cannot read {self._name}: its frames change midway between upright and lying. "
                 "Encode it again."
             )
-        pixels = self._converter.convert(frame, height, width)
-        for position in positions:
-            self.pixels[position] = pixels
+        self.pixels[self._indices == index] = self._converter.convert(frame, height, width)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,10 +94,7 @@ class Orientation:
 
 
 class FrameConverter:
-    """Converts frames of the video called `name` to pixels, each by `num_threads`.
-
-    Use one for all frames of a video: each new one would set up the scaling afresh.
-    """
+    """Converts frames of one video, `name`, by `num_threads`: it sets up the scaling once."""
 
     def __init__(self, name: str, num_threads: int | None = None) -> None:
         self._name = name
@@ -112,10 +102,7 @@ class FrameConverter:
         self._num_threads = num_threads or 0
 
     def convert(self, frame: av.VideoFrame, height: int, width: int) -> np.ndarray:
-        """Returns upright pixels in [0, 255], red green blue, uint8 of shape `(height, width, 3)`.
-
-        Raises a `VideoDecodeError` if the frame cannot be shown upright, or is too large.
-        """
+        """Returns upright pixels, uint8 `(height, width, 3)`; a `VideoDecodeError` if it cannot."""
         orientation = orientation_of(self._name, frame)
         stored_height, stored_width = orientation.size(height, width)
         try:
@@ -138,8 +125,7 @@ def orientation_of(name: str, frame: av.VideoFrame) -> Orientation:
     """Reads the display matrix that came with a frame, by FFmpeg's rules.
 
     Cameras write one of eight: four turns, each also mirrored. Angles are rounded to a degree, and
-    a matrix that leaves no area is taken for none. Raises a `VideoDecodeError`, in which the video
-    is called `name`, if it turns the frame by anything but quarters.
+    a matrix that leaves no area is taken for none. Other turns are a `VideoDecodeError`.
     """
     # One step to the right leads by (a, b), one down by (c, d).
     a, b, c, d = _display_matrix(frame)
@@ -161,10 +147,7 @@ def orientation_of(name: str, frame: av.VideoFrame) -> Orientation:
 
 
 def square_size(stream: av.VideoStream, height: int, width: int) -> tuple[int, int]:
-    """Returns height and width of the stream's stored frames once their pixels are made square.
-
-    The height stays, as it does where FFmpeg scales to `iw*sar:ih`.
-    """
+    """Returns a stream's height, and width once pixels are square: FFmpeg's `iw*sar:ih`."""
     ratio = stream.sample_aspect_ratio
     # Where it is not known, releases of PyAV give `None` or 0.
     if not ratio or ratio.numerator < 1 or ratio.denominator < 1:

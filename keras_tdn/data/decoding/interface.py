@@ -28,11 +28,7 @@ class VideoDecodeError(ValueError):
 
 
 class Decoder(Protocol):
-    """Reads chosen frames of videos.
-
-    `keras_tdn.data.decoding.read_frames` documents the arguments and what every decoder keeps to:
-    frames in the order shown, all that decode and no others, upright, red green blue.
-    """
+    """Reads chosen frames of videos, as `keras_tdn.data.decoding.read_frames` documents it."""
 
     def read_frames(
         self, source: VideoSource, choose_indices: ChooseIndices, size: FrameSize = None
@@ -42,10 +38,7 @@ class Decoder(Protocol):
 
 
 def open_source(source: VideoSource) -> tuple[str, str | BinaryIO]:
-    """Returns how errors call the source, and its path or a seekable file object.
-
-    Raises a `VideoDecodeError` if there is nothing to read, and a `ValueError` if it is no source.
-    """
+    """Returns how errors call the source, and its path or a seekable file object."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         if len(source) == 0:
             raise VideoDecodeError(
@@ -73,8 +66,7 @@ def _problem(path: str) -> str:
     try:
         found = os.stat(path)
     except (OSError, ValueError):
-        start = os.getcwd()
-        return f"there is no such file. Check the path; a relative one starts at {start!r}."
+        return f"there is no such file. Check the path; a relative one starts at {os.getcwd()!r}."
     mode = found.st_mode
     if stat.S_ISDIR(mode):
         return "it is a directory. Pass the path of one video file."
@@ -133,10 +125,7 @@ def check_indices(indices: Any, num_frames: int) -> np.ndarray:
 
 
 def check_clip_bytes(name: str, num_bytes: int, what: str, max_bytes: int | None) -> None:
-    """Raises a `VideoDecodeError` if frames, which `what` names, would take too much memory.
-
-    `max_bytes` is the most that they may take; `None` is what `keras_tdn.limits` allows.
-    """
+    """Raises a `VideoDecodeError` if frames take more than `max_bytes`, or than a clip may."""
     try:
         if max_bytes is None:
             check_bytes(num_bytes, "clip", what)

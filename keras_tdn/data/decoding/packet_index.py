@@ -46,10 +46,9 @@ def _check(holds: object, otherwise: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class PacketIndex:
-    """Packets in the order stored: `shown` has the position of each frame's in the order shown.
+    """Packets in the order stored; `shown` has their positions in the order shown.
 
-    Of each packet, when it is shown, the position of the one to start decoding at, and whether
-    others may refer to its picture.
+    `starts` has, of each packet, the position of the one to start decoding at.
     """
 
     timestamps: list[int]
@@ -79,10 +78,7 @@ class PacketIndex:
 def index_packets(
     container_name: str, codec: av.VideoCodecContext, packets: Iterable[av.Packet]
 ) -> PacketIndex:
-    """Indexes a stream of packets that are not empty, in the order stored.
-
-    `container_name` is libav's, and `codec` has the parameters that the container keeps.
-    """
+    """Indexes packets that are not empty, in the order stored; `container_name` is libav's."""
     name = codec.codec.canonical_name
     _check(container_name in (MP4, MATROSKA), f"the container {container_name} is not indexed")
     _check(name in _CODECS, f"the codec {name} is not indexed")

@@ -60,10 +60,9 @@ def open_input(
     options: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> av.container.InputContainer:
-    """Opens what holds a video, in one of the `formats`, by FFmpeg's `protocols` alone.
+    """Opens a file object or FFmpeg's address, `file:` and the path for files, as `av.open` does.
 
-    `opened` is a file object or an address that FFmpeg knows, `file:` and the path for files. The
-    `options` are FFmpeg's, and `timeout` is in seconds. Raises the errors of `av.open`.
+    `formats`, `protocols` and `options` are FFmpeg's, and `timeout` is in seconds.
     """
     limits = {
         "format_whitelist": ",".join(sorted(formats if format is None else {*formats, format})),
@@ -76,10 +75,7 @@ def open_input(
 
 @contextlib.contextmanager
 def open_container(name: str, opened: str | BinaryIO) -> Iterator[av.container.InputContainer]:
-    """Opens a file, given as a path or a seekable file object, from its start.
-
-    Raises a `VideoDecodeError`, in which it is called `name`, unless it is a video that is read.
-    """
+    """Opens a path or a seekable file object, which errors (`VideoDecodeError`) call `name`."""
     if isinstance(opened, str):
         # The prefix keeps a file name with a colon from being taken for a network address.
         opened = f"file:{opened}"
@@ -108,10 +104,7 @@ def why_not_opened(error: Exception) -> str:
 
 
 def video_stream(name: str, container: av.container.InputContainer) -> av.VideoStream:
-    """Returns the first stream of moving pictures, or of a still one where there are none.
-
-    Raises a `VideoDecodeError` if there is neither, naming what there is.
-    """
+    """Returns the first stream of moving pictures, or of a still one where there are none."""
     found, stills = [], []
     for stream in container.streams:
         kind = stream.type

@@ -42,12 +42,11 @@ KEPT_FRAMES_BYTES = 128 * 2**20
 class PyAVDecoder:
     """Decodes each video once, and where its packets allow it, only what the wanted frames need.
 
-    Use it through `get_decoder`, which documents the arguments. Where the packets alone say which
-    frames a video has (see `packet_index`), decoding starts at the keyframe before each wanted
-    frame, ends with the last wanted one, and leaves out pictures that are neither wanted nor
-    referred to. Every other video is decoded from start to end. Both ways give the same frames, of
-    damaged videos too: a picture that the decoder drops keeps its number, and the one before stands
-    for it. What would take more memory than is allowed is refused before it is decoded.
+    Use it through `get_decoder`. Where the packets alone say which frames a video has (see
+    `packet_index`), decoding starts at the keyframe before each wanted frame, ends with the last,
+    and leaves out pictures that are neither wanted nor referred to. Every other video is decoded
+    from start to end. Both ways give the same frames, of damaged videos too: a picture that the
+    decoder drops keeps its number, and the one before stands for it.
     """
 
     def __init__(self, num_threads: int | None = None, max_bytes: int | None = None) -> None:
@@ -163,10 +162,7 @@ def _read_sequentially(
     make_collector: Callable[[int], FrameCollector],
     index: PacketIndex | None,
 ) -> FrameCollector:
-    """Decodes every frame, and converts those that the collector for their number wants.
-
-    Raises a `VideoDecodeError` if no frame decodes, or fewer the second time than the first.
-    """
+    """Decodes every frame, and converts those that the collector for their number wants."""
     frames: list[av.VideoFrame] | None = []
     times = list[int | None]()
     kept_bytes = 0
@@ -203,9 +199,8 @@ def _read_sequentially(
 def _decoded_frames(times: list[int | None], index: PacketIndex | None) -> Sequence[int]:
     """Returns which of the frames that decode, shown at `times`, each frame of the video is.
 
-    Decoders drop pictures that refer to damage. Where the packets are indexed, they number the
-    frames, so that a number means one frame whatever else is read; the frame before stands for a
-    dropped one.
+    Decoders drop pictures that refer to damage; the frame before stands for a dropped one. Where
+    packets are indexed, they number the frames, so that a number always means one frame.
     """
     if index is not None:
         numbers = {index.timestamps[position]: at for at, position in enumerate(index.shown)}
@@ -218,11 +213,10 @@ def _decoded_frames(times: list[int | None], index: PacketIndex | None) -> Seque
 def every_frame(
     name: str, opened: str | BinaryIO, num_threads: int | None
 ) -> Iterator[tuple[av.VideoFrame, tuple[int, int]]]:
-    """Yields every frame that decodes, in the order shown, with its size in square pixels.
+    """Yields every frame that decodes, in the decoder's order, with its size in square pixels.
 
-    That order is the decoder's own: it delays what the stream says is shown later. Sorting by
-    timestamps would be wrong where a container has none to speak of, as AVI, whose timestamps
-    number the packets and so run backwards around B-frames.
+    Sorting by timestamps would be wrong where a container has none to speak of, as AVI, whose
+    timestamps number the packets and so run backwards around B-frames.
     """
     with open_container(name, opened) as container:
         stream = video_stream(name, container)

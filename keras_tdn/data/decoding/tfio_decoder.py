@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from typing import BinaryIO
 
 import numpy as np
@@ -37,15 +38,14 @@ BLOCKWISE_FORMATS = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p"})
 class TFIODecoder:
     """Decodes whole videos with tensorflow-io.
 
-    Use it through `get_decoder("tfio")`, where tensorflow-io is there already. Frames and their
-    order are those of the default decoder, and so are 8-bit pixels, with these limits:
+    Use it through `get_decoder("tfio")`. Frames, their order and 8-bit pixels are those of the
+    default decoder, with these limits:
 
     - The whole video is decoded and held as RGB, whatever is wanted of it: three bytes per pixel.
     - Colours are converted as BT.601 says, in the limited range. Videos tagged otherwise (BT.709,
       full range) and 10-bit ones come out a few levels off.
     - Of common videos whose width is not a multiple of 8, tensorflow-io leaves the last columns
       unwritten; they repeat the column before. In a width of 340 those are the last 4.
-    - The header is read by PyAV, because tensorflow-io does not report how frames are shown.
     - Resized frames differ slightly from the default decoder's, which resizes before it converts.
     """
 
@@ -79,11 +79,14 @@ class TFIODecoder:
     def _decode(self, name: str, opened: str | BinaryIO) -> np.ndarray:
         import tensorflow as tf
 
+        with open(opened, "rb") if isinstance(opened, str) else nullcontext(opened) as file:
+            file.seek(0)
+            content = file.read()
         try:
             with warnings.catch_warnings():
                 # One for each FFmpeg release that is looked for and not there.
                 warnings.filterwarnings("ignore", "could not load", UserWarning)
-                frames = self._decode_video(_content(opened)).numpy()
+                frames = self._decode_video(content).numpy()
         except NotImplementedError as error:
             raise ImportError(HOW_TO_INSTALL) from error
         except tf.errors.OpError as error:
@@ -97,10 +100,8 @@ class TFIODecoder:
 
 
 def _read_header(name: str, opened: str | BinaryIO) -> tuple[Orientation, tuple[int, int], bool]:
-    """Returns what tensorflow-io does not report.
-
-    How frames are oriented, their size in square pixels, and whether columns go missing.
-    """
+    """Returns the orientation, the size in square pixels, and whether columns go missing."""
+    # By PyAV, because tensorflow-io does not report them.
     with open_container(name, opened) as container:
         stream = video_stream(name, container)
         codec = stream.codec_context
@@ -109,11 +110,3 @@ def _read_header(name: str, opened: str | BinaryIO) -> tuple[Orientation, tuple[
         orientation = Orientation() if first is None else orientation_of(name, first)
         square = square_size(stream, codec.height, codec.width)
         return orientation, square, codec.pix_fmt in BLOCKWISE_FORMATS
-
-
-def _content(opened: str | BinaryIO) -> bytes:
-    if isinstance(opened, str):
-        with open(opened, "rb") as file:
-            return file.read()
-    opened.seek(0)
-    return opened.read()

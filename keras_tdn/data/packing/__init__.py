@@ -1,7 +1,4 @@
-"""Videos as sharded TFRecords of JPEG frames: written once, read fast and in any order.
-
-`keras_tdn.data.packed_records` reads what is written here.
-"""
+"""Videos as sharded TFRecords of JPEG frames, which `keras_tdn.data.packed_records` reads."""
 
 from keras_tdn.data.failures import Failure
 from keras_tdn.data.packing.index import (

@@ -65,8 +65,7 @@ class PackOptions:
     def for_records(self, num_records: int) -> PackOptions:
         """Returns the options with the number of shards; a `ValueError` if one would be empty."""
         if self.num_shards is None:
-            wanted = -(-num_records // RECORDS_PER_SHARD)
-            shards = max(wanted, min(num_records, LEAST_SHARDS))
+            shards = max(-(-num_records // RECORDS_PER_SHARD), min(num_records, LEAST_SHARDS))
             return dataclasses.replace(self, num_shards=shards)
         if self.num_shards > num_records:
             raise ValueError(
@@ -86,10 +85,8 @@ class PackedRecord(Record):
 
     Args:
         num_frames: Frames stored: all that decode.
-        height: Height of the stored frames in pixels.
-        width: Width of the stored frames in pixels.
-        offset: Where the record starts in its shard, in bytes.
-        num_bytes: What it takes there.
+        height, width: Size of the stored frames in pixels.
+        offset, num_bytes: Where the record starts in its shard, and what it takes there.
         shard: Number of the shard.
     """
 
@@ -106,8 +103,7 @@ class PackedShard:
     """One finished file.
 
     Args:
-        name: Its file name.
-        num_bytes: Its size.
+        name, num_bytes: Its file name and size.
         sha256: SHA-256 of its content, hexadecimal.
         records: What it holds, in order.
         failures: What it was to hold as well.
@@ -122,13 +118,9 @@ class PackedShard:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> PackedShard:
         """Rebuilds what `dataclasses.asdict` gave of one."""
-        return cls(
-            config["name"],
-            config["num_bytes"],
-            config["sha256"],
-            tuple(PackedRecord(**record) for record in config["records"]),
-            tuple(Failure(**failure) for failure in config["failures"]),
-        )
+        records = tuple(PackedRecord(**record) for record in config["records"])
+        failures = tuple(Failure(**failure) for failure in config["failures"])
+        return cls(config["name"], config["num_bytes"], config["sha256"], records, failures)
 
     def problem(self, folder: str | os.PathLike[str], hashes: bool) -> str:
         """Returns what is wrong with the file in that folder; empty if nothing is."""
@@ -151,8 +143,7 @@ class PackedIndex:
     Args:
         folder: The folder of the shards.
         options: What it was packed with.
-        labels: Class names in the order of the records' labels, or `None`.
-        num_classes: Classes there are.
+        labels, num_classes: As of a `RecordList`.
         shards: The files.
 
     Example:
@@ -191,13 +182,9 @@ class PackedIndex:
         return [os.path.join(self.folder, shard.name) for shard in self.shards]
 
     def check(self, hashes: bool = False) -> None:
-        """Compares the files with the index; use it before training on a copy.
+        """Raises a `ValueError` if files are missing or differ from the index in size.
 
-        Args:
-            hashes: Whether to read all files and compare their SHA-256 too; else only their sizes.
-
-        Raises:
-            ValueError: if files are missing or differ; the message names the first of them.
+        Use it before training on a copy. With `hashes`, all are read to compare their SHA-256 too.
         """
         problems = [
             f"  {shard.name}: {problem}"
@@ -223,11 +210,8 @@ def is_packed(source: str | os.PathLike[str]) -> bool:
 def load_packed_index(source: str | os.PathLike[str]) -> PackedIndex:
     """Reads the index of a packing, whose folder may have been moved.
 
-    Args:
-        source: The folder that `pack` wrote, or the path of its `index.json`.
-
-    Raises:
-        ValueError: if there is none, or it is damaged.
+    `source` is the folder that `pack` wrote, or the path of its `index.json`. A `ValueError` says
+    that there is none, or that it is damaged.
 
     Example:
 

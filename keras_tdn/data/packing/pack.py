@@ -31,17 +31,13 @@ KEPT = "kept_shards"
 
 @dataclasses.dataclass(frozen=True)
 class PackReport:
-    """What a run of `pack` did.
+    """What a run of `pack` did, in `seconds`.
 
     Args:
         folder: Where the packing lies.
-        num_records: Records that are packed.
-        num_frames: Frames they have.
-        num_bytes: Size of all shards.
-        num_shards: Shards there are.
-        num_kept_shards: Those among them that an earlier run had finished.
+        num_records, num_frames, num_bytes, num_shards: What all of its shards have.
+        num_kept_shards: Shards that an earlier run had finished.
         failures: Videos that could not be packed, with the reasons.
-        seconds: How long the run took.
     """
 
     folder: str
@@ -72,7 +68,7 @@ def pack(
 
     Use it once before training, where decoding video is what limits the speed: packed frames are
     decoded one by one, only those that a clip needs, and only the pixels of its crop. Each video is
-    decoded once, from start to end, with a single decoded frame in memory at a time.
+    decoded once, with a single decoded frame in memory at a time.
 
     A run that was killed, at any moment, is finished by running it again with the same list and
     options, which alone decide every byte of the shards. Those that are finished, or belong to a
@@ -95,8 +91,7 @@ def pack(
         progress: Whether to show how far it is: a bar on a terminal, a line now and then elsewhere.
 
     Returns:
-        A `PackReport`. The folder's `index.json` holds the same per shard and record;
-        `load_packed_index` reads it.
+        A `PackReport`. `load_packed_index` reads the same per shard and record.
 
     Raises:
         ValueError: if an argument is out of range, the folder was started otherwise or cannot be
@@ -166,13 +161,9 @@ def pack_with_beam(
     the workers too. The share of failures is looked at when all shards are made.
 
     Args:
-        records: See `pack`, for this and all that is not listed here.
-        output: The folder to pack into.
+        records, output and the others: See `pack`.
         pipeline_options: Beam's, as on a command line (`["--runner=FlinkRunner", ...]`), or its
             `PipelineOptions`. By default the shards are made on this machine.
-
-    Returns:
-        A `PackReport`.
 
     Raises:
         ImportError: if Apache Beam is not installed.
@@ -253,10 +244,7 @@ def _open(
 def _make_shards(
     tasks: Sequence[ShardTask], num_processes: int, reach: Callable[[int, int], None]
 ) -> Iterator[tuple[ShardTask, PackedShard, bool]]:
-    """Yields shards as they are finished, in any order, and whether they were before.
-
-    `reach` is called with a shard and the place of each record that is started.
-    """
+    """Yields shards in any order, and whether they were finished before; `reach` gets places."""
     if num_processes == 1:
         for task in tasks:
             yield task, *packing_shards.finish_shard(task, functools.partial(reach, task.shard))
@@ -295,14 +283,14 @@ def _make_shards(
 def _finish(
     folder: PackingFolder, made: Mapping[int, PackedShard], num_kept_shards: int, started: float
 ) -> PackReport:
-    """Writes the index, and sums up the shards."""
     shards = [made[shard] for shard in range(folder.num_shards)]
     folder.finish(shards)
+    records = [record for shard in shards for record in shard.records]
     failures = [failure for shard in shards for failure in shard.failures]
     return PackReport(
         str(folder.path),
-        sum(len(shard.records) for shard in shards),
-        sum(record.num_frames for shard in shards for record in shard.records),
+        len(records),
+        sum(record.num_frames for record in records),
         sum(shard.num_bytes for shard in shards),
         len(shards),
         num_kept_shards,
@@ -314,7 +302,6 @@ def _finish(
 def _check_failures(
     shards: Iterable[PackedShard], num_records: int, max_failure_share: float
 ) -> None:
-    """Raises a `ValueError` if more videos failed than may."""
     failures = [failure for shard in shards for failure in shard.failures]
     if len(failures) <= max_failure_share * num_records:
         return

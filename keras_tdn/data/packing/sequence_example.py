@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,11 +35,10 @@ MAX_RECORD_BYTES = 2**29
 def encode_record(
     record: Record, text: str | None, options: PackOptions
 ) -> tuple[bytes, int, tuple[int, int]]:
-    """Decodes a video once, or a folder of JPEG frames, and encodes its frames.
+    """Encodes the frames of a video, decoded once, or of a folder; `text` names its class.
 
     Returns the packed record, whose bytes follow from the arguments, its number of frames, and
-    their height and width in pixels. `text` is the name of its class. Raises a `VideoDecodeError`
-    if nothing decodes, or the result is too large for one record.
+    their height and width in pixels. Raises a `VideoDecodeError`.
     """
     import tensorflow as tf
 
@@ -63,8 +63,7 @@ def encode_record(
     for picture in pictures:
         encoded.feature.add().bytes_list.value.append(picture)
     # Maps have no order of their own.
-    content = example.SerializeToString(deterministic=True)
-    return content, len(pictures), (height, width)
+    return example.SerializeToString(deterministic=True), len(pictures), (height, width)
 
 
 def _encode_frames(path: str, options: PackOptions) -> tuple[list[bytes], tuple[int, int]]:
@@ -100,8 +99,7 @@ def _folder_frames(path: str, short_side: int) -> Iterator[tuple[np.ndarray, byt
 
     size = None
     for file in scan_frame_folder(path).paths:
-        with open(file, "rb") as opened:
-            content = opened.read()
+        content = Path(file).read_bytes()
         try:
             frame = decode_jpeg(tf.constant(content)).numpy()
         except tf.errors.OpError as error:
@@ -118,11 +116,7 @@ def _folder_frames(path: str, short_side: int) -> Iterator[tuple[np.ndarray, byt
 
 
 def stream_frames(path: str, short_side: int) -> Iterator[np.ndarray]:
-    """Decodes a video from start to end, with one frame in memory at a time.
-
-    The frames are those that `read_frames` reads at that size, in the same order. They are resized
-    by the filter that is closest to that of the published models' frames.
-    """
+    """Decodes what `read_frames` reads at that size, with one frame in memory at a time."""
     from keras_tdn.data.decoding.frame_conversion import FrameConverter
     from keras_tdn.data.decoding.pyav_decoder import every_frame
 
@@ -130,8 +124,7 @@ def stream_frames(path: str, short_side: int) -> Iterator[np.ndarray]:
     name, opened = open_source(path)
     converter = FrameConverter(name, num_threads=1)
     for frame, stored_size in every_frame(name, opened, 1):
-        if size is None:
-            size = _shrunk_size(*converter.upright_size(frame, *stored_size), short_side)
+        size = size or _shrunk_size(*converter.upright_size(frame, *stored_size), short_side)
         yield np.ascontiguousarray(converter.convert(frame, *size))
 
 

@@ -48,16 +48,14 @@ class ShardTask:
 
     @property
     def name(self) -> str:
-        """The shard's file name."""
         return self.options.shard_name(self.shard)
 
 
 class PackingFolder:
     """The folder of a packing: it knows what is done, and refuses one of another list or options.
 
-    The list and the options alone decide every byte of the result. Records are dealt out to the
-    shards in turn: a list is often sorted by class, and so each shard has about as many of each.
-    Raises a `ValueError` if there are no records, or the folder is of something else or not made.
+    Records are dealt out to the shards in turn: a list is often sorted by class, and so each shard
+    has about as many of each.
     """
 
     def __init__(self, path: Path, records: RecordList, options: PackOptions) -> None:
@@ -71,10 +69,7 @@ class PackingFolder:
         self._folder = ResumableFolder(path, KIND)
 
     def start(self, overwrite: bool, retry_failures: bool) -> list[ShardTask]:
-        """Prepares the folder, and returns its shards with what is noted of them; see `pack`.
-
-        Raises a `ValueError` if it was started with other records or options, unless `overwrite`.
-        """
+        """Prepares the folder, and returns its shards with what is noted of them; see `pack`."""
         if overwrite:
             headers = self._folder.headers()
             started = [header["options"] for header in headers if "options" in header]
@@ -134,19 +129,16 @@ def make_packer() -> Callable[[ShardTask, Callable[[int], None]], tuple[PackedSh
 
 
 def finish_shard(task: ShardTask, starts: Callable[[int], Any]) -> tuple[PackedShard, bool]:
-    """Makes a shard unless it is finished; returns what it holds, and whether it was finished.
-
-    `starts` is called with the place of each record before it is decoded. Raises an `OSError` if
-    the shard cannot be written.
-    """
+    """Makes a shard unless it is finished, and returns whether it was; see `make_shard`."""
     if task.noted is not None and not task.noted.problem(task.folder, hashes=True):
         return task.noted, True
     return make_shard(task, starts), False
 
 
 def make_shard(task: ShardTask, starts: Callable[[int], None]) -> PackedShard:
-    """Makes a shard, puts it in place and notes what it holds.
+    """Makes a shard, puts it in place and notes what it holds; an `OSError` if it cannot.
 
+    `starts` is called with the place of each record before it is decoded.
     The file comes first and the note second: a shard without its note is made again, to the same
     bytes, and one with it is finished.
     """

@@ -32,10 +32,9 @@ def warn_of_skipped(folder: Path, skipped: Skipped) -> None:
     """Logs what was skipped of each kind, if anything was."""
     parts = []
     for kind, paths in skipped.items():
-        shown = ", ".join(repr(path) for path in sorted(paths)[:MAX_NAMES_SHOWN])
+        shown = ", ".join(map(repr, sorted(paths)[:MAX_NAMES_SHOWN]))
         left = len(paths) - MAX_NAMES_SHOWN
-        more = f" and {left} more" if left > 0 else ""
-        parts.append(f"{kind} {shown}{more}")
+        parts.append(f"{kind} {shown}" + (f" and {left} more" if left > 0 else ""))
     if parts:
         logger.warning("Skipped in %r: %s", str(folder), "; ".join(parts))
 
@@ -43,9 +42,8 @@ def warn_of_skipped(folder: Path, skipped: Skipped) -> None:
 def read_class_folders(path: Path, split: str | None) -> Listing:
     """Reads folders: each is a class, and each video or folder of images below it a record.
 
-    A data set that has its splits in folders of their own is one folder further up, and `split`
-    chooses among them. What is skipped is logged: folders of the system, hidden ones, and folders
-    without a video, which are no classes.
+    `split` chooses among folders one level further up. What is skipped is logged: folders of the
+    system, hidden ones, and folders without a video, which are no classes.
     """
     if split is not None:
         path = path / _split_folder(path, split)
@@ -148,8 +146,8 @@ def videos_below(root: Path, folder: str, skipped: Skipped) -> list[str]:
                 has_images |= name.endswith(JPEG_SUFFIXES)
         if has_images and not videos and path != folder:
             found.append(path)
-            for inner in folders:
-                skipped["folders in folders of frames"].append(inner)
+            if folders:
+                skipped["folders in folders of frames"] += folders
             continue
         if has_images:
             skipped["folders with pictures that are no video's frames"].append(path)

@@ -25,6 +25,7 @@ from keras_tdn.data.records.rows import (
     read_names,
 )
 from keras_tdn.files.text import is_text, read_text, shown
+from keras_tdn.specs import is_positive_int
 
 JSON_FORMAT = "something_something_v2"
 TEXT_FORMATS = {
@@ -149,10 +150,9 @@ def load_records(
 ) -> RecordList:
     """Loads the records of a data set: which videos there are and what they show.
 
-    Use it before `make_dataset`, evaluation or packing. Everything that is wrong with the source is
-    reported at once, with line numbers: lines that cannot be read, columns that do not fit, labels
-    that are no class or out of proportion to the list, files that are not there, and videos listed
-    twice with different labels.
+    Everything that is wrong with the source is reported at once, with line numbers: lines that
+    cannot be read, columns that do not fit, labels that are no class or out of proportion to the
+    list, files that are not there, and videos listed twice with different labels.
 
     The format is detected, or named:
 
@@ -197,8 +197,7 @@ def load_records(
             number of classes is known from elsewhere.
 
     Raises:
-        ValueError: if the source cannot be read, lists nothing, or has problems; the message lists
-            the first of them.
+        ValueError: if the source cannot be read, lists nothing, or has problems.
 
     Example:
 
@@ -208,10 +207,14 @@ def load_records(
     """
     if skip_missing and not check_files:
         raise ValueError("`skip_missing` needs the files to be looked for: pass check_files=True.")
-    if num_classes is not None:
-        _check_count(num_classes)
-    elif isinstance(source, RecordList) and source.labels is None and labels is None:
-        num_classes = source.num_classes or None
+    if num_classes is None:
+        if isinstance(source, RecordList) and source.labels is None and labels is None:
+            num_classes = source.num_classes or None
+    elif not is_positive_int(num_classes) or num_classes > MAX_INT32 + 1:
+        raise ValueError(
+            f"`num_classes` must be a positive integer, at most {MAX_INT32 + 1}. "
+            f"Received: num_classes={shown(num_classes)}"
+        )
     names = None if labels is None else read_names(labels)
     if isinstance(source, (str, os.PathLike)):
         problems = Problems(repr(os.fspath(source)))
@@ -290,16 +293,6 @@ def _item_row(place: str, item: Any) -> Row:
     except (TypeError, ValueError):
         pass
     raise BadRowError(f"expected a record or (path, label, num_frames), but it is {shown(item)}")
-
-
-def _check_count(num_classes: Any) -> None:
-    most = MAX_INT32 + 1
-    whole = isinstance(num_classes, int) and not isinstance(num_classes, bool)
-    if not whole or not 1 <= num_classes <= most:
-        raise ValueError(
-            f"`num_classes` must be a positive integer, at most {most}. "
-            f"Received: num_classes={shown(num_classes)}"
-        )
 
 
 def _is_possible(path: str) -> bool:

@@ -34,8 +34,7 @@ class Record:
     Args:
         path: Absolute path of a video file, or of a directory of frames.
         label: Class index, or `None` where the list gives none (the test part of a benchmark).
-        num_frames: Frames that the list says the video has; `None` where it does not say. What
-            decodes may differ.
+        num_frames: Frames that the list states, if it does. What decodes may differ.
         index: Position in the list. It stays with the record when the list is filtered, sharded or
             shuffled, so that what is drawn from it does not depend on any of these.
     """
@@ -132,8 +131,7 @@ class RecordList(Sequence[Record]):
         # They have the numbers that are not there, in the same order.
         there = {record.index for record in self._records}
         indices = (index for index in itertools.count() if index not in there)
-        paths = zip(self.missing, indices, strict=False)
-        return [Record(path, None, index=index) for path, index in paths]
+        return [Record(path, None, None, next(indices)) for path in self.missing]
 
     def __len__(self) -> int:
         return len(self._records)

@@ -37,9 +37,8 @@ Item = TypeVar("Item")
 class Row:
     """One entry of a source, as it stands there; errors call it `place`.
 
-    `paths` are where the video may lie below the root, the likeliest first, because benchmarks list
-    names and leave the layout to whoever fetches the videos. A row without them is a class that has
-    no video here. With a `doubt`, the label is one only if a class is known to be called so.
+    `paths` are where the video may lie below the root, the likeliest first; a row without them is a
+    class that has no video. With a `doubt`, the label is one only if a class is called so.
     """
 
     place: str
@@ -80,7 +79,6 @@ class Problems:
         self.found: list[tuple[str, str]] = []
 
     def add(self, place: str, reason: str) -> None:
-        """Notes that `reason` holds at `place`."""
         self.found.append((place, reason))
 
     def rows(
@@ -90,13 +88,10 @@ class Problems:
         rows = []
         for place, item in items:
             try:
-                row = read(place, item)
+                rows.append(read(place, item))
             except BadRowError as error:
                 self.add(place, str(error))
-            else:
-                if row is not None:
-                    rows.append(row)
-        return rows
+        return [row for row in rows if row is not None]
 
     def raise_if_any(self, hint: str = "") -> None:
         """Raises a `ValueError` that lists the problems, unless there are none."""
@@ -141,9 +136,8 @@ def frame_count(row: Row, problems: Problems) -> int | None:
     count = whole_number(stated) if isinstance(stated, str) else stated
     if count is not None and 0 < count <= MAX_INT32:
         return count
-    problems.add(
-        row.place, f"the number of frames must be a positive integer, but it is {stated!r:.200}"
-    )
+    reason = f"the number of frames must be a positive integer, but it is {stated!r:.200}"
+    problems.add(row.place, reason)
     return None
 
 
@@ -151,18 +145,14 @@ def with_suffixes(path: str, *likely: str) -> tuple[str, ...]:
     """Returns `path`, and with suffixes if it lacks one, the likely ones first."""
     if path.lower().endswith(VIDEO_SUFFIXES):
         return (path,)
-    suffixes = dict.fromkeys((*likely, "", *VIDEO_SUFFIXES[:5]))
-    return tuple(path + suffix for suffix in suffixes)
+    return tuple(path + suffix for suffix in dict.fromkeys((*likely, "", *VIDEO_SUFFIXES[:5])))
 
 
 # === Classes ===
 
 
 def read_names(source: LabelSource) -> tuple[str, ...]:
-    """Reads class names in order: what `load_labels` reads, and the data sets' own files.
-
-    Those are Something-Something's JSON of names and indices, and UCF101's numbered lines.
-    """
+    """Reads what `load_labels` reads, JSON of names and indices, and UCF101's numbered lines."""
     if isinstance(source, (str, os.PathLike)) and source not in DATASETS:
         path = Path(source)
         if path.is_file():
@@ -206,8 +196,7 @@ class ClassNames:
     """Finds the class that a name means.
 
     Exactly the name comes first; then, where just one class fits, the name apart from case,
-    brackets, quotation marks, and underscores in place of blanks: data sets are handed on in
-    folders called `riding_a_bike`, and Something-Something puts brackets into its templates.
+    brackets, quotation marks, and underscores in place of blanks, as folders and templates differ.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -219,9 +208,7 @@ class ClassNames:
             self._loose[key] = None if key in self._loose else index
 
     def index(self, name: str) -> int | None:
-        """Returns the class's index, or `None` if there is no such class."""
-        exact = self._exact.get(name)
-        return self._loose.get(_loosened(name)) if exact is None else exact
+        return self._exact.get(name, self._loose.get(_loosened(name)))
 
 
 def _loosened(name: str) -> str:
@@ -238,7 +225,6 @@ def class_indices(
     """Returns the class of every row, and the names of the classes.
 
     Labels without a number among them are names, and if none are known, they are all there are.
-    With `believe`, a label may be out of proportion to the list.
     """
     rows = listing.rows
     labels = [row.label.strip() if isinstance(row.label, str) else row.label for row in rows]

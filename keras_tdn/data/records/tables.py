@@ -35,13 +35,8 @@ DELIMITERS = (",", ";", "\t")
 FIRST_LINE = re.compile(r"\S[^\r\n]*")
 
 # The same part is called differently even within Kinetics.
-SPLIT_NAMES = {
-    "training": "train",
-    "testing": "test",
-    "valid": "val",
-    "validate": "val",
-    "validation": "val",
-}
+SPLIT_NAMES = {"training": "train", "testing": "test"}
+SPLIT_NAMES |= dict.fromkeys(("valid", "validate", "validation"), "val")
 ALL_SPLITS = "all"
 # For messages: what the argument `split` is called there.
 SPLIT_OPTIONS = "--split, or --train-split and --val-split"
@@ -75,9 +70,8 @@ def table_format(text: str) -> str | None:
 def read_kinetics(path: Path, text: str, problems: Problems, split: str | None) -> Listing:
     """`label,youtube_id,time_start,time_end,split`; the test lists have no label.
 
-    Videos are called `{youtube_id}_{start:06d}_{end:06d}.mp4`, as the usual tools that fetch
-    Kinetics call them, and lie in one folder, or in one per class (with blanks or underscores) or
-    per split.
+    Videos are called as the usual tools that fetch Kinetics call them, and lie in one folder, or in
+    one per class (with blanks or underscores) or per split.
     """
     missing = [column for column in KINETICS_COLUMNS if column not in header_of(text)]
     if missing:
@@ -143,8 +137,7 @@ def read_csv(path: Path, text: str, problems: Problems, split: str | None) -> Li
     for row in rows:
         if not row.paths and row.label in present:
             problems.add(row.place, f"`{path_column}` is empty")
-    names = _stated_names(lines, problems) if named else None
-    return Listing(rows, names, path.parent, named)
+    return Listing(rows, _stated_names(lines, problems) if named else None, path.parent, named)
 
 
 def _stated_names(lines: list[tuple[str, Line]], problems: Problems) -> tuple[str, ...] | None:
@@ -232,9 +225,8 @@ def _chosen(
             f"or split={ALL_SPLITS!r} to have them all (on the command line {SPLIT_OPTIONS})."
         )
     if wanted not in (None, ALL_SPLITS, *found):
-        raise ValueError(
-            f"{str(path)!r} lists the splits {shown(found)}. Received: split={split!r}"
-        )
+        listed = f"{str(path)!r} lists the splits {shown(found)}"
+        raise ValueError(f"{listed}. Received: split={split!r}")
     if wanted in (None, ALL_SPLITS):
         return lines
     return [(place, line) for place, line in lines if normal_split(line[column]) == wanted]
@@ -243,10 +235,7 @@ def _chosen(
 def _lines(
     text: str, header: tuple[str, ...], path_column: str, problems: Problems
 ) -> list[tuple[str, Line]]:
-    """Returns the lines below the header, each after the place that errors call it.
-
-    Fields are stripped, except for a path that is in quotation marks.
-    """
+    """Returns the lines below the header and their places; quoted paths are not stripped."""
     raw = io.StringIO(text, newline="").readlines()
     reader = csv.reader(raw, delimiter=_delimiter(first_line(text)))
     rows = []

@@ -36,8 +36,7 @@ NUMBER = re.compile(r"[-+]?\d+(?:[.:]\d+)*")
 def read_list(path: Path, text: str, problems: Problems) -> Listing:
     """`folder num_frames label` or `video label`, separated by blanks, tabs or commas.
 
-    The authors list videos without their suffix as well. A line without a label is a video whose
-    class is not known.
+    A line without a label is a video whose class is not known.
     """
     placed = placed_lines(text)
     lines = [line for _, line in placed]
@@ -95,15 +94,13 @@ def _video_row(place: str, path: str, rest: str) -> Row:
 
 
 def read_something_v1(path: Path, text: str, problems: Problems) -> Listing:
-    """`id;label` without a header, as Something-Something V1 and Jester are published.
-
-    The test lists have the `id` alone. The videos are published as folders of frames.
-    """
+    """`id;label` without a header, as Something-Something V1 and Jester; or the `id` alone."""
 
     def read(place: str, line: str) -> Row:
         video, _, label = (part.strip() for part in line.partition(";"))
         if not video:
             raise unlike("`id;label`", line)
+        # They are published as folders of frames.
         return Row(place, with_suffixes(video, "", ".webm"), label or None)
 
     return Listing(problems.rows(placed_lines(text), read), None, path.parent)
@@ -112,9 +109,8 @@ def read_something_v1(path: Path, text: str, problems: Problems) -> Listing:
 def read_something_v2(path: Path, text: str, problems: Problems) -> Listing:
     """A list of objects with an `id` and a `template`; the test list has the `id` alone.
 
-    The class is the template without the brackets around what is acted on; `label`, which is the
-    sentence that the actor wrote, is the class only where there is no template. Class names come
-    from the file of labels beside the list, else from the package.
+    `label`, the sentence that the actor wrote, is the class only where there is no template. Names
+    come from the file of labels beside the list, else from the package.
     """
     items = parse_json(text, repr(str(path)))
     if not isinstance(items, list):
@@ -124,8 +120,7 @@ def read_something_v2(path: Path, text: str, problems: Problems) -> Listing:
         )
     placed = []
     for number, item in enumerate(items, 1):
-        video = _id(item)
-        name = f" (id {video:.200})" if video else ""
+        name = f" (id {video:.200})" if (video := _id(item)) else ""
         placed.append((f"item {number}{name}", item))
     rows = problems.rows(placed, _object_row)
     return Listing(rows, _names(path, rows), path.parent)
@@ -172,8 +167,7 @@ DEFAULT_FOLD = 1
 def read_ucf101(path: Path, text: str, problems: Problems) -> Listing:
     """`Class/video.avi 1`, counted from 1; the test lists have the path alone.
 
-    The folder is the class. Class names come from the `classInd.txt` beside the list, else from the
-    package, and a number that disagrees with them is a problem.
+    Names come from the `classInd.txt` beside the list, else from the package.
     """
     index = path.parent / "classInd.txt"
     names = read_names(index if index.exists() else "ucf101")
@@ -195,8 +189,7 @@ def read_ucf101(path: Path, text: str, problems: Problems) -> Listing:
             )
         return Row(place, (f"{folder}/{video}", video), folder)
 
-    rows = problems.rows(placed_lines(text), read)
-    return Listing(rows, names, path.parent, named=True)
+    return Listing(problems.rows(placed_lines(text), read), names, path.parent, named=True)
 
 
 def hmdb51_files(path: Path) -> dict[int, dict[str, Path]]:
@@ -210,10 +203,7 @@ def hmdb51_files(path: Path) -> dict[int, dict[str, Path]]:
 
 
 def read_hmdb51(path: Path, problems: Problems, split: str | None, fold: int | None) -> Listing:
-    """A folder of files `{class}_test_split{fold}.txt`, whose lines are `video.avi flag`.
-
-    Flag 1 is training, 2 is test, 0 is neither. Class names are those of the files, sorted.
-    """
+    """A folder of `{class}_test_split{fold}.txt`, of lines `video.avi flag`; 0 is no part."""
     flags = HMDB51_FLAGS.get(normal_split(split or ""))
     if flags is None:
         raise ValueError(
@@ -237,12 +227,10 @@ def read_hmdb51(path: Path, problems: Problems, split: str | None, fold: int | N
             raise unlike("`video.avi` and 0, 1 or 2", line)
         return Row(place, (f"{name}/{video}", video), name) if flag in flags else None
 
-    names = sorted(found[fold])
     rows = []
-    for name in names:
-        file = found[fold][name]
+    for name, file in sorted(found[fold].items()):
         placed = placed_lines(read_text(file, "Lists", any_bytes=True), f"{file.name} ")
         rows += problems.rows(placed, functools.partial(read, name=name))
     if path.is_dir():
-        return Listing(rows, tuple(names), path, named=True)
+        return Listing(rows, tuple(sorted(found[fold])), path, named=True)
     return Listing(rows, None, path.parent, named=True)

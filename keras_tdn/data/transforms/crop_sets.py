@@ -25,7 +25,7 @@ from keras_tdn.specs import ClipSpec, check_field
 
 @dataclasses.dataclass(frozen=True)
 class CropSet(ResizeAndCenterCrop):
-    """Resizes as `ResizeAndCenterCrop` does, then cuts out several crops."""
+    """Cuts several crops out of resized frames: uint8 `(num_crops, frames, height, width, 3)`."""
 
     num_crops: ClassVar[int]
     # Whether each crop is followed by its mirror image.
@@ -36,19 +36,13 @@ class CropSet(ResizeAndCenterCrop):
         """Returns tops and lefts of the windows, in pixels of the resized frame."""
 
     def boxes(self, height: tf.Tensor | int, width: tf.Tensor | int) -> tf.Tensor:
-        """Returns the windows of frames that have this size before the resize.
-
-        Each is `(top, left, height, width)` in pixels of the *resized* frame, int32.
-        """
+        """Returns the windows, `(top, left, height, width)` in *resized* pixels, int32."""
         tops, lefts = self.offsets(*self.resized_size(height, width))
         same = tf.ones_like(tops)
         return tf.stack([tops, lefts, self.height * same, self.width * same], axis=1)
 
     def resizes_first(self, resized: tuple, count: int) -> Any:
-        """Whether frames are resized whole and then cut, rather than resized for each window.
-
-        Of very long frames most pixels are in no crop; they must not cost time and memory.
-        """
+        """Whether frames are resized whole, then cut: of very long ones most are in no crop."""
         pixels = tf.cast(resized[0], tf.int64) * tf.cast(resized[1], tf.int64)
         return pixels <= count * self.height * self.width
 
@@ -77,14 +71,7 @@ class CropSet(ResizeAndCenterCrop):
 
 @dataclasses.dataclass(frozen=True)
 class OneCrop(CropSet):
-    """The centre crop alone, with the axis of crops that the larger sets have.
-
-    Use it for evaluation with any number of crops; `ResizeAndCenterCrop` gives the clip itself.
-
-    Args are those of `ResizeAndCenterCrop`.
-
-    Returns:
-        uint8 of shape `(1, frames, height, width, 3)`.
+    """The centre crop of `ResizeAndCenterCrop`, with the axis of crops that the larger sets have.
 
     Example:
 
@@ -113,9 +100,6 @@ class ThreeCrops(CropSet):
         short_side: Length of the frames' short side before the crops, in pixels.
         always_across: Whether crops lie side by side in portrait frames too. Of those the authors'
             code takes the same crop three times; `True` reproduces it.
-
-    Returns:
-        uint8 of shape `(3, frames, height, width, 3)`.
 
     Example:
 
@@ -157,9 +141,6 @@ class TenCrops(CropSet):
 
     Args are those of `ResizeAndCenterCrop`.
 
-    Returns:
-        uint8 of shape `(10, frames, height, width, 3)`.
-
     Example:
 
     >>> TenCrops()(tf.zeros((8, 240, 320, 3), tf.uint8)).shape
@@ -193,7 +174,6 @@ def crops_of_array(crop_set: CropSet, frames: np.ndarray) -> list[np.ndarray]:
 def _layout(
     crop_set: CropSet, height: int, width: int
 ) -> tuple[tuple[int, ...], list[list[int]], bool]:
-    """Returns the size after the resize, the boxes, and whether the resize comes first."""
     resized = tuple(int(side) for side in crop_set.resized_size(height, width))
     boxes = crop_set.boxes(height, width).numpy().tolist()
     return resized, boxes, bool(crop_set.resizes_first(resized, len(boxes)))

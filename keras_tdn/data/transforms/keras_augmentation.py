@@ -17,9 +17,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.data.transforms.transform import ClipTransform, to_pixels
+from keras_tdn.data.transforms.transform import ClipTransform, operations_in, to_pixels
 
-# Operations whose results depend on more than their inputs.
+# Operations that draw or keep state on their own.
 _IMPURE = re.compile(
     r"Random|Multinomial|TruncatedNormal|Stateful(?!PartitionedCall)|Rng|Assign\w*VariableOp|"
     r"(Eager)?PyFunc"
@@ -86,15 +86,6 @@ def drawing_from(layer: keras.Layer, seed: tf.Tensor) -> Iterator[None]:
         yield
 
 
-def impure_operations(graph: tf.Graph) -> list[str]:
-    """Returns the operations in a graph that draw or keep state on their own."""
-    definition = graph.as_graph_def()
-    nodes = list(definition.node)
-    for function in definition.library.function:
-        nodes.extend(function.node_def)
-    return sorted({node.op for node in nodes if _IMPURE.match(node.op)})
-
-
 def _stand_in(value: Any, seeds: SeedSequence) -> Any:
     if isinstance(value, keras.random.SeedGenerator):
         return seeds
@@ -118,10 +109,9 @@ _TRACING = threading.RLock()
 class KerasAugmentation(ClipTransform):
     """Applies an image-augmentation layer to a clip, with one draw for all its frames.
 
-    Use it for whatever this package has no transform for. The layer is called frame by frame with
-    the same seed, because frames as a batch would each have draws of their own, which destroys
-    motion; its own seed and state count for nothing. What a layer measures on its image, as
-    automatic contrast does, it measures on each frame.
+    The layer is called frame by frame with the same seed, because frames as a batch would each have
+    draws of their own, which destroys motion; its own seed and state count for nothing. What it
+    measures on its image, as automatic contrast does, it measures on each frame.
 
     It takes layers of Keras (`keras.layers.RandomRotation`, `RandAugment`, `Pipeline`) on any
     backend; on the TensorFlow backend also those of KerasCV 0.9, and your own, if they draw from a
@@ -138,9 +128,8 @@ class KerasAugmentation(ClipTransform):
 
     Raises:
         ValueError: if `layer` is not such a layer, or, at the first call, if it draws from a
-            random state that no seed reaches. Those are Keras' `AugMix`, which chooses operations
-            by Python's `random` while the graph is built, and of KerasCV `AugMix` and
-            `RandomCutout` with noise.
+            random state that no seed reaches, as Keras' `AugMix` does, which chooses operations by
+            Python's `random`, and KerasCV's `AugMix` and `RandomCutout` with noise.
 
     Example:
 
@@ -192,7 +181,7 @@ class KerasAugmentation(ClipTransform):
             before = _python_random_states()
             traced = self._concrete(signature)
             drawn_in_python = before != _python_random_states()
-        impure = impure_operations(traced.graph)
+        impure = sorted(filter(_IMPURE.match, operations_in(traced.graph.as_graph_def())))
         if drawn_in_python:
             # Drawn once, while the graph is built, and then the same for all clips.
             impure.append("draws by Python's or NumPy's `random`")

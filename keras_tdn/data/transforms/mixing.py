@@ -51,11 +51,9 @@ class BatchMixing(abc.ABC):
         return tf.cast(tf.math.divide_no_nan(gammas[0], gammas[0] + gammas[1]), tf.float32)
 
     def _check_inputs(self, inputs: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        name = type(self).__name__
+        name, kind = type(self).__name__, type(inputs).__name__
         if not isinstance(inputs, tuple) or len(inputs) != 2:
-            raise ValueError(
-                f"{name} takes a tuple (clips, labels). Received: {type(inputs).__name__}"
-            )
+            raise ValueError(f"{name} takes a tuple (clips, labels). Received: {kind}")
         clips, labels = (tf.convert_to_tensor(part) for part in inputs)
         if clips.shape.rank != 5:
             raise ValueError(
@@ -75,9 +73,8 @@ class BatchMixing(abc.ABC):
 class MixUp(BatchMixing):
     """Blends each clip of a batch, and its label, with another of the same batch.
 
-    Use it for training, after batching, with labels of one weight per class. Partners are a random
-    permutation of the batch. The result is float32 because blends are not whole levels; models take
-    it as they take uint8.
+    Use it for training, after batching. Partners are a random permutation of the batch. The result
+    is float32 because blends are not whole levels; models take it as they take uint8.
 
     Reference: Zhang et al., ICLR 2018; arXiv:1710.09412.
 
@@ -87,7 +84,7 @@ class MixUp(BatchMixing):
 
     Call arguments:
         inputs: A tuple of clips, pixels in [0, 255] of shape `(batch, frames, height, width, 3)`,
-            and labels, floats of shape `(batch, classes)`.
+            and labels, one weight per class, floats of shape `(batch, classes)`.
         seed: Two integers, int32 of shape `(2,)`.
 
     Returns:
@@ -136,8 +133,7 @@ class CutMix(BatchMixing):
     def mix(
         self, clips: tf.Tensor, others: tf.Tensor, shares: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        shape = tf.shape(clips)
-        sides = tf.cast(shape[2:4], tf.float32)
+        sides = tf.cast(tf.shape(clips)[2:4], tf.float32)
         # One row per window, (down, across).
         extent = tf.sqrt(1 - shares)[:, tf.newaxis] * sides
         count = tf.shape(shares)[0]
@@ -148,18 +144,14 @@ class CutMix(BatchMixing):
         rows, columns = tf.range(sides[0]), tf.range(sides[1])
         in_rows = (rows >= start[:, :1]) & (rows < end[:, :1])
         in_columns = (columns >= start[:, 1:]) & (columns < end[:, 1:])
-        inside = in_rows[:, :, tf.newaxis] & in_columns[:, tf.newaxis, :]
+        inside = in_rows[:, tf.newaxis, :, tf.newaxis] & in_columns[:, tf.newaxis, tf.newaxis]
         covered = tf.reduce_prod(end - start, axis=1) / tf.reduce_prod(sides)
-        mixed = tf.where(inside[:, tf.newaxis, :, :, tf.newaxis], others, clips)
-        return mixed, 1 - covered
+        return tf.where(inside[..., tf.newaxis], others, clips), 1 - covered
 
 
 @dataclasses.dataclass(frozen=True)
 class MixUpOrCutMix:
-    """Blends a batch with `mix_up` or cuts windows into it with `cut_mix`, each half of the time.
-
-    Takes what `MixUp` takes, and returns clips and labels as float32.
-    """
+    """Calls `mix_up` or `cut_mix`, each half of the time; clips come out as float32."""
 
     mix_up: MixUp
     cut_mix: CutMix
@@ -174,7 +166,7 @@ class MixUpOrCutMix:
         def blend() -> tuple[tf.Tensor, tf.Tensor]:
             return self.mix_up(inputs, tf.random.fold_in(seed, 2))
 
-        return tf.cond(draw_uniform(seed, 0, 0.0, 1.0) < 0.5, blend, cut)
+        return tf.cond(draw_uniform(seed, 0, 0, 1) < 0.5, blend, cut)
 
 
 def batch_mixing(mixup_alpha: float, cutmix_alpha: float) -> MixUp | CutMix | MixUpOrCutMix | None:

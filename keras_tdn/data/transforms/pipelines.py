@@ -18,8 +18,8 @@ from keras_tdn.specs import ClipSpec
 class Compose:
     """Applies transforms in order, each with a seed of its own.
 
-    Use it to make one transform of several. A transform's seed follows from the seed of the whole
-    and its position, so that appending another changes no earlier draw.
+    A transform's seed follows from the seed of the whole and its position, so that appending
+    another changes no earlier draw.
 
     Args:
         transforms: Transforms, or any functions of `(inputs, seed)`.
@@ -39,9 +39,7 @@ class Compose:
     transforms: tuple[Any, ...]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.transforms, Iterable) or not all(
-            callable(transform) for transform in self.transforms
-        ):
+        if not isinstance(self.transforms, Iterable) or not all(map(callable, self.transforms)):
             raise ValueError(
                 "Compose takes a sequence of transforms, each called with (inputs, seed). "
                 f"Received: transforms={self.transforms!r}"
@@ -66,10 +64,8 @@ class Compose:
         """Returns the window that a call with this seed cuts out, as `MultiScaleCrop.box` does.
 
         Use it, where `crops_first`, to decode nothing but that window; `finish` does the rest:
-        `compose(clip, seed)` equals `compose.finish(window_of_clip, seed)`.
-
-        Raises:
-            ValueError: if the first transform does not begin with a window.
+        `compose(clip, seed)` equals `compose.finish(window_of_clip, seed)`. Otherwise a
+        `ValueError`.
         """
         return self._first_crop().box(height, width, tf.random.fold_in(as_seed(seed), 0))
 
@@ -140,10 +136,8 @@ def train_transforms(
 def test_transforms(clip_spec: ClipSpec) -> Compose:
     """Returns what the published models were tested with: a resize, then the centre crop.
 
-    Use it for validation. Nothing is drawn, so that it needs no seed.
-
-    Args:
-        clip_spec: Its `short_side`, `height` and `width` are used.
+    Use it for validation. Nothing is drawn, so that it needs no seed. Of the spec, `short_side`,
+    `height` and `width` are used.
 
     Example:
 

@@ -50,11 +50,7 @@ class RandomWindow(ClipTransform):
 
     @abc.abstractmethod
     def box(self, height: Any, width: Any, seed: Any) -> tf.Tensor:
-        """Returns the window that a call with this seed cuts out of frames of this size.
-
-        It is `(top, left, height, width)` in pixels, int32 of shape `(4,)`. Use it to decode
-        nothing else, as with `tf.image.decode_and_crop_jpeg`; `resize` does the rest.
-        """
+        """Returns `(top, left, height, width)` of what this seed cuts out, int32, in pixels."""
 
     def resize(self, clip: tf.Tensor) -> tf.Tensor:
         """Resizes a window that was cut out before."""
@@ -75,9 +71,6 @@ class MultiScaleCrop(RandomWindow):
         height, width: Size of the result in pixels.
         scales: Fractions of the short side, in order.
         max_distance: How far apart in `scales` height and width may be; 0 keeps crops square.
-
-    Returns:
-        uint8 of shape `(frames, height, width, 3)`.
 
     Example:
 
@@ -147,9 +140,6 @@ class RandomResizedCrop(RandomWindow):
         area: Smallest and largest area of the window, as fractions of the frame's.
         aspect_ratio: Smallest and largest width over height of the window.
 
-    Returns:
-        uint8 of shape `(frames, height, width, 3)`.
-
     Example:
 
     >>> RandomResizedCrop(112, 112)(tf.zeros((40, 256, 340, 3), tf.uint8), seed=(0, 7)).shape
@@ -187,8 +177,8 @@ class RandomResizedCrop(RandomWindow):
 class RandomHorizontalFlip(ClipTransform):
     """Mirrors the whole clip left to right, or leaves it; the label follows.
 
-    Use it for training. Where classes differ by direction ("Pushing something from left to right"),
-    pass a `flip_map`, or the model learns that they do not differ.
+    Where classes differ by direction ("Pushing something from left to right"), pass a `flip_map`,
+    or the model learns that they do not differ.
 
     Reference: Wang et al., CVPR 2021, section 4; arXiv:2012.10071.
 

@@ -31,8 +31,7 @@ _FROM_YIQ = np.linalg.inv(_TO_YIQ)
 
 def saturation_matrix(factor: tf.Tensor) -> tf.Tensor:
     """Scales each pixel's distance from its grey; 0 makes pixels grey."""
-    to_grey = np.tile(GREY_WEIGHTS, (3, 1))
-    return factor * tf.eye(3) + (1 - factor) * to_grey
+    return factor * tf.eye(3) + (1 - factor) * np.tile(GREY_WEIGHTS, (3, 1))
 
 
 def hue_matrix(angle: tf.Tensor) -> tf.Tensor:
@@ -54,17 +53,14 @@ class ColorJitter(ClipTransform):
     """Changes brightness, contrast, saturation and hue by factors drawn once per clip.
 
     Use it for training on videos whose light or camera varies. The changes are one matrix, in the
-    order of the arguments, rounded and clipped once at the end. Contrast is relative to the mean
-    grey of the whole clip. Hue turns colours around the grey axis, which keeps their lightness.
+    order of the arguments, rounded and clipped once at the end.
 
     Args:
         brightness: Factors are drawn from `[1 - brightness, 1 + brightness]`; at most 1.
-        contrast: The same for the distance from the clip's mean grey.
+        contrast: The same for the distance from the mean grey of the whole clip.
         saturation: The same for the distance from each pixel's grey.
-        hue: Turns are drawn from `[-hue, hue]`, in whole turns; at most 0.5.
-
-    Returns:
-        uint8 of the clip's shape.
+        hue: Turns of colours around the grey axis, which keeps their lightness, are drawn from
+            `[-hue, hue]`, in whole turns; at most 0.5.
 
     Example:
 
@@ -98,7 +94,7 @@ class ColorJitter(ClipTransform):
 
 
 # What operations do at most, in either direction.
-MAX_DEGREES = 30.0
+MAX_TURN = math.radians(30.0)
 MAX_SHEAR = 0.3
 MAX_TRANSLATION = 0.45
 MAX_BLEND = 0.9
@@ -106,11 +102,6 @@ MAX_POSTERIZED_BITS = 4
 
 # (clip, amount from -1 to 1, fill) -> clip, uint8 to uint8. Some ignore the sign, or all.
 Operation = Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor]
-
-
-def identity(clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
-    """Leaves the clip as it is."""
-    return clip
 
 
 def auto_contrast(clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
@@ -153,8 +144,7 @@ def _blurred(pixels: tf.Tensor) -> tf.Tensor:
     weights = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
     kernel = np.tile(weights[:, :, np.newaxis, np.newaxis], (1, 1, 3, 1))
     inner = tf.nn.depthwise_conv2d(pixels, kernel, (1, 1, 1, 1), "VALID")
-    detail = tf.pad(pixels[:, 1:-1, 1:-1] - inner, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return pixels - detail
+    return pixels - tf.pad(pixels[:, 1:-1, 1:-1] - inner, ((0, 0), (1, 1), (1, 1), (0, 0)))
 
 
 # By name, what float32 pixels are moved away from, or towards: grey, black or blurred ones.
@@ -166,18 +156,15 @@ BLENDS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 }
 
 
-def _blend(name: str) -> Operation:
-    def blend(clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
-        pixels = tf.cast(clip, tf.float32)
-        return to_pixels(pixels + MAX_BLEND * amount * (pixels - BLENDS[name](pixels)))
-
-    return blend
+def _blend(name: str, clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
+    pixels = tf.cast(clip, tf.float32)
+    return to_pixels(pixels + MAX_BLEND * amount * (pixels - BLENDS[name](pixels)))
 
 
 _UNCHANGED = [[1.0, 0.0], [0.0, 1.0]]
 # By name, the matrix on (x, y) and the translation, in sides of the frame, of an amount.
 MOVES: dict[str, Callable[[tf.Tensor], tuple[list, list]]] = {
-    "rotate": lambda amount: (_turn(math.radians(MAX_DEGREES) * amount), [0.0, 0.0]),
+    "rotate": lambda amount: (_turn(MAX_TURN * amount), [0.0, 0.0]),
     "shear_x": lambda amount: ([[1.0, MAX_SHEAR * amount], [0.0, 1.0]], [0.0, 0.0]),
     "shear_y": lambda amount: ([[1.0, 0.0], [MAX_SHEAR * amount, 1.0]], [0.0, 0.0]),
     "translate_x": lambda amount: (_UNCHANGED, [MAX_TRANSLATION * amount, 0.0]),
@@ -189,31 +176,13 @@ def _turn(angle: tf.Tensor) -> list:
     return [[tf.cos(angle), -tf.sin(angle)], [tf.sin(angle), tf.cos(angle)]]
 
 
-def _move(name: str) -> Operation:
-    return lambda clip, amount, fill: _affine(clip, *MOVES[name](amount), fill)
-
-
-# In the order of the paper, which the draws follow.
-OPERATIONS: dict[str, Operation] = {
-    "identity": identity,
-    "auto_contrast": auto_contrast,
-    "equalize": equalize,
-    "rotate": _move("rotate"),
-    "solarize": solarize,
-    "color": _blend("color"),
-    "posterize": posterize,
-    **{name: _blend(name) for name in ("contrast", "brightness", "sharpness")},
-    **{name: _move(name) for name in MOVES if name != "rotate"},
-}
-
-
-def _affine(clip: tf.Tensor, matrix: list, translation: list, fill: int) -> tf.Tensor:
+def _move(name: str, clip: tf.Tensor, amount: tf.Tensor, fill: int) -> tf.Tensor:
     """Fetches each pixel from the matrix times its place, seen from the centre of the frame."""
+    matrix, translation = map(tf.stack, MOVES[name](amount))
     size = tf.shape(clip)[1:3]
     sides = tf.cast(size[::-1], tf.float32)
     center = (sides - 1) / 2
-    matrix = tf.stack(matrix)
-    offset = center - tf.linalg.matvec(matrix, center) + tf.stack(translation) * sides
+    offset = center - tf.linalg.matvec(matrix, center) + translation * sides
     rows = tf.concat([matrix, offset[:, tf.newaxis]], axis=1)
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=tf.cast(clip, tf.float32),
@@ -226,6 +195,20 @@ def _affine(clip: tf.Tensor, matrix: list, translation: list, fill: int) -> tf.T
     return to_pixels(moved)
 
 
+# In the order of the paper, which the draws follow.
+OPERATIONS: dict[str, Operation] = {
+    "identity": lambda clip, amount, fill: clip,
+    "auto_contrast": auto_contrast,
+    "equalize": equalize,
+    "rotate": functools.partial(_move, "rotate"),
+    "solarize": solarize,
+    "color": functools.partial(_blend, "color"),
+    "posterize": posterize,
+    **{name: functools.partial(_blend, name) for name in BLENDS if name != "color"},
+    **{name: functools.partial(_move, name) for name in MOVES if name != "rotate"},
+}
+
+
 MAX_MAGNITUDE = 10
 
 
@@ -233,9 +216,9 @@ MAX_MAGNITUDE = 10
 class RandAugment(ClipTransform):
     """Applies `num_operations` operations drawn from a set, the same to all frames of a clip.
 
-    Use it for training, after the crop, where data are few. Each draw takes any operation, with
-    equal chances and possibly twice, and its direction (left or right, more or less). Statistics
-    that an operation needs are those of the whole clip. Nothing is mirrored, so labels stay.
+    Use it for training, after the crop, where data are few. Each draw takes any operation, possibly
+    twice, and its direction (left or right, more or less). Statistics that an operation needs are
+    those of the whole clip. Nothing is mirrored, so labels stay.
 
     Reference: Cubuk et al., NeurIPS 2020; arXiv:1909.13719.
 
@@ -245,9 +228,6 @@ class RandAugment(ClipTransform):
             0.45 of their side, lose 4 bits, and colours change by a factor of 0.1 or 1.9.
         operations: Names to draw from; the default is the set of the paper.
         fill: Level, from 0 to 255, of what moves in from outside the frame.
-
-    Returns:
-        uint8 of the clip's shape.
 
     Example:
 
@@ -279,10 +259,8 @@ class RandAugment(ClipTransform):
             chosen = draw_integer(seed, 2 * position, len(self.operations))
             sign = tf.sign(draw_uniform(seed, 2 * position + 1, -1, 1) + 1e-9)
             amount = sign * (self.magnitude / MAX_MAGNITUDE)
-            branches = [
-                functools.partial(OPERATIONS[name], clip, amount, self.fill)
-                for name in self.operations
-            ]
+            operations = (OPERATIONS[name] for name in self.operations)
+            branches = [functools.partial(each, clip, amount, self.fill) for each in operations]
             clip = tf.ensure_shape(tf.switch_case(chosen, branches), clip.shape)
         return clip
 
@@ -301,9 +279,6 @@ class RandomErasing(ClipTransform):
         aspect_ratio: Smallest and largest width over height, drawn log-uniformly.
         fill: Level, from 0 to 255, that the rectangle is filled with; `None` for random pixels,
             the same in every frame.
-
-    Returns:
-        uint8 of the clip's shape.
 
     Example:
 
@@ -342,6 +317,5 @@ class RandomErasing(ClipTransform):
         in_columns = (columns >= start[1]) & (columns < end[1])
         filling = self.fill
         if filling is None:
-            shape, seed = tf.concat([size, [3]], axis=0), tf.random.fold_in(seed, 5)
-            filling = tf.random.stateless_uniform(shape, seed, maxval=256, dtype=tf.int32)
+            filling = draw_integer(seed, 5, 256, tf.concat([size, [3]], axis=0))
         return tf.where(in_rows & in_columns, tf.cast(filling, tf.uint8), clip)

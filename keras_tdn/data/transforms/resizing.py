@@ -44,10 +44,7 @@ def center_offset(size: tf.Tensor, crop: int) -> tf.Tensor:
 def offsets_at(
     positions: tuple, height: Any, width: Any, crop_height: Any, crop_width: Any
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns tops and lefts of crops at positions in quarters of the room, as the reference.
-
-    The quarters are whole pixels, so that the last position may stop short of the far edge.
-    """
+    """Returns tops and lefts of crops at positions in quarters of the room, in whole pixels."""
     across, down = tf.unstack(tf.constant(positions, tf.int32), axis=1)
     return (height - crop_height) // 4 * down, (width - crop_width) // 4 * across
 
@@ -77,8 +74,7 @@ def resize_and_crop(
     clip: tf.Tensor, resized: tuple[Any, Any], offset: tuple[Any, Any], size: tuple[Any, Any]
 ) -> tf.Tensor:
     """Resizes to height and width `resized` and crops `size` at top and left `offset` of that."""
-    shape = tf.shape(clip)
-    scales = tf.cast(tf.stack(resized), tf.float32) / tf.cast(shape[1:3], tf.float32)
+    scales = tf.cast(tf.stack(resized), tf.float32) / tf.cast(tf.shape(clip)[1:3], tf.float32)
     shifts = -tf.cast(tf.stack(offset), tf.float32)
     size = tf.stack(size)
 
@@ -115,8 +111,8 @@ def _to_pixels(values: tf.Tensor) -> tf.Tensor:
 class ResizeShortSide(ClipTransform):
     """Resizes frames so that their short side has a given length; the shape stays.
 
-    Use it to bring videos of any size to one scale. The resize is bilinear with antialiasing, and
-    the long side is rounded down, as in the published models' tests.
+    The resize is bilinear with antialiasing, and the long side is rounded down, as in the published
+    models' tests.
 
     Args:
         short_side: Length of the short side, in pixels.
@@ -146,16 +142,8 @@ class ResizeShortSide(ClipTransform):
 class CenterCrop(ClipTransform):
     """Cuts out the centre of frames, without a resize.
 
-    Use it on frames that have the right scale already; `ResizeAndCenterCrop` makes it first.
-
     Args:
-        height, width: Size of the crop in pixels.
-
-    Returns:
-        uint8 of shape `(frames, height, width, 3)`.
-
-    Raises:
-        ValueError: if an argument is not a positive integer, or frames are smaller than the crop.
+        height, width: Size of the crop in pixels. Smaller frames are a `ValueError`.
 
     Example:
 
@@ -196,9 +184,6 @@ class ResizeAndCenterCrop(ClipTransform):
         height, width: Size of the crop in pixels.
         short_side: Length of the frames' short side before the crop, in pixels. Where the crop
             would not fit, frames are enlarged until they cover it.
-
-    Returns:
-        uint8 of shape `(frames, height, width, 3)`.
 
     Example:
 

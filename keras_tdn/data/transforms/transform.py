@@ -19,8 +19,8 @@ class ClipTransform(abc.ABC):
 
     Use it as the base of a transform of your own: define `transform_clip`, and `transform_label` if
     the label changes with the pixels. Everything random is drawn from the seed alone and once per
-    clip, so that the differences between frames which the model looks at stay motion, and so that
-    the same seed gives the same clip, eagerly and inside `tf.data`, in whatever process.
+    clip, so that what differs between frames stays motion, and so that the same seed gives the same
+    clip, eagerly and inside `tf.data`, in whatever process.
 
     Call arguments:
         inputs: A clip, uint8 pixels in [0, 255] of shape `(frames, height, width, 3)` with any
@@ -28,7 +28,7 @@ class ClipTransform(abc.ABC):
         seed: Two integers, int32 of shape `(2,)`. Transforms that draw nothing do without.
 
     Returns:
-        A clip, uint8, or `(clip, label)` if that is what came.
+        A clip, uint8 of shape `(frames, height, width, 3)`, or `(clip, label)` if that came.
 
     Raises:
         ValueError: if an argument is not as it is described, when a transform is made as when it is
@@ -112,18 +112,15 @@ def as_seed(seed: Any) -> tf.Tensor:
 def draw_uniform(
     seed: tf.Tensor, position: int, low: float, high: float, shape: tuple[int, ...] = ()
 ) -> tf.Tensor:
-    """Draws float32, uniform in [low, high); all `low` where the two are equal.
-
-    The draw at a `position` does not depend on those at others.
-    """
+    """Draws float32, uniform in [low, high), independent of the draws at other positions."""
     unit = tf.random.stateless_uniform(shape, tf.random.fold_in(seed, position))
     return low + (high - low) * unit
 
 
-def draw_integer(seed: tf.Tensor, position: int, count: Any) -> tf.Tensor:
+def draw_integer(seed: tf.Tensor, position: int, count: Any, shape: Any = ()) -> tf.Tensor:
     """Draws int32, uniform in [0, count)."""
     seed = tf.random.fold_in(seed, position)
-    return tf.random.stateless_uniform((), seed, maxval=count, dtype=tf.int32)
+    return tf.random.stateless_uniform(shape, seed, maxval=count, dtype=tf.int32)
 
 
 def draw_sides(
@@ -141,8 +138,14 @@ def draw_sides(
     return tf.round(tf.sqrt(tf.stack([areas / ratios, areas * ratios], axis=-1)))
 
 
+def operations_in(graph: Any) -> set[str]:
+    """Returns the names of the operations in a `GraphDef` and its functions."""
+    nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+    return {node.op for node in nodes}
+
+
 def frame_size(clip: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns height and width, int32 scalars, known or not while the graph is built."""
+    """Returns height and width, int32 scalars."""
     shape = tf.shape(clip)
     return shape[1], shape[2]
 

@@ -1,7 +1,4 @@
-"""A data set whose classes differ by motion alone, and the compact model for it.
-
-Names are imported when they are first used: the processes that render videos need no Keras.
-"""
+"""A data set whose classes differ by motion alone, and the compact model for it."""
 
 from lazy_loader import attach_stub
 

@@ -24,27 +24,16 @@ if TYPE_CHECKING:
 
 
 def encode_mp4(frames: np.ndarray, config: MotionConfig) -> bytes:
-    """Encodes every frame on its own as H.264, at a constant quantizer.
-
-    Prediction between frames would let a single one betray the motion: what stands still is stored
-    better with each frame. One thread, no dates and no version strings keep the bytes the same.
-    """
+    """Encodes every frame on its own as H.264: prediction would let a single one betray motion."""
     import av
 
     file = io.BytesIO()
     time_base = Fraction(1, config.frame_rate)
     with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as output:
-        stream = output.add_stream(
-            "libx264",
-            rate=config.frame_rate,
-            options={
-                "preset": "veryfast",
-                "qp": str(config.quantizer),
-                "g": "1",
-                "threads": "1",
-                "flags": "+bitexact",
-            },
-        )
+        # One thread, no dates and no version strings keep the bytes the same.
+        options = {"preset": "veryfast", "qp": str(config.quantizer), "g": "1", "threads": "1"}
+        options["flags"] = "+bitexact"
+        stream = output.add_stream("libx264", rate=config.frame_rate, options=options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt, stream.time_base = "yuv420p", time_base
         for number, pixels in enumerate(frames):
@@ -86,8 +75,7 @@ def make_motion_dataset(
     Args:
         folder: Gets `videos/<class>/<part>_<number>.mp4`, the lists `train.txt` and `validate.txt`,
             and `classes.txt`.
-        num_train: Videos for training.
-        num_validation: Videos for validation.
+        num_train, num_validation: Videos for training and for validation.
         seed: Start of all draws, a non-negative integer.
         config: What videos look like; by default `MotionConfig()`.
         workers: Threads; by default as many as there are processors, at most 8.
@@ -106,10 +94,8 @@ def make_motion_dataset(
     >>> len(train), train.labels[0]
     (960, 'moving left')
     """
-    counts = {
-        "train": _checked("num_train", num_train, 1),
-        "validate": _checked("num_validation", num_validation, 1),
-    }
+    num_train = _checked("num_train", num_train, 1)
+    num_validation = _checked("num_validation", num_validation, 1)
     seed = _checked("seed", seed, 0)
     workers = min(os.cpu_count() or 1, 8) if workers is None else _checked("workers", workers, 1)
     config = MotionConfig() if config is None else config
@@ -121,6 +107,7 @@ def make_motion_dataset(
     root = Path(os.path.abspath(os.fspath(folder)))
     _claim(root, seed, config)
 
+    counts = {"train": num_train, "validate": num_validation}
     records = {part: _records(root, part, count) for part, count in counts.items()}
     # Parts draw from seeds of their own, so that a data set grows without changing what is there.
     jobs = [
@@ -154,14 +141,12 @@ def motion_model(
 ) -> TDNResNet:
     """A TDN small enough to be trained in a minute or two on two processor cores.
 
-    Use it with `make_motion_dataset`, with its temporal modules switched on and off to see what
-    each is for. It has one block per stage, a quarter of a ResNet's width, four segments of five
-    frames of 56 pixels, and half a million parameters.
+    Use it with `make_motion_dataset`, and switch its temporal modules off to see what each is for.
+    It has one block per stage, a quarter of a ResNet's width, four segments of five frames of 56
+    pixels, and half a million parameters.
 
     Args:
-        short_term: Whether it has short-term TDMs.
-        long_term: Whether it has long-term TDMs.
-        temporal_shift: Whether it has temporal shift convolutions.
+        short_term, long_term, temporal_shift: Which temporal modules it has.
         **arguments: Further arguments of `TDNResNet`, which also win over the ones above.
 
     Returns:
@@ -195,14 +180,12 @@ def motion_model(
 
 def _records(root: Path, part: str, count: int) -> RecordList:
     folders = [root / VIDEOS_FOLDER / label.replace(" ", "_") for label in MOTION_LABELS]
-    labels = [index % len(folders) for index in range(count)]
-    return RecordList(
-        [
-            Record(str(folders[label] / f"{part}_{index:05d}.mp4"), label, index=index)
-            for index, label in enumerate(labels)
-        ],
-        MOTION_LABELS,
-    )
+    records = []
+    for index in range(count):
+        label = index % len(folders)
+        path = folders[label] / f"{part}_{index:05d}.mp4"
+        records.append(Record(str(path), label, index=index))
+    return RecordList(records, MOTION_LABELS)
 
 
 def _write_video(path: Path, label: int, seed: tuple[int, int, int], config: MotionConfig) -> None:

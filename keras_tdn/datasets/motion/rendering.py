@@ -6,7 +6,7 @@ import dataclasses
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -76,8 +76,8 @@ class MotionConfig:
             if not fits or not np.all((np.less_equal(least, values), np.less_equal(values, most))):
                 raise ValueError(f"MotionConfig needs {what}. Received: {field}={value!r}")
             object.__setattr__(self, field, values)
+        # The files store colour at half the resolution.
         if self.size % 2:
-            # The files store colour at half the resolution.
             raise ValueError(
                 f"MotionConfig needs an even `size`, as H.264 does. Received: size={self.size}"
             )
@@ -98,8 +98,7 @@ class MotionClass:
 
     Args:
         label: Its name, with left and right where a mirror exchanges them, for `flip_map`.
-        right: Direction in x, -1, 0 or 1.
-        down: Direction in y.
+        right, down: Direction in x and y, -1, 0 or 1.
         turn: Direction of rotation; 1 is clockwise as seen.
         grow: Direction of the change of size; 1 is growing.
         legs: Equal spans of the video between which the direction reverses.
@@ -130,42 +129,6 @@ MOTION_CLASSES = (
     MotionClass("still"),
 )
 MOTION_LABELS = tuple(motion.label for motion in MOTION_CLASSES)
-
-
-class _Trajectory(NamedTuple):
-    """Where the scene has moved to, by frame: pixels, clockwise radians, doublings of the size."""
-
-    x: np.ndarray
-    y: np.ndarray
-    angle: np.ndarray
-    octaves: np.ndarray
-
-
-def _draw_trajectory(
-    motion: MotionClass, config: MotionConfig, rng: np.random.Generator
-) -> _Trajectory:
-    """Draws speeds, the turning point and the camera's shaking, and adds them up over the frames.
-
-    Every class takes the same draws, so that videos of one seed differ in their motion alone.
-    """
-    move, turn, zoom = (
-        np.exp(rng.uniform(*np.log(limits)))
-        for limits in (config.move_speed, config.turn_speed, config.zoom_speed)
-    )
-    late = rng.uniform(-config.turning_jitter, config.turning_jitter)
-    opposite = rng.integers(2)
-    shake = rng.normal(0, config.shake * config.size, (2, config.num_frames))
-    legs = (np.arange(config.num_frames) - late) * motion.legs / config.num_frames
-    directions = (-1.0) ** np.clip(np.floor(legs), 0, motion.legs - 1)
-    if motion.either and opposite:
-        directions = -directions
-    progress = np.cumsum(directions) - directions[0]
-    return _Trajectory(
-        x=motion.right * move * config.size * progress + shake[0],
-        y=motion.down * move * config.size * progress + shake[1],
-        angle=motion.turn * np.deg2rad(turn) * progress,
-        octaves=motion.grow * zoom * progress,
-    )
 
 
 # Of a frame this wide, a pixel shows this many texels of a layer at its smallest.
@@ -205,9 +168,17 @@ def render_motion(label: int, config: MotionConfig, seed: Sequence[int]) -> np.n
             f"The motion data set has {len(MOTION_CLASSES)} classes, 0 to "
             f"{len(MOTION_CLASSES) - 1}. Received: label={label!r}"
         )
-    rng = np.random.default_rng(_checked(seed))
-    path = _draw_trajectory(MOTION_CLASSES[label], config, rng)
-    camera = _Camera(path, config, rng)
+    try:
+        numbers = [operator.index(number) for number in seed]
+    except TypeError:
+        numbers = []
+    if not numbers or min(numbers) < 0:
+        raise ValueError(
+            "A video's `seed` is one or more non-negative integers, for example (0, 7). "
+            f"Received: seed={seed!r}"
+        )
+    rng = np.random.default_rng(numbers)
+    camera = _Camera(MOTION_CLASSES[label], config, rng)
     mean_colour = rng.uniform(50, 200, 3).astype(np.float32)
     tile = scene_tile(rng)
     frames = np.empty((config.num_frames, config.size, config.size, 3), np.float32)
@@ -219,12 +190,27 @@ def render_motion(label: int, config: MotionConfig, seed: Sequence[int]) -> np.n
 
 
 class _Camera:
-    """Looks at the layers of a scene from a place that changes with the frames."""
+    """Looks at the layers of a scene, which moves before it with the frames."""
 
-    def __init__(self, path: _Trajectory, config: MotionConfig, rng: np.random.Generator) -> None:
-        self._path = path
-        self._angle = rng.uniform(0, 2 * np.pi) + path.angle
-        self._position = rng.uniform(0, 1) + path.octaves / SPACING
+    def __init__(self, motion: MotionClass, config: MotionConfig, rng: np.random.Generator) -> None:
+        # Every class takes the same draws, so that videos of one seed differ in their motion alone.
+        move, turn, zoom = (
+            np.exp(rng.uniform(*np.log(limits)))
+            for limits in (config.move_speed, config.turn_speed, config.zoom_speed)
+        )
+        late = rng.uniform(-config.turning_jitter, config.turning_jitter)
+        opposite = rng.integers(2)
+        shake = rng.normal(0, config.shake * config.size, (2, config.num_frames))
+        legs = (np.arange(config.num_frames) - late) * motion.legs / config.num_frames
+        directions = (-1.0) ** np.clip(np.floor(legs), 0, motion.legs - 1)
+        if motion.either and opposite:
+            directions = -directions
+        progress = np.cumsum(directions) - directions[0]
+        # Where the scene has moved to, by frame: pixels, clockwise radians, doublings of the size.
+        self._right = motion.right * move * config.size * progress + shake[0]
+        self._down = motion.down * move * config.size * progress + shake[1]
+        self._angle = rng.uniform(0, 2 * np.pi) + motion.turn * np.deg2rad(turn) * progress
+        self._position = rng.uniform(0, 1) + motion.grow * zoom * progress / SPACING
         self._offsets = rng.uniform(0, TILE_SIDE, (2, NUM_OFFSETS))
         # Zooming and rotation need not be about the centre.
         pivot = ((0.5 + rng.uniform(-0.15, 0.15, 2)) * config.size).astype(np.float32)
@@ -239,20 +225,9 @@ class _Camera:
         strength = np.clip(np.minimum(octaves, SEEN - octaves) / (SEEN - SPACING), 0, 1)
         seen = np.flatnonzero(strength)
         layers = (slot - whole[seen]).astype(int) % NUM_OFFSETS
-        picked = self._look(tile, seen, octaves[seen], layers)
-        strength = strength[seen, None, None, None].astype(np.float32)
-        # Squares that add up to one keep the contrast while one layer gives way to the next.
-        waves = np.sin(0.5 * np.float32(np.pi) * strength) * picked[..., :3]
-        objects = strength * picked[..., 3:]
-        frames[seen] = (frames[seen] + waves) * (1 - objects[..., 3:]) + objects[..., :3]
-
-    def _look(
-        self, tile: np.ndarray, seen: np.ndarray, octaves: np.ndarray, layers: np.ndarray
-    ) -> np.ndarray:
-        """Returns texels of layers at those frames, `(frames, size, size, channels)`."""
-        scale = self._texels * 2.0**-octaves
+        scale = self._texels * 2.0 ** -octaves[seen]
         cosine, sine = scale * np.cos(self._angle[seen]), scale * np.sin(self._angle[seen])
-        x, y = self._path.x[seen], self._path.y[seen]
+        x, y = self._right[seen], self._down[seen]
         # In the tile's own axes; y points down, so that growing angles turn the scene clockwise.
         x0 = self._offsets[0, layers] - cosine * x - sine * y
         y0 = self._offsets[1, layers] - cosine * y + sine * x
@@ -267,20 +242,13 @@ class _Camera:
         rows &= TILE_SIDE - 1
         rows *= TILE_SIDE
         rows += columns
-        return tile.reshape(TILE_SIDE**2, -1).take(rows, axis=0)
-
-
-def _checked(seed: Any) -> list[int]:
-    try:
-        numbers = [operator.index(number) for number in seed]
-    except TypeError:
-        numbers = []
-    if not numbers or min(numbers) < 0:
-        raise ValueError(
-            "A video's `seed` is one or more non-negative integers, for example (0, 7). "
-            f"Received: seed={seed!r}"
-        )
-    return numbers
+        # Texels of shape `(frames, size, size, channels)`.
+        picked = tile.reshape(TILE_SIDE**2, -1).take(rows, axis=0)
+        strength = strength[seen, None, None, None].astype(np.float32)
+        # Squares that add up to one keep the contrast while one layer gives way to the next.
+        waves = np.sin(0.5 * np.float32(np.pi) * strength) * picked[..., :3]
+        objects = strength * picked[..., 3:]
+        frames[seen] = (frames[seen] + waves) * (1 - objects[..., 3:]) + objects[..., :3]
 
 
 def _photograph(frames: np.ndarray, config: MotionConfig, rng: np.random.Generator) -> np.ndarray:

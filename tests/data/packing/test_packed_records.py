@@ -98,18 +98,6 @@ def test_order_is_a_function_of_seed_and_epoch(loaded):
     assert not set(parts[0]) & set(parts[1])
 
 
-def test_parts_by_file(loaded):
-    parts = [loaded.part(number, 2) for number in range(2)]
-    files = [set(part.columns()["shard"].tolist()) for part in parts]
-    assert [len(names) for names in files] == [2, 1]
-    assert not files[0] & files[1]
-    assert sorted(record.index for part in parts for record in part) == [
-        record.index for record in loaded
-    ]
-    with pytest.raises(ValueError, match=r"at most as many parts as shards, 3. Received: index=0"):
-        loaded.part(0, 4)
-
-
 def test_the_iterator_can_be_saved(loaded, tmp_path):
     dataset = packed_clips(loaded, RANDOM, shuffle=True, seed=2, parallel=2)
     iterator = iter(dataset)
