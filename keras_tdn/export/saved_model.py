@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from keras_tdn.choices import check_folded_dtype
 from keras_tdn.export.formats import (
     DESCRIBE,
     ENCODED_FRAMES,
@@ -20,7 +21,6 @@ from keras_tdn.export.formats import (
     MANIFEST,
     SAVED_MODEL,
     SERVING_DEFAULT,
-    check_dtype,
     has_serving_api,
     import_serving_api,
     write_warm_up,
@@ -96,7 +96,7 @@ def export_saved_model(
     >>> served(clips=clips)["labels"]
     """
     served = ServedModel.of(model, labels, top)
-    check_dtype(dtype)
+    check_folded_dtype(dtype)
     path = check_version_folder(path)
     if warm_up is None:
         warm_up = has_serving_api()
@@ -168,11 +168,7 @@ def quiet_tensorflow() -> Iterator[None]:
 def _signatures(
     served: ServedModel, network: FoldedNetwork, manifest: str
 ) -> dict[str, Callable[..., Any]]:
-    """Returns the functions to save by signature, as `export_saved_model` describes them.
-
-    `describe` answers with the manifest, because a server has no other way to tell a client what is
-    in the assets.
-    """
+    """Returns the functions to save by signature, as `export_saved_model` describes them."""
     import tensorflow as tf
 
     from keras_tdn.data.jpeg_frames import decode_jpeg
@@ -189,11 +185,8 @@ def _signatures(
     def answer(clips: tf.Tensor) -> dict[str, tf.Tensor]:
         scores = network.probabilities(clips)
         best = tf.math.top_k(scores, served.top)
-        return {
-            "scores": scores,
-            "labels": tf.gather(names, best.indices),
-            "top_scores": best.values,
-        }
+        labels = tf.gather(names, best.indices)
+        return {"scores": scores, "labels": labels, "top_scores": best.values}
 
     def decode(file: tf.Tensor) -> tf.Tensor:
         # Frame by frame, because frames may differ in size.
@@ -207,12 +200,11 @@ def _signatures(
     def features(clips: tf.Tensor) -> dict[str, tf.Tensor]:
         return {FEATURES: network.features(clips)}
 
+    # A server has no other way to tell a client what is in the assets.
     def describe(request: tf.Tensor) -> dict[str, tf.Tensor]:
         return {MANIFEST: tf.fill(tf.shape(request), manifest)}
 
-    def traced(
-        function: Callable[[tf.Tensor], dict[str, tf.Tensor]], argument: tf.TensorSpec
-    ) -> Callable[..., Any]:
+    def traced(function: Callable[..., Any], argument: tf.TensorSpec) -> Callable[..., Any]:
         def checked(x: tf.Tensor) -> dict[str, tf.Tensor]:
             # A server does not compare shapes with the signature, and a clip of 8 segments has as
             # many pixels as two of 4: it would answer.

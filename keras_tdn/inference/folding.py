@@ -21,7 +21,6 @@ class FoldedConv:
 
     @property
     def size(self) -> int:
-        """Height and width of the kernel."""
         return self.kernel.shape[0]
 
     def scaled(self, kernel: Any = 1.0, bias: float = 1.0) -> FoldedConv:
@@ -32,7 +31,6 @@ class FoldedConv:
         return FoldedConv(self.kernel * np.reshape(kernel, (1, 1, -1, 1)), self.bias * bias)
 
     def plus_identity(self) -> FoldedConv:
-        """Adds the input to the output."""
         kernel = self.kernel.copy()
         channels = np.arange(kernel.shape[3])
         kernel[self.size // 2, self.size // 2, channels, channels] += 1
@@ -73,10 +71,7 @@ def check_not_quantized(model: TDNResNet) -> None:
 
 
 def can_fold(model: Any) -> bool:
-    """Whether `folded_network` gives the scores of a model to 1e-5.
-
-    It does for a classifier on the TensorFlow backend, a `TDNResNet` in float32 throughout.
-    """
+    """Whether `folded_network` gives a model's scores to 1e-5: those of a float32 `TDNResNet`."""
     return reason_not_to_fold(model) is None and all(
         layer.compute_dtype == "float32" for layer in model.structure.layers()
     )

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.choices import FOLDED_DTYPES
+from keras_tdn.choices import check_folded_dtype
 from keras_tdn.inference.folding import (
     FoldedConv,
     check_not_quantized,
@@ -33,7 +33,6 @@ from keras_tdn.models.network_structure import Bottleneck, run_layers
 MAX_PIXEL = 255.0
 # Appearance and motion, once they are inside the layers.
 FOLDED = (1.0, 1.0)
-FLOAT32 = "float32"
 
 
 class FoldedGraph:
@@ -100,10 +99,8 @@ class FoldedGraph:
 
 
 def _halved_differences(segments: tf.Tensor) -> tf.Tensor:
-    """Returns halved differences `(segments, height, width, (frames - 1) * channels)`.
-
-    They are exact, also where a convolution multiplies as bfloat16, which holds integers to 256.
-    """
+    """Returns halved differences `(segments, height, width, (frames - 1) * channels)`."""
+    # Exact, also where a convolution multiplies as bfloat16, which holds integers to 256.
     _, frames, height, width, channels = segments.shape
     pixels = tf.transpose(segments, (0, 2, 3, 1, 4))
     pixels = tf.reshape(pixels, (-1, height, width, frames * channels))
@@ -160,7 +157,7 @@ def _fold_stage(
     ]
 
 
-def folded_network(model: TDNResNet, dtype: str = FLOAT32) -> FoldedNetwork:
+def folded_network(model: TDNResNet, dtype: str = "float32") -> FoldedNetwork:
     """Folds a model for inference on the TensorFlow backend.
 
     Use it to score many clips on a CPU, where it takes about three quarters of the time of the
@@ -194,22 +191,13 @@ class FoldedNetwork:
     The weights are constants, read when the network is made. All calls with clips of one size and
     type share one function, so that an export stores them once. Any number of threads may call it.
 
-    Args:
-        model: A `TDNResNet` with its classifier.
-        dtype: See `folded_network`.
-        portable: Whether it is for runtimes that do not keep channels last.
-
-    Raises:
-        ValueError: if the model has been quantized or `dtype` is another.
+    `model` and `dtype` are those of `folded_network`; a `ValueError` refuses others. It is
+    `portable` for runtimes that do not keep channels last.
     """
 
-    def __init__(self, model: TDNResNet, dtype: str = FLOAT32, portable: bool = False) -> None:
+    def __init__(self, model: TDNResNet, dtype: str = "float32", portable: bool = False) -> None:
         check_not_quantized(model)
-        if dtype not in FOLDED_DTYPES:
-            raise ValueError(
-                f"A folded network computes in one of {list(FOLDED_DTYPES)}. "
-                f"Received: dtype={dtype!r}"
-            )
+        check_folded_dtype(dtype)
         self._graph = FoldedGraph(model, dtype, portable)
         self._functions: dict[tf.TensorSpec, Callable[[tf.Tensor], tf.Tensor]] = {}
         self._lock = threading.Lock()
@@ -240,9 +228,8 @@ class FoldedNetwork:
         spec = tf.TensorSpec((None, *clips.shape[1:]), clips.dtype)
         with self._lock:
             if spec not in self._functions:
-                self._functions[spec] = tf.function(
-                    self._graph, input_signature=[spec], autograph=False
-                )
+                traced = tf.function(self._graph, input_signature=[spec], autograph=False)
+                self._functions[spec] = traced
         return self._functions[spec](clips)
 
     def _logits(self, features: tf.Tensor) -> tf.Tensor:
@@ -251,10 +238,8 @@ class FoldedNetwork:
 
 
 def _at_least_one(clips: tf.Tensor) -> tf.Tensor:
-    """Returns the clips, or one black clip if there are none, where fused convolutions fail.
-
-    Padding by nothing takes no copy; other formats' runtimes would copy, and lose the batch size.
-    """
+    """Returns the clips, or one black clip if there are none, where fused convolutions fail."""
+    # Padding by nothing takes no copy; other runtimes would copy, and lose the batch size.
     missing = tf.maximum(1 - tf.shape(clips)[0], 0)
     padded = tf.pad(clips, [[0, missing], *[[0, 0]] * 4])
     return tf.ensure_shape(padded, (None, *clips.shape[1:]))

@@ -46,12 +46,10 @@ def halve(x: tf.Tensor) -> tf.Tensor:
 
 
 def resize_nearest(x: tf.Tensor, height: int, width: int, portable: bool = False) -> tf.Tensor:
-    """Resizes by nearest neighbour with source index `floor(i * in / out)`.
-
-    ONNX, for which `portable` is, has a float32 factor, by which 3 to 7 would become 6.9999998.
-    """
+    """Resizes by nearest neighbour with source index `floor(i * in / out)`."""
     if x.shape[1:3] == (height, width):
         return x
+    # ONNX has a float32 factor, by which 3 to 7 would become 6.9999998.
     if portable and (height % x.shape[1] or width % x.shape[2]):
         for axis, size in ((1, height), (2, width)):
             x = tf.gather(x, np.arange(size) * x.shape[axis] // size, axis=axis)
@@ -125,10 +123,7 @@ class LongTermGraph:
 
 
 class TemporalShiftGraph:
-    """`TemporalShift` as one depthwise convolution over segments and positions.
-
-    Its input is `gain` times too large.
-    """
+    """`TemporalShift` of an input `gain` times too large, as one depthwise convolution."""
 
     def __init__(self, layer: Any, gain: float = 1.0, portable: bool = False) -> None:
         self._num_segments, self._portable = layer.num_segments, portable

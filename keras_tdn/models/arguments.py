@@ -113,13 +113,14 @@ def check_head(
     return tuple(str(label) for label in labels)
 
 
-def check_labels(labels: Sequence[str], classes: int) -> None:
-    """Raises unless there are as many names as classes."""
-    if isinstance(labels, str) or len(labels) != classes:
-        received = repr(labels) if isinstance(labels, str) else f"{len(labels)} names"
+def check_labels(labels: Sequence[str], classes: int, kind: type = object) -> None:
+    """Raises unless there are as many names, all of a kind, as classes."""
+    is_text = isinstance(labels, str)
+    if is_text or len(labels) != classes or not all(isinstance(name, kind) for name in labels):
         raise ValueError(
             f"`labels` needs one name for each of the {classes} classes, in the order of the "
-            f"model's scores. Received: {received}"
+            "model's scores; keras_tdn.labels.load_labels reads them from a file or by a data "
+            f"set's name. Received: {repr(labels) if is_text else f'{len(labels)} names'}"
         )
 
 

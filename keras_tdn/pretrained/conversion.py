@@ -37,7 +37,6 @@ DEFAULT_SEGMENTS = 8
 FILE_SUFFIXES = (MODEL_SUFFIX, WEIGHTS_SUFFIX)
 # Endings that somebody who gives them to a folder did not mean to.
 OTHER_SUFFIXES = (".h5", ".hdf5", ".pth", ".tar", ".pt", ".ckpt", ".safetensors", ".zip", ".json")
-REFERENCE_MODULE = "torch_reference"
 # Float32 rounding stays well below this in a block or a stem, which are too shallow to amplify it,
 # and from end to end in a well-conditioned network.
 BOUND = 1e-4
@@ -129,8 +128,8 @@ def convert_official_checkpoint(
     state = read_official_checkpoint(path)
     architecture = architecture_of(state)
     if entry is not None:
-        wrong = entry_differences(entry, {**architecture, "num_segments": num_segments}, names)
-        if wrong:
+        arguments = {**architecture, "num_segments": num_segments}
+        if wrong := entry_differences(entry, arguments, names):
             raise ValueError(
                 f"The folder is called {entry.name!r}, like a published model, and this would be "
                 f"another: {'; '.join(wrong)}. Pass num_segments={entry.num_segments} and "
@@ -159,25 +158,17 @@ def convert_official_checkpoint(
     if target is not None:
         _write(model, target, overwrite, None if entry is None else entry.card)
     return ConversionReport(
-        model=model,
-        num_segments=num_segments,
-        labels=names,
-        taps=taps,
-        output=target,
-        **architecture,
+        model, **architecture, num_segments=num_segments, labels=names, taps=taps, output=target
     )
 
 
 def format_taps(taps: Sequence[Tap]) -> list[str]:
     """Returns the lines of a table of errors."""
-    return [
-        f"{'place':<20} {'alone':>8} {'whole':>8} {'at most':>8}",
-        *(
-            f"{tap.name:<20} {tap.local_error:8.1e} {tap.error:8.1e} {tap.bound:8.1e}"
-            f"{'' if tap.passed else '  DIFFERENT'}"
-            for tap in taps
-        ),
-    ]
+    lines = [f"{'place':<20} {'alone':>8} {'whole':>8} {'at most':>8}"]
+    for tap in taps:
+        numbers = f"{tap.local_error:8.1e} {tap.error:8.1e} {tap.bound:8.1e}"
+        lines.append(f"{tap.name:<20} {numbers}{'' if tap.passed else '  DIFFERENT'}")
+    return lines
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
@@ -238,10 +229,8 @@ def verify_conversion(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) ->
     """
     import_torch()
     reference, clip = load_torch_reference(), make_clip(model)
-    exact, rounded = (
-        reference.forward(state_dict, clip, model.num_segments, dtype)
-        for dtype in ("float64", "float32")
-    )
+    given = state_dict, clip, model.num_segments
+    exact, rounded = (reference.forward(*given, dtype) for dtype in ("float64", "float32"))
     with full_precision():
         computed, alone = run_taps(model, clip), run_taps(model, clip, exact)
     last = model.stage_depths[3] - 1
@@ -253,8 +242,7 @@ def verify_conversion(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) ->
             errors = (relative_difference(each[tap], exact[tap]) for each in (computed, rounded))
             taps.append(Tap(tap, largest, *errors))
             largest = 0.0
-    failed = [tap.name for tap in taps if not tap.passed]
-    if failed:
+    if failed := [tap.name for tap in taps if not tap.passed]:
         table = "\n".join(format_taps(taps))
         raise ValueError(
             "The converted model computes something else than the checkpoint in PyTorch, first at "
@@ -306,10 +294,10 @@ def run_taps(
 
 def load_torch_reference() -> ModuleType:
     """Loads the reference: part of the installed package, or `weights/` of the repository."""
-    name = f"{REFERENCE_MODULE}.py"
+    name = "torch_reference.py"
     paths = Path(__file__).with_name(name), Path(__file__).parents[2] / "weights" / name
     path = next(filter(Path.is_file, paths), paths[-1])
-    spec = importlib.util.spec_from_file_location(REFERENCE_MODULE, path)
+    spec = importlib.util.spec_from_file_location("torch_reference", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ValueError(
             f"The reference to verify with is missing: neither {paths[0]} nor {paths[1]} is there. "

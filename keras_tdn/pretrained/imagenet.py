@@ -19,6 +19,7 @@ from keras_tdn.limits import check_bytes
 from keras_tdn.pretrained.hdf5 import Hdf5Content, Hdf5Error, open_hdf5
 from keras_tdn.pretrained.preset_files import HubFile, fetch_file
 from keras_tdn.pretrained.state_dict import (
+    BATCH_COUNTER,
     Binding,
     Layout,
     assign_all,
@@ -42,15 +43,11 @@ IMAGENET_FILES = {
 }
 IMAGENET_WIDTH = 64
 
-KERAS_SUFFIXES = (".h5", ".hdf5")
-CLASSIFIER = "fc."
 BLOCK = r"layer([1-4])\.(\d+)\."
-BATCH_COUNTER = ".num_batches_tracked"
 KERNEL_RANK = 4
 
-# A ResNet's takes twenty kilobytes.
-MAX_DESCRIPTION_BYTES = 16 << 20
 _ARRAY_ERRORS = (TypeError, KeyError, ValueError, AttributeError, OverflowError)
+Arrays = list[np.ndarray]
 # What a batch norm of keras.applications adds: 1.001e-5 in the module that names its layers
 # 'conv2_block1_1_conv', Keras' default in the older one with 'res2a_branch2a'.
 EPSILON = 1.001e-5
@@ -61,9 +58,6 @@ STEMS = {"conv1_conv": "conv1", "conv1_bn": "bn1", "conv1": "conv1", "bn_conv1":
 KERAS_BLOCK = re.compile(r"conv([2-5])_block(\d+)_([0-3])_(conv|bn)")
 OLDER_BLOCK = re.compile(r"(res|bn)([2-5])([a-z])_branch(1|2a|2b|2c)")
 OLDER_PARTS = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
-CLASSIFIERS = ("predictions", "fc1000")
-# Of a file that holds a whole model.
-WHOLE_MODEL = "model_weights"
 
 
 def load_imagenet(model: Any, file: str | os.PathLike[str] | None = None) -> None:
@@ -77,7 +71,7 @@ def load_imagenet(model: Any, file: str | os.PathLike[str] | None = None) -> Non
     torchvision's names; or a Keras weights file of ResNet50 or ResNet101 of `keras.applications`.
     """
     path = _download(model) if file is None else pathlib.Path(file)
-    is_keras = path.suffix.lower() in KERAS_SUFFIXES
+    is_keras = path.suffix.lower() in (".h5", ".hdf5")
     arrays = read_keras_resnet(path) if is_keras else _read_safetensors(path)
     assign_all(_bindings(model, biases=is_keras), _first_blocks(model, arrays, path))
     if model.short_term:
@@ -89,9 +83,9 @@ def _download(model: Any) -> pathlib.Path:
     if not files or model.width != IMAGENET_WIDTH:
         raise ValueError(
             "ImageNet weights can be downloaded for stage_depths of at most "
-            f"{' or '.join(str(depths) for depths in IMAGENET_FILES)} with a width of "
-            f"{IMAGENET_WIDTH}. Received: stage_depths={model.stage_depths}, "
-            f"width={model.width}. Use TDNResNet50 or TDNResNet101, or pass the path of a file."
+            f"{' or '.join(map(str, IMAGENET_FILES))} with a width of {IMAGENET_WIDTH}. Received: "
+            f"stage_depths={model.stage_depths}, width={model.width}. Use TDNResNet50 or "
+            "TDNResNet101, or pass the path of a file."
         )
     return fetch_file(files[0])
 
@@ -104,7 +98,8 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file:
             described = int.from_bytes(file.read(8), "little")
-        if described > MAX_DESCRIPTION_BYTES:
+        # A ResNet's takes twenty kilobytes.
+        if described > 16 << 20:
             raise ValueError(f"its description has {described} bytes")
         arrays = load_file(path)
     # What it says of tensors of eight bits depends on its release.
@@ -116,7 +111,7 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
     return {
         name: array
         for name, array in arrays.items()
-        if not name.startswith(CLASSIFIER) and not name.endswith(BATCH_COUNTER)
+        if not name.startswith("fc.") and not name.endswith(BATCH_COUNTER)
     }
 
 
@@ -127,22 +122,21 @@ def _fits(model: Any, depths: tuple[int, ...]) -> bool:
 def _first_blocks(
     model: Any, arrays: Mapping[str, np.ndarray], path: pathlib.Path
 ) -> dict[str, np.ndarray]:
-    """Returns the file's tensors that a model of this depth has; raises if it has others."""
+    """Returns the file's tensors that a model of this depth has."""
     blocks = {match.groups() for name in arrays if (match := re.match(BLOCK, name))}
     depths = tuple(sum(stage == number for number, _ in blocks) for stage in "1234")
     stem = arrays.get("conv1.weight")
     if stem is None or stem.ndim != KERNEL_RANK or not all(depths):
         raise ValueError(
-            f"'{path}' holds no ResNet: expected kernels such as 'conv1.weight' and "
-            f"'layer1.0.conv1.weight'. Received {len(arrays)} names: "
-            f"{', '.join(sorted(arrays)[:5])}"
+            f"'{path}' holds no ResNet: expected kernels such as 'conv1.weight' and 'layer1.0.conv1"
+            f".weight'. Received {len(arrays)} names: {', '.join(sorted(arrays)[:5])}"
         )
     width = stem.shape[0]
     if width != model.width or not _fits(model, depths):
         raise ValueError(
             f"'{path}' holds a ResNet with stage depths {depths} and width {width}, the model has "
-            f"stage depths {model.stage_depths} and width {model.width}: "
-            "build the model that fits the file, or pass the file that fits the model."
+            f"stage depths {model.stage_depths} and width {model.width}: build the model that fits "
+            "the file, or pass the file that fits the model."
         )
     if depths != model.stage_depths:
         warnings.warn(
@@ -192,7 +186,7 @@ def read_keras_resnet(path: pathlib.Path) -> dict[str, np.ndarray]:
         )
     arrays: dict[str, np.ndarray] = {}
     for layer, weights in layers.items():
-        if layer in CLASSIFIERS:
+        if layer in ("predictions", "fc1000"):
             continue
         name = _torchvision_name(layer)
         if name is None:
@@ -220,7 +214,7 @@ def _torchvision_name(layer: str) -> str | None:
     return f"layer{int(stage) - 1}.{block}.{name}"
 
 
-def _convolution(layer: str, name: str, weights: list[np.ndarray]) -> dict[str, np.ndarray]:
+def _convolution(layer: str, name: str, weights: Arrays) -> dict[str, np.ndarray]:
     """Returns the kernel and the bias for this model's input."""
     kernel, *rest = weights
     channels = kernel.shape[-1]
@@ -254,9 +248,7 @@ def _recolour(kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndar
     return kernel * (255 * np.asarray(ours.std))[:, None], bias
 
 
-def _norm(
-    layer: str, name: str, weights: list[np.ndarray], epsilon: float
-) -> dict[str, np.ndarray]:
+def _norm(layer: str, name: str, weights: Arrays, epsilon: float) -> dict[str, np.ndarray]:
     if len(weights) != 4 or len({weight.shape for weight in weights}) != 1:
         raise ValueError(
             f"The batch norm '{layer}' needs four vectors of one length: gamma, beta, moving mean "
@@ -271,7 +263,7 @@ def _norm(
     }
 
 
-def _read_layers(path: pathlib.Path) -> dict[str, list[np.ndarray]]:
+def _read_layers(path: pathlib.Path) -> dict[str, Arrays]:
     """Reads every layer's arrays in Keras' order, by the layer's name."""
     what = f"'{path}' is no HDF5 file of weights, or damaged"
     fix = "Download it again, or store the weights in the file itself, as floats."
@@ -297,15 +289,14 @@ def _keras3_layers(content: Hdf5Content) -> dict[str, list[str]]:
 
 
 def _legacy_layers(content: Hdf5Content) -> dict[str, list[str]]:
-    root = f"{WHOLE_MODEL}/" if WHOLE_MODEL in content.groups else ""
+    # In a file that holds a whole model, they are in a group.
+    root = "model_weights/" if "model_weights" in content.groups else ""
     layers = {}
     for group in content.groups:
-        names = content.texts(group, "weight_names")
-        layer = group.removeprefix(root)
+        names, layer = content.texts(group, "weight_names"), group.removeprefix(root)
         if not names or not group.startswith(root) or "/" in layer:
             continue
         layers[layer] = [f"{group}/{name}" for name in names]
-        missing = [array for array in layers[layer] if array not in content.arrays]
-        if missing:
+        if missing := [array for array in layers[layer] if array not in content.arrays]:
             raise Hdf5Error(f"the layer '{layer}' lists '{missing[0]}', which is not there")
     return layers

@@ -13,7 +13,7 @@ import keras
 
 from keras_tdn.models import TDNResNet
 from keras_tdn.models.arguments import count_weights
-from keras_tdn.specs import ClipSpec
+from keras_tdn.specs import ClipSpec, check_field, is_positive_int
 
 TDN_CITATION = """\
 @InProceedings{Wang_2021_CVPR,
@@ -90,11 +90,7 @@ class Accuracy:
 
     def __post_init__(self) -> None:
         for field in ("num_segments", "num_crops", "num_clips"):
-            value = getattr(self, field)
-            if not is_of(value, int) or value < 1:
-                raise ValueError(
-                    f"Accuracy needs a positive integer for `{field}`. Received: {field}={value!r}"
-                )
+            check_field(self, field, is_positive_int(getattr(self, field)), "a positive integer")
         for field in ("top1", "top5"):
             value = getattr(self, field)
             if not is_of(value, float) or not 0 <= value <= 100:
@@ -137,17 +133,11 @@ class PresetCard:
     def __post_init__(self) -> None:
         for field in ("dataset", "licence", "source", "citation"):
             value = getattr(self, field)
-            if value is not None and (not isinstance(value, str) or not value.strip()):
-                raise ValueError(
-                    f"PresetCard needs a text for `{field}`, or None. Received: {field}={value!r}"
-                )
+            is_text = value is None or (isinstance(value, str) and bool(value.strip()))
+            check_field(self, field, is_text, "None or a text")
         for field in ("published", "measured"):
             values = getattr(self, field)
-            if not is_of(values, Sequence[Accuracy]):
-                raise ValueError(
-                    f"PresetCard needs a tuple of `Accuracy` for `{field}`. "
-                    f"Received: {field}={values!r}"
-                )
+            check_field(self, field, is_of(values, Sequence[Accuracy]), "a tuple of `Accuracy`")
             object.__setattr__(self, field, tuple(values))
 
     def to_config(self) -> dict[str, Any]:

@@ -33,7 +33,6 @@ from keras_tdn.pretrained.weights_source import (
     SWITCHES,
     WIDTH,
     WeightsKind,
-    WeightsSource,
     open_entry,
     preset_folder_of,
     resolve_weights,
@@ -69,9 +68,8 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
         else:
             files = open_entry(_published(model, found.name), found.name)
         config, _ = read_preset(files)
-        source = WeightsOrigin(
-            files.origin, config.arguments, config.clip_spec, config.card.published
-        )
+        published = config.card.published
+        source = WeightsOrigin(files.origin, config.arguments, config.clip_spec, published)
         # Before the download of what would not fit.
         check_source(model, source)
         fill(model, source, files.path(WEIGHTS_FILE), free_head=True)
@@ -82,7 +80,16 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
         # Another number of classes is more likely a mistake here: such a file is a checkpoint.
         fill(model, origin_of_weights_file(found.location), found.location, free_head=False)
     elif found.kind is WeightsKind.MODEL_FILE:
-        _fill_from_model_file(model, found)
+        # The objects that the file describes are not built.
+        file = read_model_file(found.location)
+        if not file.is_tdn:
+            raise ValueError(
+                f"{found.name!r} holds another model. Expected one of class {REGISTERED_NAME!r}. "
+                f"Received: {file.registered_name!r}"
+            )
+        spec = clip_spec_in(file.config) if "clip_spec" in file.config else None
+        source = WeightsOrigin(repr(found.name), file.config, spec)
+        fill(model, source, file.weights, free_head=True)
     else:
         from keras_tdn.pretrained.imagenet import load_imagenet
 
@@ -216,11 +223,11 @@ def _head_notes(
 ) -> Iterator[str]:
     config = source.config or {}
     if new_head:
-        keep = ""
+        told = ""
         if config.get("include_top"):
-            keep = f" (they have {config['classes']} classes, the model {model.classes})"
+            told = f" (they have {config['classes']} classes, the model {model.classes})"
         yield (
-            f"the classifier is new and random{keep}. Not loaded: {', '.join(new_head)}; "
+            f"the classifier is new and random{told}. Not loaded: {', '.join(new_head)}; "
             "everything else was. Train it, or build the model with the classes of the weights, or "
             "with include_top=False."
         )
@@ -287,16 +294,3 @@ def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
             "pass weights='imagenet' or a preset of this architecture."
         )
     return min(entries, key=lambda entry: abs(entry.num_segments - model.num_segments))
-
-
-def _fill_from_model_file(model: TDNResNet, found: WeightsSource) -> None:
-    # The objects that the file describes are not built.
-    file = read_model_file(found.location)
-    if not file.is_tdn:
-        raise ValueError(
-            f"{found.name!r} holds another model. Expected one of class {REGISTERED_NAME!r}. "
-            f"Received: {file.registered_name!r}"
-        )
-    spec = clip_spec_in(file.config) if "clip_spec" in file.config else None
-    source = WeightsOrigin(repr(found.name), file.config, spec)
-    fill(model, source, file.weights, free_head=True)

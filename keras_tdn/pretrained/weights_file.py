@@ -80,12 +80,11 @@ def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> Pr
 
 def load_described_weights(path: str) -> TDNResNet | None:
     """Loads the model that a `.weights.h5` file says it is of; `None` if it does not say so."""
-    origin = repr(path)
-    config = read_description(path, origin)
+    config = read_description(path, repr(path))
     if config is None:
         return None
     model = config.build(os.path.getsize(path))
-    load_weights_file(model, path, origin)
+    load_weights_file(model, path, repr(path))
     return model
 
 
@@ -254,7 +253,6 @@ class ModelFile:
 
     @property
     def is_tdn(self) -> bool:
-        """Whether it is a `TDNResNet`."""
         return self.registered_name == REGISTERED_NAME
 
 

@@ -39,7 +39,6 @@ from keras_tdn.pretrained.preset_files import (
 
 IMAGENET = "imagenet"
 DATASETS = tuple(CLASSES)
-IMAGENET_SUFFIXES = (".safetensors", ".h5", ".hdf5")
 # Of the published models.
 FRAMES_PER_SEGMENT = 5
 WIDTH = 64
@@ -79,11 +78,11 @@ class WeightsSource:
     def open_preset(self) -> PresetFiles:
         """Returns the files of the preset."""
         if self.kind is WeightsKind.DATASET:
-            several = [entry.name for entry in CATALOG if entry.dataset == self.name]
+            several = ", ".join(entry.name for entry in CATALOG if entry.dataset == self.name)
             raise ValueError(
-                f"{self.name!r} is the data set of several presets: pass one of "
-                f"{', '.join(several)}, or build the model with weights={self.name!r}, which "
-                "chooses by architecture and segments."
+                f"{self.name!r} is the data set of several presets: pass one of {several}, or "
+                f"build the model with weights={self.name!r}, which chooses by architecture and "
+                "segments."
             )
         if self.kind is not WeightsKind.PRESET:
             raise ValueError(f"There is no preset at {self.name!r}, which is {self.kind.value}.")
@@ -105,8 +104,7 @@ def resolve_weights(weights: str | os.PathLike[str] | None) -> WeightsSource | N
     if not isinstance(weights, (str, os.PathLike)):
         raise ValueError(f"`weights` must be one of: {ACCEPTED}. Received: weights={weights!r}")
     name = os.fspath(weights)
-    found = _find(name)
-    if found is None:
+    if (found := _find(name)) is None:
         raise ValueError(
             f"There are no weights {name!r}, and no such file or folder.{_suggestion(name)} "
             f"`weights` must be one of: {ACCEPTED}."
@@ -117,8 +115,7 @@ def resolve_weights(weights: str | os.PathLike[str] | None) -> WeightsSource | N
 def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
     """Returns the files of a preset by folder, `hf://` address or name."""
     name = os.fspath(source)
-    found = _find(name)
-    if found is None:
+    if (found := _find(name)) is None:
         raise ValueError(
             f"There is no preset at {name!r}, and none of that name.{_suggestion(name)} "
             "`keras-tdn presets list` lists the names."
@@ -169,12 +166,9 @@ def entry_differences(
 
 
 def check_entry(entry: CatalogEntry, config: PresetConfig, origin: str) -> None:
-    """Raises unless a preset that a name led to is the model of that name.
-
-    Whoever converted it may have taken another checkpoint, number of segments or label list.
-    """
-    wrong = entry_differences(entry, config.arguments, config.labels)
-    if wrong:
+    """Raises unless a preset that a name led to is the model of that name."""
+    # Whoever converted it may have taken another checkpoint, number of segments or label list.
+    if wrong := entry_differences(entry, config.arguments, config.labels):
         raise ValueError(
             f"{origin} is not {entry.name!r}, which it is called: {'; '.join(wrong)}. Convert the "
             f"authors' checkpoint again: keras-tdn convert best.pth.tar ... "
@@ -184,10 +178,9 @@ def check_entry(entry: CatalogEntry, config: PresetConfig, origin: str) -> None:
 
 def preset_folder_of(path: str | os.PathLike[str]) -> Path | None:
     """Returns the preset folder that a file of weights belongs to, if it does."""
-    path = Path(path)
-    beside = (path.parent / CONFIG_FILE, path.parent / SUMS_FILE)
-    is_part = path.name == WEIGHTS_FILE and all(file.is_file() for file in beside)
-    return path.parent if is_part else None
+    folder, name = os.path.split(path)
+    beside = (os.path.join(folder, file) for file in (CONFIG_FILE, SUMS_FILE))
+    return Path(folder) if name == WEIGHTS_FILE and all(map(os.path.isfile, beside)) else None
 
 
 def _find(name: str) -> WeightsSource | None:
@@ -199,8 +192,7 @@ def _find(name: str) -> WeightsSource | None:
     if name.startswith(HUB_PREFIX) or (name and os.path.isfile(os.path.join(name, CONFIG_FILE))):
         return source(WeightsKind.PRESET)
     if os.path.isfile(name):
-        folder = preset_folder_of(name)
-        if folder is not None:
+        if (folder := preset_folder_of(name)) is not None:
             return source(WeightsKind.PRESET, folder)
         return source(_kind_of_file(name))
     if name in DATASETS:
@@ -221,7 +213,7 @@ def _kind_of_file(name: str) -> WeightsKind:
         return WeightsKind.WEIGHTS_FILE
     if name.endswith(MODEL_SUFFIX):
         return WeightsKind.MODEL_FILE
-    if name.endswith(IMAGENET_SUFFIXES):
+    if name.endswith((".safetensors", ".h5", ".hdf5")):
         return WeightsKind.IMAGENET_FILE
     raise ValueError(
         f"`weights` must be one of: {ACCEPTED}. A checkpoint of the authors' is converted first: "
