@@ -27,8 +27,7 @@ class _Finder:
     """
 
     def __init__(self, name: str, context: Callable[[], AbstractContextManager[Any]]) -> None:
-        self._name = name
-        self._context = context
+        self._name, self._context = name, context
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name != self._name:
@@ -47,11 +46,7 @@ class _Loader:
     """A loader that runs its module in a context manager, and is otherwise the one it wraps."""
 
     def __init__(self, loader: Any, context: Callable[[], AbstractContextManager[Any]]) -> None:
-        self._loader = loader
-        self._context = context
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
+        self._loader, self._context = loader, context
 
     def exec_module(self, module: ModuleType) -> None:
         # Sources and data files of the module are looked for with its own loader.

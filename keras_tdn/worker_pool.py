@@ -34,8 +34,7 @@ class LostTaskError(Exception):
 
     def __init__(self, exitcode: int | None, time_limit: float | None = None) -> None:
         super().__init__(exitcode, time_limit)
-        self.exitcode = exitcode
-        self.time_limit = time_limit
+        self.exitcode, self.time_limit = exitcode, time_limit
 
     def __str__(self) -> str:
         if self.exitcode is None:
@@ -66,8 +65,7 @@ class WorkerPool:
         deaths_per_task: int = 1,
         silent: bool = False,
     ) -> None:
-        self.time_limit = time_limit
-        self.deaths_per_task = deaths_per_task
+        self.time_limit, self.deaths_per_task = time_limit, deaths_per_task
         self._start = lambda: _Worker(_work, prepare, arguments, silent=silent)
         self._closed = False
         self._workers = [self._start() for _ in range(num_processes)]
@@ -173,7 +171,6 @@ class _Worker(ChildProcess):
         self.ready = True
 
     def _answer(self, time_limit: float | None, *to_send: Any) -> tuple[str, Any]:
-        """Returns the next answer, which says its kind."""
         code = None
         try:
             for value in to_send:

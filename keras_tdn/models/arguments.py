@@ -73,6 +73,11 @@ def check_clip_shape(
     return (frames, *shape[1:])
 
 
+def fits(expected: Sequence[int | None], shape: Sequence[int]) -> bool:
+    """Whether an input of this shape is one that a model takes, to which `None` is any size."""
+    return all(size in (None, given) for size, given in zip(expected, shape, strict=True))
+
+
 def check_clip_spec(
     spec: ClipSpec, num_segments: int, frames_per_segment: int, clip_shape: Sequence[int | None]
 ) -> None:
@@ -84,10 +89,7 @@ def check_clip_spec(
             f"The model takes {num_segments} segments of {frames_per_segment} frames. "
             f"Received: clip_spec={spec}"
         )
-    if any(
-        size not in (None, given)
-        for size, given in zip(clip_shape[1:3], (spec.height, spec.width), strict=True)
-    ):
+    if not fits(clip_shape[1:3], (spec.height, spec.width)):
         raise ValueError(
             f"The model takes clips of {clip_shape[1]}x{clip_shape[2]} pixels alone, and the "
             f"clip_spec makes crops of {spec.height}x{spec.width}. Build the model without an "

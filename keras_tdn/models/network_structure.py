@@ -26,9 +26,7 @@ from keras_tdn.layers.layer_helpers import DATA_FORMAT, at_least_float32, conv2d
 from keras_tdn.models.arguments import EXPANSION
 from keras_tdn.specs import Normalization
 
-STEM_KERNEL = 7
 POOL_SIZE = 3
-CLASSIFIER_STD = 0.001
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +45,6 @@ class ConvNorm:
         return run_layers(x, self.layers())
 
     def layers(self) -> tuple[keras.layers.Layer, ...]:
-        """Returns all layers, in their order."""
         return _present(self.pad, self.conv, self.norm, self.relu)
 
 
@@ -84,7 +81,6 @@ class Bottleneck:
         return self.out(self.add([x, shortcut]))
 
     def layers(self) -> Iterator[keras.layers.Layer]:
-        """Returns all layers of the block."""
         for conv in (*self.convs, self.shortcut):
             yield from [] if conv is None else conv.layers()
         yield from _present(self.long_term_tdm, self.temporal_shift, self.add, self.out)
@@ -144,7 +140,6 @@ class NetworkStructure:
         return run_layers(x, (*blocks, *self.stages[2], *self.stages[3], *self.head))
 
     def layers(self) -> Iterator[keras.layers.Layer]:
-        """Returns all layers of the network."""
         yield from _present(self.normalization, self.center_frame)
         yield from (*self.stem.layers(), *self.stem_pool)
         if self.motion is not None:
@@ -176,7 +171,7 @@ def make_structure(
         scale, offset = _scale_and_offset(normalization)
         rescaling = keras.layers.Rescaling(scale, offset, name="normalization", dtype=precise)
     center_frame = CenterFrame(frames, name="center_frame", dtype=precise)
-    stem = maker.conv("stem", "", model.width, STEM_KERNEL, strides=2)
+    stem = maker.conv("stem", "", model.width, 7, strides=2)
     stem_pool = maker.pool("stem")
     if model.short_term:
         tdm = ShortTermTDM(model.width, frames, name="short_term_tdm", dtype=policy)
@@ -213,24 +208,18 @@ class _LayerMaker:
 
     def _bottleneck(self, name: str, stage: int, index: int) -> Bottleneck:
         model, policy = self._model, self._policy
-        filters = model.width * 2 ** (stage - 1)
+        filters, segments = model.width * 2 ** (stage - 1), model.num_segments
         strides = 2 if stage > 1 and index == 0 else 1
         shortcut = long_term_tdm = temporal_shift = None
         if index == 0:
-            shortcut = self.conv(
-                f"{name}_shortcut", "", EXPANSION * filters, strides=strides, relu=False
-            )
+            shortcut = self.conv(f"{name}_shortcut", "", EXPANSION * filters, 1, strides, False)
         first = self.conv(name, "1", filters)
         if stage > 1 and model.long_term:
-            long_term_tdm = LongTermTDM(
-                model.num_segments, name=f"{name}_long_term_tdm", dtype=policy
-            )
+            long_term_tdm = LongTermTDM(segments, name=f"{name}_long_term_tdm", dtype=policy)
             # Its convolutions draw their seeds here, between those of the block.
             long_term_tdm.build((None, None, None, filters))
         if stage > 1 and model.temporal_shift:
-            temporal_shift = TemporalShift(
-                model.num_segments, name=f"{name}_temporal_shift", dtype=policy
-            )
+            temporal_shift = TemporalShift(segments, name=f"{name}_temporal_shift", dtype=policy)
         second = self.conv(name, "2", filters, 3, strides)
         third = self.conv(name, "3", EXPANSION * filters, relu=False)
         add = keras.layers.Add(name=f"{name}_add", dtype=policy)
@@ -239,19 +228,13 @@ class _LayerMaker:
         return Bottleneck(name, stage, index, strides, convs, *modules, add, out)
 
     def conv(
-        self,
-        name: str,
-        part: str,
-        filters: int,
-        kernel_size: int = 1,
-        strides: int = 1,
-        relu: bool = True,
+        self, name: str, part: str, filters: int, size: int = 1, strides: int = 1, relu: bool = True
     ) -> ConvNorm:
         policy = self._policy
         return ConvNorm(
-            conv2d(filters, kernel_size, strides=strides, name=f"{name}_conv{part}", dtype=policy),
+            conv2d(filters, size, strides=strides, name=f"{name}_conv{part}", dtype=policy),
             batch_norm(f"{name}_norm{part}", policy),
-            self._pad(kernel_size, f"{name}_pad{part}") if strides > 1 < kernel_size else None,
+            self._pad(size, f"{name}_pad{part}") if strides > 1 < size else None,
             keras.layers.ReLU(name=f"{name}_relu{part}", dtype=policy) if relu else None,
         )
 
@@ -269,17 +252,12 @@ class _LayerMaker:
 
     def classifier(self) -> tuple[keras.layers.Layer, ...]:
         """Makes pooling, dropout, scores per segment, their mean, and the activation."""
-        model, policy = self._model, self._policy
-        layers = keras.layers
+        model, policy, layers = self._model, self._policy, keras.layers
+        small = keras.initializers.RandomNormal(stddev=0.001)
         return (
             layers.GlobalAveragePooling2D(data_format=DATA_FORMAT, name="pool", dtype=policy),
             layers.Dropout(model.dropout_rate, name="dropout", dtype=policy),
-            layers.Dense(
-                model.classes,
-                kernel_initializer=keras.initializers.RandomNormal(stddev=CLASSIFIER_STD),
-                name="classifier",
-                dtype=policy,
-            ),
+            layers.Dense(model.classes, kernel_initializer=small, name="classifier", dtype=policy),
             SegmentConsensus(model.num_segments, name="consensus", dtype=self.precise),
             layers.Activation(model.classifier_activation, name="predictions", dtype=self.precise),
         )

@@ -128,9 +128,8 @@ class TDNResNet(keras.Model):
         stage_depths = check_stage_depths(stage_depths)
         check_positive_int("TDNResNet", "width", width)
         check_positive_int("TDNResNet", "num_segments", num_segments)
-        check_positive_int(
-            "TDNResNet", "frames_per_segment", frames_per_segment, minimum=2 if short_term else 1
-        )
+        least = 2 if short_term else 1
+        check_positive_int("TDNResNet", "frames_per_segment", frames_per_segment, least)
         clip_shape = check_clip_shape(input_shape, num_segments, frames_per_segment)
         labels = check_head(include_top, pooling, classes, labels)
         check_size(stage_depths, width, classes if include_top else None)
@@ -288,22 +287,8 @@ def TDNResNet50(
     Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
     CVPR 2021; arXiv:2012.10071.
 
-    Args:
-        include_top: Whether the classifier is part of the model.
-        weights: See `TDNResNet`.
-        input_shape: Shape of one clip; height and width may be `None`, the default.
-        pooling: With `include_top=False`: `None`, `"avg"` or `"max"`.
-        classes: Number of classes.
-        classifier_activation: `"softmax"`, or `None` for logits.
-        num_segments: Equal spans that a video is divided into.
-        frames_per_segment: Neighbouring frames in each segment.
-        dropout_rate: Fraction of the pooled features dropped in training.
-        include_preprocessing: Whether the model takes pixels in [0, 255].
-        name: Name of the model.
-        **kwargs: Any further argument of `TDNResNet`, such as `labels` or `dtype`.
-
-    Returns:
-        A `TDNResNet`; its docstring gives shapes, units and errors.
+    Arguments are those of `TDNResNet`, of which `kwargs` are any others, such as `labels` or
+    `dtype`; its docstring gives shapes, units and errors.
 
     Example:
 

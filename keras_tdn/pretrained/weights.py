@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import keras
 
 from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
+from keras_tdn.models.arguments import fits
 from keras_tdn.models.predicting import warn_of_assumed_clips
 from keras_tdn.models.tdn_resnet import TDNResNet, fusion_weights
 from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry
@@ -278,8 +279,7 @@ def _clip_notes(model: TDNResNet, spec: ClipSpec, has_clip_spec: bool) -> Iterat
 
 
 def _fits(model: TDNResNet, spec: ClipSpec) -> bool:
-    sizes = zip(model.input_shape[2:4], (spec.height, spec.width), strict=True)
-    return all(size in (None, given) for size, given in sizes)
+    return fits(model.input_shape[2:4], (spec.height, spec.width))
 
 
 def _published(model: TDNResNet, dataset: str) -> CatalogEntry:

@@ -15,13 +15,8 @@ from keras_tdn.layers import LongTermTDM, MotionFusion, TemporalShift
 BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 # Each multiplies and adds its whole kernel once for every position of its output.
 COUNTED = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.Dense,
-    TemporalShift,
+    *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense),
+    *(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D, TemporalShift),
 )
 RUNNING = ("moving_mean", "moving_variance")
 STAGE_ORDER = (
@@ -83,8 +78,7 @@ class _Trace(keras.Operation):
 
     def __init__(self, model: keras.Model, on_start: Callable[[], None]) -> None:
         super().__init__(name="trace")
-        self._model = model
-        self._on_start = on_start
+        self._model, self._on_start = model, on_start
 
     def call(self, clips: Any) -> Any:
         # Keras may run it again: another way where placeholders fail, and with other sizes.
@@ -100,8 +94,7 @@ def _recorded(
 
     def recording(*args: Any, **kwargs: Any) -> Any:
         output = call(*args, **kwargs)
-        shape = getattr(output, "shape", None)
-        if shape is not None:
+        if (shape := getattr(output, "shape", None)) is not None:
             dtype = keras.backend.standardize_dtype(output.dtype)
             calls.append(LayerCall(layer, owner, tuple(shape), dtype))
         return output
@@ -170,10 +163,6 @@ def add_up(
 
 def uncounted(calls: Iterable[LayerCall]) -> tuple[str, ...]:
     """Returns names of layers with matrices, of a kind whose MACs are not known."""
-    names = (
-        call.layer.name
-        for call in calls
-        if not isinstance(call.layer, COUNTED)
-        and any(len(variable.shape) > 1 for variable in call.layer.weights)
-    )
+    others = [call.layer for call in calls if not isinstance(call.layer, COUNTED)]
+    names = (layer.name for layer in others if any(len(each.shape) > 1 for each in layer.weights))
     return tuple(dict.fromkeys(names))

@@ -82,11 +82,10 @@ class ModelProfile:
         if self.latencies and self.machine is not None:
             lines += ["", *_latency_table(self.latencies)]
             machine = self.machine
-            devices = ", ".join(machine.devices)
+            devices = f", devices {', '.join(machine.devices)}" if machine.devices else ""
             lines += _wrapped(
-                f"{machine.versions} on {machine.processor}, {machine.cores} cores"
-                f"{f', devices {devices}' if devices else ''}. From pixels in memory to scores in "
-                "memory, warm-up not counted."
+                f"{machine.versions} on {machine.processor}, {machine.cores} cores{devices}. From "
+                "pixels in memory to scores in memory, warm-up not counted."
             )
         return "".join(f"{line}\n" for line in lines)
 
@@ -202,9 +201,9 @@ def _clip_shape(model: keras.Model, size: int | tuple[int, int] | None) -> tuple
     least = 32 if hasattr(model, "stage_depths") else 1
     if any(fixed not in (None, side) for fixed, side in zip(own[2:4], sizes, strict=True)):
         raise ValueError(
-            f"The model takes frames of {own[3]}x{own[2]} pixels only (width x height). "
-            f"Received: size={size!r}. Build it for other sizes, or for any with "
-            "input_shape=(frames, None, None, 3)."
+            f"The model takes frames of {own[3]}x{own[2]} pixels only (width x height). Received: "
+            f"size={size!r}. Build it for others, or for any with input_shape=(frames, None, None, "
+            "3)."
         )
     if min(sizes) < least:
         raise ValueError(
@@ -218,26 +217,17 @@ def _cost_table(name: str, costs: Sequence[Cost], total: Cost) -> list[str]:
     macs, macs_unit = _unit(total.macs)
     parameters, parameters_unit = _unit(total.parameters)
     values, values_unit = _unit(total.activations)
-    header = (
-        *(name, f"{macs_unit}MACs", "share", f"{parameters_unit} parameters"),
-        *(f"{values_unit} activations", "MiB of them"),
-    )
-    rows = [
-        (
-            cost.name,
-            f"{cost.macs / macs:.3f}",
-            f"{100 * cost.macs / max(total.macs, 1):.1f} %",
-            f"{cost.parameters / parameters:.3f}",
-            f"{cost.activations / values:.2f}",
-            f"{cost.activation_bytes / 2**20:.1f}",
-        )
-        for cost in (*costs, total)
-    ]
-    return _table([header, *rows])
+    header = name, f"{macs_unit}MACs", "share", f"{parameters_unit} parameters"
+    rows = [(*header, f"{values_unit} activations", "MiB of them")]
+    for cost in (*costs, total):
+        share = f"{100 * cost.macs / max(total.macs, 1):.1f} %"
+        learned, left = f"{cost.parameters / parameters:.3f}", f"{cost.activations / values:.2f}"
+        size = f"{cost.activation_bytes / 2**20:.1f}"
+        rows.append((cost.name, f"{cost.macs / macs:.3f}", share, learned, left, size))
+    return _table(rows)
 
 
 def _unit(number: int) -> tuple[float, str]:
-    """What to count a number of that size in."""
     if number >= 1e9:
         return 1e9, "G"
     return (1e6, "M") if number >= 1e6 else (1e3, "k")

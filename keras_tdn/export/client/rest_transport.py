@@ -103,9 +103,8 @@ class RestTransport(transport.Transport):
     ) -> tuple[int, bytes]:
         """Returns the status and all that is sent, unless it is more than an answer may be."""
         options: dict[str, Any] = {"timeout": deadline, "stream": True, "allow_redirects": False}
-        with self._session.request(
-            method, self._model_url + path, data=body, **options
-        ) as response:
+        url = self._model_url + path
+        with self._session.request(method, url, data=body, **options) as response:
             self._check_size(response.raw.length_remaining or 0)
             content = bytearray()
             for chunk in response.raw.stream(1 << 16, decode_content=False):
