@@ -11,20 +11,18 @@ from typing import Any
 
 
 def around_import(name: str, context: Callable[[], AbstractContextManager[Any]]) -> None:
-    """Has a top-level package run in a context manager when it is first imported.
+    """Has a top-level package run in a context manager if it is imported from now on.
 
-    The package is in `sys.modules` when the context manager exits. If it is imported already,
-    nothing happens.
+    The package is in `sys.modules` when the context manager exits.
     """
     if name not in sys.modules:
         sys.meta_path.insert(0, _Finder(name, context))
 
 
 class _Finder:
-    """Finds one package as the other finders do, and has its loader wrapped.
+    """Finds one package as the other finders do, and has its loader wrapped."""
 
-    It stays in `sys.meta_path`, which another thread may be going through.
-    """
+    # It stays in `sys.meta_path`, which another thread may be going through.
 
     def __init__(self, name: str, context: Callable[[], AbstractContextManager[Any]]) -> None:
         self._name, self._context = name, context

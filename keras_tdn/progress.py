@@ -104,13 +104,11 @@ class Progress:
             self.update(self.done + step, **figures)
 
     def describe(self, text: str) -> None:
-        """Shows what is being done, before the bar."""
         with self._mutex:
             if self._bar is not None:
                 self._bar.set_description_str(text)
 
     def write(self, line: str) -> None:
-        """Writes a line that stays."""
         with self._mutex:
             if self._bar is not None:
                 self._bar.write(line, file=sys.stderr)
@@ -129,7 +127,6 @@ class Progress:
                 self._bar = None
 
     def line(self, seconds: float) -> str:
-        """Returns the state after so many seconds, as one line."""
         here, counted = self.done - self._first, self.unit != "s"
         units = f"{self.unit}s" if counted else self.unit
         parts = [f"{self.title}: {self.done:.0f} {units}"]

@@ -77,6 +77,15 @@ def export_portable(
 
 
 def _write(served: ServedModel, kind: PortableFormat, dtype: str, file: Path) -> None:
+    from keras_tdn.inference.inference_network import FoldedNetwork
+
+    model, spec = served.model, served.model.clip_spec
+    clips = keras.Input((spec.num_frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
+    folded = FoldedNetwork(model, portable=True)
+    scores = _Scores(folded, model.classes, name="scores")(clips)
+    network = keras.Model(clips, scores, name=model.name)
+    # Keras exports to ONNX what has been called.
+    network(clips)
     options: dict[str, Any] = {}
     if kind.name == "litert" and dtype != "float32":
         import tensorflow as tf
@@ -84,7 +93,6 @@ def _write(served: ServedModel, kind: PortableFormat, dtype: str, file: Path) ->
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]
         if dtype == "float16":
             options["target_spec"] = {"supported_types": [tf.float16]}
-    network = _as_keras_model(served.model)
     network.export(str(file), format=kind.name, verbose=False, **options)
     if kind.name == "openvino" and dtype == "float16":
         _store_as_float16(file)
@@ -100,20 +108,6 @@ def _store_as_float16(file: Path) -> None:
     del model
     for suffix in (".xml", ".bin"):
         os.replace(smaller.with_suffix(suffix), file.with_suffix(suffix))
-
-
-def _as_keras_model(model: TDNResNet) -> keras.Model:
-    """Wraps the folded network, uint8 `clips` to float32 `scores`, for Keras' own exporters."""
-    from keras_tdn.inference.inference_network import FoldedNetwork
-
-    spec = model.clip_spec
-    clips = keras.Input((spec.num_frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
-    folded = FoldedNetwork(model, portable=True)
-    scores = _Scores(folded, model.classes, name="scores")(clips)
-    network = keras.Model(clips, scores, name=model.name)
-    # Keras exports to ONNX what has been called.
-    network(clips)
-    return network
 
 
 class _Scores(keras.layers.Layer):

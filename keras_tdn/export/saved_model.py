@@ -165,9 +165,7 @@ def quiet_tensorflow() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _signatures(
-    served: ServedModel, network: FoldedNetwork, manifest: str
-) -> dict[str, Callable[..., Any]]:
+def _signatures(served: ServedModel, network: FoldedNetwork, manifest: str) -> dict[str, Any]:
     """Returns the functions to save by signature, as `export_saved_model` describes them."""
     import tensorflow as tf
 

@@ -24,10 +24,8 @@ class FoldedConv:
         return self.kernel.shape[0]
 
     def scaled(self, kernel: Any = 1.0, bias: float = 1.0) -> FoldedConv:
-        """Multiplies the kernel, by one factor or by one for each input channel, and the bias.
-
-        A factor of the input moves into the kernel so: zero padding commutes with it.
-        """
+        """Multiplies the kernel, by one factor or by one for each input channel, and the bias."""
+        # A factor of the input moves into the kernel so: zero padding commutes with it.
         return FoldedConv(self.kernel * np.reshape(kernel, (1, 1, -1, 1)), self.bias * bias)
 
     def plus_identity(self) -> FoldedConv:

@@ -112,11 +112,7 @@ def _halved_differences(segments: tf.Tensor) -> tf.Tensor:
 
 
 class _BottleneckGraph:
-    """A folded bottleneck; see `_fold_stage`."""
-
-    def __init__(
-        self, block: Bottleneck, portable: bool, input_factor: float, bias_factor: float
-    ) -> None:
+    def __init__(self, block: Bottleneck, portable: bool, scale: float, bias: float) -> None:
         first, second, third = (fold(each.conv, each.norm) for each in block.convs)
         self._stride = block.strides
         self._temporal: list[Callable[[tf.Tensor], tf.Tensor]] = []
@@ -127,13 +123,11 @@ class _BottleneckGraph:
         if block.temporal_shift is not None:
             self._temporal.append(TemporalShiftGraph(block.temporal_shift, gain, portable))
             gain = 1.0
-        self._first = first.scaled(input_factor, bias_factor)
-        self._second = second.scaled(1 / gain, bias_factor)
-        self._third = third.scaled(bias=bias_factor)
+        self._first, self._third = first.scaled(scale, bias), third.scaled(bias=bias)
+        self._second = second.scaled(1 / gain, bias)
         self._shortcut: FoldedConv | None = None
         if block.shortcut is not None:
-            shortcut = fold(block.shortcut.conv, block.shortcut.norm)
-            self._shortcut = shortcut.scaled(input_factor, bias_factor)
+            self._shortcut = fold(block.shortcut.conv, block.shortcut.norm).scaled(scale, bias)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         shortcut = x if self._shortcut is None else convolve(x, self._shortcut, self._stride)
@@ -146,10 +140,9 @@ class _BottleneckGraph:
 def _fold_stage(
     stage: Sequence[Bottleneck], portable: bool, input_factor: float = 1.0, bias_factor: float = 1.0
 ) -> list[_BottleneckGraph]:
-    """Folds a stage; with one factor for its input and all biases, its output has that factor.
-
-    Convolutions and ReLUs do so for a factor of at least 0. An input that has it leaves the biases.
-    """
+    """Folds a stage; with one factor for its input and all biases, its output has that factor."""
+    # Convolutions and ReLUs do so for a factor of at least 0. An input that has it leaves the
+    # biases.
     factors = [input_factor, *[1.0] * (len(stage) - 1)]
     return [
         _BottleneckGraph(block, portable, factor, bias_factor)

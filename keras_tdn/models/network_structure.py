@@ -117,10 +117,9 @@ class NetworkStructure:
         return self.after_segments_meet(*self.before_segments_meet(clips))
 
     def before_segments_meet(self, clips: Any) -> tuple[Any, Any]:
-        """Runs stems, stage 1 and the first block of stage 2 up to its temporal modules.
+        """Runs stems, stage 1 and block 0 of stage 2 up to its modules; returns its two paths.
 
         Nothing in it depends on a neighbouring segment, so clips may have any number of segments.
-        Returns main path and shortcut of the block.
         """
         if self.normalization is not None:
             clips = self.normalization(clips)
@@ -160,10 +159,8 @@ class NetworkStructure:
 def make_structure(
     model: Any, policy: Any, normalization: Normalization, fusion_weights: tuple[float, float]
 ) -> NetworkStructure:
-    """Makes all layers of a network for a `TDNResNet` whose arguments are set.
-
-    Their order is kept from release to release, since each draws its seed then.
-    """
+    """Makes all layers of a network for a `TDNResNet` whose arguments are set."""
+    # Their order is kept from release to release, since each draws its seed then.
     maker = _LayerMaker(model, policy)
     precise, frames = maker.precise, model.frames_per_segment
     rescaling = None
@@ -283,14 +280,11 @@ def run_layers(x: Any, layers: Iterable[Callable[[Any], Any]]) -> Any:
 
 
 def _present(*layers: Any) -> tuple[Any, ...]:
-    """Returns the layers that the model has."""
     return tuple(layer for layer in layers if layer is not None)
 
 
 def _scale_and_offset(normalization: Normalization) -> tuple[np.ndarray, np.ndarray]:
-    """Returns `(pixel / 255 - mean) / std` as a factor and an offset for each channel.
-
-    As arrays of float64: Keras rounds Python's floats to float32, also in a model of float64.
-    """
+    """Returns `(pixel / 255 - mean) / std` as a factor and an offset for each channel."""
+    # As arrays of float64: Keras rounds Python's floats to float32, also in a model of float64.
     mean, std = np.asarray(normalization.mean), np.asarray(normalization.std)
     return 1 / (255 * std), -mean / std

@@ -327,5 +327,4 @@ def TDNResNet101(
 
 
 def _build(stage_depths: tuple[int, ...], arguments: dict[str, Any]) -> TDNResNet:
-    """Builds a model from all arguments of a function above, by name."""
     return TDNResNet(stage_depths, **arguments.pop("kwargs"), **arguments)

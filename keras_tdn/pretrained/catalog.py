@@ -82,7 +82,6 @@ class CatalogEntry:
 
     @property
     def constructor(self) -> str:
-        """Name of the function that builds it."""
         return CONSTRUCTORS[self.stage_depths]
 
     @property
@@ -97,7 +96,6 @@ class CatalogEntry:
 
     @property
     def card(self) -> PresetCard:
-        """The card of a preset that is converted from the authors' checkpoint."""
         return PresetCard(
             dataset=self.dataset,
             licence="Apache-2.0",

@@ -184,11 +184,9 @@ class ScanError(Exception):
 
 
 def scan_checkpoint(path: Path) -> None:
-    """Raises unless all that a file asks for is tensors and numbers that fit into it.
-
-    PyTorch's restricted reader runs no code, but makes tensors however large and hashes keys
-    however nested. Here the pickles are followed without making anything.
-    """
+    """Raises unless all that a file asks for is tensors and numbers that fit into it."""
+    # PyTorch's restricted reader runs no code, but makes tensors however large and hashes keys
+    # however nested. Here the pickles are followed without making anything.
     size = path.stat().st_size
     with path.open("rb") as file:
         is_zip = file.read(len(ZIP_START)) == ZIP_START

@@ -59,7 +59,6 @@ class Hdf5Content:
                 _check_chunks(dataset, path, num_bytes)
 
     def num_bytes(self, path: str) -> int:
-        """Returns the bytes that an array takes in memory."""
         return math.prod(self.arrays[path]) * self._datasets[path].get_type().get_size()
 
     def text(self, path: str, name: str) -> str | None:
@@ -79,12 +78,10 @@ class Hdf5Content:
         raise Hdf5Error(f"{_shown(path, name)} is no list of texts")
 
     def dtype(self, path: str) -> np.dtype:
-        """Returns the type of an array's numbers."""
         with _in_words():
             return h5py.Dataset(self._datasets[path]).dtype
 
     def read(self, path: str) -> np.ndarray:
-        """Reads an array."""
         with _in_words():
             return np.asarray(h5py.Dataset(self._datasets[path])[()])
 

@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -47,7 +47,7 @@ BLOCK = r"layer([1-4])\.(\d+)\."
 KERNEL_RANK = 4
 
 _ARRAY_ERRORS = (TypeError, KeyError, ValueError, AttributeError, OverflowError)
-Arrays = list[np.ndarray]
+Arrays, Named = list[np.ndarray], dict[str, np.ndarray]
 # What a batch norm of keras.applications adds: 1.001e-5 in the module that names its layers
 # 'conv2_block1_1_conv', Keras' default in the older one with 'res2a_branch2a'.
 EPSILON = 1.001e-5
@@ -90,7 +90,7 @@ def _download(model: Any) -> pathlib.Path:
     return fetch_file(files[0])
 
 
-def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+def _read_safetensors(path: pathlib.Path) -> Named:
     """Reads a ResNet's tensors under torchvision's names, without classifier and counters."""
     size = path.stat().st_size
     # The arrays are the file's bytes, and the description in front of them becomes objects.
@@ -119,10 +119,7 @@ def _fits(model: Any, depths: tuple[int, ...]) -> bool:
     return all(ours <= theirs for ours, theirs in zip(model.stage_depths, depths, strict=True))
 
 
-def _first_blocks(
-    model: Any, arrays: Mapping[str, np.ndarray], path: pathlib.Path
-) -> dict[str, np.ndarray]:
-    """Returns the file's tensors that a model of this depth has."""
+def _first_blocks(model: Any, arrays: Named, path: pathlib.Path) -> Named:
     blocks = {match.groups() for name in arrays if (match := re.match(BLOCK, name))}
     depths = tuple(sum(stage == number for number, _ in blocks) for stage in "1234")
     stem = arrays.get("conv1.weight")
@@ -170,7 +167,7 @@ def _start_motion_path(model: Any) -> None:
             layer.set_weights(source.get_weights())
 
 
-def read_keras_resnet(path: pathlib.Path) -> dict[str, np.ndarray]:
+def read_keras_resnet(path: pathlib.Path) -> Named:
     """Reads a Keras ResNet's weights as torchvision would store those of the equal network.
 
     Colours, scale and the batch norms' epsilon are converted. Its stride sits in the first
@@ -184,7 +181,7 @@ def read_keras_resnet(path: pathlib.Path) -> dict[str, np.ndarray]:
             "'conv1_conv' and 'conv2_block1_1_conv', or 'conv1' and 'res2a_branch2a'. "
             f"Received {len(layers)} layers: {', '.join(sorted(layers)[:5])}"
         )
-    arrays: dict[str, np.ndarray] = {}
+    arrays: Named = {}
     for layer, weights in layers.items():
         if layer in ("predictions", "fc1000"):
             continue
@@ -214,7 +211,7 @@ def _torchvision_name(layer: str) -> str | None:
     return f"layer{int(stage) - 1}.{block}.{name}"
 
 
-def _convolution(layer: str, name: str, weights: Arrays) -> dict[str, np.ndarray]:
+def _convolution(layer: str, name: str, weights: Arrays) -> Named:
     """Returns the kernel and the bias for this model's input."""
     kernel, *rest = weights
     channels = kernel.shape[-1]
@@ -248,7 +245,7 @@ def _recolour(kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndar
     return kernel * (255 * np.asarray(ours.std))[:, None], bias
 
 
-def _norm(layer: str, name: str, weights: Arrays, epsilon: float) -> dict[str, np.ndarray]:
+def _norm(layer: str, name: str, weights: Arrays, epsilon: float) -> Named:
     if len(weights) != 4 or len({weight.shape for weight in weights}) != 1:
         raise ValueError(
             f"The batch norm '{layer}' needs four vectors of one length: gamma, beta, moving mean "
@@ -264,7 +261,6 @@ def _norm(layer: str, name: str, weights: Arrays, epsilon: float) -> dict[str, n
 
 
 def _read_layers(path: pathlib.Path) -> dict[str, Arrays]:
-    """Reads every layer's arrays in Keras' order, by the layer's name."""
     what = f"'{path}' is no HDF5 file of weights, or damaged"
     fix = "Download it again, or store the weights in the file itself, as floats."
     with open_hdf5(path, what, fix) as content:

@@ -35,21 +35,18 @@ for _name in ("weights", "clip_spec", "kwargs", "return"):
     del ARGUMENTS[_name]
 ARGUMENTS |= {"dtype": str, "trainable": bool, "frozen_layers": Sequence[str]}
 ENTRIES = ("format_version", "model", "clip_spec", "card", "labels")
-LEAST_BYTES = 2
 # What a file has besides numbers: headers of at least fifteen arrays.
 LEAST_BYTES_PER_BLOCK = 1024
 
 
 def is_of(value: object, hint: Any) -> bool:
-    """Whether a value is of a type hint: a class, a union, or items of one kind in a sequence.
-
-    Booleans are no numbers, and integers are floats.
-    """
+    """Whether a value is of a type hint: a class, a union, or items of one kind in a sequence."""
     kinds = typing.get_args(hint)
     if isinstance(hint, types.UnionType):
         return any(is_of(value, kind) for kind in kinds)
     if kinds:
         return isinstance(value, list | tuple) and all(is_of(item, kinds[0]) for item in value)
+    # Booleans are no numbers, and integers are floats.
     if isinstance(value, bool):
         return hint is bool
     return isinstance(value, int | float if hint is float else hint)
@@ -183,7 +180,6 @@ class PresetConfig:
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """Class names in the order of the scores."""
         labels = self.arguments["labels"]
         return None if labels is None else tuple(labels)
 
@@ -226,19 +222,17 @@ class PresetConfig:
 
     @classmethod
     def from_json(cls, content: bytes) -> PresetConfig:
-        """Reads what `to_json` wrote."""
         try:
             config = json.loads(content.decode())
         except (ValueError, RecursionError) as error:
             raise ValueError(f"A preset's config must be JSON. Received: {error}") from error
-        if (
-            isinstance(config, dict)
-            and config.get("format_version", FORMAT_VERSION) != FORMAT_VERSION
-        ):
+        found = config if isinstance(config, dict) else {}
+        version = found.get("format_version", FORMAT_VERSION)
+        if version != FORMAT_VERSION:
             raise ValueError(
                 f"This version of keras_tdn reads presets of format {FORMAT_VERSION}. For a later "
                 "one upgrade keras_tdn; make an earlier one again with `keras-tdn convert` or "
-                f"`save_preset`. Received: format_version={config['format_version']!r}"
+                f"`save_preset`. Received: format_version={version!r}"
             )
         _check_entries("config.json", config, ENTRIES)
         model, clip_spec = config["model"], config["clip_spec"]
@@ -255,13 +249,10 @@ class PresetConfig:
         return cls(arguments, ClipSpec.from_config(clip_spec), card)
 
     def to_json(self) -> bytes:
-        """Returns indented JSON in a fixed order."""
+        arguments = {name: self.arguments[name] for name in ARGUMENTS if name != "labels"}
         config = {
             "format_version": FORMAT_VERSION,
-            "model": {
-                "class_name": MODEL_CLASS,
-                "arguments": {name: self.arguments[name] for name in ARGUMENTS if name != "labels"},
-            },
+            "model": {"class_name": MODEL_CLASS, "arguments": arguments},
             "clip_spec": self.clip_spec.to_config(),
             "card": self.card.to_config(),
             "labels": self.arguments["labels"],
@@ -269,18 +260,12 @@ class PresetConfig:
         return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
 
     def build(self, weights_bytes: int) -> TDNResNet:
-        """Builds the model with random weights, unless it is larger than the file of its weights.
-
-        A damaged number must not make a model that fills the memory.
-        """
-        depths, classes = self.arguments["stage_depths"], self.arguments["classes"]
-        if not self.arguments["include_top"]:
-            classes = None
+        """Builds the model with random weights, unless it is larger than their file."""
+        # A damaged number must not make a model that fills the memory. Two bytes are a number.
+        depths = self.arguments["stage_depths"]
+        classes = self.arguments["classes"] if self.arguments["include_top"] else None
         least = count_weights(depths, self.arguments["width"], classes)
-        if (
-            least * LEAST_BYTES > weights_bytes
-            or sum(map(abs, depths)) * LEAST_BYTES_PER_BLOCK > weights_bytes
-        ):
+        if max(2 * least, LEAST_BYTES_PER_BLOCK * sum(map(abs, depths))) > weights_bytes:
             raise ValueError(
                 f"The config asks for {sum(depths)} bottlenecks and at least {least} numbers, and "
                 f"the file of the weights has {weights_bytes} bytes: they are from different "

@@ -191,11 +191,21 @@ class PresetFiles:
     """
 
     def __init__(self, origin: str, find: Callable[[str, str | None], Path], fix: str) -> None:
-        self.origin = origin
+        self.origin, self._find, self._fix = origin, find, fix
         self.entry: CatalogEntry | None = None
-        self._find = find
-        self._fix = fix
-        self.sums = _parse_sums(_read_text(find(SUMS_FILE, None), self), self)
+        lines = _read_text(find(SUMS_FILE, None), self).decode(errors="replace").splitlines()
+        matches = [SUM_LINE.fullmatch(line) for line in lines]
+        self.sums = {match[2]: match[1].lower() for match in matches if match}
+        for name in self.sums:
+            check_file_name(name)
+        unlisted = [name for name in FILES if name not in self.sums]
+        foreign = [name for name in self.sums if name not in FILES]
+        if None in matches or unlisted or foreign or len(self.sums) != len(lines):
+            raise ValueError(
+                f"{self.title} has a {SUMS_FILE} that does not fit: expected one line 'HASH  NAME' "
+                f"for each of {', '.join(FILES)} and no other. Received {len(lines)} lines; not "
+                f"listed: {unlisted}; listed but no part of a preset: {foreign}"
+            )
 
     @property
     def title(self) -> str:
@@ -240,7 +250,14 @@ def open_folder(folder: str | os.PathLike[str]) -> PresetFiles:
                 f"The preset {str(folder)!r} has no file {name}, and its {SUMS_FILE} lists it. "
                 "Copy or download the preset again."
             )
-        _check_inside(path, folder)
+        home, real = folder.resolve(), path.resolve()
+        # In the Hub's cache a revision's files are links to contents beside the revisions.
+        shared = home.parent.parent / "blobs" if home.parent.name == "snapshots" else home
+        if real.parent not in (home, shared):
+            raise ValueError(
+                f"{name} of the preset {str(folder)!r} is a link to {str(real)!r}, outside of it, "
+                "and is refused. Copy the file itself into the folder."
+            )
         return path
 
     fix = "Download or copy it again, or save it anew."
@@ -306,31 +323,3 @@ def _read_text(path: Path, preset: PresetFiles) -> bytes:
             f"kilobytes are expected and {MAX_TEXT_BYTES} allowed: it is damaged or none of ours."
         )
     return path.read_bytes()
-
-
-def _parse_sums(content: bytes, preset: PresetFiles) -> dict[str, str]:
-    lines = content.decode(errors="replace").splitlines()
-    matches = [SUM_LINE.fullmatch(line) for line in lines]
-    sums = {match[2]: match[1].lower() for match in matches if match}
-    for name in sums:
-        check_file_name(name)
-    unlisted = [name for name in FILES if name not in sums]
-    foreign = [name for name in sums if name not in FILES]
-    if None in matches or unlisted or foreign or len(sums) != len(lines):
-        raise ValueError(
-            f"{preset.title} has a {SUMS_FILE} that does not fit: expected one line 'HASH  NAME' "
-            f"for each of {', '.join(FILES)} and no other. Received {len(lines)} lines; not "
-            f"listed: {unlisted}; listed but no part of a preset: {foreign}"
-        )
-    return sums
-
-
-def _check_inside(path: Path, folder: Path) -> None:
-    home, real = folder.resolve(), path.resolve()
-    # In the Hub's cache a revision's files are links to contents beside the revisions.
-    shared = home.parent.parent / "blobs" if home.parent.name == "snapshots" else home
-    if real.parent not in (home, shared):
-        raise ValueError(
-            f"{path.name} of the preset {str(folder)!r} is a link to {str(real)!r}, outside of it, "
-            "and is refused. Copy the file itself into the folder."
-        )

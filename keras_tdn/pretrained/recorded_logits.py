@@ -74,12 +74,10 @@ class RecordedLogits:
             )
 
     def to_json(self) -> bytes:
-        """Returns indented JSON in a fixed order."""
         return (json.dumps(dataclasses.asdict(self), indent=1) + "\n").encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> RecordedLogits:
-        """Reads what `to_json` wrote."""
         fields = {field.name for field in dataclasses.fields(cls)}
         try:
             values = json.loads(content.decode())

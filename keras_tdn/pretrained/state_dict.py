@@ -262,7 +262,6 @@ def without_prefix(state_dict: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _official_bindings(model: Any, head: str) -> Iterator[Binding]:
-    """Binds every variable of the model to the authors' name for it."""
     if not model.include_top:
         raise ValueError(
             "The authors' state dict has a classifier: build the model with include_top=True and "

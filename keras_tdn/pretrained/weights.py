@@ -56,10 +56,7 @@ class WeightsOrigin:
 
 
 def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> None:
-    """Fills a built model as its `weights` argument says; see `TDNResNet`.
-
-    A `ValueError` says what does not fit, and leaves the model unchanged.
-    """
+    """Fills a built model as its `weights` argument says, or raises and leaves it unchanged."""
     found = resolve_weights(weights)
     if found is None:
         return
@@ -98,10 +95,7 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
 
 
 def load_model(weights: str | os.PathLike[str]) -> keras.Model:
-    """Loads the model that weights bring along.
-
-    They are a preset, a `.keras` file, or a `.weights.h5` file that says what model it is for.
-    """
+    """Loads the model of a preset, a `.keras` file, or a `.weights.h5` file that describes it."""
     found = resolve_weights(weights)
     if found is not None:
         if found.kind is WeightsKind.MODEL_FILE:
@@ -181,9 +175,9 @@ def fill(
 
 
 def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = ()) -> None:
-    """Takes over labels, clip specification and factors of the paths that the model has not itself.
+    """Takes over labels, clip specification and factors that a model lacks; warns of differences.
 
-    Warns about all that differs. `new_head` names variables of the classifier that were not loaded.
+    `new_head` names variables of the classifier that were not loaded.
     """
     notes = [*_head_notes(model, source, new_head)]
     has_clip_spec = model.get_config().get("clip_spec") is not None
@@ -219,16 +213,14 @@ def origin_of_weights_file(path: str | os.PathLike[str]) -> WeightsOrigin:
     return WeightsOrigin(origin, config.arguments, config.clip_spec)
 
 
-def _head_notes(
-    model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...]
-) -> Iterator[str]:
+def _head_notes(model: TDNResNet, source: WeightsOrigin, new: tuple[str, ...]) -> Iterator[str]:
     config = source.config or {}
-    if new_head:
+    if new:
         told = ""
         if config.get("include_top"):
             told = f" (they have {config['classes']} classes, the model {model.classes})"
         yield (
-            f"the classifier is new and random{told}. Not loaded: {', '.join(new_head)}; "
+            f"the classifier is new and random{told}. Not loaded: {', '.join(new)}; "
             "everything else was. Train it, or build the model with the classes of the weights, or "
             "with include_top=False."
         )

@@ -76,7 +76,6 @@ class WeightsSource:
     entry: CatalogEntry | None = None
 
     def open_preset(self) -> PresetFiles:
-        """Returns the files of the preset."""
         if self.kind is WeightsKind.DATASET:
             several = ", ".join(entry.name for entry in CATALOG if entry.dataset == self.name)
             raise ValueError(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
+from keras.layers import Layer
 
 from keras_tdn.layers import LongTermTDM, MotionFusion, TemporalShift
 
@@ -30,8 +31,8 @@ MODULE_ORDER = ("backbone", "short-term TDM", "long-term TDM", "temporal shift")
 class LayerCall:
     """A call of a layer that has no layers inside; `owner` is its layer of the model, or itself."""
 
-    layer: keras.layers.Layer
-    owner: keras.layers.Layer
+    layer: Layer
+    owner: Layer
     output_shape: tuple[int, ...]
     dtype: str
 
@@ -58,10 +59,8 @@ class Cost:
 
 
 def trace_calls(model: keras.Model, clip_shape: Sequence[int]) -> list[LayerCall]:
-    """Returns every call that one clip makes, in order, those of layers inside layers included.
-
-    The model runs on placeholders; on PyTorch, where some operations have none, it computes a clip.
-    """
+    """Returns every call that one clip makes, in order, those of layers inside layers included."""
+    # The model runs on placeholders; on PyTorch, where some operations have none, on a clip.
     calls: list[LayerCall] = []
     trace = _Trace(model, calls.clear)
     with contextlib.ExitStack() as stack:
@@ -87,9 +86,7 @@ class _Trace(keras.Operation):
 
 
 @contextlib.contextmanager
-def _recorded(
-    layer: keras.layers.Layer, owner: keras.layers.Layer, calls: list[LayerCall]
-) -> Iterator[None]:
+def _recorded(layer: Layer, owner: Layer, calls: list[LayerCall]) -> Iterator[None]:
     call = layer.call
 
     def recording(*args: Any, **kwargs: Any) -> Any:
@@ -125,7 +122,7 @@ def stages_of(model: keras.Model) -> dict[int, str]:
     return {id(layer): stage for stage, layers in parts for layer in layers}
 
 
-def module_of(layer: keras.layers.Layer, stage: str) -> str:
+def module_of(layer: Layer, stage: str) -> str:
     """Returns the kind of module of a layer; the motion path is the short-term TDM's."""
     if isinstance(layer, LongTermTDM):
         return "long-term TDM"
@@ -138,7 +135,7 @@ def module_of(layer: keras.layers.Layer, stage: str) -> str:
 
 def add_up(
     calls: Iterable[LayerCall],
-    part_of: Callable[[keras.layers.Layer], str] = lambda _: "total",
+    part_of: Callable[[Layer], str] = lambda _: "total",
     order: Sequence[str] = (),
 ) -> tuple[Cost, ...]:
     """Adds up the cost of calls by part of their owners; parts in `order` come first."""

@@ -103,7 +103,6 @@ class GrpcTransport(transport.Transport):
 
 
 def _tensor_bytes(proto: Any) -> int:
-    """Returns the bytes that the array of a tensor would take."""
     import tensorflow as tf
 
     # A place in an array of objects, where the size of a string is not known.

@@ -34,11 +34,9 @@ _PARSED_BYTES = {b"[": 72, b"{": 72, b",": 40, b":": 40, b'"': 32}
 
 
 class RestTransport(transport.Transport):
-    """Requests to the REST port of a server, 8501 by default, over connections that are kept.
+    """Requests to the REST port of a server, 8501 by default, over connections that are kept."""
 
-    Proxies and certificates are those of requests' and Python's environment variables.
-    """
-
+    # Proxies and certificates are those of requests' and Python's environment variables.
     def __post_init__(self) -> None:
         base = urllib.parse.quote(self.server.path.rstrip("/"), safe="/%")
         name = urllib.parse.quote(self.model, safe="")
@@ -98,9 +96,7 @@ class RestTransport(transport.Transport):
                 raise
         return self._send_once(*request)
 
-    def _send_once(
-        self, method: str, path: str, body: bytes | None, deadline: float
-    ) -> tuple[int, bytes]:
+    def _send_once(self, method: str, path: str, body: Any, deadline: float) -> tuple[int, bytes]:
         """Returns the status and all that is sent, unless it is more than an answer may be."""
         options: dict[str, Any] = {"timeout": deadline, "stream": True, "allow_redirects": False}
         url = self._model_url + path
