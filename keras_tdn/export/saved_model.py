@@ -14,17 +14,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_tdn.choices import check_folded_dtype
-from keras_tdn.export.formats import (
-    DESCRIBE,
-    ENCODED_FRAMES,
-    FEATURES,
-    MANIFEST,
-    SAVED_MODEL,
-    SERVING_DEFAULT,
-    has_serving_api,
-    import_serving_api,
-    write_warm_up,
-)
+from keras_tdn.export import formats
 from keras_tdn.export.served_model import ServedModel, export_in_tensorflow, write_manifest
 from keras_tdn.files.atomic import written_beside
 from keras_tdn.models import TDNResNet
@@ -99,16 +89,16 @@ def export_saved_model(
     check_folded_dtype(dtype)
     path = check_version_folder(path)
     if warm_up is None:
-        warm_up = has_serving_api()
+        warm_up = formats.has_serving_api()
     elif warm_up:
-        import_serving_api("Writing warm-up requests")
+        formats.import_serving_api("Writing warm-up requests")
     if keras.backend.backend() != "tensorflow":
         option = "--warm-up" if warm_up else "--no-warm-up"
-        return export_in_tensorflow(served, SAVED_MODEL, path, dtype, option)
+        return export_in_tensorflow(served, formats.SAVED_MODEL, path, dtype, option)
     with written_beside(path) as new:
         _write(served, dtype, new)
         if warm_up:
-            write_warm_up(served.model.clip_spec, path.parent.name, new)
+            formats.write_warm_up(served.model.clip_spec, path.parent.name, new)
     return path
 
 
@@ -178,7 +168,7 @@ def _signatures(served: ServedModel, network: FoldedNetwork, manifest: str) -> d
     names = tf.constant(served.labels)
     pixels = tf.TensorSpec((None, spec.num_frames, spec.height, spec.width, 3), tf.uint8, "clips")
     requests = tf.TensorSpec((None,), tf.string, "request")
-    files = tf.TensorSpec((None, spec.num_frames), tf.string, ENCODED_FRAMES)
+    files = tf.TensorSpec((None, spec.num_frames), tf.string, formats.ENCODED_FRAMES)
 
     def answer(clips: tf.Tensor) -> dict[str, tf.Tensor]:
         scores = network.probabilities(clips)
@@ -196,11 +186,11 @@ def _signatures(served: ServedModel, network: FoldedNetwork, manifest: str) -> d
         return answer(tf.reshape(frames, (-1, *pixels.shape[1:])))
 
     def features(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {FEATURES: network.features(clips)}
+        return {formats.FEATURES: network.features(clips)}
 
     # A server has no other way to tell a client what is in the assets.
     def describe(request: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {MANIFEST: tf.fill(tf.shape(request), manifest)}
+        return {formats.MANIFEST: tf.fill(tf.shape(request), manifest)}
 
     def traced(function: Callable[..., Any], argument: tf.TensorSpec) -> Callable[..., Any]:
         def checked(x: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -211,8 +201,8 @@ def _signatures(served: ServedModel, network: FoldedNetwork, manifest: str) -> d
         return tf.function(checked, input_signature=[argument], autograph=False)
 
     return {
-        SERVING_DEFAULT: traced(answer, pixels),
-        ENCODED_FRAMES: traced(answer_files, files),
-        FEATURES: traced(features, pixels),
-        DESCRIBE: traced(describe, requests),
+        formats.SERVING_DEFAULT: traced(answer, pixels),
+        formats.ENCODED_FRAMES: traced(answer_files, files),
+        formats.FEATURES: traced(features, pixels),
+        formats.DESCRIBE: traced(describe, requests),
     }

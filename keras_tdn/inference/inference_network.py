@@ -10,22 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tdn.choices import check_folded_dtype
+from keras_tdn.inference import temporal_graph as graph
 from keras_tdn.inference.folding import (
     FoldedConv,
     check_not_quantized,
     classifier_weights,
     fold,
     reason_not_to_fold,
-)
-from keras_tdn.inference.temporal_graph import (
-    LongTermGraph,
-    TemporalShiftGraph,
-    add,
-    add_upsampled,
-    constant,
-    convolve,
-    max_pool,
-    resize_nearest,
 )
 from keras_tdn.models import TDNResNet
 from keras_tdn.models.network_structure import Bottleneck, run_layers
@@ -87,15 +78,15 @@ class FoldedGraph:
         return tf.reduce_mean(tf.cast(x, tf.float32), axis=(1, 2))
 
     def _run_stem(self, stem: FoldedConv, x: tf.Tensor) -> tf.Tensor:
-        return max_pool(tf.nn.relu(convolve(tf.cast(x, self._dtype), stem, 2)))
+        return graph.max_pool(tf.nn.relu(graph.convolve(tf.cast(x, self._dtype), stem, 2)))
 
     def _fuse(self, appearance: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
         if self._weights != FOLDED:
             appearance, motion = appearance * self._weights[0], motion * self._weights[1]
         if self._portable:
             height, width = appearance.shape[1:3]
-            return add(appearance, resize_nearest(motion, height, width, portable=True))
-        return add_upsampled(appearance, motion)
+            return graph.add(appearance, graph.resize_nearest(motion, height, width, portable=True))
+        return graph.add_upsampled(appearance, motion)
 
 
 def _halved_differences(segments: tf.Tensor) -> tf.Tensor:
@@ -108,7 +99,7 @@ def _halved_differences(segments: tf.Tensor) -> tf.Tensor:
     step = np.eye(frames, frames - 1, -1) - np.eye(frames, frames - 1)
     kernel = np.kron(step, np.eye(channels)) / np.prod(window)
     kernel = np.broadcast_to(kernel, (*window, *kernel.shape))
-    return tf.nn.conv2d(pixels, constant(kernel, pixels), window, "VALID")
+    return tf.nn.conv2d(pixels, graph.constant(kernel, pixels), window, "VALID")
 
 
 class _BottleneckGraph:
@@ -118,10 +109,10 @@ class _BottleneckGraph:
         self._temporal: list[Callable[[tf.Tensor], tf.Tensor]] = []
         gain = 1.0
         if block.long_term_tdm is not None:
-            self._temporal.append(LongTermGraph(block.long_term_tdm, portable))
-            gain = LongTermGraph.GAIN
+            self._temporal.append(graph.LongTermGraph(block.long_term_tdm, portable))
+            gain = graph.LongTermGraph.GAIN
         if block.temporal_shift is not None:
-            self._temporal.append(TemporalShiftGraph(block.temporal_shift, gain, portable))
+            self._temporal.append(graph.TemporalShiftGraph(block.temporal_shift, gain, portable))
             gain = 1.0
         self._first, self._third = first.scaled(scale, bias), third.scaled(bias=bias)
         self._second = second.scaled(1 / gain, bias)
@@ -130,11 +121,11 @@ class _BottleneckGraph:
             self._shortcut = fold(block.shortcut.conv, block.shortcut.norm).scaled(scale, bias)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        shortcut = x if self._shortcut is None else convolve(x, self._shortcut, self._stride)
-        y = tf.nn.relu(convolve(x, self._first))
+        shortcut = x if self._shortcut is None else graph.convolve(x, self._shortcut, self._stride)
+        y = tf.nn.relu(graph.convolve(x, self._first))
         y = run_layers(y, self._temporal)
-        y = tf.nn.relu(convolve(y, self._second, self._stride))
-        return tf.nn.relu(add(convolve(y, self._third), shortcut))
+        y = tf.nn.relu(graph.convolve(y, self._second, self._stride))
+        return tf.nn.relu(graph.add(graph.convolve(y, self._third), shortcut))
 
 
 def _fold_stage(

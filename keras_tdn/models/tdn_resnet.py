@@ -11,14 +11,7 @@ import keras
 
 from keras_tdn.choices import WEIGHTS_SUFFIX
 from keras_tdn.layers.layer_helpers import at_least_float32, check_positive_int
-from keras_tdn.models.arguments import (
-    check_clip_shape,
-    check_clip_spec,
-    check_fraction,
-    check_head,
-    check_size,
-    check_stage_depths,
-)
+from keras_tdn.models import arguments
 from keras_tdn.models.network_structure import make_structure, set_normalization
 from keras_tdn.models.predicting import forget_derived, warn_of_assumed_clips
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
@@ -125,17 +118,17 @@ class TDNResNet(keras.Model):
         **kwargs: Any,
     ) -> None:
         # === Arguments ===
-        stage_depths = check_stage_depths(stage_depths)
+        stage_depths = arguments.check_stage_depths(stage_depths)
         check_positive_int("TDNResNet", "width", width)
         check_positive_int("TDNResNet", "num_segments", num_segments)
         least = 2 if short_term else 1
         check_positive_int("TDNResNet", "frames_per_segment", frames_per_segment, least)
-        clip_shape = check_clip_shape(input_shape, num_segments, frames_per_segment)
-        labels = check_head(include_top, pooling, classes, labels)
-        check_size(stage_depths, width, classes if include_top else None)
-        dropout_rate = check_fraction("dropout_rate", dropout_rate)
+        clip_shape = arguments.check_clip_shape(input_shape, num_segments, frames_per_segment)
+        labels = arguments.check_head(include_top, pooling, classes, labels)
+        arguments.check_size(stage_depths, width, classes if include_top else None)
+        dropout_rate = arguments.check_fraction("dropout_rate", dropout_rate)
         if clip_spec is not None:
-            check_clip_spec(clip_spec, num_segments, frames_per_segment, clip_shape)
+            arguments.check_clip_spec(clip_spec, num_segments, frames_per_segment, clip_shape)
         normalization = Normalization() if clip_spec is None else clip_spec.normalization
         policy = keras.dtype_policies.get(dtype)
 
@@ -188,7 +181,8 @@ class TDNResNet(keras.Model):
 
     @clip_spec.setter
     def clip_spec(self, spec: ClipSpec) -> None:
-        check_clip_spec(spec, self.num_segments, self.frames_per_segment, self.input_shape[1:])
+        frames = self.num_segments, self.frames_per_segment
+        arguments.check_clip_spec(spec, *frames, self.input_shape[1:])
         if self.include_preprocessing and spec.normalization != self.clip_spec.normalization:
             set_normalization(self.structure.normalization, spec.normalization)
             # What is compiled has the former statistics in it.

@@ -16,16 +16,9 @@ from safetensors.numpy import load_file
 
 from keras_tdn.layers.batch_norm import EPSILON as NORM_EPSILON
 from keras_tdn.limits import check_bytes
+from keras_tdn.pretrained import state_dict
 from keras_tdn.pretrained.hdf5 import Hdf5Content, Hdf5Error, open_hdf5
 from keras_tdn.pretrained.preset_files import HubFile, fetch_file
-from keras_tdn.pretrained.state_dict import (
-    BATCH_COUNTER,
-    Binding,
-    Layout,
-    assign_all,
-    bottleneck_bindings,
-    conv_bindings,
-)
 from keras_tdn.pretrained.weights_file import LAYERS, places_of
 from keras_tdn.specs import Normalization
 
@@ -73,7 +66,7 @@ def load_imagenet(model: Any, file: str | os.PathLike[str] | None = None) -> Non
     path = _download(model) if file is None else pathlib.Path(file)
     is_keras = path.suffix.lower() in (".h5", ".hdf5")
     arrays = read_keras_resnet(path) if is_keras else _read_safetensors(path)
-    assign_all(_bindings(model, biases=is_keras), _first_blocks(model, arrays, path))
+    state_dict.assign_all(_bindings(model, biases=is_keras), _first_blocks(model, arrays, path))
     if model.short_term:
         _start_motion_path(model)
 
@@ -111,7 +104,7 @@ def _read_safetensors(path: pathlib.Path) -> Named:
     return {
         name: array
         for name, array in arrays.items()
-        if not name.startswith("fc.") and not name.endswith(BATCH_COUNTER)
+        if not name.startswith("fc.") and not name.endswith(state_dict.BATCH_COUNTER)
     }
 
 
@@ -149,11 +142,12 @@ def _first_blocks(model: Any, arrays: Named, path: pathlib.Path) -> Named:
     }
 
 
-def _bindings(model: Any, biases: bool = False) -> Iterator[Binding]:
-    yield from conv_bindings(model.structure.stem, "conv1", "bn1", biases)
+def _bindings(model: Any, biases: bool = False) -> Iterator[state_dict.Binding]:
+    yield from state_dict.conv_bindings(model.structure.stem, "conv1", "bn1", biases)
     for stage in model.structure.stages:
         for block in stage:
-            yield from bottleneck_bindings(block, f"layer{block.stage}.{block.index}", biases)
+            name = f"layer{block.stage}.{block.index}"
+            yield from state_dict.bottleneck_bindings(block, name, biases)
 
 
 def _start_motion_path(model: Any) -> None:
@@ -223,7 +217,7 @@ def _convolution(layer: str, name: str, weights: Arrays) -> Named:
         )
     if name == "conv1":
         kernel, bias = _recolour(kernel, bias)
-    return {f"{name}.weight": Layout.CONV.to_torch(kernel), f"{name}.bias": bias}
+    return {f"{name}.weight": state_dict.Layout.CONV.to_torch(kernel), f"{name}.bias": bias}
 
 
 def _recolour(kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

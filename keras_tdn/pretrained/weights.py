@@ -18,18 +18,11 @@ from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.models.arguments import fits
 from keras_tdn.models.predicting import warn_of_assumed_clips
 from keras_tdn.models.tdn_resnet import TDNResNet, fusion_weights
+from keras_tdn.pretrained import weights_file
 from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry
 from keras_tdn.pretrained.preset_config import Accuracy, PresetConfig, clip_spec_in
 from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, check_listed, open_folder
 from keras_tdn.pretrained.presets import load_preset, read_preset
-from keras_tdn.pretrained.weights_file import (
-    REGISTERED_NAME,
-    load_described_weights,
-    load_model_file,
-    load_weights_file,
-    read_description,
-    read_model_file,
-)
 from keras_tdn.pretrained.weights_source import (
     SWITCHES,
     WIDTH,
@@ -79,11 +72,11 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
         fill(model, origin_of_weights_file(found.location), found.location, free_head=False)
     elif found.kind is WeightsKind.MODEL_FILE:
         # The objects that the file describes are not built.
-        file = read_model_file(found.location)
+        file = weights_file.read_model_file(found.location)
         if not file.is_tdn:
             raise ValueError(
-                f"{found.name!r} holds another model. Expected one of class {REGISTERED_NAME!r}. "
-                f"Received: {file.registered_name!r}"
+                f"{found.name!r} holds another model. Expected one of class "
+                f"{weights_file.REGISTERED_NAME!r}. Received: {file.registered_name!r}"
             )
         spec = clip_spec_in(file.config) if "clip_spec" in file.config else None
         source = WeightsOrigin(repr(found.name), file.config, spec)
@@ -99,11 +92,11 @@ def load_model(weights: str | os.PathLike[str]) -> keras.Model:
     found = resolve_weights(weights)
     if found is not None:
         if found.kind is WeightsKind.MODEL_FILE:
-            return load_model_file(found.location)
+            return weights_file.load_model_file(found.location)
         if found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
             return load_preset(weights)
         if found.kind is WeightsKind.WEIGHTS_FILE:
-            model = load_described_weights(found.location)
+            model = weights_file.load_described_weights(found.location)
             if model is not None:
                 return model
     raise ValueError(
@@ -120,9 +113,9 @@ def read_config(weights: str | os.PathLike[str] | None) -> PresetConfig | None:
     if found.kind is WeightsKind.PRESET:
         return read_preset(found.open_preset())[0]
     if found.kind is WeightsKind.WEIGHTS_FILE:
-        return read_description(found.location, repr(found.name))
+        return weights_file.read_description(found.location, repr(found.name))
     if found.kind is WeightsKind.MODEL_FILE:
-        file = read_model_file(found.location)
+        file = weights_file.read_model_file(found.location)
         return PresetConfig.of_keras(file.config) if file.is_tdn else None
     return None
 
@@ -166,11 +159,11 @@ def fill(
     classes gets a new classifier. A `ValueError` leaves the model unchanged.
     """
     if not isinstance(model, TDNResNet):
-        load_weights_file(model, file, source.origin)
+        weights_file.load_weights_file(model, file, source.origin)
         return
     check_source(model, source)
     free_head = free_head or not model.include_top
-    new_head = load_weights_file(model, file, source.origin, free_head=free_head)
+    new_head = weights_file.load_weights_file(model, file, source.origin, free_head=free_head)
     adopt(model, source, new_head)
 
 
@@ -204,7 +197,7 @@ def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = (
 def origin_of_weights_file(path: str | os.PathLike[str]) -> WeightsOrigin:
     """Returns what a `.weights.h5` file says about the model that it was saved from."""
     origin = repr(os.fspath(path))
-    config = read_description(path, origin)
+    config = weights_file.read_description(path, origin)
     folder = preset_folder_of(path)
     if config is None and folder is not None:
         config = read_preset(open_folder(folder))[0]

@@ -21,13 +21,7 @@ import numpy as np
 from keras_tdn.choices import WEIGHTS_SUFFIX
 from keras_tdn.models import TDNResNet
 from keras_tdn.models.predicting import warn_of_assumed_clips
-from keras_tdn.pretrained.hdf5 import (
-    FREE_BYTES,
-    MAX_UNPACKED_RATIO,
-    Hdf5Content,
-    Hdf5Error,
-    open_hdf5,
-)
+from keras_tdn.pretrained import hdf5
 from keras_tdn.pretrained.preset_config import PresetConfig
 from keras_tdn.pretrained.state_dict import Shape, assign_checked, check_problems, misfits
 
@@ -75,7 +69,7 @@ def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> Pr
         try:
             return None if text is None else PresetConfig.from_json(text.encode())
         except ValueError as error:
-            raise Hdf5Error(f"what it says of its model cannot be read: {error}") from error
+            raise hdf5.Hdf5Error(f"what it says of its model cannot be read: {error}") from error
 
 
 def load_described_weights(path: str) -> TDNResNet | None:
@@ -132,7 +126,7 @@ def describing(model: Any, path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _open(file: str | os.PathLike[str] | BinaryIO, origin: str) -> Any:
-    return open_hdf5(
+    return hdf5.open_hdf5(
         file,
         f"{origin} is damaged or is no Keras weights file",
         "Expected what `model.save_weights` writes. Copy or download it again.",
@@ -162,10 +156,10 @@ def _variables(model: Any) -> dict[str, Any]:
     return variables
 
 
-def places_of(content: Hdf5Content) -> dict[str, str]:
+def places_of(content: hdf5.Hdf5Content) -> dict[str, str]:
     """Returns paths of the file's arrays by `layer/index`; files number layers by their kind."""
     if LAYERS not in content.groups:
-        raise Hdf5Error(f"it has no group {LAYERS!r}")
+        raise hdf5.Hdf5Error(f"it has no group {LAYERS!r}")
     names: dict[str, str] = {}
     places: dict[str, str] = {}
     for path in content.arrays:
@@ -177,12 +171,12 @@ def places_of(content: Hdf5Content) -> dict[str, str]:
             variables = f"{LAYERS}/{layer}/{VARIABLES}"
             name = content.text(variables, "name") if variables in content.groups else None
             if name is None:
-                raise Hdf5Error(f"'{LAYERS}/{layer}' does not say which layer it is of")
+                raise hdf5.Hdf5Error(f"'{LAYERS}/{layer}' does not say which layer it is of")
             names[layer] = name
         owner, _, index = inner.rpartition("/")
         key = "/".join(part for part in (names[layer], *owner.split("/")) if part != VARIABLES)
         if f"{key}/{index}" in places:
-            raise Hdf5Error(f"two layers are called {names[layer]!r}")
+            raise hdf5.Hdf5Error(f"two layers are called {names[layer]!r}")
         places[f"{key}/{index}"] = path
     return places
 
@@ -201,16 +195,16 @@ def _check_fit(variables: dict[str, Any], shapes: dict[str, Shape], what: str) -
     check_problems(what, misfits(expected, shapes, paths), fix)
 
 
-def _read(content: Hdf5Content, path: str) -> np.ndarray:
+def _read(content: hdf5.Hdf5Content, path: str) -> np.ndarray:
     dtype = content.dtype(path)
     if content.text(path, "dtype") == BFLOAT16:
         # HDF5 has no bfloat16; Keras writes its bits, the upper half of a float32, and a note.
         if dtype.itemsize != 2:
-            raise Hdf5Error(f"{path} says that it is {BFLOAT16}, and holds {dtype}")
+            raise hdf5.Hdf5Error(f"{path} says that it is {BFLOAT16}, and holds {dtype}")
         bits = content.read(path).view(np.uint16)
         return (bits.astype(np.uint32) << 16).view(np.float32)
     if dtype not in FLOATS:
-        raise Hdf5Error(f"{path} holds {dtype}")
+        raise hdf5.Hdf5Error(f"{path} holds {dtype}")
     return content.read(path)
 
 
@@ -261,7 +255,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())
-            if unpacked > MAX_UNPACKED_RATIO * os.path.getsize(path) + FREE_BYTES:
+            if unpacked > hdf5.MAX_UNPACKED_RATIO * os.path.getsize(path) + hdf5.FREE_BYTES:
                 raise ValueError(f"it unpacks to {unpacked} bytes")
             if archive.getinfo(CONFIG).file_size > MAX_CONFIG_BYTES:
                 raise ValueError(f"its {CONFIG} is larger than {MAX_CONFIG_BYTES} bytes")
@@ -269,7 +263,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
             weights = io.BytesIO(archive.read(WEIGHTS))
         if not isinstance(description, dict) or not isinstance(description.get("config"), dict):
             raise ValueError(f"its {CONFIG} describes no model")
-        with open_hdf5(weights):
+        with hdf5.open_hdf5(weights):
             pass
     except _DAMAGE as error:
         raise ValueError(

@@ -13,18 +13,7 @@ from typing import Any
 from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.files.atomic import restore_replaced
 from keras_tdn.labels import load_labels
-from keras_tdn.pretrained.catalog import (
-    CATALOG,
-    CLASSES,
-    SHIPPED,
-    SHIPPED_FOLDER,
-    CatalogEntry,
-    entry_by_name,
-    hub_organisation,
-    local_presets,
-    not_hosted,
-    presets_folder,
-)
+from keras_tdn.pretrained import catalog
 from keras_tdn.pretrained.preset_config import PresetConfig
 from keras_tdn.pretrained.preset_files import (
     CONFIG_FILE,
@@ -38,7 +27,7 @@ from keras_tdn.pretrained.preset_files import (
 )
 
 IMAGENET = "imagenet"
-DATASETS = tuple(CLASSES)
+DATASETS = tuple(catalog.CLASSES)
 # Of the published models.
 FRAMES_PER_SEGMENT = 5
 WIDTH = 64
@@ -73,11 +62,11 @@ class WeightsSource:
     kind: WeightsKind
     name: str
     location: str
-    entry: CatalogEntry | None = None
+    entry: catalog.CatalogEntry | None = None
 
     def open_preset(self) -> PresetFiles:
         if self.kind is WeightsKind.DATASET:
-            several = ", ".join(entry.name for entry in CATALOG if entry.dataset == self.name)
+            several = ", ".join(each.name for each in catalog.CATALOG if each.dataset == self.name)
             raise ValueError(
                 f"{self.name!r} is the data set of several presets: pass one of {several}, or "
                 f"build the model with weights={self.name!r}, which chooses by architecture and "
@@ -122,12 +111,12 @@ def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
     return found.open_preset()
 
 
-def open_entry(entry: CatalogEntry, asked: str) -> PresetFiles:
+def open_entry(entry: catalog.CatalogEntry, asked: str) -> PresetFiles:
     """Returns the files of a catalog entry, or raises that `asked` is not hosted.
 
     `KERAS_TDN_HUB` comes before the entry's repository, and that before local presets.
     """
-    organisation = hub_organisation()
+    organisation = catalog.hub_organisation()
     if organisation is not None:
         files = open_repository(f"{organisation}/{entry.name}")
     elif entry.hub is not None:
@@ -135,13 +124,13 @@ def open_entry(entry: CatalogEntry, asked: str) -> PresetFiles:
     elif entry.local_folder.is_dir():
         files = open_folder(entry.local_folder)
     else:
-        raise ValueError(not_hosted(asked, entry))
+        raise ValueError(catalog.not_hosted(asked, entry))
     files.entry = entry
     return files
 
 
 def entry_differences(
-    entry: CatalogEntry, arguments: Mapping[str, Any], labels: Sequence[str] | None
+    entry: catalog.CatalogEntry, arguments: Mapping[str, Any], labels: Sequence[str] | None
 ) -> list[str]:
     """Returns where a model differs from an entry's, by those of its arguments that are known."""
     expected: dict[str, Any] = {
@@ -164,7 +153,7 @@ def entry_differences(
     return wrong
 
 
-def check_entry(entry: CatalogEntry, config: PresetConfig, origin: str) -> None:
+def check_entry(entry: catalog.CatalogEntry, config: PresetConfig, origin: str) -> None:
     """Raises unless a preset that a name led to is the model of that name."""
     # Whoever converted it may have taken another checkpoint, number of segments or label list.
     if wrong := entry_differences(entry, config.arguments, config.labels):
@@ -196,12 +185,12 @@ def _find(name: str) -> WeightsSource | None:
         return source(_kind_of_file(name))
     if name in DATASETS:
         return source(WeightsKind.DATASET)
-    if name in SHIPPED:
-        return source(WeightsKind.PRESET, SHIPPED_FOLDER / name)
-    if (entry := entry_by_name(name)) is not None:
+    if name in catalog.SHIPPED:
+        return source(WeightsKind.PRESET, catalog.SHIPPED_FOLDER / name)
+    if (entry := catalog.entry_by_name(name)) is not None:
         return WeightsSource(WeightsKind.PRESET, name, name, entry)
-    if name in local_presets():
-        return source(WeightsKind.PRESET, presets_folder() / name)
+    if name in catalog.local_presets():
+        return source(WeightsKind.PRESET, catalog.presets_folder() / name)
     # A process may have been killed while it replaced the folder.
     restore_replaced(Path(name))
     return source(WeightsKind.PRESET) if os.path.isdir(name) else None
@@ -223,7 +212,8 @@ def _kind_of_file(name: str) -> WeightsKind:
 def _suggestion(name: str) -> str:
     """Names the weights, or the file or folder, whose name is the nearest."""
     folder, file = os.path.split(name)
-    names = [IMAGENET, *DATASETS, *SHIPPED, *(entry.name for entry in CATALOG), *local_presets()]
+    published = (entry.name for entry in catalog.CATALOG)
+    names = [IMAGENET, *DATASETS, *catalog.SHIPPED, *published, *catalog.local_presets()]
     nearest = difflib.get_close_matches(name, names, n=1)
     if not nearest and os.path.isdir(folder or "."):
         files = difflib.get_close_matches(file, os.listdir(folder or "."), n=1)
