@@ -111,7 +111,6 @@ def _interrupt(number: int, frame: Any) -> None:
 
 def _end_process(status: int) -> NoReturn:
     # Imported by what has any.
-    processes = sys.modules.get("keras_tdn.processes")
-    if processes is not None:
+    if (processes := sys.modules.get("keras_tdn.processes")) is not None:
         processes.kill_children()
     os._exit(status)

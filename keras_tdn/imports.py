@@ -31,8 +31,7 @@ class _Finder:
         if name != self._name:
             return None
         for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
-            spec = finder.find_spec(name, path, target)
-            if spec is not None:
+            if (spec := finder.find_spec(name, path, target)) is not None:
                 # A folder without code has a loader of another kind, and nothing to run.
                 if hasattr(spec.loader, "exec_module"):
                     spec.loader = _Loader(spec.loader, self._context)  # type: ignore[assignment]

@@ -30,8 +30,7 @@ def max_bytes(kind: str) -> int:
     no positive number. A clip is its decoded frames, a model all tensors of a file.
     """
     name, gib = variable(kind), math.nan
-    text = os.environ.get(name, "").strip()
-    if not text:
+    if not (text := os.environ.get(name, "").strip()):
         return _LIMITS[kind][0]
     with contextlib.suppress(ValueError):
         gib = float(text)

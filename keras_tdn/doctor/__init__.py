@@ -136,8 +136,7 @@ def _system() -> Iterator[Finding]:
 def _packages() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
-    own = installed_version(DISTRIBUTION)
-    if own is None:
+    if (own := installed_version(DISTRIBUTION)) is None:
         told = f"{DISTRIBUTION} is not installed"
         yield Finding("packages", WARNING, told, f"pip install {DISTRIBUTION}")
         return
@@ -146,8 +145,7 @@ def _packages() -> Iterator[Finding]:
         # Those of extras have a marker that asks for the extra.
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
-        version = installed_version(requirement.name)
-        if version is None:
+        if (version := installed_version(requirement.name)) is None:
             wrong.append(f"{requirement.name} is missing")
             continue
         if not requirement.specifier.contains(version, prereleases=True):

@@ -44,8 +44,7 @@ class PortableFormat:
                 f"Weights of the format {self.name!r} are stored as one of {list(self.dtypes)}. "
                 f"Received: dtype={dtype!r}"
             )
-        missing = [name for name in self.modules if importlib.util.find_spec(name) is None]
-        if missing:
+        if missing := [name for name in self.modules if importlib.util.find_spec(name) is None]:
             needed = f"Writing the format {self.name!r} needs {', '.join(missing)}"
             raise ImportError(f"{needed}: pip install 'keras-tdn[{self.name}]'")
 

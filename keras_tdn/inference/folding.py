@@ -58,8 +58,7 @@ def classifier_weights(model: TDNResNet) -> tuple[np.ndarray, np.ndarray]:
 def check_not_quantized(model: TDNResNet) -> None:
     """Refuses a model whose kernels are integers, which mean nothing without their scales."""
     for layer in model.layers:
-        mode = getattr(layer, "quantization_mode", None)
-        if mode is not None:
+        if (mode := getattr(layer, "quantization_mode", None)) is not None:
             raise ValueError(
                 f"The layer {layer.name!r} has been quantized to {mode!r}, and the inference graph "
                 "is made of the weights before that. Build it from the model as it was before "

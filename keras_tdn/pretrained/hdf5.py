@@ -70,8 +70,7 @@ class Hdf5Content:
 
     def texts(self, path: str, name: str) -> tuple[str, ...]:
         """Returns an attribute that is an array of texts; empty without one."""
-        value = self._attribute(path, name)
-        if value is None:
+        if (value := self._attribute(path, name)) is None:
             return ()
         if isinstance(value, list) and all(isinstance(text, str) for text in value):
             return tuple(value)

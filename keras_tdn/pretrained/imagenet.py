@@ -40,7 +40,8 @@ BLOCK = r"layer([1-4])\.(\d+)\."
 KERNEL_RANK = 4
 
 _ARRAY_ERRORS = (TypeError, KeyError, ValueError, AttributeError, OverflowError)
-Arrays, Named = list[np.ndarray], dict[str, np.ndarray]
+Arrays = list[np.ndarray]
+Named = dict[str, np.ndarray]
 # What a batch norm of keras.applications adds: 1.001e-5 in the module that names its layers
 # 'conv2_block1_1_conv', Keras' default in the older one with 'res2a_branch2a'.
 EPSILON = 1.001e-5
@@ -179,8 +180,7 @@ def read_keras_resnet(path: pathlib.Path) -> Named:
     for layer, weights in layers.items():
         if layer in ("predictions", "fc1000"):
             continue
-        name = _torchvision_name(layer)
-        if name is None:
+        if (name := _torchvision_name(layer)) is None:
             arrays.update({f"{layer}/{index}": weight for index, weight in enumerate(weights)})
         elif weights[0].ndim == KERNEL_RANK:
             arrays.update(_convolution(layer, name, weights))

@@ -236,8 +236,7 @@ def open_folder(folder: str | os.PathLike[str]) -> PresetFiles:
     """Opens a preset folder."""
     folder = Path(folder)
     restore_replaced(folder)
-    missing = [name for name in (*NEEDED_FILES, SUMS_FILE) if not (folder / name).is_file()]
-    if missing:
+    if missing := [name for name in (*NEEDED_FILES, SUMS_FILE) if not (folder / name).is_file()]:
         raise ValueError(
             f"There is no preset at {str(folder)!r}: expected a folder with "
             f"{', '.join(NEEDED_FILES)} and {SUMS_FILE}. Missing: {', '.join(missing)}"

@@ -50,8 +50,7 @@ class WeightsOrigin:
 
 def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> None:
     """Fills a built model as its `weights` argument says, or raises and leaves it unchanged."""
-    found = resolve_weights(weights)
-    if found is None:
+    if (found := resolve_weights(weights)) is None:
         return
     if found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
         if found.kind is WeightsKind.PRESET:
@@ -89,8 +88,7 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
 
 def load_model(weights: str | os.PathLike[str]) -> keras.Model:
     """Loads the model of a preset, a `.keras` file, or a `.weights.h5` file that describes it."""
-    found = resolve_weights(weights)
-    if found is not None:
+    if (found := resolve_weights(weights)) is not None:
         if found.kind is WeightsKind.MODEL_FILE:
             return weights_file.load_model_file(found.location)
         if found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
@@ -107,8 +105,7 @@ def load_model(weights: str | os.PathLike[str]) -> keras.Model:
 
 def read_config(weights: str | os.PathLike[str] | None) -> PresetConfig | None:
     """Returns what weights say about the model that they come with; `None` if nothing."""
-    found = resolve_weights(weights)
-    if found is None:
+    if (found := resolve_weights(weights)) is None:
         return None
     if found.kind is WeightsKind.PRESET:
         return read_preset(found.open_preset())[0]
@@ -128,8 +125,7 @@ def check_source(model: TDNResNet, source: WeightsOrigin) -> None:
     if isinstance(theirs["stage_depths"], list):
         theirs["stage_depths"] = tuple(theirs["stage_depths"])
     ours = {name: getattr(model, name) for name in ARCHITECTURE}
-    differing = [name for name in ARCHITECTURE if ours[name] != theirs[name]]
-    if differing:
+    if differing := [name for name in ARCHITECTURE if ours[name] != theirs[name]]:
         told = "; ".join(
             f"{name} is {theirs[name]!r} there and {ours[name]!r} in the model"
             for name in differing
@@ -234,14 +230,12 @@ def _fusion_notes(model: TDNResNet, config: Mapping[str, Any]) -> Iterator[str]:
             f"trained with num_segments={config.get('num_segments')}, the model has "
             f"{model.num_segments}; accuracy will differ."
         )
-    motion = model.structure.motion
-    if motion is None:
+    if (motion := model.structure.motion) is None:
         return
     values = fusion_weights(config.get("num_segments"), *map(config.get, FUSION_WEIGHTS))
     defaults = fusion_weights(model.num_segments)
     for name, value, default in zip(FUSION_WEIGHTS, values, defaults, strict=True):
-        given = getattr(model, name)
-        if given is not None:
+        if (given := getattr(model, name)) is not None:
             if given != value:
                 yield f"trained with {name}={value}, the model was given {given}."
         elif default != value:

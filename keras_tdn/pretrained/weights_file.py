@@ -74,8 +74,7 @@ def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> Pr
 
 def load_described_weights(path: str) -> TDNResNet | None:
     """Loads the model that a `.weights.h5` file says it is of; `None` if it does not say so."""
-    config = read_description(path, repr(path))
-    if config is None:
+    if (config := read_description(path, repr(path))) is None:
         return None
     model = config.build(os.path.getsize(path))
     load_weights_file(model, path, repr(path))

@@ -116,8 +116,7 @@ def open_entry(entry: catalog.CatalogEntry, asked: str) -> PresetFiles:
 
     `KERAS_TDN_HUB` comes before the entry's repository, and that before local presets.
     """
-    organisation = catalog.hub_organisation()
-    if organisation is not None:
+    if (organisation := catalog.hub_organisation()) is not None:
         files = open_repository(f"{organisation}/{entry.name}")
     elif entry.hub is not None:
         files = open_repository(entry.hub.repo, entry.hub.revision, entry.hub.sums_sha256)

@@ -106,13 +106,11 @@ def _recorded(layer: Layer, owner: Layer, calls: list[LayerCall]) -> Iterator[No
 
 def stages_of(model: keras.Model) -> dict[int, str]:
     """Returns the stage of each layer of a TDN model, by the layer's `id`; empty for others."""
-    network = getattr(model, "structure", None)
-    if network is None:
+    if (network := getattr(model, "structure", None)) is None:
         return {}
     parts = [("stem", (*network.stem.layers(), *network.stem_pool)), ("head", network.head)]
     parts += [(f"stage {block.stage}", block.layers()) for block in network.blocks()]
-    motion = network.motion
-    if motion is not None:
+    if (motion := network.motion) is not None:
         parts += [
             ("stem", (motion.stem_fusion,)),
             ("stage 1", (motion.stage_fusion,)),

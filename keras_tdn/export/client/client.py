@@ -150,8 +150,7 @@ class ServingClient:
         ]
 
     def _floats(self, outputs: Mapping[str, np.ndarray], name: str, batch: int) -> np.ndarray:
-        value = outputs.get(name)
-        if value is None:
+        if (value := outputs.get(name)) is None:
             raise self._transport.malformed(f"it has no output {name!r}, only {sorted(outputs)}")
         is_table = value.dtype.kind in "fi" and value.ndim == 2
         if not is_table or value.shape[0] != batch or value.shape[1] == 0:
