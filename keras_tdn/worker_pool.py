@@ -42,7 +42,7 @@ class LostTaskError(Exception):
         return f"crashes the decoder ({exit_reason(self.exitcode)})"
 
 
-class WorkerPool:
+class WorkerPool(contextlib.AbstractContextManager["WorkerPool"]):
     """Child processes that work on tasks, any of which may crash or hang its process.
 
     Such a task is lost, and the next one gets a new process. Neither pebble nor loky is used in
@@ -73,9 +73,6 @@ class WorkerPool:
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in reversed(self._workers):
             self._idle.put(worker)
-
-    def __enter__(self) -> WorkerPool:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -234,12 +234,10 @@ def _video(facts: Facts) -> Iterator[Finding]:
         missing = [name for name in facts["codecs"] if name not in there]
         library = f"PyAV {installed_version('av')}, libavcodec {facts['libavcodec']}"
         told = f"{library}: {' '.join(there)}"
-        if missing:
-            status = BROKEN if "h264" in missing else WARNING
-            advice = f"take the wheel of PyAV, which has them: {wheel}"
-            yield Finding("decoders", status, f"{told}; not {' '.join(missing)}", advice)
-        else:
-            yield Finding("decoders", OK, told)
+        told += f"; not {' '.join(missing)}" if missing else ""
+        advice = f"take the wheel of PyAV, which has them: {wheel}" if missing else None
+        status = BROKEN if "h264" in missing else WARNING if missing else OK
+        yield Finding("decoders", status, told, advice)
     tfio = installed_version("tensorflow-io")
     yield Finding("decoder tfio", OK, tfio or "not installed (an alternative that nothing needs)")
 

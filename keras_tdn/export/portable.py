@@ -95,19 +95,15 @@ def _write(served: ServedModel, kind: PortableFormat, dtype: str, file: Path) ->
             options["target_spec"] = {"supported_types": [tf.float16]}
     network.export(str(file), format=kind.name, verbose=False, **options)
     if kind.name == "openvino" and dtype == "float16":
-        _store_as_float16(file)
+        import openvino
 
-
-def _store_as_float16(file: Path) -> None:
-    import openvino
-
-    model = openvino.Core().read_model(file)
-    smaller = file.with_name(f"float16_{file.name}")
-    openvino.save_model(model, smaller, compress_to_fp16=True)
-    # The weights of what was read are mapped into memory until here.
-    del model
-    for suffix in (".xml", ".bin"):
-        os.replace(smaller.with_suffix(suffix), file.with_suffix(suffix))
+        written = openvino.Core().read_model(file)
+        smaller = file.with_name(f"float16_{file.name}")
+        openvino.save_model(written, smaller, compress_to_fp16=True)
+        # The weights of what was read are mapped into memory until here.
+        del written
+        for suffix in (".xml", ".bin"):
+            os.replace(smaller.with_suffix(suffix), file.with_suffix(suffix))
 
 
 class _Scores(keras.layers.Layer):

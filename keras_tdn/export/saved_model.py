@@ -95,27 +95,22 @@ def export_saved_model(
     if keras.backend.backend() != "tensorflow":
         option = "--warm-up" if warm_up else "--no-warm-up"
         return export_in_tensorflow(served, formats.SAVED_MODEL, path, dtype, option)
-    with written_beside(path) as new:
-        _write(served, dtype, new)
-        if warm_up:
-            formats.write_warm_up(served.model.clip_spec, path.parent.name, new)
-    return path
-
-
-def _write(served: ServedModel, dtype: str, path: Path) -> None:
     import tensorflow as tf
 
     from keras_tdn.inference.inference_network import FoldedNetwork
 
-    network = FoldedNetwork(served.model, dtype)
-    # A plain module: with Keras' own objects in it, loading would ask for Keras.
-    module = tf.Module()
-    with tempfile.TemporaryDirectory() as folder, quiet_tensorflow():
-        manifest, labels = write_manifest(served, dtype, Path(folder))
-        module.manifest = tf.saved_model.Asset(str(manifest))
-        module.labels = tf.saved_model.Asset(str(labels))
-        text = manifest.read_text(encoding="utf-8")
-        tf.saved_model.save(module, str(path), _signatures(served, network, text))
+    with written_beside(path) as new:
+        # A plain module: with Keras' own objects in it, loading would ask for Keras.
+        network, module = FoldedNetwork(model, dtype), tf.Module()
+        with tempfile.TemporaryDirectory() as folder, quiet_tensorflow():
+            manifest, names = write_manifest(served, dtype, Path(folder))
+            module.manifest = tf.saved_model.Asset(str(manifest))
+            module.labels = tf.saved_model.Asset(str(names))
+            text = manifest.read_text(encoding="utf-8")
+            tf.saved_model.save(module, str(new), _signatures(served, network, text))
+        if warm_up:
+            formats.write_warm_up(served.model.clip_spec, path.parent.name, new)
+    return path
 
 
 def check_version_folder(path: str | os.PathLike[str]) -> Path:

@@ -92,8 +92,10 @@ class LongTermGraph:
         smoothed = tf.nn.depthwise_conv2d(squeezed, constant(self._smooth, x), (1, 1, 1, 1), "SAME")
         if self._portable:
             # One by one: such runtimes merge the sums into the convolutions, and copy to split.
+            edges = _edges(self._num_segments)
             forward, backward = (
-                self._gates(self._rotated_difference(squeezed, smoothed, step)) for step in (1, -1)
+                self._gates((_rotate(smoothed, step) - squeezed) * _tiled(edges[step], squeezed))
+                for step in (1, -1)
             )
         else:
             gates = self._gates(self._differences(squeezed, smoothed))
@@ -106,11 +108,6 @@ class LongTermGraph:
         half = resize_nearest(half, height, width, self._portable)
         pyramid = add(convolve(differences, self._full), half)
         return tf.tanh(convolve(pyramid, self._expand))
-
-    def _rotated_difference(self, squeezed: tf.Tensor, smoothed: tf.Tensor, step: int) -> tf.Tensor:
-        """Returns differences to the successor (1) or predecessor (-1); zeros without one."""
-        edge = _tiled(_edges(self._num_segments)[step], squeezed)
-        return (_rotate(smoothed, step) - squeezed) * edge
 
     def _differences(self, squeezed: tf.Tensor, smoothed: tf.Tensor) -> tf.Tensor:
         """Returns forward differences, then backward ones, on the batch axis; zeros at the ends."""

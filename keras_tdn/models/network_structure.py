@@ -165,7 +165,7 @@ def make_structure(
     precise, frames = maker.precise, model.frames_per_segment
     rescaling = None
     if model.include_preprocessing:
-        scale, offset = _scale_and_offset(normalization)
+        scale, offset = scale_and_offset(normalization)
         rescaling = keras.layers.Rescaling(scale, offset, name="normalization", dtype=precise)
     center_frame = CenterFrame(frames, name="center_frame", dtype=precise)
     stem = maker.conv("stem", "", model.width, 7, strides=2)
@@ -184,11 +184,6 @@ def make_structure(
     stages += [maker.stage(f"stage{number}", number) for number in (2, 3, 4)]
     head = maker.classifier() if model.include_top else maker.feature_head()
     return NetworkStructure(rescaling, center_frame, stem, stem_pool, motion, tuple(stages), head)
-
-
-def set_normalization(layer: Any, normalization: Normalization) -> None:
-    """Changes the statistics of a structure's normalization."""
-    layer.scale, layer.offset = _scale_and_offset(normalization)
 
 
 class _LayerMaker:
@@ -283,7 +278,7 @@ def _present(*layers: Any) -> tuple[Any, ...]:
     return tuple(layer for layer in layers if layer is not None)
 
 
-def _scale_and_offset(normalization: Normalization) -> tuple[np.ndarray, np.ndarray]:
+def scale_and_offset(normalization: Normalization) -> tuple[np.ndarray, np.ndarray]:
     """Returns `(pixel / 255 - mean) / std` as a factor and an offset for each channel."""
     # As arrays of float64: Keras rounds Python's floats to float32, also in a model of float64.
     mean, std = np.asarray(normalization.mean), np.asarray(normalization.std)

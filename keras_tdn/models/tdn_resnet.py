@@ -12,7 +12,7 @@ import keras
 from keras_tdn.choices import WEIGHTS_SUFFIX
 from keras_tdn.layers.layer_helpers import at_least_float32, check_positive_int
 from keras_tdn.models import arguments
-from keras_tdn.models.network_structure import make_structure, set_normalization
+from keras_tdn.models.network_structure import make_structure, scale_and_offset
 from keras_tdn.models.predicting import forget_derived, warn_of_assumed_clips
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 from keras_tdn.specs import ClipSpec, Normalization
@@ -184,7 +184,8 @@ class TDNResNet(keras.Model):
         frames = self.num_segments, self.frames_per_segment
         arguments.check_clip_spec(spec, *frames, self.input_shape[1:])
         if self.include_preprocessing and spec.normalization != self.clip_spec.normalization:
-            set_normalization(self.structure.normalization, spec.normalization)
+            layer = self.structure.normalization
+            layer.scale, layer.offset = scale_and_offset(spec.normalization)
             # What is compiled has the former statistics in it.
             self.train_function = self.test_function = self.predict_function = None
             forget_derived(self)

@@ -19,17 +19,11 @@ from keras_tdn.labels import load_labels
 from keras_tdn.models import TDNResNet
 from keras_tdn.models.network_structure import Bottleneck, run_layers
 from keras_tdn.models.predicting import full_precision
+from keras_tdn.pretrained import state_dict as official
 from keras_tdn.pretrained.catalog import CONSTRUCTORS, entry_by_name
 from keras_tdn.pretrained.checkpoint import import_torch, read_official_checkpoint
-from keras_tdn.pretrained.preset_config import PresetCard
 from keras_tdn.pretrained.presets import check_replaceable, save_preset
 from keras_tdn.pretrained.recorded_logits import make_clip, relative_difference
-from keras_tdn.pretrained.state_dict import (
-    HEAD_NAMES,
-    architecture_of,
-    load_official_state_dict,
-    without_prefix,
-)
 from keras_tdn.pretrained.weights_file import write_weights_file
 from keras_tdn.pretrained.weights_source import entry_differences
 
@@ -126,7 +120,7 @@ def convert_official_checkpoint(
         labels = entry.dataset
     names = None if labels is None else load_labels(labels)
     state = read_official_checkpoint(path)
-    architecture = architecture_of(state)
+    architecture = official.architecture_of(state)
     if entry is not None:
         arguments = {**architecture, "num_segments": num_segments}
         if wrong := entry_differences(entry, arguments, names):
@@ -141,22 +135,29 @@ def convert_official_checkpoint(
             f"The checkpoint {str(path)!r} has {architecture['classes']} classes, and `labels` has "
             f"{len(names)} names. Pass the labels of the data set that it was trained on."
         )
+    # The authors' code keeps the classifier there only when it trains without dropout.
+    has_dropout = f"{official.HEAD_NAMES[1]}.weight" not in official.without_prefix(state)
     constructor = CONSTRUCTORS.get(architecture["stage_depths"], "TDNResNet")
     model = TDNResNet(
         **architecture,
         name=f"tdn_{constructor.removeprefix('TDN').lower()}",
         input_shape=input_shape,
         num_segments=num_segments,
-        # The authors' code keeps the classifier there only when it trains without dropout.
-        dropout_rate=0.0 if f"{HEAD_NAMES[1]}.weight" in without_prefix(state) else 0.5,
+        dropout_rate=0.5 if has_dropout else 0.0,
         labels=names,
         # Whatever the global policy is: the checkpoint is float32, and so is the comparison.
         dtype="float32",
     )
-    load_official_state_dict(model, state)
+    official.load_official_state_dict(model, state)
     taps = verify_conversion(model, state) if verify else ()
-    if target is not None:
-        _write(model, target, overwrite, None if entry is None else entry.card)
+    if target is not None and not target.name.endswith(FILE_SUFFIXES):
+        save_preset(model, target, card=None if entry is None else entry.card, overwrite=overwrite)
+    elif target is not None:
+        with written_beside(target) as new:
+            if target.name.endswith(MODEL_SUFFIX):
+                model.save(new)
+            else:
+                write_weights_file(model, new, described=True)
     return ConversionReport(
         model, **architecture, num_segments=num_segments, labels=names, taps=taps, output=target
     )
@@ -183,17 +184,6 @@ def _check_target(target: Path, overwrite: bool) -> None:
         )
     else:
         check_replaceable(target, overwrite)
-
-
-def _write(model: TDNResNet, target: Path, overwrite: bool, card: PresetCard | None) -> None:
-    if not target.name.endswith(FILE_SUFFIXES):
-        save_preset(model, target, card=card, overwrite=overwrite)
-        return
-    with written_beside(target) as new:
-        if target.name.endswith(MODEL_SUFFIX):
-            model.save(new)
-        else:
-            write_weights_file(model, new, described=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -88,7 +88,13 @@ def fetch_file(file: HubFile) -> Path:
         _remove(Path(cached))
     path = Path(_ask(file, lambda: huggingface_hub.hf_hub_download(**where)))
     expected = file.sha256 or _declared_digest(file, path)
-    actual = _digest(path, expected)
+    if SHA256.fullmatch(expected):
+        actual = sha256_of(path)
+    else:
+        # What the hub declares there is Git's name for the contents, no protection of ours.
+        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        with path.open("rb") as stream:
+            actual = hashlib.file_digest(stream, lambda: digest).hexdigest()
     if actual != expected:
         _remove(path)
         raise ValueError(
@@ -116,15 +122,6 @@ def _declared_digest(file: HubFile, path: Path) -> str:
             f"(received {declared!r}): download the file by hand and pass its path."
         )
     return declared
-
-
-def _digest(path: Path, like: str) -> str:
-    if SHA256.fullmatch(like):
-        return sha256_of(path)
-    # What the hub declares there is Git's name for the contents, no protection of ours.
-    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: digest).hexdigest()
 
 
 def _remove(path: Path) -> None:

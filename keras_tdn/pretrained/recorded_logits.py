@@ -150,20 +150,14 @@ def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _logits(model: TDNResNet, clips: np.ndarray) -> np.ndarray:
-    twin = _in_float32(model)
+    twin: Any = model
+    if model.dtype_policy.name != "float32":
+        twin = type(model).from_config({**model.get_config(), "dtype": "float32"})
+        values = map(keras.ops.convert_to_numpy, model.weights)
+        twin.set_weights([np.asarray(value, np.float32) for value in values])
     output = twin.get_layer("consensus").output if model.include_top else twin.output
     with full_precision():
         # Called as it is: compiling takes the backends longer than one clip does.
-        values = keras.Model(twin.input, output)(keras.ops.convert_to_tensor(clips), training=False)
-    values = np.asarray(keras.ops.convert_to_numpy(values), np.float64)
-    return values.reshape(-1, values.shape[-1]).mean(axis=0).astype(np.float32)
-
-
-def _in_float32(model: TDNResNet) -> Any:
-    if model.dtype_policy.name == "float32":
-        return model
-    config: dict[str, Any] = {**model.get_config(), "dtype": "float32"}
-    twin = type(model).from_config(config)
-    values = map(keras.ops.convert_to_numpy, model.weights)
-    twin.set_weights([np.asarray(value, np.float32) for value in values])
-    return twin
+        result = keras.Model(twin.input, output)(keras.ops.convert_to_tensor(clips), training=False)
+    rows = np.asarray(keras.ops.convert_to_numpy(result), np.float64)
+    return rows.reshape(-1, rows.shape[-1]).mean(axis=0).astype(np.float32)

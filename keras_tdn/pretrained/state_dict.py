@@ -129,8 +129,13 @@ def assign_checked(what: str, values: Iterable[tuple[Any, str, np.ndarray]]) -> 
     """Assigns arrays to variables if each, called by its name, is finite in their precision."""
     ready: list[tuple[Any, np.ndarray]] = []
     broken: list[str] = []
+    import ml_dtypes
+
     for variable, name, array in values:
-        value = _cast(array, variable.dtype)
+        kind = ml_dtypes.bfloat16 if variable.dtype == "bfloat16" else variable.dtype
+        # Infinity is what is looked for.
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = np.asarray(array).astype(kind, copy=False)
         if not np.all(np.isfinite(value)):
             finite = np.all(np.isfinite(array))
             broken.append(f"{name} (too large for {variable.dtype})" if finite else name)
@@ -156,15 +161,6 @@ def is_real(dtype: np.dtype) -> bool:
     """Whether numbers of a type are weights: floats of at least 16 bits."""
     # NumPy itself does not know bfloat16.
     return dtype.kind == "f" or dtype.name == "bfloat16"
-
-
-def _cast(array: np.ndarray, dtype: str) -> np.ndarray:
-    import ml_dtypes
-
-    target = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
-    # Infinity is what is looked for.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(array).astype(target, copy=False)
 
 
 def load_official_state_dict(model: Any, state_dict: Mapping[str, Any]) -> None:

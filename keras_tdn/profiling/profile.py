@@ -15,17 +15,8 @@ import keras
 from keras_tdn.files.atomic import written_beside
 from keras_tdn.pages.plots import PALETTE, drawing
 from keras_tdn.pages.texts import printable
-from keras_tdn.profiling.costs import (
-    MODULE_ORDER,
-    OTHER,
-    STAGE_ORDER,
-    Cost,
-    add_up,
-    module_of,
-    stages_of,
-    trace_calls,
-    uncounted,
-)
+from keras_tdn.profiling import costs as counting
+from keras_tdn.profiling.costs import Cost
 from keras_tdn.profiling.latency import REPEATS, Latency, Machine, measure_latency, this_machine
 from keras_tdn.specs import DEFAULT_CROP_SIZE
 
@@ -162,20 +153,23 @@ def profile_model(
     35.64
     """
     shape = _clip_shape(model, size)
-    calls = trace_calls(model, shape)
-    total, stages = add_up(calls), stages_of(model)
+    calls = counting.trace_calls(model, shape)
+    total, stages = counting.add_up(calls), counting.stages_of(model)
 
     def stage_of(layer: keras.layers.Layer) -> str:
-        return stages.get(id(layer), OTHER)
+        return stages.get(id(layer), counting.OTHER)
+
+    def module_of(layer: keras.layers.Layer) -> str:
+        return counting.module_of(layer, stage_of(layer))
 
     latencies = measure_latency(model, shape, batch_sizes, repeats=repeats)
     return ModelProfile(
         model=model.name,
         clip_shape=shape,
         total=total[0] if total else Cost("total", 0, 0, 0, 0, 0),
-        by_stage=add_up(calls, stage_of, STAGE_ORDER),
-        by_module=add_up(calls, lambda layer: module_of(layer, stage_of(layer)), MODULE_ORDER),
-        uncounted=uncounted(calls),
+        by_stage=counting.add_up(calls, stage_of, counting.STAGE_ORDER),
+        by_module=counting.add_up(calls, module_of, counting.MODULE_ORDER),
+        uncounted=counting.uncounted(calls),
         latencies=latencies,
         machine=this_machine() if latencies else None,
     )

@@ -33,7 +33,7 @@ SCORES, LABELS, TOP_SCORES = "scores", "labels", "top_scores"
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
 
-class ServingClient:
+class ServingClient(contextlib.AbstractContextManager["ServingClient"]):
     """A client of one model on a server, and a context manager. `connect` makes it."""
 
     def __init__(
@@ -46,9 +46,6 @@ class ServingClient:
         self._transport, self._deadline = transport, deadline
         if clip_spec is not None:
             self.clip_spec = clip_spec
-
-    def __enter__(self) -> ServingClient:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
