@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 # Within which files are closed and children ended, if nothing is blocked.
 PATIENCE_SECONDS = 1.5
@@ -45,7 +45,7 @@ def run_until_told(run: Callable[[], int]) -> int:
     seen = ours, told, is_over
     threading.Thread(target=_watch, args=seen, name="keras_tdn end", daemon=True).start()
     pipe = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    handlers = [signal.signal(number, signal.default_int_handler) for number in SIGNALS]
+    handlers = [signal.signal(number, _interrupt) for number in SIGNALS]
     try:
         status = run()
     except KeyboardInterrupt:
@@ -103,6 +103,10 @@ def _watch(signals: socket.socket, told: list[int], is_over: threading.Event) ->
             deadline = time.monotonic() + PATIENCE_SECONDS
         if time.monotonic() > deadline:
             _end_process(SIGNALLED + told[0])
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def _end_process(status: int) -> NoReturn:

@@ -68,7 +68,7 @@ def check_not_quantized(model: TDNResNet) -> None:
 
 
 def can_fold(model: Any) -> bool:
-    """Whether `folded_network` gives a model's scores to 1e-5: those of a float32 `TDNResNet`."""
+    """Whether `folded_network` gives a model's scores to 1e-5: on TensorFlow, all in float32."""
     return reason_not_to_fold(model) is None and all(
         layer.compute_dtype == "float32" for layer in model.structure.layers()
     )

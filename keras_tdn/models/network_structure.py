@@ -245,11 +245,15 @@ class _LayerMaker:
     def classifier(self) -> tuple[keras.layers.Layer, ...]:
         """Makes pooling, dropout, scores per segment, their mean, and the activation."""
         model, policy, layers = self._model, self._policy, keras.layers
-        small = keras.initializers.RandomNormal(stddev=0.001)
         return (
             layers.GlobalAveragePooling2D(data_format=DATA_FORMAT, name="pool", dtype=policy),
             layers.Dropout(model.dropout_rate, name="dropout", dtype=policy),
-            layers.Dense(model.classes, kernel_initializer=small, name="classifier", dtype=policy),
+            layers.Dense(
+                model.classes,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+                name="classifier",
+                dtype=policy,
+            ),
             SegmentConsensus(model.num_segments, name="consensus", dtype=self.precise),
             layers.Activation(model.classifier_activation, name="predictions", dtype=self.precise),
         )

@@ -184,7 +184,7 @@ class TDNResNet(keras.Model):
         frames = self.num_segments, self.frames_per_segment
         arguments.check_clip_spec(spec, *frames, self.input_shape[1:])
         if self.include_preprocessing and spec.normalization != self.clip_spec.normalization:
-            layer = self.structure.normalization
+            layer: Any = self.structure.normalization
             layer.scale, layer.offset = scale_and_offset(spec.normalization)
             # What is compiled has the former statistics in it.
             self.train_function = self.test_function = self.predict_function = None

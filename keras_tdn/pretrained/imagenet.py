@@ -119,8 +119,9 @@ def _first_blocks(model: Any, arrays: Named, path: pathlib.Path) -> Named:
     stem = arrays.get("conv1.weight")
     if stem is None or stem.ndim != KERNEL_RANK or not all(depths):
         raise ValueError(
-            f"'{path}' holds no ResNet: expected kernels such as 'conv1.weight' and 'layer1.0.conv1"
-            f".weight'. Received {len(arrays)} names: {', '.join(sorted(arrays)[:5])}"
+            f"'{path}' holds no ResNet: expected kernels such as 'conv1.weight' and "
+            f"'layer1.0.conv1.weight'. Received {len(arrays)} names: "
+            f"{', '.join(sorted(arrays)[:5])}"
         )
     width = stem.shape[0]
     if width != model.width or not _fits(model, depths):

@@ -195,9 +195,9 @@ def _clip_shape(model: keras.Model, size: int | tuple[int, int] | None) -> tuple
     least = 32 if hasattr(model, "stage_depths") else 1
     if any(fixed not in (None, side) for fixed, side in zip(own[2:4], sizes, strict=True)):
         raise ValueError(
-            f"The model takes frames of {own[3]}x{own[2]} pixels only (width x height). Received: "
-            f"size={size!r}. Build it for others, or for any with input_shape=(frames, None, None, "
-            "3)."
+            f"The model takes frames of {own[3]}x{own[2]} pixels only (width x height). "
+            f"Received: size={size!r}. Build it for other sizes, or for any with "
+            "input_shape=(frames, None, None, 3)."
         )
     if min(sizes) < least:
         raise ValueError(
