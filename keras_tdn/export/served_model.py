@@ -72,11 +72,9 @@ def write_manifest(served: ServedModel, dtype: str, folder: Path) -> tuple[Path,
 
 
 def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
-    """Returns the manifest as JSON holds it.
-
-    The weights' hash is that of the `model.weights.h5` in a preset of this model. The card and the
-    preset's config are left out once the weights are no longer those of the preset.
-    """
+    """Returns the manifest as JSON holds it."""
+    # The weights' hash is that of the `model.weights.h5` in a preset of this model. The card and
+    # the preset's config are left out once the weights are no longer those of the preset.
     model = served.model
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / WEIGHTS_FILE

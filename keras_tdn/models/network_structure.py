@@ -12,15 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_tdn.layers import (
-    CenterFrame,
-    LongTermTDM,
-    MotionFusion,
-    SegmentConsensus,
-    ShortTermTDM,
-    TemporalShift,
-    UnfoldSegments,
-)
+from keras_tdn import layers as tdn
 from keras_tdn.layers.batch_norm import batch_norm
 from keras_tdn.layers.layer_helpers import DATA_FORMAT, at_least_float32, conv2d
 from keras_tdn.models.arguments import EXPANSION
@@ -62,8 +54,8 @@ class Bottleneck:
     strides: int
     convs: tuple[ConvNorm, ConvNorm, ConvNorm]
     shortcut: ConvNorm | None
-    long_term_tdm: LongTermTDM | None
-    temporal_shift: TemporalShift | None
+    long_term_tdm: tdn.LongTermTDM | None
+    temporal_shift: tdn.TemporalShift | None
     add: keras.layers.Layer
     out: keras.layers.Layer
 
@@ -90,11 +82,11 @@ class Bottleneck:
 class MotionPath:
     """The short-term path with its own stage 1, and where it meets appearance around stage 1."""
 
-    tdm: ShortTermTDM
+    tdm: tdn.ShortTermTDM
     pool: tuple[keras.layers.Layer, keras.layers.Layer]
     stage: tuple[Bottleneck, ...]
-    stem_fusion: MotionFusion
-    stage_fusion: MotionFusion
+    stem_fusion: tdn.MotionFusion
+    stage_fusion: tdn.MotionFusion
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +98,7 @@ class NetworkStructure:
     """
 
     normalization: keras.layers.Layer | None
-    center_frame: CenterFrame
+    center_frame: tdn.CenterFrame
     stem: ConvNorm
     stem_pool: tuple[keras.layers.Layer, keras.layers.Layer]
     motion: MotionPath | None
@@ -167,17 +159,17 @@ def make_structure(
     if model.include_preprocessing:
         scale, offset = scale_and_offset(normalization)
         rescaling = keras.layers.Rescaling(scale, offset, name="normalization", dtype=precise)
-    center_frame = CenterFrame(frames, name="center_frame", dtype=precise)
+    center_frame = tdn.CenterFrame(frames, name="center_frame", dtype=precise)
     stem = maker.conv("stem", "", model.width, 7, strides=2)
     stem_pool = maker.pool("stem")
     if model.short_term:
-        tdm = ShortTermTDM(model.width, frames, name="short_term_tdm", dtype=policy)
+        tdm = tdn.ShortTermTDM(model.width, frames, name="short_term_tdm", dtype=policy)
     stages = [maker.stage("stage1", 1)]
     motion = None
     if model.short_term:
         motion_stage = maker.stage("motion_stage1", 1)
         stem_fusion, stage_fusion = (
-            MotionFusion(*fusion_weights, name=f"{name}_fusion", dtype=policy)
+            tdn.MotionFusion(*fusion_weights, name=f"{name}_fusion", dtype=policy)
             for name in ("stem", "stage1")
         )
         motion = MotionPath(tdm, maker.pool("motion"), motion_stage, stem_fusion, stage_fusion)
@@ -207,11 +199,12 @@ class _LayerMaker:
             shortcut = self.conv(f"{name}_shortcut", "", EXPANSION * filters, 1, strides, False)
         first = self.conv(name, "1", filters)
         if stage > 1 and model.long_term:
-            long_term_tdm = LongTermTDM(segments, name=f"{name}_long_term_tdm", dtype=policy)
+            long_term_tdm = tdn.LongTermTDM(segments, name=f"{name}_long_term_tdm", dtype=policy)
             # Its convolutions draw their seeds here, between those of the block.
             long_term_tdm.build((None, None, None, filters))
         if stage > 1 and model.temporal_shift:
-            temporal_shift = TemporalShift(segments, name=f"{name}_temporal_shift", dtype=policy)
+            shift = f"{name}_temporal_shift"
+            temporal_shift = tdn.TemporalShift(segments, name=shift, dtype=policy)
         second = self.conv(name, "2", filters, 3, strides)
         third = self.conv(name, "3", EXPANSION * filters, relu=False)
         add = keras.layers.Add(name=f"{name}_add", dtype=policy)
@@ -254,7 +247,7 @@ class _LayerMaker:
                 name="classifier",
                 dtype=policy,
             ),
-            SegmentConsensus(model.num_segments, name="consensus", dtype=self.precise),
+            tdn.SegmentConsensus(model.num_segments, name="consensus", dtype=self.precise),
             layers.Activation(model.classifier_activation, name="predictions", dtype=self.precise),
         )
 
@@ -262,12 +255,12 @@ class _LayerMaker:
         """Makes what gives feature maps per segment, or one vector per video."""
         segments, policy = self._model.num_segments, self._policy
         if self._model.pooling is None:
-            return (UnfoldSegments(segments, name="segment_features", dtype=policy),)
+            return (tdn.UnfoldSegments(segments, name="segment_features", dtype=policy),)
         average, largest = keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D
         pool = average if self._model.pooling == "avg" else largest
         return (
             pool(data_format=DATA_FORMAT, name="pool", dtype=policy),
-            SegmentConsensus(segments, name="consensus", dtype=policy),
+            tdn.SegmentConsensus(segments, name="consensus", dtype=policy),
         )
 
 

@@ -23,10 +23,8 @@ _LOCK = threading.Lock()
 
 
 def derived(model: keras.Model, name: str, make: Callable[[], T]) -> T:
-    """Returns what `make` makes of a model's layers, made once: other models, compiled steps.
-
-    Later changes of the weights are seen there, because the layers are the same.
-    """
+    """Returns what `make` makes of a model's layers, made once: other models, compiled steps."""
+    # Later changes of the weights are seen there, because the layers are the same.
     known = _DERIVED.setdefault(model, {})
     if name not in known:
         known[name] = make()

@@ -213,10 +213,7 @@ class Tap:
 
 
 def verify_conversion(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) -> tuple[Tap, ...]:
-    """Measures a float32 model against PyTorch on a seeded clip; returns the reported taps.
-
-    Raises a `ValueError` with all of them if more than rounding differs.
-    """
+    """Measures a float32 model against PyTorch on a seeded clip; returns, or raises with, taps."""
     import_torch()
     reference, clip = load_torch_reference(), make_clip(model)
     given = state_dict, clip, model.num_segments

@@ -223,10 +223,8 @@ def to_official_state_dict(model: Any) -> dict[str, np.ndarray]:
 
 
 def architecture_of(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the `TDNResNet` arguments that follow from the tensors' names and shapes.
-
-    The number of segments is not among them: no tensor depends on it.
-    """
+    """Returns the `TDNResNet` arguments that follow from the tensors' names and shapes."""
+    # The number of segments is not among them: no tensor depends on it.
     arrays = without_prefix(state_dict)
     depths = [
         len({match[1] for name in arrays if (match := re.match(rf"{stage}\.(\d+)\.", name))})

@@ -273,10 +273,8 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
 
 
 def load_model_file(path: str | os.PathLike[str]) -> keras.Model:
-    """Loads the model in a `.keras` file, without its optimizer.
-
-    Of a `TDNResNet` only plain numbers and names are read; any other model is loaded by Keras.
-    """
+    """Loads the model in a `.keras` file, without its optimizer."""
+    # Of a `TDNResNet` only plain numbers and names are read; any other model is loaded by Keras.
     name = os.fspath(path)
     if not os.path.isfile(name):
         raise ValueError(f"There is no file {name!r}.")

@@ -13,18 +13,8 @@ from typing import Any
 from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.files.atomic import restore_replaced
 from keras_tdn.labels import load_labels
-from keras_tdn.pretrained import catalog
+from keras_tdn.pretrained import catalog, preset_files
 from keras_tdn.pretrained.preset_config import PresetConfig
-from keras_tdn.pretrained.preset_files import (
-    CONFIG_FILE,
-    HUB_PREFIX,
-    SUMS_FILE,
-    WEIGHTS_FILE,
-    PresetFiles,
-    open_folder,
-    open_repository,
-    split_source,
-)
 
 IMAGENET = "imagenet"
 DATASETS = tuple(catalog.CLASSES)
@@ -47,7 +37,7 @@ class WeightsKind(enum.Enum):
     IMAGENET = "the ImageNet weights that are downloaded"
     DATASET = "a data set of several presets"
     PRESET = "a preset"
-    WEIGHTS_FILE = "a file of weights"
+    preset_files.WEIGHTS_FILE = "a file of weights"
     MODEL_FILE = "a file of a whole model"
     IMAGENET_FILE = "a file of a ResNet trained on ImageNet"
 
@@ -64,7 +54,7 @@ class WeightsSource:
     location: str
     entry: catalog.CatalogEntry | None = None
 
-    def open_preset(self) -> PresetFiles:
+    def open_preset(self) -> preset_files.PresetFiles:
         if self.kind is WeightsKind.DATASET:
             several = ", ".join(each.name for each in catalog.CATALOG if each.dataset == self.name)
             raise ValueError(
@@ -76,17 +66,15 @@ class WeightsSource:
             raise ValueError(f"There is no preset at {self.name!r}, which is {self.kind.value}.")
         if self.entry is not None:
             return open_entry(self.entry, self.name)
-        if self.location.startswith(HUB_PREFIX):
-            return open_repository(*split_source(self.location))
-        return open_folder(self.location)
+        if self.location.startswith(preset_files.HUB_PREFIX):
+            return preset_files.open_repository(*preset_files.split_source(self.location))
+        return preset_files.open_folder(self.location)
 
 
 def resolve_weights(weights: str | os.PathLike[str] | None) -> WeightsSource | None:
-    """Decides what weights are meant, without reading any; `None` means random values.
-
-    A file or preset folder of that name comes before a preset of that name, and any other folder
-    last: videos may lie in a folder that is called like a data set.
-    """
+    """Decides what weights are meant, without reading any; `None` means random values."""
+    # A file or preset folder of that name comes before a preset of that name, and any other folder
+    # last: videos may lie in a folder that is called like a data set.
     if weights is None:
         return None
     if not isinstance(weights, (str, os.PathLike)):
@@ -100,7 +88,7 @@ def resolve_weights(weights: str | os.PathLike[str] | None) -> WeightsSource | N
     return found
 
 
-def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
+def open_preset(source: str | os.PathLike[str]) -> preset_files.PresetFiles:
     """Returns the files of a preset by folder, `hf://` address or name."""
     name = os.fspath(source)
     if (found := _find(name)) is None:
@@ -111,17 +99,15 @@ def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
     return found.open_preset()
 
 
-def open_entry(entry: catalog.CatalogEntry, asked: str) -> PresetFiles:
-    """Returns the files of a catalog entry, or raises that `asked` is not hosted.
-
-    `KERAS_TDN_HUB` comes before the entry's repository, and that before local presets.
-    """
+def open_entry(entry: catalog.CatalogEntry, asked: str) -> preset_files.PresetFiles:
+    """Returns the files of a catalog entry, or raises that `asked` is not hosted."""
+    # `KERAS_TDN_HUB` comes before the entry's repository, and that before local presets.
     if (organisation := catalog.hub_organisation()) is not None:
-        files = open_repository(f"{organisation}/{entry.name}")
-    elif entry.hub is not None:
-        files = open_repository(entry.hub.repo, entry.hub.revision, entry.hub.sums_sha256)
+        files = preset_files.open_repository(f"{organisation}/{entry.name}")
+    elif (hub := entry.hub) is not None:
+        files = preset_files.open_repository(hub.repo, hub.revision, hub.sums_sha256)
     elif entry.local_folder.is_dir():
-        files = open_folder(entry.local_folder)
+        files = preset_files.open_folder(entry.local_folder)
     else:
         raise ValueError(catalog.not_hosted(asked, entry))
     files.entry = entry
@@ -166,8 +152,9 @@ def check_entry(entry: catalog.CatalogEntry, config: PresetConfig, origin: str) 
 def preset_folder_of(path: str | os.PathLike[str]) -> Path | None:
     """Returns the preset folder that a file of weights belongs to, if it does."""
     folder, name = os.path.split(path)
-    beside = (os.path.join(folder, file) for file in (CONFIG_FILE, SUMS_FILE))
-    return Path(folder) if name == WEIGHTS_FILE and all(map(os.path.isfile, beside)) else None
+    others = preset_files.CONFIG_FILE, preset_files.SUMS_FILE
+    is_part = all(os.path.isfile(os.path.join(folder, other)) for other in others)
+    return Path(folder) if name == preset_files.WEIGHTS_FILE and is_part else None
 
 
 def _find(name: str) -> WeightsSource | None:
@@ -176,7 +163,8 @@ def _find(name: str) -> WeightsSource | None:
 
     if name == IMAGENET:
         return source(WeightsKind.IMAGENET)
-    if name.startswith(HUB_PREFIX) or (name and os.path.isfile(os.path.join(name, CONFIG_FILE))):
+    config = os.path.join(name, preset_files.CONFIG_FILE)
+    if name.startswith(preset_files.HUB_PREFIX) or (name and os.path.isfile(config)):
         return source(WeightsKind.PRESET)
     if os.path.isfile(name):
         if (folder := preset_folder_of(name)) is not None:
