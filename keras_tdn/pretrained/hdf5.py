@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
+Hdf5Source = str | os.PathLike[str] | BinaryIO
 # What h5py raises for a file that is cut off or is no HDF5 at all.
 _DAMAGE_ERRORS = (
     *(OSError, KeyError, RuntimeError, TypeError, AttributeError, OverflowError, ValueError),
@@ -135,9 +136,7 @@ class Hdf5Content:
 
 
 @contextlib.contextmanager
-def open_hdf5(
-    file: str | os.PathLike[str] | BinaryIO, what: str = "", fix: str = ""
-) -> Iterator[Hdf5Content]:
+def open_hdf5(file: Hdf5Source, what: str = "", fix: str = "") -> Iterator[Hdf5Content]:
     """Opens an HDF5 file, by path or open, and checks all of it before anything is read.
 
     An `Hdf5Error` here or in the block becomes a `ValueError` that begins with `what`, if given.

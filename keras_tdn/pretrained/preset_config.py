@@ -282,8 +282,7 @@ def clip_spec_in(config: Mapping[str, Any]) -> ClipSpec:
     try:
         if config.get("clip_spec") is not None:
             return ClipSpec.from_config(config["clip_spec"])
-        return ClipSpec.for_crop(
-            config["num_segments"], config["frames_per_segment"], *config["input_shape"][1:3]
-        )
+        frames = config["num_segments"], config["frames_per_segment"]
+        return ClipSpec.for_crop(*frames, *config["input_shape"][1:3])
     except (KeyError, TypeError) as error:
         raise ValueError(f"A model's config is damaged: {error!r}") from error

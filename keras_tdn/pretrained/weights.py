@@ -10,7 +10,7 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 import keras
 
@@ -20,6 +20,7 @@ from keras_tdn.models.predicting import warn_of_assumed_clips
 from keras_tdn.models.tdn_resnet import TDNResNet, fusion_weights
 from keras_tdn.pretrained import weights_file
 from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry
+from keras_tdn.pretrained.hdf5 import Hdf5Source
 from keras_tdn.pretrained.preset_config import Accuracy, PresetConfig, clip_spec_in
 from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, check_listed, open_folder
 from keras_tdn.pretrained.presets import load_preset, read_preset
@@ -146,9 +147,7 @@ def check_source(model: TDNResNet, source: WeightsOrigin) -> None:
         )
 
 
-def fill(
-    model: Any, source: WeightsOrigin, file: str | os.PathLike[str] | BinaryIO, *, free_head: bool
-) -> None:
+def fill(model: Any, source: WeightsOrigin, file: Hdf5Source, *, free_head: bool) -> None:
     """Fills a built model from a weights file, and warns about all that differs from `source`.
 
     A model that is no `TDNResNet` takes the weights alone. With `free_head` another number of

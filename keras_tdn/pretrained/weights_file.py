@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import h5py
 import keras
@@ -43,7 +43,7 @@ _DAMAGE = (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, RuntimeE
 
 
 def load_weights_file(
-    model: Any, file: str | os.PathLike[str] | BinaryIO, origin: str, *, free_head: bool = False
+    model: Any, file: hdf5.Hdf5Source, origin: str, *, free_head: bool = False
 ) -> tuple[str, ...]:
     """Fills a built Keras model from a `.weights.h5` file, or raises and leaves it unchanged.
 
@@ -62,7 +62,7 @@ def load_weights_file(
     return skipped
 
 
-def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> PresetConfig | None:
+def read_description(file: hdf5.Hdf5Source, origin: str) -> PresetConfig | None:
     """Returns what a `.weights.h5` file says about its model; `None` if nothing."""
     with _open(file, origin) as content:
         text = content.text("", DESCRIPTION)
@@ -124,12 +124,9 @@ def describing(model: Any, path: str | os.PathLike[str]) -> Iterator[None]:
             describe(model, file)
 
 
-def _open(file: str | os.PathLike[str] | BinaryIO, origin: str) -> Any:
-    return hdf5.open_hdf5(
-        file,
-        f"{origin} is damaged or is no Keras weights file",
-        "Expected what `model.save_weights` writes. Copy or download it again.",
-    )
+def _open(file: hdf5.Hdf5Source, origin: str) -> Any:
+    fix = "Expected what `model.save_weights` writes. Copy or download it again."
+    return hdf5.open_hdf5(file, f"{origin} is damaged or is no Keras weights file", fix)
 
 
 def _take_head_off(variables: dict[str, Any], shapes: dict[str, Shape]) -> tuple[str, ...]:

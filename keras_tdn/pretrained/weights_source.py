@@ -37,7 +37,7 @@ class WeightsKind(enum.Enum):
     IMAGENET = "the ImageNet weights that are downloaded"
     DATASET = "a data set of several presets"
     PRESET = "a preset"
-    preset_files.WEIGHTS_FILE = "a file of weights"
+    WEIGHTS_FILE = "a file of weights"
     MODEL_FILE = "a file of a whole model"
     IMAGENET_FILE = "a file of a ResNet trained on ImageNet"
 

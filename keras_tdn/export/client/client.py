@@ -17,7 +17,7 @@ import numpy as np
 from keras_tdn.data.frame_transforms import _resized_size, check_frames, resize_and_center_crop
 from keras_tdn.export.client.grpc_transport import GrpcTransport
 from keras_tdn.export.client.rest_transport import RestTransport
-from keras_tdn.export.client.transport import REASON_LENGTH, MalformedAnswerError, Transport
+from keras_tdn.export.client.transport import REASON_LENGTH, MalformedAnswerError, Named, Transport
 from keras_tdn.export.formats import DESCRIBE, ENCODED_FRAMES, FEATURES, MANIFEST, SERVING_DEFAULT
 from keras_tdn.limits import check_bytes
 from keras_tdn.prediction import Prediction
@@ -118,13 +118,13 @@ class ServingClient(contextlib.AbstractContextManager["ServingClient"]):
         """Returns one feature vector for each uint8 clip that is cut as `clip_spec` says."""
         return self._floats(self._ask(FEATURES, "clips", clips), FEATURES, len(clips))
 
-    def _ask(self, signature: str, name: str, clips: np.ndarray) -> Mapping[str, np.ndarray]:
+    def _ask(self, signature: str, name: str, clips: np.ndarray) -> Named:
         # JSON loses the other sizes of an empty array, so that REST and gRPC would differ.
         if len(clips) == 0:
             raise ValueError("A request asks about at least one clip. Received: none")
         return self._transport.predict(signature, {name: clips}, self._deadline)
 
-    def _predictions(self, outputs: Mapping[str, np.ndarray], batch: int) -> list[list[Prediction]]:
+    def _predictions(self, outputs: Named, batch: int) -> list[list[Prediction]]:
         """Returns the named classes of each clip, highest score first, if all outputs agree."""
         scores = self._floats(outputs, SCORES, batch)
         top_scores = self._floats(outputs, TOP_SCORES, batch)
@@ -146,7 +146,7 @@ class ServingClient(contextlib.AbstractContextManager["ServingClient"]):
             for indices, names, values in clips
         ]
 
-    def _floats(self, outputs: Mapping[str, np.ndarray], name: str, batch: int) -> np.ndarray:
+    def _floats(self, outputs: Named, name: str, batch: int) -> np.ndarray:
         if (value := outputs.get(name)) is None:
             raise self._transport.malformed(f"it has no output {name!r}, only {sorted(outputs)}")
         is_table = value.dtype.kind in "fi" and value.ndim == 2

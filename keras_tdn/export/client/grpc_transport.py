@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,9 +39,7 @@ class GrpcTransport(transport.Transport):
         services = self._apis.prediction_service_pb2_grpc
         self._stub = services.PredictionServiceStub(self._channel)
 
-    def predict(
-        self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
-    ) -> dict[str, np.ndarray]:
+    def predict(self, signature: str, inputs: transport.Named, deadline: float) -> transport.Named:
         import tensorflow as tf
 
         request = self._apis.predict_pb2.PredictRequest()

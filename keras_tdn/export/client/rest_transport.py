@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,7 @@ class RestTransport(transport.Transport):
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter())
 
-    def predict(
-        self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
-    ) -> dict[str, np.ndarray]:
+    def predict(self, signature: str, inputs: transport.Named, deadline: float) -> transport.Named:
         named = {name: value.tolist() for name, value in inputs.items()}
         request = {"signature_name": signature, "inputs": named}
         body = json.dumps(request, default=lambda value: {BASE64: base64.b64encode(value).decode()})
