@@ -43,9 +43,8 @@ def count_weights(stage_depths: Sequence[int], width: int, classes: int | None) 
 
 
 def check_size(stage_depths: Sequence[int], width: int, classes: int | None) -> None:
-    """Raises if the weights would take more memory than a model may."""
+    """Raises if the weights would take more memory than a model may, four bytes each."""
     shown = f"stage_depths={tuple(stage_depths)}, width={width}, classes={classes}"
-    # Four bytes for each number in float32.
     num_bytes = 4 * count_weights(stage_depths, width, classes)
     check_bytes(num_bytes, "model", f"The weights of a TDNResNet with {shown}")
 

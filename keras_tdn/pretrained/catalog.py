@@ -52,10 +52,10 @@ class HubPreset:
     size: int
 
     def __post_init__(self) -> None:
-        # So that what is loaded cannot change.
         for field, length in (("revision", 40), ("sums_sha256", 64)):
             is_digest = re.fullmatch(rf"[0-9a-f]{{{length}}}", getattr(self, field)) is not None
-            check_field(self, field, is_digest, f"{length} lower-case hexadecimal digits")
+            wanted = f"what cannot change, {length} lower-case hexadecimal digits"
+            check_field(self, field, is_digest, wanted)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -102,10 +102,8 @@ def write_weights_file(
 
 
 def describe(model: Any, file: h5py.File) -> None:
-    """Writes a model's arguments, labels and clip specification into the file of its weights.
-
-    Nothing is written for a model that these do not describe: a quantized one, or no `TDNResNet`.
-    """
+    """Writes a model's arguments, labels and clip specification into the file of its weights."""
+    # They do not describe a model that is quantized, or no `TDNResNet`.
     try:
         text = PresetConfig.of(model).to_json().decode()
     except ValueError:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 DEADLINE = 30.0
 GRPC, REST = ("grpc", "grpcs"), ("http", "https")
 SCORES, LABELS, TOP_SCORES = "scores", "labels", "top_scores"
-UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
 
 class ServingClient(contextlib.AbstractContextManager["ServingClient"]):
@@ -201,7 +200,7 @@ def connect(
 
 def _split(url: Any) -> urllib.parse.SplitResult:
     """Splits an address; raises unless a client can be made for it."""
-    if isinstance(url, str) and not UNPRINTABLE.search(url):
+    if isinstance(url, str) and not re.search(r"[\x00-\x20\x7f]", url):
         # Of brackets and ports that are none.
         with contextlib.suppress(ValueError):
             parts = urllib.parse.urlsplit(url)
