@@ -132,8 +132,7 @@ def _fold_stage(
     stage: Sequence[Bottleneck], portable: bool, input_factor: float = 1.0, bias_factor: float = 1.0
 ) -> list[_BottleneckGraph]:
     """Folds a stage; with one factor for its input and all biases, its output has that factor."""
-    # Convolutions and ReLUs do so for a factor of at least 0. An input that has it leaves the
-    # biases.
+    # Convolutions and ReLUs do so for a factor of at least 0; an input that has it leaves biases.
     factors = [input_factor, *[1.0] * (len(stage) - 1)]
     return [
         _BottleneckGraph(block, portable, factor, bias_factor)
