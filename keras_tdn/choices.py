@@ -34,3 +34,12 @@ DEMO_OUTPUT = "keras_tdn_demo"
 # What a file is by its name: a whole model, or the weights of one.
 MODEL_SUFFIX = ".keras"
 WEIGHTS_SUFFIX = ".weights.h5"
+
+
+def check_folded_dtype(dtype: str) -> None:
+    """Raises a `ValueError` unless a network folded for inference may compute in it."""
+    if dtype not in FOLDED_DTYPES:
+        raise ValueError(
+            f"An exported or folded network computes in one of {list(FOLDED_DTYPES)}. "
+            f"Received: dtype={dtype!r}"
+        )

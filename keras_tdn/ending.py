@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 
 # Within which files are closed and children ended, if nothing is blocked.
 PATIENCE_SECONDS = 1.5
-LOOK_SECONDS = 0.05
 # What a shell makes of a signal's number.
 SIGNALLED = 128
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -43,9 +42,8 @@ def run_until_told(run: Callable[[], int]) -> int:
     theirs.setblocking(False)
     told: list[int] = []
     is_over = threading.Event()
-    threading.Thread(
-        target=_watch, args=(ours, told, is_over), name="keras_tdn end", daemon=True
-    ).start()
+    seen = ours, told, is_over
+    threading.Thread(target=_watch, args=seen, name="keras_tdn end", daemon=True).start()
     pipe = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     handlers = [signal.signal(number, _interrupt) for number in SIGNALS]
     try:
@@ -89,7 +87,7 @@ def finishing(is_at_work: Callable[[], bool]) -> Iterator[None]:
 def _watch(signals: socket.socket, told: list[int], is_over: threading.Event) -> None:
     deadline = 0.0
     while True:
-        signals.settimeout(LOOK_SECONDS if told else None)
+        signals.settimeout(0.05 if told else None)
         with contextlib.suppress(TimeoutError):
             received = signals.recv(1)
             if received == OVER:
@@ -113,7 +111,6 @@ def _interrupt(number: int, frame: Any) -> None:
 
 def _end_process(status: int) -> NoReturn:
     # Imported by what has any.
-    processes = sys.modules.get("keras_tdn.processes")
-    if processes is not None:
+    if (processes := sys.modules.get("keras_tdn.processes")) is not None:
         processes.kill_children()
     os._exit(status)

@@ -21,17 +21,8 @@ DRIVER_FOLDERS = "/proc/driver/nvidia/gpus/*"
 # Of the Linux inside Windows, which has one device for the GPUs of all makers.
 WSL_DEVICE = "/dev/dxg"
 WSL_LIBRARY = "/usr/lib/wsl/lib/libcuda.so.1"
-NVIDIA_SMI = "nvidia-smi"
 NVIDIA_SMI_SECONDS = 10.0
 
-# Variables with which a user keeps a backend off the GPUs.
-VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
-JAX_PLATFORMS = "JAX_PLATFORMS"
-
-_IN_A_CONTAINER = (
-    "give it to this process, which has no /dev/nvidia0: start a container with `--gpus all`, or "
-    "run nvidia-smi to see what is wrong with the driver"
-)
 BACKEND_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 _ADVICE = {
     "tensorflow": "pip install 'keras-tdn[cuda]'",
@@ -43,40 +34,32 @@ _CUDA_PACKAGES = {
     "tensorflow": ("nvidia-cudnn-cu12",),
     "jax": ("jax-cuda12-plugin", "jax-cuda13-plugin"),
 }
-_UPDATE_THE_DRIVER = (
-    "update the NVIDIA driver: CUDA is installed beside {name} and cannot be used, and "
-    "nvidia-smi shows whether the driver works"
-)
-# TensorFlow and JAX have no wheels for them.
-_ON_WINDOWS = "run it inside WSL2, or set KERAS_BACKEND=torch and install PyTorch with CUDA"
 
 
 def has_nvidia_gpu() -> bool:
     """Whether the machine has an NVIDIA GPU, whatever the installed packages can do with it."""
     on_wsl = os.path.exists(WSL_DEVICE) and os.path.exists(WSL_LIBRARY)
-    found = glob.glob(DEVICE_FILES) or glob.glob(DRIVER_FOLDERS) or on_wsl or nvidia_gpu_names()
-    return bool(found)
+    there = glob.glob(DEVICE_FILES) or glob.glob(DRIVER_FOLDERS)
+    return bool(there or on_wsl or nvidia_gpu_names())
 
 
 def nvidia_gpu_names() -> list[str]:
     """What nvidia-smi calls the GPUs; none where there is no nvidia-smi, or it finds none."""
-    program = shutil.which(NVIDIA_SMI)
-    if program is None:
-        return []
+    program = shutil.which("nvidia-smi")
     query = "--query-gpu=name", "--format=csv,noheader"
-    names = output_of(program, *query, timeout=NVIDIA_SMI_SECONDS) or ""
-    return [line.strip() for line in names.splitlines() if line.strip()]
+    names = program and output_of(program, *query, timeout=NVIDIA_SMI_SECONDS)
+    return [line.strip() for line in (names or "").splitlines() if line.strip()]
 
 
 def gpus_are_hidden(backend: str) -> str | None:
     """The variable with which the user keeps `backend` off the GPUs, as `"NAME=value"`."""
-    visible = os.environ.get(VISIBLE_DEVICES)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     # CUDA takes the devices in front of the first that there is not.
     if visible is not None and visible.split(",")[0].strip() in ("", "-1", "NoDevFiles"):
-        return f"{VISIBLE_DEVICES}={visible}"
-    platforms = os.environ.get(JAX_PLATFORMS, "")
+        return f"CUDA_VISIBLE_DEVICES={visible}"
+    platforms = os.environ.get("JAX_PLATFORMS", "")
     if backend == "jax" and platforms and not {"cuda", "gpu"} & {*platforms.split(",")}:
-        return f"{JAX_PLATFORMS}={platforms}"
+        return f"JAX_PLATFORMS={platforms}"
     return None
 
 
@@ -102,13 +85,20 @@ def visible_accelerators(backend: str) -> list[str]:
 
 def unseen_gpu_advice(backend: str) -> str:
     """What to do where `backend` does not see an NVIDIA GPU that the machine has."""
+    # TensorFlow and JAX have no wheels for them.
     if sys.platform == "win32" and backend != "torch":
-        return _ON_WINDOWS
+        return "run it inside WSL2, or set KERAS_BACKEND=torch and install PyTorch with CUDA"
     on_wsl = os.path.exists(WSL_DEVICE)
     if glob.glob(DRIVER_FOLDERS) and not glob.glob(DEVICE_FILES) and not on_wsl:
-        return _IN_A_CONTAINER
+        return (
+            "give it to this process, which has no /dev/nvidia0: start a container with "
+            "`--gpus all`, or run nvidia-smi to see what is wrong with the driver"
+        )
     if _has_cuda(backend):
-        return _UPDATE_THE_DRIVER.format(name=BACKEND_NAMES[backend])
+        return (
+            f"update the NVIDIA driver: CUDA is installed beside {BACKEND_NAMES[backend]} and "
+            "cannot be used, and nvidia-smi shows whether the driver works"
+        )
     return _ADVICE.get(backend, _ADVICE["tensorflow"])
 
 
@@ -119,10 +109,10 @@ def unseen_gpu_line(backend: str) -> str | None:
         return None
     if not has_nvidia_gpu():
         return None
+    name, advice = BACKEND_NAMES.get(backend, backend), unseen_gpu_advice(backend)
     return (
-        "This runs on the CPU: the machine has an NVIDIA GPU that "
-        f"{BACKEND_NAMES.get(backend, backend)} does not see. To use it, "
-        f"{unseen_gpu_advice(backend)} (`keras-tdn doctor` says more)."
+        f"This runs on the CPU: the machine has an NVIDIA GPU that {name} does not see. To use it, "
+        f"{advice} (`keras-tdn doctor` says more)."
     )
 
 

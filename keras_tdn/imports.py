@@ -11,31 +11,27 @@ from typing import Any
 
 
 def around_import(name: str, context: Callable[[], AbstractContextManager[Any]]) -> None:
-    """Has a top-level package run in a context manager when it is first imported.
+    """Has a top-level package run in a context manager if it is imported from now on.
 
-    The package is in `sys.modules` when the context manager exits. If it is imported already,
-    nothing happens.
+    The package is in `sys.modules` when the context manager exits.
     """
     if name not in sys.modules:
         sys.meta_path.insert(0, _Finder(name, context))
 
 
 class _Finder:
-    """Finds one package as the other finders do, and has its loader wrapped.
+    """Finds one package as the other finders do, and has its loader wrapped."""
 
-    It stays in `sys.meta_path`, which another thread may be going through.
-    """
+    # It stays in `sys.meta_path`, which another thread may be going through.
 
     def __init__(self, name: str, context: Callable[[], AbstractContextManager[Any]]) -> None:
-        self._name = name
-        self._context = context
+        self._name, self._context = name, context
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name != self._name:
             return None
         for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
-            spec = finder.find_spec(name, path, target)
-            if spec is not None:
+            if (spec := finder.find_spec(name, path, target)) is not None:
                 # A folder without code has a loader of another kind, and nothing to run.
                 if hasattr(spec.loader, "exec_module"):
                     spec.loader = _Loader(spec.loader, self._context)  # type: ignore[assignment]
@@ -47,11 +43,7 @@ class _Loader:
     """A loader that runs its module in a context manager, and is otherwise the one it wraps."""
 
     def __init__(self, loader: Any, context: Callable[[], AbstractContextManager[Any]]) -> None:
-        self._loader = loader
-        self._context = context
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
+        self._loader, self._context = loader, context
 
     def exec_module(self, module: ModuleType) -> None:
         # Sources and data files of the module are looked for with its own loader.

@@ -6,12 +6,11 @@ What exceeds a limit is refused before it is allocated.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 
 GIB = 2**30
-
-
 # Bytes, and who may take them.
 _LIMITS = {
     # 40 frames of 4K video take 0.93 GiB.
@@ -30,14 +29,11 @@ def max_bytes(kind: str) -> int:
     default, in units of 2**30 bytes. It is read at each call, and raises a `ValueError` if it is
     no positive number. A clip is its decoded frames, a model all tensors of a file.
     """
-    name = variable(kind)
-    text = os.environ.get(name, "").strip()
-    if not text:
+    name, gib = variable(kind), math.nan
+    if not (text := os.environ.get(name, "").strip()):
         return _LIMITS[kind][0]
-    try:
+    with contextlib.suppress(ValueError):
         gib = float(text)
-    except ValueError:
-        gib = math.nan
     if not 0 < gib * GIB < math.inf:
         raise ValueError(
             f"The environment variable {name} is a positive number, in GiB. Received: {text!r}"

@@ -64,7 +64,18 @@ def decode_predictions(
     [[Prediction(index=1, label='geton', score=0.7)]]
     """
     top = _check_top(top)
-    array = _check_scores(scores)
+    # Wide enough for every kind of score, bfloat16 of mixed precision included.
+    array = np.asarray(keras.ops.convert_to_numpy(scores)).astype(np.float64)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(
+            "Scores have the shape (batch, classes); put those of one sample in a batch with "
+            f"`scores[None]`. Received: shape={array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(
+            "Scores must be finite numbers. Received NaN or infinity; the model's weights or its "
+            "input are broken."
+        )
     names = _names(array.shape[1], labels)
     # Sorted upside down, because only that keeps equal scores in the order of the classes.
     orders = np.argsort(-array, axis=1, kind="stable")[:, :top].tolist()
@@ -86,9 +97,9 @@ def class_names(model: TDNResNet, labels: Labels | None = None) -> tuple[str, ..
 
 
 def _names(classes: int, labels: Labels | None) -> tuple[str, ...]:
-    names = None if labels is None else load_labels(labels)
-    if names is None:
+    if labels is None:
         return tuple(f"class {index}" for index in range(classes))
+    names = load_labels(labels)
     if len(names) != classes:
         raise ValueError(
             f"There must be one label for each class: the scores have {classes} classes and "
@@ -154,19 +165,3 @@ def _check_top(top: int) -> int:
     if isinstance(top, bool) or number < 1:
         raise ValueError(f"`top` must be an integer of at least 1. Received: top={top!r}")
     return number
-
-
-def _check_scores(scores: Any) -> np.ndarray:
-    # Wide enough for every kind of score, bfloat16 of mixed precision included.
-    array = np.asarray(keras.ops.convert_to_numpy(scores)).astype(np.float64)
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise ValueError(
-            "Scores have the shape (batch, classes); put those of one sample in a batch with "
-            f"`scores[None]`. Received: shape={array.shape}"
-        )
-    if not np.isfinite(array).all():
-        raise ValueError(
-            "Scores must be finite numbers. Received NaN or infinity; the model's weights or its "
-            "input are broken."
-        )
-    return array

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -121,14 +122,17 @@ def output_of(program: str, *arguments: str, timeout: float) -> str | None:
 
 
 def _output_of(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        **options,
-    )
+    options |= {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    return subprocess.run(command, errors="replace", **options)
+
+
+def cpu_info(names: str) -> str:
+    """Returns an entry of Linux's description of the processor, by a regular expression."""
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
+        found = re.search(rf"^(?:{names})\s*:[^\S\n]*(.*)$", text, re.MULTILINE)
+        return found[1] if found else ""
+    return ""
 
 
 def exit_reason(code: int | None) -> str:
@@ -167,7 +171,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _serve(handle: int) -> None:
-    """The life of a `ChildProcess`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     be_quiet_if_asked()
     kind: Any = getattr(connection, "PipeConnection", connection.Connection)

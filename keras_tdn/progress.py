@@ -53,9 +53,7 @@ class Progress:
         done: float = 0,
         shown: bool = True,
     ) -> None:
-        self.title = title
-        self.total = total
-        self.unit = unit
+        self.title, self.total, self.unit = title, total, unit
         self.done = self._first = done
         self.shown = shown and not _hidden
         self._figures = ""
@@ -76,10 +74,8 @@ class Progress:
             smoothing=0.05, dynamic_ncols=True, disable=None,
         )  # fmt: skip
         if bar.disable:
-            arguments = (weakref.ref(self), self._ended)
-            threading.Thread(
-                target=_write_lines, args=arguments, name="progress", daemon=True
-            ).start()
+            seen = weakref.ref(self), self._ended
+            threading.Thread(target=_write_lines, args=seen, name="progress", daemon=True).start()
         else:
             self._bar = bar
         return self
@@ -108,13 +104,11 @@ class Progress:
             self.update(self.done + step, **figures)
 
     def describe(self, text: str) -> None:
-        """Shows what is being done, before the bar."""
         with self._mutex:
             if self._bar is not None:
                 self._bar.set_description_str(text)
 
     def write(self, line: str) -> None:
-        """Writes a line that stays."""
         with self._mutex:
             if self._bar is not None:
                 self._bar.write(line, file=sys.stderr)
@@ -133,13 +127,12 @@ class Progress:
                 self._bar = None
 
     def line(self, seconds: float) -> str:
-        """Returns the state after so many seconds, as one line."""
         here, counted = self.done - self._first, self.unit != "s"
         units = f"{self.unit}s" if counted else self.unit
         parts = [f"{self.title}: {self.done:.0f} {units}"]
         if self.total:
-            share = f"{self.done / self.total:.1%}"
-            parts = [f"{self.title}: {self.done:.0f} of {self.total:.0f} {units} ({share})"]
+            of_all = f"of {self.total:.0f} {units} ({self.done / self.total:.1%})"
+            parts = [f"{self.title}: {self.done:.0f} {of_all}"]
         if here <= 0 or seconds <= 0:
             parts.append(f"no {self.unit} yet" if counted else "starting")
         else:

@@ -28,10 +28,8 @@ _START_UP_LINE = re.compile(
 
 
 def start_backends_quietly() -> None:
-    """Keeps TensorFlow's start-up messages off the terminal, and makes it fast; in children too.
-
-    Only the process of the command calls it, before anything imports TensorFlow.
-    """
+    """Keeps TensorFlow's start-up messages off the terminal, and makes it fast; in children too."""
+    # Only the process of the command calls it, before anything imports TensorFlow.
     os.environ.setdefault(ONEDNN, "1")
     os.environ.setdefault(LOG_LEVEL, NO_LOGS)
     be_quiet_if_asked()

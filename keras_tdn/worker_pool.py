@@ -34,8 +34,7 @@ class LostTaskError(Exception):
 
     def __init__(self, exitcode: int | None, time_limit: float | None = None) -> None:
         super().__init__(exitcode, time_limit)
-        self.exitcode = exitcode
-        self.time_limit = time_limit
+        self.exitcode, self.time_limit = exitcode, time_limit
 
     def __str__(self) -> str:
         if self.exitcode is None:
@@ -43,7 +42,7 @@ class LostTaskError(Exception):
         return f"crashes the decoder ({exit_reason(self.exitcode)})"
 
 
-class WorkerPool:
+class WorkerPool(contextlib.AbstractContextManager["WorkerPool"]):
     """Child processes that work on tasks, any of which may crash or hang its process.
 
     Such a task is lost, and the next one gets a new process. Neither pebble nor loky is used in
@@ -66,8 +65,7 @@ class WorkerPool:
         deaths_per_task: int = 1,
         silent: bool = False,
     ) -> None:
-        self.time_limit = time_limit
-        self.deaths_per_task = deaths_per_task
+        self.time_limit, self.deaths_per_task = time_limit, deaths_per_task
         self._start = lambda: _Worker(_work, prepare, arguments, silent=silent)
         self._closed = False
         self._workers = [self._start() for _ in range(num_processes)]
@@ -75,9 +73,6 @@ class WorkerPool:
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in reversed(self._workers):
             self._idle.put(worker)
-
-    def __enter__(self) -> WorkerPool:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -173,7 +168,6 @@ class _Worker(ChildProcess):
         self.ready = True
 
     def _answer(self, time_limit: float | None, *to_send: Any) -> tuple[str, Any]:
-        """Returns the next answer, which says its kind."""
         code = None
         try:
             for value in to_send:

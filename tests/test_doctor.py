@@ -159,7 +159,7 @@ def test_a_hub_that_is_not_to_be_asked(hub):
     ],
 )
 def test_a_backend_that_does_not_work(monkeypatch, backend, installed, advice):
-    monkeypatch.setattr(doctor, "_version", lambda name: "1.0" if installed else None)
+    monkeypatch.setattr(doctor, "installed_version", lambda name: "1.0" if installed else None)
     (finding,) = doctor._backend({"error": "ImportError: why"}, backend)
     assert finding.status == BROKEN
     assert "ImportError: why" in finding.found
@@ -266,7 +266,7 @@ def test_without_what_only_posix_has(monkeypatch):
 
 
 def test_a_processor_without_avx(monkeypatch):
-    monkeypatch.setattr(doctor, "_instruction_sets", lambda: {"fma"})
+    monkeypatch.setattr(doctor, "cpu_info", lambda names: "fma")
     monkeypatch.setattr(doctor.platform, "machine", lambda: "x86_64")
     finding = by_name(doctor._system())["processor"]
     assert (finding.status, "Illegal instruction" in finding.advice) == (BROKEN, True)

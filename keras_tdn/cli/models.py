@@ -9,10 +9,10 @@ import sys
 from argparse import BooleanOptionalAction
 from typing import TYPE_CHECKING, Any
 
-from keras_tdn.choices import FOLDED_DTYPES, WEIGHTS_SUFFIX
+from keras_tdn.choices import FOLDED_DTYPES, WEIGHTS_SUFFIX, check_folded_dtype
 from keras_tdn.cli import arguments, loading
 from keras_tdn.cli.arguments import option, write_lines
-from keras_tdn.export.formats import PORTABLE_FORMATS, SAVED_MODEL, check_dtype
+from keras_tdn.export.formats import PORTABLE_FORMATS, SAVED_MODEL
 
 if TYPE_CHECKING:
     import keras
@@ -63,7 +63,7 @@ def run_export(args: argparse.Namespace) -> int:
 
     if args.format == SAVED_MODEL:
         check_version_folder(args.output)
-        check_dtype(args.dtype)
+        check_folded_dtype(args.dtype)
     else:
         PORTABLE_FORMATS[args.format].check(args.dtype)
     model, labels = loading.load(args)

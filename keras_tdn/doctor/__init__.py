@@ -28,6 +28,8 @@ from keras_tdn.gpus import (
     nvidia_gpu_names,
     unseen_gpu_advice,
 )
+from keras_tdn.processes import cpu_info
+from keras_tdn.version import installed_version
 from keras_tdn.worker_pool import process_count
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
@@ -37,10 +39,7 @@ ALSO_REPORTED = ("jax", "jaxlib", "torch", "tensorflow-serving-api", "tensorflow
 LITTLE_SPACE, NO_SPACE = 5e9, 2e8
 # What explains an odd answer; none of them holds a secret.
 SETTINGS = (
-    "KERAS_BACKEND",
-    "CUDA_VISIBLE_DEVICES",
-    "JAX_PLATFORMS",
-    "TF_ENABLE_ONEDNN_OPTS",
+    *("KERAS_BACKEND", "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "TF_ENABLE_ONEDNN_OPTS"),
     "HF_HUB_OFFLINE",
 )
 INSTRUCTION_SETS = ("avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
@@ -105,56 +104,39 @@ def as_text(findings: list[Finding]) -> str:
         lines.append(f"{finding.status:7}  {finding.name:{width}}  {finding.found}")
         if finding.advice:
             lines.append(f"{'':7}  {'':{width}}  -> {finding.advice}")
-    broken = [finding.name for finding in findings if finding.status == BROKEN]
-    if broken:
-        lines.append(f"Broken: {', '.join(broken)}. Training and labelling need it.")
-    else:
-        lines.append("Nothing is broken that training and labelling need.")
+    broken = ", ".join(finding.name for finding in findings if finding.status == BROKEN)
+    told = f"Broken: {broken}. Training and labelling need it."
+    lines.append(told if broken else "Nothing is broken that training and labelling need.")
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def as_json(findings: list[Finding]) -> str:
     """The same for a bug report."""
-    report = {
-        "healthy": is_healthy(findings),
-        "findings": [dataclasses.asdict(finding) for finding in findings],
-    }
+    listed = [dataclasses.asdict(finding) for finding in findings]
+    report = {"healthy": is_healthy(findings), "findings": listed}
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-
-
-# === What is made of facts ===
 
 
 def _system() -> Iterator[Finding]:
     python = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
     yield Finding("Python", OK, python)
-    known = _instruction_sets()
+    # As Linux names them; nothing elsewhere.
+    known = {*INSTRUCTION_SETS} & {*cpu_info("flags|Features").split()}
     cores = f"{process_count(None)} of {os.cpu_count()} cores"
     told = ", ".join(filter(None, [cores, " ".join(sorted(known))]))
     if known and platform.machine().lower() in ("x86_64", "amd64") and "avx" not in known:
         advice = "use another machine or another kind of virtual processor; without AVX, importing "
         advice += "TensorFlow ends with 'Illegal instruction'"
-        told = f"{told}: no AVX, which TensorFlow's wheels need"
+        told += ": no AVX, which TensorFlow's wheels need"
         yield Finding("processor", BROKEN, told, advice)
     else:
         yield Finding("processor", OK, told)
 
 
-def _instruction_sets() -> set[str]:
-    """Those that matter here, as Linux names them; nothing elsewhere."""
-    with contextlib.suppress(OSError):
-        text = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
-        flags = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
-        return {*INSTRUCTION_SETS} & {*flags[1].split()} if flags else set()
-    return set()
-
-
 def _packages() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
-    try:
-        own = importlib.metadata.version(DISTRIBUTION)
-    except importlib.metadata.PackageNotFoundError:
+    if (own := installed_version(DISTRIBUTION)) is None:
         told = f"{DISTRIBUTION} is not installed"
         yield Finding("packages", WARNING, told, f"pip install {DISTRIBUTION}")
         return
@@ -163,30 +145,23 @@ def _packages() -> Iterator[Finding]:
         # Those of extras have a marker that asks for the extra.
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
-        version = _version(requirement.name)
-        if version is None:
+        if (version := installed_version(requirement.name)) is None:
             wrong.append(f"{requirement.name} is missing")
             continue
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} {version} is not {requirement.specifier}")
         versions.append(f"{requirement.name} {version}")
-    versions += [f"{name} {_version(name)}" for name in ALSO_REPORTED if _version(name)]
+    others = ((name, installed_version(name)) for name in ALSO_REPORTED)
+    versions += [f"{name} {version}" for name, version in others if version]
     yield Finding("packages", OK, ", ".join(versions))
     if wrong:
         advice = f"pip install --upgrade {DISTRIBUTION}"
         yield Finding("requirements", BROKEN, ", ".join(wrong), advice)
 
 
-def _version(distribution: str) -> str | None:
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(distribution)
-    return None
-
-
 def _configured_backend() -> str:
     """What Keras would run on, where it could not be asked."""
-    chosen = os.environ.get("KERAS_BACKEND")
-    if chosen:
+    if chosen := os.environ.get("KERAS_BACKEND"):
         return chosen
     with contextlib.suppress(OSError, ValueError, AttributeError):
         config = json.loads((_keras_home() / "keras.json").read_text("utf-8"))
@@ -208,7 +183,7 @@ def _backend(facts: Facts, backend: str) -> Iterator[Finding]:
         advice = "the wheel may need instructions that this processor lacks: see `processor` above"
     elif backend not in BACKEND_NAMES:
         advice = "KERAS_BACKEND, or `backend` in Keras' keras.json, is tensorflow, jax or torch"
-    elif _version(backend) is None:
+    elif installed_version(backend) is None:
         advice = f"pip install {backend}, or choose another backend with KERAS_BACKEND"
     else:
         advice = f"{REINSTALL} keras {backend}, or set KERAS_BACKEND"
@@ -256,15 +231,14 @@ def _video(facts: Facts) -> Iterator[Finding]:
         yield Finding("video", BROKEN, f"videos cannot be read: {facts['error']}", wheel)
     if "codecs" in facts:
         there = [name for name, decodes in facts["codecs"].items() if decodes]
-        missing = [name for name, decodes in facts["codecs"].items() if not decodes]
-        told = f"PyAV {_version('av')}, libavcodec {facts['libavcodec']}: {' '.join(there)}"
-        if missing:
-            status = BROKEN if "h264" in missing else WARNING
-            advice = f"take the wheel of PyAV, which has them: {wheel}"
-            yield Finding("decoders", status, f"{told}; not {' '.join(missing)}", advice)
-        else:
-            yield Finding("decoders", OK, told)
-    tfio = _version("tensorflow-io")
+        missing = [name for name in facts["codecs"] if name not in there]
+        library = f"PyAV {installed_version('av')}, libavcodec {facts['libavcodec']}"
+        told = f"{library}: {' '.join(there)}"
+        told += f"; not {' '.join(missing)}" if missing else ""
+        advice = f"take the wheel of PyAV, which has them: {wheel}" if missing else None
+        status = BROKEN if "h264" in missing else WARNING if missing else OK
+        yield Finding("decoders", status, told, advice)
+    tfio = installed_version("tensorflow-io")
     yield Finding("decoder tfio", OK, tfio or "not installed (an alternative that nothing needs)")
 
 

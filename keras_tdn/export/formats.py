@@ -7,7 +7,6 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from keras_tdn.choices import FOLDED_DTYPES
 from keras_tdn.specs import ClipSpec
 
 SAVED_MODEL = "saved_model"
@@ -19,21 +18,10 @@ FEATURES = "features"
 DESCRIBE = "describe"
 MANIFEST = "manifest"
 SINGLE_OUTPUTS = {FEATURES: FEATURES, DESCRIBE: MANIFEST}
-# Where TensorFlow Serving looks for requests to warm up with.
-WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
 GREY = 128
 # Those that examples/serving/batching.config pads batches to: a size that was not warmed up would
 # make its first callers wait.
 BATCH_SIZES = (1, 2, 4)
-
-
-def check_dtype(dtype: str) -> None:
-    """Raises unless a SavedModel may compute in it."""
-    if dtype not in FOLDED_DTYPES:
-        raise ValueError(
-            f"An exported network computes in one of {list(FOLDED_DTYPES)}. "
-            f"Received: dtype={dtype!r}"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +44,9 @@ class PortableFormat:
                 f"Weights of the format {self.name!r} are stored as one of {list(self.dtypes)}. "
                 f"Received: dtype={dtype!r}"
             )
-        missing = [name for name in self.modules if importlib.util.find_spec(name) is None]
-        if missing:
-            raise ImportError(
-                f"Writing the format {self.name!r} needs {', '.join(missing)}: "
-                f"pip install 'keras-tdn[{self.name}]'"
-            )
+        if missing := [name for name in self.modules if importlib.util.find_spec(name) is None]:
+            needed = f"Writing the format {self.name!r} needs {', '.join(missing)}"
+            raise ImportError(f"{needed}: pip install 'keras-tdn[{self.name}]'")
 
 
 PORTABLE_FORMATS = {
@@ -81,10 +66,7 @@ def has_serving_api() -> bool:
 
 
 def import_serving_api(purpose: str) -> Any:
-    """Imports the messages and services, or raises an `ImportError` that begins with the purpose.
-
-    Returns the package that they are in.
-    """
+    """Returns the package of messages and services; the purpose begins the `ImportError`."""
     try:
         import tensorflow_serving.apis
         import tensorflow_serving.apis.get_model_metadata_pb2
@@ -105,7 +87,8 @@ def write_warm_up(spec: ClipSpec, model: str, folder: Path) -> None:
     # As large as frames are after the resize.
     pixels = tf.fill((spec.short_side, spec.short_side * 4 // 3, 3), tf.constant(GREY, tf.uint8))
     frame = tf.io.encode_jpeg(pixels).numpy()
-    path = folder / WARM_UP_FILE
+    # Where TensorFlow Serving looks for them.
+    path = folder / "assets.extra/tf_serving_warmup_requests"
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
         for size in BATCH_SIZES:

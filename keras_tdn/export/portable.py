@@ -77,6 +77,15 @@ def export_portable(
 
 
 def _write(served: ServedModel, kind: PortableFormat, dtype: str, file: Path) -> None:
+    from keras_tdn.inference.inference_network import FoldedNetwork
+
+    model, spec = served.model, served.model.clip_spec
+    clips = keras.Input((spec.num_frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
+    folded = FoldedNetwork(model, portable=True)
+    scores = _Scores(folded, model.classes, name="scores")(clips)
+    network = keras.Model(clips, scores, name=model.name)
+    # Keras exports to ONNX what has been called.
+    network(clips)
     options: dict[str, Any] = {}
     if kind.name == "litert" and dtype != "float32":
         import tensorflow as tf
@@ -84,36 +93,17 @@ def _write(served: ServedModel, kind: PortableFormat, dtype: str, file: Path) ->
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]
         if dtype == "float16":
             options["target_spec"] = {"supported_types": [tf.float16]}
-    network = _as_keras_model(served.model)
     network.export(str(file), format=kind.name, verbose=False, **options)
     if kind.name == "openvino" and dtype == "float16":
-        _store_as_float16(file)
+        import openvino
 
-
-def _store_as_float16(file: Path) -> None:
-    import openvino
-
-    model = openvino.Core().read_model(file)
-    smaller = file.with_name(f"float16_{file.name}")
-    openvino.save_model(model, smaller, compress_to_fp16=True)
-    # The weights of what was read are mapped into memory until here.
-    del model
-    for suffix in (".xml", ".bin"):
-        os.replace(smaller.with_suffix(suffix), file.with_suffix(suffix))
-
-
-def _as_keras_model(model: TDNResNet) -> keras.Model:
-    """Wraps the folded network, uint8 `clips` to float32 `scores`, for Keras' own exporters."""
-    from keras_tdn.inference.inference_network import FoldedNetwork
-
-    spec = model.clip_spec
-    clips = keras.Input((spec.num_frames, spec.height, spec.width, 3), dtype="uint8", name="clips")
-    folded = FoldedNetwork(model, portable=True)
-    scores = _Scores(folded, model.classes, name="scores")(clips)
-    network = keras.Model(clips, scores, name=model.name)
-    # Keras exports to ONNX what has been called.
-    network(clips)
-    return network
+        written = openvino.Core().read_model(file)
+        smaller = file.with_name(f"float16_{file.name}")
+        openvino.save_model(written, smaller, compress_to_fp16=True)
+        # The weights of what was read are mapped into memory until here.
+        del written
+        for suffix in (".xml", ".bin"):
+            os.replace(smaller.with_suffix(suffix), file.with_suffix(suffix))
 
 
 class _Scores(keras.layers.Layer):

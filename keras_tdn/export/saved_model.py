@@ -13,18 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from keras_tdn.export.formats import (
-    DESCRIBE,
-    ENCODED_FRAMES,
-    FEATURES,
-    MANIFEST,
-    SAVED_MODEL,
-    SERVING_DEFAULT,
-    check_dtype,
-    has_serving_api,
-    import_serving_api,
-    write_warm_up,
-)
+from keras_tdn.choices import check_folded_dtype
+from keras_tdn.export import formats
 from keras_tdn.export.served_model import ServedModel, export_in_tensorflow, write_manifest
 from keras_tdn.files.atomic import written_beside
 from keras_tdn.models import TDNResNet
@@ -96,36 +86,31 @@ def export_saved_model(
     >>> served(clips=clips)["labels"]
     """
     served = ServedModel.of(model, labels, top)
-    check_dtype(dtype)
+    check_folded_dtype(dtype)
     path = check_version_folder(path)
     if warm_up is None:
-        warm_up = has_serving_api()
+        warm_up = formats.has_serving_api()
     elif warm_up:
-        import_serving_api("Writing warm-up requests")
+        formats.import_serving_api("Writing warm-up requests")
     if keras.backend.backend() != "tensorflow":
         option = "--warm-up" if warm_up else "--no-warm-up"
-        return export_in_tensorflow(served, SAVED_MODEL, path, dtype, option)
-    with written_beside(path) as new:
-        _write(served, dtype, new)
-        if warm_up:
-            write_warm_up(served.model.clip_spec, path.parent.name, new)
-    return path
-
-
-def _write(served: ServedModel, dtype: str, path: Path) -> None:
+        return export_in_tensorflow(served, formats.SAVED_MODEL, path, dtype, option)
     import tensorflow as tf
 
     from keras_tdn.inference.inference_network import FoldedNetwork
 
-    network = FoldedNetwork(served.model, dtype)
-    # A plain module: with Keras' own objects in it, loading would ask for Keras.
-    module = tf.Module()
-    with tempfile.TemporaryDirectory() as folder, quiet_tensorflow():
-        manifest, labels = write_manifest(served, dtype, Path(folder))
-        module.manifest = tf.saved_model.Asset(str(manifest))
-        module.labels = tf.saved_model.Asset(str(labels))
-        text = manifest.read_text(encoding="utf-8")
-        tf.saved_model.save(module, str(path), _signatures(served, network, text))
+    with written_beside(path) as new:
+        # A plain module: with Keras' own objects in it, loading would ask for Keras.
+        network, module = FoldedNetwork(model, dtype), tf.Module()
+        with tempfile.TemporaryDirectory() as folder, quiet_tensorflow():
+            manifest, names = write_manifest(served, dtype, Path(folder))
+            module.manifest = tf.saved_model.Asset(str(manifest))
+            module.labels = tf.saved_model.Asset(str(names))
+            text = manifest.read_text(encoding="utf-8")
+            tf.saved_model.save(module, str(new), _signatures(served, network, text))
+        if warm_up:
+            formats.write_warm_up(served.model.clip_spec, path.parent.name, new)
+    return path
 
 
 def check_version_folder(path: str | os.PathLike[str]) -> Path:
@@ -165,14 +150,8 @@ def quiet_tensorflow() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _signatures(
-    served: ServedModel, network: FoldedNetwork, manifest: str
-) -> dict[str, Callable[..., Any]]:
-    """Returns the functions to save by signature, as `export_saved_model` describes them.
-
-    `describe` answers with the manifest, because a server has no other way to tell a client what is
-    in the assets.
-    """
+def _signatures(served: ServedModel, network: FoldedNetwork, manifest: str) -> dict[str, Any]:
+    """Returns the functions to save by signature, as `export_saved_model` describes them."""
     import tensorflow as tf
 
     from keras_tdn.data.jpeg_frames import decode_jpeg
@@ -184,16 +163,13 @@ def _signatures(
     names = tf.constant(served.labels)
     pixels = tf.TensorSpec((None, spec.num_frames, spec.height, spec.width, 3), tf.uint8, "clips")
     requests = tf.TensorSpec((None,), tf.string, "request")
-    files = tf.TensorSpec((None, spec.num_frames), tf.string, ENCODED_FRAMES)
+    files = tf.TensorSpec((None, spec.num_frames), tf.string, formats.ENCODED_FRAMES)
 
     def answer(clips: tf.Tensor) -> dict[str, tf.Tensor]:
         scores = network.probabilities(clips)
         best = tf.math.top_k(scores, served.top)
-        return {
-            "scores": scores,
-            "labels": tf.gather(names, best.indices),
-            "top_scores": best.values,
-        }
+        labels = tf.gather(names, best.indices)
+        return {"scores": scores, "labels": labels, "top_scores": best.values}
 
     def decode(file: tf.Tensor) -> tf.Tensor:
         # Frame by frame, because frames may differ in size.
@@ -205,14 +181,13 @@ def _signatures(
         return answer(tf.reshape(frames, (-1, *pixels.shape[1:])))
 
     def features(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {FEATURES: network.features(clips)}
+        return {formats.FEATURES: network.features(clips)}
 
+    # A server has no other way to tell a client what is in the assets.
     def describe(request: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {MANIFEST: tf.fill(tf.shape(request), manifest)}
+        return {formats.MANIFEST: tf.fill(tf.shape(request), manifest)}
 
-    def traced(
-        function: Callable[[tf.Tensor], dict[str, tf.Tensor]], argument: tf.TensorSpec
-    ) -> Callable[..., Any]:
+    def traced(function: Callable[..., Any], argument: tf.TensorSpec) -> Callable[..., Any]:
         def checked(x: tf.Tensor) -> dict[str, tf.Tensor]:
             # A server does not compare shapes with the signature, and a clip of 8 segments has as
             # many pixels as two of 4: it would answer.
@@ -221,8 +196,8 @@ def _signatures(
         return tf.function(checked, input_signature=[argument], autograph=False)
 
     return {
-        SERVING_DEFAULT: traced(answer, pixels),
-        ENCODED_FRAMES: traced(answer_files, files),
-        FEATURES: traced(features, pixels),
-        DESCRIBE: traced(describe, requests),
+        formats.SERVING_DEFAULT: traced(answer, pixels),
+        formats.ENCODED_FRAMES: traced(answer_files, files),
+        formats.FEATURES: traced(features, pixels),
+        formats.DESCRIBE: traced(describe, requests),
     }

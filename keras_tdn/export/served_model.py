@@ -15,6 +15,7 @@ import keras
 from keras_tdn.files.atomic import sha256_of
 from keras_tdn.inference.folding import check_not_quantized
 from keras_tdn.models import TDNResNet
+from keras_tdn.models.arguments import check_labels
 from keras_tdn.prediction import _check_top
 from keras_tdn.pretrained import save_preset
 from keras_tdn.pretrained.preset_files import WEIGHTS_FILE
@@ -25,7 +26,6 @@ from keras_tdn.processes import run_command
 from keras_tdn.version import __version__
 
 FORMAT_VERSION = 1
-ERROR_PREFIX = "keras-tdn: error: "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,16 +56,7 @@ class ServedModel:
                 "A served model answers with labels, and this one has none. Pass `labels` with one "
                 f"name for each of its {model.classes} classes (on the command line --labels)."
             )
-        if isinstance(names, str):
-            raise ValueError(
-                "`labels` is a sequence of names; keras_tdn.labels.load_labels reads them from a "
-                f"file or by a data set's name. Received: labels={names!r}"
-            )
-        if len(names) != model.classes or not all(isinstance(name, str) for name in names):
-            raise ValueError(
-                f"`labels` needs one name for each of the {model.classes} classes, in the order of "
-                f"the model's scores. Received: {len(names)} names"
-            )
+        check_labels(names, model.classes, str)
         return cls(model, tuple(names), min(_check_top(top), model.classes))
 
 
@@ -81,11 +72,9 @@ def write_manifest(served: ServedModel, dtype: str, folder: Path) -> tuple[Path,
 
 
 def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
-    """Returns the manifest as JSON holds it.
-
-    The weights' hash is that of the `model.weights.h5` in a preset of this model. The card and the
-    preset's config are left out once the weights are no longer those of the preset.
-    """
+    """Returns the manifest as JSON holds it."""
+    # The weights' hash is that of the `model.weights.h5` in a preset of this model. The card and
+    # the preset's config are left out once the weights are no longer those of the preset.
     model = served.model
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / WEIGHTS_FILE
@@ -99,7 +88,7 @@ def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
         "keras_tdn": __version__,
         "model": model.name,
         "dtype": dtype,
-        "clip_spec": served.model.clip_spec.to_config(),
+        "clip_spec": model.clip_spec.to_config(),
         "top": served.top,
         "labels": list(served.labels),
         "labels_sha256": hash_labels(served.labels),
@@ -112,21 +101,15 @@ def describe_export(served: ServedModel, dtype: str) -> dict[str, Any]:
 def export_in_tensorflow(
     served: ServedModel, format: str, path: Path, dtype: str, *options: str
 ) -> Path:
-    """Runs `keras-tdn export` on the TensorFlow backend in a process of its own.
-
-    A backend is chosen for a whole process; a preset carries the model from one to the other.
-    """
+    """Runs `keras-tdn export` on TensorFlow in a process of its own, which a preset goes to."""
     with tempfile.TemporaryDirectory() as folder:
         preset = Path(folder) / "preset"
         save_preset(served.model, preset, labels=served.labels)
         arguments = ["--weights", str(preset), "--top", str(served.top), "--format", format]
         arguments += ["--output", str(path), "--dtype", dtype, *options]
-        result = run_command(
-            ["export", *arguments],
-            KERAS_BACKEND="tensorflow",
-            # This process may hold all of a GPU's memory, and writing needs none.
-            CUDA_VISIBLE_DEVICES="-1",
-        )
+        # This process may hold all of a GPU's memory, and writing needs none.
+        environment = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
+        result = run_command(["export", *arguments], **environment)
     if result.returncode == 0:
         return path
     reason = _reason(result.stderr) or f"exit status {result.returncode}"
@@ -139,7 +122,7 @@ def export_in_tensorflow(
 def _reason(stderr: str) -> str:
     """Returns the message of the command's error, or else the last line."""
     stderr = stderr.strip()
-    _, told, message = stderr.rpartition(ERROR_PREFIX)
+    _, told, message = stderr.rpartition("keras-tdn: error: ")
     if not told:
         return stderr.rpartition("\n")[2]
     first, newline, more = message.partition("\n")

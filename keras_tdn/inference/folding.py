@@ -21,18 +21,14 @@ class FoldedConv:
 
     @property
     def size(self) -> int:
-        """Height and width of the kernel."""
         return self.kernel.shape[0]
 
     def scaled(self, kernel: Any = 1.0, bias: float = 1.0) -> FoldedConv:
-        """Multiplies the kernel, by one factor or by one for each input channel, and the bias.
-
-        A factor of the input moves into the kernel so: zero padding commutes with it.
-        """
+        """Multiplies the kernel, by one factor or by one for each input channel, and the bias."""
+        # A factor of the input moves into the kernel so: zero padding commutes with it.
         return FoldedConv(self.kernel * np.reshape(kernel, (1, 1, -1, 1)), self.bias * bias)
 
     def plus_identity(self) -> FoldedConv:
-        """Adds the input to the output."""
         kernel = self.kernel.copy()
         channels = np.arange(kernel.shape[3])
         kernel[self.size // 2, self.size // 2, channels, channels] += 1
@@ -62,8 +58,7 @@ def classifier_weights(model: TDNResNet) -> tuple[np.ndarray, np.ndarray]:
 def check_not_quantized(model: TDNResNet) -> None:
     """Refuses a model whose kernels are integers, which mean nothing without their scales."""
     for layer in model.layers:
-        mode = getattr(layer, "quantization_mode", None)
-        if mode is not None:
+        if (mode := getattr(layer, "quantization_mode", None)) is not None:
             raise ValueError(
                 f"The layer {layer.name!r} has been quantized to {mode!r}, and the inference graph "
                 "is made of the weights before that. Build it from the model as it was before "
@@ -73,10 +68,7 @@ def check_not_quantized(model: TDNResNet) -> None:
 
 
 def can_fold(model: Any) -> bool:
-    """Whether `folded_network` gives the scores of a model to 1e-5.
-
-    It does for a classifier on the TensorFlow backend, a `TDNResNet` in float32 throughout.
-    """
+    """Whether `folded_network` gives a model's scores to 1e-5: on TensorFlow, all in float32."""
     return reason_not_to_fold(model) is None and all(
         layer.compute_dtype == "float32" for layer in model.structure.layers()
     )

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tdn.choices import FOLDED_DTYPES
+from keras_tdn.choices import check_folded_dtype
+from keras_tdn.inference import temporal_graph as graph
 from keras_tdn.inference.folding import (
     FoldedConv,
     check_not_quantized,
@@ -17,23 +18,12 @@ from keras_tdn.inference.folding import (
     fold,
     reason_not_to_fold,
 )
-from keras_tdn.inference.temporal_graph import (
-    LongTermGraph,
-    TemporalShiftGraph,
-    add,
-    add_upsampled,
-    constant,
-    convolve,
-    max_pool,
-    resize_nearest,
-)
 from keras_tdn.models import TDNResNet
 from keras_tdn.models.network_structure import Bottleneck, run_layers
 
 MAX_PIXEL = 255.0
 # Appearance and motion, once they are inside the layers.
 FOLDED = (1.0, 1.0)
-FLOAT32 = "float32"
 
 
 class FoldedGraph:
@@ -88,22 +78,20 @@ class FoldedGraph:
         return tf.reduce_mean(tf.cast(x, tf.float32), axis=(1, 2))
 
     def _run_stem(self, stem: FoldedConv, x: tf.Tensor) -> tf.Tensor:
-        return max_pool(tf.nn.relu(convolve(tf.cast(x, self._dtype), stem, 2)))
+        return graph.max_pool(tf.nn.relu(graph.convolve(tf.cast(x, self._dtype), stem, 2)))
 
     def _fuse(self, appearance: tf.Tensor, motion: tf.Tensor) -> tf.Tensor:
         if self._weights != FOLDED:
             appearance, motion = appearance * self._weights[0], motion * self._weights[1]
         if self._portable:
             height, width = appearance.shape[1:3]
-            return add(appearance, resize_nearest(motion, height, width, portable=True))
-        return add_upsampled(appearance, motion)
+            return graph.add(appearance, graph.resize_nearest(motion, height, width, portable=True))
+        return graph.add_upsampled(appearance, motion)
 
 
 def _halved_differences(segments: tf.Tensor) -> tf.Tensor:
-    """Returns halved differences `(segments, height, width, (frames - 1) * channels)`.
-
-    They are exact, also where a convolution multiplies as bfloat16, which holds integers to 256.
-    """
+    """Returns halved differences `(segments, height, width, (frames - 1) * channels)`."""
+    # Exact, also where a convolution multiplies as bfloat16, which holds integers to 256.
     _, frames, height, width, channels = segments.shape
     pixels = tf.transpose(segments, (0, 2, 3, 1, 4))
     pixels = tf.reshape(pixels, (-1, height, width, frames * channels))
@@ -111,48 +99,40 @@ def _halved_differences(segments: tf.Tensor) -> tf.Tensor:
     step = np.eye(frames, frames - 1, -1) - np.eye(frames, frames - 1)
     kernel = np.kron(step, np.eye(channels)) / np.prod(window)
     kernel = np.broadcast_to(kernel, (*window, *kernel.shape))
-    return tf.nn.conv2d(pixels, constant(kernel, pixels), window, "VALID")
+    return tf.nn.conv2d(pixels, graph.constant(kernel, pixels), window, "VALID")
 
 
 class _BottleneckGraph:
-    """A folded bottleneck; see `_fold_stage`."""
-
-    def __init__(
-        self, block: Bottleneck, portable: bool, input_factor: float, bias_factor: float
-    ) -> None:
+    def __init__(self, block: Bottleneck, portable: bool, scale: float, bias: float) -> None:
         first, second, third = (fold(each.conv, each.norm) for each in block.convs)
         self._stride = block.strides
         self._temporal: list[Callable[[tf.Tensor], tf.Tensor]] = []
         gain = 1.0
         if block.long_term_tdm is not None:
-            self._temporal.append(LongTermGraph(block.long_term_tdm, portable))
-            gain = LongTermGraph.GAIN
+            self._temporal.append(graph.LongTermGraph(block.long_term_tdm, portable))
+            gain = graph.LongTermGraph.GAIN
         if block.temporal_shift is not None:
-            self._temporal.append(TemporalShiftGraph(block.temporal_shift, gain, portable))
+            self._temporal.append(graph.TemporalShiftGraph(block.temporal_shift, gain, portable))
             gain = 1.0
-        self._first = first.scaled(input_factor, bias_factor)
-        self._second = second.scaled(1 / gain, bias_factor)
-        self._third = third.scaled(bias=bias_factor)
+        self._first, self._third = first.scaled(scale, bias), third.scaled(bias=bias)
+        self._second = second.scaled(1 / gain, bias)
         self._shortcut: FoldedConv | None = None
         if block.shortcut is not None:
-            shortcut = fold(block.shortcut.conv, block.shortcut.norm)
-            self._shortcut = shortcut.scaled(input_factor, bias_factor)
+            self._shortcut = fold(block.shortcut.conv, block.shortcut.norm).scaled(scale, bias)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        shortcut = x if self._shortcut is None else convolve(x, self._shortcut, self._stride)
-        y = tf.nn.relu(convolve(x, self._first))
+        shortcut = x if self._shortcut is None else graph.convolve(x, self._shortcut, self._stride)
+        y = tf.nn.relu(graph.convolve(x, self._first))
         y = run_layers(y, self._temporal)
-        y = tf.nn.relu(convolve(y, self._second, self._stride))
-        return tf.nn.relu(add(convolve(y, self._third), shortcut))
+        y = tf.nn.relu(graph.convolve(y, self._second, self._stride))
+        return tf.nn.relu(graph.add(graph.convolve(y, self._third), shortcut))
 
 
 def _fold_stage(
     stage: Sequence[Bottleneck], portable: bool, input_factor: float = 1.0, bias_factor: float = 1.0
 ) -> list[_BottleneckGraph]:
-    """Folds a stage; with one factor for its input and all biases, its output has that factor.
-
-    Convolutions and ReLUs do so for a factor of at least 0. An input that has it leaves the biases.
-    """
+    """Folds a stage; with one factor for its input and all biases, its output has that factor."""
+    # Convolutions and ReLUs do so for a factor of at least 0; an input that has it leaves biases.
     factors = [input_factor, *[1.0] * (len(stage) - 1)]
     return [
         _BottleneckGraph(block, portable, factor, bias_factor)
@@ -160,7 +140,7 @@ def _fold_stage(
     ]
 
 
-def folded_network(model: TDNResNet, dtype: str = FLOAT32) -> FoldedNetwork:
+def folded_network(model: TDNResNet, dtype: str = "float32") -> FoldedNetwork:
     """Folds a model for inference on the TensorFlow backend.
 
     Use it to score many clips on a CPU, where it takes about three quarters of the time of the
@@ -194,22 +174,13 @@ class FoldedNetwork:
     The weights are constants, read when the network is made. All calls with clips of one size and
     type share one function, so that an export stores them once. Any number of threads may call it.
 
-    Args:
-        model: A `TDNResNet` with its classifier.
-        dtype: See `folded_network`.
-        portable: Whether it is for runtimes that do not keep channels last.
-
-    Raises:
-        ValueError: if the model has been quantized or `dtype` is another.
+    `model` and `dtype` are those of `folded_network`; a `ValueError` refuses others. It is
+    `portable` for runtimes that do not keep channels last.
     """
 
-    def __init__(self, model: TDNResNet, dtype: str = FLOAT32, portable: bool = False) -> None:
+    def __init__(self, model: TDNResNet, dtype: str = "float32", portable: bool = False) -> None:
         check_not_quantized(model)
-        if dtype not in FOLDED_DTYPES:
-            raise ValueError(
-                f"A folded network computes in one of {list(FOLDED_DTYPES)}. "
-                f"Received: dtype={dtype!r}"
-            )
+        check_folded_dtype(dtype)
         self._graph = FoldedGraph(model, dtype, portable)
         self._functions: dict[tf.TensorSpec, Callable[[tf.Tensor], tf.Tensor]] = {}
         self._lock = threading.Lock()
@@ -240,9 +211,8 @@ class FoldedNetwork:
         spec = tf.TensorSpec((None, *clips.shape[1:]), clips.dtype)
         with self._lock:
             if spec not in self._functions:
-                self._functions[spec] = tf.function(
-                    self._graph, input_signature=[spec], autograph=False
-                )
+                traced = tf.function(self._graph, input_signature=[spec], autograph=False)
+                self._functions[spec] = traced
         return self._functions[spec](clips)
 
     def _logits(self, features: tf.Tensor) -> tf.Tensor:
@@ -251,10 +221,8 @@ class FoldedNetwork:
 
 
 def _at_least_one(clips: tf.Tensor) -> tf.Tensor:
-    """Returns the clips, or one black clip if there are none, where fused convolutions fail.
-
-    Padding by nothing takes no copy; other formats' runtimes would copy, and lose the batch size.
-    """
+    """Returns the clips, or one black clip if there are none, where fused convolutions fail."""
+    # Padding by nothing takes no copy; other runtimes would copy, and lose the batch size.
     missing = tf.maximum(1 - tf.shape(clips)[0], 0)
     padded = tf.pad(clips, [[0, missing], *[[0, 0]] * 4])
     return tf.ensure_shape(padded, (None, *clips.shape[1:]))

@@ -46,12 +46,10 @@ def halve(x: tf.Tensor) -> tf.Tensor:
 
 
 def resize_nearest(x: tf.Tensor, height: int, width: int, portable: bool = False) -> tf.Tensor:
-    """Resizes by nearest neighbour with source index `floor(i * in / out)`.
-
-    ONNX, for which `portable` is, has a float32 factor, by which 3 to 7 would become 6.9999998.
-    """
+    """Resizes by nearest neighbour with source index `floor(i * in / out)`."""
     if x.shape[1:3] == (height, width):
         return x
+    # ONNX has a float32 factor, by which 3 to 7 would become 6.9999998.
     if portable and (height % x.shape[1] or width % x.shape[2]):
         for axis, size in ((1, height), (2, width)):
             x = tf.gather(x, np.arange(size) * x.shape[axis] // size, axis=axis)
@@ -94,8 +92,10 @@ class LongTermGraph:
         smoothed = tf.nn.depthwise_conv2d(squeezed, constant(self._smooth, x), (1, 1, 1, 1), "SAME")
         if self._portable:
             # One by one: such runtimes merge the sums into the convolutions, and copy to split.
+            edges = _edges(self._num_segments)
             forward, backward = (
-                self._gates(self._rotated_difference(squeezed, smoothed, step)) for step in (1, -1)
+                self._gates((_rotate(smoothed, step) - squeezed) * _tiled(edges[step], squeezed))
+                for step in (1, -1)
             )
         else:
             gates = self._gates(self._differences(squeezed, smoothed))
@@ -109,11 +109,6 @@ class LongTermGraph:
         pyramid = add(convolve(differences, self._full), half)
         return tf.tanh(convolve(pyramid, self._expand))
 
-    def _rotated_difference(self, squeezed: tf.Tensor, smoothed: tf.Tensor, step: int) -> tf.Tensor:
-        """Returns differences to the successor (1) or predecessor (-1); zeros without one."""
-        edge = _tiled(_edges(self._num_segments)[step], squeezed)
-        return (_rotate(smoothed, step) - squeezed) * edge
-
     def _differences(self, squeezed: tf.Tensor, smoothed: tf.Tensor) -> tf.Tensor:
         """Returns forward differences, then backward ones, on the batch axis; zeros at the ends."""
         shape = squeezed.shape[1:]
@@ -125,10 +120,7 @@ class LongTermGraph:
 
 
 class TemporalShiftGraph:
-    """`TemporalShift` as one depthwise convolution over segments and positions.
-
-    Its input is `gain` times too large.
-    """
+    """`TemporalShift` of an input `gain` times too large, as one depthwise convolution."""
 
     def __init__(self, layer: Any, gain: float = 1.0, portable: bool = False) -> None:
         self._num_segments, self._portable = layer.num_segments, portable

@@ -43,9 +43,8 @@ def count_weights(stage_depths: Sequence[int], width: int, classes: int | None) 
 
 
 def check_size(stage_depths: Sequence[int], width: int, classes: int | None) -> None:
-    """Raises if the weights would take more memory than a model may."""
+    """Raises if the weights would take more memory than a model may, four bytes each."""
     shown = f"stage_depths={tuple(stage_depths)}, width={width}, classes={classes}"
-    # Four bytes for each number in float32.
     num_bytes = 4 * count_weights(stage_depths, width, classes)
     check_bytes(num_bytes, "model", f"The weights of a TDNResNet with {shown}")
 
@@ -73,6 +72,11 @@ def check_clip_shape(
     return (frames, *shape[1:])
 
 
+def fits(expected: Sequence[int | None], shape: Sequence[int]) -> bool:
+    """Whether an input of this shape is one that a model takes, to which `None` is any size."""
+    return all(size in (None, given) for size, given in zip(expected, shape, strict=True))
+
+
 def check_clip_spec(
     spec: ClipSpec, num_segments: int, frames_per_segment: int, clip_shape: Sequence[int | None]
 ) -> None:
@@ -84,10 +88,7 @@ def check_clip_spec(
             f"The model takes {num_segments} segments of {frames_per_segment} frames. "
             f"Received: clip_spec={spec}"
         )
-    if any(
-        size not in (None, given)
-        for size, given in zip(clip_shape[1:3], (spec.height, spec.width), strict=True)
-    ):
+    if not fits(clip_shape[1:3], (spec.height, spec.width)):
         raise ValueError(
             f"The model takes clips of {clip_shape[1]}x{clip_shape[2]} pixels alone, and the "
             f"clip_spec makes crops of {spec.height}x{spec.width}. Build the model without an "
@@ -113,13 +114,14 @@ def check_head(
     return tuple(str(label) for label in labels)
 
 
-def check_labels(labels: Sequence[str], classes: int) -> None:
-    """Raises unless there are as many names as classes."""
-    if isinstance(labels, str) or len(labels) != classes:
-        received = repr(labels) if isinstance(labels, str) else f"{len(labels)} names"
+def check_labels(labels: Sequence[str], classes: int, kind: type = object) -> None:
+    """Raises unless there are as many names, all of a kind, as classes."""
+    is_text = isinstance(labels, str)
+    if is_text or len(labels) != classes or not all(isinstance(name, kind) for name in labels):
         raise ValueError(
             f"`labels` needs one name for each of the {classes} classes, in the order of the "
-            f"model's scores. Received: {received}"
+            "model's scores; keras_tdn.labels.load_labels reads them from a file or by a data "
+            f"set's name. Received: {repr(labels) if is_text else f'{len(labels)} names'}"
         )
 
 

@@ -12,24 +12,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_tdn.layers import (
-    CenterFrame,
-    LongTermTDM,
-    MotionFusion,
-    SegmentConsensus,
-    ShortTermTDM,
-    TemporalShift,
-    UnfoldSegments,
-)
+from keras_tdn import layers as tdn
 from keras_tdn.layers.batch_norm import batch_norm
 from keras_tdn.layers.convolution import DATA_FORMAT, conv2d
 from keras_tdn.layers.layer_helpers import at_least_float32
 from keras_tdn.models.arguments import EXPANSION
 from keras_tdn.specs import Normalization
 
-STEM_KERNEL = 7
 POOL_SIZE = 3
-CLASSIFIER_STD = 0.001
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +38,6 @@ class ConvNorm:
         return run_layers(x, self.layers())
 
     def layers(self) -> tuple[keras.layers.Layer, ...]:
-        """Returns all layers, in their order."""
         return _present(self.pad, self.conv, self.norm, self.relu)
 
 
@@ -66,8 +55,8 @@ class Bottleneck:
     strides: int
     convs: tuple[ConvNorm, ConvNorm, ConvNorm]
     shortcut: ConvNorm | None
-    long_term_tdm: LongTermTDM | None
-    temporal_shift: TemporalShift | None
+    long_term_tdm: tdn.LongTermTDM | None
+    temporal_shift: tdn.TemporalShift | None
     add: keras.layers.Layer
     out: keras.layers.Layer
 
@@ -85,7 +74,6 @@ class Bottleneck:
         return self.out(self.add([x, shortcut]))
 
     def layers(self) -> Iterator[keras.layers.Layer]:
-        """Returns all layers of the block."""
         for conv in (*self.convs, self.shortcut):
             yield from [] if conv is None else conv.layers()
         yield from _present(self.long_term_tdm, self.temporal_shift, self.add, self.out)
@@ -95,11 +83,11 @@ class Bottleneck:
 class MotionPath:
     """The short-term path with its own stage 1, and where it meets appearance around stage 1."""
 
-    tdm: ShortTermTDM
+    tdm: tdn.ShortTermTDM
     pool: tuple[keras.layers.Layer, keras.layers.Layer]
     stage: tuple[Bottleneck, ...]
-    stem_fusion: MotionFusion
-    stage_fusion: MotionFusion
+    stem_fusion: tdn.MotionFusion
+    stage_fusion: tdn.MotionFusion
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +99,7 @@ class NetworkStructure:
     """
 
     normalization: keras.layers.Layer | None
-    center_frame: CenterFrame
+    center_frame: tdn.CenterFrame
     stem: ConvNorm
     stem_pool: tuple[keras.layers.Layer, keras.layers.Layer]
     motion: MotionPath | None
@@ -122,10 +110,9 @@ class NetworkStructure:
         return self.after_segments_meet(*self.before_segments_meet(clips))
 
     def before_segments_meet(self, clips: Any) -> tuple[Any, Any]:
-        """Runs stems, stage 1 and the first block of stage 2 up to its temporal modules.
+        """Runs stems, stage 1 and block 0 of stage 2 up to its modules; returns its two paths.
 
         Nothing in it depends on a neighbouring segment, so clips may have any number of segments.
-        Returns main path and shortcut of the block.
         """
         if self.normalization is not None:
             clips = self.normalization(clips)
@@ -145,7 +132,6 @@ class NetworkStructure:
         return run_layers(x, (*blocks, *self.stages[2], *self.stages[3], *self.head))
 
     def layers(self) -> Iterator[keras.layers.Layer]:
-        """Returns all layers of the network."""
         yield from _present(self.normalization, self.center_frame)
         yield from (*self.stem.layers(), *self.stem_pool)
         if self.motion is not None:
@@ -166,38 +152,31 @@ class NetworkStructure:
 def make_structure(
     model: Any, policy: Any, normalization: Normalization, fusion_weights: tuple[float, float]
 ) -> NetworkStructure:
-    """Makes all layers of a network for a `TDNResNet` whose arguments are set.
-
-    Their order is kept from release to release, since each draws its seed then.
-    """
+    """Makes all layers of a network for a `TDNResNet` whose arguments are set."""
+    # Their order is kept from release to release, since each draws its seed then.
     maker = _LayerMaker(model, policy)
     precise, frames = maker.precise, model.frames_per_segment
     rescaling = None
     if model.include_preprocessing:
-        scale, offset = _scale_and_offset(normalization)
+        scale, offset = scale_and_offset(normalization)
         rescaling = keras.layers.Rescaling(scale, offset, name="normalization", dtype=precise)
-    center_frame = CenterFrame(frames, name="center_frame", dtype=precise)
-    stem = maker.conv("stem", "", model.width, STEM_KERNEL, strides=2)
+    center_frame = tdn.CenterFrame(frames, name="center_frame", dtype=precise)
+    stem = maker.conv("stem", "", model.width, 7, strides=2)
     stem_pool = maker.pool("stem")
     if model.short_term:
-        tdm = ShortTermTDM(model.width, frames, name="short_term_tdm", dtype=policy)
+        tdm = tdn.ShortTermTDM(model.width, frames, name="short_term_tdm", dtype=policy)
     stages = [maker.stage("stage1", 1)]
     motion = None
     if model.short_term:
         motion_stage = maker.stage("motion_stage1", 1)
         stem_fusion, stage_fusion = (
-            MotionFusion(*fusion_weights, name=f"{name}_fusion", dtype=policy)
+            tdn.MotionFusion(*fusion_weights, name=f"{name}_fusion", dtype=policy)
             for name in ("stem", "stage1")
         )
         motion = MotionPath(tdm, maker.pool("motion"), motion_stage, stem_fusion, stage_fusion)
     stages += [maker.stage(f"stage{number}", number) for number in (2, 3, 4)]
     head = maker.classifier() if model.include_top else maker.feature_head()
     return NetworkStructure(rescaling, center_frame, stem, stem_pool, motion, tuple(stages), head)
-
-
-def set_normalization(layer: Any, normalization: Normalization) -> None:
-    """Changes the statistics of a structure's normalization."""
-    layer.scale, layer.offset = _scale_and_offset(normalization)
 
 
 class _LayerMaker:
@@ -214,24 +193,19 @@ class _LayerMaker:
 
     def _bottleneck(self, name: str, stage: int, index: int) -> Bottleneck:
         model, policy = self._model, self._policy
-        filters = model.width * 2 ** (stage - 1)
+        filters, segments = model.width * 2 ** (stage - 1), model.num_segments
         strides = 2 if stage > 1 and index == 0 else 1
         shortcut = long_term_tdm = temporal_shift = None
         if index == 0:
-            shortcut = self.conv(
-                f"{name}_shortcut", "", EXPANSION * filters, strides=strides, relu=False
-            )
+            shortcut = self.conv(f"{name}_shortcut", "", EXPANSION * filters, 1, strides, False)
         first = self.conv(name, "1", filters)
         if stage > 1 and model.long_term:
-            long_term_tdm = LongTermTDM(
-                model.num_segments, name=f"{name}_long_term_tdm", dtype=policy
-            )
+            long_term_tdm = tdn.LongTermTDM(segments, name=f"{name}_long_term_tdm", dtype=policy)
             # Its convolutions draw their seeds here, between those of the block.
             long_term_tdm.build((None, None, None, filters))
         if stage > 1 and model.temporal_shift:
-            temporal_shift = TemporalShift(
-                model.num_segments, name=f"{name}_temporal_shift", dtype=policy
-            )
+            shift = f"{name}_temporal_shift"
+            temporal_shift = tdn.TemporalShift(segments, name=shift, dtype=policy)
         second = self.conv(name, "2", filters, 3, strides)
         third = self.conv(name, "3", EXPANSION * filters, relu=False)
         add = keras.layers.Add(name=f"{name}_add", dtype=policy)
@@ -240,19 +214,13 @@ class _LayerMaker:
         return Bottleneck(name, stage, index, strides, convs, *modules, add, out)
 
     def conv(
-        self,
-        name: str,
-        part: str,
-        filters: int,
-        kernel_size: int = 1,
-        strides: int = 1,
-        relu: bool = True,
+        self, name: str, part: str, filters: int, size: int = 1, strides: int = 1, relu: bool = True
     ) -> ConvNorm:
         policy = self._policy
         return ConvNorm(
-            conv2d(filters, kernel_size, strides=strides, name=f"{name}_conv{part}", dtype=policy),
+            conv2d(filters, size, strides=strides, name=f"{name}_conv{part}", dtype=policy),
             batch_norm(f"{name}_norm{part}", policy),
-            self._pad(kernel_size, f"{name}_pad{part}") if strides > 1 < kernel_size else None,
+            self._pad(size, f"{name}_pad{part}") if strides > 1 < size else None,
             keras.layers.ReLU(name=f"{name}_relu{part}", dtype=policy) if relu else None,
         )
 
@@ -270,18 +238,17 @@ class _LayerMaker:
 
     def classifier(self) -> tuple[keras.layers.Layer, ...]:
         """Makes pooling, dropout, scores per segment, their mean, and the activation."""
-        model, policy = self._model, self._policy
-        layers = keras.layers
+        model, policy, layers = self._model, self._policy, keras.layers
         return (
             layers.GlobalAveragePooling2D(data_format=DATA_FORMAT, name="pool", dtype=policy),
             layers.Dropout(model.dropout_rate, name="dropout", dtype=policy),
             layers.Dense(
                 model.classes,
-                kernel_initializer=keras.initializers.RandomNormal(stddev=CLASSIFIER_STD),
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
                 name="classifier",
                 dtype=policy,
             ),
-            SegmentConsensus(model.num_segments, name="consensus", dtype=self.precise),
+            tdn.SegmentConsensus(model.num_segments, name="consensus", dtype=self.precise),
             layers.Activation(model.classifier_activation, name="predictions", dtype=self.precise),
         )
 
@@ -289,12 +256,12 @@ class _LayerMaker:
         """Makes what gives feature maps per segment, or one vector per video."""
         segments, policy = self._model.num_segments, self._policy
         if self._model.pooling is None:
-            return (UnfoldSegments(segments, name="segment_features", dtype=policy),)
+            return (tdn.UnfoldSegments(segments, name="segment_features", dtype=policy),)
         average, largest = keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D
         pool = average if self._model.pooling == "avg" else largest
         return (
             pool(data_format=DATA_FORMAT, name="pool", dtype=policy),
-            SegmentConsensus(segments, name="consensus", dtype=policy),
+            tdn.SegmentConsensus(segments, name="consensus", dtype=policy),
         )
 
 
@@ -306,14 +273,11 @@ def run_layers(x: Any, layers: Iterable[Callable[[Any], Any]]) -> Any:
 
 
 def _present(*layers: Any) -> tuple[Any, ...]:
-    """Returns the layers that the model has."""
     return tuple(layer for layer in layers if layer is not None)
 
 
-def _scale_and_offset(normalization: Normalization) -> tuple[np.ndarray, np.ndarray]:
-    """Returns `(pixel / 255 - mean) / std` as a factor and an offset for each channel.
-
-    As arrays of float64: Keras rounds Python's floats to float32, also in a model of float64.
-    """
+def scale_and_offset(normalization: Normalization) -> tuple[np.ndarray, np.ndarray]:
+    """Returns `(pixel / 255 - mean) / std` as a factor and an offset for each channel."""
+    # As arrays of float64: Keras rounds Python's floats to float32, also in a model of float64.
     mean, std = np.asarray(normalization.mean), np.asarray(normalization.std)
     return 1 / (255 * std), -mean / std

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
+from keras_tdn.models.arguments import fits
 from keras_tdn.specs import ClipSpec
 
 T = TypeVar("T")
@@ -22,10 +23,8 @@ _LOCK = threading.Lock()
 
 
 def derived(model: keras.Model, name: str, make: Callable[[], T]) -> T:
-    """Returns what `make` makes of a model's layers, made once: other models, compiled steps.
-
-    Later changes of the weights are seen there, because the layers are the same.
-    """
+    """Returns what `make` makes of a model's layers, made once: other models, compiled steps."""
+    # Later changes of the weights are seen there, because the layers are the same.
     known = _DERIVED.setdefault(model, {})
     if name not in known:
         known[name] = make()
@@ -86,9 +85,7 @@ def check_takes_clips(
     shape = (spec.num_frames, *(crop_size or (spec.height, spec.width)), 3)
     if not isinstance(expected, tuple):
         return
-    if len(expected) != 5 or any(
-        size not in (None, given) for size, given in zip(expected[1:], shape, strict=True)
-    ):
+    if len(expected) != 5 or not fits(expected[1:], shape):
         raise ValueError(
             f"The model takes clips of shape {expected[1:]}, and "
             f"{'the clip_spec makes clips of' if crop_size is None else 'the views have the'} "
@@ -106,10 +103,8 @@ def model_inputs(model: keras.Model, clips: np.ndarray, spec: ClipSpec) -> Any:
 
 
 def predict_batch(model: keras.Model, inputs: Any) -> Any:
-    """Does what `model.predict_on_batch` does, safely from several threads.
-
-    On JAX that hands the variables over to be overwritten, and others find them deleted meanwhile.
-    """
+    """Does what `model.predict_on_batch` does, safely from several threads."""
+    # On JAX that hands the variables over to be overwritten; others find them deleted meanwhile.
     if keras.backend.backend() != "jax" or not _is_compiled(model):
         return model.predict_on_batch(inputs)
     with _LOCK:

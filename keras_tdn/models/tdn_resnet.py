@@ -11,15 +11,8 @@ import keras
 
 from keras_tdn.choices import WEIGHTS_SUFFIX
 from keras_tdn.layers.layer_helpers import at_least_float32, check_positive_int
-from keras_tdn.models.arguments import (
-    check_clip_shape,
-    check_clip_spec,
-    check_fraction,
-    check_head,
-    check_size,
-    check_stage_depths,
-)
-from keras_tdn.models.network_structure import make_structure, set_normalization
+from keras_tdn.models import arguments
+from keras_tdn.models.network_structure import make_structure, scale_and_offset
 from keras_tdn.models.predicting import forget_derived, warn_of_assumed_clips
 from keras_tdn.saved_classes import SERIALIZATION_PACKAGE
 from keras_tdn.specs import ClipSpec, Normalization
@@ -125,18 +118,17 @@ class TDNResNet(keras.Model):
         **kwargs: Any,
     ) -> None:
         # === Arguments ===
-        stage_depths = check_stage_depths(stage_depths)
+        stage_depths = arguments.check_stage_depths(stage_depths)
         check_positive_int("TDNResNet", "width", width)
         check_positive_int("TDNResNet", "num_segments", num_segments)
-        check_positive_int(
-            "TDNResNet", "frames_per_segment", frames_per_segment, minimum=2 if short_term else 1
-        )
-        clip_shape = check_clip_shape(input_shape, num_segments, frames_per_segment)
-        labels = check_head(include_top, pooling, classes, labels)
-        check_size(stage_depths, width, classes if include_top else None)
-        dropout_rate = check_fraction("dropout_rate", dropout_rate)
+        least = 2 if short_term else 1
+        check_positive_int("TDNResNet", "frames_per_segment", frames_per_segment, least)
+        clip_shape = arguments.check_clip_shape(input_shape, num_segments, frames_per_segment)
+        labels = arguments.check_head(include_top, pooling, classes, labels)
+        arguments.check_size(stage_depths, width, classes if include_top else None)
+        dropout_rate = arguments.check_fraction("dropout_rate", dropout_rate)
         if clip_spec is not None:
-            check_clip_spec(clip_spec, num_segments, frames_per_segment, clip_shape)
+            arguments.check_clip_spec(clip_spec, num_segments, frames_per_segment, clip_shape)
         normalization = Normalization() if clip_spec is None else clip_spec.normalization
         policy = keras.dtype_policies.get(dtype)
 
@@ -189,9 +181,11 @@ class TDNResNet(keras.Model):
 
     @clip_spec.setter
     def clip_spec(self, spec: ClipSpec) -> None:
-        check_clip_spec(spec, self.num_segments, self.frames_per_segment, self.input_shape[1:])
+        frames = self.num_segments, self.frames_per_segment
+        arguments.check_clip_spec(spec, *frames, self.input_shape[1:])
         if self.include_preprocessing and spec.normalization != self.clip_spec.normalization:
-            set_normalization(self.structure.normalization, spec.normalization)
+            layer: Any = self.structure.normalization
+            layer.scale, layer.offset = scale_and_offset(spec.normalization)
             # What is compiled has the former statistics in it.
             self.train_function = self.test_function = self.predict_function = None
             forget_derived(self)
@@ -288,22 +282,8 @@ def TDNResNet50(
     Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
     CVPR 2021; arXiv:2012.10071.
 
-    Args:
-        include_top: Whether the classifier is part of the model.
-        weights: See `TDNResNet`.
-        input_shape: Shape of one clip; height and width may be `None`, the default.
-        pooling: With `include_top=False`: `None`, `"avg"` or `"max"`.
-        classes: Number of classes.
-        classifier_activation: `"softmax"`, or `None` for logits.
-        num_segments: Equal spans that a video is divided into.
-        frames_per_segment: Neighbouring frames in each segment.
-        dropout_rate: Fraction of the pooled features dropped in training.
-        include_preprocessing: Whether the model takes pixels in [0, 255].
-        name: Name of the model.
-        **kwargs: Any further argument of `TDNResNet`, such as `labels` or `dtype`.
-
-    Returns:
-        A `TDNResNet`; its docstring gives shapes, units and errors.
+    Arguments are those of `TDNResNet`, of which `kwargs` are any others, such as `labels` or
+    `dtype`; its docstring gives shapes, units and errors.
 
     Example:
 
@@ -342,5 +322,4 @@ def TDNResNet101(
 
 
 def _build(stage_depths: tuple[int, ...], arguments: dict[str, Any]) -> TDNResNet:
-    """Builds a model from all arguments of a function above, by name."""
     return TDNResNet(stage_depths, **arguments.pop("kwargs"), **arguments)

@@ -9,12 +9,10 @@ import re
 
 from keras_tdn.models.tdn_resnet import RESNET50_DEPTHS, RESNET101_DEPTHS
 from keras_tdn.pretrained.preset_config import TDN_CITATION, Accuracy, PresetCard
+from keras_tdn.specs import check_field
 
-LICENCE = "Apache-2.0"
 OFFICIAL_REPOSITORY = "https://github.com/MCG-NJU/TDN"
-PRESETS_VARIABLE = "KERAS_TDN_PRESETS"
 HUB_VARIABLE = "KERAS_TDN_HUB"
-HUB_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 CONSTRUCTORS: dict[tuple[int, ...], str] = {
     RESNET50_DEPTHS: "TDNResNet50",
@@ -24,7 +22,6 @@ CLASSES = {"something_something_v1": 174, "something_something_v2": 174, "kineti
 # Presets that come with the package, by the names of their folders.
 SHIPPED_FOLDER = pathlib.Path(__file__).parent / "shipped"
 SHIPPED = ("motion",)
-_DRIVE = "https://drive.google.com"
 _SSV1, _SSV2, _K400 = CLASSES
 _R50, _R101 = CONSTRUCTORS
 # Addresses and accuracies as the README of the authors' repository gives them. The numbers of an
@@ -56,11 +53,9 @@ class HubPreset:
 
     def __post_init__(self) -> None:
         for field, length in (("revision", 40), ("sums_sha256", 64)):
-            if not re.fullmatch(rf"[0-9a-f]{{{length}}}", getattr(self, field)):
-                raise ValueError(
-                    f"HubPreset needs {length} lower-case hexadecimal digits for `{field}`, so "
-                    f"that what is loaded cannot change. Received: {getattr(self, field)!r}"
-                )
+            is_digest = re.fullmatch(rf"[0-9a-f]{{{length}}}", getattr(self, field)) is not None
+            wanted = f"what cannot change, {length} lower-case hexadecimal digits"
+            check_field(self, field, is_digest, wanted)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +82,6 @@ class CatalogEntry:
 
     @property
     def constructor(self) -> str:
-        """Name of the function that builds it."""
         return CONSTRUCTORS[self.stage_depths]
 
     @property
@@ -102,10 +96,9 @@ class CatalogEntry:
 
     @property
     def card(self) -> PresetCard:
-        """The card of a preset that is converted from the authors' checkpoint."""
         return PresetCard(
             dataset=self.dataset,
-            licence=LICENCE,
+            licence="Apache-2.0",
             source=f"{OFFICIAL_REPOSITORY}, checkpoint {self.checkpoint}",
             published=self.published,
             measured=self.measured,
@@ -120,8 +113,7 @@ class CatalogEntry:
 
 def presets_folder() -> pathlib.Path:
     """Returns the folder of local presets: `KERAS_TDN_PRESETS`, or one in Keras' folder."""
-    given = os.environ.get(PRESETS_VARIABLE)
-    if given:
+    if given := os.environ.get("KERAS_TDN_PRESETS"):
         return pathlib.Path(given)
     keras_home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
     return pathlib.Path(keras_home) / "keras_tdn" / "presets"
@@ -136,11 +128,11 @@ def local_presets() -> tuple[str, ...]:
 def hub_organisation() -> str | None:
     """Returns `KERAS_TDN_HUB`: an organisation on the Hub that replaces the catalog's addresses."""
     given = os.environ.get(HUB_VARIABLE)
-    if given and not HUB_NAME.fullmatch(given):
+    if given and not re.fullmatch(r"[A-Za-z0-9._-]+", given):
         raise ValueError(
             f"{HUB_VARIABLE} names an organisation or user of the Hugging Face Hub that has the "
-            f"presets as repositories, such as 'my-lab' for "
-            f"'my-lab/{CATALOG[0].name}'. Received: {given!r}"
+            f"presets as repositories, such as 'my-lab' for 'my-lab/{CATALOG[0].name}'. "
+            f"Received: {given!r}"
         )
     return given or None
 
@@ -180,7 +172,7 @@ CATALOG = tuple(
         stage_depths,
         num_segments,
         tuple(Accuracy(num_segments, *evaluation) for evaluation in evaluations),
-        f"{_DRIVE}/{checkpoint}",
+        f"https://drive.google.com/{checkpoint}",
     )
     for dataset, stage_depths, num_segments, checkpoint, *evaluations in _CHECKPOINTS
 )

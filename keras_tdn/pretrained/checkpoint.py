@@ -23,8 +23,6 @@ DOWNLOAD_HINT = (
 # under two names, of NumPy 2 and of the NumPy that the published files were written with.
 SCALAR_NAMES = ("numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar")
 SCALAR_TYPES = (np.float16, np.float32, np.float64, np.int32, np.int64)
-# Tensors may be parts of one storage, some of them of the same part.
-MAX_SHARING = 4
 # Bytes of an element of each kind of storage that PyTorch writes by name.
 STORAGES = {
     **dict.fromkeys(("BoolStorage", "ByteStorage", "CharStorage"), 1),
@@ -40,16 +38,12 @@ FUNCTIONS = {
     "torch.device",
     "torch.nn.parameter.Parameter",
     "torch.serialization._get_layout",
-    "torch._utils._rebuild_parameter",
-    "torch._utils._rebuild_sparse_tensor",
-    "torch._utils._rebuild_tensor",
-    "torch._utils._rebuild_tensor_v2",
+    *(f"torch._utils._rebuild_{kind}" for kind in ("parameter", "sparse_tensor")),
+    *("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"),
     "_codecs.encode",
     "numpy.dtype",
     *SCALAR_NAMES,
 }
-# NumPy's own classes of its types, such as `numpy.dtypes.Float64DType`.
-HARMLESS_MODULE = "numpy.dtypes."
 # What `numpy.dtype` may be called with: types of numbers.
 NUMBERS = re.compile(r"[<>=|]?[biuf][0-9]+")
 PICKLE = "data.pkl"
@@ -57,11 +51,15 @@ MAX_PICKLE_BYTES = 64 << 20
 # A file of the older kind: a number, a version, facts about the machine, the object, its storages.
 LEGACY_PICKLES = 5
 ZIP_START = b"PK\x03\x04"
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _DAMAGE_ERRORS = (zipfile.BadZipFile, EOFError, OSError, LookupError, TypeError, RuntimeError)
 # Stands for anything but plain values, names and tuples.
 _MADE, _MARK = object(), object()
+_CONSTANTS = {
+    **{"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": (), "MARK": _MARK},
+    **dict.fromkeys(("EMPTY_DICT", "EMPTY_LIST"), _MADE),
+}
 _PLAIN = (str, bytes, int, float, type(None))
+_VALUES = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING")
 
 
 def read_official_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -88,10 +86,10 @@ def read_official_checkpoint(path: str | os.PathLike[str]) -> dict[str, np.ndarr
     for name, tensor in state.items():
         _check(name, tensor, path)
     total = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
-    if total > MAX_SHARING * path.stat().st_size:
-        raise ValueError(
-            _damage(path, f"its tensors would take {total} bytes, far more than the file has")
-        )
+    # Tensors may be parts of one storage, some of them of the same part.
+    if total > 4 * path.stat().st_size:
+        reason = f"its tensors would take {total} bytes, far more than the file has"
+        raise ValueError(_damage(path, reason))
     torch = import_torch()
     is_half = {name: t.is_floating_point() and t.element_size() < 4 for name, t in state.items()}
     return {
@@ -154,27 +152,24 @@ def _damage(path: Path, reason: str) -> str:
 
 def _check(name: object, tensor: Any, path: Path) -> None:
     """Raises unless a tensor is a plain one, with a name and no more numbers than it stores."""
-    torch = import_torch()
+    torch, shown = import_torch(), f"The checkpoint {str(path)!r}"
     if not isinstance(name, str):
-        raise ValueError(
-            f"The checkpoint {str(path)!r} has an entry that is not called by a string: {name!r}."
-        )
+        raise ValueError(f"{shown} has an entry that is not called by a string: {name!r}.")
     if not isinstance(tensor, torch.Tensor):
         raise ValueError(
-            f"The checkpoint {str(path)!r} has more than tensors among its weights: {name!r} is of "
-            f"type {type(tensor).__name__}. Expected a state dict, bare or under {STATE_DICT!r}."
+            f"{shown} has more than tensors among its weights: {name!r} is of type "
+            f"{type(tensor).__name__}. Expected a state dict, bare or under {STATE_DICT!r}."
         )
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
         raise ValueError(
-            f"The checkpoint {str(path)!r} holds {name!r} as a sparse, quantized or complex "
-            f"tensor ({tensor.layout}, {tensor.dtype}). Expected plain floating-point tensors."
+            f"{shown} holds {name!r} as a sparse, quantized or complex tensor ({tensor.layout}, "
+            f"{tensor.dtype}). Expected plain floating-point tensors."
         )
-    stored = tensor.untyped_storage().nbytes()
-    if tensor.numel() * tensor.element_size() > stored:
+    stored, needed = tensor.untyped_storage().nbytes(), tensor.numel() * tensor.element_size()
+    if needed > stored:
         raise ValueError(
-            f"The checkpoint {str(path)!r} stores {stored} bytes for {name!r}, whose shape "
-            f"{tuple(tensor.shape)} needs {tensor.numel() * tensor.element_size()}. Save it again "
-            "with its tensors made contiguous."
+            f"{shown} stores {stored} bytes for {name!r}, whose shape {tuple(tensor.shape)} needs "
+            f"{needed}. Save it again with its tensors made contiguous."
         )
 
 
@@ -187,11 +182,9 @@ class ScanError(Exception):
 
 
 def scan_checkpoint(path: Path) -> None:
-    """Raises unless all that a file asks for is tensors and numbers that fit into it.
-
-    PyTorch's restricted reader runs no code, but makes tensors however large and hashes keys
-    however nested. Here the pickles are followed without making anything.
-    """
+    """Raises unless all that a file asks for is tensors and numbers that fit into it."""
+    # PyTorch's restricted reader runs no code, but makes tensors however large and hashes keys
+    # however nested. Here the pickles are followed without making anything.
     size = path.stat().st_size
     with path.open("rb") as file:
         is_zip = file.read(len(ZIP_START)) == ZIP_START
@@ -251,17 +244,9 @@ def _storages(file: BinaryIO) -> dict[Any, int]:
                     key, number = _storage(stack.pop())
                     storages[key] = max(number, storages.get(key, 0))
                     stack.append(_MADE)
-                case "EMPTY_DICT" | "EMPTY_LIST":
-                    stack.append(_MADE)
-                case "EMPTY_TUPLE":
-                    stack.append(())
-                case "MARK":
-                    stack.append(_MARK)
-                case "NONE" | "NEWTRUE" | "NEWFALSE":
-                    stack.append(_CONSTANTS[opcode.name])
-                case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT":
-                    stack.append(argument)
-                case "BINUNICODE" | "SHORT_BINSTRING":
+                case name if name in _CONSTANTS:
+                    stack.append(_CONSTANTS[name])
+                case name if name in _VALUES:
                     stack.append(argument)
                 case "TUPLE":
                     stack.append(tuple(_to_mark(stack)))
@@ -288,7 +273,6 @@ def _storages(file: BinaryIO) -> dict[Any, int]:
 
 
 def _last(stack: list[Any], count: int) -> list[Any]:
-    """Pops the last values."""
     if len(stack) < count:
         raise ScanError("it ends in the middle")
     taken = stack[-count:]
@@ -305,7 +289,8 @@ def _to_mark(stack: list[Any]) -> list[Any]:
 
 
 def _may_be_called(name: str) -> bool:
-    return name in FUNCTIONS or name.startswith(HARMLESS_MODULE)
+    # NumPy's own classes of its types, such as `numpy.dtypes.Float64DType`, are harmless.
+    return name in FUNCTIONS or name.startswith("numpy.dtypes.")
 
 
 def _storage(identity: Any) -> tuple[Any, int]:

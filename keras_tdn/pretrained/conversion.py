@@ -19,17 +19,11 @@ from keras_tdn.labels import load_labels
 from keras_tdn.models import TDNResNet
 from keras_tdn.models.network_structure import Bottleneck, run_layers
 from keras_tdn.models.predicting import full_precision
+from keras_tdn.pretrained import state_dict as official
 from keras_tdn.pretrained.catalog import CONSTRUCTORS, entry_by_name
 from keras_tdn.pretrained.checkpoint import import_torch, read_official_checkpoint
-from keras_tdn.pretrained.preset_config import PresetCard
 from keras_tdn.pretrained.presets import check_replaceable, save_preset
 from keras_tdn.pretrained.recorded_logits import make_clip, relative_difference
-from keras_tdn.pretrained.state_dict import (
-    HEAD_NAMES,
-    architecture_of,
-    load_official_state_dict,
-    without_prefix,
-)
 from keras_tdn.pretrained.weights_file import write_weights_file
 from keras_tdn.pretrained.weights_source import entry_differences
 
@@ -37,7 +31,6 @@ DEFAULT_SEGMENTS = 8
 FILE_SUFFIXES = (MODEL_SUFFIX, WEIGHTS_SUFFIX)
 # Endings that somebody who gives them to a folder did not mean to.
 OTHER_SUFFIXES = (".h5", ".hdf5", ".pth", ".tar", ".pt", ".ckpt", ".safetensors", ".zip", ".json")
-REFERENCE_MODULE = "torch_reference"
 # Float32 rounding stays well below this in a block or a stem, which are too shallow to amplify it,
 # and from end to end in a well-conditioned network.
 BOUND = 1e-4
@@ -127,10 +120,10 @@ def convert_official_checkpoint(
         labels = entry.dataset
     names = None if labels is None else load_labels(labels)
     state = read_official_checkpoint(path)
-    architecture = architecture_of(state)
+    architecture = official.architecture_of(state)
     if entry is not None:
-        wrong = entry_differences(entry, {**architecture, "num_segments": num_segments}, names)
-        if wrong:
+        arguments = {**architecture, "num_segments": num_segments}
+        if wrong := entry_differences(entry, arguments, names):
             raise ValueError(
                 f"The folder is called {entry.name!r}, like a published model, and this would be "
                 f"another: {'; '.join(wrong)}. Pass num_segments={entry.num_segments} and "
@@ -142,42 +135,41 @@ def convert_official_checkpoint(
             f"The checkpoint {str(path)!r} has {architecture['classes']} classes, and `labels` has "
             f"{len(names)} names. Pass the labels of the data set that it was trained on."
         )
+    # The authors' code keeps the classifier there only when it trains without dropout.
+    has_dropout = f"{official.HEAD_NAMES[1]}.weight" not in official.without_prefix(state)
     constructor = CONSTRUCTORS.get(architecture["stage_depths"], "TDNResNet")
     model = TDNResNet(
         **architecture,
         name=f"tdn_{constructor.removeprefix('TDN').lower()}",
         input_shape=input_shape,
         num_segments=num_segments,
-        # The authors' code keeps the classifier there only when it trains without dropout.
-        dropout_rate=0.0 if f"{HEAD_NAMES[1]}.weight" in without_prefix(state) else 0.5,
+        dropout_rate=0.5 if has_dropout else 0.0,
         labels=names,
         # Whatever the global policy is: the checkpoint is float32, and so is the comparison.
         dtype="float32",
     )
-    load_official_state_dict(model, state)
+    official.load_official_state_dict(model, state)
     taps = verify_conversion(model, state) if verify else ()
-    if target is not None:
-        _write(model, target, overwrite, None if entry is None else entry.card)
+    if target is not None and not target.name.endswith(FILE_SUFFIXES):
+        save_preset(model, target, card=None if entry is None else entry.card, overwrite=overwrite)
+    elif target is not None:
+        with written_beside(target) as new:
+            if target.name.endswith(MODEL_SUFFIX):
+                model.save(new)
+            else:
+                write_weights_file(model, new, described=True)
     return ConversionReport(
-        model=model,
-        num_segments=num_segments,
-        labels=names,
-        taps=taps,
-        output=target,
-        **architecture,
+        model, **architecture, num_segments=num_segments, labels=names, taps=taps, output=target
     )
 
 
 def format_taps(taps: Sequence[Tap]) -> list[str]:
     """Returns the lines of a table of errors."""
-    return [
-        f"{'place':<20} {'alone':>8} {'whole':>8} {'at most':>8}",
-        *(
-            f"{tap.name:<20} {tap.local_error:8.1e} {tap.error:8.1e} {tap.bound:8.1e}"
-            f"{'' if tap.passed else '  DIFFERENT'}"
-            for tap in taps
-        ),
-    ]
+    lines = [f"{'place':<20} {'alone':>8} {'whole':>8} {'at most':>8}"]
+    for tap in taps:
+        numbers = f"{tap.local_error:8.1e} {tap.error:8.1e} {tap.bound:8.1e}"
+        lines.append(f"{tap.name:<20} {numbers}{'' if tap.passed else '  DIFFERENT'}")
+    return lines
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
@@ -192,17 +184,6 @@ def _check_target(target: Path, overwrite: bool) -> None:
         )
     else:
         check_replaceable(target, overwrite)
-
-
-def _write(model: TDNResNet, target: Path, overwrite: bool, card: PresetCard | None) -> None:
-    if not target.name.endswith(FILE_SUFFIXES):
-        save_preset(model, target, card=card, overwrite=overwrite)
-        return
-    with written_beside(target) as new:
-        if target.name.endswith(MODEL_SUFFIX):
-            model.save(new)
-        else:
-            write_weights_file(model, new, described=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,16 +213,11 @@ class Tap:
 
 
 def verify_conversion(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) -> tuple[Tap, ...]:
-    """Measures a float32 model against PyTorch on a seeded clip; returns the reported taps.
-
-    Raises a `ValueError` with all of them if more than rounding differs.
-    """
+    """Measures a float32 model against PyTorch on a seeded clip; returns, or raises with, taps."""
     import_torch()
     reference, clip = load_torch_reference(), make_clip(model)
-    exact, rounded = (
-        reference.forward(state_dict, clip, model.num_segments, dtype)
-        for dtype in ("float64", "float32")
-    )
+    given = state_dict, clip, model.num_segments
+    exact, rounded = (reference.forward(*given, dtype) for dtype in ("float64", "float32"))
     with full_precision():
         computed, alone = run_taps(model, clip), run_taps(model, clip, exact)
     last = model.stage_depths[3] - 1
@@ -253,8 +229,7 @@ def verify_conversion(model: TDNResNet, state_dict: Mapping[str, np.ndarray]) ->
             errors = (relative_difference(each[tap], exact[tap]) for each in (computed, rounded))
             taps.append(Tap(tap, largest, *errors))
             largest = 0.0
-    failed = [tap.name for tap in taps if not tap.passed]
-    if failed:
+    if failed := [tap.name for tap in taps if not tap.passed]:
         table = "\n".join(format_taps(taps))
         raise ValueError(
             "The converted model computes something else than the checkpoint in PyTorch, first at "
@@ -306,10 +281,10 @@ def run_taps(
 
 def load_torch_reference() -> ModuleType:
     """Loads the reference: part of the installed package, or `weights/` of the repository."""
-    name = f"{REFERENCE_MODULE}.py"
+    name = "torch_reference.py"
     paths = Path(__file__).with_name(name), Path(__file__).parents[2] / "weights" / name
     path = next(filter(Path.is_file, paths), paths[-1])
-    spec = importlib.util.spec_from_file_location(REFERENCE_MODULE, path)
+    spec = importlib.util.spec_from_file_location("torch_reference", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ValueError(
             f"The reference to verify with is missing: neither {paths[0]} nor {paths[1]} is there. "

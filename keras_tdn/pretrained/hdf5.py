@@ -16,15 +16,10 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
+Hdf5Source = str | os.PathLike[str] | BinaryIO
 # What h5py raises for a file that is cut off or is no HDF5 at all.
 _DAMAGE_ERRORS = (
-    OSError,
-    KeyError,
-    RuntimeError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    ValueError,
+    *(OSError, KeyError, RuntimeError, TypeError, AttributeError, OverflowError, ValueError),
     zlib.error,
 )
 # Weights hardly compress. Beyond this, unpacking is what a file was made for.
@@ -32,11 +27,8 @@ MAX_UNPACKED_RATIO = 16
 # Of small files, whose ratio says nothing.
 FREE_BYTES = 1 << 20
 MAX_OBJECTS = 1_000_000
-MAX_DEPTH = 64
 # Of an attribute whose elements may each be as large as the file.
 MAX_ATTRIBUTE_BYTES = 1 << 30
-# Behind a compressed chunk's own bytes there may be a checksum.
-CHECKSUM_BYTES = 64
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 _LAYOUTS = {h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED}
 
@@ -68,7 +60,6 @@ class Hdf5Content:
                 _check_chunks(dataset, path, num_bytes)
 
     def num_bytes(self, path: str) -> int:
-        """Returns the bytes that an array takes in memory."""
         return math.prod(self.arrays[path]) * self._datasets[path].get_type().get_size()
 
     def text(self, path: str, name: str) -> str | None:
@@ -80,27 +71,24 @@ class Hdf5Content:
 
     def texts(self, path: str, name: str) -> tuple[str, ...]:
         """Returns an attribute that is an array of texts; empty without one."""
-        value = self._attribute(path, name)
-        if value is None:
+        if (value := self._attribute(path, name)) is None:
             return ()
         if isinstance(value, list) and all(isinstance(text, str) for text in value):
             return tuple(value)
         raise Hdf5Error(f"{_shown(path, name)} is no list of texts")
 
     def dtype(self, path: str) -> np.dtype:
-        """Returns the type of an array's numbers."""
         with _in_words():
             return h5py.Dataset(self._datasets[path]).dtype
 
     def read(self, path: str) -> np.ndarray:
-        """Reads an array."""
         with _in_words():
             return np.asarray(h5py.Dataset(self._datasets[path])[()])
 
     def _walk(self, group: h5py.h5g.GroupID, path: str, depth: int) -> None:
         self._visit(h5py.h5o.get_info(group), path or "the file")
         self.groups.append(path)
-        if depth > MAX_DEPTH:
+        if depth > 64:
             raise Hdf5Error(f"'{path}' is nested too deeply")
         for name in group:
             shown = f"{path}/{name.decode()}".removeprefix("/")
@@ -148,9 +136,7 @@ class Hdf5Content:
 
 
 @contextlib.contextmanager
-def open_hdf5(
-    file: str | os.PathLike[str] | BinaryIO, what: str = "", fix: str = ""
-) -> Iterator[Hdf5Content]:
+def open_hdf5(file: Hdf5Source, what: str = "", fix: str = "") -> Iterator[Hdf5Content]:
     """Opens an HDF5 file, by path or open, and checks all of it before anything is read.
 
     An `Hdf5Error` here or in the block becomes a `ValueError` that begins with `what`, if given.
@@ -197,21 +183,21 @@ def _check_chunks(dataset: h5py.h5d.DatasetID, path: str, num_bytes: int) -> Non
     if plan.get_layout() != h5py.h5d.CHUNKED:
         return
     chunk = math.prod(plan.get_chunk()) * dataset.get_type().get_size()
-    most = chunk + CHECKSUM_BYTES
+    # Behind a compressed chunk's own bytes there may be a checksum.
+    most = chunk + 64
+    filters = [plan.get_filter(place)[0] for place in range(plan.get_nfilters())]
+    deflate = h5py.h5z.FILTER_DEFLATE
     chunks: list[Any] = []
     # By its number, each would be looked for from the first on.
     dataset.chunk_iter(chunks.append)
     for info in chunks:
         if info.size > num_bytes:
             raise Hdf5Error(f"a chunk of {path} is larger than the file")
-        if not plan.get_nfilters():
+        if not filters:
             continue
         skipped, stored = dataset.read_direct_chunk(info.chunk_offset)
         size = len(stored)
-        if any(
-            plan.get_filter(place)[0] == h5py.h5z.FILTER_DEFLATE and not skipped >> place & 1
-            for place in range(plan.get_nfilters())
-        ):
+        if deflate in filters and not skipped >> filters.index(deflate) & 1:
             size = len(zlib.decompressobj().decompress(stored, most + 1))
         if size > most:
             raise Hdf5Error(f"a chunk of {path} unpacks to more than its {chunk} bytes")

@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -16,15 +16,9 @@ from safetensors.numpy import load_file
 
 from keras_tdn.layers.batch_norm import EPSILON as NORM_EPSILON
 from keras_tdn.limits import check_bytes
+from keras_tdn.pretrained import state_dict
 from keras_tdn.pretrained.hdf5 import Hdf5Content, Hdf5Error, open_hdf5
 from keras_tdn.pretrained.preset_files import HubFile, fetch_file
-from keras_tdn.pretrained.state_dict import (
-    Binding,
-    Layout,
-    assign_all,
-    bottleneck_bindings,
-    conv_bindings,
-)
 from keras_tdn.pretrained.weights_file import LAYERS, places_of
 from keras_tdn.specs import Normalization
 
@@ -42,15 +36,12 @@ IMAGENET_FILES = {
 }
 IMAGENET_WIDTH = 64
 
-KERAS_SUFFIXES = (".h5", ".hdf5")
-CLASSIFIER = "fc."
 BLOCK = r"layer([1-4])\.(\d+)\."
-BATCH_COUNTER = ".num_batches_tracked"
 KERNEL_RANK = 4
 
-# A ResNet's takes twenty kilobytes.
-MAX_DESCRIPTION_BYTES = 16 << 20
 _ARRAY_ERRORS = (TypeError, KeyError, ValueError, AttributeError, OverflowError)
+Arrays = list[np.ndarray]
+Named = dict[str, np.ndarray]
 # What a batch norm of keras.applications adds: 1.001e-5 in the module that names its layers
 # 'conv2_block1_1_conv', Keras' default in the older one with 'res2a_branch2a'.
 EPSILON = 1.001e-5
@@ -61,9 +52,6 @@ STEMS = {"conv1_conv": "conv1", "conv1_bn": "bn1", "conv1": "conv1", "bn_conv1":
 KERAS_BLOCK = re.compile(r"conv([2-5])_block(\d+)_([0-3])_(conv|bn)")
 OLDER_BLOCK = re.compile(r"(res|bn)([2-5])([a-z])_branch(1|2a|2b|2c)")
 OLDER_PARTS = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
-CLASSIFIERS = ("predictions", "fc1000")
-# Of a file that holds a whole model.
-WHOLE_MODEL = "model_weights"
 
 
 def load_imagenet(model: Any, file: str | os.PathLike[str] | None = None) -> None:
@@ -77,9 +65,9 @@ def load_imagenet(model: Any, file: str | os.PathLike[str] | None = None) -> Non
     torchvision's names; or a Keras weights file of ResNet50 or ResNet101 of `keras.applications`.
     """
     path = _download(model) if file is None else pathlib.Path(file)
-    is_keras = path.suffix.lower() in KERAS_SUFFIXES
+    is_keras = path.suffix.lower() in (".h5", ".hdf5")
     arrays = read_keras_resnet(path) if is_keras else _read_safetensors(path)
-    assign_all(_bindings(model, biases=is_keras), _first_blocks(model, arrays, path))
+    state_dict.assign_all(_bindings(model, biases=is_keras), _first_blocks(model, arrays, path))
     if model.short_term:
         _start_motion_path(model)
 
@@ -89,14 +77,14 @@ def _download(model: Any) -> pathlib.Path:
     if not files or model.width != IMAGENET_WIDTH:
         raise ValueError(
             "ImageNet weights can be downloaded for stage_depths of at most "
-            f"{' or '.join(str(depths) for depths in IMAGENET_FILES)} with a width of "
-            f"{IMAGENET_WIDTH}. Received: stage_depths={model.stage_depths}, "
-            f"width={model.width}. Use TDNResNet50 or TDNResNet101, or pass the path of a file."
+            f"{' or '.join(map(str, IMAGENET_FILES))} with a width of {IMAGENET_WIDTH}. Received: "
+            f"stage_depths={model.stage_depths}, width={model.width}. Use TDNResNet50 or "
+            "TDNResNet101, or pass the path of a file."
         )
     return fetch_file(files[0])
 
 
-def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+def _read_safetensors(path: pathlib.Path) -> Named:
     """Reads a ResNet's tensors under torchvision's names, without classifier and counters."""
     size = path.stat().st_size
     # The arrays are the file's bytes, and the description in front of them becomes objects.
@@ -104,7 +92,8 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file:
             described = int.from_bytes(file.read(8), "little")
-        if described > MAX_DESCRIPTION_BYTES:
+        # A ResNet's takes twenty kilobytes.
+        if described > 16 << 20:
             raise ValueError(f"its description has {described} bytes")
         arrays = load_file(path)
     # What it says of tensors of eight bits depends on its release.
@@ -116,7 +105,7 @@ def _read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
     return {
         name: array
         for name, array in arrays.items()
-        if not name.startswith(CLASSIFIER) and not name.endswith(BATCH_COUNTER)
+        if not name.startswith("fc.") and not name.endswith(state_dict.BATCH_COUNTER)
     }
 
 
@@ -124,10 +113,7 @@ def _fits(model: Any, depths: tuple[int, ...]) -> bool:
     return all(ours <= theirs for ours, theirs in zip(model.stage_depths, depths, strict=True))
 
 
-def _first_blocks(
-    model: Any, arrays: Mapping[str, np.ndarray], path: pathlib.Path
-) -> dict[str, np.ndarray]:
-    """Returns the file's tensors that a model of this depth has; raises if it has others."""
+def _first_blocks(model: Any, arrays: Named, path: pathlib.Path) -> Named:
     blocks = {match.groups() for name in arrays if (match := re.match(BLOCK, name))}
     depths = tuple(sum(stage == number for number, _ in blocks) for stage in "1234")
     stem = arrays.get("conv1.weight")
@@ -141,8 +127,8 @@ def _first_blocks(
     if width != model.width or not _fits(model, depths):
         raise ValueError(
             f"'{path}' holds a ResNet with stage depths {depths} and width {width}, the model has "
-            f"stage depths {model.stage_depths} and width {model.width}: "
-            "build the model that fits the file, or pass the file that fits the model."
+            f"stage depths {model.stage_depths} and width {model.width}: build the model that fits "
+            "the file, or pass the file that fits the model."
         )
     if depths != model.stage_depths:
         warnings.warn(
@@ -158,11 +144,12 @@ def _first_blocks(
     }
 
 
-def _bindings(model: Any, biases: bool = False) -> Iterator[Binding]:
-    yield from conv_bindings(model.structure.stem, "conv1", "bn1", biases)
+def _bindings(model: Any, biases: bool = False) -> Iterator[state_dict.Binding]:
+    yield from state_dict.conv_bindings(model.structure.stem, "conv1", "bn1", biases)
     for stage in model.structure.stages:
         for block in stage:
-            yield from bottleneck_bindings(block, f"layer{block.stage}.{block.index}", biases)
+            name = f"layer{block.stage}.{block.index}"
+            yield from state_dict.bottleneck_bindings(block, name, biases)
 
 
 def _start_motion_path(model: Any) -> None:
@@ -176,7 +163,7 @@ def _start_motion_path(model: Any) -> None:
             layer.set_weights(source.get_weights())
 
 
-def read_keras_resnet(path: pathlib.Path) -> dict[str, np.ndarray]:
+def read_keras_resnet(path: pathlib.Path) -> Named:
     """Reads a Keras ResNet's weights as torchvision would store those of the equal network.
 
     Colours, scale and the batch norms' epsilon are converted. Its stride sits in the first
@@ -190,12 +177,11 @@ def read_keras_resnet(path: pathlib.Path) -> dict[str, np.ndarray]:
             "'conv1_conv' and 'conv2_block1_1_conv', or 'conv1' and 'res2a_branch2a'. "
             f"Received {len(layers)} layers: {', '.join(sorted(layers)[:5])}"
         )
-    arrays: dict[str, np.ndarray] = {}
+    arrays: Named = {}
     for layer, weights in layers.items():
-        if layer in CLASSIFIERS:
+        if layer in ("predictions", "fc1000"):
             continue
-        name = _torchvision_name(layer)
-        if name is None:
+        if (name := _torchvision_name(layer)) is None:
             arrays.update({f"{layer}/{index}": weight for index, weight in enumerate(weights)})
         elif weights[0].ndim == KERNEL_RANK:
             arrays.update(_convolution(layer, name, weights))
@@ -220,7 +206,7 @@ def _torchvision_name(layer: str) -> str | None:
     return f"layer{int(stage) - 1}.{block}.{name}"
 
 
-def _convolution(layer: str, name: str, weights: list[np.ndarray]) -> dict[str, np.ndarray]:
+def _convolution(layer: str, name: str, weights: Arrays) -> Named:
     """Returns the kernel and the bias for this model's input."""
     kernel, *rest = weights
     channels = kernel.shape[-1]
@@ -232,7 +218,7 @@ def _convolution(layer: str, name: str, weights: list[np.ndarray]) -> dict[str, 
         )
     if name == "conv1":
         kernel, bias = _recolour(kernel, bias)
-    return {f"{name}.weight": Layout.CONV.to_torch(kernel), f"{name}.bias": bias}
+    return {f"{name}.weight": state_dict.Layout.CONV.to_torch(kernel), f"{name}.bias": bias}
 
 
 def _recolour(kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -254,9 +240,7 @@ def _recolour(kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndar
     return kernel * (255 * np.asarray(ours.std))[:, None], bias
 
 
-def _norm(
-    layer: str, name: str, weights: list[np.ndarray], epsilon: float
-) -> dict[str, np.ndarray]:
+def _norm(layer: str, name: str, weights: Arrays, epsilon: float) -> Named:
     if len(weights) != 4 or len({weight.shape for weight in weights}) != 1:
         raise ValueError(
             f"The batch norm '{layer}' needs four vectors of one length: gamma, beta, moving mean "
@@ -271,8 +255,7 @@ def _norm(
     }
 
 
-def _read_layers(path: pathlib.Path) -> dict[str, list[np.ndarray]]:
-    """Reads every layer's arrays in Keras' order, by the layer's name."""
+def _read_layers(path: pathlib.Path) -> dict[str, Arrays]:
     what = f"'{path}' is no HDF5 file of weights, or damaged"
     fix = "Download it again, or store the weights in the file itself, as floats."
     with open_hdf5(path, what, fix) as content:
@@ -297,15 +280,14 @@ def _keras3_layers(content: Hdf5Content) -> dict[str, list[str]]:
 
 
 def _legacy_layers(content: Hdf5Content) -> dict[str, list[str]]:
-    root = f"{WHOLE_MODEL}/" if WHOLE_MODEL in content.groups else ""
+    # In a file that holds a whole model, they are in a group.
+    root = "model_weights/" if "model_weights" in content.groups else ""
     layers = {}
     for group in content.groups:
-        names = content.texts(group, "weight_names")
-        layer = group.removeprefix(root)
+        names, layer = content.texts(group, "weight_names"), group.removeprefix(root)
         if not names or not group.startswith(root) or "/" in layer:
             continue
         layers[layer] = [f"{group}/{name}" for name in names]
-        missing = [array for array in layers[layer] if array not in content.arrays]
-        if missing:
+        if missing := [array for array in layers[layer] if array not in content.arrays]:
             raise Hdf5Error(f"the layer '{layer}' lists '{missing[0]}', which is not there")
     return layers

@@ -13,7 +13,7 @@ import keras
 
 from keras_tdn.models import TDNResNet
 from keras_tdn.models.arguments import count_weights
-from keras_tdn.specs import ClipSpec
+from keras_tdn.specs import ClipSpec, check_field, is_positive_int
 
 TDN_CITATION = """\
 @InProceedings{Wang_2021_CVPR,
@@ -35,21 +35,18 @@ for _name in ("weights", "clip_spec", "kwargs", "return"):
     del ARGUMENTS[_name]
 ARGUMENTS |= {"dtype": str, "trainable": bool, "frozen_layers": Sequence[str]}
 ENTRIES = ("format_version", "model", "clip_spec", "card", "labels")
-LEAST_BYTES = 2
 # What a file has besides numbers: headers of at least fifteen arrays.
 LEAST_BYTES_PER_BLOCK = 1024
 
 
 def is_of(value: object, hint: Any) -> bool:
-    """Whether a value is of a type hint: a class, a union, or items of one kind in a sequence.
-
-    Booleans are no numbers, and integers are floats.
-    """
+    """Whether a value is of a type hint: a class, a union, or items of one kind in a sequence."""
     kinds = typing.get_args(hint)
     if isinstance(hint, types.UnionType):
         return any(is_of(value, kind) for kind in kinds)
     if kinds:
         return isinstance(value, list | tuple) and all(is_of(item, kinds[0]) for item in value)
+    # Booleans are no numbers, and integers are floats.
     if isinstance(value, bool):
         return hint is bool
     return isinstance(value, int | float if hint is float else hint)
@@ -90,11 +87,7 @@ class Accuracy:
 
     def __post_init__(self) -> None:
         for field in ("num_segments", "num_crops", "num_clips"):
-            value = getattr(self, field)
-            if not is_of(value, int) or value < 1:
-                raise ValueError(
-                    f"Accuracy needs a positive integer for `{field}`. Received: {field}={value!r}"
-                )
+            check_field(self, field, is_positive_int(getattr(self, field)), "a positive integer")
         for field in ("top1", "top5"):
             value = getattr(self, field)
             if not is_of(value, float) or not 0 <= value <= 100:
@@ -137,17 +130,11 @@ class PresetCard:
     def __post_init__(self) -> None:
         for field in ("dataset", "licence", "source", "citation"):
             value = getattr(self, field)
-            if value is not None and (not isinstance(value, str) or not value.strip()):
-                raise ValueError(
-                    f"PresetCard needs a text for `{field}`, or None. Received: {field}={value!r}"
-                )
+            is_text = value is None or (isinstance(value, str) and bool(value.strip()))
+            check_field(self, field, is_text, "None or a text")
         for field in ("published", "measured"):
             values = getattr(self, field)
-            if not is_of(values, Sequence[Accuracy]):
-                raise ValueError(
-                    f"PresetCard needs a tuple of `Accuracy` for `{field}`. "
-                    f"Received: {field}={values!r}"
-                )
+            check_field(self, field, is_of(values, Sequence[Accuracy]), "a tuple of `Accuracy`")
             object.__setattr__(self, field, tuple(values))
 
     def to_config(self) -> dict[str, Any]:
@@ -193,7 +180,6 @@ class PresetConfig:
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """Class names in the order of the scores."""
         labels = self.arguments["labels"]
         return None if labels is None else tuple(labels)
 
@@ -236,19 +222,17 @@ class PresetConfig:
 
     @classmethod
     def from_json(cls, content: bytes) -> PresetConfig:
-        """Reads what `to_json` wrote."""
         try:
             config = json.loads(content.decode())
         except (ValueError, RecursionError) as error:
             raise ValueError(f"A preset's config must be JSON. Received: {error}") from error
-        if (
-            isinstance(config, dict)
-            and config.get("format_version", FORMAT_VERSION) != FORMAT_VERSION
-        ):
+        found = config if isinstance(config, dict) else {}
+        version = found.get("format_version", FORMAT_VERSION)
+        if version != FORMAT_VERSION:
             raise ValueError(
                 f"This version of keras_tdn reads presets of format {FORMAT_VERSION}. For a later "
                 "one upgrade keras_tdn; make an earlier one again with `keras-tdn convert` or "
-                f"`save_preset`. Received: format_version={config['format_version']!r}"
+                f"`save_preset`. Received: format_version={version!r}"
             )
         _check_entries("config.json", config, ENTRIES)
         model, clip_spec = config["model"], config["clip_spec"]
@@ -265,13 +249,10 @@ class PresetConfig:
         return cls(arguments, ClipSpec.from_config(clip_spec), card)
 
     def to_json(self) -> bytes:
-        """Returns indented JSON in a fixed order."""
+        arguments = {name: self.arguments[name] for name in ARGUMENTS if name != "labels"}
         config = {
             "format_version": FORMAT_VERSION,
-            "model": {
-                "class_name": MODEL_CLASS,
-                "arguments": {name: self.arguments[name] for name in ARGUMENTS if name != "labels"},
-            },
+            "model": {"class_name": MODEL_CLASS, "arguments": arguments},
             "clip_spec": self.clip_spec.to_config(),
             "card": self.card.to_config(),
             "labels": self.arguments["labels"],
@@ -279,18 +260,12 @@ class PresetConfig:
         return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
 
     def build(self, weights_bytes: int) -> TDNResNet:
-        """Builds the model with random weights, unless it is larger than the file of its weights.
-
-        A damaged number must not make a model that fills the memory.
-        """
-        depths, classes = self.arguments["stage_depths"], self.arguments["classes"]
-        if not self.arguments["include_top"]:
-            classes = None
+        """Builds the model with random weights, unless it is larger than their file."""
+        # A damaged number must not make a model that fills the memory. Two bytes are a number.
+        depths = self.arguments["stage_depths"]
+        classes = self.arguments["classes"] if self.arguments["include_top"] else None
         least = count_weights(depths, self.arguments["width"], classes)
-        if (
-            least * LEAST_BYTES > weights_bytes
-            or sum(map(abs, depths)) * LEAST_BYTES_PER_BLOCK > weights_bytes
-        ):
+        if max(2 * least, LEAST_BYTES_PER_BLOCK * sum(map(abs, depths))) > weights_bytes:
             raise ValueError(
                 f"The config asks for {sum(depths)} bottlenecks and at least {least} numbers, and "
                 f"the file of the weights has {weights_bytes} bytes: they are from different "
@@ -307,8 +282,7 @@ def clip_spec_in(config: Mapping[str, Any]) -> ClipSpec:
     try:
         if config.get("clip_spec") is not None:
             return ClipSpec.from_config(config["clip_spec"])
-        return ClipSpec.for_crop(
-            config["num_segments"], config["frames_per_segment"], *config["input_shape"][1:3]
-        )
+        frames = config["num_segments"], config["frames_per_segment"]
+        return ClipSpec.for_crop(*frames, *config["input_shape"][1:3])
     except (KeyError, TypeError) as error:
         raise ValueError(f"A model's config is damaged: {error!r}") from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.files.atomic import restore_replaced, sha256_of
+from keras_tdn.specs import check_field
 
 if TYPE_CHECKING:
     from keras_tdn.pretrained.catalog import CatalogEntry
@@ -20,8 +21,6 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 # Of Git, which names commits and contents by it.
 SHA1 = re.compile(r"[0-9a-f]{40}")
 DIGEST = re.compile(f"{SHA256.pattern}|{SHA1.pattern}")
-# The client passes on an error of the server's in the middle of a download.
-SERVER_ERROR_WAITS = (1.0, 2.0, 4.0)
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.weights.h5"
 LOGITS_FILE = "recorded_logits.json"
@@ -35,7 +34,6 @@ SUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
 # Of what is read whole: texts. A preset's are a few hundred kilobytes at most.
 MAX_TEXT_BYTES = 16 << 20
 HUB_PREFIX = "hf://"
-HUB_SOURCE = re.compile(r"hf://([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)(?:@([A-Za-z0-9._/-]+))?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +50,8 @@ class HubFile:
     size: int | None = None
 
     def __post_init__(self) -> None:
-        if self.sha256 is not None and not SHA256.fullmatch(self.sha256):
-            raise ValueError(
-                f"HubFile needs `sha256` as 64 lower-case hexadecimal digits. "
-                f"Received: sha256={self.sha256!r}"
-            )
+        is_digest = self.sha256 is None or SHA256.fullmatch(self.sha256) is not None
+        check_field(self, "sha256", is_digest, "64 lower-case hexadecimal digits")
         check_file_name(self.filename)
 
     def __str__(self) -> str:
@@ -93,7 +88,13 @@ def fetch_file(file: HubFile) -> Path:
         _remove(Path(cached))
     path = Path(_ask(file, lambda: huggingface_hub.hf_hub_download(**where)))
     expected = file.sha256 or _declared_digest(file, path)
-    actual = _digest(path, expected)
+    if SHA256.fullmatch(expected):
+        actual = sha256_of(path)
+    else:
+        # What the hub declares there is Git's name for the contents, no protection of ours.
+        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        with path.open("rb") as stream:
+            actual = hashlib.file_digest(stream, lambda: digest).hexdigest()
     if actual != expected:
         _remove(path)
         raise ValueError(
@@ -123,16 +124,6 @@ def _declared_digest(file: HubFile, path: Path) -> str:
     return declared
 
 
-def _digest(path: Path, like: str) -> str:
-    """Returns the file's digest, of the kind that `like` is."""
-    if SHA256.fullmatch(like):
-        return sha256_of(path)
-    # What the hub declares there is Git's name for the contents, no protection of ours.
-    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: digest).hexdigest()
-
-
 def _remove(path: Path) -> None:
     # The contents, and the link of the revision.
     path.resolve().unlink(missing_ok=True)
@@ -146,9 +137,9 @@ def _ask(file: HubFile, question: Callable[[], Any]) -> Any:
     try:
         return _repeated(question)
     except errors.LocalEntryNotFoundError as error:
-        because = "there is no network or HF_HUB_OFFLINE is set"
-        if status := _status(error.__cause__):
-            because = f"it answers with status {status}"
+        status = _status(error.__cause__)
+        offline = "there is no network or HF_HUB_OFFLINE is set"
+        because = f"it answers with status {status}" if status else offline
         raise ConnectionError(
             f"{file} is not in the cache, and the Hugging Face Hub could not be asked for it, "
             f"because {because}: try later, or {fix}"
@@ -165,17 +156,17 @@ def _ask(file: HubFile, question: Callable[[], Any]) -> Any:
         ) from error
     # The client's transport raises errors of its own, which are no OSError in every release.
     except (OSError, *errors.HfHubHTTPError.__bases__) as error:
-        if _status(error) in (401, 403):
+        if (status := _status(error)) in (401, 403):
             raise OSError(
-                f"The Hugging Face Hub refuses {file} to the token that was sent (status "
-                f"{_status(error)}): log in again with `hf auth login`, correct or unset HF_TOKEN, "
-                f"or {fix}"
+                f"The Hugging Face Hub refuses {file} to the token that was sent (status {status}):"
+                f" log in again with `hf auth login`, correct or unset HF_TOKEN, or {fix}"
             ) from error
         raise OSError(f"{file} could not be downloaded ({error}): try later, or {fix}") from error
 
 
 def _repeated(question: Callable[[], Any]) -> Any:
-    for wait in SERVER_ERROR_WAITS:
+    # The client passes on an error of the server's in the middle of a download.
+    for wait in (1.0, 2.0, 4.0):
         try:
             return question()
         except OSError as error:
@@ -197,11 +188,21 @@ class PresetFiles:
     """
 
     def __init__(self, origin: str, find: Callable[[str, str | None], Path], fix: str) -> None:
-        self.origin = origin
+        self.origin, self._find, self._fix = origin, find, fix
         self.entry: CatalogEntry | None = None
-        self._find = find
-        self._fix = fix
-        self.sums = _parse_sums(_read_text(find(SUMS_FILE, None), self), self)
+        lines = _read_text(find(SUMS_FILE, None), self).decode(errors="replace").splitlines()
+        matches = [SUM_LINE.fullmatch(line) for line in lines]
+        self.sums = {match[2]: match[1].lower() for match in matches if match}
+        for name in self.sums:
+            check_file_name(name)
+        unlisted = [name for name in FILES if name not in self.sums]
+        foreign = [name for name in self.sums if name not in FILES]
+        if None in matches or unlisted or foreign or len(self.sums) != len(lines):
+            raise ValueError(
+                f"{self.title} has a {SUMS_FILE} that does not fit: expected one line 'HASH  NAME' "
+                f"for each of {', '.join(FILES)} and no other. Received {len(lines)} lines; not "
+                f"listed: {unlisted}; listed but no part of a preset: {foreign}"
+            )
 
     @property
     def title(self) -> str:
@@ -232,8 +233,7 @@ def open_folder(folder: str | os.PathLike[str]) -> PresetFiles:
     """Opens a preset folder."""
     folder = Path(folder)
     restore_replaced(folder)
-    missing = [name for name in (*NEEDED_FILES, SUMS_FILE) if not (folder / name).is_file()]
-    if missing:
+    if missing := [name for name in (*NEEDED_FILES, SUMS_FILE) if not (folder / name).is_file()]:
         raise ValueError(
             f"There is no preset at {str(folder)!r}: expected a folder with "
             f"{', '.join(NEEDED_FILES)} and {SUMS_FILE}. Missing: {', '.join(missing)}"
@@ -246,12 +246,18 @@ def open_folder(folder: str | os.PathLike[str]) -> PresetFiles:
                 f"The preset {str(folder)!r} has no file {name}, and its {SUMS_FILE} lists it. "
                 "Copy or download the preset again."
             )
-        _check_inside(path, folder)
+        home, real = folder.resolve(), path.resolve()
+        # In the Hub's cache a revision's files are links to contents beside the revisions.
+        shared = home.parent.parent / "blobs" if home.parent.name == "snapshots" else home
+        if real.parent not in (home, shared):
+            raise ValueError(
+                f"{name} of the preset {str(folder)!r} is a link to {str(real)!r}, outside of it, "
+                "and is refused. Copy the file itself into the folder."
+            )
         return path
 
-    return PresetFiles(
-        f"the preset {str(folder)!r}", find, "Download or copy it again, or save it anew."
-    )
+    fix = "Download or copy it again, or save it anew."
+    return PresetFiles(f"the preset {str(folder)!r}", find, fix)
 
 
 def open_repository(
@@ -277,7 +283,8 @@ def open_repository(
 
 def split_source(source: str) -> tuple[str, str | None]:
     """Splits `"hf://org/name[@revision]"` into repository and revision."""
-    match = HUB_SOURCE.fullmatch(source)
+    pattern = r"hf://([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)(?:@([A-Za-z0-9._/-]+))?"
+    match = re.fullmatch(pattern, source)
     if match is None or ".." in source:
         raise ValueError(
             f"A repository of the Hugging Face Hub is written 'hf://organisation/name', or "
@@ -312,31 +319,3 @@ def _read_text(path: Path, preset: PresetFiles) -> bytes:
             f"kilobytes are expected and {MAX_TEXT_BYTES} allowed: it is damaged or none of ours."
         )
     return path.read_bytes()
-
-
-def _parse_sums(content: bytes, preset: PresetFiles) -> dict[str, str]:
-    lines = content.decode(errors="replace").splitlines()
-    matches = [SUM_LINE.fullmatch(line) for line in lines]
-    sums = {match[2]: match[1].lower() for match in matches if match}
-    for name in sums:
-        check_file_name(name)
-    unlisted = [name for name in FILES if name not in sums]
-    foreign = [name for name in sums if name not in FILES]
-    if None in matches or unlisted or foreign or len(sums) != len(lines):
-        raise ValueError(
-            f"{preset.title} has a {SUMS_FILE} that does not fit: expected one line 'HASH  NAME' "
-            f"for each of {', '.join(FILES)} and no other. Received {len(lines)} lines; not "
-            f"listed: {unlisted}; listed but no part of a preset: {foreign}"
-        )
-    return sums
-
-
-def _check_inside(path: Path, folder: Path) -> None:
-    home, real = folder.resolve(), path.resolve()
-    # In the Hub's cache a revision's files are links to contents beside the revisions.
-    shared = home.parent.parent / "blobs" if home.parent.name == "snapshots" else home
-    if real.parent not in (home, shared):
-        raise ValueError(
-            f"{path.name} of the preset {str(folder)!r} is a link to {str(real)!r}, outside of it, "
-            "and is refused. Copy the file itself into the folder."
-        )

@@ -47,7 +47,6 @@ class PresetReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every check was passed."""
         return all(check.passed for check in self.checks)
 
     def __str__(self) -> str:
@@ -168,8 +167,22 @@ def push_preset(
     report = PushReport(repo, private, files, checks)
     if dry_run:
         return report
-    commit = _upload(folder, repo, private, revision, message or f"Preset {folder.name}")
-    return dataclasses.replace(report, commit=commit)
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    api = huggingface_hub.HfApi()
+    operations = [huggingface_hub.CommitOperationAdd(path.name, path) for path in paths]
+    message = message or f"Preset {folder.name}"
+    try:
+        api.create_repo(repo, private=private, exist_ok=True)
+        commit = api.create_commit(repo, operations, commit_message=message, revision=revision)
+    except (OSError, *errors.HfHubHTTPError.__bases__) as error:
+        raise OSError(
+            f"The Hugging Face Hub did not take the preset for {repo!r} ({error}): log in with "
+            "`hf auth login` (or set HF_TOKEN) with a token that may write there, and check the "
+            "organisation's name."
+        ) from error
+    return dataclasses.replace(report, commit=commit.oid)
 
 
 def _checks(files: PresetFiles) -> Iterator[PresetCheck]:
@@ -178,14 +191,13 @@ def _checks(files: PresetFiles) -> Iterator[PresetCheck]:
     # A model card that was edited does not change the model.
     if not all(check.passed for check in hashes[:-1]):
         return
+    name, found = "belongs together", "labels, config and weights fit the recorded logits"
     try:
         config, recorded = read_preset(files)
     except ValueError as error:
-        yield PresetCheck("belongs together", False, str(error))
+        yield PresetCheck(name, False, str(error))
         return
-    yield PresetCheck(
-        "belongs together", True, "labels, config and weights fit the recorded logits"
-    )
+    yield PresetCheck(name, True, found)
     yield _made("labels", _check_labels, config)
     yield _made("logits of the seeded clip", _check_logits, files, config, recorded)
 
@@ -243,22 +255,3 @@ def _check_logits(files: PresetFiles, config: PresetConfig, recorded: RecordedLo
     if not difference <= ours.tolerance:
         raise ValueError(found)
     return found
-
-
-def _upload(folder: Path, repo: str, private: bool, revision: str | None, message: str) -> str:
-    import huggingface_hub
-    from huggingface_hub import errors
-
-    api = huggingface_hub.HfApi()
-    operations = [
-        huggingface_hub.CommitOperationAdd(name, folder / name) for name in (*FILES, SUMS_FILE)
-    ]
-    try:
-        api.create_repo(repo, private=private, exist_ok=True)
-        return api.create_commit(repo, operations, commit_message=message, revision=revision).oid
-    except (OSError, *errors.HfHubHTTPError.__bases__) as error:
-        raise OSError(
-            f"The Hugging Face Hub did not take the preset for {repo!r} ({error}): log in with "
-            "`hf auth login` (or set HF_TOKEN) with a token that may write there, and check the "
-            "organisation's name."
-        ) from error

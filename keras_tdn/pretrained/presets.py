@@ -27,7 +27,6 @@ from keras_tdn.pretrained.weights_file import load_weights_file, write_weights_f
 from keras_tdn.pretrained.weights_source import check_entry, open_preset
 
 ORIGIN_ATTRIBUTE = "_preset_origin"
-MODEL_CARD_TEMPLATE = "model_card.md"
 NOT_STATED = "not stated"
 MAX_LABELS_SHOWN = 5
 
@@ -174,7 +173,7 @@ def _format_model_card(config: PresetConfig) -> bytes:
     # JSON strings are YAML strings, whatever a card has in them.
     licence = f"license: {json.dumps(card.licence.lower())}\n" if card.licence else ""
     dataset = f"datasets: [{json.dumps(card.dataset)}]\n" if card.dataset else ""
-    template = Path(__file__).with_name(MODEL_CARD_TEMPLATE).read_text(encoding="utf-8")
+    template = Path(__file__).with_name("model_card.md").read_text(encoding="utf-8")
     page = template.format(
         metadata=licence + dataset,
         name=arguments["name"],

@@ -36,7 +36,6 @@ ROUNDING = 1e-6
 ROUNDING_FACTOR = 20.0
 # Beyond this the numbers say nothing about the weights any more.
 LARGEST_TOLERANCE = 0.2
-DIGEST_LENGTH = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +66,7 @@ class RecordedLogits:
             or not is_of(numbers, Sequence[float])
             or not all(map(math.isfinite, numbers))
             or not 0 < self.tolerance <= LARGEST_TOLERANCE
-            or not all(isinstance(value, str) and len(value) == DIGEST_LENGTH for value in digests)
+            or not all(isinstance(value, str) and len(value) == 64 for value in digests)
         ):
             raise ValueError(
                 "A preset's recorded logits need a seed, a clip shape, finite logits, a tolerance "
@@ -75,12 +74,10 @@ class RecordedLogits:
             )
 
     def to_json(self) -> bytes:
-        """Returns indented JSON in a fixed order."""
         return (json.dumps(dataclasses.asdict(self), indent=1) + "\n").encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> RecordedLogits:
-        """Reads what `to_json` wrote."""
         fields = {field.name for field in dataclasses.fields(cls)}
         try:
             values = json.loads(content.decode())
@@ -113,7 +110,7 @@ def record_logits(
         seed=SEED,
         shape=clip.shape[1:],
         clip_sha256=hashlib.sha256(clip.tobytes()).hexdigest(),
-        logits=tuple(float(value) for value in logits),
+        logits=tuple(logits.tolist()),
         tolerance=min(float(f"{tolerance:.1e}"), LARGEST_TOLERANCE),
         labels_sha256=hash_labels(labels),
         config_sha256=config_sha256,
@@ -123,19 +120,15 @@ def record_logits(
 
 def hash_labels(labels: Sequence[str] | None) -> str:
     """Returns the SHA-256 of class names in their order."""
-    names = None if labels is None else list(labels)
-    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(labels and list(labels)).encode()).hexdigest()
 
 
 def make_clip(model: TDNResNet) -> np.ndarray:
     """Returns uint8 noise of several scales that changes from frame to frame, as a batch of one."""
     _, frames, height, width, _ = model.input_shape
     height, width = height or CLIP_HEIGHT, width or CLIP_WIDTH
-    check_bytes(
-        frames * height * width * CHANNELS,
-        "clip",
-        f"A clip of {frames} frames of {height}x{width} pixels, which the model takes,",
-    )
+    what = f"A clip of {frames} frames of {height}x{width} pixels, which the model takes,"
+    check_bytes(frames * height * width * CHANNELS, "clip", what)
     rows, columns = np.arange(height), np.arange(width)
     total = np.zeros((frames, height, width, CHANNELS), np.uint32)
     for scale, share in NOISE_SCALES:
@@ -149,8 +142,7 @@ def make_clip(model: TDNResNet) -> np.ndarray:
 
 def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:
     """Returns the norm of the difference over the norm of what is expected."""
-    expected = np.asarray(expected, np.float64)
-    actual = np.asarray(actual, np.float64)
+    actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     if actual.shape != expected.shape or not np.all(np.isfinite(actual)):
         return math.inf
     difference, norm = np.linalg.norm(actual - expected), np.linalg.norm(expected)
@@ -158,21 +150,14 @@ def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _logits(model: TDNResNet, clips: np.ndarray) -> np.ndarray:
-    twin = _in_float32(model)
+    twin: Any = model
+    if model.dtype_policy.name != "float32":
+        twin = type(model).from_config({**model.get_config(), "dtype": "float32"})
+        values = map(keras.ops.convert_to_numpy, model.weights)
+        twin.set_weights([np.asarray(value, np.float32) for value in values])
     output = twin.get_layer("consensus").output if model.include_top else twin.output
     with full_precision():
         # Called as it is: compiling takes the backends longer than one clip does.
-        values = keras.Model(twin.input, output)(keras.ops.convert_to_tensor(clips), training=False)
-    values = np.asarray(keras.ops.convert_to_numpy(values), np.float64)
-    return values.reshape(-1, values.shape[-1]).mean(axis=0).astype(np.float32)
-
-
-def _in_float32(model: TDNResNet) -> Any:
-    if model.dtype_policy.name == "float32":
-        return model
-    config: dict[str, Any] = {**model.get_config(), "dtype": "float32"}
-    twin = type(model).from_config(config)
-    twin.set_weights(
-        [np.asarray(keras.ops.convert_to_numpy(value), np.float32) for value in model.weights]
-    )
-    return twin
+        result = keras.Model(twin.input, output)(keras.ops.convert_to_tensor(clips), training=False)
+    rows = np.asarray(keras.ops.convert_to_numpy(result), np.float64)
+    return rows.reshape(-1, rows.shape[-1]).mean(axis=0).astype(np.float32)

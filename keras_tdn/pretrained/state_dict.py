@@ -89,10 +89,7 @@ def conv_bindings(layers: Any, conv: str, norm: str, biases: bool = False) -> It
 def assign_all(
     bindings: Iterable[Binding], arrays: Mapping[str, np.ndarray], variables: Iterable[Any] = ()
 ) -> None:
-    """Assigns every binding, unless an array or a variable is missing, left over or misshapen.
-
-    The `ValueError` lists all of them, and what is not finite; no variable is changed then.
-    """
+    """Assigns every binding; a `ValueError` that lists all that does not fit changes nothing."""
     bindings = list(bindings)
     shapes = {name: binding.shape for binding in bindings for name in binding.names}
     bound = {id(binding.variable) for binding in bindings}
@@ -100,9 +97,7 @@ def assign_all(
     real = {name: array for name, array in found.items() if is_real(array.dtype)}
     problems = {
         **misfits(shapes, {name: np.shape(array) for name, array in arrays.items()}),
-        "variables that nothing fills": [
-            variable.path for variable in variables if id(variable) not in bound
-        ],
+        "variables that nothing fills": [each.path for each in variables if id(each) not in bound],
         "no real numbers": [
             f"{name} of type {array.dtype}" for name, array in found.items() if name not in real
         ],
@@ -131,14 +126,16 @@ def misfits(
 
 
 def assign_checked(what: str, values: Iterable[tuple[Any, str, np.ndarray]]) -> None:
-    """Assigns arrays to variables, after checking that each is finite in the variable's precision.
-
-    `values` has the variables, what to call their arrays in the error, and the arrays.
-    """
+    """Assigns arrays to variables if each, called by its name, is finite in their precision."""
     ready: list[tuple[Any, np.ndarray]] = []
     broken: list[str] = []
+    import ml_dtypes
+
     for variable, name, array in values:
-        value = _cast(array, variable.dtype)
+        kind = ml_dtypes.bfloat16 if variable.dtype == "bfloat16" else variable.dtype
+        # Infinity is what is looked for.
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = np.asarray(array).astype(kind, copy=False)
         if not np.all(np.isfinite(value)):
             finite = np.all(np.isfinite(array))
             broken.append(f"{name} (too large for {variable.dtype})" if finite else name)
@@ -150,7 +147,11 @@ def assign_checked(what: str, values: Iterable[tuple[Any, str, np.ndarray]]) -> 
 
 def check_problems(what: str, problems: Mapping[str, list[str]], fix: str = "") -> None:
     """Raises a `ValueError` about `what` that lists all names with problems, if there are any."""
-    lines = [_listed(title, entries) for title, entries in problems.items() if entries]
+    lines = []
+    for title, entries in problems.items():
+        more = len(entries) - MAX_LISTED
+        listed = ", ".join(entries[:MAX_LISTED]) + (f", and {more} more" if more > 0 else "")
+        lines += [f"  {title} ({len(entries)}): {listed}"] if entries else []
     if lines:
         first = f"{what} do not fit the model, and no variable was changed."
         raise ValueError("\n".join([first, *lines, *([fix] if fix else [])]))
@@ -160,21 +161,6 @@ def is_real(dtype: np.dtype) -> bool:
     """Whether numbers of a type are weights: floats of at least 16 bits."""
     # NumPy itself does not know bfloat16.
     return dtype.kind == "f" or dtype.name == "bfloat16"
-
-
-def _listed(title: str, entries: list[str]) -> str:
-    more = len(entries) - MAX_LISTED
-    listed = ", ".join(entries[:MAX_LISTED]) + (f", and {more} more" if more > 0 else "")
-    return f"  {title} ({len(entries)}): {listed}"
-
-
-def _cast(array: np.ndarray, dtype: str) -> np.ndarray:
-    import ml_dtypes
-
-    target = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
-    # Infinity is what is looked for.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(array).astype(target, copy=False)
 
 
 def load_official_state_dict(model: Any, state_dict: Mapping[str, Any]) -> None:
@@ -237,10 +223,8 @@ def to_official_state_dict(model: Any) -> dict[str, np.ndarray]:
 
 
 def architecture_of(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the `TDNResNet` arguments that follow from the tensors' names and shapes.
-
-    The number of segments is not among them: no tensor depends on it.
-    """
+    """Returns the `TDNResNet` arguments that follow from the tensors' names and shapes."""
+    # The number of segments is not among them: no tensor depends on it.
     arrays = without_prefix(state_dict)
     depths = [
         len({match[1] for name in arrays if (match := re.match(rf"{stage}\.(\d+)\.", name))})
@@ -272,7 +256,6 @@ def without_prefix(state_dict: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _official_bindings(model: Any, head: str) -> Iterator[Binding]:
-    """Binds every variable of the model to the authors' name for it."""
     if not model.include_top:
         raise ValueError(
             "The authors' state dict has a classifier: build the model with include_top=True and "

@@ -10,30 +10,24 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 import keras
 
 from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
+from keras_tdn.models.arguments import fits
 from keras_tdn.models.predicting import warn_of_assumed_clips
 from keras_tdn.models.tdn_resnet import TDNResNet, fusion_weights
+from keras_tdn.pretrained import weights_file
 from keras_tdn.pretrained.catalog import CATALOG, CatalogEntry
+from keras_tdn.pretrained.hdf5 import Hdf5Source
 from keras_tdn.pretrained.preset_config import Accuracy, PresetConfig, clip_spec_in
 from keras_tdn.pretrained.preset_files import WEIGHTS_FILE, check_listed, open_folder
 from keras_tdn.pretrained.presets import load_preset, read_preset
-from keras_tdn.pretrained.weights_file import (
-    REGISTERED_NAME,
-    load_described_weights,
-    load_model_file,
-    load_weights_file,
-    read_description,
-    read_model_file,
-)
 from keras_tdn.pretrained.weights_source import (
     SWITCHES,
     WIDTH,
     WeightsKind,
-    WeightsSource,
     open_entry,
     preset_folder_of,
     resolve_weights,
@@ -56,12 +50,8 @@ class WeightsOrigin:
 
 
 def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> None:
-    """Fills a built model as its `weights` argument says; see `TDNResNet`.
-
-    A `ValueError` says what does not fit, and leaves the model unchanged.
-    """
-    found = resolve_weights(weights)
-    if found is None:
+    """Fills a built model as its `weights` argument says, or raises and leaves it unchanged."""
+    if (found := resolve_weights(weights)) is None:
         return
     if found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
         if found.kind is WeightsKind.PRESET:
@@ -69,9 +59,8 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
         else:
             files = open_entry(_published(model, found.name), found.name)
         config, _ = read_preset(files)
-        source = WeightsOrigin(
-            files.origin, config.arguments, config.clip_spec, config.card.published
-        )
+        published = config.card.published
+        source = WeightsOrigin(files.origin, config.arguments, config.clip_spec, published)
         # Before the download of what would not fit.
         check_source(model, source)
         fill(model, source, files.path(WEIGHTS_FILE), free_head=True)
@@ -82,7 +71,16 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
         # Another number of classes is more likely a mistake here: such a file is a checkpoint.
         fill(model, origin_of_weights_file(found.location), found.location, free_head=False)
     elif found.kind is WeightsKind.MODEL_FILE:
-        _fill_from_model_file(model, found)
+        # The objects that the file describes are not built.
+        file = weights_file.read_model_file(found.location)
+        if not file.is_tdn:
+            raise ValueError(
+                f"{found.name!r} holds another model. Expected one of class "
+                f"{weights_file.REGISTERED_NAME!r}. Received: {file.registered_name!r}"
+            )
+        spec = clip_spec_in(file.config) if "clip_spec" in file.config else None
+        source = WeightsOrigin(repr(found.name), file.config, spec)
+        fill(model, source, file.weights, free_head=True)
     else:
         from keras_tdn.pretrained.imagenet import load_imagenet
 
@@ -90,18 +88,14 @@ def load_weights(model: TDNResNet, weights: str | os.PathLike[str] | None) -> No
 
 
 def load_model(weights: str | os.PathLike[str]) -> keras.Model:
-    """Loads the model that weights bring along.
-
-    They are a preset, a `.keras` file, or a `.weights.h5` file that says what model it is for.
-    """
-    found = resolve_weights(weights)
-    if found is not None:
+    """Loads the model of a preset, a `.keras` file, or a `.weights.h5` file that describes it."""
+    if (found := resolve_weights(weights)) is not None:
         if found.kind is WeightsKind.MODEL_FILE:
-            return load_model_file(found.location)
+            return weights_file.load_model_file(found.location)
         if found.kind in (WeightsKind.PRESET, WeightsKind.DATASET):
             return load_preset(weights)
         if found.kind is WeightsKind.WEIGHTS_FILE:
-            model = load_described_weights(found.location)
+            model = weights_file.load_described_weights(found.location)
             if model is not None:
                 return model
     raise ValueError(
@@ -112,15 +106,14 @@ def load_model(weights: str | os.PathLike[str]) -> keras.Model:
 
 def read_config(weights: str | os.PathLike[str] | None) -> PresetConfig | None:
     """Returns what weights say about the model that they come with; `None` if nothing."""
-    found = resolve_weights(weights)
-    if found is None:
+    if (found := resolve_weights(weights)) is None:
         return None
     if found.kind is WeightsKind.PRESET:
         return read_preset(found.open_preset())[0]
     if found.kind is WeightsKind.WEIGHTS_FILE:
-        return read_description(found.location, repr(found.name))
+        return weights_file.read_description(found.location, repr(found.name))
     if found.kind is WeightsKind.MODEL_FILE:
-        file = read_model_file(found.location)
+        file = weights_file.read_model_file(found.location)
         return PresetConfig.of_keras(file.config) if file.is_tdn else None
     return None
 
@@ -133,8 +126,7 @@ def check_source(model: TDNResNet, source: WeightsOrigin) -> None:
     if isinstance(theirs["stage_depths"], list):
         theirs["stage_depths"] = tuple(theirs["stage_depths"])
     ours = {name: getattr(model, name) for name in ARCHITECTURE}
-    differing = [name for name in ARCHITECTURE if ours[name] != theirs[name]]
-    if differing:
+    if differing := [name for name in ARCHITECTURE if ours[name] != theirs[name]]:
         told = "; ".join(
             f"{name} is {theirs[name]!r} there and {ours[name]!r} in the model"
             for name in differing
@@ -155,27 +147,25 @@ def check_source(model: TDNResNet, source: WeightsOrigin) -> None:
         )
 
 
-def fill(
-    model: Any, source: WeightsOrigin, file: str | os.PathLike[str] | BinaryIO, *, free_head: bool
-) -> None:
+def fill(model: Any, source: WeightsOrigin, file: Hdf5Source, *, free_head: bool) -> None:
     """Fills a built model from a weights file, and warns about all that differs from `source`.
 
     A model that is no `TDNResNet` takes the weights alone. With `free_head` another number of
     classes gets a new classifier. A `ValueError` leaves the model unchanged.
     """
     if not isinstance(model, TDNResNet):
-        load_weights_file(model, file, source.origin)
+        weights_file.load_weights_file(model, file, source.origin)
         return
     check_source(model, source)
     free_head = free_head or not model.include_top
-    new_head = load_weights_file(model, file, source.origin, free_head=free_head)
+    new_head = weights_file.load_weights_file(model, file, source.origin, free_head=free_head)
     adopt(model, source, new_head)
 
 
 def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = ()) -> None:
-    """Takes over labels, clip specification and factors of the paths that the model has not itself.
+    """Takes over labels, clip specification and factors that a model lacks; warns of differences.
 
-    Warns about all that differs. `new_head` names variables of the classifier that were not loaded.
+    `new_head` names variables of the classifier that were not loaded.
     """
     notes = [*_head_notes(model, source, new_head)]
     has_clip_spec = model.get_config().get("clip_spec") is not None
@@ -202,7 +192,7 @@ def adopt(model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...] = (
 def origin_of_weights_file(path: str | os.PathLike[str]) -> WeightsOrigin:
     """Returns what a `.weights.h5` file says about the model that it was saved from."""
     origin = repr(os.fspath(path))
-    config = read_description(path, origin)
+    config = weights_file.read_description(path, origin)
     folder = preset_folder_of(path)
     if config is None and folder is not None:
         config = read_preset(open_folder(folder))[0]
@@ -211,16 +201,14 @@ def origin_of_weights_file(path: str | os.PathLike[str]) -> WeightsOrigin:
     return WeightsOrigin(origin, config.arguments, config.clip_spec)
 
 
-def _head_notes(
-    model: TDNResNet, source: WeightsOrigin, new_head: tuple[str, ...]
-) -> Iterator[str]:
+def _head_notes(model: TDNResNet, source: WeightsOrigin, new: tuple[str, ...]) -> Iterator[str]:
     config = source.config or {}
-    if new_head:
-        keep = ""
+    if new:
+        told = ""
         if config.get("include_top"):
-            keep = f" (they have {config['classes']} classes, the model {model.classes})"
+            told = f" (they have {config['classes']} classes, the model {model.classes})"
         yield (
-            f"the classifier is new and random{keep}. Not loaded: {', '.join(new_head)}; "
+            f"the classifier is new and random{told}. Not loaded: {', '.join(new)}; "
             "everything else was. Train it, or build the model with the classes of the weights, or "
             "with include_top=False."
         )
@@ -241,14 +229,12 @@ def _fusion_notes(model: TDNResNet, config: Mapping[str, Any]) -> Iterator[str]:
             f"trained with num_segments={config.get('num_segments')}, the model has "
             f"{model.num_segments}; accuracy will differ."
         )
-    motion = model.structure.motion
-    if motion is None:
+    if (motion := model.structure.motion) is None:
         return
     values = fusion_weights(config.get("num_segments"), *map(config.get, FUSION_WEIGHTS))
     defaults = fusion_weights(model.num_segments)
     for name, value, default in zip(FUSION_WEIGHTS, values, defaults, strict=True):
-        given = getattr(model, name)
-        if given is not None:
+        if (given := getattr(model, name)) is not None:
             if given != value:
                 yield f"trained with {name}={value}, the model was given {given}."
         elif default != value:
@@ -271,8 +257,7 @@ def _clip_notes(model: TDNResNet, spec: ClipSpec, has_clip_spec: bool) -> Iterat
 
 
 def _fits(model: TDNResNet, spec: ClipSpec) -> bool:
-    sizes = zip(model.input_shape[2:4], (spec.height, spec.width), strict=True)
-    return all(size in (None, given) for size, given in sizes)
+    return fits(model.input_shape[2:4], (spec.height, spec.width))
 
 
 def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
@@ -287,16 +272,3 @@ def _published(model: TDNResNet, dataset: str) -> CatalogEntry:
             "pass weights='imagenet' or a preset of this architecture."
         )
     return min(entries, key=lambda entry: abs(entry.num_segments - model.num_segments))
-
-
-def _fill_from_model_file(model: TDNResNet, found: WeightsSource) -> None:
-    # The objects that the file describes are not built.
-    file = read_model_file(found.location)
-    if not file.is_tdn:
-        raise ValueError(
-            f"{found.name!r} holds another model. Expected one of class {REGISTERED_NAME!r}. "
-            f"Received: {file.registered_name!r}"
-        )
-    spec = clip_spec_in(file.config) if "clip_spec" in file.config else None
-    source = WeightsOrigin(repr(found.name), file.config, spec)
-    fill(model, source, file.weights, free_head=True)

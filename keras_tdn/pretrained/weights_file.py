@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import h5py
 import keras
@@ -21,13 +21,7 @@ import numpy as np
 from keras_tdn.choices import WEIGHTS_SUFFIX
 from keras_tdn.models import TDNResNet
 from keras_tdn.models.predicting import warn_of_assumed_clips
-from keras_tdn.pretrained.hdf5 import (
-    FREE_BYTES,
-    MAX_UNPACKED_RATIO,
-    Hdf5Content,
-    Hdf5Error,
-    open_hdf5,
-)
+from keras_tdn.pretrained import hdf5
 from keras_tdn.pretrained.preset_config import PresetConfig
 from keras_tdn.pretrained.state_dict import Shape, assign_checked, check_problems, misfits
 
@@ -49,7 +43,7 @@ _DAMAGE = (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, RuntimeE
 
 
 def load_weights_file(
-    model: Any, file: str | os.PathLike[str] | BinaryIO, origin: str, *, free_head: bool = False
+    model: Any, file: hdf5.Hdf5Source, origin: str, *, free_head: bool = False
 ) -> tuple[str, ...]:
     """Fills a built Keras model from a `.weights.h5` file, or raises and leaves it unchanged.
 
@@ -68,24 +62,22 @@ def load_weights_file(
     return skipped
 
 
-def read_description(file: str | os.PathLike[str] | BinaryIO, origin: str) -> PresetConfig | None:
+def read_description(file: hdf5.Hdf5Source, origin: str) -> PresetConfig | None:
     """Returns what a `.weights.h5` file says about its model; `None` if nothing."""
     with _open(file, origin) as content:
         text = content.text("", DESCRIPTION)
         try:
             return None if text is None else PresetConfig.from_json(text.encode())
         except ValueError as error:
-            raise Hdf5Error(f"what it says of its model cannot be read: {error}") from error
+            raise hdf5.Hdf5Error(f"what it says of its model cannot be read: {error}") from error
 
 
 def load_described_weights(path: str) -> TDNResNet | None:
     """Loads the model that a `.weights.h5` file says it is of; `None` if it does not say so."""
-    origin = repr(path)
-    config = read_description(path, origin)
-    if config is None:
+    if (config := read_description(path, repr(path))) is None:
         return None
     model = config.build(os.path.getsize(path))
-    load_weights_file(model, path, origin)
+    load_weights_file(model, path, repr(path))
     return model
 
 
@@ -110,10 +102,8 @@ def write_weights_file(
 
 
 def describe(model: Any, file: h5py.File) -> None:
-    """Writes a model's arguments, labels and clip specification into the file of its weights.
-
-    Nothing is written for a model that these do not describe: a quantized one, or no `TDNResNet`.
-    """
+    """Writes a model's arguments, labels and clip specification into the file of its weights."""
+    # They do not describe a model that is quantized, or no `TDNResNet`.
     try:
         text = PresetConfig.of(model).to_json().decode()
     except ValueError:
@@ -132,12 +122,9 @@ def describing(model: Any, path: str | os.PathLike[str]) -> Iterator[None]:
             describe(model, file)
 
 
-def _open(file: str | os.PathLike[str] | BinaryIO, origin: str) -> Any:
-    return open_hdf5(
-        file,
-        f"{origin} is damaged or is no Keras weights file",
-        "Expected what `model.save_weights` writes. Copy or download it again.",
-    )
+def _open(file: hdf5.Hdf5Source, origin: str) -> Any:
+    fix = "Expected what `model.save_weights` writes. Copy or download it again."
+    return hdf5.open_hdf5(file, f"{origin} is damaged or is no Keras weights file", fix)
 
 
 def _take_head_off(variables: dict[str, Any], shapes: dict[str, Shape]) -> tuple[str, ...]:
@@ -163,10 +150,10 @@ def _variables(model: Any) -> dict[str, Any]:
     return variables
 
 
-def places_of(content: Hdf5Content) -> dict[str, str]:
+def places_of(content: hdf5.Hdf5Content) -> dict[str, str]:
     """Returns paths of the file's arrays by `layer/index`; files number layers by their kind."""
     if LAYERS not in content.groups:
-        raise Hdf5Error(f"it has no group {LAYERS!r}")
+        raise hdf5.Hdf5Error(f"it has no group {LAYERS!r}")
     names: dict[str, str] = {}
     places: dict[str, str] = {}
     for path in content.arrays:
@@ -178,12 +165,12 @@ def places_of(content: Hdf5Content) -> dict[str, str]:
             variables = f"{LAYERS}/{layer}/{VARIABLES}"
             name = content.text(variables, "name") if variables in content.groups else None
             if name is None:
-                raise Hdf5Error(f"'{LAYERS}/{layer}' does not say which layer it is of")
+                raise hdf5.Hdf5Error(f"'{LAYERS}/{layer}' does not say which layer it is of")
             names[layer] = name
         owner, _, index = inner.rpartition("/")
         key = "/".join(part for part in (names[layer], *owner.split("/")) if part != VARIABLES)
         if f"{key}/{index}" in places:
-            raise Hdf5Error(f"two layers are called {names[layer]!r}")
+            raise hdf5.Hdf5Error(f"two layers are called {names[layer]!r}")
         places[f"{key}/{index}"] = path
     return places
 
@@ -202,16 +189,16 @@ def _check_fit(variables: dict[str, Any], shapes: dict[str, Shape], what: str) -
     check_problems(what, misfits(expected, shapes, paths), fix)
 
 
-def _read(content: Hdf5Content, path: str) -> np.ndarray:
+def _read(content: hdf5.Hdf5Content, path: str) -> np.ndarray:
     dtype = content.dtype(path)
     if content.text(path, "dtype") == BFLOAT16:
         # HDF5 has no bfloat16; Keras writes its bits, the upper half of a float32, and a note.
         if dtype.itemsize != 2:
-            raise Hdf5Error(f"{path} says that it is {BFLOAT16}, and holds {dtype}")
+            raise hdf5.Hdf5Error(f"{path} says that it is {BFLOAT16}, and holds {dtype}")
         bits = content.read(path).view(np.uint16)
         return (bits.astype(np.uint32) << 16).view(np.float32)
     if dtype not in FLOATS:
-        raise Hdf5Error(f"{path} holds {dtype}")
+        raise hdf5.Hdf5Error(f"{path} holds {dtype}")
     return content.read(path)
 
 
@@ -254,7 +241,6 @@ class ModelFile:
 
     @property
     def is_tdn(self) -> bool:
-        """Whether it is a `TDNResNet`."""
         return self.registered_name == REGISTERED_NAME
 
 
@@ -263,7 +249,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())
-            if unpacked > MAX_UNPACKED_RATIO * os.path.getsize(path) + FREE_BYTES:
+            if unpacked > hdf5.MAX_UNPACKED_RATIO * os.path.getsize(path) + hdf5.FREE_BYTES:
                 raise ValueError(f"it unpacks to {unpacked} bytes")
             if archive.getinfo(CONFIG).file_size > MAX_CONFIG_BYTES:
                 raise ValueError(f"its {CONFIG} is larger than {MAX_CONFIG_BYTES} bytes")
@@ -271,7 +257,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
             weights = io.BytesIO(archive.read(WEIGHTS))
         if not isinstance(description, dict) or not isinstance(description.get("config"), dict):
             raise ValueError(f"its {CONFIG} describes no model")
-        with open_hdf5(weights):
+        with hdf5.open_hdf5(weights):
             pass
     except _DAMAGE as error:
         raise ValueError(
@@ -282,10 +268,8 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
 
 
 def load_model_file(path: str | os.PathLike[str]) -> keras.Model:
-    """Loads the model in a `.keras` file, without its optimizer.
-
-    Of a `TDNResNet` only plain numbers and names are read; any other model is loaded by Keras.
-    """
+    """Loads the model in a `.keras` file, without its optimizer."""
+    # Of a `TDNResNet` only plain numbers and names are read; any other model is loaded by Keras.
     name = os.fspath(path)
     if not os.path.isfile(name):
         raise ValueError(f"There is no file {name!r}.")

@@ -13,33 +13,11 @@ from typing import Any
 from keras_tdn.choices import MODEL_SUFFIX, WEIGHTS_SUFFIX
 from keras_tdn.files.atomic import restore_replaced
 from keras_tdn.labels import load_labels
-from keras_tdn.pretrained.catalog import (
-    CATALOG,
-    CLASSES,
-    SHIPPED,
-    SHIPPED_FOLDER,
-    CatalogEntry,
-    entry_by_name,
-    hub_organisation,
-    local_presets,
-    not_hosted,
-    presets_folder,
-)
+from keras_tdn.pretrained import catalog, preset_files
 from keras_tdn.pretrained.preset_config import PresetConfig
-from keras_tdn.pretrained.preset_files import (
-    CONFIG_FILE,
-    HUB_PREFIX,
-    SUMS_FILE,
-    WEIGHTS_FILE,
-    PresetFiles,
-    open_folder,
-    open_repository,
-    split_source,
-)
 
 IMAGENET = "imagenet"
-DATASETS = tuple(CLASSES)
-IMAGENET_SUFFIXES = (".safetensors", ".h5", ".hdf5")
+DATASETS = tuple(catalog.CLASSES)
 # Of the published models.
 FRAMES_PER_SEGMENT = 5
 WIDTH = 64
@@ -74,39 +52,35 @@ class WeightsSource:
     kind: WeightsKind
     name: str
     location: str
-    entry: CatalogEntry | None = None
+    entry: catalog.CatalogEntry | None = None
 
-    def open_preset(self) -> PresetFiles:
-        """Returns the files of the preset."""
+    def open_preset(self) -> preset_files.PresetFiles:
         if self.kind is WeightsKind.DATASET:
-            several = [entry.name for entry in CATALOG if entry.dataset == self.name]
+            several = ", ".join(each.name for each in catalog.CATALOG if each.dataset == self.name)
             raise ValueError(
-                f"{self.name!r} is the data set of several presets: pass one of "
-                f"{', '.join(several)}, or build the model with weights={self.name!r}, which "
-                "chooses by architecture and segments."
+                f"{self.name!r} is the data set of several presets: pass one of {several}, or "
+                f"build the model with weights={self.name!r}, which chooses by architecture and "
+                "segments."
             )
         if self.kind is not WeightsKind.PRESET:
             raise ValueError(f"There is no preset at {self.name!r}, which is {self.kind.value}.")
         if self.entry is not None:
             return open_entry(self.entry, self.name)
-        if self.location.startswith(HUB_PREFIX):
-            return open_repository(*split_source(self.location))
-        return open_folder(self.location)
+        if self.location.startswith(preset_files.HUB_PREFIX):
+            return preset_files.open_repository(*preset_files.split_source(self.location))
+        return preset_files.open_folder(self.location)
 
 
 def resolve_weights(weights: str | os.PathLike[str] | None) -> WeightsSource | None:
-    """Decides what weights are meant, without reading any; `None` means random values.
-
-    A file or preset folder of that name comes before a preset of that name, and any other folder
-    last: videos may lie in a folder that is called like a data set.
-    """
+    """Decides what weights are meant, without reading any; `None` means random values."""
+    # A file or preset folder of that name comes before a preset of that name, and any other folder
+    # last: videos may lie in a folder that is called like a data set.
     if weights is None:
         return None
     if not isinstance(weights, (str, os.PathLike)):
         raise ValueError(f"`weights` must be one of: {ACCEPTED}. Received: weights={weights!r}")
     name = os.fspath(weights)
-    found = _find(name)
-    if found is None:
+    if (found := _find(name)) is None:
         raise ValueError(
             f"There are no weights {name!r}, and no such file or folder.{_suggestion(name)} "
             f"`weights` must be one of: {ACCEPTED}."
@@ -114,11 +88,10 @@ def resolve_weights(weights: str | os.PathLike[str] | None) -> WeightsSource | N
     return found
 
 
-def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
+def open_preset(source: str | os.PathLike[str]) -> preset_files.PresetFiles:
     """Returns the files of a preset by folder, `hf://` address or name."""
     name = os.fspath(source)
-    found = _find(name)
-    if found is None:
+    if (found := _find(name)) is None:
         raise ValueError(
             f"There is no preset at {name!r}, and none of that name.{_suggestion(name)} "
             "`keras-tdn presets list` lists the names."
@@ -126,26 +99,23 @@ def open_preset(source: str | os.PathLike[str]) -> PresetFiles:
     return found.open_preset()
 
 
-def open_entry(entry: CatalogEntry, asked: str) -> PresetFiles:
-    """Returns the files of a catalog entry, or raises that `asked` is not hosted.
-
-    `KERAS_TDN_HUB` comes before the entry's repository, and that before local presets.
-    """
-    organisation = hub_organisation()
-    if organisation is not None:
-        files = open_repository(f"{organisation}/{entry.name}")
-    elif entry.hub is not None:
-        files = open_repository(entry.hub.repo, entry.hub.revision, entry.hub.sums_sha256)
+def open_entry(entry: catalog.CatalogEntry, asked: str) -> preset_files.PresetFiles:
+    """Returns the files of a catalog entry, or raises that `asked` is not hosted."""
+    # `KERAS_TDN_HUB` comes before the entry's repository, and that before local presets.
+    if (organisation := catalog.hub_organisation()) is not None:
+        files = preset_files.open_repository(f"{organisation}/{entry.name}")
+    elif (hub := entry.hub) is not None:
+        files = preset_files.open_repository(hub.repo, hub.revision, hub.sums_sha256)
     elif entry.local_folder.is_dir():
-        files = open_folder(entry.local_folder)
+        files = preset_files.open_folder(entry.local_folder)
     else:
-        raise ValueError(not_hosted(asked, entry))
+        raise ValueError(catalog.not_hosted(asked, entry))
     files.entry = entry
     return files
 
 
 def entry_differences(
-    entry: CatalogEntry, arguments: Mapping[str, Any], labels: Sequence[str] | None
+    entry: catalog.CatalogEntry, arguments: Mapping[str, Any], labels: Sequence[str] | None
 ) -> list[str]:
     """Returns where a model differs from an entry's, by those of its arguments that are known."""
     expected: dict[str, Any] = {
@@ -168,13 +138,10 @@ def entry_differences(
     return wrong
 
 
-def check_entry(entry: CatalogEntry, config: PresetConfig, origin: str) -> None:
-    """Raises unless a preset that a name led to is the model of that name.
-
-    Whoever converted it may have taken another checkpoint, number of segments or label list.
-    """
-    wrong = entry_differences(entry, config.arguments, config.labels)
-    if wrong:
+def check_entry(entry: catalog.CatalogEntry, config: PresetConfig, origin: str) -> None:
+    """Raises unless a preset that a name led to is the model of that name."""
+    # Whoever converted it may have taken another checkpoint, number of segments or label list.
+    if wrong := entry_differences(entry, config.arguments, config.labels):
         raise ValueError(
             f"{origin} is not {entry.name!r}, which it is called: {'; '.join(wrong)}. Convert the "
             f"authors' checkpoint again: keras-tdn convert best.pth.tar ... "
@@ -184,10 +151,10 @@ def check_entry(entry: CatalogEntry, config: PresetConfig, origin: str) -> None:
 
 def preset_folder_of(path: str | os.PathLike[str]) -> Path | None:
     """Returns the preset folder that a file of weights belongs to, if it does."""
-    path = Path(path)
-    beside = (path.parent / CONFIG_FILE, path.parent / SUMS_FILE)
-    is_part = path.name == WEIGHTS_FILE and all(file.is_file() for file in beside)
-    return path.parent if is_part else None
+    folder, name = os.path.split(path)
+    others = preset_files.CONFIG_FILE, preset_files.SUMS_FILE
+    is_part = all(os.path.isfile(os.path.join(folder, other)) for other in others)
+    return Path(folder) if name == preset_files.WEIGHTS_FILE and is_part else None
 
 
 def _find(name: str) -> WeightsSource | None:
@@ -196,21 +163,21 @@ def _find(name: str) -> WeightsSource | None:
 
     if name == IMAGENET:
         return source(WeightsKind.IMAGENET)
-    if name.startswith(HUB_PREFIX) or (name and os.path.isfile(os.path.join(name, CONFIG_FILE))):
+    config = os.path.join(name, preset_files.CONFIG_FILE)
+    if name.startswith(preset_files.HUB_PREFIX) or (name and os.path.isfile(config)):
         return source(WeightsKind.PRESET)
     if os.path.isfile(name):
-        folder = preset_folder_of(name)
-        if folder is not None:
+        if (folder := preset_folder_of(name)) is not None:
             return source(WeightsKind.PRESET, folder)
         return source(_kind_of_file(name))
     if name in DATASETS:
         return source(WeightsKind.DATASET)
-    if name in SHIPPED:
-        return source(WeightsKind.PRESET, SHIPPED_FOLDER / name)
-    if (entry := entry_by_name(name)) is not None:
+    if name in catalog.SHIPPED:
+        return source(WeightsKind.PRESET, catalog.SHIPPED_FOLDER / name)
+    if (entry := catalog.entry_by_name(name)) is not None:
         return WeightsSource(WeightsKind.PRESET, name, name, entry)
-    if name in local_presets():
-        return source(WeightsKind.PRESET, presets_folder() / name)
+    if name in catalog.local_presets():
+        return source(WeightsKind.PRESET, catalog.presets_folder() / name)
     # A process may have been killed while it replaced the folder.
     restore_replaced(Path(name))
     return source(WeightsKind.PRESET) if os.path.isdir(name) else None
@@ -221,7 +188,7 @@ def _kind_of_file(name: str) -> WeightsKind:
         return WeightsKind.WEIGHTS_FILE
     if name.endswith(MODEL_SUFFIX):
         return WeightsKind.MODEL_FILE
-    if name.endswith(IMAGENET_SUFFIXES):
+    if name.endswith((".safetensors", ".h5", ".hdf5")):
         return WeightsKind.IMAGENET_FILE
     raise ValueError(
         f"`weights` must be one of: {ACCEPTED}. A checkpoint of the authors' is converted first: "
@@ -232,7 +199,8 @@ def _kind_of_file(name: str) -> WeightsKind:
 def _suggestion(name: str) -> str:
     """Names the weights, or the file or folder, whose name is the nearest."""
     folder, file = os.path.split(name)
-    names = [IMAGENET, *DATASETS, *SHIPPED, *(entry.name for entry in CATALOG), *local_presets()]
+    published = (entry.name for entry in catalog.CATALOG)
+    names = [IMAGENET, *DATASETS, *catalog.SHIPPED, *published, *catalog.local_presets()]
     nearest = difflib.get_close_matches(name, names, n=1)
     if not nearest and os.path.isdir(folder or "."):
         files = difflib.get_close_matches(file, os.listdir(folder or "."), n=1)

@@ -9,19 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
+from keras.layers import Layer
 
 from keras_tdn.layers import LongTermTDM, MotionFusion, TemporalShift
 
 BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 # Each multiplies and adds its whole kernel once for every position of its output.
 COUNTED = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.Dense,
-    TemporalShift,
+    *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense),
+    *(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D, TemporalShift),
 )
 RUNNING = ("moving_mean", "moving_variance")
 STAGE_ORDER = (
@@ -35,8 +31,8 @@ MODULE_ORDER = ("backbone", "short-term TDM", "long-term TDM", "temporal shift")
 class LayerCall:
     """A call of a layer that has no layers inside; `owner` is its layer of the model, or itself."""
 
-    layer: keras.layers.Layer
-    owner: keras.layers.Layer
+    layer: Layer
+    owner: Layer
     output_shape: tuple[int, ...]
     dtype: str
 
@@ -63,10 +59,8 @@ class Cost:
 
 
 def trace_calls(model: keras.Model, clip_shape: Sequence[int]) -> list[LayerCall]:
-    """Returns every call that one clip makes, in order, those of layers inside layers included.
-
-    The model runs on placeholders; on PyTorch, where some operations have none, it computes a clip.
-    """
+    """Returns every call that one clip makes, in order, those of layers inside layers included."""
+    # The model runs on placeholders; on PyTorch, where some operations have none, on a clip.
     calls: list[LayerCall] = []
     trace = _Trace(model, calls.clear)
     with contextlib.ExitStack() as stack:
@@ -83,8 +77,7 @@ class _Trace(keras.Operation):
 
     def __init__(self, model: keras.Model, on_start: Callable[[], None]) -> None:
         super().__init__(name="trace")
-        self._model = model
-        self._on_start = on_start
+        self._model, self._on_start = model, on_start
 
     def call(self, clips: Any) -> Any:
         # Keras may run it again: another way where placeholders fail, and with other sizes.
@@ -93,15 +86,12 @@ class _Trace(keras.Operation):
 
 
 @contextlib.contextmanager
-def _recorded(
-    layer: keras.layers.Layer, owner: keras.layers.Layer, calls: list[LayerCall]
-) -> Iterator[None]:
+def _recorded(layer: Layer, owner: Layer, calls: list[LayerCall]) -> Iterator[None]:
     call = layer.call
 
     def recording(*args: Any, **kwargs: Any) -> Any:
         output = call(*args, **kwargs)
-        shape = getattr(output, "shape", None)
-        if shape is not None:
+        if (shape := getattr(output, "shape", None)) is not None:
             dtype = keras.backend.standardize_dtype(output.dtype)
             calls.append(LayerCall(layer, owner, tuple(shape), dtype))
         return output
@@ -116,13 +106,11 @@ def _recorded(
 
 def stages_of(model: keras.Model) -> dict[int, str]:
     """Returns the stage of each layer of a TDN model, by the layer's `id`; empty for others."""
-    network = getattr(model, "structure", None)
-    if network is None:
+    if (network := getattr(model, "structure", None)) is None:
         return {}
     parts = [("stem", (*network.stem.layers(), *network.stem_pool)), ("head", network.head)]
     parts += [(f"stage {block.stage}", block.layers()) for block in network.blocks()]
-    motion = network.motion
-    if motion is not None:
+    if (motion := network.motion) is not None:
         parts += [
             ("stem", (motion.stem_fusion,)),
             ("stage 1", (motion.stage_fusion,)),
@@ -132,7 +120,7 @@ def stages_of(model: keras.Model) -> dict[int, str]:
     return {id(layer): stage for stage, layers in parts for layer in layers}
 
 
-def module_of(layer: keras.layers.Layer, stage: str) -> str:
+def module_of(layer: Layer, stage: str) -> str:
     """Returns the kind of module of a layer; the motion path is the short-term TDM's."""
     if isinstance(layer, LongTermTDM):
         return "long-term TDM"
@@ -145,7 +133,7 @@ def module_of(layer: keras.layers.Layer, stage: str) -> str:
 
 def add_up(
     calls: Iterable[LayerCall],
-    part_of: Callable[[keras.layers.Layer], str] = lambda _: "total",
+    part_of: Callable[[Layer], str] = lambda _: "total",
     order: Sequence[str] = (),
 ) -> tuple[Cost, ...]:
     """Adds up the cost of calls by part of their owners; parts in `order` come first."""
@@ -170,10 +158,6 @@ def add_up(
 
 def uncounted(calls: Iterable[LayerCall]) -> tuple[str, ...]:
     """Returns names of layers with matrices, of a kind whose MACs are not known."""
-    names = (
-        call.layer.name
-        for call in calls
-        if not isinstance(call.layer, COUNTED)
-        and any(len(variable.shape) > 1 for variable in call.layer.weights)
-    )
+    others = [call.layer for call in calls if not isinstance(call.layer, COUNTED)]
+    names = (layer.name for layer in others if any(len(each.shape) > 1 for each in layer.weights))
     return tuple(dict.fromkeys(names))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import platform
-import re
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_tdn.layers.layer_helpers import check_positive_int
+from keras_tdn.processes import cpu_info
+from keras_tdn.worker_pool import process_count
 
 WARM_UP = 2
 REPEATS = 10
@@ -103,26 +102,16 @@ def this_machine() -> Machine:
     """What is running."""
     backend = keras.backend.backend()
     version = __import__(backend).__version__
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
+    devices: tuple[str, ...] = ()
+    # Not every backend can tell.
+    with contextlib.suppress(AttributeError, NotImplementedError):
         devices = tuple(keras.distribution.list_devices())
-    except (AttributeError, NotImplementedError):
-        # Not every backend can tell.
-        devices = ()
     versions = f"Keras {keras.__version__}, {backend} {version}"
-    return Machine(_processor(), cores, devices, backend, versions)
+    processor = cpu_info("model name") or platform.processor() or platform.machine()
+    return Machine(processor, process_count(None), devices, backend, versions)
 
 
 def _seconds(model: keras.Model, clips: Any) -> float:
     start = time.perf_counter()
     model.predict_on_batch(clips)
     return time.perf_counter() - start
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        text = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
-        if found := re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE):
-            return found[1]
-    return platform.processor() or platform.machine()

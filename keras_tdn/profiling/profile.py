@@ -15,17 +15,8 @@ import keras
 from keras_tdn.files.atomic import written_beside
 from keras_tdn.pages.plots import PALETTE, drawing
 from keras_tdn.pages.texts import printable
-from keras_tdn.profiling.costs import (
-    MODULE_ORDER,
-    OTHER,
-    STAGE_ORDER,
-    Cost,
-    add_up,
-    module_of,
-    stages_of,
-    trace_calls,
-    uncounted,
-)
+from keras_tdn.profiling import costs as counting
+from keras_tdn.profiling.costs import Cost
 from keras_tdn.profiling.latency import REPEATS, Latency, Machine, measure_latency, this_machine
 from keras_tdn.specs import DEFAULT_CROP_SIZE
 
@@ -82,11 +73,10 @@ class ModelProfile:
         if self.latencies and self.machine is not None:
             lines += ["", *_latency_table(self.latencies)]
             machine = self.machine
-            devices = ", ".join(machine.devices)
+            devices = f", devices {', '.join(machine.devices)}" if machine.devices else ""
             lines += _wrapped(
-                f"{machine.versions} on {machine.processor}, {machine.cores} cores"
-                f"{f', devices {devices}' if devices else ''}. From pixels in memory to scores in "
-                "memory, warm-up not counted."
+                f"{machine.versions} on {machine.processor}, {machine.cores} cores{devices}. From "
+                "pixels in memory to scores in memory, warm-up not counted."
             )
         return "".join(f"{line}\n" for line in lines)
 
@@ -163,20 +153,23 @@ def profile_model(
     35.64
     """
     shape = _clip_shape(model, size)
-    calls = trace_calls(model, shape)
-    total, stages = add_up(calls), stages_of(model)
+    calls = counting.trace_calls(model, shape)
+    total, stages = counting.add_up(calls), counting.stages_of(model)
 
     def stage_of(layer: keras.layers.Layer) -> str:
-        return stages.get(id(layer), OTHER)
+        return stages.get(id(layer), counting.OTHER)
+
+    def module_of(layer: keras.layers.Layer) -> str:
+        return counting.module_of(layer, stage_of(layer))
 
     latencies = measure_latency(model, shape, batch_sizes, repeats=repeats)
     return ModelProfile(
         model=model.name,
         clip_shape=shape,
         total=total[0] if total else Cost("total", 0, 0, 0, 0, 0),
-        by_stage=add_up(calls, stage_of, STAGE_ORDER),
-        by_module=add_up(calls, lambda layer: module_of(layer, stage_of(layer)), MODULE_ORDER),
-        uncounted=uncounted(calls),
+        by_stage=counting.add_up(calls, stage_of, counting.STAGE_ORDER),
+        by_module=counting.add_up(calls, module_of, counting.MODULE_ORDER),
+        uncounted=counting.uncounted(calls),
         latencies=latencies,
         machine=this_machine() if latencies else None,
     )
@@ -218,26 +211,17 @@ def _cost_table(name: str, costs: Sequence[Cost], total: Cost) -> list[str]:
     macs, macs_unit = _unit(total.macs)
     parameters, parameters_unit = _unit(total.parameters)
     values, values_unit = _unit(total.activations)
-    header = (
-        *(name, f"{macs_unit}MACs", "share", f"{parameters_unit} parameters"),
-        *(f"{values_unit} activations", "MiB of them"),
-    )
-    rows = [
-        (
-            cost.name,
-            f"{cost.macs / macs:.3f}",
-            f"{100 * cost.macs / max(total.macs, 1):.1f} %",
-            f"{cost.parameters / parameters:.3f}",
-            f"{cost.activations / values:.2f}",
-            f"{cost.activation_bytes / 2**20:.1f}",
-        )
-        for cost in (*costs, total)
-    ]
-    return _table([header, *rows])
+    header = name, f"{macs_unit}MACs", "share", f"{parameters_unit} parameters"
+    rows = [(*header, f"{values_unit} activations", "MiB of them")]
+    for cost in (*costs, total):
+        share = f"{100 * cost.macs / max(total.macs, 1):.1f} %"
+        learned, left = f"{cost.parameters / parameters:.3f}", f"{cost.activations / values:.2f}"
+        size = f"{cost.activation_bytes / 2**20:.1f}"
+        rows.append((cost.name, f"{cost.macs / macs:.3f}", share, learned, left, size))
+    return _table(rows)
 
 
 def _unit(number: int) -> tuple[float, str]:
-    """What to count a number of that size in."""
     if number >= 1e9:
         return 1e9, "G"
     return (1e6, "M") if number >= 1e6 else (1e3, "k")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,6 @@ from keras_tdn.export.client import transport
 from keras_tdn.export.formats import import_serving_api
 from keras_tdn.limits import check_bytes, max_bytes, variable
 
-# gRPC's options are of 32 bits.
-MAX_OPTION = 2**31 - 1
 # In the details of RESOURCE_EXHAUSTED, which a busy server answers with as well.
 TOO_LARGE = "larger than max"
 
@@ -27,12 +25,11 @@ class GrpcTransport(transport.Transport):
 
         # gRPC wants these names in lower case.
         self._metadata = [(name.lower(), value) for name, value in self.headers.items()]
-        self._limit = min(max_bytes("answer"), MAX_OPTION)
+        # gRPC's options are of 32 bits.
+        self._limit = min(max_bytes("answer"), 2**31 - 1)
         # Batches of raw clips are larger than gRPC's own limit of 4 MB.
-        options = (
-            ("grpc.max_send_message_length", -1),
-            ("grpc.max_receive_message_length", self._limit),
-        )
+        limits = {"send": -1, "receive": self._limit}
+        options = [(f"grpc.max_{kind}_message_length", most) for kind, most in limits.items()]
         address = self.server.netloc
         if self.server.scheme == "grpcs":
             credentials = grpc.ssl_channel_credentials()
@@ -42,9 +39,7 @@ class GrpcTransport(transport.Transport):
         services = self._apis.prediction_service_pb2_grpc
         self._stub = services.PredictionServiceStub(self._channel)
 
-    def predict(
-        self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
-    ) -> dict[str, np.ndarray]:
+    def predict(self, signature: str, inputs: transport.Named, deadline: float) -> transport.Named:
         import tensorflow as tf
 
         request = self._apis.predict_pb2.PredictRequest()
@@ -106,7 +101,6 @@ class GrpcTransport(transport.Transport):
 
 
 def _tensor_bytes(proto: Any) -> int:
-    """Returns the bytes that the array of a tensor would take."""
     import tensorflow as tf
 
     # A place in an array of objects, where the size of a string is not known.

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,6 @@ from keras_tdn.limits import check_bytes
 
 _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _NOT_HTTP = (http.client.HTTPException, requests.exceptions.InvalidHeader)
-CHUNK = 1 << 16
 # Answers are counted as they come; nothing unpacks them.
 HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 # What bytes look like in JSON, in both directions.
@@ -35,11 +34,9 @@ _PARSED_BYTES = {b"[": 72, b"{": 72, b",": 40, b":": 40, b'"': 32}
 
 
 class RestTransport(transport.Transport):
-    """Requests to the REST port of a server, 8501 by default, over connections that are kept.
+    """Requests to the REST port of a server, 8501 by default, over connections that are kept."""
 
-    Proxies and certificates are those of requests' and Python's environment variables.
-    """
-
+    # Proxies and certificates are those of requests' and Python's environment variables.
     def __post_init__(self) -> None:
         base = urllib.parse.quote(self.server.path.rstrip("/"), safe="/%")
         name = urllib.parse.quote(self.model, safe="")
@@ -53,12 +50,10 @@ class RestTransport(transport.Transport):
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter())
 
-    def predict(
-        self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
-    ) -> dict[str, np.ndarray]:
+    def predict(self, signature: str, inputs: transport.Named, deadline: float) -> transport.Named:
         named = {name: value.tolist() for name, value in inputs.items()}
         request = {"signature_name": signature, "inputs": named}
-        body = json.dumps(request, default=_bytes_to_json)
+        body = json.dumps(request, default=lambda value: {BASE64: base64.b64encode(value).decode()})
         outputs = self._ask("POST", ":predict", body.encode(), deadline).get("outputs")
         if outputs is None:
             raise self.malformed("it has no `outputs`")
@@ -99,21 +94,14 @@ class RestTransport(transport.Transport):
                 raise
         return self._send_once(*request)
 
-    def _send_once(
-        self, method: str, path: str, body: bytes | None, deadline: float
-    ) -> tuple[int, bytes]:
+    def _send_once(self, method: str, path: str, body: Any, deadline: float) -> tuple[int, bytes]:
         """Returns the status and all that is sent, unless it is more than an answer may be."""
-        with self._session.request(
-            method,
-            self._model_url + path,
-            data=body,
-            timeout=deadline,
-            stream=True,
-            allow_redirects=False,
-        ) as response:
+        options: dict[str, Any] = {"timeout": deadline, "stream": True, "allow_redirects": False}
+        url = self._model_url + path
+        with self._session.request(method, url, data=body, **options) as response:
             self._check_size(response.raw.length_remaining or 0)
             content = bytearray()
-            for chunk in response.raw.stream(CHUNK, decode_content=False):
+            for chunk in response.raw.stream(1 << 16, decode_content=False):
                 content += chunk
                 self._check_size(len(content))
             return response.status_code, bytes(content)
@@ -149,10 +137,10 @@ class RestTransport(transport.Transport):
             raise self.malformed("its JSON is nested too deeply") from error
         if status != http.client.OK:
             reason = answer.get("error") if isinstance(answer, dict) else None
-            told = str(reason) if reason else repr(content[: transport.REASON_LENGTH])
+            length = transport.REASON_LENGTH
+            told = (str(reason) if reason else repr(content[:length]))[:length]
             raise transport.kind_of(status)(
-                f"{self} refused to answer for model {self.model!r}: HTTP {status}: "
-                f"{told[: transport.REASON_LENGTH]}"
+                f"{self} refused to answer for model {self.model!r}: HTTP {status}: {told}"
             )
         if not isinstance(answer, dict):
             raise self.malformed("it is no JSON object")
@@ -203,7 +191,6 @@ class _Exchange(threading.Timer):
             self.expire()
 
     def expire(self) -> None:
-        """Ends the exchange."""
         self.expired = True
         if self._socket is not None:
             # It may be gone. Not the method of TLS connections, which another thread is using.
@@ -250,10 +237,6 @@ def _causes(error: Any) -> Iterator[Exception]:
         yield error
         for part in error.args:
             yield from _causes(part)
-
-
-def _bytes_to_json(value: bytes) -> dict[str, str]:
-    return {BASE64: base64.b64encode(value).decode()}
 
 
 def _from_json(value: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+Named = dict[str, np.ndarray]
 # What an error repeats of a server's own words.
 REASON_LENGTH = 500
 
@@ -75,9 +76,7 @@ class Transport(abc.ABC):
         return f"The server at {self.server.geturl()}"
 
     @abc.abstractmethod
-    def predict(
-        self, signature: str, inputs: Mapping[str, np.ndarray], deadline: float
-    ) -> dict[str, np.ndarray]:
+    def predict(self, signature: str, inputs: Named, deadline: float) -> Named:
         """Calls one signature within `deadline` seconds; returns an array for each of its outputs.
 
         Inputs are uint8 pixels, or bytes in arrays of objects. Raises a `ServingError` if there is
