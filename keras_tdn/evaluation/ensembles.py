@@ -46,9 +46,7 @@ def ensemble(
     0.682
     """
     if method not in METHODS:
-        raise ValueError(
-            f"An ensemble's `method` is one of {list(METHODS)}. Received: method={method!r}"
-        )
+        raise ValueError(f"An ensemble's `method` is one of {list(METHODS)}. Received: {method!r}")
     loaded = [model if isinstance(model, Scores) else load_scores(model) for model in models]
     if len(loaded) < 2:
         raise ValueError(f"An ensemble has at least two models. Received: {len(loaded)}")
@@ -112,9 +110,7 @@ def _listed(scores: Scores) -> set[tuple[str, int]]:
 def _restricted(loaded: Sequence[Scores], rows: list[int]) -> Scores:
     """The first model's videos, without those that another could not read."""
     first = loaded[0]
-    failures = {
-        (failure.path, failure.index): failure for scores in loaded for failure in scores.failures
-    }
+    failures = {(bad.path, bad.index): bad for scores in loaded for bad in scores.failures}
     return dataclasses.replace(
         first,
         view_scores=first.view_scores[rows],

@@ -95,9 +95,7 @@ def evaluate(
     evaluation.scorer.fold_for(len(records) * views.num_views)
     if output is None:
         if resume or overwrite:
-            raise ValueError(
-                "`resume` and `overwrite` are about the folder of results. Pass `output` as well."
-            )
+            raise ValueError("`resume` and `overwrite` are about `output`. Pass that as well.")
         return report_on(evaluation.scores(progress=progress), average)
     folder = ResultsFolder(Path(output), resume, overwrite)
     scores = folder.finished_scores(evaluation.identity)
@@ -122,9 +120,7 @@ class Evaluation:
         options: ScoringOptions = ScoringOptions(),  # noqa: B008
         average: Average = "softmax",
     ) -> None:
-        self.records = records
-        self.options = options
-        self.average = average
+        self.records, self.options, self.average = records, options, average
         self.scorer = Scorer(model, options)
         self.class_names = _check_records(records, self.scorer.classes, model)
         # A decoder, a share or an average that there is not is reported before anything is read.
@@ -193,11 +189,10 @@ class Evaluation:
     ) -> Scores:
         good = [row for row in range(len(self.records)) if row not in failures]
         records = [self.records[row] for row in good]
-        model = self.scorer.model
         facts = {
             "identity": identity,
-            "model": model.name,
-            "parameters": model.count_params(),
+            "model": self.scorer.model.name,
+            "parameters": self.scorer.model.count_params(),
             "views_text": _describe_views(self.options.views, self.scorer.spec),
             "crop_size": list(self.scorer.clip_shape[1:3]),
             "versions": versions(),
@@ -270,14 +265,11 @@ class MultiViewValidation(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         check_positive("every", every, "MultiViewValidation")
-        self.every = every
-        self.prefix = prefix
+        self.every, self.prefix = every, prefix
         self.report: EvaluationReport | None = None
-        self._average = average
-        self._progress = progress
-        self._evaluation: Evaluation | None = None
-        self._records = records
+        self._average, self._progress, self._records = average, progress, records
         self._options = ScoringOptions(views, **options)
+        self._evaluation: Evaluation | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Wrong arguments are reported now, and not after an epoch.
@@ -308,7 +300,6 @@ def versions() -> dict[str, str]:
 
 
 def _describe_views(views: ViewSpec, spec: ClipSpec) -> str:
-    """The views in words, and which three crops were taken."""
     height, width = views.crop_size_of(spec)
     clips = "1 clip" if views.num_clips == 1 else f"{views.num_clips} clips"
     crops = "1 crop" if views.num_crops == 1 else f"{views.num_crops} crops"

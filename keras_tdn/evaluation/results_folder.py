@@ -84,7 +84,6 @@ class ResultsFolder:
 
 
 def _check_resumable(path: Path, there: list[str], of_ensemble: bool) -> None:
-    """Raises a `ValueError` if what is there is the result of something else."""
     has_scores = JOURNAL_NAME in there or SCORES_NAME in there
     if not of_ensemble and there and not has_scores:
         problem = " and no scores, such as those of an ensemble, which one model does not continue"

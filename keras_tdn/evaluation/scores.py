@@ -69,19 +69,13 @@ class Scores:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a `.npz` file without pickle, which is replaced as a whole or not at all."""
-        header = {
-            "format": FORMAT,
-            "kind": self.kind,
-            "paths": self.paths,
-            "failures": [dataclasses.asdict(failure) for failure in self.failures],
-            "class_names": self.class_names,
-            "views": self.views.to_config(),
-            "facts": dict(self.facts),
-        }
+        header = {"format": FORMAT, **vars(self), "facts": dict(self.facts)}
+        header["failures"] = [dataclasses.asdict(failure) for failure in self.failures]
+        header["views"] = self.views.to_config()
+        arrays = {name: header.pop(name) for name in ("view_scores", "labels", "indices")}
         # As bytes, because a path need not be text that UTF-8 can hold; JSON escapes it.
         text = np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)
         with written_beside(Path(path)) as temporary, open(temporary, "wb") as file:
-            arrays = {name: getattr(self, name) for name in ("view_scores", "labels", "indices")}
             np.savez(file, header=text, **arrays)
 
 
@@ -131,6 +125,5 @@ def reading(file: Path, what: str, name: str) -> Iterator[None]:
         OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError,
         zipfile.BadZipFile,
     ) as error:  # fmt: skip
-        raise ValueError(
-            f"{str(file)!r} is no {what} that this version can read ({error}). {hint}"
-        ) from error
+        text = f"{str(file)!r} is no {what} that this version can read ({error}). {hint}"
+        raise ValueError(text) from error

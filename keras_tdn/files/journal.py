@@ -118,7 +118,6 @@ class Journal:
         self._write(_NOTE, (name, json.dumps(value)), durable=True)
 
     def noted(self, name: str) -> Any:
-        """Returns a fact that was noted, or `None`."""
         row = self._first("SELECT value FROM facts WHERE name = ?", name)
         with self._explained():
             return None if row is None else json.loads(row[0])

@@ -74,7 +74,6 @@ class ResumableFolder:
         self.write(self.workplace / PLAN_FILE, header)
 
     def headers(self) -> list[dict[str, Any]]:
-        """Returns the headers that are written in the folder."""
         found = (read_object(self._index), read_object(self.workplace / PLAN_FILE))
         return [header for header in found if header]
 

@@ -147,8 +147,6 @@ def _write(
     (shard, name, count), found = shard_rows
     rows = dict(found)
     if sorted(rows) != list(range(count)):
-        raise ValueError(
-            f"The runner gave {len(rows)} rows for the {count} videos of the shard {name!r}."
-        )
+        raise ValueError(f"The runner gave {len(rows)} rows for {count} videos of {name!r}.")
     ordered = [rows[place] for place in range(count)]
     LabelFolder(Path(folder)).write_shard(shard, name, ordered, options)

@@ -69,11 +69,8 @@ class LabelVideos(beam.PTransform):
 
     def expand(self, records: Any) -> Any:
         read = records | "Read views" >> beam.ParDo(self._read).with_outputs(BAD, main="views")
-        good = (
-            read.views
-            | "Label" >> RunInference(KeyedModelHandler(self._handler))
-            | "Rows" >> beam.MapTuple(_labelled_row)
-        )
+        labelled = read.views | "Label" >> RunInference(KeyedModelHandler(self._handler))
+        good = labelled | "Rows" >> beam.MapTuple(_labelled_row)
         return (good, read[BAD]) | "With bad ones" >> beam.Flatten()
 
 

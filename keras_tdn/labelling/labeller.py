@@ -19,7 +19,7 @@ from keras_tdn.scoring.scorer import Average, Scorer, average_views
 from keras_tdn.scoring.scoring_options import ReadingKeywords, ScoringOptions, check_positive
 from keras_tdn.scoring.scoring_run import score_videos, scoring_identity
 from keras_tdn.scoring.views import VideoViews
-from keras_tdn.specs import ViewSpec
+from keras_tdn.specs import ViewSpec, check_field
 
 Row = dict[str, Any]
 
@@ -74,11 +74,7 @@ class LabelOptions:
         check_positive("top", self.top)
         check_positive("videos_per_shard", self.videos_per_shard)
         for field, known in (("average", get_args(Average)), ("format", FORMATS)):
-            if getattr(self, field) not in known:
-                raise ValueError(
-                    f"Labelling needs one of {list(known)} for `{field}`. "
-                    f"Received: {field}={getattr(self, field)!r}"
-                )
+            check_field(self, field, getattr(self, field) in known, f"one of {list(known)}")
         # The others are checked there.
         self.scoring()
 
@@ -95,25 +91,16 @@ class LabelOptions:
         )
 
     def shard_name(self, shard: int, num_shards: int) -> str:
-        """File name of the shard with that number."""
         return f"labels-{shard:06d}-of-{num_shards:06d}.{self.format}"
 
     def to_config(self) -> dict[str, Any]:
-        """A dict that JSON can hold."""
         return dataclasses.asdict(self)
 
 
 class Labeller:
-    """Gives the values of views, and makes rows of them.
+    """Gives the values of views, and makes rows of them; may be called from several threads.
 
-    Use it where videos come from elsewhere than a list. It may be called from several threads.
-
-    Args:
-        model: A model from clips to scores of classes.
-        options: What a row says.
-        labels: Class names, as in `decode_predictions`. `None` takes the model's own.
-        **reading: How videos are read and scored: `clip_spec`, `from_logits` and others of
-            `keras_tdn.scoring.scoring_options.ScoringOptions`.
+    Use it where videos come from elsewhere than a list. For the arguments see `label_videos`.
 
     Attributes:
         scorer: Gives the values: scores, and features behind them if they are asked for.
@@ -155,11 +142,9 @@ class Labeller:
         scores = values[np.newaxis, :, : self.scorer.classes]
         (averaged,) = average_views(scores, self.scorer.kind, options.average)
         (best,) = decode_predictions(averaged, options.top, self.names)
-        row: Row = {
-            "labels": [item.label for item in best],
-            "label_indices": [item.index for item in best],
-            "scores": np.asarray([item.score for item in best], np.float32),
-        }
+        row: Row = {"labels": [item.label for item in best]}
+        row["label_indices"] = [item.index for item in best]
+        row["scores"] = np.asarray([item.score for item in best], np.float32)
         if options.features:
             features = values[:, self.scorer.classes :].mean(axis=0, dtype=np.float64)
             row["features"] = features.astype(np.float32)
@@ -204,12 +189,9 @@ def write_rows(path: Path, rows: Sequence[Row], options: LabelOptions) -> None:
         "features": vector,
         "error": pyarrow.string(),
     }
-    fields = [(name, kinds[name]) for name in _columns(options)]
-    columns = [
-        pyarrow.array([_plain(row.get(name)) for row in rows], kind) for name, kind in fields
-    ]
-    table = pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
-    pyarrow.parquet.write_table(table, path)
+    schema = pyarrow.schema([(name, kinds[name]) for name in _columns(options)])
+    columns = {name: [_plain(row.get(name)) for row in rows] for name in schema.names}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pydict(columns, schema), path)
 
 
 def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
@@ -222,10 +204,8 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
                     row = json.loads(line)
                     yield {**row, **_arrays(row)}
                 except (ValueError, TypeError, RecursionError) as error:
-                    raise ValueError(
-                        f"Line {number} of {os.fspath(path)!r} is not a row of labels: {error}. "
-                        f"{again}"
-                    ) from error
+                    text = f"Line {number} of {os.fspath(path)!r} is not a row of labels: {error}."
+                    raise ValueError(f"{text} {again}") from error
         return
     pyarrow = _pyarrow()
     try:
@@ -233,9 +213,8 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
         for batch in table.iter_batches():
             yield from ({**row, **_arrays(row)} for row in batch.to_pylist())
     except pyarrow.ArrowException as error:
-        raise ValueError(
-            f"{os.fspath(path)!r} is not a Parquet file of labels: {error}. {again}"
-        ) from error
+        text = f"{os.fspath(path)!r} is not a Parquet file of labels: {error}. {again}"
+        raise ValueError(text) from error
 
 
 def _arrays(row: Row) -> Row:
@@ -261,7 +240,6 @@ def _plain(value: Any) -> Any:
 
 
 def _columns(options: LabelOptions) -> list[str]:
-    """The columns of all rows of a file, in order."""
     features = ["features"] if options.features else []
     return ["index", "path", "labels", "label_indices", "scores", *features, "error"]
 

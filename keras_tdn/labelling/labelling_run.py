@@ -22,14 +22,8 @@ from keras_tdn.data.records.record import check_indices
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES
 from keras_tdn.files.locks import locked
 from keras_tdn.files.resumable_folder import read_object
-from keras_tdn.labelling.label_folder import (
-    INDEX_FILE,
-    WORKPLACE,
-    LabelFolder,
-    LabelPlan,
-    LabelShard,
-    ShardMaker,
-)
+from keras_tdn.labelling import label_folder
+from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan, ShardMaker
 from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, check_format, read_rows
 from keras_tdn.prediction import Labels
 from keras_tdn.progress import Progress
@@ -139,9 +133,8 @@ def label_videos(
                 failures=maker.failures,
             )
             stack.enter_context(contextlib.closing(scored))
-            shown = stack.enter_context(
-                Progress("keras-tdn label", len(records), done=num_kept, shown=progress)
-            )
+            shown = Progress("keras-tdn label", len(records), done=num_kept, shown=progress)
+            stack.enter_context(shown)
             bad = set(maker.failures)
             for views in scored:
                 maker.append(views.values, views.failures)
@@ -153,7 +146,7 @@ def label_videos(
 def finish(
     folder: LabelFolder,
     plan: LabelPlan,
-    shards: dict[int, LabelShard],
+    shards: dict[int, label_folder.LabelShard],
     num_kept: int,
     started: float,
 ) -> LabelReport:
@@ -181,14 +174,14 @@ def read_labels(folder: str | os.PathLike[str]) -> Iterator[Row]:
     ['/videos/empty.mp4']
     """
     path = Path(folder)
-    index = read_object(path / INDEX_FILE)
+    index = read_object(path / label_folder.INDEX_FILE)
     if index is None:
         what = "has no labelling"
-        if (path / WORKPLACE).is_dir():
+        if (path / label_folder.WORKPLACE).is_dir():
             what = "is not finished; label the same list again (on the command line with --resume)"
         raise ValueError(
-            f"The folder {str(path)!r} {what}: there is no {INDEX_FILE!r}. Pass the folder that "
-            "label_videos or `keras-tdn label` wrote to."
+            f"The folder {str(path)!r} {what}: there is no {label_folder.INDEX_FILE!r}. Pass the "
+            "folder that label_videos or `keras-tdn label` wrote to."
         )
     names = [shard["name"] for shard in index["shards"]]
     return (row for name in names for row in read_rows(path / name))

@@ -102,10 +102,7 @@ def _lambda(config: Any) -> Any:
 
 
 def _instructions(code: CodeType) -> list[Any]:
-    constants = [
-        _instructions(constant) if isinstance(constant, CodeType) else repr(constant)
-        for constant in code.co_consts
-    ]
+    constants = [_instructions(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
     return [code.co_code.hex(), code.co_names, constants]
 
 

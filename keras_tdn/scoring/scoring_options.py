@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from keras_tdn.choices import FOLDED_DTYPES
 from keras_tdn.data.decoding import Decoder
-from keras_tdn.specs import ClipSpec, ViewSpec
+from keras_tdn.specs import ClipSpec, ViewSpec, check_field, is_positive_int
 
 DEFAULT_BATCH_SIZE = 8
 # Each holds the frames of a video; more than this rarely helps, and can be asked for.
@@ -64,15 +64,9 @@ class ScoringOptions:
                 "The views are a ViewSpec, for example ViewSpec(num_clips=10, num_crops=3). "
                 f"Received: views={self.views!r}"
             )
-        if not isinstance(self.features, bool):
-            raise ValueError(
-                f"Scoring needs True or False for `features`. Received: features={self.features!r}"
-            )
-        if self.graph_dtype not in (None, *FOLDED_DTYPES):
-            raise ValueError(
-                f"Scoring needs one of {[None, *FOLDED_DTYPES]} for `graph_dtype`. "
-                f"Received: graph_dtype={self.graph_dtype!r}"
-            )
+        check_field(self, "features", isinstance(self.features, bool), "True or False")
+        dtypes = [None, *FOLDED_DTYPES]
+        check_field(self, "graph_dtype", self.graph_dtype in dtypes, f"one of {dtypes}")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise ValueError(f"The `seed` is an integer. Received: seed={self.seed!r}")
         check_positive("batch_size", self.batch_size)
@@ -95,7 +89,6 @@ class ScoringOptions:
 
     @property
     def decoder_name(self) -> str:
-        """Name of the decoder, or of its class."""
         return self.decoder if isinstance(self.decoder, str) else type(self.decoder).__name__
 
 
@@ -120,7 +113,6 @@ class ScoringKeywords(ReadingKeywords, total=False):
 
 def check_positive(name: str, value: Any, owner: str = "Scoring") -> None:
     """Raises a `ValueError` unless it is a positive integer."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"{owner} needs a positive integer for `{name}`. Received: {name}={value!r}"
-        )
+    if not is_positive_int(value):
+        wanted = f"a positive integer for `{name}`"
+        raise ValueError(f"{owner} needs {wanted}. Received: {name}={value!r}")

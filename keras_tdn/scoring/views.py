@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from keras_tdn.data.dataset.clip_sources import DAMAGED, UNREADABLE
 from keras_tdn.data.dataset.order import record_seed
 from keras_tdn.data.decoding import VideoDecodeError, get_decoder
 from keras_tdn.data.decoding.interface import check_clip_bytes
@@ -19,13 +21,7 @@ from keras_tdn.data.jpeg_frames import decode_frame_files, scan_frame_folder
 from keras_tdn.data.packed_records import PackedRecordList, decode_packed_frames
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.segment_sampling import SamplingMode, SegmentSampler
-from keras_tdn.data.transforms.crop_sets import (
-    CropSet,
-    OneCrop,
-    TenCrops,
-    ThreeCrops,
-    crops_of_array,
-)
+from keras_tdn.data.transforms import crop_sets
 from keras_tdn.gpus import leave_gpus_to_backend
 from keras_tdn.limits import max_bytes
 from keras_tdn.scoring.scoring_options import ScoringOptions
@@ -97,17 +93,11 @@ class FrameReader:
         path = self._records[row].path
         if self._columns is None:
             return self.read_path(path, choose_indices)
-        columns: dict[str, Any] = self._columns
-        indices = np.asarray(choose_indices(int(columns["num_frames"][row])), np.int64)
-        _check_frame_bytes(path, len(indices), columns["height"][row], columns["width"][row])
-        try:
-            place = columns["shard"][row], columns["offset"][row]
-            return self._decode_packed(*place, indices).numpy()
-        except tf.errors.OpError as error:
-            raise ValueError(
-                f"Cannot read {path!r}: its packed record is damaged, or the shard is missing or "
-                "cut short."
-            ) from error
+        record: dict[str, Any] = {name: values[row] for name, values in self._columns.items()}
+        indices = np.asarray(choose_indices(int(record["num_frames"])), np.int64)
+        with _in_words(path, DAMAGED):
+            _check_frame_bytes(path, len(indices), record["height"], record["width"])
+            return self._decode_packed(record["shard"], record["offset"], indices).numpy()
 
     def read_path(self, path: str, choose_indices: ChooseIndices) -> np.ndarray:
         """Frames of a video file or a folder of frames; see `read`."""
@@ -115,15 +105,10 @@ class FrameReader:
             return self._decoder.read_frames(path, choose_indices)
         paths = scan_frame_folder(path).paths
         chosen = [paths[index] for index in choose_indices(len(paths))]
-        try:
+        with _in_words(path, UNREADABLE):
             height, width = tf.io.extract_jpeg_shape(tf.io.read_file(chosen[0])).numpy()[:2]
             _check_frame_bytes(path, len(chosen), height, width)
             return self._decode_files(chosen).numpy()
-        except tf.errors.OpError as error:
-            raise ValueError(
-                f"Cannot read {path!r}: a frame is missing, or is not a JPEG picture of the same "
-                "size as the others."
-            ) from error
 
 
 class ViewReader:
@@ -198,7 +183,7 @@ class ViewReader:
         frames = read_frames(choose)
         # Elsewhere the accelerator would be given work, and memory, that the model needs.
         with tf.device("CPU:0"):
-            crops = crops_of_array(self._crop_set, frames)
+            crops = crop_sets.crops_of_array(self._crop_set, frames)
         return VideoViews(crops, positions)
 
 
@@ -210,14 +195,9 @@ class ViewProcesses:
     """
 
     def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:
-        self._pool = WorkerPool(
-            make_view_reader,
-            options,
-            clip_spec,
-            num_processes=options.workers,
-            time_limit=options.time_limit,
-            deaths_per_task=DEATHS_PER_VIDEO,
-        )
+        limits: Any = {"time_limit": options.time_limit, "deaths_per_task": DEATHS_PER_VIDEO}
+        processes = {"num_processes": options.workers, **limits}
+        self._pool = WorkerPool(make_view_reader, options, clip_spec, **processes)
 
     def __call__(self, record: Record) -> VideoViews:
         """Reads the views of a video file or a folder; an `OSError` is the machine's fault."""
@@ -233,7 +213,6 @@ class ViewProcesses:
         return found
 
     def close(self) -> None:
-        """Ends all processes, whatever they do."""
         self._pool.close()
 
 
@@ -258,14 +237,12 @@ def make_view_reader(
     return read
 
 
-def crop_set_of(views: ViewSpec, clip_spec: ClipSpec) -> CropSet:
+def crop_set_of(views: ViewSpec, clip_spec: ClipSpec) -> crop_sets.CropSet:
     """The crops that the views ask for."""
-    height, width = views.crop_size_of(clip_spec)
-    short_side = clip_spec.short_side
+    sizes = *views.crop_size_of(clip_spec), clip_spec.short_side
     if views.num_crops == 3:
-        return ThreeCrops(height, width, short_side, views.always_across)
-    kind: Callable[..., CropSet] = OneCrop if views.num_crops == 1 else TenCrops
-    return kind(height, width, short_side)
+        return crop_sets.ThreeCrops(*sizes, views.always_across)
+    return crop_sets.OneCrop(*sizes) if views.num_crops == 1 else crop_sets.TenCrops(*sizes)
 
 
 def check_not_packed(records: RecordList) -> None:
@@ -317,6 +294,14 @@ def _clips_by_part(
         if most * frame_bytes <= max_bytes("clip"):
             break
     return [part.tolist() for part in parts]
+
+
+@contextlib.contextmanager
+def _in_words(path: str, reason: str) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise ValueError(f"Cannot read {path!r}: {reason}.") from error
 
 
 def _check_frame_bytes(path: str, count: int, height: Any, width: Any) -> None:

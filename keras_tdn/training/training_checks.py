@@ -6,7 +6,7 @@ import logging
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_tdn.data.records import RecordList
@@ -46,12 +46,11 @@ def check_training(
             "`recipe` is a Recipe, for example keras_tdn.training.recipes.finetune_small. "
             f"Received: recipe={recipe!r}"
         )
-    if num_joined_processes() > 1:
+    if (num_processes := num_joined_processes()) > 1:
         raise ValueError(
             "`train` and keras-tdn train are for one process. Several are joined in Python, with "
             "`join_processes` or Keras' environment variables, the recipe and `fit`: see "
-            "examples/train_on_several_machines.py. Received: "
-            f"{num_joined_processes()} processes"
+            f"examples/train_on_several_machines.py. Received: {num_processes} processes"
         )
     check_labelled("Training", train_records, model.classes)
     check_class_names("the training videos", train_records.labels, "the model", model.labels)
@@ -64,7 +63,7 @@ def check_training(
     absent = sorted(set(range(model.classes)) - present)
     if absent:
         named = dict(enumerate(model.labels or train_records.labels or ()))
-        listed = [f"{index} ({named[index]})" if index in named else index for index in absent]
+        listed = [f"{each} ({named[each]})" if each in named else str(each) for each in absent]
         logger.warning(
             f"{len(absent)} of the model's {model.classes} classes have no training video, so that "
             f"it cannot learn them: {_shown(listed)}. Are the labels those of this list?"
@@ -100,19 +99,15 @@ def check_training(
             f"{recipe.batch_size}. Use smaller batches, more videos or one device."
         )
     trained = {os.path.realpath(record.path) for record in train_records}
-    shared = [
-        record.path for record in validation_records if os.path.realpath(record.path) in trained
-    ]
-    if shared:
+    paths = [record.path for record in validation_records]
+    if shared := [repr(path) for path in paths if os.path.realpath(path) in trained]:
         logger.warning(
-            f"{len(shared)} of the {len(validation_records)} validation videos are trained on as "
-            f"well, so that the accuracy will be too good: {_shown(map(repr, shared))}"
+            f"{len(shared)} of the {len(paths)} validation videos are trained on as well, so that "
+            f"the accuracy will be too good: {_shown(shared)}"
         )
 
 
-def _shown(values: Iterable[object]) -> str:
-    """Returns the first few of them, and how many more there are."""
-    texts = [str(value) for value in values]
+def _shown(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - MAX_SHOWN} more" if len(texts) > MAX_SHOWN else ""
     return ", ".join(texts[:MAX_SHOWN]) + more
 

@@ -59,8 +59,7 @@ def train(
         model: A `TDNResNet` with a classifier. Its `clip_spec` says how clips are cut;
             `recipe.clip_spec_for(model)` gives it the recipe's crops.
         train_records: Videos with labels.
-        validation_records: Videos that accuracy is measured on after each epoch, with one clip
-            and one crop of each; `None` for none.
+        validation_records: Videos for the accuracy after each epoch, one view of each, or `None`.
         recipe: How to train.
         output: Folder that is written to.
         seed: Where the order of the videos and all that is drawn from them starts. Weights and
@@ -109,18 +108,15 @@ def train(
     if tensorboard:
         check_tensorboard()
     steps = recipe.steps_per_epoch(train_records)
-    run = describe_run(
-        model,
-        train_records,
-        validation_records,
-        recipe=recipe,
-        seed=seed,
-        early_stopping=early_stopping,
-        class_weight=weights,
-        deterministic=deterministic,
-        dataset_arguments=dataset_arguments,
-        compile_arguments=compile_arguments,
-    )
+    arguments = {
+        "recipe": recipe,
+        "seed": seed,
+        "early_stopping": early_stopping,
+        "class_weight": weights,
+        "deterministic": deterministic,
+        "compile_arguments": compile_arguments,
+    }
+    run = describe_run(model, train_records, validation_records, dataset_arguments, **arguments)
     if model.labels is None and train_records.num_classes == model.classes:
         # Whoever has the model, or a file of its weights, knows the names.
         model.labels = train_records.labels
@@ -132,12 +128,8 @@ def train(
             return result
         if progress and (line := unseen_gpu_line(keras.backend.backend())) is not None:
             sys.stderr.write(f"{line}\n")
-        state = TrainingState(
-            folder / STATE_FOLDER,
-            epochs=recipe.epochs,
-            steps_per_epoch=steps,
-            save_every=save_every,
-        )
+        lengths: dict[str, Any] = {"epochs": recipe.epochs, "steps_per_epoch": steps}
+        state = TrainingState(folder / STATE_FOLDER, save_every=save_every, **lengths)
         recipe.compile(model, steps, **compile_arguments)
         shown = {"tensorboard": tensorboard, "progress": progress}
         callbacks = recipe.callbacks(folder, state=state, early_stopping=early_stopping, **shown)
@@ -209,8 +201,7 @@ logger = logging.getLogger("keras_tdn")
 def saving_when_interrupted(state: TrainingState) -> Iterator[None]:
     """Within the block, a first signal to end saves the training before the next step.
 
-    A second one ends at once, and so does the first where the process is a command's own and no
-    batch comes in a second and a half.
+    A second one ends at once; so does the first in a command's own process, if no batch comes soon.
     """
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread can take signals.

@@ -86,9 +86,8 @@ def training_callbacks(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(
-            f"The output folder {str(folder)!r} cannot be made: {error.strerror}."
-        ) from error
+        text = f"The output folder {str(folder)!r} cannot be made: {error.strerror}."
+        raise ValueError(text) from error
     callbacks: list[keras.callbacks.Callback] = [AverageReplicas(), StopOnDivergence()]
     if state is not None:
         callbacks.append(InputTiming(state.positions))
