@@ -69,13 +69,9 @@ class Comparison:
     def summary(self) -> str:
         """The comparison in a few lines of text."""
         left_out = f", {self.num_left_out} left out that are not in both reports"
-        rows = [
-            f"A is {self.names[0]}",
-            f"B is {self.names[1]}",
-            f"{self.num_videos} videos{left_out if self.num_left_out else ''}",
-            "",
-            f"{'':<22}{'A':>9}{'B':>9}{'B - A':>10}   95 %",
-        ]
+        videos = f"{self.num_videos} videos{left_out if self.num_left_out else ''}"
+        rows = [f"A is {self.names[0]}", f"B is {self.names[1]}", videos, ""]
+        rows.append(f"{'':<22}{'A':>9}{'B':>9}{'B - A':>10}   95 %")
         shares = (self.top1, self.top5, self.mean_class_accuracy)
         for name, value in zip(("top-1", "top-5", "mean class accuracy"), shares, strict=True):
             values = f"{value.first:>9.2%}{value.second:>9.2%}{value.difference:>+10.2%}"

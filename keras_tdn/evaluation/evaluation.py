@@ -151,14 +151,9 @@ class Evaluation:
             failures = self._failure_log(scored.failures)
             views = scored.values.reshape(shape)
             top1 = self._accuracy_so_far(scored, views)
-            batches = score_views(
-                self.scorer,
-                self.records,
-                self.options,
-                first_view=scored.num_done,
-                failures=scored.failures,
-                reader=self.reader,
-            )
+            known: Any = {"first_view": scored.num_done, "failures": scored.failures}
+            known["reader"] = self.reader
+            batches = score_views(self.scorer, self.records, self.options, **known)
             # Videos of an earlier run are no measure of the speed of this one.
             done = scored.num_videos_done
             shown = Progress("keras-tdn evaluate", num_videos, done=done, shown=progress)
@@ -280,13 +275,9 @@ class MultiViewValidation(keras.callbacks.Callback):
             return
         scores = self._evaluation.scores(progress=self._progress)
         report = self.report = report_on(scores, self._average)
-        figures = {
-            "top1": report.top1,
-            "top5": report.top5,
-            "mean_class_accuracy": report.mean_class_accuracy,
-            "loss": report.loss,
-            "ece": report.calibration_error,
-        }
+        figures = {"top1": report.top1, "top5": report.top5}
+        figures["mean_class_accuracy"] = report.mean_class_accuracy
+        figures |= {"loss": report.loss, "ece": report.calibration_error}
         if logs is not None:
             logs.update({f"{self.prefix}{name}": figure for name, figure in figures.items()})
 

@@ -97,17 +97,12 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
         header = json.loads(arrays["header"].tobytes())
         if header["format"] != FORMAT:
             raise KeyError("format")
-        scores = Scores(
-            view_scores=arrays["view_scores"],
-            kind=header["kind"],
-            labels=arrays["labels"],
-            paths=tuple(header["paths"]),
-            indices=arrays["indices"],
-            failures=tuple(Failure(**failure) for failure in header["failures"]),
-            class_names=header["class_names"] and tuple(header["class_names"]),
-            views=ViewSpec.from_config(header["views"]),
-            facts=header["facts"],
-        )
+        header |= {name: arrays[name] for name in ("view_scores", "labels", "indices")}
+        header["paths"] = tuple(header["paths"])
+        header["failures"] = tuple(Failure(**failure) for failure in header["failures"])
+        header["class_names"] = header["class_names"] and tuple(header["class_names"])
+        header["views"] = ViewSpec.from_config(header["views"])
+        scores = Scores(**{field.name: header[field.name] for field in dataclasses.fields(Scores)})
         if not scores.view_scores.shape[0] == len(scores.labels) == len(scores.paths):
             raise KeyError("view_scores")
         return scores

@@ -48,9 +48,8 @@ def written_beside(path: Path, named: Callable[[Path], str] | None = None) -> It
     `remove_leftovers` bring back one that a kill left half replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    workplace = Path(
-        tempfile.mkdtemp(prefix=_prefix(path), suffix=TEMPORARY_SUFFIX, dir=path.parent)
-    )
+    folder = tempfile.mkdtemp(prefix=_prefix(path), suffix=TEMPORARY_SUFFIX, dir=path.parent)
+    workplace = Path(folder)
     try:
         # In a folder of its own, because it may be called "old".
         result = workplace / _NEW / path.name

@@ -28,10 +28,8 @@ SYNC_SECONDS = 1.0
 # How long another program may hold the file before it counts as busy.
 BUSY_SECONDS = 60.0
 # A write-ahead log needs memory that all readers share, which other machines cannot.
-NETWORK_FILE_SYSTEMS = (
-    *("9p", "afs", "beegfs", "ceph", "cifs", "fuse", "gluster", "gpfs", "lustre", "nfs", "smb"),
-    "virtiofs",
-)
+NETWORK_FILE_SYSTEMS = ("9p", "afs", "beegfs", "ceph", "cifs", "fuse", "gluster", "gpfs", "lustre")
+NETWORK_FILE_SYSTEMS += ("nfs", "smb", "virtiofs")
 _COMPANIONS = ("-wal", "-shm", "-journal")
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -170,10 +168,8 @@ class Journal:
             self._database.execute("COMMIT")
             return
         if version != FORMAT_VERSION:
-            raise self._unusable(
-                f"was written by another version of keras_tdn (format {version}, not "
-                f"{FORMAT_VERSION})"
-            )
+            formats = f"format {version}, not {FORMAT_VERSION}"
+            raise self._unusable(f"was written by another version of keras_tdn ({formats})")
         (state,) = self._first("PRAGMA quick_check(1)")
         if state != "ok":
             raise self._unusable(f"is damaged ({state})")
@@ -247,12 +243,10 @@ def check_same(
         )
 
 
-def differences(
-    started: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
-) -> Iterator[str]:
+def differences(old: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Yields in words how two identities differ: "weights 'ab', now 'cd'"."""
-    for name in sorted({*started, *now}):
-        before, after = started.get(name), now.get(name)
+    for name in sorted({*old, *now}):
+        before, after = old.get(name), now.get(name)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             yield from differences(before, after, f"{prefix}{name}.")
         elif before != after:

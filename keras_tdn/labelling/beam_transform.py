@@ -47,24 +47,14 @@ class LabelVideos(beam.PTransform):
         names = ReadingKeywords.__annotations__
         reading = {name: kwargs.pop(name) for name in names if name in kwargs}
         if reading.pop("num_workers", None) is not None:
-            raise ValueError(
-                "`num_workers` is for labelling without Beam, whose own options say it. Leave it "
-                "out."
-            )
+            raise ValueError("Leave out `num_workers`: Beam's own options say how many work.")
         load = loader_of(model)
         labeller = Labeller(load(), options, labels=labels, **reading)
         scoring = dataclasses.replace(labeller.scoring, num_workers=1)
         self.identity = labeller.identity
-        self._handler = TDNModelHandler(
-            load,
-            options,
-            labels=labels,
-            clip_spec=scoring.clip_spec,
-            from_logits=scoring.from_logits,
-            batch_size=scoring.batch_size,
-            weights_sha256=self.identity["weights"],
-            **kwargs,
-        )
+        how: dict[str, Any] = {"clip_spec": scoring.clip_spec, "from_logits": scoring.from_logits}
+        how |= {"batch_size": scoring.batch_size, "weights_sha256": self.identity["weights"]}
+        self._handler = TDNModelHandler(load, options, labels=labels, **how, **kwargs)
         self._read = _ReadViews(scoring, labeller.scorer.spec)
 
     def expand(self, records: Any) -> Any:

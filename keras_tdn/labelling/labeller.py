@@ -179,16 +179,10 @@ def write_rows(path: Path, rows: Sequence[Row], options: LabelOptions) -> None:
         path.write_bytes(b"".join(_json_line(row, options) for row in rows))
         return
     pyarrow = _pyarrow()
-    vector = pyarrow.list_(pyarrow.float32())
-    kinds = {
-        "index": pyarrow.int64(),
-        "path": pyarrow.string(),
-        "labels": pyarrow.list_(pyarrow.string()),
-        "label_indices": pyarrow.list_(pyarrow.int32()),
-        "scores": vector,
-        "features": vector,
-        "error": pyarrow.string(),
-    }
+    text, list_of = pyarrow.string(), pyarrow.list_
+    kinds = {"index": pyarrow.int64(), "path": text, "labels": list_of(text), "error": text}
+    kinds["label_indices"] = list_of(pyarrow.int32())
+    kinds["scores"] = kinds["features"] = list_of(pyarrow.float32())
     schema = pyarrow.schema([(name, kinds[name]) for name in _columns(options)])
     columns = {name: [_plain(row.get(name)) for row in rows] for name in schema.names}
     pyarrow.parquet.write_table(pyarrow.Table.from_pydict(columns, schema), path)

@@ -124,14 +124,9 @@ def label_videos(
         maker = stack.enter_context(ShardMaker(folder, plan, complete, labeller, retry_failures))
         num_kept = len(records) - maker.num_left
         if maker.num_left:
-            scored = score_views(
-                labeller.scorer,
-                records,
-                labeller.scoring,
-                rows=maker.rows,
-                first_view=maker.first_view,
-                failures=maker.failures,
-            )
+            known: Any = {"first_view": maker.first_view, "failures": maker.failures}
+            known["rows"] = maker.rows
+            scored = score_views(labeller.scorer, records, labeller.scoring, **known)
             stack.enter_context(contextlib.closing(scored))
             shown = Progress("keras-tdn label", len(records), done=num_kept, shown=progress)
             stack.enter_context(shown)

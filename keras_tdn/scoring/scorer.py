@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_tdn.layers import SegmentConsensus
 from keras_tdn.models import predicting
-from keras_tdn.scoring.scoring_options import ScoringOptions
+from keras_tdn.scoring.scoring_options import DEFAULT_OPTIONS, ScoringOptions
 
 ScoreKind = Literal["logits", "probabilities"]
 Average = Literal["softmax", "logits"]
@@ -41,11 +41,7 @@ class Scorer:
     follows from logits, and the authors' ensemble needs them. Otherwise they are probabilities.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        options: ScoringOptions = ScoringOptions(),  # noqa: B008
-    ) -> None:
+    def __init__(self, model: keras.Model, options: ScoringOptions = DEFAULT_OPTIONS) -> None:
         self.model = model
         # The clip that the model takes, and the shape of a view.
         self.spec = predicting.clip_spec_of(model, options.clip_spec)

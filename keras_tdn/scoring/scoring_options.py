@@ -92,6 +92,9 @@ class ScoringOptions:
         return self.decoder if isinstance(self.decoder, str) else type(self.decoder).__name__
 
 
+DEFAULT_OPTIONS = ScoringOptions()
+
+
 class ReadingKeywords(TypedDict, total=False):
     """The fields of `ScoringOptions` that every front end takes as keywords."""
 

@@ -29,6 +29,7 @@ from keras_tdn.specs import ClipSpec, ViewSpec
 from keras_tdn.worker_pool import LostTaskError, WorkerPool, use_tensorflow_on_one_core
 
 ChooseIndices = Callable[[int], np.ndarray]
+ReadFrames = Callable[[ChooseIndices], np.ndarray]
 
 # What the system says when it, a disk or a network has a problem that no other file would be
 # without. Not every system has all of them.
@@ -74,13 +75,11 @@ class FrameReader:
         self._records = records
         self._columns = records.columns() if isinstance(records, PackedRecordList) else None
         # As graphs, because op by op a frame takes longer to call for than to decode.
-        self._decode_files = tf.function(
-            decode_frame_files, input_signature=[tf.TensorSpec([None], tf.string)]
-        )
-        specs = (tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64))
-        self._decode_packed = tf.function(
-            decode_packed_frames, input_signature=[*specs, tf.TensorSpec([None], tf.int64)]
-        )
+        paths = [tf.TensorSpec([None], tf.string)]
+        self._decode_files = tf.function(decode_frame_files, input_signature=paths)
+        inputs = (((), tf.string), ((), tf.int64), ((None,), tf.int64))
+        specs = [tf.TensorSpec(shape, dtype) for shape, dtype in inputs]
+        self._decode_packed = tf.function(decode_packed_frames, input_signature=specs)
         # One thread each, because videos are decoded side by side.
         self._decoder = get_decoder(decoder, 1) if isinstance(decoder, str) else decoder
 
@@ -147,9 +146,7 @@ class ViewReader:
         )
         return clips.reshape(len(clips), -1)
 
-    def _read(
-        self, record: Record, read_frames: Callable[[ChooseIndices], np.ndarray]
-    ) -> VideoViews:
+    def _read(self, record: Record, read_frames: ReadFrames) -> VideoViews:
         choose_clips = functools.partial(self.clip_indices, record.index)
         num_clips = self._views.num_clips
         try:
@@ -165,10 +162,7 @@ class ViewReader:
         return VideoViews(crops, np.concatenate(positions))
 
     def _read_clips(
-        self,
-        read_frames: Callable[[ChooseIndices], np.ndarray],
-        choose_clips: ChooseIndices,
-        clips: Sequence[int],
+        self, read_frames: ReadFrames, choose_clips: ChooseIndices, clips: Sequence[int]
     ) -> VideoViews:
         positions: Any = None
 
@@ -277,7 +271,7 @@ def reason_of(error: Exception) -> str:
 
 
 def _clips_by_part(
-    read_frames: Callable[[ChooseIndices], np.ndarray], choose_clips: ChooseIndices, num_clips: int
+    read_frames: ReadFrames, choose_clips: ChooseIndices, num_clips: int
 ) -> list[list[int]]:
     """Clips that fit the memory allowed together; all of them if that was not the problem."""
     clips = np.zeros((0, 0), np.int64)

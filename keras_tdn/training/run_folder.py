@@ -57,15 +57,14 @@ def describe_run(
     config = model.get_config()
     # The clips that it is given are described whether or not it says so itself.
     config.pop("clip_spec", None)
+    matter = {name: value for name, value in dataset_arguments.items() if name not in NO_MATTER}
     content = {
         "backend": keras.backend.backend(),
         "model": config,
         "clip_spec": model.clip_spec.to_config(),
         "train_records": _describe_records(train_records),
         "validation_records": validation_records and _describe_records(validation_records),
-        "dataset_arguments": {
-            name: value for name, value in dataset_arguments.items() if name not in NO_MATTER
-        },
+        "dataset_arguments": matter,
         **arguments,
         VERSIONS: {name: installed_version(name) for name in PACKAGES},
     }
@@ -114,9 +113,8 @@ def run_folder(
 
 
 def _unwritable(folder: Path, reason: str) -> ValueError:
-    return ValueError(
-        f"The output folder {str(folder)!r} cannot be written to: {reason}. Choose another place."
-    )
+    text = f"The output folder {str(folder)!r} cannot be written to: {reason}."
+    return ValueError(f"{text} Choose another place.")
 
 
 def _check_untrained(folder: Path) -> None:

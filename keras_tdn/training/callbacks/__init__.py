@@ -27,22 +27,9 @@ from keras_tdn.training.callbacks.reporting import (
 )
 from keras_tdn.training.callbacks.training_state import TrainingState
 
-__all__ = [
-    "BEST_FILE",
-    "LAST_FILE",
-    "AverageReplicas",
-    "Checkpoints",
-    "EpochLog",
-    "EvaluateAverages",
-    "InputTiming",
-    "Progress",
-    "StopEarly",
-    "StopOnDivergence",
-    "TrainingDivergedError",
-    "TrainingState",
-    "load_checkpoint",
-    "training_callbacks",
-]
+__all__ = ["BEST_FILE", "LAST_FILE", "load_checkpoint", "training_callbacks"]
+__all__ += ["AverageReplicas", "Checkpoints", "EpochLog", "EvaluateAverages", "InputTiming"]
+__all__ += ["Progress", "StopEarly", "StopOnDivergence", "TrainingDivergedError", "TrainingState"]
 
 LOG_FILE = "log.csv"
 

@@ -99,7 +99,10 @@ class TrainingState(keras.callbacks.Callback):
         return self._place.stopped or self._place.epoch >= self.epochs
 
     def spans(self) -> Iterator[FitSpan]:
-        """Yields the calls of `fit` that are left: none, one or two."""
+        """Yields the calls of `fit` that are left: none, one or, in the middle of an epoch, two.
+
+        The first is then the rest of that epoch, which has fewer steps.
+        """
         self._read_place()
         while not self.finished:
             before = self._place
@@ -227,11 +230,7 @@ class TrainingPlace:
 
 
 class FitSpan(NamedTuple):
-    """One call of `fit`: `make_dataset`'s `start`, and arguments of `fit`.
-
-    A training that continues in the middle of an epoch takes two: the rest of that epoch, which has
-    fewer steps, and all others.
-    """
+    """One call of `fit`: `make_dataset`'s `start`, and arguments of `fit`."""
 
     start: int
     fit_arguments: Mapping[str, int]
