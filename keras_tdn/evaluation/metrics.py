@@ -135,9 +135,8 @@ class MeanClassAccuracy(keras.metrics.Metric):
         self.correct.assign_add(ops.cast(ops.matmul(weights * right, classes), self.dtype))
 
     def result(self) -> Any:
-        present = ops.cast(self.total > 0, self.dtype)
         shares = ops.divide_no_nan(self.correct, self.total)
-        return ops.divide_no_nan(ops.sum(shares), ops.sum(present))
+        return ops.divide_no_nan(ops.sum(shares), ops.sum(ops.cast(self.total > 0, self.dtype)))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes}
@@ -199,8 +198,7 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         self.total.assign_add(ops.cast(ops.sum(weights), self.dtype))
 
     def result(self) -> Any:
-        distances = ops.abs(self.confidence - self.correct)
-        return ops.divide_no_nan(ops.sum(distances), self.total)
+        return ops.divide_no_nan(ops.sum(ops.abs(self.confidence - self.correct)), self.total)
 
     def get_config(self) -> dict[str, Any]:
         own = {"num_bins": self.num_bins, "from_logits": self.from_logits}

@@ -133,12 +133,11 @@ class EvaluationReport:
     def to_json(self) -> str:
         """A JSON text; `load_report` reads it from a file."""
         fields = dataclasses.asdict(self)
-        confusion = self.confusion
-        used = np.argwhere(confusion)
+        videos, confusion = fields.pop("videos"), self.confusion
         # Of 400 classes nearly all pairs are empty.
-        fields["confusion"] = [[*pair, int(confusion[tuple(pair)])] for pair in used.tolist()]
+        used = np.argwhere(confusion).tolist()
+        fields["confusion"] = [[*pair, int(confusion[tuple(pair)])] for pair in used]
         names = [field.name for field in dataclasses.fields(VideoResult)]
-        videos = fields.pop("videos")
         fields["videos"] = {name: [video[name] for video in videos] for name in names}
         return json.dumps({"format": FORMAT, **fields}, indent=1) + "\n"
 
@@ -196,8 +195,7 @@ def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
     for counts, averaged in zip(subsets, by_subset, strict=True):
         ranks = metrics.ranks_of_truth(averaged, scores.labels)
         curve.append(ViewPoint(*counts, _share_below(ranks, 1), _share_below(ranks, 5)))
-    facts = {**scores.facts, "average": average}
-    return report_on_averages(scores, by_subset[-1], facts, curve)
+    return report_on_averages(scores, by_subset[-1], {**scores.facts, "average": average}, curve)
 
 
 def view_subsets(views: ViewSpec) -> dict[tuple[int, int], tuple[int, ...]]:

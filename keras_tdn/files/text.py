@@ -11,12 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-_KINDS = {
-    stat.S_IFREG: None,
-    stat.S_IFDIR: "a directory",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-}
+_KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 # The longer mark first: that of UTF-32 starts like that of UTF-16.
 OTHER_ENCODINGS = {
     (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE): "UTF-32",
@@ -33,12 +28,12 @@ def read_text(path: Path, what: str, *, any_bytes: bool = False) -> str:
 
     With `any_bytes`, those that are not UTF-8 are kept (`surrogateescape`).
     """
-    kind = _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "a device")
-    if kind is not None:
+    kind = stat.S_IFMT(os.stat(path).st_mode)
+    if kind != stat.S_IFREG:
         # Reading a pipe or a device may never end.
         raise ValueError(
-            f"{what} are read from regular files, but {str(path)!r} is {kind}. Pass the path of a "
-            "file."
+            f"{what} are read from regular files, but {str(path)!r} is "
+            f"{_KINDS.get(kind, 'a device')}. Pass the path of a file."
         )
     refused = f"{what} are read as UTF-8 text, but {str(path)!r}"
     with open(path, "rb") as file:
@@ -53,8 +48,7 @@ def read_text(path: Path, what: str, *, any_bytes: bool = False) -> str:
         return content.decode("utf-8-sig", "surrogateescape" if any_bytes else "strict")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        text = f"{refused} has other bytes in line {line}. Save it as UTF-8."
-        raise ValueError(text) from error
+        raise ValueError(f"{refused} has other bytes in line {line}. Save it as UTF-8.") from error
 
 
 def split_lines(text: str) -> list[str]:

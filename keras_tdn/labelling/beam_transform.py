@@ -88,8 +88,7 @@ class _ReadViews(beam.DoFn):
             video = self._read(record)
         except Exception as error:
             # One bad video must not end a pipeline, whatever it is.
-            row = complete_row(record, None, reason_of(error))
-            yield beam.pvalue.TaggedOutput(BAD, (key, row))
+            yield beam.pvalue.TaggedOutput(BAD, (key, complete_row(record, None, reason_of(error))))
         else:
             yield element, video
 

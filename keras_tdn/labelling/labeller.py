@@ -157,8 +157,7 @@ class Labeller:
     @property
     def identity(self) -> Mapping[str, Any]:
         """What rows follow from besides the list and the options."""
-        decoder = self.scoring.decoder_name
-        return {**scoring_identity(self.scorer, decoder), "labels": self.names}
+        return {**scoring_identity(self.scorer, self.scoring.decoder_name), "labels": self.names}
 
 
 def complete_row(record: Record, prediction: Row | None, reason: str | None = None) -> Row:
@@ -203,8 +202,7 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
         return
     pyarrow = _pyarrow()
     try:
-        table = pyarrow.parquet.ParquetFile(path)
-        for batch in table.iter_batches():
+        for batch in pyarrow.parquet.ParquetFile(path).iter_batches():
             yield from ({**row, **_arrays(row)} for row in batch.to_pylist())
     except pyarrow.ArrowException as error:
         text = f"{os.fspath(path)!r} is not a Parquet file of labels: {error}. {again}"

@@ -97,8 +97,7 @@ def _lambda(config: Any) -> Any:
     """What a function without a name does, wherever its code was read from."""
     if not isinstance(config, Mapping) or "code" not in config:
         return config
-    code = marshal.loads(base64.b64decode(config["code"]))
-    return {**config, "code": _instructions(code)}
+    return {**config, "code": _instructions(marshal.loads(base64.b64decode(config["code"])))}
 
 
 def _instructions(code: CodeType) -> list[Any]:

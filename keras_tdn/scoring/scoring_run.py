@@ -68,6 +68,8 @@ def fill_batches(
                 clips[len(present)] = view
             present.append(row not in failures)
         yield ViewBatch(clips, np.array(present), failures)
+        # Before the next one is read.
+        del clips
 
 
 def view_batches(
@@ -146,13 +148,10 @@ def read_ahead(
     def make() -> None:
         try:
             with contextlib.closing(items):
-                for item in items:
-                    if not put("item", item):
-                        return
+                if all(put("item", item) for item in items):
+                    put("end", None)
         except BaseException as error:
             put("error", error)
-        else:
-            put("end", None)
 
     thread = threading.Thread(target=make, name="keras_tdn_read_ahead", daemon=True)
     thread.start()
@@ -301,8 +300,7 @@ def score_videos(scorer: Scorer, videos: Sequence[VideoViews], batch_size: int) 
     views = ((0, video.view(number)) for video in videos for number in range(len(video)))
     batches = fill_batches(views, scorer.clip_shape, batch_size)
     parts = [scorer.score(batch.clips)[: len(batch.present)] for batch in batches]
-    ends = np.cumsum([len(video) for video in videos])
-    return np.split(np.concatenate(parts), ends[:-1])
+    return np.split(np.concatenate(parts), np.cumsum([len(video) for video in videos])[:-1])
 
 
 def scoring_identity(scorer: Scorer, decoder: str) -> dict[str, Any]:

@@ -202,8 +202,7 @@ def _chosen_devices(devices: int | str, num_processes: int) -> list[str]:
             f'Pass "{AUTO}". Received: devices={devices}'
         )
     if devices == AUTO:
-        several = num_processes > 1 or names[0].startswith(ACCELERATORS)
-        return names if several else names[:1]
+        return names if num_processes > 1 or names[0].startswith(ACCELERATORS) else names[:1]
     if int(devices) > len(names):
         listed = ", ".join(names)
         raise ValueError(f"There are not so many devices: {listed}. Received: devices={devices}")

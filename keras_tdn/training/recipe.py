@@ -275,11 +275,9 @@ class Recipe:
         measured = [top1(name="top1")]
         if model.classes > TOP_K:
             measured.append(top_k(TOP_K, name=f"top{TOP_K}"))
-        optimizer = self.optimizer(steps_per_epoch)
-        ours = {"optimizer": optimizer, "loss": loss, "metrics": measured}
+        ours = {"optimizer": self.optimizer(steps_per_epoch), "loss": loss, "metrics": measured}
         model.compile(**{**ours, **arguments})
-        scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-        if scaled and num_replicas() > 1:
+        if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) and num_replicas() > 1:
             raise ValueError(
                 "On TensorFlow, mixed_float16 is for one device: of several, Keras looks for "
                 'overflow on the first alone. Build the model with dtype="mixed_bfloat16", or use '

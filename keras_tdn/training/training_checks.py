@@ -69,8 +69,7 @@ def check_training(
             f"it cannot learn them: {_shown(listed)}. Are the labels those of this list?"
         )
     # Raises if a batch does not fill, or cannot be divided.
-    steps = recipe.steps_per_epoch(train_records)
-    check_run_length(recipe, steps, optimizer)
+    check_run_length(recipe, recipe.steps_per_epoch(train_records), optimizer)
     Devices(max(devices_of_an_array(), num_replicas())).batch_size(recipe.batch_size)
     spec, expected = model.clip_spec, recipe.clip_spec_for(model)
     size = min(spec.height, spec.width)

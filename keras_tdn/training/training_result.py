@@ -184,11 +184,9 @@ def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
         left, right = figure.subplots(1, 2)
         for axes, name, text in ((left, "loss", "loss"), (right, "top1", "top-1 accuracy")):
             for prefix, label, color in SETS:
-                rows = [row for row in history if prefix + name in row]
-                if rows:
-                    epochs, values = (
-                        [row[key] for row in rows] for key in ("epoch", prefix + name)
-                    )
+                if rows := [row for row in history if prefix + name in row]:
+                    epochs = [row["epoch"] for row in rows]
+                    values = [row[prefix + name] for row in rows]
                     mark = "o" if len(rows) == 1 else ""
                     axes.plot(epochs, values, color=PALETTE[color], label=label, marker=mark)
             axes.set(xlabel="epoch", ylabel=text)

@@ -108,14 +108,9 @@ def train(
     if tensorboard:
         check_tensorboard()
     steps = recipe.steps_per_epoch(train_records)
-    arguments = {
-        "recipe": recipe,
-        "seed": seed,
-        "early_stopping": early_stopping,
-        "class_weight": weights,
-        "deterministic": deterministic,
-        "compile_arguments": compile_arguments,
-    }
+    arguments: dict[str, Any] = {"recipe": recipe, "seed": seed, "early_stopping": early_stopping}
+    arguments |= {"class_weight": weights, "deterministic": deterministic}
+    arguments["compile_arguments"] = compile_arguments
     run = describe_run(model, train_records, validation_records, dataset_arguments, **arguments)
     if model.labels is None and train_records.num_classes == model.classes:
         # Whoever has the model, or a file of its weights, knows the names.
