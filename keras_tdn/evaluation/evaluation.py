@@ -95,7 +95,7 @@ def evaluate(
     evaluation.scorer.fold_for(len(records) * views.num_views)
     if output is None:
         if resume or overwrite:
-            raise ValueError("`resume` and `overwrite` are about `output`. Pass that as well.")
+            raise ValueError("`resume` and `overwrite` are about results. Pass `output` as well.")
         return report_on(evaluation.scores(progress=progress), average)
     folder = ResultsFolder(Path(output), resume, overwrite)
     scores = folder.finished_scores(evaluation.identity)

@@ -80,15 +80,9 @@ class LabelOptions:
 
     def scoring(self, **reading: Unpack[ReadingKeywords]) -> ScoringOptions:
         """How views are scored for such rows, of videos that are read in this way."""
-        return ScoringOptions(
-            self.views,
-            features=self.features,
-            graph_dtype=self.graph_dtype,
-            seed=self.seed,
-            # A bad video has a row like any other.
-            max_failure_share=None,
-            **reading,
-        )
+        own: Any = {"features": self.features, "graph_dtype": self.graph_dtype, "seed": self.seed}
+        # A bad video has a row like any other.
+        return ScoringOptions(self.views, max_failure_share=None, **own, **reading)
 
     def shard_name(self, shard: int, num_shards: int) -> str:
         return f"labels-{shard:06d}-of-{num_shards:06d}.{self.format}"

@@ -33,14 +33,11 @@ ReadFrames = Callable[[ChooseIndices], np.ndarray]
 
 # What the system says when it, a disk or a network has a problem that no other file would be
 # without. Not every system has all of them.
-PASSING_ERRORS = frozenset(
-    getattr(errno, name)
-    for name in (
-        "EAGAIN", "EDQUOT", "EHOSTDOWN", "EHOSTUNREACH", "EIO", "EMFILE", "ENETDOWN",
-        "ENETUNREACH", "ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC", "ENOTCONN", "ESTALE", "ETIMEDOUT",
-    )
-    if hasattr(errno, name)
-)  # fmt: skip
+_NAMES = (
+    *("EAGAIN", "EDQUOT", "EHOSTDOWN", "EHOSTUNREACH", "EIO", "EMFILE", "ENETDOWN", "ENETUNREACH"),
+    *("ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC", "ENOTCONN", "ESTALE", "ETIMEDOUT"),
+)
+PASSING_ERRORS = frozenset(getattr(errno, name) for name in _NAMES if hasattr(errno, name))
 AMBIGUOUS = frozenset({errno.EAGAIN, errno.EIO, errno.ENOMEM})
 # A process may be ended for want of memory; that it was the video's fault, the second one shows.
 DEATHS_PER_VIDEO = 2

@@ -141,11 +141,9 @@ def train(
         validation = validation_records and recipe.make_dataset(
             validation_records, spec, training=False, **common
         )
-        with (
-            saving_when_interrupted(state),
-            input_errors_in_words(),
-            contextlib.ExitStack() as stack,
-        ):
+        # The data set has an order of its own, and Keras would say so.
+        fixed = {"validation_data": validation, "class_weight": weights, "shuffle": False}
+        with saving_when_stopped(state), input_errors_in_words(), contextlib.ExitStack() as stack:
             # Keras tells callbacks of no error.
             for callback in callbacks:
                 if isinstance(callback, Progress):
@@ -153,16 +151,7 @@ def train(
             for span in state.spans():
                 place = {"start": span.start, "positions": state.positions}
                 clips = recipe.make_dataset(train_records, spec, training=True, **place, **common)
-                model.fit(
-                    clips,
-                    validation_data=validation,
-                    class_weight=weights,
-                    callbacks=callbacks,
-                    # The data set has an order of its own, and Keras would say so.
-                    shuffle=False,
-                    verbose=0,
-                    **span.fit_arguments,
-                )
+                model.fit(clips, callbacks=callbacks, verbose=0, **fixed, **span.fit_arguments)
         whole_batches = bool(common.get("drop_remainder"))
         return finish_training(
             model, folder, recipe, callbacks, train_records, validation_records, card, whole_batches
@@ -193,7 +182,7 @@ logger = logging.getLogger("keras_tdn")
 
 
 @contextlib.contextmanager
-def saving_when_interrupted(state: TrainingState) -> Iterator[None]:
+def saving_when_stopped(state: TrainingState) -> Iterator[None]:
     """Within the block, a first signal to end saves the training before the next step.
 
     A second one ends at once; so does the first in a command's own process, if no batch comes soon.
