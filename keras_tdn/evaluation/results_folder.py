@@ -88,10 +88,7 @@ def _check_resumable(path: Path, there: list[str], of_ensemble: bool) -> None:
     if not of_ensemble and there and not has_scores:
         problem = " and no scores, such as those of an ensemble, which one model does not continue"
     elif of_ensemble and has_scores:
-        problem = (
-            ", which are those of one model; an ensemble of several has the scores of each in a "
-            "folder of its own"
-        )
+        problem = ", which are those of one model; an ensemble has each one's in its own folder"
     elif of_ensemble and there and not any(path.glob(f"{PART_NAME}*")):
         problem = " and no folders of its models, such as `keras-tdn ensemble` writes"
     else:

@@ -57,10 +57,8 @@ def written_beside(path: Path, named: Callable[[Path], str] | None = None) -> It
         yield result
         final = path if named is None else path.with_name(named(result))
         if final.is_dir() and not result.is_dir():
-            raise ValueError(
-                f"{str(final)!r} is a folder, and a file was to be written there. Choose another "
-                "place."
-            )
+            problem = "is a folder, and a file was to be written there. Choose another place."
+            raise ValueError(f"{str(final)!r} {problem}")
         _sync(result)
         if final.is_dir():
             os.replace(final, workplace / _OLD)

@@ -28,8 +28,10 @@ SYNC_SECONDS = 1.0
 # How long another program may hold the file before it counts as busy.
 BUSY_SECONDS = 60.0
 # A write-ahead log needs memory that all readers share, which other machines cannot.
-NETWORK_FILE_SYSTEMS = ("9p", "afs", "beegfs", "ceph", "cifs", "fuse", "gluster", "gpfs", "lustre")
-NETWORK_FILE_SYSTEMS += ("nfs", "smb", "virtiofs")
+NETWORK_FILE_SYSTEMS = (
+    *("9p", "afs", "beegfs", "ceph", "cifs", "fuse", "gluster", "gpfs", "lustre", "nfs", "smb"),
+    "virtiofs",
+)
 _COMPANIONS = ("-wal", "-shm", "-journal")
 _SCHEMA = f"""
 BEGIN IMMEDIATE;

@@ -121,10 +121,8 @@ class Scorer:
         if distance <= FOLDED_TOLERANCE:
             self._compute = folded
             return found
-        logger.warning(
-            f"The folded network differs from the model {self.model.name!r} by {distance:.1e}; the "
-            "Keras model is used."
-        )
+        name, by = self.model.name, f"{distance:.1e}"
+        logger.warning(f"The folded network of {name!r} differs by {by}; the Keras model is used.")
         self._compute = keras_model
         return expected
 

@@ -11,11 +11,9 @@ from typing import Any
 
 import keras
 
+from keras_tdn import gpus
 from keras_tdn.choices import AUTO
-from keras_tdn.gpus import (
-    keep_tensorflow_off_gpus as keep_tensorflow_off_gpus,
-    leave_gpus_to_backend,
-)
+from keras_tdn.gpus import keep_tensorflow_off_gpus as keep_tensorflow_off_gpus
 
 # Keras' own variable; its others are KERAS_DISTRIBUTION_JOB_ADDRESSES and _PROCESS_ID.
 NUM_PROCESSES_VARIABLE = "KERAS_DISTRIBUTION_NUM_PROCESSES"
@@ -100,7 +98,7 @@ def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
     if devices != AUTO and (type(devices) is not int or devices < 1):
         raise ValueError(f'`devices` is "{AUTO}" or a positive number. Received: {devices!r}')
     backend = keras.backend.backend()
-    leave_gpus_to_backend()
+    gpus.leave_gpus_to_backend()
     if backend not in ("tensorflow", "jax"):
         if devices not in (AUTO, 1):
             raise ValueError(

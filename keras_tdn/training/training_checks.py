@@ -12,12 +12,7 @@ from typing import Any
 from keras_tdn.data.records import RecordList
 from keras_tdn.data.records.labelled import MAX_SHOWN, check_class_names, check_labelled
 from keras_tdn.models import TDNResNet
-from keras_tdn.training.distribution import (
-    Devices,
-    devices_of_an_array,
-    num_joined_processes,
-    num_replicas,
-)
+from keras_tdn.training import distribution
 from keras_tdn.training.recipe import Recipe
 from keras_tdn.training.schedules import check_run_length
 
@@ -46,7 +41,7 @@ def check_training(
             "`recipe` is a Recipe, for example keras_tdn.training.recipes.finetune_small. "
             f"Received: recipe={recipe!r}"
         )
-    if (num_processes := num_joined_processes()) > 1:
+    if (num_processes := distribution.num_joined_processes()) > 1:
         raise ValueError(
             "`train` and keras-tdn train are for one process. Several are joined in Python, with "
             "`join_processes` or Keras' environment variables, the recipe and `fit`: see "
@@ -70,7 +65,9 @@ def check_training(
         )
     # Raises if a batch does not fill, or cannot be divided.
     check_run_length(recipe, recipe.steps_per_epoch(train_records), optimizer)
-    Devices(max(devices_of_an_array(), num_replicas())).batch_size(recipe.batch_size)
+    num_devices = distribution.devices_of_an_array()
+    devices = distribution.Devices(max(num_devices, distribution.num_replicas()))
+    devices.batch_size(recipe.batch_size)
     spec, expected = model.clip_spec, recipe.clip_spec_for(model)
     size = min(spec.height, spec.width)
     if size != min(expected.height, expected.width):
@@ -91,7 +88,7 @@ def check_training(
     names = validation_records.labels
     check_class_names("the validation videos", names, "the model", model.labels)
     check_class_names("the validation videos", names, "the training videos", train_records.labels)
-    if devices_of_an_array() > 1 and len(validation_records) < recipe.batch_size:
+    if num_devices > 1 and len(validation_records) < recipe.batch_size:
         raise ValueError(
             "On several devices of the JAX backend each batch is whole, also in validation. "
             f"Received: {len(validation_records)} validation videos and batches of "
@@ -129,10 +126,8 @@ def class_weights(
         }
     if not isinstance(weights, Mapping) or not all(
         not {bool} & {type(index), type(weight)}
-        and isinstance(index, int)
-        and isinstance(weight, int | float)
-        and 0 <= index < classes
-        and 0 < weight < math.inf
+        and (isinstance(index, int) and 0 <= index < classes)
+        and (isinstance(weight, int | float) and 0 < weight < math.inf)
         for index, weight in weights.items()
     ):
         raise ValueError(

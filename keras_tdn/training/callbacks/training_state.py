@@ -111,10 +111,8 @@ class TrainingState(keras.callbacks.Callback):
             arguments["steps_per_epoch"] = self.steps_per_epoch - before.step
             yield FitSpan(before.start, arguments)
             if self._place == before:
-                raise ValueError(
-                    "No epoch was trained. Pass this TrainingState to `fit` among the callbacks, "
-                    "with the span's `fit_arguments`."
-                )
+                how = "among the callbacks, with the span's `fit_arguments`"
+                raise ValueError(f"No epoch was trained. Pass this TrainingState to `fit` {how}.")
 
     def stop_soon(self) -> None:
         """Has the training saved, and ended with `KeyboardInterrupt`, before its next step."""
