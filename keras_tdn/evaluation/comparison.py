@@ -180,8 +180,7 @@ def _paired(
 ) -> tuple[list[tuple[VideoResult, VideoResult]], int]:
     """Videos that are in both, in the first one's order, and how many paths of others there are.
 
-    Lists may be ordered otherwise, and lie elsewhere: what has no equal path is paired by the end
-    of the path.
+    Lists may be ordered otherwise, and lie elsewhere: other paths are paired by their ends.
     """
     partners: dict[int, int] = {}
     both = first, second

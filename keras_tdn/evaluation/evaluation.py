@@ -74,9 +74,6 @@ def evaluate(
         **options: How videos are read and scored: the fields of
             `keras_tdn.scoring.scoring_options.ScoringOptions` in its `ScoringKeywords`.
 
-    Returns:
-        An `EvaluationReport`.
-
     Raises:
         ValueError: if the records do not fit the model, or lack labels; if too many videos are bad
             (a `TooManyFailuresError`); or if the folder has results, or those of something else.
@@ -230,8 +227,7 @@ class MultiViewValidation(keras.callbacks.Callback):
         average: How views are averaged; see `evaluate`.
         prefix: What the names in the logs start with.
         progress: Whether to show a bar.
-        **options: How videos are read and scored, as in `evaluate`. Random clips are the same in
-            each epoch.
+        **options: How videos are read and scored, as in `evaluate`; random clips never change.
 
     Attributes:
         report: The `EvaluationReport` of the last validation; `None` before the first.
@@ -275,7 +271,7 @@ class MultiViewValidation(keras.callbacks.Callback):
             return
         scores = self._evaluation.scores(progress=self._progress)
         report = self.report = report_on(scores, self._average)
-        figures = {"top1": report.top1, "top5": report.top5}
+        figures: dict[str, Any] = {"top1": report.top1, "top5": report.top5}
         figures["mean_class_accuracy"] = report.mean_class_accuracy
         figures |= {"loss": report.loss, "ece": report.calibration_error}
         if logs is not None:

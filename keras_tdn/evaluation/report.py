@@ -158,10 +158,7 @@ def load_report(path: str | os.PathLike[str]) -> EvaluationReport:
     >>> load_report("results").top1
     0.75
     """
-    file = Path(path)
-    if file.is_dir():
-        file = file / "report.json"
-    with reading(file, "report", "report.json"):
+    with reading(path, "report", "report.json") as file:
         fields = json.loads(file.read_text(encoding="utf-8"))
         if fields.pop("format") != FORMAT:
             raise KeyError("format")

@@ -140,8 +140,7 @@ def _facts(report: EvaluationReport) -> list[tuple[str, str]]:
     rows += told.get("ensemble", {}).items()
     if told.get("parameters"):
         rows.append(("Parameters", f"{told['parameters'] / 1e6:.2f} million"))
-    identity = told.get("identity", {})
-    if identity:
+    if identity := told.get("identity"):
         rows.append(("Weights", f"SHA-256 {identity['weights']}"))
         rows.append(("Run", f"seed {identity['seed']}, {identity['backend']} backend"))
     if told.get("versions"):
@@ -216,7 +215,6 @@ def _pictures(
         sampler = SegmentSampler(PICTURES_PER_VIDEO, frames_per_segment=1)
         pictures = frames.read(rows[path], lambda count: np.unique(sampler(count)))
     except Exception:
-        # It was read before; a page without a picture is better than none, whatever it is that the
-        # decoder says.
+        # It was read before; a page without it is better than none, whatever the decoder says.
         return None
     return strip(list(pictures), f"video {rows[path]}")

@@ -28,8 +28,7 @@ NAMES = (JOURNAL_NAME, SCORES_NAME, REPORT_NAME, PAGE_NAME)
 class ResultsFolder:
     """Where an evaluation writes, checked before any time is spent, and made if need be.
 
-    Other files in it are left alone. The results of an ensemble have no scores of their own; those
-    of its models are in folders in this one.
+    Other files are left alone. An ensemble has scores in folders in this one, one per model.
     """
 
     def __init__(

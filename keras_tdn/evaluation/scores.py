@@ -90,10 +90,10 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
     >>> load_scores("results").kind
     'logits'
     """
-    file = Path(path)
-    if file.is_dir():
-        file = file / "scores.npz"
-    with reading(file, "file of scores", "scores.npz"), np.load(file, allow_pickle=False) as arrays:
+    with (
+        reading(path, "file of scores", "scores.npz") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
         header = json.loads(arrays["header"].tobytes())
         if header["format"] != FORMAT:
             raise KeyError("format")
@@ -109,11 +109,12 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
 
 
 @contextlib.contextmanager
-def reading(file: Path, what: str, name: str) -> Iterator[None]:
-    """Raises a `ValueError` for whatever goes wrong while results of an evaluation are read."""
+def reading(path: str | os.PathLike[str], what: str, name: str) -> Iterator[Path]:
+    """Gives a file of an evaluation, by its path or its folder's; a `ValueError` if that fails."""
+    file = Path(path, name) if os.path.isdir(path) else Path(path)
     hint = f"Pass the {name} that an evaluation wrote."
     try:
-        yield
+        yield file
     except FileNotFoundError as error:
         raise ValueError(f"There is no file {str(file)!r}. {hint}") from error
     except (

@@ -44,6 +44,7 @@ _PUT = "INSERT OR REPLACE INTO entries VALUES (?1, ?2, ?3, checksum_of(?1, ?2, ?
 _NOTE = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
 _ROTTED = "checksum IS NOT checksum_of(key, value, failure)"
 _IDENTITY, _SYNCED = "identity", "synced"
+_ADVICE = "Continue with what it was started with, choose another path"
 
 Key = str | int
 
@@ -231,10 +232,7 @@ def remove_journal(path: Path) -> None:
 
 
 def check_same(
-    path: Path,
-    started: Mapping[str, Any],
-    now: Mapping[str, Any],
-    advice: str = "Continue with what it was started with, choose another path",
+    path: Path, started: Mapping[str, Any], now: Mapping[str, Any], advice: str = _ADVICE
 ) -> None:
     """Raises a `ValueError` that names what differs, unless two identities are the same."""
     differing = list(differences(started, now))

@@ -31,8 +31,7 @@ class LabelVideos(beam.PTransform):
         model: As `label_with_beam` takes it; loaded here too, to see how its clips are cut.
         options: What rows say; `format` and `videos_per_shard` are ignored.
         labels: As `label_videos` takes it.
-        **kwargs: How videos are read and scored, as `label_with_beam` takes it; and other arguments
-            of Beam's `ModelHandler`.
+        **kwargs: As `label_with_beam` takes it, and other arguments of Beam's `ModelHandler`.
     """
 
     def __init__(

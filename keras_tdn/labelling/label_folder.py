@@ -142,8 +142,7 @@ class ShardMaker:
     """Takes values of the videos that are left, in order, and writes each shard as it is full.
 
     What is taken is in the journal of its shard before the next is computed. A shard is written out
-    of its journal alone, so that its rows are the same however often the process was killed. What
-    is finished joins `complete`.
+    of its journal alone, so that rows are the same after any kills. Finished ones join `complete`.
     """
 
     def __init__(

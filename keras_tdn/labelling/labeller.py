@@ -42,15 +42,12 @@ class LabelOptions:
         top: Classes to name for each video; with fewer classes than that, all.
         features: Whether rows have the pooled features too: the mean over positions, segments and
             views of what the classifier is given.
-        views: Which views of each video are scored and averaged; by default the one of
-            `predict_video`.
-        average: `"softmax"`: the mean of the views' probabilities; `"logits"`: the softmax of the
-            mean of their logits.
+        views: Which views are scored and averaged; by default the one of `predict_video`.
+        average: How views are averaged, `"softmax"` or `"logits"`; see `evaluate`.
         format: `"jsonl"`, JSON lines, or `"parquet"`, which needs the extra `keras-tdn[parquet]`.
         videos_per_shard: Videos in each file; the last has the rest.
         seed: What random clips are drawn from, together with a record's `index`.
-        graph_dtype: See `keras_tdn.scoring.scoring_options.ScoringOptions`. On processors the
-            inference graph is faster.
+        graph_dtype: As in `ScoringOptions`; on processors the inference graph is faster.
 
     Raises:
         ValueError: if an argument is not as described.
@@ -172,12 +169,16 @@ def write_rows(path: Path, rows: Sequence[Row], options: LabelOptions) -> None:
         path.write_bytes(b"".join(_json_line(row, options) for row in rows))
         return
     pyarrow = _pyarrow()
-    text, list_of = pyarrow.string(), pyarrow.list_
-    kinds = {"index": pyarrow.int64(), "path": text, "labels": list_of(text), "error": text}
+    string, list_of = pyarrow.string(), pyarrow.list_
+    kinds = {"index": pyarrow.int64(), "path": string, "labels": list_of(string), "error": string}
     kinds["label_indices"] = list_of(pyarrow.int32())
     kinds["scores"] = kinds["features"] = list_of(pyarrow.float32())
     schema = pyarrow.schema([(name, kinds[name]) for name in _columns(options)])
-    columns = {name: [_plain(row.get(name)) for row in rows] for name in schema.names}
+    columns = {name: [row.get(name) for row in rows] for name in schema.names}
+    # Parquet's text has no place for bytes that are none.
+    for name in ("path", "error"):
+        texts = [text and text.encode("utf-8", "backslashreplace") for text in columns[name]]
+        columns[name] = [text and text.decode() for text in texts]
     pyarrow.parquet.write_table(pyarrow.Table.from_pydict(columns, schema), path)
 
 
@@ -216,13 +217,6 @@ def _json_line(row: Row, options: LabelOptions) -> bytes:
     text = json.dumps(row, ensure_ascii=False, allow_nan=False)
     # File names may have bytes that are no text. What stands for one becomes an escape of JSON.
     return text.encode("utf-8", "backslashreplace") + b"\n"
-
-
-def _plain(value: Any) -> Any:
-    # Parquet's text has no place for bytes that are none.
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    return value
 
 
 def _columns(options: LabelOptions) -> list[str]:

@@ -76,7 +76,7 @@ def label_videos(
     Use it for archives; with one centre view the scores are those of `predict_video`. Every listed
     video has a row, in the order of the list: `index`, `path`, `labels`, `label_indices`, `scores`,
     maybe `features`, and `error`, which says why a video cannot be read; it then has no labels, and
-    is in `failures.jsonl` too.
+    is in `failures.jsonl` too. `read_labels(output)` gives the rows.
 
     A run that was killed, at any moment, continues when it is called again with the same arguments,
     and ends with the same rows. What was started with another list, model or options is refused;
@@ -84,8 +84,7 @@ def label_videos(
 
     Args:
         model: A model from clips to scores of classes, such as `TDNResNet50`.
-        videos: A `RecordList`, what `load_records` takes, or a folder of videos. Its labels
-            are ignored.
+        videos: A `RecordList`, what `load_records` takes, or a folder; labels are ignored.
         output: Folder for the rows, absent, empty or of an unfinished run.
         options: What rows say, and in what files they are.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
@@ -95,9 +94,6 @@ def label_videos(
         **reading: How videos are read and scored: `clip_spec`, `from_logits`, `batch_size`,
             `num_workers`, `in_processes`, `time_limit` and `decoder` of
             `keras_tdn.scoring.scoring_options.ScoringOptions`.
-
-    Returns:
-        A `LabelReport`. `read_labels(output)` gives the rows.
 
     Raises:
         ValueError: if an argument does not fit, or the folder has something else.

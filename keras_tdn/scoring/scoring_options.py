@@ -22,8 +22,7 @@ TIME_LIMIT = 300.0
 class ScoringOptions:
     """How views of videos are read and scored.
 
-    `evaluate`, `MultiViewValidation`, `label_videos` and `label_with_beam` take these as keywords
-    and make one of it.
+    `evaluate`, `MultiViewValidation`, `label_videos` and `label_with_beam` take them as keywords.
 
     Args:
         views: Which views of each video.
@@ -37,8 +36,7 @@ class ScoringOptions:
         batch_size: Views scored at once. The last digits of scores may follow from it.
         num_workers: Videos read side by side; by default one per processor, at most 8. With thirty
             views each takes up to 0.4 GB, of videos of 340 x 256 pixels.
-        in_processes: Whether each is read in a process, which a bad file may crash or hang, and not
-            in a thread.
+        in_processes: Whether processes, not threads, read them; a bad file may crash or hang one.
         time_limit: Seconds that one video may take in such a process.
         decoder: Name of the decoder of video files, or the decoder itself (not in processes).
         max_failure_share: Share of bad videos that is an error, from 0 to 1, of 100 videos at
@@ -92,9 +90,6 @@ class ScoringOptions:
         return self.decoder if isinstance(self.decoder, str) else type(self.decoder).__name__
 
 
-DEFAULT_OPTIONS = ScoringOptions()
-
-
 class ReadingKeywords(TypedDict, total=False):
     """The fields of `ScoringOptions` that every front end takes as keywords."""
 
@@ -119,3 +114,6 @@ def check_positive(name: str, value: Any, owner: str = "Scoring") -> None:
     if not is_positive_int(value):
         wanted = f"a positive integer for `{name}`"
         raise ValueError(f"{owner} needs {wanted}. Received: {name}={value!r}")
+
+
+DEFAULT_OPTIONS = ScoringOptions()

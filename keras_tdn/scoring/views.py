@@ -181,8 +181,7 @@ class ViewReader:
 class ViewProcesses:
     """Reads views in processes, which bad files may crash or hang.
 
-    It is called by as many threads as there are processes. A video that ends its process twice, or
-    takes too long, is bad.
+    As many threads as processes call it. A video that ends two of them, or takes too long, is bad.
     """
 
     def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:

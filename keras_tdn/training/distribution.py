@@ -83,8 +83,7 @@ def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
         `Devices`: how many there are, and which records this process reads.
 
     Raises:
-        ValueError: if there are not so many devices, the backend has no training on several, or
-            the processes cannot be joined.
+        ValueError: if devices are missing, the backend uses but one, or processes cannot join.
 
     Example:
 

@@ -18,8 +18,7 @@ def freeze_until(model: TDNResNet, part: str) -> None:
 
     Args:
         model: The model.
-        part: The first part that is trained: `"stem"` (nothing is frozen), `"stage1"` to
-            `"stage4"`, or `"classifier"`.
+        part: The first part trained: `"stem"` (all), `"stage1"` to `"stage4"`, `"classifier"`.
 
     Raises:
         ValueError: if there is no such part.
@@ -73,8 +72,7 @@ def _layers_before(model: TDNResNet, part: str) -> Iterator[keras.layers.Layer]:
 def freeze_batch_norms(model: TDNResNet) -> None:
     """Freezes all batch norms of a `TDNResNet` but the first: "partial batch norm".
 
-    Use it when batches are too small for statistics of their own. The authors' published models
-    were trained without.
+    Use it when batches are too small for statistics; the authors' models were trained without.
     """
     for norm in batch_norms(model):
         if norm is not model.structure.stem.norm:

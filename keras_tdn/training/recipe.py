@@ -66,12 +66,10 @@ class Recipe:
         num_segments: Segments of the model that the recipe is meant for.
         crop_size: Height and width in pixels of its crops; see `clip_spec_for`.
         dropout_rate: Its dropout.
-        flip: Whether clips are mirrored, and labels that differ by left and right swapped where
-            the class names say so.
+        flip: Whether clips are mirrored, and labels with left and right in their names swapped.
         label_smoothing: Share of the label's weight that is spread over all classes.
         mixup_alpha: Blends clips in pairs, with shares of a beta distribution; 0 does not.
-        cutmix_alpha: Puts a window of another clip into each, likewise. With both, each batch
-            draws one of the two.
+        cutmix_alpha: Puts a window of another clip into each, likewise. Of both, a batch draws one.
         ema_momentum: Momentum, by batch, of a moving average of the weights for evaluation and
             for the result; `None` keeps none. See `with_averages`.
         freeze_until: First part of the model that is trained; see `freezing.freeze_until`.
@@ -242,8 +240,7 @@ class Recipe:
 
         Raises:
             ValueError: if the training is too short for the recipe, the model has no classifier
-                with softmax or logits, or it has dtype mixed_float16 and is on several devices
-                with TensorFlow.
+                with softmax or logits, or is mixed_float16 on several devices of TensorFlow.
         """
         check_run_length(self, steps_per_epoch)
         if not model.include_top or model.classifier_activation not in ("softmax", None):

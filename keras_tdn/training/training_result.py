@@ -111,12 +111,10 @@ class TrainingResult:
 
     Args:
         output: Folder of the training.
-        preset: Folder of the preset: the model of the best epoch, or of the last if there was no
-            validation.
+        preset: Folder of the preset: the model of the best epoch; without validation, the last.
         epochs: Epochs that were trained.
         epoch: The epoch that the preset is of, counted from 1.
-        top1: Share of validation videos that the preset labels right, from 0 to 1, with one view;
-            `None` without validation.
+        top1: Share of validation videos, from 0 to 1, that one view labels right, or `None`.
         top5: Share whose label is among its first five guesses; `None` likewise.
         num_validation: Validation videos that this was measured on.
         stopped_early: Whether training ended before the recipe's last epoch.

@@ -49,7 +49,7 @@ def train(
     dataset_arguments: Mapping[str, Any] | None = None,
     compile_arguments: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
-    """Trains a model by a recipe, and leaves a preset.
+    """Trains a model by a recipe, and leaves a preset, whose weights the model then has.
 
     Use it for a training that you can leave alone: all that can be wrong is reported first, it
     continues after any interruption as if there had been none, and its result is written down. The
@@ -68,17 +68,12 @@ def train(
         early_stopping: Epochs without a better accuracy after which training ends.
         class_weight: `"balanced"`, or a mapping of class indices to factors of the loss.
         tensorboard: Whether to write logs for TensorBoard.
-        save_every: Steps from one state to the next; `None` saves at the end of each epoch and
-            every five minutes.
+        save_every: Steps from state to state; `None` is after each epoch and every five minutes.
         progress: Whether to show progress on standard error.
-        deterministic: Whether to use slower operations that give the same bits each time on a GPU,
-            as on a CPU they do anyway.
+        deterministic: Whether to use slower operations for the same bits each time, on a GPU too.
         card: Licence, data set and source for the preset; the accuracy is filled in.
         dataset_arguments: More arguments of `make_dataset`, such as `num_parallel_calls`.
         compile_arguments: More arguments of `model.compile`, such as `jit_compile`.
-
-    Returns:
-        A `TrainingResult`. The model then has the weights of the preset.
 
     Raises:
         ValueError: if the arguments do not fit each other, or the training in `output` cannot be

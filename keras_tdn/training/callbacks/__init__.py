@@ -54,8 +54,7 @@ def training_callbacks(
         output: Folder that is written to; it is made if needed.
         epochs: Epochs of the whole training.
         averages: Whether the optimizer keeps averages of the weights, to evaluate with.
-        state: Saves and restores the training, with what the other callbacks remember. Callbacks
-            of your own go in front of it.
+        state: Saves and restores the training and the other callbacks; yours go in front of it.
         early_stopping: Epochs without a new best `val_top1` after which training ends.
         tensorboard: Whether to write to the subfolder `tensorboard` as well.
         progress: Whether to show progress on standard error.

@@ -47,8 +47,7 @@ class Checkpoints(RememberingCallback):
 
     Args:
         folder: Where the files are written.
-        monitor: The figure of which the first highest is best; without it, as where there is no
-            validation, there is no best.
+        monitor: The figure of which the first highest is best; without validation, none is.
 
     Attributes:
         best: The highest figure so far, or `None`.
@@ -112,8 +111,7 @@ def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
 class EvaluateAverages(keras.callbacks.Callback):
     """Evaluates, during `fit`, with the averages of the weights that the optimizer keeps.
 
-    Unlike `keras.callbacks.SwapEMAWeights`, which rounds on TensorFlow, it gives back the very
-    weights that training had.
+    It gives back the very weights; `keras.callbacks.SwapEMAWeights` rounds on TensorFlow.
 
     Example:
 
