@@ -61,10 +61,7 @@ def mean_class_accuracy(confusion: np.ndarray) -> float:
 def calibration(
     confidences: np.ndarray, correct: np.ndarray, num_bins: int = CALIBRATION_BINS
 ) -> tuple[float, tuple[CalibrationBin, ...]]:
-    """Expected calibration error, and the bins of equal width that it is made of.
-
-    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
-    """
+    """The error of `ExpectedCalibrationError`, and the bins of equal width that it is made of."""
     places = np.clip(np.ceil(confidences * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
     counts = np.bincount(places, minlength=num_bins)
     sums = np.bincount(places, confidences, num_bins)

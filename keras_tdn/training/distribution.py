@@ -83,7 +83,7 @@ def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
         `Devices`: how many there are, and which records this process reads.
 
     Raises:
-        ValueError: if devices are missing, the backend uses but one, or processes cannot join.
+        ValueError: if devices are missing, the backend trains on one, or processes cannot join.
 
     Example:
 

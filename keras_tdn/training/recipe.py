@@ -69,7 +69,7 @@ class Recipe:
         flip: Whether clips are mirrored, and labels with left and right in their names swapped.
         label_smoothing: Share of the label's weight that is spread over all classes.
         mixup_alpha: Blends clips in pairs, with shares of a beta distribution; 0 does not.
-        cutmix_alpha: Puts a window of another clip into each, likewise. Of both, a batch draws one.
+        cutmix_alpha: Likewise puts in a window of another clip. With both, each batch draws one.
         ema_momentum: Momentum, by batch, of a moving average of the weights for evaluation and
             for the result; `None` keeps none. See `with_averages`.
         freeze_until: First part of the model that is trained; see `freezing.freeze_until`.

@@ -47,7 +47,7 @@ class Checkpoints(RememberingCallback):
 
     Args:
         folder: Where the files are written.
-        monitor: The figure of which the first highest is best; without validation, none is.
+        monitor: The figure of which the first highest is best; without it, none is.
 
     Attributes:
         best: The highest figure so far, or `None`.
