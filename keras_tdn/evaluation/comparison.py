@@ -69,31 +69,20 @@ class Comparison:
     def summary(self) -> str:
         """The comparison in a few lines of text."""
         left_out = f", {self.num_left_out} left out that are not in both reports"
-        rows = [
-            f"A is {self.names[0]}",
-            f"B is {self.names[1]}",
-            f"{self.num_videos} videos{left_out if self.num_left_out else ''}",
-            "",
-            f"{'':<22}{'A':>9}{'B':>9}{'B - A':>10}   95 %",
-        ]
-        for name, value in (
-            ("top-1", self.top1),
-            ("top-5", self.top5),
-            ("mean class accuracy", self.mean_class_accuracy),
-        ):
-            rows.append(
-                f"{name:<22}{value.first:>9.2%}{value.second:>9.2%}{value.difference:>+10.2%}"
-                f"   {value.low:+.2%} to {value.high:+.2%}"
-            )
+        videos = f"{self.num_videos} videos{left_out if self.num_left_out else ''}"
+        rows = [f"A is {self.names[0]}", f"B is {self.names[1]}", videos, ""]
+        rows.append(f"{'':<22}{'A':>9}{'B':>9}{'B - A':>10}   95 %")
+        shares = (self.top1, self.top5, self.mean_class_accuracy)
+        for name, value in zip(("top-1", "top-5", "mean class accuracy"), shares, strict=True):
+            values = f"{value.first:>9.2%}{value.second:>9.2%}{value.difference:>+10.2%}"
+            rows.append(f"{name:<22}{values}   {value.low:+.2%} to {value.high:+.2%}")
         rows += ["", f"right only in A: {self.only_first}; only in B: {self.only_second}"]
+        test = f"(McNemar, p = {self.p_value:.3g})"
         if self.beyond_chance:
             better = "B" if self.only_second > self.only_first else "A"
-            rows.append(f"{better} is better beyond chance (McNemar, p = {self.p_value:.3g}).")
+            rows.append(f"{better} is better beyond chance {test}.")
         else:
-            rows.append(
-                f"The difference can be chance (McNemar, p = {self.p_value:.3g}): it is not "
-                f"below {SIGNIFICANCE}."
-            )
+            rows.append(f"The difference can be chance {test}: it is not below {SIGNIFICANCE}.")
         return "\n".join(rows) + "\n"
 
 
@@ -142,17 +131,9 @@ def compare(
     rng = np.random.default_rng(seed)
     top1, mean_class = _bootstrap(right, labels, resamples, rng)
     top5, _ = _bootstrap(ranks < 5, labels, resamples, rng)
-    return Comparison(
-        names=(name, other_name),
-        num_videos=len(pairs),
-        num_left_out=num_left_out,
-        only_first=only_first,
-        only_second=only_second,
-        p_value=mcnemar_exact(only_first, only_second),
-        top1=top1,
-        top5=top5,
-        mean_class_accuracy=mean_class,
-    )
+    p_value = mcnemar_exact(only_first, only_second)
+    counts = len(pairs), num_left_out, only_first, only_second
+    return Comparison((name, other_name), *counts, p_value, top1, top5, mean_class)
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:
@@ -199,24 +180,20 @@ def _paired(
 ) -> tuple[list[tuple[VideoResult, VideoResult]], int]:
     """Videos that are in both, in the first one's order, and how many paths of others there are.
 
-    Lists may be ordered otherwise, and lie elsewhere: what has no equal path is paired by the end
-    of the path.
+    Lists may be ordered otherwise, and lie elsewhere: other paths are paired by their ends.
     """
     partners: dict[int, int] = {}
+    both = first, second
     # By the whole path, by its last two parts, and by the name alone.
     for length in (0, 2, 1):
-        names = [
-            ["/".join(PurePath(video.path).parts[-length:]) for video in videos]
-            for videos in (first, second)
-        ]
+        parts = [[PurePath(video.path).parts[-length:] for video in videos] for videos in both]
+        names = [["/".join(of_video) for of_video in of_list] for of_list in parts]
         counts = [collections.Counter(of_list) for of_list in names]
+        repeated = {name for count in counts for name, times in count.items() if times > 1}
         # What is listed more than once, as several actions in one video are, has a place as well.
         ours, theirs = (
-            [
-                (name, video.index if max(count[name] for count in counts) > 1 else None)
-                for name, video in zip(of_list, videos, strict=True)
-            ]
-            for of_list, videos in zip(names, (first, second), strict=True)
+            [(end, one.index if end in repeated else None) for end, one in zip(*pair, strict=True)]
+            for pair in zip(names, both, strict=True)
         )
         taken = set(partners.values())
         others = {identity: row for row, identity in enumerate(theirs) if row not in taken}

@@ -26,19 +26,16 @@ def ensemble(
 ) -> EvaluationReport:
     """The report on several models together, on the videos that every model could read.
 
-    Use it on the scores that `evaluate` wrote, for the "8 + 16" results of the TDN paper (section
-    4).
+    Use it on what `evaluate` wrote, for the "8 + 16" results of the TDN paper (section 4).
 
     Args:
-        models: Scores of at least two models on the same list: `Scores`, paths of `scores.npz`, or
-            of the folders that they lie in.
+        models: At least two, on one list: `Scores`, paths of `scores.npz`, or of their folders.
         method: `"softmax"`: the mean of the models' probabilities, each averaged over its views.
             `"clipped_logits"`, as in the authors' script: the mean over views of logits clipped at
             zero, summed over models. Without probabilities, the report has no loss and calibration.
 
     Raises:
-        ValueError: if the scores are of other videos, labels or classes than each other's, or are
-            no logits where logits are needed.
+        ValueError: if videos, labels or classes differ, or scores are no logits but have to be.
 
     Example:
 
@@ -46,9 +43,7 @@ def ensemble(
     0.682
     """
     if method not in METHODS:
-        raise ValueError(
-            f"An ensemble's `method` is one of {list(METHODS)}. Received: method={method!r}"
-        )
+        raise ValueError(f"An ensemble's `method` is one of {list(METHODS)}. Received: {method!r}")
     loaded = [model if isinstance(model, Scores) else load_scores(model) for model in models]
     if len(loaded) < 2:
         raise ValueError(f"An ensemble has at least two models. Received: {len(loaded)}")
@@ -112,9 +107,7 @@ def _listed(scores: Scores) -> set[tuple[str, int]]:
 def _restricted(loaded: Sequence[Scores], rows: list[int]) -> Scores:
     """The first model's videos, without those that another could not read."""
     first = loaded[0]
-    failures = {
-        (failure.path, failure.index): failure for scores in loaded for failure in scores.failures
-    }
+    failures = {(bad.path, bad.index): bad for scores in loaded for bad in scores.failures}
     return dataclasses.replace(
         first,
         view_scores=first.view_scores[rows],

@@ -74,9 +74,6 @@ def evaluate(
         **options: How videos are read and scored: the fields of
             `keras_tdn.scoring.scoring_options.ScoringOptions` in its `ScoringKeywords`.
 
-    Returns:
-        An `EvaluationReport`.
-
     Raises:
         ValueError: if the records do not fit the model, or lack labels; if too many videos are bad
             (a `TooManyFailuresError`); or if the folder has results, or those of something else.
@@ -95,9 +92,7 @@ def evaluate(
     evaluation.scorer.fold_for(len(records) * views.num_views)
     if output is None:
         if resume or overwrite:
-            raise ValueError(
-                "`resume` and `overwrite` are about the folder of results. Pass `output` as well."
-            )
+            raise ValueError("`resume` and `overwrite` are about results. Pass `output` as well.")
         return report_on(evaluation.scores(progress=progress), average)
     folder = ResultsFolder(Path(output), resume, overwrite)
     scores = folder.finished_scores(evaluation.identity)
@@ -122,9 +117,7 @@ class Evaluation:
         options: ScoringOptions = ScoringOptions(),  # noqa: B008
         average: Average = "softmax",
     ) -> None:
-        self.records = records
-        self.options = options
-        self.average = average
+        self.records, self.options, self.average = records, options, average
         self.scorer = Scorer(model, options)
         self.class_names = _check_records(records, self.scorer.classes, model)
         # A decoder, a share or an average that there is not is reported before anything is read.
@@ -155,14 +148,9 @@ class Evaluation:
             failures = self._failure_log(scored.failures)
             views = scored.values.reshape(shape)
             top1 = self._accuracy_so_far(scored, views)
-            batches = score_views(
-                self.scorer,
-                self.records,
-                self.options,
-                first_view=scored.num_done,
-                failures=scored.failures,
-                reader=self.reader,
-            )
+            known: Any = {"first_view": scored.num_done, "failures": scored.failures}
+            known["reader"] = self.reader
+            batches = score_views(self.scorer, self.records, self.options, **known)
             # Videos of an earlier run are no measure of the speed of this one.
             done = scored.num_videos_done
             shown = Progress("keras-tdn evaluate", num_videos, done=done, shown=progress)
@@ -193,11 +181,10 @@ class Evaluation:
     ) -> Scores:
         good = [row for row in range(len(self.records)) if row not in failures]
         records = [self.records[row] for row in good]
-        model = self.scorer.model
         facts = {
             "identity": identity,
-            "model": model.name,
-            "parameters": model.count_params(),
+            "model": self.scorer.model.name,
+            "parameters": self.scorer.model.count_params(),
             "views_text": _describe_views(self.options.views, self.scorer.spec),
             "crop_size": list(self.scorer.clip_shape[1:3]),
             "versions": versions(),
@@ -240,8 +227,7 @@ class MultiViewValidation(keras.callbacks.Callback):
         average: How views are averaged; see `evaluate`.
         prefix: What the names in the logs start with.
         progress: Whether to show a bar.
-        **options: How videos are read and scored, as in `evaluate`. Random clips are the same in
-            each epoch.
+        **options: How videos are read and scored, as in `evaluate`; random clips never change.
 
     Attributes:
         report: The `EvaluationReport` of the last validation; `None` before the first.
@@ -270,14 +256,11 @@ class MultiViewValidation(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         check_positive("every", every, "MultiViewValidation")
-        self.every = every
-        self.prefix = prefix
+        self.every, self.prefix = every, prefix
         self.report: EvaluationReport | None = None
-        self._average = average
-        self._progress = progress
-        self._evaluation: Evaluation | None = None
-        self._records = records
+        self._average, self._progress, self._records = average, progress, records
         self._options = ScoringOptions(views, **options)
+        self._evaluation: Evaluation | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Wrong arguments are reported now, and not after an epoch.
@@ -288,13 +271,9 @@ class MultiViewValidation(keras.callbacks.Callback):
             return
         scores = self._evaluation.scores(progress=self._progress)
         report = self.report = report_on(scores, self._average)
-        figures = {
-            "top1": report.top1,
-            "top5": report.top5,
-            "mean_class_accuracy": report.mean_class_accuracy,
-            "loss": report.loss,
-            "ece": report.calibration_error,
-        }
+        figures: dict[str, Any] = {"top1": report.top1, "top5": report.top5}
+        figures["mean_class_accuracy"] = report.mean_class_accuracy
+        figures |= {"loss": report.loss, "ece": report.calibration_error}
         if logs is not None:
             logs.update({f"{self.prefix}{name}": figure for name, figure in figures.items()})
 
@@ -308,7 +287,6 @@ def versions() -> dict[str, str]:
 
 
 def _describe_views(views: ViewSpec, spec: ClipSpec) -> str:
-    """The views in words, and which three crops were taken."""
     height, width = views.crop_size_of(spec)
     clips = "1 clip" if views.num_clips == 1 else f"{views.num_clips} clips"
     crops = "1 crop" if views.num_crops == 1 else f"{views.num_crops} crops"

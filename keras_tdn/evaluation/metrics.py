@@ -61,10 +61,7 @@ def mean_class_accuracy(confusion: np.ndarray) -> float:
 def calibration(
     confidences: np.ndarray, correct: np.ndarray, num_bins: int = CALIBRATION_BINS
 ) -> tuple[float, tuple[CalibrationBin, ...]]:
-    """Expected calibration error, and the bins of equal width that it is made of.
-
-    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
-    """
+    """The error of `ExpectedCalibrationError`, and the bins of equal width that it is made of."""
     places = np.clip(np.ceil(confidences * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
     counts = np.bincount(places, minlength=num_bins)
     sums = np.bincount(places, confidences, num_bins)
@@ -135,9 +132,8 @@ class MeanClassAccuracy(keras.metrics.Metric):
         self.correct.assign_add(ops.cast(ops.matmul(weights * right, classes), self.dtype))
 
     def result(self) -> Any:
-        present = ops.cast(self.total > 0, self.dtype)
         shares = ops.divide_no_nan(self.correct, self.total)
-        return ops.divide_no_nan(ops.sum(shares), ops.sum(present))
+        return ops.divide_no_nan(ops.sum(shares), ops.sum(ops.cast(self.total > 0, self.dtype)))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes}
@@ -199,8 +195,7 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         self.total.assign_add(ops.cast(ops.sum(weights), self.dtype))
 
     def result(self) -> Any:
-        distances = ops.abs(self.confidence - self.correct)
-        return ops.divide_no_nan(ops.sum(distances), self.total)
+        return ops.divide_no_nan(ops.sum(ops.abs(self.confidence - self.correct)), self.total)
 
     def get_config(self) -> dict[str, Any]:
         own = {"num_bins": self.num_bins, "from_logits": self.from_logits}

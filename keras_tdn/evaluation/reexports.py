@@ -3,11 +3,5 @@
 from keras_tdn.explaining import Explanation, explain, write_explanation
 from keras_tdn.profiling import ModelProfile, plot_profile, profile_model
 
-__all__ = [
-    "Explanation",
-    "ModelProfile",
-    "explain",
-    "plot_profile",
-    "profile_model",
-    "write_explanation",
-]
+__all__ = ["Explanation", "ModelProfile"]
+__all__ += ["explain", "plot_profile", "profile_model", "write_explanation"]

@@ -12,15 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_tdn.data.failures import Failure
-from keras_tdn.evaluation.metrics import (
-    CalibrationBin,
-    calibration,
-    confusion_matrix,
-    cross_entropy,
-    mean_class_accuracy,
-    ranks_of_truth,
-    wilson_interval,
-)
+from keras_tdn.evaluation import metrics
 from keras_tdn.evaluation.scores import Scores, reading
 from keras_tdn.files.atomic import written_beside
 from keras_tdn.pages.confusion import row_shares
@@ -104,7 +96,7 @@ class EvaluationReport:
     mean_class_accuracy: float
     loss: float | None
     calibration_error: float | None
-    calibration_bins: tuple[CalibrationBin, ...]
+    calibration_bins: tuple[metrics.CalibrationBin, ...]
     classes: tuple[ClassResult, ...]
     view_curve: tuple[ViewPoint, ...]
     videos: tuple[VideoResult, ...]
@@ -114,7 +106,7 @@ class EvaluationReport:
         """Videos of each class (rows) by the class they were given (columns); int64."""
         labels = np.array([video.label for video in self.videos])
         predicted = np.array([video.predicted for video in self.videos])
-        return confusion_matrix(labels, predicted, len(self.class_names))
+        return metrics.confusion_matrix(labels, predicted, len(self.class_names))
 
     def mistakes(self, count: int | None = None) -> list[VideoResult]:
         """The videos whose first guess is wrong, the most confident first; `count` at most."""
@@ -141,12 +133,11 @@ class EvaluationReport:
     def to_json(self) -> str:
         """A JSON text; `load_report` reads it from a file."""
         fields = dataclasses.asdict(self)
-        confusion = self.confusion
-        used = np.argwhere(confusion)
+        videos, confusion = fields.pop("videos"), self.confusion
         # Of 400 classes nearly all pairs are empty.
-        fields["confusion"] = [[*pair, int(confusion[tuple(pair)])] for pair in used.tolist()]
+        used = np.argwhere(confusion).tolist()
+        fields["confusion"] = [[*pair, int(confusion[tuple(pair)])] for pair in used]
         names = [field.name for field in dataclasses.fields(VideoResult)]
-        videos = fields.pop("videos")
         fields["videos"] = {name: [video[name] for video in videos] for name in names}
         return json.dumps({"format": FORMAT, **fields}, indent=1) + "\n"
 
@@ -167,25 +158,16 @@ def load_report(path: str | os.PathLike[str]) -> EvaluationReport:
     >>> load_report("results").top1
     0.75
     """
-    file = Path(path)
-    if file.is_dir():
-        file = file / "report.json"
-    with reading(file, "report", "report.json"):
+    with reading(path, "report", "report.json") as file:
         fields = json.loads(file.read_text(encoding="utf-8"))
         if fields.pop("format") != FORMAT:
             raise KeyError("format")
         fields.pop("confusion")
         columns = fields.pop("videos")
-        fields["videos"] = tuple(
-            VideoResult(**dict(zip(columns, values, strict=True)))
-            for values in zip(*columns.values(), strict=True)
-        )
-        for name, kind in (
-            ("failures", Failure),
-            ("calibration_bins", CalibrationBin),
-            ("classes", ClassResult),
-            ("view_curve", ViewPoint),
-        ):
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        fields["videos"] = tuple(VideoResult(**row) for row in rows)
+        kinds = {"calibration_bins": metrics.CalibrationBin, "view_curve": ViewPoint}
+        for name, kind in {"failures": Failure, "classes": ClassResult, **kinds}.items():
             fields[name] = tuple(kind(**entry) for entry in fields[name])
         for name in ("class_names", "top1_interval"):
             fields[name] = tuple(fields[name])
@@ -208,10 +190,9 @@ def report_on(scores: Scores, average: Average = "softmax") -> EvaluationReport:
     by_subset = average_views(scores.view_scores, scores.kind, average, list(subsets.values()))
     curve = []
     for counts, averaged in zip(subsets, by_subset, strict=True):
-        ranks = ranks_of_truth(averaged, scores.labels)
+        ranks = metrics.ranks_of_truth(averaged, scores.labels)
         curve.append(ViewPoint(*counts, _share_below(ranks, 1), _share_below(ranks, 5)))
-    facts = {**scores.facts, "average": average}
-    return report_on_averages(scores, by_subset[-1], facts, curve)
+    return report_on_averages(scores, by_subset[-1], {**scores.facts, "average": average}, curve)
 
 
 def view_subsets(views: ViewSpec) -> dict[tuple[int, int], tuple[int, ...]]:
@@ -231,9 +212,8 @@ def view_subsets(views: ViewSpec) -> dict[tuple[int, int], tuple[int, ...]]:
                 clips = list(range(count))
             else:
                 clips = [(2 * number + 1) * total // (2 * count) for number in range(count)]
-            subsets[count, num_crops] = tuple(
-                clip * views.num_crops + crop for clip in clips for crop in crops
-            )
+            starts = [clip * views.num_crops for clip in clips]
+            subsets[count, num_crops] = tuple(start + crop for start in starts for crop in crops)
     return subsets
 
 
@@ -251,16 +231,16 @@ def report_on_averages(
     """
     _check_any(scores)
     labels = scores.labels
-    ranks = ranks_of_truth(averaged, labels)
+    ranks = metrics.ranks_of_truth(averaged, labels)
     predicted = averaged.argmax(axis=1)
     shares = row_shares(averaged)
     confidences = np.take_along_axis(shares, predicted[:, np.newaxis], axis=1)[:, 0]
     truths = np.take_along_axis(shares, labels[:, np.newaxis], axis=1)[:, 0]
-    error, bins = calibration(confidences, ranks == 0)
-    confusion = confusion_matrix(labels, predicted, scores.classes)
+    error, bins = metrics.calibration(confidences, ranks == 0)
+    confusion = metrics.confusion_matrix(labels, predicted, scores.classes)
     columns = (scores.indices, labels, predicted, ranks, confidences, truths)
     names = scores.class_names or tuple(f"class {number}" for number in range(scores.classes))
-    totals_of, rights = confusion.sum(axis=1).tolist(), np.diag(confusion).tolist()
+    totals, rights = confusion.sum(axis=1).tolist(), np.diag(confusion).tolist()
     correct = sum(rights)
     return EvaluationReport(
         facts=json.loads(json.dumps(facts)),
@@ -269,15 +249,15 @@ def report_on_averages(
         num_scored=len(labels),
         failures=scores.failures,
         top1=correct / len(labels),
-        top1_interval=wilson_interval(correct, len(labels)),
+        top1_interval=metrics.wilson_interval(correct, len(labels)),
         top5=_share_below(ranks, 5),
-        mean_class_accuracy=mean_class_accuracy(confusion),
-        loss=cross_entropy(averaged, labels, scores.kind) if are_probabilities else None,
+        mean_class_accuracy=metrics.mean_class_accuracy(confusion),
+        loss=metrics.cross_entropy(averaged, labels, scores.kind) if are_probabilities else None,
         calibration_error=error if are_probabilities else None,
         calibration_bins=bins if are_probabilities else (),
         classes=tuple(
             ClassResult(name, total, right, right / total if total else None)
-            for name, total, right in zip(names, totals_of, rights, strict=True)
+            for name, total, right in zip(names, totals, rights, strict=True)
         ),
         view_curve=tuple(view_curve),
         videos=tuple(map(VideoResult, scores.paths, *(column.tolist() for column in columns))),

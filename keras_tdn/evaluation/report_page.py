@@ -114,11 +114,9 @@ def plot_calibration(report: EvaluationReport) -> Figure:
                 continue
             middle, width = (part.low + part.high) / 2, 0.92 * (part.high - part.low)
             shares = f"confidence {part.confidence:.1%}, accuracy {part.accuracy:.1%}"
-            bars = [
-                *accuracy.bar(middle, part.accuracy, width, color=PALETTE["bar"]),
-                *counts.bar(middle, part.count, width, color=PALETTE["muted"]),
-            ]
-            for bar in bars:
+            upper = accuracy.bar(middle, part.accuracy, width, color=PALETTE["bar"])
+            lower = counts.bar(middle, part.count, width, color=PALETTE["muted"])
+            for bar in (*upper, *lower):
                 note(bar, f"{part.count} videos: {shares}")
             ends = middle - width / 2, middle + width / 2
             accuracy.plot(ends, (part.confidence,) * 2, color=PALETTE["other"])
@@ -142,8 +140,7 @@ def _facts(report: EvaluationReport) -> list[tuple[str, str]]:
     rows += told.get("ensemble", {}).items()
     if told.get("parameters"):
         rows.append(("Parameters", f"{told['parameters'] / 1e6:.2f} million"))
-    identity = told.get("identity", {})
-    if identity:
+    if identity := told.get("identity"):
         rows.append(("Weights", f"SHA-256 {identity['weights']}"))
         rows.append(("Run", f"seed {identity['seed']}, {identity['backend']} backend"))
     if told.get("versions"):
@@ -155,18 +152,13 @@ def _facts(report: EvaluationReport) -> list[tuple[str, str]]:
 def _views(report: EvaluationReport) -> dict[str, Any]:
     """The curve, the names of its lines and the table of its points, if there are several."""
     order = sorted(report.view_curve, key=lambda point: point.num_clips * point.num_crops)
-    rows = [
-        (point.num_clips, point.num_crops, point.num_clips * point.num_crops,
-         percent(point.top1), percent(point.top5))
-        for point in order
-    ]  # fmt: skip
-    lines = []
+    rows, lines = [], []
+    for point in order:
+        views = point.num_clips, point.num_crops, point.num_clips * point.num_crops
+        rows.append((*views, percent(point.top1), percent(point.top5)))
     for num_crops in sorted({point.num_crops for point in order}):
-        points = [
-            (float(point.num_clips * num_crops), point.top1)
-            for point in report.view_curve
-            if point.num_crops == num_crops
-        ]
+        chosen = [point for point in report.view_curve if point.num_crops == num_crops]
+        points = [(float(point.num_clips * num_crops), point.top1) for point in chosen]
         lines.append(Line("1 crop" if num_crops == 1 else f"{num_crops} crops", points))
     curve = None
     if len(order) > 1:
@@ -223,7 +215,6 @@ def _pictures(
         sampler = SegmentSampler(PICTURES_PER_VIDEO, frames_per_segment=1)
         pictures = frames.read(rows[path], lambda count: np.unique(sampler(count)))
     except Exception:
-        # It was read before; a page without a picture is better than none, whatever it is that the
-        # decoder says.
+        # It was read before; a page without it is better than none, whatever the decoder says.
         return None
     return strip(list(pictures), f"video {rows[path]}")

@@ -28,8 +28,7 @@ NAMES = (JOURNAL_NAME, SCORES_NAME, REPORT_NAME, PAGE_NAME)
 class ResultsFolder:
     """Where an evaluation writes, checked before any time is spent, and made if need be.
 
-    Other files in it are left alone. The results of an ensemble have no scores of their own; those
-    of its models are in folders in this one.
+    Other files are left alone. An ensemble has scores in folders in this one, one per model.
     """
 
     def __init__(
@@ -84,15 +83,11 @@ class ResultsFolder:
 
 
 def _check_resumable(path: Path, there: list[str], of_ensemble: bool) -> None:
-    """Raises a `ValueError` if what is there is the result of something else."""
     has_scores = JOURNAL_NAME in there or SCORES_NAME in there
     if not of_ensemble and there and not has_scores:
         problem = " and no scores, such as those of an ensemble, which one model does not continue"
     elif of_ensemble and has_scores:
-        problem = (
-            ", which are those of one model; an ensemble of several has the scores of each in a "
-            "folder of its own"
-        )
+        problem = ", which are those of one model; an ensemble has each one's in its own folder"
     elif of_ensemble and there and not any(path.glob(f"{PART_NAME}*")):
         problem = " and no folders of its models, such as `keras-tdn ensemble` writes"
     else:

@@ -69,19 +69,13 @@ class Scores:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a `.npz` file without pickle, which is replaced as a whole or not at all."""
-        header = {
-            "format": FORMAT,
-            "kind": self.kind,
-            "paths": self.paths,
-            "failures": [dataclasses.asdict(failure) for failure in self.failures],
-            "class_names": self.class_names,
-            "views": self.views.to_config(),
-            "facts": dict(self.facts),
-        }
+        header = {"format": FORMAT, **vars(self), "facts": dict(self.facts)}
+        header["failures"] = [dataclasses.asdict(failure) for failure in self.failures]
+        header["views"] = self.views.to_config()
+        arrays = {name: header.pop(name) for name in ("view_scores", "labels", "indices")}
         # As bytes, because a path need not be text that UTF-8 can hold; JSON escapes it.
         text = np.frombuffer(json.dumps(header).encode("ascii"), np.uint8)
         with written_beside(Path(path)) as temporary, open(temporary, "wb") as file:
-            arrays = {name: getattr(self, name) for name in ("view_scores", "labels", "indices")}
             np.savez(file, header=text, **arrays)
 
 
@@ -96,41 +90,36 @@ def load_scores(path: str | os.PathLike[str]) -> Scores:
     >>> load_scores("results").kind
     'logits'
     """
-    file = Path(path)
-    if file.is_dir():
-        file = file / "scores.npz"
-    with reading(file, "file of scores", "scores.npz"), np.load(file, allow_pickle=False) as arrays:
+    with (
+        reading(path, "file of scores", "scores.npz") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
         header = json.loads(arrays["header"].tobytes())
         if header["format"] != FORMAT:
             raise KeyError("format")
-        scores = Scores(
-            view_scores=arrays["view_scores"],
-            kind=header["kind"],
-            labels=arrays["labels"],
-            paths=tuple(header["paths"]),
-            indices=arrays["indices"],
-            failures=tuple(Failure(**failure) for failure in header["failures"]),
-            class_names=header["class_names"] and tuple(header["class_names"]),
-            views=ViewSpec.from_config(header["views"]),
-            facts=header["facts"],
-        )
+        header |= {name: arrays[name] for name in ("view_scores", "labels", "indices")}
+        header["paths"] = tuple(header["paths"])
+        header["failures"] = tuple(Failure(**failure) for failure in header["failures"])
+        header["class_names"] = header["class_names"] and tuple(header["class_names"])
+        header["views"] = ViewSpec.from_config(header["views"])
+        scores = Scores(**{field.name: header[field.name] for field in dataclasses.fields(Scores)})
         if not scores.view_scores.shape[0] == len(scores.labels) == len(scores.paths):
             raise KeyError("view_scores")
         return scores
 
 
 @contextlib.contextmanager
-def reading(file: Path, what: str, name: str) -> Iterator[None]:
-    """Raises a `ValueError` for whatever goes wrong while results of an evaluation are read."""
+def reading(path: str | os.PathLike[str], what: str, name: str) -> Iterator[Path]:
+    """Gives a file of an evaluation, by its path or its folder's; a `ValueError` if that fails."""
+    file = Path(path, name) if os.path.isdir(path) else Path(path)
     hint = f"Pass the {name} that an evaluation wrote."
     try:
-        yield
+        yield file
     except FileNotFoundError as error:
         raise ValueError(f"There is no file {str(file)!r}. {hint}") from error
     except (
         OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError,
         zipfile.BadZipFile,
     ) as error:  # fmt: skip
-        raise ValueError(
-            f"{str(file)!r} is no {what} that this version can read ({error}). {hint}"
-        ) from error
+        text = f"{str(file)!r} is no {what} that this version can read ({error}). {hint}"
+        raise ValueError(text) from error

@@ -48,9 +48,8 @@ def written_beside(path: Path, named: Callable[[Path], str] | None = None) -> It
     `remove_leftovers` bring back one that a kill left half replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    workplace = Path(
-        tempfile.mkdtemp(prefix=_prefix(path), suffix=TEMPORARY_SUFFIX, dir=path.parent)
-    )
+    folder = tempfile.mkdtemp(prefix=_prefix(path), suffix=TEMPORARY_SUFFIX, dir=path.parent)
+    workplace = Path(folder)
     try:
         # In a folder of its own, because it may be called "old".
         result = workplace / _NEW / path.name
@@ -58,10 +57,8 @@ def written_beside(path: Path, named: Callable[[Path], str] | None = None) -> It
         yield result
         final = path if named is None else path.with_name(named(result))
         if final.is_dir() and not result.is_dir():
-            raise ValueError(
-                f"{str(final)!r} is a folder, and a file was to be written there. Choose another "
-                "place."
-            )
+            problem = "is a folder, and a file was to be written there. Choose another place."
+            raise ValueError(f"{str(final)!r} {problem}")
         _sync(result)
         if final.is_dir():
             os.replace(final, workplace / _OLD)

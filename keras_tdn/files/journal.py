@@ -44,6 +44,7 @@ _PUT = "INSERT OR REPLACE INTO entries VALUES (?1, ?2, ?3, checksum_of(?1, ?2, ?
 _NOTE = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
 _ROTTED = "checksum IS NOT checksum_of(key, value, failure)"
 _IDENTITY, _SYNCED = "identity", "synced"
+_ADVICE = "Continue with what it was started with, choose another path"
 
 Key = str | int
 
@@ -118,7 +119,6 @@ class Journal:
         self._write(_NOTE, (name, json.dumps(value)), durable=True)
 
     def noted(self, name: str) -> Any:
-        """Returns a fact that was noted, or `None`."""
         row = self._first("SELECT value FROM facts WHERE name = ?", name)
         with self._explained():
             return None if row is None else json.loads(row[0])
@@ -171,10 +171,8 @@ class Journal:
             self._database.execute("COMMIT")
             return
         if version != FORMAT_VERSION:
-            raise self._unusable(
-                f"was written by another version of keras_tdn (format {version}, not "
-                f"{FORMAT_VERSION})"
-            )
+            formats = f"format {version}, not {FORMAT_VERSION}"
+            raise self._unusable(f"was written by another version of keras_tdn ({formats})")
         (state,) = self._first("PRAGMA quick_check(1)")
         if state != "ok":
             raise self._unusable(f"is damaged ({state})")
@@ -234,10 +232,7 @@ def remove_journal(path: Path) -> None:
 
 
 def check_same(
-    path: Path,
-    started: Mapping[str, Any],
-    now: Mapping[str, Any],
-    advice: str = "Continue with what it was started with, choose another path",
+    path: Path, started: Mapping[str, Any], now: Mapping[str, Any], advice: str = _ADVICE
 ) -> None:
     """Raises a `ValueError` that names what differs, unless two identities are the same."""
     differing = list(differences(started, now))
@@ -248,12 +243,10 @@ def check_same(
         )
 
 
-def differences(
-    started: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
-) -> Iterator[str]:
+def differences(old: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Yields in words how two identities differ: "weights 'ab', now 'cd'"."""
-    for name in sorted({*started, *now}):
-        before, after = started.get(name), now.get(name)
+    for name in sorted({*old, *now}):
+        before, after = old.get(name), now.get(name)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             yield from differences(before, after, f"{prefix}{name}.")
         elif before != after:

@@ -25,12 +25,10 @@ REPLACED = ".replaced"
 class FolderKind:
     """What kind of work a folder holds, in files and in words."""
 
-    # The file that only a finished folder has.
+    # The file that only a finished folder has, and the folder that only an unfinished one needs.
     index: str
-    # The folder in it with what only an unfinished one needs.
     workplace: str
-    # As in "Cannot pack into", "files that are not of a packing" and "Pack with the same list to
-    # continue".
+    # "Cannot pack into", "files that are not of a packing", "Pack with the same list to continue".
     action: str
     noun: str
     same: str
@@ -74,7 +72,6 @@ class ResumableFolder:
         self.write(self.workplace / PLAN_FILE, header)
 
     def headers(self) -> list[dict[str, Any]]:
-        """Returns the headers that are written in the folder."""
         found = (read_object(self._index), read_object(self.workplace / PLAN_FILE))
         return [header for header in found if header]
 
@@ -122,8 +119,7 @@ class ResumableFolder:
 
     def temporary(self, name: str) -> Path:
         """Returns a path that no other process uses, to write a file to at first."""
-        unique = f"{name}.{os.getpid()}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
-        return self.workplace / unique
+        return self.workplace / f"{name}.{os.getpid()}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
 
     def write(self, path: Path, content: Mapping[str, Any]) -> None:
         """Writes JSON atomically."""
@@ -148,9 +144,8 @@ def check_results(folder: Path, names: Sequence[str], resume: bool, overwrite: b
             "one of `resume` and `overwrite`."
         )
     if folder.exists() and not folder.is_dir():
-        raise ValueError(
-            f"{str(folder)!r} is a file. Results go into a folder; choose another place."
-        )
+        text = f"{str(folder)!r} is a file. Results go into a folder; choose another place."
+        raise ValueError(text)
     there = [name for name in names if (folder / name).exists()]
     if there and not (resume or overwrite):
         raise ValueError(

@@ -11,19 +11,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-_KINDS = {
-    stat.S_IFREG: None,
-    stat.S_IFDIR: "a directory",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-}
+_KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 # The longer mark first: that of UTF-32 starts like that of UTF-16.
-OTHER_ENCODINGS = (
-    (codecs.BOM_UTF32_LE, "UTF-32"),
-    (codecs.BOM_UTF32_BE, "UTF-32"),
-    (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
-)
+OTHER_ENCODINGS = {
+    (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE): "UTF-32",
+    (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE): "UTF-16",
+}
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
 # Enough to distinguish a video from a list without reading all of it.
@@ -35,34 +28,27 @@ def read_text(path: Path, what: str, *, any_bytes: bool = False) -> str:
 
     With `any_bytes`, those that are not UTF-8 are kept (`surrogateescape`).
     """
-    kind = _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "a device")
-    if kind is not None:
+    kind = stat.S_IFMT(os.stat(path).st_mode)
+    if kind != stat.S_IFREG:
         # Reading a pipe or a device may never end.
         raise ValueError(
-            f"{what} are read from regular files, but {str(path)!r} is {kind}. Pass the path of a "
-            "file."
+            f"{what} are read from regular files, but {str(path)!r} is "
+            f"{_KINDS.get(kind, 'a device')}. Pass the path of a file."
         )
+    refused = f"{what} are read as UTF-8 text, but {str(path)!r}"
     with open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
-        encoding = next((name for mark, name in OTHER_ENCODINGS if head.startswith(mark)), None)
-        if encoding is not None:
-            raise ValueError(
-                f"{what} are read as UTF-8 text, but {str(path)!r} is {encoding}. Save it as UTF-8."
-            )
+        names = (name for marks, name in OTHER_ENCODINGS.items() if head.startswith(marks))
+        if encoding := next(names, None):
+            raise ValueError(f"{refused} is {encoding}. Save it as UTF-8.")
         if b"\0" in head:
-            raise ValueError(
-                f"{what} are read as UTF-8 text, but {str(path)!r} is not text: it has null "
-                "characters. Check the path."
-            )
+            raise ValueError(f"{refused} is not text: it has null characters. Check the path.")
         content = head + file.read()
     try:
         return content.decode("utf-8-sig", "surrogateescape" if any_bytes else "strict")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{what} are read as UTF-8 text, but {str(path)!r} has other bytes in line {line}. "
-            "Save it as UTF-8."
-        ) from error
+        raise ValueError(f"{refused} has other bytes in line {line}. Save it as UTF-8.") from error
 
 
 def split_lines(text: str) -> list[str]:

@@ -48,8 +48,7 @@ def label_with_beam(
     finished by the other: shards that are complete are kept, others are labelled again from their
     first video. All workers and this process must find the videos, the model and the output under
     the same paths; otherwise build a pipeline of your own with
-    `keras_tdn.labelling.beam_transform.LabelVideos`. Needs the extra `keras-tdn[beam]`, on the
-    workers too.
+    `keras_tdn.labelling.beam_transform.LabelVideos`. Workers need the extra `keras-tdn[beam]` too.
 
     Args:
         model: A preset (a folder, a name or `hf://organisation/name`) or a `.keras` file that all
@@ -60,9 +59,6 @@ def label_with_beam(
             `PipelineOptions`. By default this machine does the work.
         **reading: As `label_videos` takes it, but for `num_workers`. Without `in_processes` a file
             that crashes or hangs the decoder takes the worker with it.
-
-    Returns:
-        A `LabelReport`.
 
     Raises:
         ImportError: if Apache Beam is not installed.
@@ -147,8 +143,6 @@ def _write(
     (shard, name, count), found = shard_rows
     rows = dict(found)
     if sorted(rows) != list(range(count)):
-        raise ValueError(
-            f"The runner gave {len(rows)} rows for the {count} videos of the shard {name!r}."
-        )
+        raise ValueError(f"The runner gave {len(rows)} rows for {count} videos of {name!r}.")
     ordered = [rows[place] for place in range(count)]
     LabelFolder(Path(folder)).write_shard(shard, name, ordered, options)

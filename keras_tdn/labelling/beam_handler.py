@@ -67,7 +67,6 @@ class TDNModelHandler(ModelHandler[VideoViews, Row, Labeller]):
         model: Labeller,
         inference_args: dict[str, Any] | None = None,
     ) -> Iterable[Row]:
-        """For each video the columns of its row that the model gives."""
         videos = model.values_of_videos(batch, self._batch_size)
         return [model.prediction(values) for values in videos]
 

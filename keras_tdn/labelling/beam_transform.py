@@ -31,8 +31,7 @@ class LabelVideos(beam.PTransform):
         model: As `label_with_beam` takes it; loaded here too, to see how its clips are cut.
         options: What rows say; `format` and `videos_per_shard` are ignored.
         labels: As `label_videos` takes it.
-        **kwargs: How videos are read and scored, as `label_with_beam` takes it; and other arguments
-            of Beam's `ModelHandler`.
+        **kwargs: As `label_with_beam` takes it, and other arguments of Beam's `ModelHandler`.
     """
 
     def __init__(
@@ -47,33 +46,20 @@ class LabelVideos(beam.PTransform):
         names = ReadingKeywords.__annotations__
         reading = {name: kwargs.pop(name) for name in names if name in kwargs}
         if reading.pop("num_workers", None) is not None:
-            raise ValueError(
-                "`num_workers` is for labelling without Beam, whose own options say it. Leave it "
-                "out."
-            )
+            raise ValueError("Leave out `num_workers`: Beam's own options say how many work.")
         load = loader_of(model)
         labeller = Labeller(load(), options, labels=labels, **reading)
         scoring = dataclasses.replace(labeller.scoring, num_workers=1)
         self.identity = labeller.identity
-        self._handler = TDNModelHandler(
-            load,
-            options,
-            labels=labels,
-            clip_spec=scoring.clip_spec,
-            from_logits=scoring.from_logits,
-            batch_size=scoring.batch_size,
-            weights_sha256=self.identity["weights"],
-            **kwargs,
-        )
+        how: dict[str, Any] = {"clip_spec": scoring.clip_spec, "from_logits": scoring.from_logits}
+        how |= {"batch_size": scoring.batch_size, "weights_sha256": self.identity["weights"]}
+        self._handler = TDNModelHandler(load, options, labels=labels, **how, **kwargs)
         self._read = _ReadViews(scoring, labeller.scorer.spec)
 
     def expand(self, records: Any) -> Any:
         read = records | "Read views" >> beam.ParDo(self._read).with_outputs(BAD, main="views")
-        good = (
-            read.views
-            | "Label" >> RunInference(KeyedModelHandler(self._handler))
-            | "Rows" >> beam.MapTuple(_labelled_row)
-        )
+        labelled = read.views | "Label" >> RunInference(KeyedModelHandler(self._handler))
+        good = labelled | "Rows" >> beam.MapTuple(_labelled_row)
         return (good, read[BAD]) | "With bad ones" >> beam.Flatten()
 
 
@@ -101,8 +87,7 @@ class _ReadViews(beam.DoFn):
             video = self._read(record)
         except Exception as error:
             # One bad video must not end a pipeline, whatever it is.
-            row = complete_row(record, None, reason_of(error))
-            yield beam.pvalue.TaggedOutput(BAD, (key, row))
+            yield beam.pvalue.TaggedOutput(BAD, (key, complete_row(record, None, reason_of(error))))
         else:
             yield element, video
 

@@ -68,29 +68,24 @@ class LabelPlan:
         """Returns what distinguishes this labelling from others, for JSON."""
         listed = [[record.index, record.path] for record in self.records]
         content = json.dumps(listed, separators=(",", ":")).encode()
-        return {
-            "version": FORMAT_VERSION,
-            "num_videos": len(self.records),
-            "list_sha256": hashlib.sha256(content).hexdigest(),
-            "options": self.options.to_config(),
-            **self.identity,
-        }
+        options, list_sha256 = self.options.to_config(), hashlib.sha256(content).hexdigest()
+        counted = {"num_videos": len(self.records), "list_sha256": list_sha256}
+        return {"version": FORMAT_VERSION, **counted, "options": options, **self.identity}
 
 
-class LabelFolder:
+class LabelFolder(ResumableFolder):
     """Knows what of a labelling is done, and refuses to continue another one."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._folder = ResumableFolder(path, KIND)
+        super().__init__(path, KIND)
 
     def start(
         self, plan: LabelPlan, overwrite: bool = False, retry_failures: bool = False
     ) -> dict[int, LabelShard]:
         """Prepares the folder for a plan, and returns the shards that are complete."""
         if overwrite:
-            self._folder.clear([FAILURES_FILE, "labels-*-of-*"])
-        self._folder.prepare(plan.header())
+            self.clear([FAILURES_FILE, "labels-*-of-*"])
+        self.prepare(plan.header())
         complete = self.complete_shards(plan)
         if retry_failures:
             for shard in [shard for shard, made in complete.items() if made.failures]:
@@ -101,7 +96,7 @@ class LabelFolder:
     def complete_shards(self, plan: LabelPlan) -> dict[int, LabelShard]:
         """Returns the shards that are noted as complete and are what their notes say."""
         complete = {}
-        for shard, config in self._folder.noted(plan.num_shards, self._notes).items():
+        for shard, config in self.noted(plan.num_shards, self._notes).items():
             # Notes that cannot be read are of no use, and the shard is made again.
             with contextlib.suppress(KeyError, TypeError, OSError):
                 failures = tuple(Failure(**failure) for failure in config["failures"])
@@ -112,14 +107,14 @@ class LabelFolder:
 
     def journal_path(self, shard: int) -> Path:
         """Where values of a shard are kept until it is complete."""
-        return self._folder.workplace / f"shard-{shard:06d}.sqlite"
+        return self.workplace / f"shard-{shard:06d}.sqlite"
 
     def write_shard(
         self, shard: int, name: str, rows: Sequence[Row], options: LabelOptions
     ) -> LabelShard:
         """Writes a shard and its note, each whole or not at all."""
         # Two workers of a pipeline may be at the same shard, and write the same.
-        temporary = self._folder.temporary(name)
+        temporary = self.temporary(name)
         try:
             write_rows(temporary, rows, options)
             size, sha256 = temporary.stat().st_size, sha256_of(temporary)
@@ -129,26 +124,25 @@ class LabelFolder:
         bad = [row for row in rows if row["error"] is not None]
         failures = tuple(Failure(row["path"], row["index"], row["error"]) for row in bad)
         made = LabelShard(name, len(rows), size, sha256, failures)
-        self._folder.write(self._notes(shard), dataclasses.asdict(made))
+        self.write(self._notes(shard), dataclasses.asdict(made))
         remove_journal(self.journal_path(shard))
         return made
 
     def finish(self, plan: LabelPlan, shards: Sequence[LabelShard]) -> None:
         """Writes the index and the report of failures, and removes what an unfinished run needs."""
         content = b"".join(failure_line(bad) for shard in shards for bad in shard.failures)
-        write_whole(self.path / FAILURES_FILE, content, self._folder.temporary(FAILURES_FILE))
-        self._folder.conclude(plan.header(), [dataclasses.asdict(shard) for shard in shards])
+        write_whole(self.path / FAILURES_FILE, content, self.temporary(FAILURES_FILE))
+        self.conclude(plan.header(), [dataclasses.asdict(shard) for shard in shards])
 
     def _notes(self, shard: int) -> Path:
-        return self._folder.workplace / f"shard-{shard:06d}.json"
+        return self.workplace / f"shard-{shard:06d}.json"
 
 
 class ShardMaker:
     """Takes values of the videos that are left, in order, and writes each shard as it is full.
 
     What is taken is in the journal of its shard before the next is computed. A shard is written out
-    of its journal alone, so that its rows are the same however often the process was killed. What
-    is finished joins `complete`.
+    of its journal alone, so that rows are the same after any kills. Finished ones join `complete`.
     """
 
     def __init__(
@@ -161,10 +155,8 @@ class ShardMaker:
     ) -> None:
         self._folder, self._plan, self._complete = folder, plan, complete
         self._shards = [shard for shard in range(plan.num_shards) if shard not in complete]
-        self._labeller = labeller
-        self._retry_failures = retry_failures
-        self._header = plan.header()
-        self._num_views = plan.options.views.num_views
+        self._labeller, self._retry_failures = labeller, retry_failures
+        self._header, self._num_views = plan.header(), plan.options.views.num_views
         self._stack = contextlib.ExitStack()
         self._journal: ViewJournal | None = None
         # Videos of the shards that have been finished here.
@@ -183,9 +175,8 @@ class ShardMaker:
             self._finish(journal)
         if self._journal is not None:
             self.first_view = self._first_position * self._num_views + self._journal.num_done
-            self.failures = {
-                self._first_position + row: reason for row, reason in self._journal.failures.items()
-            }
+            known = self._journal.failures
+            self.failures = {self._first_position + row: known[row] for row in known}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -202,8 +193,8 @@ class ShardMaker:
         while len(values):
             journal = self._journal or self._open()
             taken = values[: len(journal.values) - journal.num_done]
-            videos = range(len(self._plan.rows_of(self._shards[0])))
             own = {position - self._first_position: why for position, why in failures.items()}
+            videos = range(len(self._plan.rows_of(self._shards[0])))
             journal.append(taken, {video: why for video, why in own.items() if video in videos})
             values = values[len(taken) :]
             if journal.is_complete:
@@ -227,10 +218,8 @@ class ShardMaker:
         shard = self._shards.pop(0)
         records = self._plan.records_of(shard)
         values = journal.values.reshape(len(records), self._num_views, -1)
-        rows = [
-            self._labeller.row(record, values[row], journal.failures.get(row))
-            for row, record in enumerate(records)
-        ]
+        reasons = [journal.failures.get(row) for row in range(len(records))]
+        rows = list(map(self._labeller.row, records, values, reasons))
         self._stack.close()
         self._journal = None
         name = self._plan.name_of(shard)

@@ -19,7 +19,7 @@ from keras_tdn.scoring.scorer import Average, Scorer, average_views
 from keras_tdn.scoring.scoring_options import ReadingKeywords, ScoringOptions, check_positive
 from keras_tdn.scoring.scoring_run import score_videos, scoring_identity
 from keras_tdn.scoring.views import VideoViews
-from keras_tdn.specs import ViewSpec
+from keras_tdn.specs import ViewSpec, check_field
 
 Row = dict[str, Any]
 
@@ -42,15 +42,12 @@ class LabelOptions:
         top: Classes to name for each video; with fewer classes than that, all.
         features: Whether rows have the pooled features too: the mean over positions, segments and
             views of what the classifier is given.
-        views: Which views of each video are scored and averaged; by default the one of
-            `predict_video`.
-        average: `"softmax"`: the mean of the views' probabilities; `"logits"`: the softmax of the
-            mean of their logits.
+        views: Which views are scored and averaged; by default the one of `predict_video`.
+        average: How views are averaged, `"softmax"` or `"logits"`; see `evaluate`.
         format: `"jsonl"`, JSON lines, or `"parquet"`, which needs the extra `keras-tdn[parquet]`.
         videos_per_shard: Videos in each file; the last has the rest.
         seed: What random clips are drawn from, together with a record's `index`.
-        graph_dtype: See `keras_tdn.scoring.scoring_options.ScoringOptions`. On processors the
-            inference graph is faster.
+        graph_dtype: As in `ScoringOptions`; on processors the inference graph is faster.
 
     Raises:
         ValueError: if an argument is not as described.
@@ -74,46 +71,27 @@ class LabelOptions:
         check_positive("top", self.top)
         check_positive("videos_per_shard", self.videos_per_shard)
         for field, known in (("average", get_args(Average)), ("format", FORMATS)):
-            if getattr(self, field) not in known:
-                raise ValueError(
-                    f"Labelling needs one of {list(known)} for `{field}`. "
-                    f"Received: {field}={getattr(self, field)!r}"
-                )
+            check_field(self, field, getattr(self, field) in known, f"one of {list(known)}")
         # The others are checked there.
         self.scoring()
 
     def scoring(self, **reading: Unpack[ReadingKeywords]) -> ScoringOptions:
         """How views are scored for such rows, of videos that are read in this way."""
-        return ScoringOptions(
-            self.views,
-            features=self.features,
-            graph_dtype=self.graph_dtype,
-            seed=self.seed,
-            # A bad video has a row like any other.
-            max_failure_share=None,
-            **reading,
-        )
+        own: Any = {"features": self.features, "graph_dtype": self.graph_dtype, "seed": self.seed}
+        # A bad video has a row like any other.
+        return ScoringOptions(self.views, max_failure_share=None, **own, **reading)
 
     def shard_name(self, shard: int, num_shards: int) -> str:
-        """File name of the shard with that number."""
         return f"labels-{shard:06d}-of-{num_shards:06d}.{self.format}"
 
     def to_config(self) -> dict[str, Any]:
-        """A dict that JSON can hold."""
         return dataclasses.asdict(self)
 
 
 class Labeller:
-    """Gives the values of views, and makes rows of them.
+    """Gives the values of views, and makes rows of them; may be called from several threads.
 
-    Use it where videos come from elsewhere than a list. It may be called from several threads.
-
-    Args:
-        model: A model from clips to scores of classes.
-        options: What a row says.
-        labels: Class names, as in `decode_predictions`. `None` takes the model's own.
-        **reading: How videos are read and scored: `clip_spec`, `from_logits` and others of
-            `keras_tdn.scoring.scoring_options.ScoringOptions`.
+    Use it where videos come from elsewhere than a list. For the arguments see `label_videos`.
 
     Attributes:
         scorer: Gives the values: scores, and features behind them if they are asked for.
@@ -155,11 +133,9 @@ class Labeller:
         scores = values[np.newaxis, :, : self.scorer.classes]
         (averaged,) = average_views(scores, self.scorer.kind, options.average)
         (best,) = decode_predictions(averaged, options.top, self.names)
-        row: Row = {
-            "labels": [item.label for item in best],
-            "label_indices": [item.index for item in best],
-            "scores": np.asarray([item.score for item in best], np.float32),
-        }
+        row: Row = {"labels": [item.label for item in best]}
+        row["label_indices"] = [item.index for item in best]
+        row["scores"] = np.asarray([item.score for item in best], np.float32)
         if options.features:
             features = values[:, self.scorer.classes :].mean(axis=0, dtype=np.float64)
             row["features"] = features.astype(np.float32)
@@ -172,8 +148,7 @@ class Labeller:
     @property
     def identity(self) -> Mapping[str, Any]:
         """What rows follow from besides the list and the options."""
-        decoder = self.scoring.decoder_name
-        return {**scoring_identity(self.scorer, decoder), "labels": self.names}
+        return {**scoring_identity(self.scorer, self.scoring.decoder_name), "labels": self.names}
 
 
 def complete_row(record: Record, prediction: Row | None, reason: str | None = None) -> Row:
@@ -194,22 +169,17 @@ def write_rows(path: Path, rows: Sequence[Row], options: LabelOptions) -> None:
         path.write_bytes(b"".join(_json_line(row, options) for row in rows))
         return
     pyarrow = _pyarrow()
-    vector = pyarrow.list_(pyarrow.float32())
-    kinds = {
-        "index": pyarrow.int64(),
-        "path": pyarrow.string(),
-        "labels": pyarrow.list_(pyarrow.string()),
-        "label_indices": pyarrow.list_(pyarrow.int32()),
-        "scores": vector,
-        "features": vector,
-        "error": pyarrow.string(),
-    }
-    fields = [(name, kinds[name]) for name in _columns(options)]
-    columns = [
-        pyarrow.array([_plain(row.get(name)) for row in rows], kind) for name, kind in fields
-    ]
-    table = pyarrow.Table.from_arrays(columns, schema=pyarrow.schema(fields))
-    pyarrow.parquet.write_table(table, path)
+    string, list_of = pyarrow.string(), pyarrow.list_
+    kinds = {"index": pyarrow.int64(), "path": string, "labels": list_of(string), "error": string}
+    kinds["label_indices"] = list_of(pyarrow.int32())
+    kinds["scores"] = kinds["features"] = list_of(pyarrow.float32())
+    schema = pyarrow.schema([(name, kinds[name]) for name in _columns(options)])
+    columns = {name: [row.get(name) for row in rows] for name in schema.names}
+    # Parquet's text has no place for bytes that are none.
+    for name in ("path", "error"):
+        texts = [text and text.encode("utf-8", "backslashreplace") for text in columns[name]]
+        columns[name] = [text and text.decode() for text in texts]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pydict(columns, schema), path)
 
 
 def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
@@ -222,20 +192,16 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
                     row = json.loads(line)
                     yield {**row, **_arrays(row)}
                 except (ValueError, TypeError, RecursionError) as error:
-                    raise ValueError(
-                        f"Line {number} of {os.fspath(path)!r} is not a row of labels: {error}. "
-                        f"{again}"
-                    ) from error
+                    text = f"Line {number} of {os.fspath(path)!r} is not a row of labels: {error}."
+                    raise ValueError(f"{text} {again}") from error
         return
     pyarrow = _pyarrow()
     try:
-        table = pyarrow.parquet.ParquetFile(path)
-        for batch in table.iter_batches():
+        for batch in pyarrow.parquet.ParquetFile(path).iter_batches():
             yield from ({**row, **_arrays(row)} for row in batch.to_pylist())
     except pyarrow.ArrowException as error:
-        raise ValueError(
-            f"{os.fspath(path)!r} is not a Parquet file of labels: {error}. {again}"
-        ) from error
+        text = f"{os.fspath(path)!r} is not a Parquet file of labels: {error}. {again}"
+        raise ValueError(text) from error
 
 
 def _arrays(row: Row) -> Row:
@@ -253,15 +219,7 @@ def _json_line(row: Row, options: LabelOptions) -> bytes:
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
-def _plain(value: Any) -> Any:
-    # Parquet's text has no place for bytes that are none.
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    return value
-
-
 def _columns(options: LabelOptions) -> list[str]:
-    """The columns of all rows of a file, in order."""
     features = ["features"] if options.features else []
     return ["index", "path", "labels", "label_indices", "scores", *features, "error"]
 

@@ -22,14 +22,8 @@ from keras_tdn.data.records.record import check_indices
 from keras_tdn.data.records.rows import VIDEO_SUFFIXES
 from keras_tdn.files.locks import locked
 from keras_tdn.files.resumable_folder import read_object
-from keras_tdn.labelling.label_folder import (
-    INDEX_FILE,
-    WORKPLACE,
-    LabelFolder,
-    LabelPlan,
-    LabelShard,
-    ShardMaker,
-)
+from keras_tdn.labelling import label_folder
+from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan, ShardMaker
 from keras_tdn.labelling.labeller import Labeller, LabelOptions, Row, check_format, read_rows
 from keras_tdn.prediction import Labels
 from keras_tdn.progress import Progress
@@ -82,7 +76,7 @@ def label_videos(
     Use it for archives; with one centre view the scores are those of `predict_video`. Every listed
     video has a row, in the order of the list: `index`, `path`, `labels`, `label_indices`, `scores`,
     maybe `features`, and `error`, which says why a video cannot be read; it then has no labels, and
-    is in `failures.jsonl` too.
+    is in `failures.jsonl` too. `read_labels(output)` gives the rows.
 
     A run that was killed, at any moment, continues when it is called again with the same arguments,
     and ends with the same rows. What was started with another list, model or options is refused;
@@ -90,8 +84,7 @@ def label_videos(
 
     Args:
         model: A model from clips to scores of classes, such as `TDNResNet50`.
-        videos: A `RecordList`, what `load_records` takes, or a folder of videos. Its labels
-            are ignored.
+        videos: A `RecordList`, what `load_records` takes, or a folder; labels are ignored.
         output: Folder for the rows, absent, empty or of an unfinished run.
         options: What rows say, and in what files they are.
         labels: Class names, as in `decode_predictions`. `None` takes the model's own.
@@ -101,9 +94,6 @@ def label_videos(
         **reading: How videos are read and scored: `clip_spec`, `from_logits`, `batch_size`,
             `num_workers`, `in_processes`, `time_limit` and `decoder` of
             `keras_tdn.scoring.scoring_options.ScoringOptions`.
-
-    Returns:
-        A `LabelReport`. `read_labels(output)` gives the rows.
 
     Raises:
         ValueError: if an argument does not fit, or the folder has something else.
@@ -130,18 +120,12 @@ def label_videos(
         maker = stack.enter_context(ShardMaker(folder, plan, complete, labeller, retry_failures))
         num_kept = len(records) - maker.num_left
         if maker.num_left:
-            scored = score_views(
-                labeller.scorer,
-                records,
-                labeller.scoring,
-                rows=maker.rows,
-                first_view=maker.first_view,
-                failures=maker.failures,
-            )
+            known: Any = {"first_view": maker.first_view, "failures": maker.failures}
+            known["rows"] = maker.rows
+            scored = score_views(labeller.scorer, records, labeller.scoring, **known)
             stack.enter_context(contextlib.closing(scored))
-            shown = stack.enter_context(
-                Progress("keras-tdn label", len(records), done=num_kept, shown=progress)
-            )
+            shown = Progress("keras-tdn label", len(records), done=num_kept, shown=progress)
+            stack.enter_context(shown)
             bad = set(maker.failures)
             for views in scored:
                 maker.append(views.values, views.failures)
@@ -153,7 +137,7 @@ def label_videos(
 def finish(
     folder: LabelFolder,
     plan: LabelPlan,
-    shards: dict[int, LabelShard],
+    shards: dict[int, label_folder.LabelShard],
     num_kept: int,
     started: float,
 ) -> LabelReport:
@@ -181,14 +165,14 @@ def read_labels(folder: str | os.PathLike[str]) -> Iterator[Row]:
     ['/videos/empty.mp4']
     """
     path = Path(folder)
-    index = read_object(path / INDEX_FILE)
+    index = read_object(path / label_folder.INDEX_FILE)
     if index is None:
         what = "has no labelling"
-        if (path / WORKPLACE).is_dir():
+        if (path / label_folder.WORKPLACE).is_dir():
             what = "is not finished; label the same list again (on the command line with --resume)"
         raise ValueError(
-            f"The folder {str(path)!r} {what}: there is no {INDEX_FILE!r}. Pass the folder that "
-            "label_videos or `keras-tdn label` wrote to."
+            f"The folder {str(path)!r} {what}: there is no {label_folder.INDEX_FILE!r}. Pass the "
+            "folder that label_videos or `keras-tdn label` wrote to."
         )
     names = [shard["name"] for shard in index["shards"]]
     return (row for name in names for row in read_rows(path / name))

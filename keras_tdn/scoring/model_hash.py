@@ -97,15 +97,11 @@ def _lambda(config: Any) -> Any:
     """What a function without a name does, wherever its code was read from."""
     if not isinstance(config, Mapping) or "code" not in config:
         return config
-    code = marshal.loads(base64.b64decode(config["code"]))
-    return {**config, "code": _instructions(code)}
+    return {**config, "code": _instructions(marshal.loads(base64.b64decode(config["code"])))}
 
 
 def _instructions(code: CodeType) -> list[Any]:
-    constants = [
-        _instructions(constant) if isinstance(constant, CodeType) else repr(constant)
-        for constant in code.co_consts
-    ]
+    constants = [_instructions(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
     return [code.co_code.hex(), code.co_names, constants]
 
 

@@ -11,15 +11,8 @@ import keras
 import numpy as np
 
 from keras_tdn.layers import SegmentConsensus
-from keras_tdn.models.predicting import (
-    check_gives_scores,
-    check_takes_clips,
-    clip_spec_of,
-    derived,
-    model_inputs,
-    predict_batch,
-)
-from keras_tdn.scoring.scoring_options import ScoringOptions
+from keras_tdn.models import predicting
+from keras_tdn.scoring.scoring_options import DEFAULT_OPTIONS, ScoringOptions
 
 ScoreKind = Literal["logits", "probabilities"]
 Average = Literal["softmax", "logits"]
@@ -48,18 +41,14 @@ class Scorer:
     follows from logits, and the authors' ensemble needs them. Otherwise they are probabilities.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        options: ScoringOptions = ScoringOptions(),  # noqa: B008
-    ) -> None:
+    def __init__(self, model: keras.Model, options: ScoringOptions = DEFAULT_OPTIONS) -> None:
         self.model = model
         # The clip that the model takes, and the shape of a view.
-        self.spec = clip_spec_of(model, options.clip_spec)
+        self.spec = predicting.clip_spec_of(model, options.clip_spec)
         size = options.views.crop_size_of(self.spec)
         self.clip_shape = (self.spec.num_frames, *size, 3)
-        check_gives_scores(model)
-        check_takes_clips(model, self.spec, OTHER_SIZES, size)
+        predicting.check_gives_scores(model)
+        predicting.check_takes_clips(model, self.spec, OTHER_SIZES, size)
         shape = getattr(model, "output_shape", None)
         if shape is not None and (not isinstance(shape, tuple) or len(shape) != 2):
             raise ValueError(
@@ -67,8 +56,7 @@ class Scorer:
                 f"Received a model with the output shape {shape}"
             )
         self.kind, self._scoring_model = with_logits(model, options.from_logits)
-        self.num_features = 0
-        self._is_keras = options.graph_dtype is None
+        self.num_features, self._is_keras = 0, options.graph_dtype is None
         self._compute: _Compute = self._keras_model
         if options.graph_dtype is not None:
             self._check_inference_graph()
@@ -133,16 +121,14 @@ class Scorer:
         if distance <= FOLDED_TOLERANCE:
             self._compute = folded
             return found
-        logger.warning(
-            "The folded network differs from the model %r by %.1e; the Keras model is used.",
-            self.model.name,
-            distance,
-        )
+        name, by = self.model.name, f"{distance:.1e}"
+        logger.warning(f"The folded network of {name!r} differs by {by}; the Keras model is used.")
         self._compute = keras_model
         return expected
 
     def _keras_model(self, clips: np.ndarray) -> np.ndarray:
-        values = predict_batch(self._scoring_model, model_inputs(self.model, clips, self.spec))
+        inputs = predicting.model_inputs(self.model, clips, self.spec)
+        values = predicting.predict_batch(self._scoring_model, inputs)
         # Of a single output Keras makes no list.
         parts = values if isinstance(values, list | tuple) else [values]
         return np.concatenate([np.asarray(part, np.float32) for part in parts], axis=1)
@@ -161,7 +147,7 @@ class Scorer:
             mean = SegmentConsensus(model.num_segments, name="features", dtype="float32")(pooled)
             return keras.Model(model.input, [scoring.output, mean])
 
-        both = derived(model, f"{scoring.name} and features", with_mean)
+        both = predicting.derived(model, f"{scoring.name} and features", with_mean)
         self.num_features = int(both.output_shape[1][-1])
         return both
 
@@ -213,10 +199,8 @@ def with_logits(
     is_softmax = isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax
     if is_softmax and isinstance(last, keras.layers.Activation) and _ends_in(model, last):
         # It has the same layers and weights, and stops one step short.
-        name = f"{model.name}_logits"
-        return "logits", derived(
-            model, "logits", lambda: keras.Model(model.input, last.input, name=name)
-        )
+        make = functools.partial(keras.Model, model.input, last.input, name=f"{model.name}_logits")
+        return "logits", predicting.derived(model, "logits", make)
     if is_softmax:
         return "probabilities", model
     if activation is keras.activations.linear:
@@ -249,9 +233,8 @@ def average_views(
     for each of the `subsets` of views; by default for all of the views.
     """
     if average not in get_args(Average):
-        raise ValueError(
-            f"Views are averaged by one of {list(get_args(Average))}. Received: average={average!r}"
-        )
+        known = list(get_args(Average))
+        raise ValueError(f"Views are averaged by one of {known}. Received: average={average!r}")
     if average == "logits" and kind != "logits":
         raise ValueError(
             "Only logits can be averaged before the softmax, and this model gives probabilities. "

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from keras_tdn.choices import FOLDED_DTYPES
 from keras_tdn.data.decoding import Decoder
-from keras_tdn.specs import ClipSpec, ViewSpec
+from keras_tdn.specs import ClipSpec, ViewSpec, check_field, is_positive_int
 
 DEFAULT_BATCH_SIZE = 8
 # Each holds the frames of a video; more than this rarely helps, and can be asked for.
@@ -22,8 +22,7 @@ TIME_LIMIT = 300.0
 class ScoringOptions:
     """How views of videos are read and scored.
 
-    `evaluate`, `MultiViewValidation`, `label_videos` and `label_with_beam` take these as keywords
-    and make one of it.
+    `evaluate`, `MultiViewValidation`, `label_videos` and `label_with_beam` take them as keywords.
 
     Args:
         views: Which views of each video.
@@ -37,8 +36,7 @@ class ScoringOptions:
         batch_size: Views scored at once. The last digits of scores may follow from it.
         num_workers: Videos read side by side; by default one per processor, at most 8. With thirty
             views each takes up to 0.4 GB, of videos of 340 x 256 pixels.
-        in_processes: Whether each is read in a process, which a bad file may crash or hang, and not
-            in a thread.
+        in_processes: Whether processes, not threads, read them; a bad file may crash or hang one.
         time_limit: Seconds that one video may take in such a process.
         decoder: Name of the decoder of video files, or the decoder itself (not in processes).
         max_failure_share: Share of bad videos that is an error, from 0 to 1, of 100 videos at
@@ -64,15 +62,9 @@ class ScoringOptions:
                 "The views are a ViewSpec, for example ViewSpec(num_clips=10, num_crops=3). "
                 f"Received: views={self.views!r}"
             )
-        if not isinstance(self.features, bool):
-            raise ValueError(
-                f"Scoring needs True or False for `features`. Received: features={self.features!r}"
-            )
-        if self.graph_dtype not in (None, *FOLDED_DTYPES):
-            raise ValueError(
-                f"Scoring needs one of {[None, *FOLDED_DTYPES]} for `graph_dtype`. "
-                f"Received: graph_dtype={self.graph_dtype!r}"
-            )
+        check_field(self, "features", isinstance(self.features, bool), "True or False")
+        dtypes = [None, *FOLDED_DTYPES]
+        check_field(self, "graph_dtype", self.graph_dtype in dtypes, f"one of {dtypes}")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise ValueError(f"The `seed` is an integer. Received: seed={self.seed!r}")
         check_positive("batch_size", self.batch_size)
@@ -95,7 +87,6 @@ class ScoringOptions:
 
     @property
     def decoder_name(self) -> str:
-        """Name of the decoder, or of its class."""
         return self.decoder if isinstance(self.decoder, str) else type(self.decoder).__name__
 
 
@@ -120,7 +111,9 @@ class ScoringKeywords(ReadingKeywords, total=False):
 
 def check_positive(name: str, value: Any, owner: str = "Scoring") -> None:
     """Raises a `ValueError` unless it is a positive integer."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"{owner} needs a positive integer for `{name}`. Received: {name}={value!r}"
-        )
+    if not is_positive_int(value):
+        wanted = f"a positive integer for `{name}`"
+        raise ValueError(f"{owner} needs {wanted}. Received: {name}={value!r}")
+
+
+DEFAULT_OPTIONS = ScoringOptions()

@@ -56,22 +56,20 @@ def fill_batches(
     views: Iterable[tuple[int, np.ndarray | str]], clip_shape: tuple[int, ...], batch_size: int
 ) -> Generator[ViewBatch, None, None]:
     """Fills batches with views, each its video's row and its pixels or why it cannot be read."""
-    clips: np.ndarray | None = None
-    for row, view in views:
-        if clips is None:
-            clips = np.zeros((batch_size, *clip_shape), np.uint8)
-            present: list[bool] = []
-            failures: dict[int, str] = {}
-        if isinstance(view, str):
-            failures[row] = view
-        else:
-            clips[len(present)] = view
-        present.append(row not in failures)
-        if len(present) == batch_size:
-            yield ViewBatch(clips, np.array(present), failures)
-            clips = None
-    if clips is not None:
+    views = iter(views)
+    for first in views:
+        clips = np.zeros((batch_size, *clip_shape), np.uint8)
+        present: list[bool] = []
+        failures: dict[int, str] = {}
+        for row, view in itertools.chain([first], itertools.islice(views, batch_size - 1)):
+            if isinstance(view, str):
+                failures[row] = view
+            else:
+                clips[len(present)] = view
+            present.append(row not in failures)
         yield ViewBatch(clips, np.array(present), failures)
+        # Before the next one is read.
+        del clips
 
 
 def view_batches(
@@ -150,13 +148,10 @@ def read_ahead(
     def make() -> None:
         try:
             with contextlib.closing(items):
-                for item in items:
-                    if not put("item", item):
-                        return
+                if all(put("item", item) for item in items):
+                    put("end", None)
         except BaseException as error:
             put("error", error)
-        else:
-            put("end", None)
 
     thread = threading.Thread(target=make, name="keras_tdn_read_ahead", daemon=True)
     thread.start()
@@ -212,14 +207,8 @@ def score_views(
             read_row = lambda row: processes(records[row])  # noqa: E731
         else:
             read_row = (reader or ViewReader(options, scorer.spec, records)).read_row
-        batches = view_batches(
-            lambda position: read_row(rows[position]),
-            len(rows),
-            scorer.clip_shape,
-            options,
-            first_view,
-            failures,
-        )
+        read, shape = lambda position: read_row(rows[position]), scorer.clip_shape
+        batches = view_batches(read, len(rows), shape, options, first_view, failures)
         ahead = stack.enter_context(contextlib.closing(read_ahead(batches)))
         if options.in_processes:
             # Before the threads that wait for them are waited for.
@@ -274,7 +263,6 @@ class ViewJournal:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all views of all videos have been taken."""
         return self.num_done == len(self.values)
 
     def append(self, values: np.ndarray, failures: Mapping[int, str]) -> None:
@@ -308,25 +296,15 @@ def score_videos(scorer: Scorer, videos: Sequence[VideoViews], batch_size: int) 
     """Scores all views of videos that have been read, to `(views, num_values)` for each video."""
     if not videos:
         return []
-    views = (
-        (row, video.view(number))
-        for row, video in enumerate(videos)
-        for number in range(len(video))
-    )
-    parts = [
-        scorer.score(batch.clips)[: len(batch.present)]
-        for batch in fill_batches(views, scorer.clip_shape, batch_size)
-    ]
-    ends = np.cumsum([len(video) for video in videos])
-    return np.split(np.concatenate(parts), ends[:-1])
+    # Rows are for videos that cannot be read, of which there are none.
+    views = ((0, video.view(number)) for video in videos for number in range(len(video)))
+    batches = fill_batches(views, scorer.clip_shape, batch_size)
+    parts = [scorer.score(batch.clips)[: len(batch.present)] for batch in batches]
+    return np.split(np.concatenate(parts), np.cumsum([len(video) for video in videos])[:-1])
 
 
 def scoring_identity(scorer: Scorer, decoder: str) -> dict[str, Any]:
     """What scores follow from besides the list, the views and the seed."""
-    return {
-        "weights": model_sha256(scorer.model),
-        "clip": scorer.spec.to_config(),
-        "scores": scorer.kind,
-        "backend": keras.backend.backend(),
-        "decoder": decoder,
-    }
+    software = {"backend": keras.backend.backend(), "decoder": decoder}
+    clip = scorer.spec.to_config()
+    return {"weights": model_sha256(scorer.model), "clip": clip, "scores": scorer.kind, **software}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from keras_tdn.data.dataset.clip_sources import DAMAGED, UNREADABLE
 from keras_tdn.data.dataset.order import record_seed
 from keras_tdn.data.decoding import VideoDecodeError, get_decoder
 from keras_tdn.data.decoding.interface import check_clip_bytes
@@ -19,13 +21,7 @@ from keras_tdn.data.jpeg_frames import decode_frame_files, scan_frame_folder
 from keras_tdn.data.packed_records import PackedRecordList, decode_packed_frames
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.segment_sampling import SamplingMode, SegmentSampler
-from keras_tdn.data.transforms.crop_sets import (
-    CropSet,
-    OneCrop,
-    TenCrops,
-    ThreeCrops,
-    crops_of_array,
-)
+from keras_tdn.data.transforms import crop_sets
 from keras_tdn.gpus import leave_gpus_to_backend
 from keras_tdn.limits import max_bytes
 from keras_tdn.scoring.scoring_options import ScoringOptions
@@ -33,17 +29,15 @@ from keras_tdn.specs import ClipSpec, ViewSpec
 from keras_tdn.worker_pool import LostTaskError, WorkerPool, use_tensorflow_on_one_core
 
 ChooseIndices = Callable[[int], np.ndarray]
+ReadFrames = Callable[[ChooseIndices], np.ndarray]
 
 # What the system says when it, a disk or a network has a problem that no other file would be
 # without. Not every system has all of them.
-PASSING_ERRORS = frozenset(
-    getattr(errno, name)
-    for name in (
-        "EAGAIN", "EDQUOT", "EHOSTDOWN", "EHOSTUNREACH", "EIO", "EMFILE", "ENETDOWN",
-        "ENETUNREACH", "ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC", "ENOTCONN", "ESTALE", "ETIMEDOUT",
-    )
-    if hasattr(errno, name)
-)  # fmt: skip
+_NAMES = (
+    *("EAGAIN", "EDQUOT", "EHOSTDOWN", "EHOSTUNREACH", "EIO", "EMFILE", "ENETDOWN", "ENETUNREACH"),
+    *("ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC", "ENOTCONN", "ESTALE", "ETIMEDOUT"),
+)
+PASSING_ERRORS = frozenset(getattr(errno, name) for name in _NAMES if hasattr(errno, name))
 AMBIGUOUS = frozenset({errno.EAGAIN, errno.EIO, errno.ENOMEM})
 # A process may be ended for want of memory; that it was the video's fault, the second one shows.
 DEATHS_PER_VIDEO = 2
@@ -78,13 +72,11 @@ class FrameReader:
         self._records = records
         self._columns = records.columns() if isinstance(records, PackedRecordList) else None
         # As graphs, because op by op a frame takes longer to call for than to decode.
-        self._decode_files = tf.function(
-            decode_frame_files, input_signature=[tf.TensorSpec([None], tf.string)]
-        )
-        specs = (tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64))
-        self._decode_packed = tf.function(
-            decode_packed_frames, input_signature=[*specs, tf.TensorSpec([None], tf.int64)]
-        )
+        paths = [tf.TensorSpec([None], tf.string)]
+        self._decode_files = tf.function(decode_frame_files, input_signature=paths)
+        inputs = (((), tf.string), ((), tf.int64), ((None,), tf.int64))
+        specs = [tf.TensorSpec(shape, dtype) for shape, dtype in inputs]
+        self._decode_packed = tf.function(decode_packed_frames, input_signature=specs)
         # One thread each, because videos are decoded side by side.
         self._decoder = get_decoder(decoder, 1) if isinstance(decoder, str) else decoder
 
@@ -97,17 +89,11 @@ class FrameReader:
         path = self._records[row].path
         if self._columns is None:
             return self.read_path(path, choose_indices)
-        columns: dict[str, Any] = self._columns
-        indices = np.asarray(choose_indices(int(columns["num_frames"][row])), np.int64)
-        _check_frame_bytes(path, len(indices), columns["height"][row], columns["width"][row])
-        try:
-            place = columns["shard"][row], columns["offset"][row]
-            return self._decode_packed(*place, indices).numpy()
-        except tf.errors.OpError as error:
-            raise ValueError(
-                f"Cannot read {path!r}: its packed record is damaged, or the shard is missing or "
-                "cut short."
-            ) from error
+        record: dict[str, Any] = {name: values[row] for name, values in self._columns.items()}
+        indices = np.asarray(choose_indices(int(record["num_frames"])), np.int64)
+        with _in_words(path, DAMAGED):
+            _check_frame_bytes(path, len(indices), record["height"], record["width"])
+            return self._decode_packed(record["shard"], record["offset"], indices).numpy()
 
     def read_path(self, path: str, choose_indices: ChooseIndices) -> np.ndarray:
         """Frames of a video file or a folder of frames; see `read`."""
@@ -115,15 +101,10 @@ class FrameReader:
             return self._decoder.read_frames(path, choose_indices)
         paths = scan_frame_folder(path).paths
         chosen = [paths[index] for index in choose_indices(len(paths))]
-        try:
+        with _in_words(path, UNREADABLE):
             height, width = tf.io.extract_jpeg_shape(tf.io.read_file(chosen[0])).numpy()[:2]
             _check_frame_bytes(path, len(chosen), height, width)
             return self._decode_files(chosen).numpy()
-        except tf.errors.OpError as error:
-            raise ValueError(
-                f"Cannot read {path!r}: a frame is missing, or is not a JPEG picture of the same "
-                "size as the others."
-            ) from error
 
 
 class ViewReader:
@@ -162,9 +143,7 @@ class ViewReader:
         )
         return clips.reshape(len(clips), -1)
 
-    def _read(
-        self, record: Record, read_frames: Callable[[ChooseIndices], np.ndarray]
-    ) -> VideoViews:
+    def _read(self, record: Record, read_frames: ReadFrames) -> VideoViews:
         choose_clips = functools.partial(self.clip_indices, record.index)
         num_clips = self._views.num_clips
         try:
@@ -180,10 +159,7 @@ class ViewReader:
         return VideoViews(crops, np.concatenate(positions))
 
     def _read_clips(
-        self,
-        read_frames: Callable[[ChooseIndices], np.ndarray],
-        choose_clips: ChooseIndices,
-        clips: Sequence[int],
+        self, read_frames: ReadFrames, choose_clips: ChooseIndices, clips: Sequence[int]
     ) -> VideoViews:
         positions: Any = None
 
@@ -198,26 +174,20 @@ class ViewReader:
         frames = read_frames(choose)
         # Elsewhere the accelerator would be given work, and memory, that the model needs.
         with tf.device("CPU:0"):
-            crops = crops_of_array(self._crop_set, frames)
+            crops = crop_sets.crops_of_array(self._crop_set, frames)
         return VideoViews(crops, positions)
 
 
 class ViewProcesses:
     """Reads views in processes, which bad files may crash or hang.
 
-    It is called by as many threads as there are processes. A video that ends its process twice, or
-    takes too long, is bad.
+    As many threads as processes call it. A video that ends two of them, or takes too long, is bad.
     """
 
     def __init__(self, options: ScoringOptions, clip_spec: ClipSpec) -> None:
-        self._pool = WorkerPool(
-            make_view_reader,
-            options,
-            clip_spec,
-            num_processes=options.workers,
-            time_limit=options.time_limit,
-            deaths_per_task=DEATHS_PER_VIDEO,
-        )
+        limits: Any = {"time_limit": options.time_limit, "deaths_per_task": DEATHS_PER_VIDEO}
+        processes = {"num_processes": options.workers, **limits}
+        self._pool = WorkerPool(make_view_reader, options, clip_spec, **processes)
 
     def __call__(self, record: Record) -> VideoViews:
         """Reads the views of a video file or a folder; an `OSError` is the machine's fault."""
@@ -233,7 +203,6 @@ class ViewProcesses:
         return found
 
     def close(self) -> None:
-        """Ends all processes, whatever they do."""
         self._pool.close()
 
 
@@ -258,14 +227,12 @@ def make_view_reader(
     return read
 
 
-def crop_set_of(views: ViewSpec, clip_spec: ClipSpec) -> CropSet:
+def crop_set_of(views: ViewSpec, clip_spec: ClipSpec) -> crop_sets.CropSet:
     """The crops that the views ask for."""
-    height, width = views.crop_size_of(clip_spec)
-    short_side = clip_spec.short_side
+    sizes = *views.crop_size_of(clip_spec), clip_spec.short_side
     if views.num_crops == 3:
-        return ThreeCrops(height, width, short_side, views.always_across)
-    kind: Callable[..., CropSet] = OneCrop if views.num_crops == 1 else TenCrops
-    return kind(height, width, short_side)
+        return crop_sets.ThreeCrops(*sizes, views.always_across)
+    return crop_sets.OneCrop(*sizes) if views.num_crops == 1 else crop_sets.TenCrops(*sizes)
 
 
 def check_not_packed(records: RecordList) -> None:
@@ -300,7 +267,7 @@ def reason_of(error: Exception) -> str:
 
 
 def _clips_by_part(
-    read_frames: Callable[[ChooseIndices], np.ndarray], choose_clips: ChooseIndices, num_clips: int
+    read_frames: ReadFrames, choose_clips: ChooseIndices, num_clips: int
 ) -> list[list[int]]:
     """Clips that fit the memory allowed together; all of them if that was not the problem."""
     clips = np.zeros((0, 0), np.int64)
@@ -317,6 +284,14 @@ def _clips_by_part(
         if most * frame_bytes <= max_bytes("clip"):
             break
     return [part.tolist() for part in parts]
+
+
+@contextlib.contextmanager
+def _in_words(path: str, reason: str) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise ValueError(f"Cannot read {path!r}: {reason}.") from error
 
 
 def _check_frame_bytes(path: str, count: int, height: Any, width: Any) -> None:

@@ -11,11 +11,9 @@ from typing import Any
 
 import keras
 
+from keras_tdn import gpus
 from keras_tdn.choices import AUTO
-from keras_tdn.gpus import (
-    keep_tensorflow_off_gpus as keep_tensorflow_off_gpus,
-    leave_gpus_to_backend,
-)
+from keras_tdn.gpus import keep_tensorflow_off_gpus as keep_tensorflow_off_gpus
 
 # Keras' own variable; its others are KERAS_DISTRIBUTION_JOB_ADDRESSES and _PROCESS_ID.
 NUM_PROCESSES_VARIABLE = "KERAS_DISTRIBUTION_NUM_PROCESSES"
@@ -36,8 +34,6 @@ class Devices:
         num_devices: Devices of all processes together.
         num_processes: Processes that train the model together.
         process_index: Number of this process, from 0.
-        whole_batches: Whether all batches must have one size, also in validation, because arrays
-            are cut into equal parts.
 
     Example:
 
@@ -49,7 +45,6 @@ class Devices:
     num_devices: int = 1
     num_processes: int = 1
     process_index: int = 0
-    whole_batches: bool = False
 
     @property
     def shard(self) -> tuple[int, int]:
@@ -88,8 +83,7 @@ def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
         `Devices`: how many there are, and which records this process reads.
 
     Raises:
-        ValueError: if there are not so many devices, the backend has no training on several, or
-            the processes cannot be joined.
+        ValueError: if devices are missing, the backend trains on one, or processes cannot join.
 
     Example:
 
@@ -101,11 +95,9 @@ def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
     ...     model.fit(train, epochs=recipe.epochs, steps_per_epoch=steps)
     """
     if devices != AUTO and (type(devices) is not int or devices < 1):
-        raise ValueError(
-            f'`devices` is "{AUTO}" or a positive number of devices. Received: {devices!r}'
-        )
+        raise ValueError(f'`devices` is "{AUTO}" or a positive number. Received: {devices!r}')
     backend = keras.backend.backend()
-    leave_gpus_to_backend()
+    gpus.leave_gpus_to_backend()
     if backend not in ("tensorflow", "jax"):
         if devices not in (AUTO, 1):
             raise ValueError(
@@ -115,7 +107,13 @@ def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
             )
         yield Devices()
         return
-    num_processes, process_index = _processes()
+    if os.environ.get(NUM_PROCESSES_VARIABLE, "1") != "1" and num_joined_processes() == 1:
+        join_processes()
+    num_processes, process_index = 1, 0
+    if backend == "jax":
+        import jax
+
+        num_processes, process_index = jax.process_count(), jax.process_index()
     names = _chosen_devices(devices, num_processes)
     if len(names) == 1:
         yield Devices()
@@ -126,7 +124,7 @@ def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
         # Each process reads its own records, so there is nothing left to be divided.
         distribution = keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
         with distribution.scope():
-            yield Devices(len(names), num_processes, process_index, whole_batches=True)
+            yield Devices(len(names), num_processes, process_index)
 
 
 def join_processes(
@@ -135,12 +133,13 @@ def join_processes(
     """Joins this process to others that train one model together, on the JAX backend.
 
     Use it before anything is computed, and then `device_scope`, which does it by itself if Keras'
-    environment variables are set. Every process runs the same program.
+    environment variables are set. Every process runs the same program. `None` takes the variable
+    `KERAS_DISTRIBUTION_JOB_ADDRESSES`, `..._NUM_PROCESSES` or `..._PROCESS_ID`.
 
     Args:
-        address: `host:port` of the first process; `None` takes `KERAS_DISTRIBUTION_JOB_ADDRESSES`.
-        num_processes: Number of processes; `None` takes `KERAS_DISTRIBUTION_NUM_PROCESSES`.
-        process_id: Number of this one, from 0; `None` takes `KERAS_DISTRIBUTION_PROCESS_ID`.
+        address: `host:port` of the first process.
+        num_processes: Number of processes.
+        process_id: Number of this one, from 0.
 
     Raises:
         ValueError: if the backend is not JAX, something has been computed already, the others do
@@ -150,12 +149,11 @@ def join_processes(
 
     >>> join_processes("10.0.0.1:1234", num_processes=2, process_id=0)
     """
-    backend = keras.backend.backend()
-    if backend != "jax":
+    if keras.backend.backend() != "jax":
         raise ValueError(
             "Several processes train together on the JAX backend only: set KERAS_BACKEND=jax. "
             "Keras' own training loop fails under TensorFlow's MultiWorkerMirroredStrategy. "
-            f"Received: backend {backend}"
+            f"Received: backend {keras.backend.backend()}"
         )
     # Keras would take it from there as well, but not say what is missing.
     if num_processes is None and not os.environ.get(NUM_PROCESSES_VARIABLE):
@@ -193,17 +191,6 @@ def num_joined_processes() -> int:
     return jax.process_count() if jax.distributed.is_initialized() else 1
 
 
-def _processes() -> tuple[int, int]:
-    """Returns how many processes there are, and which of them this is."""
-    if os.environ.get(NUM_PROCESSES_VARIABLE, "1") != "1" and num_joined_processes() == 1:
-        join_processes()
-    if keras.backend.backend() != "jax":
-        return 1, 0
-    import jax
-
-    return jax.process_count(), jax.process_index()
-
-
 def _chosen_devices(devices: int | str, num_processes: int) -> list[str]:
     names = keras.distribution.list_devices()
     if num_processes > 1 and devices not in (AUTO, len(names)):
@@ -212,12 +199,10 @@ def _chosen_devices(devices: int | str, num_processes: int) -> list[str]:
             f'Pass "{AUTO}". Received: devices={devices}'
         )
     if devices == AUTO:
-        several = num_processes > 1 or names[0].startswith(ACCELERATORS)
-        return names if several else names[:1]
+        return names if num_processes > 1 or names[0].startswith(ACCELERATORS) else names[:1]
     if int(devices) > len(names):
-        raise ValueError(
-            f"There are not so many devices: {', '.join(names)}. Received: devices={devices}"
-        )
+        listed = ", ".join(names)
+        raise ValueError(f"There are not so many devices: {listed}. Received: devices={devices}")
     return names[: int(devices)]
 
 

@@ -18,8 +18,7 @@ def freeze_until(model: TDNResNet, part: str) -> None:
 
     Args:
         model: The model.
-        part: The first part that is trained: `"stem"` (nothing is frozen), `"stage1"` to
-            `"stage4"`, or `"classifier"`.
+        part: The first part trained: `"stem"` (all), `"stage1"` to `"stage4"`, `"classifier"`.
 
     Raises:
         ValueError: if there is no such part.
@@ -29,9 +28,8 @@ def freeze_until(model: TDNResNet, part: str) -> None:
     >>> freeze_until(model, "stage2")  # Stem, stage 1 and the motion path stay as they are.
     """
     if part not in PARTS:
-        raise ValueError(
-            f"Parts that training can start with are {', '.join(PARTS)}. Received: {part!r}"
-        )
+        listed = ", ".join(PARTS)
+        raise ValueError(f"Parts that training can start with are {listed}. Received: {part!r}")
     for layer in _layers_before(model, part):
         layer.trainable = False
 
@@ -55,15 +53,9 @@ def unfreeze(model: TDNResNet) -> None:
 
 def frozen_layers(model: TDNResNet, part: str) -> list[keras.layers.Layer]:
     """Returns frozen layers with weights, from a part of the model on, other than batch norms."""
-    before = {id(layer) for layer in _layers_before(model, part)}
-    return [
-        layer
-        for layer in model.layers
-        if layer.weights
-        and not layer.trainable
-        and not isinstance(layer, keras.layers.BatchNormalization)
-        and id(layer) not in before
-    ]
+    left_out = {id(layer) for layer in (*_layers_before(model, part), *batch_norms(model))}
+    layers = [layer for layer in model.layers if layer.weights and not layer.trainable]
+    return [layer for layer in layers if id(layer) not in left_out]
 
 
 def _layers_before(model: TDNResNet, part: str) -> Iterator[keras.layers.Layer]:
@@ -80,8 +72,7 @@ def _layers_before(model: TDNResNet, part: str) -> Iterator[keras.layers.Layer]:
 def freeze_batch_norms(model: TDNResNet) -> None:
     """Freezes all batch norms of a `TDNResNet` but the first: "partial batch norm".
 
-    Use it when batches are too small for statistics of their own. The authors' published models
-    were trained without.
+    Use it when batches are too small for statistics; the authors' models were trained without.
     """
     for norm in batch_norms(model):
         if norm is not model.structure.stem.norm:
@@ -97,11 +88,10 @@ def synchronize_batch_norms(model: TDNResNet) -> None:
     Raises:
         ValueError: on the PyTorch backend, whose Keras has no such norms.
     """
-    if keras.backend.backend() == "torch":
-        raise ValueError(
-            "Keras' batch norms are synchronised on the TensorFlow and JAX backends only."
-        )
-    if keras.backend.backend() == "tensorflow":
+    backend = keras.backend.backend()
+    if backend == "torch":
+        raise ValueError("Keras' batch norms are synchronised on TensorFlow and JAX backends only.")
+    if backend == "tensorflow":
         for norm in batch_norms(model):
             norm.synchronized = True
 

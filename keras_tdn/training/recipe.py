@@ -26,30 +26,18 @@ TOP_K = 5
 # Of `with_averages`.
 AVERAGED_SHARE = 0.1
 MAX_EMA_MOMENTUM = 0.999
+SHARES = "dropout_rate label_smoothing momentum ema_momentum"
+FACTORS = "warmup_epochs weight_decay mixup_alpha cutmix_alpha bias_multiplier head_multiplier"
+CLIPNORM = "positive, or None to leave gradients as they are"
+SCHEDULES = "a StepDecay, ProportionalStepDecay or CosineDecay"
 # What fields are, in words and as a check; integers have one of their own.
 FIELDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-    ("learning_rate", "positive", lambda value: value > 0),
-    (
-        "global_clipnorm",
-        "positive, or None to leave gradients as they are",
-        lambda value: value is None or value > 0,
-    ),
-    (
-        "dropout_rate label_smoothing momentum ema_momentum",
-        "at least 0 and below 1",
-        lambda value: value is None or 0 <= value < 1,
-    ),
-    (
-        "warmup_epochs weight_decay mixup_alpha cutmix_alpha bias_multiplier head_multiplier",
-        "at least 0",
-        lambda value: value >= 0,
-    ),
-    (
-        "schedule",
-        "a StepDecay, ProportionalStepDecay or CosineDecay",
-        lambda value: isinstance(value, Schedule),
-    ),
-    ("freeze_until", f"one of {', '.join(PARTS)}", lambda value: value in PARTS),
+    ("learning_rate", "positive", lambda rate: rate > 0),
+    ("global_clipnorm", CLIPNORM, lambda norm: norm is None or norm > 0),
+    (SHARES, "at least 0 and below 1", lambda share: share is None or 0 <= share < 1),
+    (FACTORS, "at least 0", lambda factor: factor >= 0),
+    ("schedule", SCHEDULES, lambda schedule: isinstance(schedule, Schedule)),
+    ("freeze_until", f"one of {', '.join(PARTS)}", lambda part: part in PARTS),
 )
 
 
@@ -78,12 +66,10 @@ class Recipe:
         num_segments: Segments of the model that the recipe is meant for.
         crop_size: Height and width in pixels of its crops; see `clip_spec_for`.
         dropout_rate: Its dropout.
-        flip: Whether clips are mirrored, and labels that differ by left and right swapped where
-            the class names say so.
+        flip: Whether clips are mirrored, and labels with left and right in their names swapped.
         label_smoothing: Share of the label's weight that is spread over all classes.
         mixup_alpha: Blends clips in pairs, with shares of a beta distribution; 0 does not.
-        cutmix_alpha: Puts a window of another clip into each, likewise. With both, each batch
-            draws one of the two.
+        cutmix_alpha: Likewise puts in a window of another clip. With both, each batch draws one.
         ema_momentum: Momentum, by batch, of a moving average of the weights for evaluation and
             for the result; `None` keeps none. See `with_averages`.
         freeze_until: First part of the model that is trained; see `freezing.freeze_until`.
@@ -137,9 +123,8 @@ class Recipe:
         for fields, wanted, fits in FIELDS:
             for field in fields.split():
                 if not fits(value := getattr(self, field)):
-                    raise ValueError(
-                        f"A recipe's `{field}` is {wanted}. Received: {field}={value!r}"
-                    )
+                    text = f"A recipe's `{field}` is {wanted}. Received: {field}={value!r}"
+                    raise ValueError(text)
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
                 "A recipe's warm-up is shorter than the training. Lower `warmup_epochs` (--warmup) "
@@ -164,12 +149,9 @@ class Recipe:
         before = self.gradient_accumulation_steps or 1
         steps = gradient_accumulation_steps or before
         rate = self.learning_rate * (batch_size * steps) / (self.batch_size * before)
-        return dataclasses.replace(
-            self,
-            batch_size=batch_size,
-            learning_rate=rate,
-            gradient_accumulation_steps=None if steps == 1 else steps,
-        )
+        changed: dict[str, Any] = {"batch_size": batch_size, "learning_rate": rate}
+        changed["gradient_accumulation_steps"] = None if steps == 1 else steps
+        return dataclasses.replace(self, **changed)
 
     def with_averages(self, steps_per_epoch: int) -> Recipe:
         """Returns the recipe with a moving average of the weights over the last tenth of training.
@@ -190,9 +172,7 @@ class Recipe:
         return len(records) // self.batch_size
 
     def clip_spec_for(self, model: TDNResNet) -> ClipSpec:
-        """Returns the `ClipSpec` of a model, with crops of `crop_size` pixels if it takes any size.
-
-        Without it, such a model would be given crops of 224 pixels.
+        """Returns a model's `ClipSpec`, with crops of `crop_size`, not 224, if it takes any size.
 
         Example:
 
@@ -227,20 +207,14 @@ class Recipe:
 
     def learning_rates(self, steps_per_epoch: int) -> Any:
         """Returns the schedule in batches: Keras counts those, also while gradients accumulate."""
-        schedule = self.schedule.build(
-            self.learning_rate, steps_per_epoch, self.epochs, self.warmup_epochs
-        )
-        warmup_steps = self.warmup_steps(steps_per_epoch)
-        if not warmup_steps:
-            return schedule
-        return WarmUp(schedule, self.learning_rate, warmup_steps, self.warmup_start)
+        rate, warmup_steps = self.learning_rate, self.warmup_steps(steps_per_epoch)
+        schedule = self.schedule.build(rate, steps_per_epoch, self.epochs, self.warmup_epochs)
+        return WarmUp(schedule, rate, warmup_steps, self.warmup_start) if warmup_steps else schedule
 
     def warmup_steps(self, steps_per_epoch: int) -> int:
-        """Returns the number of batches of the warm-up."""
         return round(self.warmup_epochs * steps_per_epoch)
 
     def optimizer(self, steps_per_epoch: int) -> CoupledSGD:
-        """Returns the optimizer, with its schedule."""
         return CoupledSGD(
             self.learning_rates(steps_per_epoch),
             momentum=self.momentum,
@@ -266,8 +240,7 @@ class Recipe:
 
         Raises:
             ValueError: if the training is too short for the recipe, the model has no classifier
-                with softmax or logits, or it has dtype mixed_float16 and is on several devices
-                with TensorFlow.
+                with softmax or logits, or is mixed_float16 on several devices of TensorFlow.
         """
         check_run_length(self, steps_per_epoch)
         if not model.include_top or model.classifier_activation not in ("softmax", None):
@@ -288,11 +261,20 @@ class Recipe:
         freeze_until(model, self.freeze_until)
         if self.partial_batch_norm:
             freeze_batch_norms(model)
-        loss, metrics = self._loss_and_metrics(model)
-        ours = {"optimizer": self.optimizer(steps_per_epoch), "loss": loss, "metrics": metrics}
+        losses, metrics = keras.losses, keras.metrics
+        logits = model.classifier_activation is None
+        if self.one_hot:
+            loss = losses.CategoricalCrossentropy(logits, label_smoothing=self.label_smoothing)
+            top1, top_k = metrics.CategoricalAccuracy, metrics.TopKCategoricalAccuracy
+        else:
+            loss = losses.SparseCategoricalCrossentropy(logits)
+            top1, top_k = metrics.SparseCategoricalAccuracy, metrics.SparseTopKCategoricalAccuracy
+        measured = [top1(name="top1")]
+        if model.classes > TOP_K:
+            measured.append(top_k(TOP_K, name=f"top{TOP_K}"))
+        ours = {"optimizer": self.optimizer(steps_per_epoch), "loss": loss, "metrics": measured}
         model.compile(**{**ours, **arguments})
-        scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-        if scaled and num_replicas() > 1:
+        if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) and num_replicas() > 1:
             raise ValueError(
                 "On TensorFlow, mixed_float16 is for one device: of several, Keras looks for "
                 'overflow on the first alone. Build the model with dtype="mixed_bfloat16", or use '
@@ -305,18 +287,3 @@ class Recipe:
 
         averages = self.ema_momentum is not None
         return training_callbacks(output, epochs=self.epochs, averages=averages, **options)
-
-    def _loss_and_metrics(
-        self, model: TDNResNet
-    ) -> tuple[keras.losses.Loss, list[keras.metrics.Metric]]:
-        losses, metrics, name = keras.losses, keras.metrics, f"top{TOP_K}"
-        logits = model.classifier_activation is None
-        if self.one_hot:
-            loss = losses.CategoricalCrossentropy(logits, label_smoothing=self.label_smoothing)
-            top1 = metrics.CategoricalAccuracy(name="top1")
-            top_k = metrics.TopKCategoricalAccuracy(TOP_K, name=name)
-        else:
-            loss = losses.SparseCategoricalCrossentropy(logits)
-            top1 = metrics.SparseCategoricalAccuracy(name="top1")
-            top_k = metrics.SparseTopKCategoricalAccuracy(TOP_K, name=name)
-        return loss, [top1, top_k] if model.classes > TOP_K else [top1]

@@ -14,7 +14,6 @@ something_something = Recipe(
     batch_size=64,
     epochs=60,
     schedule=StepDecay((30, 45, 55)),
-    weight_decay=5e-4,
 )
 
 # 8 GPUs with 16 clips each.
@@ -35,7 +34,6 @@ finetune_small = Recipe(
     epochs=15,
     schedule=ProportionalStepDecay((0.6, 0.85)),
     warmup_epochs=0.5,
-    weight_decay=5e-4,
     crop_size=112,
 )
 
@@ -53,6 +51,4 @@ motion = Recipe(
     dropout_rate=0.0,
 )
 
-RECIPES = {
-    recipe.name: recipe for recipe in (something_something, kinetics400, finetune_small, motion)
-}
+RECIPES = {each.name: each for each in (something_something, kinetics400, finetune_small, motion)}

@@ -32,11 +32,9 @@ RESULT_FILE = "result.json"
 FAILURES_FILE = "failures.jsonl"
 STATE_FOLDER = "state"
 PRESET_FOLDER = "preset"
+CALLBACKS_NAMES = (BEST_FILE, LAST_FILE, LOG_FILE, TENSORBOARD_FOLDER)
 # Where there is none of these, nothing was trained yet, and nothing can be lost.
-TRAINED_NAMES = (
-    *(RESULT_FILE, STATE_FOLDER, PRESET_FOLDER),
-    *(BEST_FILE, LAST_FILE, LOG_FILE, TENSORBOARD_FOLDER),
-)
+TRAINED_NAMES = (RESULT_FILE, STATE_FOLDER, PRESET_FOLDER, *CALLBACKS_NAMES)
 
 # What decides the bits and cannot be passed as an argument: reported, not refused.
 VERSIONS = "versions"
@@ -59,15 +57,14 @@ def describe_run(
     config = model.get_config()
     # The clips that it is given are described whether or not it says so itself.
     config.pop("clip_spec", None)
+    matter = {name: value for name, value in dataset_arguments.items() if name not in NO_MATTER}
     content = {
         "backend": keras.backend.backend(),
         "model": config,
         "clip_spec": model.clip_spec.to_config(),
         "train_records": _describe_records(train_records),
         "validation_records": validation_records and _describe_records(validation_records),
-        "dataset_arguments": {
-            name: value for name, value in dataset_arguments.items() if name not in NO_MATTER
-        },
+        "dataset_arguments": matter,
         **arguments,
         VERSIONS: {name: installed_version(name) for name in PACKAGES},
     }
@@ -87,10 +84,9 @@ def check_output(output: str | os.PathLike[str], resume: bool) -> None:
 def run_folder(
     output: str | os.PathLike[str], run: Mapping[str, Any], resume: bool
 ) -> Iterator[Path]:
-    """Holds the folder of a training for this process alone, and creates it if needed.
+    """Holds the folder of a training, made if needed; `run` is what `describe_run` returned.
 
-    `run` is what `describe_run` returned. If there is a training in it, it is refused without
-    `resume`, and if it was started with something else.
+    A training in it is refused without `resume`, and if it was started with something else.
     """
     folder = Path(output)
     try:
@@ -102,11 +98,10 @@ def run_folder(
     with locked(folder, "training"):
         for name in (RUN_FILE, FAILURES_FILE, *TRAINED_NAMES):
             remove_leftovers(folder / name)
-        state = folder / STATE_FOLDER
-        if state.is_dir():
-            remove_leftovers(state / STATE_FILE)
-            if not any(state.iterdir()):
-                state.rmdir()
+        remove_leftovers(folder / STATE_FOLDER / STATE_FILE)
+        # One with states in it stays.
+        with contextlib.suppress(OSError):
+            (folder / STATE_FOLDER).rmdir()
         if not resume:
             _check_untrained(folder)
         if _trained(folder):
@@ -118,14 +113,12 @@ def run_folder(
 
 
 def _unwritable(folder: Path, reason: str) -> ValueError:
-    return ValueError(
-        f"The output folder {str(folder)!r} cannot be written to: {reason}. Choose another place."
-    )
+    text = f"The output folder {str(folder)!r} cannot be written to: {reason}."
+    return ValueError(f"{text} Choose another place.")
 
 
 def _check_untrained(folder: Path) -> None:
-    trained = _trained(folder)
-    if trained:
+    if trained := _trained(folder):
         raise ValueError(
             f"There is a training in {str(folder)!r} already ({', '.join(trained)}). Continue it "
             "with resume=True (on the command line --resume), or choose another folder."
@@ -137,7 +130,6 @@ def _trained(folder: Path) -> list[str]:
 
 
 def _check_resumable(folder: Path, run: Mapping[str, Any]) -> None:
-    """Raises a `ValueError` unless the training in the folder continues with what `run` says."""
     trained, file = _trained(folder), folder / RUN_FILE
     if not file.exists():
         raise ValueError(

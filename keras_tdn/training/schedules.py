@@ -79,10 +79,8 @@ class CosineDecay:
             raise ValueError(f"CosineDecay's `floor` is at least 0. Received: floor={self.floor!r}")
 
     def build(self, rate: float, steps_per_epoch: float, epochs: float, start: float) -> Any:
-        steps = max(1, round((epochs - start) * steps_per_epoch))
-        return keras.optimizers.schedules.CosineDecay(
-            rate, steps, alpha=min(1.0, self.floor / rate)
-        )
+        steps, alpha = max(1, round((epochs - start) * steps_per_epoch)), self.floor / rate
+        return keras.optimizers.schedules.CosineDecay(rate, steps, alpha=min(1.0, alpha))
 
 
 def _check_drops(decay: Any, field: str, wanted: str, below: float = math.inf) -> None:
@@ -124,30 +122,22 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
                 "WarmUp takes at least 1 step and starts with a share between 0 and 1. "
                 f"Received: steps={steps!r}, start={start!r}"
             )
-        self.schedule = schedule
-        self.learning_rate = learning_rate
-        self.steps = steps
-        self.start = start
+        self.schedule, self.learning_rate = schedule, learning_rate
+        self.steps, self.start = steps, start
 
     def __call__(self, step: Any) -> Any:
-        """Returns the learning rate at a step."""
         step = ops.cast(step, "float32")
         share = self.start + (1 - self.start) * step / self.steps
         later = ops.cast(self.schedule(ops.maximum(step - self.steps, 0.0)), "float32")
         return ops.where(step > self.steps, later, share * self.learning_rate)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            "schedule": keras.optimizers.schedules.serialize(self.schedule),
-            "learning_rate": self.learning_rate,
-            "steps": self.steps,
-            "start": self.start,
-        }
+        schedule = keras.optimizers.schedules.serialize(self.schedule)
+        own = {"steps": self.steps, "start": self.start}
+        return {"schedule": schedule, "learning_rate": self.learning_rate, **own}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> WarmUp:
-        """Rebuilds what `get_config` wrote."""
         schedule = keras.optimizers.schedules.deserialize(config["schedule"])
         return cls(**{**config, "schedule": schedule})
 
@@ -170,11 +160,9 @@ def check_run_length(recipe: Recipe, steps_per_epoch: int, optimizer: Any = None
             "that the learning rate would never be reached. Train for longer, or lower "
             "`warmup_epochs` (--warmup)."
         )
-    if _share_of_first_weights(recipe, batches) > MAX_SHARE:
-        raise ValueError(
-            f"{_slow_averages(recipe, batches)} It would be evaluated and saved in place of what "
-            "was trained."
-        )
+    share, text = _slow_averages(recipe, batches)
+    if share > MAX_SHARE:
+        raise ValueError(f"{text} It would be evaluated and saved in place of what was trained.")
 
 
 def warn_of_run_length(recipe: Recipe, steps_per_epoch: int) -> None:
@@ -193,18 +181,17 @@ def warn_of_run_length(recipe: Recipe, steps_per_epoch: int) -> None:
             f"{recipe.schedule.epochs[0]:g}, and the training has {recipe.epochs}. Use "
             "ProportionalStepDecay for trainings of any length."
         )
-    if _share_of_first_weights(recipe, batches) > NOTED_SHARE:
-        logger.warning(_slow_averages(recipe, batches))
+    share, text = _slow_averages(recipe, batches)
+    if share > NOTED_SHARE:
+        logger.warning(text)
 
 
-def _share_of_first_weights(recipe: Recipe, batches: int) -> float:
-    return 0.0 if recipe.ema_momentum is None else recipe.ema_momentum**batches
-
-
-def _slow_averages(recipe: Recipe, batches: int) -> str:
-    return (
-        f"After the {batches} batches of this training, an average of momentum "
-        f"{recipe.ema_momentum:g} still has {100 * _share_of_first_weights(recipe, batches):.0f} % "
-        "of the weights that it starts with. Use recipe.with_averages(steps_per_epoch) (--ema "
-        "without a number) or a lower momentum."
+def _slow_averages(recipe: Recipe, batches: int) -> tuple[float, str]:
+    """The share of the first weights in their average at the end, and what to say of it."""
+    momentum = recipe.ema_momentum or 0.0
+    share = momentum**batches
+    return share, (
+        f"After the {batches} batches of this training, an average of momentum {momentum:g} still "
+        f"has {100 * share:.0f} % of the weights that it starts with. Use "
+        "recipe.with_averages(steps_per_epoch) (--ema without a number) or a lower momentum."
     )

@@ -48,20 +48,15 @@ def write_state(folder: Path, state: State) -> None:
     meta = json.dumps({"step": state.step, BFLOAT16: halves, **state.meta}).encode()
     arrays[META] = np.frombuffer(meta, np.uint8)
 
-    def named(file: Path) -> str:
-        return f"{state.step:010d}-{sha256_of(file)}.npz"
-
-    with written_durably(folder / STATE_FILE, named) as new:
+    step = f"{state.step:010d}"
+    with written_durably(folder / STATE_FILE, lambda new: f"{step}-{sha256_of(new)}.npz") as new:
         np.savez(new, allow_pickle=False, **arrays)
     for path in _newest_first(folder)[KEPT:]:
         path.unlink()
 
 
 def read_newest_state(folder: Path) -> State | None:
-    """Returns the newest state that is whole, or `None` if there is no state at all.
-
-    A damaged one is skipped with a warning. Raises a `ValueError` if all are damaged.
-    """
+    """Returns the newest whole state; `None` without any, a `ValueError` if all are damaged."""
     paths = _newest_first(folder)
     for path in paths:
         try:

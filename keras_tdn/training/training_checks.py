@@ -6,18 +6,13 @@ import logging
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_tdn.data.records import RecordList
 from keras_tdn.data.records.labelled import MAX_SHOWN, check_class_names, check_labelled
 from keras_tdn.models import TDNResNet
-from keras_tdn.training.distribution import (
-    Devices,
-    devices_of_an_array,
-    num_joined_processes,
-    num_replicas,
-)
+from keras_tdn.training import distribution
 from keras_tdn.training.recipe import Recipe
 from keras_tdn.training.schedules import check_run_length
 
@@ -46,12 +41,11 @@ def check_training(
             "`recipe` is a Recipe, for example keras_tdn.training.recipes.finetune_small. "
             f"Received: recipe={recipe!r}"
         )
-    if num_joined_processes() > 1:
+    if (num_processes := distribution.num_joined_processes()) > 1:
         raise ValueError(
             "`train` and keras-tdn train are for one process. Several are joined in Python, with "
             "`join_processes` or Keras' environment variables, the recipe and `fit`: see "
-            "examples/train_on_several_machines.py. Received: "
-            f"{num_joined_processes()} processes"
+            f"examples/train_on_several_machines.py. Received: {num_processes} processes"
         )
     check_labelled("Training", train_records, model.classes)
     check_class_names("the training videos", train_records.labels, "the model", model.labels)
@@ -64,15 +58,16 @@ def check_training(
     absent = sorted(set(range(model.classes)) - present)
     if absent:
         named = dict(enumerate(model.labels or train_records.labels or ()))
-        listed = [f"{index} ({named[index]})" if index in named else index for index in absent]
+        listed = [f"{each} ({named[each]})" if each in named else str(each) for each in absent]
         logger.warning(
             f"{len(absent)} of the model's {model.classes} classes have no training video, so that "
             f"it cannot learn them: {_shown(listed)}. Are the labels those of this list?"
         )
     # Raises if a batch does not fill, or cannot be divided.
-    steps = recipe.steps_per_epoch(train_records)
-    check_run_length(recipe, steps, optimizer)
-    Devices(max(devices_of_an_array(), num_replicas())).batch_size(recipe.batch_size)
+    check_run_length(recipe, recipe.steps_per_epoch(train_records), optimizer)
+    num_devices = distribution.devices_of_an_array()
+    devices = distribution.Devices(max(num_devices, distribution.num_replicas()))
+    devices.batch_size(recipe.batch_size)
     spec, expected = model.clip_spec, recipe.clip_spec_for(model)
     size = min(spec.height, spec.width)
     if size != min(expected.height, expected.width):
@@ -93,26 +88,22 @@ def check_training(
     names = validation_records.labels
     check_class_names("the validation videos", names, "the model", model.labels)
     check_class_names("the validation videos", names, "the training videos", train_records.labels)
-    if devices_of_an_array() > 1 and len(validation_records) < recipe.batch_size:
+    if num_devices > 1 and len(validation_records) < recipe.batch_size:
         raise ValueError(
             "On several devices of the JAX backend each batch is whole, also in validation. "
             f"Received: {len(validation_records)} validation videos and batches of "
             f"{recipe.batch_size}. Use smaller batches, more videos or one device."
         )
     trained = {os.path.realpath(record.path) for record in train_records}
-    shared = [
-        record.path for record in validation_records if os.path.realpath(record.path) in trained
-    ]
-    if shared:
+    paths = [record.path for record in validation_records]
+    if shared := [repr(path) for path in paths if os.path.realpath(path) in trained]:
         logger.warning(
-            f"{len(shared)} of the {len(validation_records)} validation videos are trained on as "
-            f"well, so that the accuracy will be too good: {_shown(map(repr, shared))}"
+            f"{len(shared)} of the {len(paths)} validation videos are trained on as well, so that "
+            f"the accuracy will be too good: {_shown(shared)}"
         )
 
 
-def _shown(values: Iterable[object]) -> str:
-    """Returns the first few of them, and how many more there are."""
-    texts = [str(value) for value in values]
+def _shown(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - MAX_SHOWN} more" if len(texts) > MAX_SHOWN else ""
     return ", ".join(texts[:MAX_SHOWN]) + more
 
@@ -135,10 +126,8 @@ def class_weights(
         }
     if not isinstance(weights, Mapping) or not all(
         not {bool} & {type(index), type(weight)}
-        and isinstance(index, int)
-        and isinstance(weight, int | float)
-        and 0 <= index < classes
-        and 0 < weight < math.inf
+        and (isinstance(index, int) and 0 <= index < classes)
+        and (isinstance(weight, int | float) and 0 < weight < math.inf)
         for index, weight in weights.items()
     ):
         raise ValueError(

@@ -18,14 +18,8 @@ from keras_tdn.pages.texts import percent
 from keras_tdn.pretrained import save_preset
 from keras_tdn.pretrained.preset_config import TDN_CITATION, Accuracy, PresetCard
 from keras_tdn.pretrained.weights import load_weights
-from keras_tdn.training.callbacks import (
-    BEST_FILE,
-    LAST_FILE,
-    Checkpoints,
-    EpochLog,
-    InputTiming,
-    load_checkpoint,
-)
+from keras_tdn.training.callbacks import BEST_FILE, LAST_FILE, Checkpoints, load_checkpoint
+from keras_tdn.training.callbacks.reporting import EpochLog, InputTiming
 from keras_tdn.training.recipe import TOP_K, Recipe
 from keras_tdn.training.run_folder import FAILURES_FILE, PRESET_FOLDER, RESULT_FILE
 from keras_tdn.training.state_files import failures_to_write_in_words, written_durably
@@ -53,11 +47,11 @@ def finish_training(
         for kind in (EpochLog, Checkpoints, InputTiming)
     )
     best = checkpoints.best_epoch
-    load_checkpoint(model, folder / (LAST_FILE if best is None else BEST_FILE))
-    epoch = len(log.rows) if best is None else best
+    load_checkpoint(model, folder / (BEST_FILE if best else LAST_FILE))
+    epoch = best or len(log.rows)
+    row = log.rows[epoch - 1]
     failures = tuple(read_failures(folder / FAILURES_FILE))
     bad = {failure.path for failure in failures}
-    row = log.rows[epoch - 1]
     measured = sum(record.path not in bad for record in validation_records or ())
     if whole_batches:
         measured -= measured % recipe.batch_size
@@ -76,14 +70,10 @@ def finish_training(
         seconds=timing.seconds,
         share_waited=timing.share_waited,
     )
+    labels = train_records.labels if train_records.num_classes == model.classes else None
+    card = _filled_in(card or PresetCard(), model, recipe, result, len(train_records))
     with failures_to_write_in_words(result.preset):
-        save_preset(
-            model,
-            result.preset,
-            labels=train_records.labels if train_records.num_classes == model.classes else None,
-            card=_filled_in(card or PresetCard(), model, recipe, result, train_records),
-            overwrite=True,
-        )
+        save_preset(model, result.preset, labels=labels, card=card, overwrite=True)
     result.write(folder / RESULT_FILE)
     return result
 
@@ -100,23 +90,19 @@ def finished_training(model: Any, folder: Path) -> TrainingResult | None:
 
 
 def _filled_in(
-    card: PresetCard, model: Any, recipe: Recipe, result: TrainingResult, train_records: RecordList
+    card: PresetCard, model: Any, recipe: Recipe, result: TrainingResult, num_videos: int
 ) -> PresetCard:
     source = (
         f"Trained with keras_tdn {__version__} by the recipe {recipe.name!r}, epoch "
-        f"{result.epoch} of {result.epochs}, on {len(train_records)} videos"
+        f"{result.epoch} of {result.epochs}, on {num_videos} videos"
     )
-    measured: tuple[Accuracy, ...] = ()
+    measured = card.measured
     if result.top1 is not None and result.top5 is not None:
         source += f"; accuracy measured on {result.num_validation} validation videos"
-        accuracy = Accuracy(model.num_segments, 1, 1, 100 * result.top1, 100 * result.top5)
-        measured = (accuracy,)
-    return dataclasses.replace(
-        card,
-        source=card.source or f"{source}.",
-        measured=card.measured or measured,
-        citation=card.citation or TDN_CITATION,
-    )
+        shares = 100 * result.top1, 100 * result.top5
+        measured = measured or (Accuracy(model.num_segments, 1, 1, *shares),)
+    source, citation = card.source or f"{source}.", card.citation or TDN_CITATION
+    return dataclasses.replace(card, source=source, measured=measured, citation=citation)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,12 +111,10 @@ class TrainingResult:
 
     Args:
         output: Folder of the training.
-        preset: Folder of the preset: the model of the best epoch, or of the last if there was no
-            validation.
+        preset: Folder of the preset: the model of the best epoch; without validation, the last.
         epochs: Epochs that were trained.
         epoch: The epoch that the preset is of, counted from 1.
-        top1: Share of validation videos that the preset labels right, from 0 to 1, with one view;
-            `None` without validation.
+        top1: Share of validation videos, from 0 to 1, that one view labels right, or `None`.
         top5: Share whose label is among its first five guesses; `None` likewise.
         num_validation: Validation videos that this was measured on.
         stopped_early: Whether training ended before the recipe's last epoch.
@@ -154,7 +138,6 @@ class TrainingResult:
     share_waited: float
 
     def write(self, path: Path) -> None:
-        """Writes it as JSON."""
         content = dataclasses.asdict(self)
         del content["output"], content["preset"]
         with written_durably(path) as new:
@@ -199,12 +182,10 @@ def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
         left, right = figure.subplots(1, 2)
         for axes, name, text in ((left, "loss", "loss"), (right, "top1", "top-1 accuracy")):
             for prefix, label, color in SETS:
-                points = [
-                    (row["epoch"], row[prefix + name]) for row in history if prefix + name in row
-                ]
-                if points:
-                    mark = "o" if len(points) == 1 else ""
-                    epochs, values = zip(*points, strict=True)
+                if rows := [row for row in history if prefix + name in row]:
+                    epochs = [row["epoch"] for row in rows]
+                    values = [row[prefix + name] for row in rows]
+                    mark = "o" if len(rows) == 1 else ""
                     axes.plot(epochs, values, color=PALETTE[color], label=label, marker=mark)
             axes.set(xlabel="epoch", ylabel=text)
             axes.locator_params(axis="x", integer=True)

@@ -49,7 +49,7 @@ def train(
     dataset_arguments: Mapping[str, Any] | None = None,
     compile_arguments: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
-    """Trains a model by a recipe, and leaves a preset.
+    """Trains a model by a recipe, and leaves a preset, whose weights the model then has.
 
     Use it for a training that you can leave alone: all that can be wrong is reported first, it
     continues after any interruption as if there had been none, and its result is written down. The
@@ -59,8 +59,7 @@ def train(
         model: A `TDNResNet` with a classifier. Its `clip_spec` says how clips are cut;
             `recipe.clip_spec_for(model)` gives it the recipe's crops.
         train_records: Videos with labels.
-        validation_records: Videos that accuracy is measured on after each epoch, with one clip
-            and one crop of each; `None` for none.
+        validation_records: Videos for the accuracy after each epoch, one view of each, or `None`.
         recipe: How to train.
         output: Folder that is written to.
         seed: Where the order of the videos and all that is drawn from them starts. Weights and
@@ -69,17 +68,12 @@ def train(
         early_stopping: Epochs without a better accuracy after which training ends.
         class_weight: `"balanced"`, or a mapping of class indices to factors of the loss.
         tensorboard: Whether to write logs for TensorBoard.
-        save_every: Steps from one state to the next; `None` saves at the end of each epoch and
-            every five minutes.
+        save_every: Steps from state to state; `None` is after each epoch and every five minutes.
         progress: Whether to show progress on standard error.
-        deterministic: Whether to use slower operations that give the same bits each time on a GPU,
-            as on a CPU they do anyway.
+        deterministic: Whether to use slower operations for the same bits each time, on a GPU too.
         card: Licence, data set and source for the preset; the accuracy is filled in.
         dataset_arguments: More arguments of `make_dataset`, such as `num_parallel_calls`.
         compile_arguments: More arguments of `model.compile`, such as `jit_compile`.
-
-    Returns:
-        A `TrainingResult`. The model then has the weights of the preset.
 
     Raises:
         ValueError: if the arguments do not fit each other, or the training in `output` cannot be
@@ -109,18 +103,10 @@ def train(
     if tensorboard:
         check_tensorboard()
     steps = recipe.steps_per_epoch(train_records)
-    run = describe_run(
-        model,
-        train_records,
-        validation_records,
-        recipe=recipe,
-        seed=seed,
-        early_stopping=early_stopping,
-        class_weight=weights,
-        deterministic=deterministic,
-        dataset_arguments=dataset_arguments,
-        compile_arguments=compile_arguments,
-    )
+    arguments: dict[str, Any] = {"recipe": recipe, "seed": seed, "early_stopping": early_stopping}
+    arguments |= {"class_weight": weights, "deterministic": deterministic}
+    arguments["compile_arguments"] = compile_arguments
+    run = describe_run(model, train_records, validation_records, dataset_arguments, **arguments)
     if model.labels is None and train_records.num_classes == model.classes:
         # Whoever has the model, or a file of its weights, knows the names.
         model.labels = train_records.labels
@@ -132,12 +118,8 @@ def train(
             return result
         if progress and (line := unseen_gpu_line(keras.backend.backend())) is not None:
             sys.stderr.write(f"{line}\n")
-        state = TrainingState(
-            folder / STATE_FOLDER,
-            epochs=recipe.epochs,
-            steps_per_epoch=steps,
-            save_every=save_every,
-        )
+        lengths: dict[str, Any] = {"epochs": recipe.epochs, "steps_per_epoch": steps}
+        state = TrainingState(folder / STATE_FOLDER, save_every=save_every, **lengths)
         recipe.compile(model, steps, **compile_arguments)
         shown = {"tensorboard": tensorboard, "progress": progress}
         callbacks = recipe.callbacks(folder, state=state, early_stopping=early_stopping, **shown)
@@ -154,11 +136,9 @@ def train(
         validation = validation_records and recipe.make_dataset(
             validation_records, spec, training=False, **common
         )
-        with (
-            saving_when_interrupted(state),
-            input_errors_in_words(),
-            contextlib.ExitStack() as stack,
-        ):
+        # The data set has an order of its own, and Keras would say so.
+        fixed = {"validation_data": validation, "class_weight": weights, "shuffle": False}
+        with saving_when_stopped(state), input_errors_in_words(), contextlib.ExitStack() as stack:
             # Keras tells callbacks of no error.
             for callback in callbacks:
                 if isinstance(callback, Progress):
@@ -166,16 +146,7 @@ def train(
             for span in state.spans():
                 place = {"start": span.start, "positions": state.positions}
                 clips = recipe.make_dataset(train_records, spec, training=True, **place, **common)
-                model.fit(
-                    clips,
-                    validation_data=validation,
-                    class_weight=weights,
-                    callbacks=callbacks,
-                    # The data set has an order of its own, and Keras would say so.
-                    shuffle=False,
-                    verbose=0,
-                    **span.fit_arguments,
-                )
+                model.fit(clips, callbacks=callbacks, verbose=0, **fixed, **span.fit_arguments)
         whole_batches = bool(common.get("drop_remainder"))
         return finish_training(
             model, folder, recipe, callbacks, train_records, validation_records, card, whole_batches
@@ -206,11 +177,10 @@ logger = logging.getLogger("keras_tdn")
 
 
 @contextlib.contextmanager
-def saving_when_interrupted(state: TrainingState) -> Iterator[None]:
+def saving_when_stopped(state: TrainingState) -> Iterator[None]:
     """Within the block, a first signal to end saves the training before the next step.
 
-    A second one ends at once, and so does the first where the process is a command's own and no
-    batch comes in a second and a half.
+    A second one ends at once; so does the first in a command's own process, if no batch comes soon.
     """
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread can take signals.

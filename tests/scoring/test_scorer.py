@@ -96,7 +96,7 @@ class TestFolded:
         # Features are as large as 20.
         np.testing.assert_allclose(first, expected, rtol=1e-6, atol=1e-5)
         # From now on it is the folded network alone, which gave the first scores too.
-        monkeypatch.setattr("keras_tdn.scoring.scorer.predict_batch", None)
+        monkeypatch.setattr("keras_tdn.models.predicting.predict_batch", None)
         np.testing.assert_array_equal(scorer.score(clips), first)
         assert len(networks) == 1
 

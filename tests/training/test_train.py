@@ -22,7 +22,7 @@ from keras_tdn.pretrained import load_preset
 from keras_tdn.pretrained.preset_config import PresetCard
 from keras_tdn.pretrained.presets import read_preset
 from keras_tdn.pretrained.weights_source import open_preset
-from keras_tdn.training import recipes, train, training_checks, training_result, training_run
+from keras_tdn.training import distribution, recipes, train, training_result, training_run
 from keras_tdn.training.callbacks import (
     Checkpoints,
     TrainingDivergedError,
@@ -416,19 +416,19 @@ def test_hidden_folders_of_others_stay(tmp_path):
 
 def test_several_processes_and_devices_are_checked(videos, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(training_checks, "num_joined_processes", lambda: 2)
+        patch.setattr(distribution, "num_joined_processes", lambda: 2)
         with pytest.raises(ValueError, match=r"are for one process.*Received: 2 processes"):
             run(videos, tmp_path / "run")
     for devices, message in (
         (2, "Received: 3 validation videos and batches of 4"),
         (3, "divided among 3 devices"),
     ):
-        monkeypatch.setattr(training_checks, "devices_of_an_array", lambda devices=devices: devices)
+        monkeypatch.setattr(distribution, "devices_of_an_array", lambda devices=devices: devices)
         with pytest.raises(ValueError, match=message):
             run(videos, tmp_path / "run")
     monkeypatch.undo()
     # Replicas of TensorFlow's.
-    monkeypatch.setattr(training_checks, "num_replicas", lambda: 3)
+    monkeypatch.setattr(distribution, "num_replicas", lambda: 3)
     with pytest.raises(ValueError, match="divided among 3 devices"):
         run(videos, tmp_path / "run")
     assert not (tmp_path / "run").exists()

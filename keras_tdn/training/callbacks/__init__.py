@@ -27,22 +27,9 @@ from keras_tdn.training.callbacks.reporting import (
 )
 from keras_tdn.training.callbacks.training_state import TrainingState
 
-__all__ = [
-    "BEST_FILE",
-    "LAST_FILE",
-    "AverageReplicas",
-    "Checkpoints",
-    "EpochLog",
-    "EvaluateAverages",
-    "InputTiming",
-    "Progress",
-    "StopEarly",
-    "StopOnDivergence",
-    "TrainingDivergedError",
-    "TrainingState",
-    "load_checkpoint",
-    "training_callbacks",
-]
+__all__ = ["BEST_FILE", "LAST_FILE", "load_checkpoint", "training_callbacks"]
+__all__ += ["AverageReplicas", "Checkpoints", "EpochLog", "EvaluateAverages", "InputTiming"]
+__all__ += ["Progress", "StopEarly", "StopOnDivergence", "TrainingDivergedError", "TrainingState"]
 
 LOG_FILE = "log.csv"
 
@@ -67,8 +54,7 @@ def training_callbacks(
         output: Folder that is written to; it is made if needed.
         epochs: Epochs of the whole training.
         averages: Whether the optimizer keeps averages of the weights, to evaluate with.
-        state: Saves and restores the training, with what the other callbacks remember. Callbacks
-            of your own go in front of it.
+        state: Saves and restores the training and the other callbacks; yours go in front of it.
         early_stopping: Epochs without a new best `val_top1` after which training ends.
         tensorboard: Whether to write to the subfolder `tensorboard` as well.
         progress: Whether to show progress on standard error.
@@ -86,9 +72,8 @@ def training_callbacks(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(
-            f"The output folder {str(folder)!r} cannot be made: {error.strerror}."
-        ) from error
+        text = f"The output folder {str(folder)!r} cannot be made: {error.strerror}."
+        raise ValueError(text) from error
     callbacks: list[keras.callbacks.Callback] = [AverageReplicas(), StopOnDivergence()]
     if state is not None:
         callbacks.append(InputTiming(state.positions))

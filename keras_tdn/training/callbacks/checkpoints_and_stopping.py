@@ -47,8 +47,7 @@ class Checkpoints(RememberingCallback):
 
     Args:
         folder: Where the files are written.
-        monitor: The figure of which the first highest is best; without it, as where there is no
-            validation, there is no best.
+        monitor: The figure of which the first highest is best; without it, none is.
 
     Attributes:
         best: The highest figure so far, or `None`.
@@ -64,8 +63,7 @@ class Checkpoints(RememberingCallback):
 
     def __init__(self, folder: str | os.PathLike[str], monitor: str = MONITOR) -> None:
         super().__init__()
-        self.folder = Path(folder)
-        self.monitor = monitor
+        self.folder, self.monitor = Path(folder), monitor
         self.best: float | None = None
         self.best_epoch: int | None = None
 
@@ -113,8 +111,7 @@ def load_checkpoint(model: keras.Model, file: str | os.PathLike[str]) -> None:
 class EvaluateAverages(keras.callbacks.Callback):
     """Evaluates, during `fit`, with the averages of the weights that the optimizer keeps.
 
-    Use it in place of `keras.callbacks.SwapEMAWeights`, which rounds on TensorFlow: this one gives
-    back the very weights that training had.
+    It gives back the very weights; `keras.callbacks.SwapEMAWeights` rounds on TensorFlow.
 
     Example:
 
@@ -176,22 +173,25 @@ class StopOnDivergence(keras.callbacks.Callback):
     def __init__(self) -> None:
         super().__init__()
         self._epoch = 0
-        self._found: tuple[int, float] | None = None
+        self._error: TrainingDivergedError | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._epoch, self._found = epoch, None
+        self._epoch, self._error = epoch, None
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._raise_if_found()
+        if self._error is not None:
+            raise self._error
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         loss = (logs or {}).get("loss", 0.0)
-        # An error here, in a thread of Keras', would come up late or get lost.
-        if not math.isfinite(loss) and self._found is None:
-            self._found = batch, float(loss)
+        # Raised here, in a thread of Keras', it would come up late or get lost.
+        if not math.isfinite(loss) and self._error is None:
+            where = f"in epoch {self._epoch + 1}, at step {batch + 1}"
+            self._error = TrainingDivergedError(f"The loss is {float(loss)} {where}. {ADVICE}")
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._raise_if_found()
+        if self._error is not None:
+            raise self._error
         for name in ("loss", "val_loss"):
             value = float((logs or {}).get(name, 0.0))
             if not math.isfinite(value):
@@ -201,13 +201,6 @@ class StopOnDivergence(keras.callbacks.Callback):
         broken = first_not_finite(self.model)
         if broken is not None:
             raise not_finite(epoch, broken)
-
-    def _raise_if_found(self) -> None:
-        if self._found is not None:
-            batch, loss = self._found
-            raise TrainingDivergedError(
-                f"The loss is {loss} in epoch {self._epoch + 1}, at step {batch + 1}. {ADVICE}"
-            )
 
 
 def not_finite(epoch: int, variable: str, step: int | None = None) -> TrainingDivergedError:
@@ -221,8 +214,7 @@ def not_finite(epoch: int, variable: str, step: int | None = None) -> TrainingDi
 class StopEarly(RememberingCallback):
     """Ends training when a figure has not risen for some epochs.
 
-    Use it instead of `keras.callbacks.EarlyStopping` where training is resumed: it continues
-    to count where it was.
+    Unlike `keras.callbacks.EarlyStopping`, it continues to count where training is resumed.
 
     Args:
         patience: Epochs without a new best after which training ends.
@@ -249,24 +241,22 @@ class StopEarly(RememberingCallback):
             raise ValueError(
                 f"Early stopping waits a positive number of epochs. Received: patience={patience!r}"
             )
-        self.patience = patience
-        self.monitor = monitor
-        self.stopped = False
+        self.patience, self.monitor = patience, monitor
         self.best: float | None = None
-        self.waited = 0
+        self.waited, self.stopped = 0, False
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        if self.monitor not in (logs or {}):
+        logs = logs or {}
+        if self.monitor not in logs:
             raise ValueError(
                 f"Early stopping watches {self.monitor!r}, which is not measured. Pass validation "
-                f"data to `fit`, or watch another figure. Measured: {sorted(logs or {})}"
+                f"data to `fit`, or watch another figure. Measured: {sorted(logs)}"
             )
-        figure = float((logs or {})[self.monitor])
+        figure = float(logs[self.monitor])
         # A comparison with NaN is false: such an epoch is none that is better.
         if self.best is None or figure > self.best:
             self.best, self.waited = figure, 0
         else:
             self.waited += 1
         if self.waited >= self.patience:
-            self.stopped = True
-            self.model.stop_training = True
+            self.stopped = self.model.stop_training = True

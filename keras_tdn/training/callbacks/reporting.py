@@ -21,8 +21,7 @@ from keras_tdn.training.state_files import written_durably
 class EpochLog(RememberingCallback):
     """Keeps the figures of every epoch, and writes them to a CSV file after each.
 
-    Use it instead of `keras.callbacks.CSVLogger` where training is resumed: the file never has an
-    epoch twice.
+    Unlike with `keras.callbacks.CSVLogger`, the file of a resumed training has no epoch twice.
 
     Args:
         path: The CSV file, or `None` for none.
@@ -64,8 +63,8 @@ class EpochLog(RememberingCallback):
 class InputTiming(RememberingCallback):
     """Measures how long the model had nothing to do because no batch was ready.
 
-    Use it to find the limit: if it is the input, use more cores, packed records or smaller videos,
-    and if not, a faster device or mixed precision. Validation does not count.
+    Where that is much, use more cores, packed records or smaller videos; otherwise a faster device
+    or mixed precision. Validation does not count.
 
     Args:
         positions: What was passed to `make_dataset`.
@@ -90,8 +89,7 @@ class InputTiming(RememberingCallback):
     def __init__(self, positions: BatchPositions) -> None:
         super().__init__()
         self._positions = positions
-        self.seconds = self.waited = 0.0
-        self._before = 0.0
+        self.seconds = self.waited = self._before = 0.0
         self._batches_before = self._batches = 0
 
     @property
@@ -174,10 +172,8 @@ class Progress(keras.callbacks.Callback):
         done = (epoch + 1) * self._steps
         pace = (time.perf_counter() - self._started) / (done - self._first)
         left = pace * (self._epochs * self._steps - done)
-        self._display.write(
-            f"epoch {epoch + 1}/{self._epochs}  {_figures(logs or {})}"
-            + (f"  {duration(left)} left" if left else "")
-        )
+        rest = f"  {duration(left)} left" if left else ""
+        self._display.write(f"epoch {epoch + 1}/{self._epochs}  {_figures(logs or {})}{rest}")
         if epoch + 1 == self._epochs:
             self.close()
 

@@ -13,17 +13,9 @@ import keras
 import numpy as np
 
 from keras_tdn.data.dataset.order import BatchPositions
+from keras_tdn.training import variables
 from keras_tdn.training.callbacks.checkpoints_and_stopping import not_finite
 from keras_tdn.training.state_files import State, read_newest_state, write_state
-from keras_tdn.training.variables import (
-    arrays_of,
-    assign_arrays,
-    average_replicas,
-    build_metrics,
-    build_optimizer,
-    first_not_finite,
-    sync,
-)
 
 # Between two states in the middle of an epoch, unless said otherwise.
 SAVE_SECONDS = 300.0
@@ -32,10 +24,9 @@ SAVE_SECONDS = 300.0
 class TrainingState(keras.callbacks.Callback):
     """Saves all that training depends on, and continues from there.
 
-    Use it when a training must survive its process. A training that was killed at any moment and
-    continues with the same model, arguments and data has the weights and the history of one that
-    was not: on a CPU to the last bit. `keras.callbacks.BackupAndRestore` keeps neither the place in
-    the data nor metrics.
+    Use it when a training must survive its process. Killed at any moment and continued with the
+    same model, arguments and data, it has the weights and the history of one that was not: on a CPU
+    to the last bit. `keras.callbacks.BackupAndRestore` keeps neither place in the data nor metrics.
 
     A state is written at the start, at the end of each epoch, and in between as `save_every` or
     `save_seconds` say. The latest two are kept, each under its hash, and a damaged one is passed
@@ -87,11 +78,9 @@ class TrainingState(keras.callbacks.Callback):
             )
         self.folder = Path(folder)
         self.positions = BatchPositions() if positions is None else positions
-        self.epochs = epochs
-        self.steps_per_epoch = steps_per_epoch
+        self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
         self.members: tuple[Any, ...] = ()
-        self.save_every = save_every
-        self.save_seconds = save_seconds
+        self.save_every, self.save_seconds = save_every, save_seconds
         self._place = TrainingPlace()
         self._saved_at = 0.0
         # Batches of the whole training when it was last asked whether to save.
@@ -107,25 +96,23 @@ class TrainingState(keras.callbacks.Callback):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do."""
         return self._place.stopped or self._place.epoch >= self.epochs
 
     def spans(self) -> Iterator[FitSpan]:
-        """Yields the calls of `fit` that are left: none, one or two."""
+        """Yields the calls of `fit` that are left: none, one or, in the middle of an epoch, two.
+
+        The first is then the rest of that epoch, which has fewer steps.
+        """
         self._read_place()
         while not self.finished:
             before = self._place
-            arguments = {
-                "initial_epoch": before.epoch,
-                "epochs": before.epoch + 1 if before.step else self.epochs,
-                "steps_per_epoch": self.steps_per_epoch - before.step,
-            }
+            epochs = before.epoch + 1 if before.step else self.epochs
+            arguments = {"initial_epoch": before.epoch, "epochs": epochs}
+            arguments["steps_per_epoch"] = self.steps_per_epoch - before.step
             yield FitSpan(before.start, arguments)
             if self._place == before:
-                raise ValueError(
-                    "No epoch was trained. Pass this TrainingState to `fit` among the callbacks, "
-                    "with the span's `fit_arguments`."
-                )
+                how = "among the callbacks, with the span's `fit_arguments`"
+                raise ValueError(f"No epoch was trained. Pass this TrainingState to `fit` {how}.")
 
     def stop_soon(self) -> None:
         """Has the training saved, and ended with `KeyboardInterrupt`, before its next step."""
@@ -143,7 +130,7 @@ class TrainingState(keras.callbacks.Callback):
     # === What Keras calls ===
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        build_optimizer(self.model)
+        variables.build_optimizer(self.model)
         state = self._read_place()
         self._batches, self._offset = 0, self._place.step
         self._started = self._ended = 0
@@ -153,14 +140,14 @@ class TrainingState(keras.callbacks.Callback):
             self._random = random_arrays()
             self._save(self._place)
             return
-        assign_arrays(self.model, state.arrays, metrics=False)
+        variables.assign_arrays(self.model, state.arrays, metrics=False)
         self._random = state.arrays
         self._metrics = state.arrays if self._offset else None
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self._metrics is not None:
-            build_metrics(self.model, self.positions.label_spec)
-            assign_arrays(self.model, self._metrics, metrics=True)
+            variables.build_metrics(self.model, self.positions.label_spec)
+            variables.assign_arrays(self.model, self._metrics, metrics=True)
             self._metrics = None
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -175,7 +162,7 @@ class TrainingState(keras.callbacks.Callback):
             raise KeyboardInterrupt
         if batch == 0 or not (self._interrupted or self._is_due(self._offset + batch)):
             return
-        sync(self.model)
+        variables.sync(self.model)
         start = self.positions.after(self._batches + batch)
         self._save(TrainingPlace(self._place.epoch, self._offset + batch, start))
         if self._interrupted:
@@ -199,10 +186,9 @@ class TrainingState(keras.callbacks.Callback):
 
     def _read_place(self) -> State | None:
         state = read_newest_state(self.folder)
+        self._place = TrainingPlace(**state.meta["place"]) if state else TrainingPlace()
         if state is None:
-            self._place = TrainingPlace()
             return None
-        self._place = TrainingPlace(**state.meta["place"])
         for member in self.members:
             name = type(member).__name__
             if name not in state.meta["members"]:
@@ -216,16 +202,14 @@ class TrainingState(keras.callbacks.Callback):
     def _save(self, place: TrainingPlace) -> None:
         self._saving = True
         try:
-            average_replicas(self.model)
-            arrays = arrays_of(self.model, metrics=place.step > 0)
-            broken = first_not_finite(self.model, arrays)
+            variables.average_replicas(self.model)
+            arrays = variables.arrays_of(self.model, metrics=place.step > 0)
+            broken = variables.first_not_finite(self.model, arrays)
             if broken is not None:
                 ended = place.epoch > self._place.epoch
                 raise not_finite(self._place.epoch, broken, None if ended else place.step)
-            meta = {
-                "place": dataclasses.asdict(place),
-                "members": {type(member).__name__: member.state() for member in self.members},
-            }
+            members = {type(member).__name__: member.state() for member in self.members}
+            meta = {"place": dataclasses.asdict(place), "members": members}
             step = place.epoch * self.steps_per_epoch + place.step
             write_state(self.folder, State(step, {**arrays, **random_arrays()}, meta))
             self._place, self._saved_at = place, time.monotonic()
@@ -244,11 +228,7 @@ class TrainingPlace:
 
 
 class FitSpan(NamedTuple):
-    """One call of `fit`: `make_dataset`'s `start`, and arguments of `fit`.
-
-    A training that continues in the middle of an epoch takes two: the rest of that epoch, which has
-    fewer steps, and all others.
-    """
+    """One call of `fit`: `make_dataset`'s `start`, and arguments of `fit`."""
 
     start: int
     fit_arguments: Mapping[str, int]
