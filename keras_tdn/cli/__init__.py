@@ -16,32 +16,32 @@ from keras_tdn.progress import hidden_progress
 from keras_tdn.quiet import start_backends_quietly
 from keras_tdn.version import __version__
 
-# Each adds a command to the parser, with the default `run`: from its arguments to the exit status.
-COMMANDS = (
-    first_steps.add_demo,
-    videos.add_predict,
-    videos.add_watch,
-    first_steps.add_web,
-    train.add_train,
-    evaluate.add_evaluate,
-    evaluate.add_ensemble,
-    evaluate.add_compare,
-    videos.add_explain,
-    models.add_profile,
-    label.add_label,
-    models.add_export,
-    presets.add_convert,
-    presets.add_presets,
-    lists.add_check,
-    lists.add_browse,
-    lists.add_pack,
-    first_steps.add_doctor,
-)
+# What adds a command's options to its parser, and the default `run`, from its arguments to the exit
+# status; and the line on the command in the list of all. The docstring is what its own help says.
+COMMANDS = {
+    first_steps.add_demo: "make data, train, measure, export and label, in under three minutes",
+    videos.add_predict: "name what happens in a video",
+    videos.add_watch: "tell what happens when, in a long video or in front of a camera",
+    first_steps.add_web: "try a model on a page in the browser",
+    train.add_train: "train a model on your own videos",
+    evaluate.add_evaluate: "measure a model on a list of videos",
+    evaluate.add_ensemble: "join the scores of several evaluations",
+    evaluate.add_compare: "tell whether two models differ beyond chance",
+    videos.add_explain: "show what a model sees in a video",
+    models.add_profile: "measure what a model costs to run",
+    label.add_label: "label all videos of a list or a folder",
+    models.add_export: "write a model for TensorFlow Serving, ONNX Runtime, OpenVINO or LiteRT",
+    presets.add_convert: "convert a PyTorch checkpoint of the paper's authors",
+    presets.add_presets: "list, show, verify and publish pretrained weights",
+    lists.add_check: "find the bad videos of a list",
+    lists.add_browse: "look at clips as the model will see them",
+    lists.add_pack: "pack videos into TFRecords that are read fast",
+    first_steps.add_doctor: "check that this installation works",
+}
 
 EXIT_INTERRUPTED = 130
 # Errors that the user can fix; anything else is a fault of the package and keeps its traceback.
 ERRORS = (ValueError, OSError, ImportError, MemoryError)
-INDENT = "  "
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,7 +97,7 @@ def _error_text(error: Exception) -> str:
     """What is wrong. Further lines, such as commands to run, keep to lines of their own."""
     text = f"There is not enough memory. {error}" if isinstance(error, MemoryError) else str(error)
     first, *more = text.strip().splitlines() or [type(error).__name__]
-    lines = [f"{PROGRAM}: error: {first}", *(f"{INDENT}{line}" for line in more)]
+    lines = [f"{PROGRAM}: error: {first}", *(f"  {line}" for line in more)]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
@@ -108,8 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     add_completion_option(parser)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add_command in COMMANDS:
-        add_command(subparsers)
+    for add_options, what in COMMANDS.items():
+        name = add_options.__name__.removeprefix("add_")
+        add_options(subparsers.add_parser(name, help=what, description=add_options.__doc__))
     return parser
 
 
@@ -117,11 +118,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _prepare_streams() -> None:
-    """Makes the process's streams such that nothing else comes to write into them, or they fail.
-
-    Raises:
-        OSError: if standard output is closed.
-    """
+    """Keeps whatever else is opened out of the streams; an `OSError` if the output is closed."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -15,8 +15,6 @@ from keras_tdn.choices import MODEL_SUFFIX, RECORD_FORMATS, WEIGHTS_SUFFIX
 from keras_tdn.specs import CLIP_MODES, ViewSpec
 
 if TYPE_CHECKING:
-    import keras
-
     from keras_tdn.data.records import RecordList
 
 # Published models, by the names of the functions that build them, as the command line spells them.
@@ -27,7 +25,6 @@ FRAMES_PER_SEGMENT = 5
 PACKED_HELP = "list, annotation file or folder of videos, or folder that `keras-tdn pack` wrote"
 SPLIT_HELP = "train, val, test or all, where it has several"
 SIZE_METAVAR = "PIXELS_OR_HxW"
-ENSEMBLES = ("softmax", "clipped_logits")
 # What an option's value is called in the help texts says what it is; others are text.
 _TYPES: dict[str, type] = {
     **dict.fromkeys(("N", "PIXELS", "SEGMENTS", "STEPS"), int),
@@ -48,19 +45,12 @@ def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names}
 
 
-def option(
-    group: Any,
-    name: str,
-    value: Any,
-    text: str,
-    default: Any = None,
-    aliases: tuple[str, ...] = (),
-    **more: Any,
-) -> None:
+def option(group: Any, name: str, value: Any, text: str, default: Any = None, **more: Any) -> None:
     """Adds an option to a parser, or to a group of one; the help text names the default.
 
-    `value` is what the value is called, which also says its type; or the values that there are; or
-    `None` for an option without a value. `more` are further arguments of `add_argument`.
+    `name` may be several, with spaces between. `value` is what the value is called, which also says
+    its type; or the values that there are; or `None` for an option without a value. `more` are
+    further arguments of `add_argument`.
     """
     if default not in (None, []):
         text += " (default: %(default)s)"
@@ -70,7 +60,7 @@ def option(
         more = {"metavar": value, "type": _TYPES.get(value), "default": default, **more}
     else:
         more = {"choices": tuple(value), "default": default, **more}
-    group.add_argument(name, *aliases, help=text, **more)
+    group.add_argument(*name.split(), help=text, **more)
 
 
 def shared(group: Any, *names: str) -> None:
@@ -213,13 +203,6 @@ def load_list(args: argparse.Namespace, check_shards: bool = True, **options: An
     return load_records(args.list, **{"num_classes": args.classes, **named, **options})
 
 
-def load_list_for(model: keras.Model, args: argparse.Namespace) -> RecordList:
-    """The list, with the model's classes in the model's order unless others are named."""
-    labels = args.labels or getattr(model, "labels", None)
-    # Labels are compared with the model's classes, however few of them occur.
-    return load_list(args, labels=labels, believe_labels=True)
-
-
 def views_of(args: argparse.Namespace) -> ViewSpec:
     """Returns the views that the arguments name; a `ValueError` says that there are none such."""
     match = _VIEWS.fullmatch(args.views)
@@ -227,13 +210,9 @@ def views_of(args: argparse.Namespace) -> ViewSpec:
         raise ValueError(
             f"--views is CLIPSxCROPS, such as 1x1, 1x3 or 10x3. Received: {args.views!r}"
         )
-    return ViewSpec(
-        num_clips=int(match[1]),
-        num_crops=int(match[2]),
-        clip_mode=args.clip_mode,
-        always_across=args.always_across,
-        crop_size=None if args.crop_size is None else parse_size("--crop-size", args.crop_size),
-    )
+    size = None if args.crop_size is None else parse_size("--crop-size", args.crop_size)
+    how = given(args, "clip_mode", "always_across")
+    return ViewSpec(int(match[1]), int(match[2]), crop_size=size, **how)
 
 
 def add_placed_output(parser: argparse.ArgumentParser, what: str) -> None:
@@ -259,15 +238,11 @@ def add_ensemble_method(group: Any, name: str, what: str, default: str | None = 
     """Adds how the scores of several models are joined."""
     text = "mean of probabilities, or the paper authors' sum of logits clipped at zero"
     note = "" if default else " (default: softmax)"
-    option(group, name, ENSEMBLES, f"{what}: {text}{note}", default)
+    option(group, name, ("softmax", "clipped_logits"), f"{what}: {text}{note}", default)
 
 
 def add_beam(parser: argparse.ArgumentParser) -> None:
     """Adds `--beam`, which takes what remains of the command line."""
-    parser.add_argument(
-        "--beam",
-        nargs=argparse.REMAINDER,
-        metavar="OPTION",
-        help="run as an Apache Beam pipeline with these options; must come last: --beam "
-        "--runner=FlinkRunner ... (needs the extra [beam])",
-    )
+    text = "run as an Apache Beam pipeline with these options; must come last: --beam "
+    text += "--runner=FlinkRunner ... (needs the extra [beam])"
+    parser.add_argument("--beam", nargs=argparse.REMAINDER, metavar="OPTION", help=text)

@@ -14,14 +14,11 @@ from keras_tdn.cli import arguments, loading
 from keras_tdn.cli.arguments import option, write_lines
 
 
-def add_evaluate(commands: Any) -> None:
-    """Adds the command `evaluate`."""
-    parser = commands.add_parser(
-        "evaluate",
-        help="measure a model on a list of videos",
-        description="Scores views of every video of a list, averages them, and reports: accuracy, "
-        "confusion, calibration, what fewer views give, and the most confident mistakes.",
-    )
+def add_evaluate(parser: Any) -> None:
+    """Scores views of every video of a list, averages them, and reports: accuracy, confusion,
+    calibration, what fewer views give, and the most confident mistakes.
+    """
+    parser.set_defaults(run=_run_evaluate)
     # A list that comes right after --weights is taken for one of them, and found there.
     arguments.add_list_arguments(parser, has_model=True, nargs="?")
     several = "; several make an ensemble, behind one --weights or one each"
@@ -32,11 +29,9 @@ def add_evaluate(commands: Any) -> None:
     arguments.shared(parser, *arguments.VIEWS, *arguments.SCORING, "--max-failure-share")
     arguments.add_model_arguments(parser)
     arguments.shared(parser, "--quiet")
-    parser.set_defaults(run=run_evaluate)
 
 
-def run_evaluate(args: argparse.Namespace) -> int:
-    """Prints the main numbers and where the rest is."""
+def _run_evaluate(args: argparse.Namespace) -> int:
     _separate_list(args)
     several = len(args.weights) > 1
     if args.ensemble and not several:
@@ -51,6 +46,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
             "into a folder of their own in it."
         )
     views, scoring = arguments.views_of(args), arguments.scoring_of(args)
+    named = ("average", "resume", "overwrite", "seed", "max_failure_share")
+    scoring |= arguments.given(args, *named)
     from keras_tdn.evaluation import evaluate
     from keras_tdn.evaluation.results_folder import PART_NAME, ResultsFolder
 
@@ -61,21 +58,17 @@ def run_evaluate(args: argparse.Namespace) -> int:
     parts = []
     for number, weights in enumerate(args.weights, start=1):
         model = loading.load_model(args, names, weights)
-        records = arguments.load_list_for(model, args)
+        labels = args.labels or getattr(model, "labels", None)
+        # Labels are compared with the model's classes, however few of them occur.
+        records = arguments.load_list(args, labels=labels, believe_labels=True)
         parts.append(args.output if folder is None else folder.path / f"{PART_NAME}{number}")
-        report = evaluate(
-            model,
-            records,
-            views,
-            output=parts[-1],
-            **arguments.given(args, "average", "resume", "overwrite", "seed", "max_failure_share"),
-            **scoring,
-        )
+        report = evaluate(model, records, views, output=parts[-1], **scoring)
         sys.stdout.write(report.summary() if folder is None else f"{weights}\n{report.summary()}\n")
     if folder is not None:
         report = _write_ensemble(folder, parts, args.ensemble or "softmax", records)
         sys.stdout.write(f"ensemble: {report.facts['ensemble']['Ensemble']}\n{report.summary()}")
-    _write_page_path(args)
+    if args.output:
+        write_lines(os.path.join(args.output, "report.html"))
     return 0
 
 
@@ -93,34 +86,29 @@ def _separate_list(args: argparse.Namespace) -> None:
     args.weights = [name for group in groups for name in group]
 
 
-def add_ensemble(commands: Any) -> None:
-    """Adds the command `ensemble`."""
-    parser = commands.add_parser(
-        "ensemble",
-        help="join the scores of several evaluations",
-        description="Joins the scores that `keras-tdn evaluate` wrote for several models on one "
-        "list, such as those of 8 and 16 segments, and reports on them as on one model.",
-    )
+def add_ensemble(parser: Any) -> None:
+    """Joins the scores that `keras-tdn evaluate` wrote for several models on one list, such as
+    those of 8 and 16 segments, and reports on them as on one model.
+    """
+    parser.set_defaults(run=_run_ensemble)
     what = "scores.npz files, or the folders that hold them"
     parser.add_argument("scores", nargs="+", metavar="SCORES", help=what)
     arguments.add_ensemble_method(parser, "--method", "how scores are joined", "softmax")
     option(parser, "--output", "DIR", "folder to write the report and its page to")
     arguments.shared(parser, "--overwrite", "--quiet")
-    parser.set_defaults(run=run_ensemble)
 
 
-def run_ensemble(args: argparse.Namespace) -> int:
-    """Prints the main numbers and where the rest is."""
+def _run_ensemble(args: argparse.Namespace) -> int:
     from keras_tdn.evaluation import load_scores
     from keras_tdn.evaluation.results_folder import ResultsFolder
 
     # Before anything in the folder changes.
     scores = [load_scores(path) for path in args.scores]
-    folder = None
-    if args.output:
-        folder = ResultsFolder(Path(args.output), overwrite=args.overwrite)
+    out = args.output
+    folder = ResultsFolder(Path(out), overwrite=args.overwrite) if out else None
     sys.stdout.write(_write_ensemble(folder, scores, args.method).summary())
-    _write_page_path(args)
+    if args.output:
+        write_lines(os.path.join(args.output, "report.html"))
     return 0
 
 
@@ -145,30 +133,20 @@ def _write_ensemble(folder: Any, parts: Any, method: Any, records: Any = None) -
     return report
 
 
-def _write_page_path(args: argparse.Namespace) -> None:
-    if args.output:
-        sys.stdout.write(f"{os.path.join(args.output, 'report.html')}\n")
-
-
-def add_compare(commands: Any) -> None:
-    """Adds the command `compare`."""
-    parser = commands.add_parser(
-        "compare",
-        help="tell whether two models differ beyond chance",
-        description="Compares two reports that `keras-tdn evaluate` wrote for the same videos: "
-        "McNemar's exact test, and a paired bootstrap of the differences.",
-    )
+def add_compare(parser: Any) -> None:
+    """Compares two reports that `keras-tdn evaluate` wrote for the same videos: McNemar's exact
+    test, and a paired bootstrap of the differences.
+    """
+    parser.set_defaults(run=_run_compare)
     what = "a report.json, or the folder that holds it"
     parser.add_argument("first", metavar="REPORT", help=what)
     parser.add_argument("second", metavar="REPORT", help="the one to compare it with")
     option(parser, "--resamples", "N", "samples of the bootstrap", 10_000)
     arguments.shared(parser, "--seed")
     option(parser, "--json", None, "print the comparison as a JSON object")
-    parser.set_defaults(run=run_compare)
 
 
-def run_compare(args: argparse.Namespace) -> int:
-    """Prints the comparison."""
+def _run_compare(args: argparse.Namespace) -> int:
     from keras_tdn.evaluation import compare
 
     comparison = compare(args.first, args.second, resamples=args.resamples, seed=args.seed)

@@ -13,16 +13,13 @@ from keras_tdn.cli import arguments, loading
 from keras_tdn.cli.arguments import option, write_lines
 
 
-def add_demo(commands: Any) -> None:
-    """Adds the command `demo`."""
-    parser = commands.add_parser(
-        "demo",
-        help="make data, train, measure, export and label, in under three minutes",
-        description="Renders videos whose classes differ by motion alone, trains a compact TDN and "
-        "the same network of single frames on them, measures both on other videos, exports the "
-        "TDN, has the export label a fresh video, and writes a page of what happened. Downloads "
-        "nothing. Takes less than three minutes on two processor cores, and 100 MB of disk.",
-    )
+def add_demo(parser: Any) -> None:
+    """Renders videos whose classes differ by motion alone, trains a compact TDN and the same
+    network of single frames on them, measures both on other videos, exports the TDN, has the export
+    label a fresh video, and writes a page of what happened. Downloads nothing. Takes less than
+    three minutes on two processor cores, and 100 MB of disk.
+    """
+    parser.set_defaults(run=_run_demo)
     option(parser, "--output", "DIR", "folder to write to, new or empty", DEMO_OUTPUT)
     size = parser.add_mutually_exclusive_group()
     text = "passes over the training videos; fewer are faster and less accurate"
@@ -30,18 +27,14 @@ def add_demo(commands: Any) -> None:
     text = "a few videos and one epoch: shows within a minute whether everything works on this "
     option(size, "--short", None, f"{text}machine, and learns next to nothing")
     arguments.shared(parser, "--seed", "--quiet")
-    parser.set_defaults(run=run_demo)
 
 
-def run_demo(args: argparse.Namespace) -> int:
-    """Runs the demo and prints where its page is."""
+def _run_demo(args: argparse.Namespace) -> int:
     from keras_tdn import demo
     from keras_tdn.demo.demo_page import next_commands
 
-    if args.short:
-        settings = demo.DemoSettings.short(args.seed)
-    else:
-        settings = demo.DemoSettings(epochs=args.epochs, seed=args.seed)
+    make = demo.DemoSettings
+    settings = make.short(args.seed) if args.short else make(args.epochs, args.seed)
     try:
         result = demo.run_demo(args.output, settings, tell=write_lines)
     except KeyboardInterrupt:
@@ -56,15 +49,11 @@ def run_demo(args: argparse.Namespace) -> int:
     return 0
 
 
-def add_web(commands: Any) -> None:
-    """Adds the command `web`."""
-    parser = commands.add_parser(
-        "web",
-        help="try a model on a page in the browser",
-        description="Serves a page to this machine's browser: drop a video, see what happens in "
-        "it, when, and what the model looks at. Videos stay on this machine. Needs the extra "
-        "keras-tdn[web].",
-    )
+def add_web(parser: Any) -> None:
+    """Serves a page to this machine's browser: drop a video, see what happens in it, when, and what
+    the model looks at. Videos stay on this machine. Needs the extra keras-tdn[web].
+    """
+    parser.set_defaults(run=_run_web)
     note = " (default: the one that comes with the package)"
     arguments.add_weights(parser, note, default="motion")
     arguments.add_labels(parser)
@@ -81,48 +70,38 @@ def add_web(commands: Any) -> None:
     add("--max-megabytes", "N", "largest file that is taken", 200)
     add("--max-seconds", "SECONDS", "how much of a long video the timeline covers", 600.0)
     arguments.add_model_arguments(parser)
-    parser.set_defaults(run=run_web)
 
 
-def run_web(args: argparse.Namespace) -> int:
-    """Serves until it is interrupted."""
+def _run_web(args: argparse.Namespace) -> int:
     from keras_tdn.web import UploadLimits, serve
     from keras_tdn.web.page import import_gradio
 
     # Reported before the time that loading takes is spent.
     import_gradio()
-    limits = UploadLimits(args.max_megabytes, args.max_seconds)
-    model, labels = loading.load(args)
-    serve(
-        model,
-        name=os.path.basename(os.path.normpath(args.weights)),
-        allowed_hosts=args.allow_host,
-        limits=limits,
-        labels=labels,
-        window_seconds=args.window,
-        open_browser=args.open,
-        tell=write_lines,
+    how = {
         **arguments.given(args, "host", "port"),
-    )
+        "limits": UploadLimits(args.max_megabytes, args.max_seconds),
+        "allowed_hosts": args.allow_host,
+        "window_seconds": args.window,
+        "open_browser": args.open,
+    }
+    model, labels = loading.load(args)
+    name = os.path.basename(os.path.normpath(args.weights))
+    serve(model, name=name, labels=labels, tell=write_lines, **how)
     return 0
 
 
-def add_doctor(commands: Any) -> None:
-    """Adds the command `doctor`."""
-    parser = commands.add_parser(
-        "doctor",
-        help="check that this installation works",
-        description="Checks versions, the backend and its devices, video decoders, free space, "
-        "cache folders and the connection to the Hugging Face Hub, and says what to do about what "
-        "is wrong. The exit status is 1 if something is broken that training and labelling need.",
-    )
+def add_doctor(parser: Any) -> None:
+    """Checks versions, the backend and its devices, video decoders, free space, cache folders and
+    the connection to the Hugging Face Hub, and says what to do about what is wrong. The exit status
+    is 1 if something is broken that training and labelling need.
+    """
+    parser.set_defaults(run=_run_doctor)
     text = "print the same as JSON for a bug report; it has no user names, tokens or home paths"
     option(parser, "--json", None, text)
-    parser.set_defaults(run=run_doctor)
 
 
-def run_doctor(args: argparse.Namespace) -> int:
-    """Prints what was found."""
+def _run_doctor(args: argparse.Namespace) -> int:
     from keras_tdn.doctor import as_json, as_text, examine, is_healthy
 
     findings = examine()

@@ -5,27 +5,20 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras_tdn.choices import FOLDED_DTYPES
 from keras_tdn.cli import arguments, loading
 from keras_tdn.cli.arguments import option, write_lines
 
-if TYPE_CHECKING:
-    from keras_tdn.labelling import LabelReport
-
 MAX_FAILURES_SHOWN = 10
 
 
-def add_label(commands: Any) -> None:
-    """Adds the command `label`."""
-    parser = commands.add_parser(
-        "label",
-        help="label all videos of a list or a folder",
-        description="Writes a row for every video: its top classes, their scores and, if asked "
-        "for, its features; or why it cannot be read. A run that was stopped for any reason "
-        "continues with --resume.",
-    )
+def add_label(parser: Any) -> None:
+    """Writes a row for every video: its top classes, their scores and, if asked for, its features;
+    or why it cannot be read. A run that was stopped for any reason continues with --resume.
+    """
+    parser.set_defaults(run=_run_label)
     arguments.add_list_arguments(parser, has_model=True)
     arguments.add_placed_output(parser, "folder for the rows")
     arguments.add_weights(parser)
@@ -34,25 +27,18 @@ def add_label(commands: Any) -> None:
     option(rows, "--output-format", ("jsonl", "parquet"), text, "jsonl")
     arguments.shared(rows, "--top")
     option(rows, "--features", None, "also write the pooled features")
-    text = "videos in each file of OUT"
-    option(rows, "--videos-per-shard", "N", text, 1000, aliases=("--videos-per-file",))
+    option(rows, "--videos-per-shard --videos-per-file", "N", "videos in each file of OUT", 1000)
     arguments.add_earlier_results(parser)
     arguments.shared(parser, "--retry-failures", *arguments.VIEWS, *arguments.SCORING)
-    option(
-        parser,
-        "--graph-dtype",
-        FOLDED_DTYPES,
-        "run the inference graph of `keras-tdn export` in this precision, which is faster on CPUs "
-        "(default: in float32, for long lists on CPUs, if it agrees with the Keras model)",
-    )
+    text = "run the inference graph of `keras-tdn export` in this precision, which is faster on "
+    text += "CPUs (default: in float32, for long lists on CPUs, if it agrees with the Keras model)"
+    option(parser, "--graph-dtype", FOLDED_DTYPES, text)
     arguments.add_model_arguments(parser)
     arguments.shared(parser, "--quiet")
     arguments.add_beam(parser)
-    parser.set_defaults(run=run_label)
 
 
-def run_label(args: argparse.Namespace) -> int:
-    """Labels `args.list` into `args.output` and prints what was done."""
+def _run_label(args: argparse.Namespace) -> int:
     views, scoring = arguments.views_of(args), arguments.scoring_of(args)
     from keras_tdn.files.resumable_folder import check_unused
     from keras_tdn.labelling import LabelOptions, label_videos, label_with_beam
@@ -67,8 +53,7 @@ def run_label(args: argparse.Namespace) -> int:
     names = loading.labels_of(args)
     how = {**scoring, **arguments.given(args, "overwrite", "retry_failures"), "labels": names}
     if args.beam is None:
-        model = loading.load_model(args, names)
-        report = label_videos(model, videos, args.output, options, **how)
+        report = label_videos(loading.load_model(args, names), videos, args.output, options, **how)
     else:
         if how.pop("num_workers") is not None:
             raise ValueError("--workers is for labelling without --beam, whose options say it.")
@@ -77,7 +62,18 @@ def run_label(args: argparse.Namespace) -> int:
         load = functools.partial(loading.load_model, args, names)
         how["pipeline_options"] = args.beam
         report = label_with_beam(load, videos, args.output, options, **how)
-    write_lines(*_report_lines(report))
+    kept = f", {report.num_kept} of them labelled before" if report.num_kept else ""
+    lines = [
+        f"videos  {report.num_videos}{kept}",
+        f"files   {report.num_shards}",
+        f"time    {report.seconds:.1f} s, {report.videos_per_second:.3g} videos/s",
+        f"Wrote {report.folder}",
+    ]
+    if report.failures:
+        lines.append(f"Cannot be read: {len(report.failures)} videos (failures.jsonl lists all)")
+        shown = report.failures[:MAX_FAILURES_SHOWN]
+        lines += [f"  {' '.join(failure.reason.split())}" for failure in shown]
+    write_lines(*lines)
     return 0
 
 
@@ -92,18 +88,3 @@ def _videos(args: argparse.Namespace) -> Any:
         return videos
     there = (video for video in videos if os.path.exists(video.path))
     return list_videos(RecordList(there, videos.labels, videos.num_classes))
-
-
-def _report_lines(report: LabelReport) -> list[str]:
-    kept = f", {report.num_kept} of them labelled before" if report.num_kept else ""
-    lines = [
-        f"videos  {report.num_videos}{kept}",
-        f"files   {report.num_shards}",
-        f"time    {report.seconds:.1f} s, {report.videos_per_second:.3g} videos/s",
-        f"Wrote {report.folder}",
-    ]
-    if report.failures:
-        lines.append(f"Cannot be read: {len(report.failures)} videos (failures.jsonl lists all)")
-        shown = report.failures[:MAX_FAILURES_SHOWN]
-        lines += [f"  {' '.join(failure.reason.split())}" for failure in shown]
-    return lines

@@ -16,7 +16,6 @@ from keras_tdn.specs import DEFAULT_CROP_SIZE, ClipSpec
 
 if TYPE_CHECKING:
     from keras_tdn.data.checking import CheckReport, FileCheck
-    from keras_tdn.data.packing import PackReport
 
 MAX_BAD_SHOWN = 20
 MAX_FAILURES_SHOWN = 10
@@ -24,14 +23,11 @@ EXIT_BAD_FILES = 1
 MEGABYTE = 1e6
 
 
-def add_check(commands: Any) -> None:
-    """Adds the command `check`."""
-    parser = commands.add_parser(
-        "check",
-        help="find the bad videos of a list",
-        description="Tries every video of a list and names the bad ones, with the reason. "
-        "The exit status is 0 if all are good, 1 if some are bad and 2 if the list cannot be read.",
-    )
+def add_check(parser: Any) -> None:
+    """Tries every video of a list and names the bad ones, with the reason. The exit status is 0 if
+    all are good, 1 if some are bad and 2 if the list cannot be read.
+    """
+    parser.set_defaults(run=_run_check)
     arguments.add_list_arguments(parser)
     text = "decode every video from start to end, and count damage that players hide"
     option(parser, "--full", None, text)
@@ -40,11 +36,9 @@ def add_check(commands: Any) -> None:
     arguments.shared(parser, "--processes")
     option(parser, "--time-limit", "SECONDS", "time that one file may take", CHECK_TIME_LIMIT)
     arguments.shared(parser, "--quiet")
-    parser.set_defaults(run=run_check)
 
 
-def run_check(args: argparse.Namespace) -> int:
-    """Prints what is bad and a summary."""
+def _run_check(args: argparse.Namespace) -> int:
     from keras_tdn.data.checking import check_records
     from keras_tdn.data.records import RecordList
     from keras_tdn.progress import Progress
@@ -67,15 +61,11 @@ def run_check(args: argparse.Namespace) -> int:
         report.write_report(args.report)
     if args.write_good is not None:
         report.write_good_list(args.write_good)
-    sys.stdout.write(_bad_files(report) + _summary(report))
-    return EXIT_BAD_FILES if report.bad else 0
-
-
-def _bad_files(report: CheckReport) -> str:
     lines = [f"{' '.join(file.reason.split())}\n" for file in report.bad[:MAX_BAD_SHOWN]]
     if len(report.bad) > MAX_BAD_SHOWN:
         lines.append(f"... and {len(report.bad) - MAX_BAD_SHOWN} more; --report FILE lists all.\n")
-    return "".join([*lines, "\n"]) if lines else ""
+    sys.stdout.write("".join([*lines, "\n" if lines else "", _summary(report)]))
+    return EXIT_BAD_FILES if report.bad else 0
 
 
 def _summary(report: CheckReport) -> str:
@@ -111,14 +101,11 @@ def _range(values: Sequence[Any], unit: str, spec: str = ".0f") -> str:
     return f"{low:{spec}} to {high:{spec}}{unit}, median {middle:{spec}}"
 
 
-def add_browse(commands: Any) -> None:
-    """Adds the command `browse`."""
-    parser = commands.add_parser(
-        "browse",
-        help="look at clips as the model will see them",
-        description="Shows clips of some videos of a list as the model will see them: segments, "
-        "crops, differences of neighbouring frames, and labels.",
-    )
+def add_browse(parser: Any) -> None:
+    """Shows clips of some videos of a list as the model will see them: segments, crops, differences
+    of neighbouring frames, and labels.
+    """
+    parser.set_defaults(run=_run_browse)
     arguments.add_list_arguments(parser)
     option(parser, "--count", "N", "number of videos to show", 8)
     option(parser, "--validation", None, "show validation clips instead of training clips")
@@ -128,21 +115,15 @@ def add_browse(commands: Any) -> None:
     text = "a self-contained HTML file, or a folder for one PNG file per video"
     option(parser, "--output", "PAGE.html_OR_DIR", text, required=True)
     arguments.shared(parser, "--seed")
-    parser.set_defaults(run=run_browse)
 
 
-def run_browse(args: argparse.Namespace) -> int:
-    """Writes the page or the sheets, and says where."""
+def _run_browse(args: argparse.Namespace) -> int:
     from keras_tdn.data.browsing import browse_clips, write_page, write_sheets
 
     records = arguments.load_list(args)
-    base = ClipSpec()
-    clips = browse_clips(
-        records,
-        ClipSpec.for_crop(args.segments, base.frames_per_segment, args.size, args.size),
-        training=not args.validation,
-        **arguments.given(args, "count", "epoch", "seed"),
-    )
+    spec = ClipSpec.for_crop(args.segments, arguments.FRAMES_PER_SEGMENT, args.size, args.size)
+    how = arguments.given(args, "count", "epoch", "seed")
+    clips = browse_clips(records, spec, training=not args.validation, **how)
     if args.output.lower().endswith((".html", ".htm")):
         kind = "Validation" if args.validation else "Training"
         title = f"{kind} clips of {os.path.basename(os.path.abspath(args.list))}"
@@ -155,14 +136,11 @@ def run_browse(args: argparse.Namespace) -> int:
     return 0
 
 
-def add_pack(commands: Any) -> None:
-    """Adds the command `pack`."""
-    parser = commands.add_parser(
-        "pack",
-        help="pack videos into TFRecords that are read fast",
-        description="Decodes every video once and writes its frames as JPEG to sharded TFRecords, "
-        "in parallel. A run that was stopped for any reason continues with --resume.",
-    )
+def add_pack(parser: Any) -> None:
+    """Decodes every video once and writes its frames as JPEG to sharded TFRecords, in parallel. A
+    run that was stopped for any reason continues with --resume.
+    """
+    parser.set_defaults(run=_run_pack)
     arguments.add_list_arguments(parser)
     arguments.add_placed_output(parser, "folder to pack into")
     stored = parser.add_argument_group("stored frames")
@@ -174,12 +152,10 @@ def add_pack(commands: Any) -> None:
     arguments.add_earlier_results(parser)
     arguments.shared(parser, "--retry-failures", "--processes", "--max-failure-share", "--quiet")
     arguments.add_beam(parser)
-    parser.set_defaults(run=run_pack)
 
 
-def run_pack(args: argparse.Namespace) -> int:
-    """Packs `args.list` into `args.output` and prints what was done."""
-    from keras_tdn.data.packing import pack
+def _run_pack(args: argparse.Namespace) -> int:
+    from keras_tdn.data.packing import pack, pack_with_beam
     from keras_tdn.data.packing.index import is_packed
     from keras_tdn.files.resumable_folder import check_unused
 
@@ -193,25 +169,12 @@ def run_pack(args: argparse.Namespace) -> int:
     if args.beam is None:
         report = pack(records, args.output, num_processes=args.processes, **stored)
     else:
-        from keras_tdn.data.packing import pack_with_beam
-
         if args.processes is not None:
             raise ValueError("--processes is for packing without --beam, whose options say it.")
         report = pack_with_beam(records, args.output, pipeline_options=args.beam, **stored)
-    lines = _pack_lines(report)
-    if records.missing:
-        lines.append(f"Not there, and left out: {len(records.missing)} videos")
-    if report.failures:
-        lines.append(f"Failed, and left out: {len(report.failures)} videos (index.json lists all)")
-        lines += [f"  {failure.reason}" for failure in report.failures[:MAX_FAILURES_SHOWN]]
-    write_lines(*lines)
-    return 0
-
-
-def _pack_lines(report: PackReport) -> list[str]:
     kept = f", {report.num_kept_shards} of them finished before" if report.num_kept_shards else ""
     per_video = report.num_bytes / max(1, report.num_records) / MEGABYTE
-    return [
+    lines = [
         f"videos  {report.num_records} of {report.num_records + len(report.failures)}",
         f"frames  {report.num_frames}",
         f"size    {report.num_bytes / MEGABYTE:.1f} MB, {per_video:.2f} MB per video",
@@ -219,3 +182,10 @@ def _pack_lines(report: PackReport) -> list[str]:
         f"time    {report.seconds:.1f} s",
         f"Wrote {report.folder}",
     ]
+    if records.missing:
+        lines.append(f"Not there, and left out: {len(records.missing)} videos")
+    if report.failures:
+        lines.append(f"Failed, and left out: {len(report.failures)} videos (index.json lists all)")
+        lines += [f"  {failure.reason}" for failure in report.failures[:MAX_FAILURES_SHOWN]]
+    write_lines(*lines)
+    return 0

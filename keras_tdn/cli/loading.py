@@ -9,13 +9,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from keras_tdn.choices import WEIGHTS_SUFFIX
-from keras_tdn.cli.arguments import (
-    DEFAULT_MODEL,
-    DEFAULT_SEGMENTS,
-    FRAMES_PER_SEGMENT,
-    MODELS,
-    parse_size,
-)
+from keras_tdn.cli import arguments
 from keras_tdn.specs import ClipSpec
 
 if TYPE_CHECKING:
@@ -30,8 +24,6 @@ Names = tuple[str, ...] | None
 # What is warned of where weights do not tell.
 _ASSUMED_CLIPS = ".*does not say how its clips are cut"
 _RANDOM = "random"
-# What `keras-tdn train` can switch off in a model.
-_SWITCHES = ("short_term", "long_term", "temporal_shift")
 
 
 def labels_of(args: argparse.Namespace) -> Names:
@@ -64,7 +56,7 @@ def load_model(args: argparse.Namespace, labels: Names, weights: str | None = No
         model = _load_model(args, labels, weights)
     spec = clip_spec_of(model)
     if size is not None:
-        height, width = parse_size("--size", size)
+        height, width = arguments.parse_size("--size", size)
         in_proportion = ClipSpec.for_crop(1, 1, height, width).short_side
         spec = dataclasses.replace(spec, height=height, width=width, short_side=in_proportion)
     if short_side is not None:
@@ -84,9 +76,8 @@ def _load_model(args: argparse.Namespace, labels: Names, weights: str) -> keras.
         return _build_and_load(args, labels, weights)
     if kind is WeightsKind.DATASET and args.classes is None:
         # The catalog's names are made of the same three parts.
-        return load_preset(
-            f"{args.model or DEFAULT_MODEL}_{args.segments or DEFAULT_SEGMENTS}_{weights}"
-        )
+        segments = args.segments or arguments.DEFAULT_SEGMENTS
+        return load_preset(f"{args.model or arguments.DEFAULT_MODEL}_{segments}_{weights}")
     for option in ("model", "segments", "classes"):
         if getattr(args, option) is not None:
             raise ValueError(
@@ -111,12 +102,15 @@ def _build_and_load(args: argparse.Namespace, labels: Names, weights: str) -> ke
     return builder(args.model)(
         weights=weights,
         classes=len(labels or ()) if args.classes is None else args.classes,
-        num_segments=DEFAULT_SEGMENTS if args.segments is None else args.segments,
+        num_segments=arguments.DEFAULT_SEGMENTS if args.segments is None else args.segments,
     )
 
 
 def check_fit(args: argparse.Namespace, model: Any, weights: str, advice: str) -> None:
     """Raises a `ValueError` if options say otherwise of a model than its weights."""
+    from keras_tdn.pretrained.catalog import CONSTRUCTORS
+
+    depths = {constructor: depths for depths, constructor in CONSTRUCTORS.items()}
     for name, attribute in (
         ("model", "stage_depths"),
         ("segments", "num_segments"),
@@ -124,7 +118,7 @@ def check_fit(args: argparse.Namespace, model: Any, weights: str, advice: str) -
         ("classes", "classes"),
     ):
         given, own = getattr(args, name, None), getattr(model, attribute, None)
-        wanted = _depths_of(given) if name == "model" and given else given
+        wanted = depths[arguments.MODELS[given]] if name == "model" and given else given
         if wanted not in (None, own):
             raise ValueError(
                 f"--{name.replace('_', '-')} {given} does not fit the weights {weights!r}, whose "
@@ -136,13 +130,7 @@ def builder(model: str | None) -> Any:
     """The function that builds what `--model` names."""
     import keras_tdn.models
 
-    return getattr(keras_tdn.models, MODELS[model or DEFAULT_MODEL])
-
-
-def _depths_of(model: str) -> tuple[int, ...]:
-    from keras_tdn.models.tdn_resnet import RESNET50_DEPTHS, RESNET101_DEPTHS
-
-    return {"tdn_resnet50": RESNET50_DEPTHS, "tdn_resnet101": RESNET101_DEPTHS}[model]
+    return getattr(keras_tdn.models, arguments.MODELS[model or arguments.DEFAULT_MODEL])
 
 
 def build_model(args: argparse.Namespace, recipe: Recipe, classes: int, labels: Names) -> Any:
@@ -152,7 +140,7 @@ def build_model(args: argparse.Namespace, recipe: Recipe, classes: int, labels: 
     """
     from keras_tdn.models import TDNResNet
     from keras_tdn.pretrained.weights import ARCHITECTURE, read_config
-    from keras_tdn.pretrained.weights_source import IMAGENET
+    from keras_tdn.pretrained.weights_source import IMAGENET, SWITCHES
 
     compact = args.stage_depths is not None or args.width is not None
     if compact and args.model is not None:
@@ -164,26 +152,21 @@ def build_model(args: argparse.Namespace, recipe: Recipe, classes: int, labels: 
     if not compact and args.model is None and args.weights != _RANDOM:
         config = read_config(args.weights)
         preset = {} if config is None else dict(config.arguments)
-    arguments: dict[str, Any] = {name: preset[name] for name in ARCHITECTURE if name in preset}
+    given: dict[str, Any] = {name: preset[name] for name in ARCHITECTURE if name in preset}
     if compact:
-        arguments["stage_depths"] = args.stage_depths or (1, 1, 1, 1)
-        arguments["width"] = args.width or 64
-    for name in _SWITCHES:
-        if getattr(args, f"no_{name}"):
-            arguments[name] = False
+        given |= {"stage_depths": args.stage_depths or (1, 1, 1, 1), "width": args.width or 64}
+    given |= {name: False for name in SWITCHES if getattr(args, f"no_{name}")}
     segments = args.num_segments or preset.get("num_segments") or recipe.num_segments
-    frames = arguments.get("frames_per_segment", FRAMES_PER_SEGMENT)
+    frames = given.get("frames_per_segment", arguments.FRAMES_PER_SEGMENT)
     weights = args.weights or (_RANDOM if compact else IMAGENET)
-    if arguments.get("stage_depths"):
-        build: Any = TDNResNet
-        arguments["name"] = "tdn_resnet_compact" if compact else preset["name"]
-    else:
-        build = builder(args.model)
+    build: Any = TDNResNet if given.get("stage_depths") else builder(args.model)
+    if build is TDNResNet:
+        given["name"] = "tdn_resnet_compact" if compact else preset["name"]
     with warnings.catch_warnings():
         # They will be cut as the recipe says.
         warnings.filterwarnings("ignore", message=_ASSUMED_CLIPS)
         model = build(
-            **arguments,
+            **given,
             weights=None if weights == _RANDOM else weights,
             input_shape=(segments * frames, None, None, 3),
             classes=classes,

@@ -27,38 +27,28 @@ DEFAULT_CLASSES = 400
 _BATCH_SIZES = re.compile(r"\d+(,\d+)*")
 
 
-def add_export(commands: Any) -> None:
-    """Adds the command `export`."""
-    parser = commands.add_parser(
-        "export",
-        help="write a model for TensorFlow Serving, ONNX Runtime, OpenVINO or LiteRT",
-        description="Writes a SavedModel that takes raw or JPEG frames and answers with labels and "
-        "scores, and needs TensorFlow alone to load; or a folder with a model for another runtime, "
-        "which takes raw frames and gives scores.",
-    )
+def add_export(parser: Any) -> None:
+    """Writes a SavedModel that takes raw or JPEG frames and answers with labels and scores, and
+    needs TensorFlow alone to load; or a folder with a model for another runtime, which takes raw
+    frames and gives scores.
+    """
+    parser.set_defaults(run=_run_export)
     arguments.add_weights(parser)
     arguments.add_labels(parser)
     option(parser, "--top", "N", "classes to name in an answer", 5)
     option(parser, "--format", FORMATS, "format to write", FORMATS[0])
-    option(
-        parser,
-        "--dtype",
-        ALL_DTYPES,
-        "precision. SavedModel: float32 or bfloat16, which takes about half the time where the "
-        "processor has instructions for it. OpenVINO: stored weights in float32 or float16. "
-        "LiteRT: the same, or int8",
-        FOLDED_DTYPES[0],
-    )
+    text = "precision. SavedModel: float32 or bfloat16, which takes about half the time where the "
+    text += "processor has instructions for it. OpenVINO: stored weights in float32 or float16. "
+    text += "LiteRT: the same, or int8"
+    option(parser, "--dtype", ALL_DTYPES, text, FOLDED_DTYPES[0])
     text = "include requests that a server warms up with (default: if the extra keras-tdn[serving] "
     option(parser, "--warm-up", None, f"{text}is installed)", action=BooleanOptionalAction)
     text = "folder to write; for a SavedModel, its name is a version number, as TensorFlow Serving "
     option(parser, "--output", "DIR/VERSION", f"{text}expects: exported/tdn/1", required=True)
     arguments.add_model_arguments(parser)
-    parser.set_defaults(run=run_export)
 
 
-def run_export(args: argparse.Namespace) -> int:
-    """Exports `args.weights` to `args.output` and prints what can be asked of it."""
+def _run_export(args: argparse.Namespace) -> int:
     from keras_tdn.export.saved_model import check_version_folder
 
     if args.format == SAVED_MODEL:
@@ -82,9 +72,8 @@ def run_export(args: argparse.Namespace) -> int:
             "describe         request string (batch,) -> manifest",
         ]
     else:
-        path = export.export_portable(
-            model, args.output, args.format, dtype=args.dtype, labels=labels
-        )
+        how = {"dtype": args.dtype, "labels": labels}
+        path = export.export_portable(model, args.output, args.format, **how)
         lines = [f"{PORTABLE_FORMATS[args.format].file}  {clips} -> scores"]
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     lines.append(f"Wrote {path} ({size / MEGABYTE:.1f} MB)")
@@ -92,14 +81,11 @@ def run_export(args: argparse.Namespace) -> int:
     return 0
 
 
-def add_profile(commands: Any) -> None:
-    """Adds the command `profile`."""
-    parser = commands.add_parser(
-        "profile",
-        help="measure what a model costs to run",
-        description="Counts multiply-accumulates, parameters and activations by stage and by kind "
-        "of module, and measures latency and throughput on this machine.",
-    )
+def add_profile(parser: Any) -> None:
+    """Counts multiply-accumulates, parameters and activations by stage and by kind of module, and
+    measures latency and throughput on this machine.
+    """
+    parser.set_defaults(run=_run_profile)
     arguments.add_weights(parser, required=False)
     arguments.shared(parser, "--model", "--segments")
     frames = f"frames in a segment (default: {arguments.FRAMES_PER_SEGMENT})"
@@ -111,11 +97,9 @@ def add_profile(commands: Any) -> None:
     option(parser, "--repeats", "N", "batches to time for each size", 10)
     option(parser, "--no-latency", None, "only count, without timing")
     option(parser, "--report", "FILE", "also write all numbers as JSON")
-    parser.set_defaults(run=run_profile)
 
 
-def run_profile(args: argparse.Namespace) -> int:
-    """Prints the tables."""
+def _run_profile(args: argparse.Namespace) -> int:
     size = None if args.size is None else arguments.parse_size("--size", args.size)
     if _BATCH_SIZES.fullmatch(args.batch_sizes) is None:
         raise ValueError(

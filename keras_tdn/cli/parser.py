@@ -94,12 +94,9 @@ def _meant(word: str, known: Iterable[str]) -> str:
 
 def add_completion_option(parser: argparse.ArgumentParser) -> None:
     """Adds the option to the parser of `keras-tdn`."""
+    text = f"print a script that completes this command in a shell: {', '.join(SHELLS)}"
     parser.add_argument(
-        "--print-completion",
-        action=_PrintCompletion,
-        choices=SHELLS,
-        metavar="SHELL",
-        help=f"print a script that completes this command in a shell: {', '.join(SHELLS)}",
+        "--print-completion", action=_PrintCompletion, choices=SHELLS, metavar="SHELL", help=text
     )
 
 

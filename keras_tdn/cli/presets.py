@@ -21,34 +21,28 @@ _NOWHERE = "nowhere yet"
 MIN_SIZE = 32
 
 
-def add_presets(commands: Any) -> None:
-    """Adds the command `presets`."""
-    parser = commands.add_parser(
-        "presets",
-        help="list, show, verify and publish pretrained weights",
-        description="Pretrained weights: which are published, what a preset says about itself, "
-        "whether it computes here what it should, and publishing one on the Hugging Face Hub.",
-    )
+def add_presets(parser: Any) -> None:
+    """Pretrained weights: which are published, what a preset says about itself, whether it computes
+    here what it should, and publishing one on the Hugging Face Hub.
+    """
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     action = actions.add_parser("list", help="list the published models and where they load from")
-    action.set_defaults(run=run_list)
+    action.set_defaults(run=_run_list)
 
     action = actions.add_parser("show", help="show what a preset says about itself")
     action.add_argument("preset", metavar="PRESET", help=SOURCE_HELP)
-    action.set_defaults(run=run_show)
+    action.set_defaults(run=_run_show)
 
     text = "check hashes, labels, and the scores computed on this machine"
     action = actions.add_parser("verify", help=text)
     action.add_argument("preset", metavar="PRESET", help=SOURCE_HELP)
-    action.set_defaults(run=run_verify)
+    action.set_defaults(run=_run_verify)
 
-    action = actions.add_parser(
-        "push",
-        help="publish a preset folder on the Hugging Face Hub",
-        description="Verifies a preset folder and shows what would be uploaded; --yes uploads it. "
-        "Token and endpoint come from `hf auth login`, HF_TOKEN and HF_ENDPOINT.",
-    )
+    what = "publish a preset folder on the Hugging Face Hub"
+    text = "Verifies a preset folder and shows what would be uploaded; --yes uploads it. Token and "
+    text += "endpoint come from `hf auth login`, HF_TOKEN and HF_ENDPOINT."
+    action = actions.add_parser("push", help=what, description=text)
     text = "preset folder, such as `keras-tdn convert` writes"
     action.add_argument("folder", metavar="FOLDER", help=text)
     action.add_argument("repo", metavar="ORG/NAME", help="repository, created if it does not exist")
@@ -56,25 +50,33 @@ def add_presets(commands: Any) -> None:
     option(action, "--private", None, "make a new repository private")
     option(action, "--revision", "BRANCH", "branch to push to (default: main)")
     option(action, "--message", "TEXT", "commit message")
-    action.set_defaults(run=run_push)
+    action.set_defaults(run=_run_push)
 
 
-def run_list(args: argparse.Namespace) -> int:
-    """Prints the shipped presets, the catalog, and other presets in the folder of local ones."""
+def _run_list(args: argparse.Namespace) -> int:
     from keras_tdn.pretrained import catalog
+
+    organisation = catalog.hub_organisation()
+
+    def origin_of(entry: CatalogEntry) -> str:
+        if organisation is not None:
+            return f"hf://{organisation}/{entry.name}"
+        if entry.hub is not None:
+            return f"hf://{entry.hub.repo}@{entry.hub.revision[:8]} ({entry.hub.size / 1e6:.0f} MB)"
+        return str(entry.local_folder) if entry.local_folder.is_dir() else _NOWHERE
 
     rows = [("name", "published top-1 / top-5", "loads from")]
     for name in catalog.SHIPPED:
         rows.append((name, _accuracy(name), "the package (measured, not published)"))
     for entry in catalog.CATALOG:
         first, *others = map(str, entry.published)
-        rows.append((entry.name, first, _origin(entry)))
+        rows.append((entry.name, first, origin_of(entry)))
         rows += [("", accuracy, "") for accuracy in others]
     for name in catalog.local_presets():
         if catalog.entry_by_name(name) is None:
             rows.append((name, _accuracy(name), str(catalog.presets_folder() / name)))
     lines = [f"{name:<40} {accuracy:<28} {origin}".rstrip() for name, accuracy, origin in rows]
-    missing = [entry for entry in catalog.CATALOG if _origin(entry) == _NOWHERE]
+    missing = [entry for entry in catalog.CATALOG if origin_of(entry) == _NOWHERE]
     if missing:
         lines += [
             "",
@@ -87,8 +89,7 @@ def run_list(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_show(args: argparse.Namespace) -> int:
-    """Prints what a preset says about itself."""
+def _run_show(args: argparse.Namespace) -> int:
     from keras_tdn.pretrained.presets import read_preset
     from keras_tdn.pretrained.weights_source import open_preset
 
@@ -98,8 +99,7 @@ def run_show(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_verify(args: argparse.Namespace) -> int:
-    """Prints a check a line; the exit status is 1 if one failed."""
+def _run_verify(args: argparse.Namespace) -> int:
     from keras_tdn.pretrained.preset_publishing import verify_preset
 
     report = verify_preset(args.preset)
@@ -107,16 +107,11 @@ def run_verify(args: argparse.Namespace) -> int:
     return 0 if report.passed else EXIT_FAILED
 
 
-def run_push(args: argparse.Namespace) -> int:
-    """Prints what goes to the Hub, and sends it with `--yes`."""
+def _run_push(args: argparse.Namespace) -> int:
     from keras_tdn.pretrained.preset_publishing import push_preset
 
-    report = push_preset(
-        args.folder,
-        args.repo,
-        dry_run=not args.yes,
-        **arguments.given(args, "private", "revision", "message"),
-    )
+    how = arguments.given(args, "private", "revision", "message")
+    report = push_preset(args.folder, args.repo, dry_run=not args.yes, **how)
     lines = [str(report.checks), str(report)]
     if report.commit is None:
         lines.append("Nothing was sent. Add --yes to send it.")
@@ -131,7 +126,6 @@ def run_push(args: argparse.Namespace) -> int:
 
 
 def _accuracy(name: str) -> str:
-    """Returns what a preset says of its accuracy."""
     from keras_tdn.pretrained.presets import read_preset
     from keras_tdn.pretrained.weights_source import open_preset
 
@@ -141,19 +135,6 @@ def _accuracy(name: str) -> str:
         return "damaged: see `show`"
     accuracies = (*card.published, *card.measured)
     return str(accuracies[0]) if accuracies else "not stated"
-
-
-def _origin(entry: CatalogEntry) -> str:
-    from keras_tdn.pretrained.catalog import hub_organisation
-
-    organisation = hub_organisation()
-    if organisation is not None:
-        return f"hf://{organisation}/{entry.name}"
-    if entry.hub is not None:
-        return f"hf://{entry.hub.repo}@{entry.hub.revision[:8]} ({entry.hub.size / 1e6:.0f} MB)"
-    if entry.local_folder.is_dir():
-        return str(entry.local_folder)
-    return _NOWHERE
 
 
 def _described(config: Any) -> Iterator[str]:
@@ -175,14 +156,11 @@ def _described(config: Any) -> Iterator[str]:
         yield f"  {title:<10} {value or 'not stated'}"
 
 
-def add_convert(commands: Any) -> None:
-    """Adds the command `convert`."""
-    parser = commands.add_parser(
-        "convert",
-        help="convert a PyTorch checkpoint of the paper's authors",
-        description="Converts a checkpoint of the paper's PyTorch code, compares the result with "
-        "PyTorch, and writes it. Needs PyTorch. No code in the checkpoint is run.",
-    )
+def add_convert(parser: Any) -> None:
+    """Converts a checkpoint of the paper's PyTorch code, compares the result with PyTorch, and
+    writes it. Needs PyTorch. No code in the checkpoint is run.
+    """
+    parser.set_defaults(run=_run_convert)
     text = "the file, for example best.pth.tar"
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help=text)
     text = f"where to write: a .keras file, a {WEIGHTS_SUFFIX} file, or else a preset folder"
@@ -194,52 +172,45 @@ def add_convert(commands: Any) -> None:
     option(parser, "--size", "PIXELS", text)
     option(parser, "--no-verify", None, "do not compare the result with PyTorch")
     arguments.shared(parser, "--overwrite")
-    parser.set_defaults(run=run_convert)
 
 
-def run_convert(args: argparse.Namespace) -> int:
-    """Converts `args.checkpoint` to `args.output` and prints a report."""
+def _run_convert(args: argparse.Namespace) -> int:
     segments = arguments.DEFAULT_SEGMENTS if args.segments is None else args.segments
     for name, value, least in (("segments", segments, 1), ("size", args.size, MIN_SIZE)):
         if value is not None and value < least:
             raise ValueError(f"--{name} must be at least {least}. Received: {value}")
     frames = segments * arguments.FRAMES_PER_SEGMENT
     shape = None if args.size is None else (frames, args.size, args.size, 3)
-    from keras_tdn.pretrained import convert_official_checkpoint
+    from keras_tdn.pretrained.conversion import convert_official_checkpoint, format_taps
 
+    how = {"verify": not args.no_verify, **arguments.given(args, "labels", "overwrite")}
     report = convert_official_checkpoint(
-        args.checkpoint,
-        args.output,
-        num_segments=segments,
-        input_shape=shape,
-        verify=not args.no_verify,
-        **arguments.given(args, "labels", "overwrite"),
+        args.checkpoint, args.output, num_segments=segments, input_shape=shape, **how
     )
-    write_lines(
-        *_model_lines(report, assumed=args.segments is None),
-        *_label_lines(report),
-        *_tap_lines(report),
-        "",
-        f"Wrote {report.output}",
-        f"Next: keras-tdn predict VIDEO --weights {args.output}",
-    )
-    return 0
-
-
-def _model_lines(report: ConversionReport, assumed: bool) -> list[str]:
-    stages, segments = report.stage_depths, report.num_segments
+    stages, assumed = report.stage_depths, args.segments is None
     lines = [
         f"model     {report.model.name}: stages of {stages} blocks, width {report.width}",
         f"classes   {report.classes}",
-        f"segments  {segments}" + (" (ASSUMED)" if assumed else ""),
+        f"segments  {report.num_segments}" + (" (ASSUMED)" if assumed else ""),
     ]
     if assumed:
         lines += [
-            f"          WARNING: no checkpoint tells its segments; {segments} is a",
+            f"          WARNING: no checkpoint tells its segments; {report.num_segments} is a",
             "          guess and, if wrong, gives wrong scores without an error.",
             "          Pass --segments 16 if it was trained with 16.",
         ]
-    return lines
+    lines += [*_label_lines(report), ""]
+    if report.verified:
+        lines += [
+            "Relative errors against PyTorch in float64: each block alone (at most 1e-4), and the",
+            "whole network (at most 1e-4, or 10 times what PyTorch's own float32 is off)",
+            *(f"  {line}" for line in format_taps(report.taps)),
+        ]
+    else:
+        lines.append("NOT VERIFIED (--no-verify)")
+    next_command = f"keras-tdn predict VIDEO --weights {args.output}"
+    write_lines(*lines, "", f"Wrote {report.output}", f"Next: {next_command}")
+    return 0
 
 
 def _label_lines(report: ConversionReport) -> list[str]:
@@ -254,16 +225,3 @@ def _label_lines(report: ConversionReport) -> list[str]:
         options = " or ".join(f"--labels {name}" for name in names)
         advice = f"{report.classes} classes: if these are that data set's, add {options}"
     return ["labels    none: classes will be called by number", f"          {advice}"]
-
-
-def _tap_lines(report: ConversionReport) -> list[str]:
-    if not report.verified:
-        return ["", "NOT VERIFIED (--no-verify)"]
-    from keras_tdn.pretrained.conversion import format_taps
-
-    return [
-        "",
-        "Relative errors against PyTorch in float64: each block alone (at most 1e-4), and the",
-        "whole network (at most 1e-4, or 10 times what PyTorch's own float32 is off)",
-        *(f"  {line}" for line in format_taps(report.taps)),
-    ]

@@ -24,24 +24,19 @@ _STAGES = 4
 _MUCH_WAITING = 0.2
 
 
-def add_train(commands: Any) -> None:
-    """Adds the command `train`."""
-    parser = commands.add_parser(
-        "train",
-        help="train a model on your own videos",
-        description="Trains a model by a recipe and writes it as a preset, OUT/preset, for all "
-        "other commands. A training that was stopped for any reason continues with --resume.",
-    )
+def add_train(parser: Any) -> None:
+    """Trains a model by a recipe and writes it as a preset, OUT/preset, for all other commands. A
+    training that was stopped for any reason continues with --resume.
+    """
+    parser.set_defaults(run=_run_train)
     option(parser, "--output", "OUT", "folder to write to", required=True)
     arguments.shared(parser, "--resume")
     _add_data(parser.add_argument_group("videos"))
     _add_model(parser.add_argument_group("model"))
-    _add_recipe(
-        parser.add_argument_group("recipe", "options that are not given are as in the recipe")
-    )
+    note = "options that are not given are as in the recipe"
+    _add_recipe(parser.add_argument_group("recipe", note))
     _add_run(parser.add_argument_group("run"))
     arguments.shared(parser, "--quiet")
-    parser.set_defaults(run=run_train)
 
 
 def _add_data(group: Any) -> None:
@@ -66,8 +61,7 @@ def _add_model(group: Any) -> None:
     add("--segments", "N", "segments per video (default: the recipe's)", dest="num_segments")
     text = "height and width of the crops (default: the recipe's)"
     add("--size", "PIXELS", text, dest="crop_size")
-    dtypes = ("float32", "mixed_bfloat16", "mixed_float16")
-    add("--dtype", dtypes, "precision (default: float32)")
+    add("--dtype", ("float32", "mixed_bfloat16", "mixed_float16"), "precision (default: float32)")
     add("--no-short-term", None, "without differences of neighbouring frames")
     add("--no-long-term", None, "without differences between segments")
     add("--no-shift", None, "without temporal shift convolutions", dest="no_temporal_shift")
@@ -131,8 +125,7 @@ def _depths(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in numbers)
 
 
-def run_train(args: argparse.Namespace) -> int:
-    """Trains, and prints what it came to."""
+def _run_train(args: argparse.Namespace) -> int:
     from keras_tdn.training.distribution import device_scope
     from keras_tdn.training.run_folder import check_output
 
@@ -164,31 +157,23 @@ def _train(args: argparse.Namespace, recipe: Recipe, devices: Devices) -> Traini
     # Raises if it cannot be divided.
     devices.batch_size(recipe.batch_size)
     train_records = _load(args, "train", loading.labels_of(args))
-    validation_records = None
-    if args.val_list is not None:
-        validation_records = _load(args, "val", train_records.labels)
+    held_out = None if args.val_list is None else _load(args, "val", train_records.labels)
     if args.ema == AUTO:
         recipe = recipe.with_averages(recipe.steps_per_epoch(train_records))
     # In front of the model, whose first weights are drawn from it.
     keras.utils.set_random_seed(args.seed)
     # A class may have no video in one of the lists.
-    classes = max(train_records.num_classes, getattr(validation_records, "num_classes", 0))
+    classes = max(train_records.num_classes, getattr(held_out, "num_classes", 0))
     model = loading.build_model(args, recipe, classes, train_records.labels)
     if args.synchronize_batch_norms:
         synchronize_batch_norms(model)
-    return train(
-        model,
-        train_records,
-        validation_records,
-        recipe,
-        args.output,
-        **arguments.given(
-            args, "seed", "resume", "early_stopping", "class_weight", "tensorboard", "save_every"
-        ),
-        deterministic=args.deterministic,
-        dataset_arguments={} if args.workers is None else {"num_parallel_calls": args.workers},
-        compile_arguments={} if args.xla is None else {"jit_compile": args.xla},
-    )
+    named = ("seed", "resume", "early_stopping", "class_weight", "tensorboard", "save_every")
+    how = {
+        **arguments.given(args, *named, "deterministic"),
+        "dataset_arguments": {} if args.workers is None else {"num_parallel_calls": args.workers},
+        "compile_arguments": {} if args.xla is None else {"jit_compile": args.xla},
+    }
+    return train(model, train_records, held_out, recipe, args.output, **how)
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
@@ -208,7 +193,6 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 
 def _load(args: argparse.Namespace, part: str, labels: tuple[str, ...] | None) -> RecordList:
-    """The records of `--train-list` or `--val-list`."""
     from keras_tdn.data.packing.index import is_packed
 
     source, split = getattr(args, f"{part}_list"), getattr(args, f"{part}_split")

@@ -17,25 +17,18 @@ from keras_tdn.cli.arguments import option, write_lines
 if TYPE_CHECKING:
     from keras_tdn.prediction import Prediction
 
-EXPLAIN_FORMATS = "strip,gif,page"
 TIMELINE_OUTPUTS = "csv,srt,vtt,page"
 
 
-def add_predict(commands: Any) -> None:
-    """Adds the command `predict`."""
-    parser = commands.add_parser(
-        "predict",
-        help="name what happens in a video",
-        description="Names what happens in a video, from one clip and one centre crop of it.",
-    )
+def add_predict(parser: Any) -> None:
+    """Names what happens in a video, from one clip and one centre crop of it."""
+    parser.set_defaults(run=_run_predict)
     _add_video_and_model(parser)
     option(parser, "--json", None, "print the predictions as a JSON object")
     arguments.add_model_arguments(parser)
-    parser.set_defaults(run=run_predict)
 
 
-def run_predict(args: argparse.Namespace) -> int:
-    """Prints the predictions for `args.video`."""
+def _run_predict(args: argparse.Namespace) -> int:
     from keras_tdn.prediction import predict_video
 
     model, labels = loading.load(args)
@@ -64,14 +57,11 @@ def _table(predictions: Sequence[Prediction]) -> list[str]:
     return [f"{item.label:<{width}}  {item.score:.4f}" for item in predictions]
 
 
-def add_explain(commands: Any) -> None:
-    """Adds the command `explain`."""
-    parser = commands.add_parser(
-        "explain",
-        help="show what a model sees in a video",
-        description="Shows, by segment, the differences that the short-term TDM sees, the gates of "
-        "the long-term TDMs, and Grad-CAM of a class: as a picture, an animation and a page.",
-    )
+def add_explain(parser: Any) -> None:
+    """Shows, by segment, the differences that the short-term TDM sees, the gates of the long-term
+    TDMs, and Grad-CAM of a class: as a picture, an animation and a page.
+    """
+    parser.set_defaults(run=_run_explain)
     add = functools.partial(option, parser)
     _add_video_and_model(parser)
     text = "the class to explain (default: the predicted one)"
@@ -79,15 +69,13 @@ def add_explain(commands: Any) -> None:
     text = "the layer whose maps Grad-CAM weighs (default: the last, stage4_block2_out of a "
     add("--layer", "NAME", f"{text}TDN-ResNet50)")
     text = "what to write: some of strip, gif, mp4 and page"
-    add("--format", "NAME,NAME,...", text, EXPLAIN_FORMATS)
+    add("--format", "NAME,NAME,...", text, "strip,gif,page")
     option(parser, "--output", "DIR", "folder to write into", required=True)
     arguments.shared(parser, "--overwrite")
     arguments.add_model_arguments(parser)
-    parser.set_defaults(run=run_explain)
 
 
-def run_explain(args: argparse.Namespace) -> int:
-    """Prints the predictions and where the files are."""
+def _run_explain(args: argparse.Namespace) -> int:
     from keras_tdn.explaining import explain, write_explanation
     from keras_tdn.explaining.explanation_files import check_output
 
@@ -103,22 +91,15 @@ def run_explain(args: argparse.Namespace) -> int:
     return 0
 
 
-def add_watch(commands: Any) -> None:
-    """Adds the command `watch`."""
-    parser = commands.add_parser(
-        "watch",
-        help="tell what happens when, in a long video or in front of a camera",
-        description="Scores a video of any length, or a camera, in windows that slide over it, and "
-        "writes the timeline as it grows: to the terminal, or with --output as JSON lines, a "
-        "table, subtitles and a plot. A run into a folder that was stopped continues with "
-        "--resume.",
-    )
-    parser.add_argument(
-        "video",
-        metavar="VIDEO_OR_CAMERA",
-        help="path of a video file, - for standard input, an address such as rtsp://HOST/PATH, or "
-        "a camera such as /dev/video0",
-    )
+def add_watch(parser: Any) -> None:
+    """Scores a video of any length, or a camera, in windows that slide over it, and writes the
+    timeline as it grows: to the terminal, or with --output as JSON lines, a table, subtitles and a
+    plot. A run into a folder that was stopped continues with --resume.
+    """
+    parser.set_defaults(run=_run_watch)
+    text = "path of a video file, - for standard input, an address such as rtsp://HOST/PATH, or "
+    text += "a camera such as /dev/video0"
+    parser.add_argument("video", metavar="VIDEO_OR_CAMERA", help=text)
     arguments.add_weights(parser)
     arguments.add_labels(parser)
     option(parser, "--top", "N", "classes to name on the terminal", 1)
@@ -133,14 +114,7 @@ def add_watch(commands: Any) -> None:
     option(files, "--outputs", "NAME,NAME,...", text)
     option(files, "--min-score", "SCORE", "leave out subtitles with a lower score (default: 0)")
     arguments.add_earlier_results(files)
-    _add_input_arguments(parser.add_argument_group("for cameras and addresses"))
-    arguments.add_model_arguments(parser)
-    arguments.shared(parser, "--quiet")
-    parser.set_defaults(run=run_watch)
-
-
-def _add_input_arguments(group: Any) -> None:
-    add = functools.partial(option, group)
+    add = functools.partial(option, parser.add_argument_group("for cameras and addresses"))
     text = "FFmpeg's name of the container or device, for example v4l2 (default: detected)"
     add("--input-format", "NAME", text)
     text = "one of FFmpeg's options, for example video_size=640x480; may be repeated"
@@ -150,20 +124,16 @@ def _add_input_arguments(group: Any) -> None:
     add("--live", None, text, action=argparse.BooleanOptionalAction)
     add("--timeout", "SECONDS", "how long to wait for a sender", 20.0)
     add("--decode-threads", "N", "threads for decoding", 1)
+    arguments.add_model_arguments(parser)
+    arguments.shared(parser, "--quiet")
 
 
-def run_watch(args: argparse.Namespace) -> int:
-    """Writes the timeline to the folder, or to the terminal."""
+def _run_watch(args: argparse.Namespace) -> int:
     from keras_tdn.watching import StreamOptions
 
     _check_output_options(args)
-    how = StreamOptions(
-        format=args.input_format,
-        options=_input_options(args.input_option),
-        live=args.live,
-        timeout_seconds=args.timeout,
-        num_threads=args.decode_threads,
-    )
+    options = _input_options(args.input_option)
+    how = StreamOptions(args.input_format, options, args.live, args.timeout, args.decode_threads)
     model, labels = loading.load(args)
     write = _write_windows if args.output is None else _write_timeline
     report = write(args, model, labels, how)
@@ -203,16 +173,10 @@ def _write_timeline(args: argparse.Namespace, model: Any, labels: Any, how: Any)
 
     named = TIMELINE_OUTPUTS if args.outputs is None else args.outputs
     outputs = tuple(named.split(",")) if named else ()
+    options = arguments.given(args, "stride", "resume", "overwrite")
+    options |= {"window_seconds": args.window, "min_score": args.min_score or 0.0, "how": how}
     report = record_timeline(
-        model,
-        args.video,
-        args.output,
-        outputs=outputs,
-        window_seconds=args.window,
-        labels=labels,
-        min_score=args.min_score or 0.0,
-        how=how,
-        **arguments.given(args, "stride", "resume", "overwrite"),
+        model, args.video, args.output, outputs=outputs, labels=labels, **options
     )
     done = f"{report.num_windows} windows, {report.num_frames} frames, {report.seconds:.1f} s"
     write_lines(done, *output_paths(args.output, outputs))

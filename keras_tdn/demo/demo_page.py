@@ -35,26 +35,21 @@ MAX_POINTS = 12
 
 
 def write_page(
-    result: DemoResult,
-    tdn: LearnedModel,
-    tsn: LearnedModel,
-    fresh: FreshVideo,
-    held_out: RecordList,
-    decoder: Any,
+    result: DemoResult, two: list[LearnedModel], fresh: FreshVideo, videos: RecordList, decoder: Any
 ) -> str:
-    """Returns the page as text; `decoder` reads the held-out videos that it shows."""
+    """Returns the page, of the TDN and the TSN; `decoder` reads the videos on it."""
+    tdn, _ = two
     frames, differences = segment_and_differences(fresh.frames, tdn.model.clip_spec)
     return render(
         "demo.html",
         result=result,
-        settings=result.settings,
         recipe=result.settings.recipe,
         videos=MotionConfig(),
         report=tdn.report,
         duration=duration(result.total.seconds),
         cores=f"{process_count(None)} processor cores",
         backend=keras.backend.backend(),
-        class_strips=list(_class_strips(held_out, decoder)),
+        class_strips=list(_class_strips(videos, decoder)),
         networks=[
             {
                 "name": name,
@@ -66,7 +61,7 @@ def write_page(
                 ],
                 "heat_rows": heat_rows(learned.report.confusion),
             }
-            for name, learned in ((TDN, tdn), (TSN, tsn))
+            for name, learned in zip((TDN, TSN), two, strict=True)
         ],
         fresh=fresh,
         fresh_strip=_video_strip(fresh.frames, f"a video of {fresh.label}"),
@@ -74,7 +69,7 @@ def write_page(
         frames=strip(frames, "neighbouring frames", height=SEGMENT_HEIGHT),
         differences=strip(differences, "differences of neighbouring frames", height=SEGMENT_HEIGHT),
         gain=GAIN,
-        learning=_learning(tdn, tsn),
+        learning=_learning(two),
         times=[
             (step.name, f"{step.seconds:.1f} s", f"{step.cpu_seconds:.1f} s")
             for step in (*result.steps, result.total)
@@ -133,9 +128,9 @@ def _video_strip(frames: np.ndarray, description: str) -> list[Picture]:
     return strip(frames[chosen], description, height=STRIP_HEIGHT)
 
 
-def _learning(tdn: LearnedModel, tsn: LearnedModel) -> Markup:
+def _learning(two: list[LearnedModel]) -> Markup:
     lines = []
-    for name, learned in ((TDN, tdn), (TSN, tsn)):
+    for name, learned in zip((TDN, TSN), two, strict=True):
         history = learned.training.history
         # At equal steps up to the last, few enough for values to stand side by side.
         step = -(-len(history) // MAX_POINTS)

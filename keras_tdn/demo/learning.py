@@ -43,12 +43,7 @@ class LearnedModel:
 
 
 def learn(
-    temporal: bool,
-    records: RecordList,
-    settings: DemoSettings,
-    output: Path,
-    decoder: Any,
-    progress: bool,
+    is_tdn: bool, videos: RecordList, settings: DemoSettings, place: Path, decoder: Any, shown: bool
 ) -> tuple[TDNResNet, TrainingResult]:
     """Trains the TDN, or the same network without its temporal modules, in the same way.
 
@@ -57,17 +52,9 @@ def learn(
     """
     # For the weights and dropout: both models draw from the same start.
     keras.utils.set_random_seed(settings.seed)
-    model = motion_model(short_term=temporal, long_term=temporal, temporal_shift=temporal)
-    result = train(
-        model,
-        records,
-        None,
-        settings.recipe,
-        output,
-        seed=settings.seed,
-        progress=progress,
-        dataset_arguments={"decoder": decoder},
-    )
+    model = motion_model(short_term=is_tdn, long_term=is_tdn, temporal_shift=is_tdn)
+    how: dict[str, Any] = {"seed": settings.seed, "dataset_arguments": {"decoder": decoder}}
+    result = train(model, videos, None, settings.recipe, place, progress=shown, **how)
     return model, result
 
 
@@ -75,16 +62,10 @@ def card_of(learned: LearnedModel, settings: DemoSettings) -> PresetCard:
     """Returns what the preset says about itself."""
     report = learned.report
     accuracy = Accuracy(learned.model.num_segments, 1, 1, 100 * report.top1, 100 * report.top5)
-    return PresetCard(
-        dataset="motion",
-        source=(
-            f"Trained by `keras-tdn demo` (keras_tdn {__version__}) for "
-            f"{settings.epochs} epochs on {settings.num_train} rendered videos, seed "
-            f"{settings.seed}; accuracy measured on {report.num_scored} others."
-        ),
-        measured=(accuracy,),
-        citation=TDN_CITATION,
-    )
+    source = f"Trained by `keras-tdn demo` (keras_tdn {__version__}) for {settings.epochs} epochs "
+    source += f"on {settings.num_train} rendered videos, seed {settings.seed}; accuracy measured "
+    source += f"on {report.num_scored} others."
+    return PresetCard("motion", source=source, measured=(accuracy,), citation=TDN_CITATION)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,10 +113,5 @@ def ask_export(export: Path, model: TDNResNet, path: Path, label: str) -> FreshV
     def difference(scores: np.ndarray) -> float:
         return max(abs(float(scores[item.index]) - item.score) for item in ours)
 
-    return FreshVideo(
-        frames,
-        label,
-        predictions,
-        jpeg_difference=difference(answer["scores"][0].numpy()),
-        raw_difference=difference(raw["scores"][0].numpy()),
-    )
+    differences = (difference(each["scores"][0].numpy()) for each in (answer, raw))
+    return FreshVideo(frames, label, predictions, *differences)

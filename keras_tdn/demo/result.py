@@ -88,7 +88,6 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Times a block."""
         started = _now()
         yield
         self.steps.append(_since(started, name))

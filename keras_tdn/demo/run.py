@@ -13,19 +13,10 @@ from pathlib import Path
 from keras_tdn.choices import DEMO_OUTPUT
 from keras_tdn.datasets import FramesInMemory
 from keras_tdn.datasets.motion import make_motion_dataset
+from keras_tdn.demo import result as places
 from keras_tdn.demo.demo_page import write_page
 from keras_tdn.demo.learning import LearnedModel, ask_export, card_of, learn, write_fresh_video
-from keras_tdn.demo.result import (
-    EXPORT,
-    PAGE_FILE,
-    PRESET,
-    RESULT_FILE,
-    VIDEO,
-    VIDEOS,
-    DemoResult,
-    DemoSettings,
-    Stopwatch,
-)
+from keras_tdn.demo.result import PAGE_FILE, DemoResult, DemoSettings, Stopwatch
 from keras_tdn.evaluation import evaluate
 from keras_tdn.export import export_saved_model
 from keras_tdn.pretrained import save_preset
@@ -60,9 +51,6 @@ def run_demo(
         tell: Called with lines of text on the way; `None` is silent.
         progress: Whether to show on standard error how far it is.
 
-    Returns:
-        A `DemoResult`.
-
     Raises:
         ValueError: if the folder is not empty or cannot be written to.
         OSError: if the disk is full.
@@ -85,53 +73,37 @@ def _run(
     clock = Stopwatch()
     # Each video is decoded once, for both models and all epochs.
     decoder = FramesInMemory()
-    say(
-        f"1/6  Rendering {settings.num_train} videos to learn from and "
-        f"{settings.num_validation} to measure on"
-    )
-    with (
-        clock.step("rendering videos"),
-        Progress("keras-tdn demo", None, shown=shown) as progress,
-    ):
+    sizes = settings.num_train, settings.num_validation
+    say("1/6  Rendering {} videos to learn from and {} to measure on".format(*sizes))
+    with clock.step("rendering videos"), Progress("keras-tdn demo", None, shown=shown) as progress:
         train_records, held_out = make_motion_dataset(
-            place / VIDEOS,
-            settings.num_train,
-            settings.num_validation,
-            seed=settings.seed,
-            progress=progress.update,
+            place / places.VIDEOS, *sizes, seed=settings.seed, progress=progress.update
         )
 
     trained = []
-    for number, (name, is_temporal, what) in enumerate(
-        (
-            ("tdn", True, "the TDN"),
-            ("tsn", False, "the same network of single frames, without temporal differences (TSN)"),
-        ),
-        start=2,
-    ):
+    single = "the same network of single frames, without temporal differences (TSN)"
+    for number, name, what in ((2, "tdn", "the TDN"), (3, "tsn", single)):
         say(f"{number}/6  Training {what}")
         with clock.step(f"training the {name.upper()}"):
             output = place / "training" / name
-            trained.append(learn(is_temporal, train_records, settings, output, decoder, shown))
+            trained.append(learn(name == "tdn", train_records, settings, output, decoder, shown))
 
     say(f"4/6  Labelling {len(held_out)} held-out videos")
     with clock.step("labelling held-out videos"):
-        tdn, tsn = (
-            LearnedModel(
-                model,
-                training,
-                evaluate(model, held_out, batch_size=20, decoder=decoder, progress=shown),
-            )
-            for model, training in trained
-        )
+        learned = []
+        for model, training in trained:
+            report = evaluate(model, held_out, batch_size=20, decoder=decoder, progress=shown)
+            learned.append(LearnedModel(model, training, report))
+        tdn, tsn = learned
     say(f"     right: TDN {tdn.report.top1:.1%}, single frames {tsn.report.top1:.1%}")
 
     say("5/6  Exporting the TDN, and asking the export about a fresh video")
     with clock.step("exporting, and labelling a fresh video"):
-        save_preset(tdn.model, place / PRESET, card=card_of(tdn, settings))
-        export_saved_model(tdn.model, place / EXPORT)
-        label = write_fresh_video(place / VIDEO, settings.seed)
-        fresh = ask_export(place / EXPORT, tdn.model, place / VIDEO, label)
+        save_preset(tdn.model, place / places.PRESET, card=card_of(tdn, settings))
+        export, video = place / places.EXPORT, place / places.VIDEO
+        export_saved_model(tdn.model, export)
+        label = write_fresh_video(video, settings.seed)
+        fresh = ask_export(export, tdn.model, video, label)
     best = fresh.answer[0]
     say(f"     it shows {label!r}, and the answer is {best.label!r}, {best.score:.1%}")
 
@@ -147,10 +119,10 @@ def _run(
         steps=tuple(clock.steps),
         total=clock.total,
     )
-    page = write_page(result, tdn, tsn, fresh, held_out, decoder)
+    page = write_page(result, learned, fresh, held_out, decoder)
     (place / PAGE_FILE).write_text(page, encoding="utf-8")
     result = dataclasses.replace(result, total=clock.total)
-    (place / RESULT_FILE).write_text(result.to_json(), encoding="utf-8")
+    (place / places.RESULT_FILE).write_text(result.to_json(), encoding="utf-8")
     return result
 
 

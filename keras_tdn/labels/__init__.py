@@ -14,13 +14,7 @@ __all__ = ["DATASETS", "load_labels"]
 # code point. Something-Something V1 is published unsorted and sorted by those scripts; both
 # versions then hold the same names, written without the brackets around "something". UCF101 keeps
 # the numbers of its own class index, which ignores case (Hammering before HammerThrow).
-DATASETS = (
-    "hmdb51",
-    "kinetics400",
-    "something_something_v1",
-    "something_something_v2",
-    "ucf101",
-)
+DATASETS = ("hmdb51", "kinetics400", "something_something_v1", "something_something_v2", "ucf101")
 
 
 def load_labels(source: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
@@ -33,9 +27,6 @@ def load_labels(source: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ..
             `"something_something_v2"` or `"ucf101"`; or the path of a UTF-8 text file with one name
             per line; or the names themselves. A file that is called like a data set is reached as
             `"./NAME"`.
-
-    Returns:
-        The names, as many as there are classes.
 
     Raises:
         ValueError: if there is no such data set or file, or if a name is empty or occurs twice.

@@ -38,19 +38,14 @@ def heat_rows(counts: np.ndarray) -> list[list[HeatCell]]:
     """Returns the cells of a table of counts, each on the colour of its share of the row."""
     shares = row_shares(counts)
     colors = colors_of(shares)
-    return [
-        [
-            HeatCell(
-                int(counts[row, column]),
-                float(shares[row, column]),
-                "#{:02x}{:02x}{:02x}".format(*colors[row, column]),
-                ("diagonal " if row == column else "")
-                + ("dark" if shares[row, column] > DARK else ""),
-            )
-            for column in range(counts.shape[1])
-        ]
-        for row in range(counts.shape[0])
-    ]
+
+    def cell(row: int, column: int) -> HeatCell:
+        share, color = float(shares[row, column]), colors[row, column].tobytes().hex()
+        kind = ("diagonal " if row == column else "") + ("dark" if share > DARK else "")
+        return HeatCell(int(counts[row, column]), share, f"#{color}", kind)
+
+    rows, columns = map(range, counts.shape)
+    return [[cell(row, column) for column in columns] for row in rows]
 
 
 def heat_picture(counts: np.ndarray, description: str) -> Picture:
@@ -62,15 +57,13 @@ def heat_picture(counts: np.ndarray, description: str) -> Picture:
     return picture(pixels, description, width=width, lossless=True)
 
 
-def heat_figure(
-    counts: np.ndarray, names: Sequence[str], row_name: str, column_name: str
-) -> Figure:
+def heat_figure(counts: np.ndarray, names: Sequence[str], y_name: str, x_name: str) -> Figure:
     """Draws the matrix as a figure; with more than 40 classes it has neither names nor numbers."""
     has_numbers = len(names) <= MAX_NUMBERS
     shares = row_shares(counts)
     side = 28 * len(names) + 160 if has_numbers else SIDE
     with drawing((side, side)) as figure:
-        axes = new_axes(figure, column_name, row_name)
+        axes = new_axes(figure, x_name, y_name)
         axes.grid(visible=False)
         axes.imshow(colors_of(shares if has_numbers else np.sqrt(shares)))
         if has_numbers:

@@ -71,14 +71,11 @@ def encode_gif(pictures: Sequence[np.ndarray], rate: float) -> bytes:
     """Returns an animated GIF of pictures of one size, `rate` of them per second, for ever."""
     # One palette for all of them, and no dithering: both would flicker from picture to picture.
     some = pictures[:: -(-len(pictures) // PALETTE_PICTURES)]
-    palette = _image(np.concatenate(some)).quantize(256, dither=Image.Dither.NONE)
-    first, *others = (
-        _image(each).quantize(palette=palette, dither=Image.Dither.NONE) for each in pictures
-    )
-    file = io.BytesIO()
-    first.save(
-        file, "gif", save_all=True, append_images=others, duration=round(1000 / rate), loop=0
-    )
+    plain = Image.Dither.NONE
+    palette = _image(np.concatenate(some)).quantize(256, dither=plain)
+    first, *others = (_image(each).quantize(palette=palette, dither=plain) for each in pictures)
+    file, duration = io.BytesIO(), round(1000 / rate)
+    first.save(file, "gif", save_all=True, append_images=others, duration=duration, loop=0)
     return file.getvalue()
 
 
@@ -103,7 +100,6 @@ class Paper:
         return np.asarray(self._image)
 
     def picture(self, pixels: np.ndarray, top: int, left: int) -> None:
-        """Puts a picture there."""
         self._image.paste(_image(pixels), (left, top))
 
     def text(
@@ -118,12 +114,8 @@ class Paper:
     ) -> None:
         """Writes a line into a space so wide, as much of it as there is room for."""
         line = fitted(text, width, size)
-        place, anchor = {
-            "left": (left, "la"),
-            "center": (left + width / 2, "ma"),
-            "right": (left + width, "ra"),
-        }[align]
-        self._draw.text((place, top), line, color, font(size), anchor=anchor)
+        share, anchor = {"left": (0, "la"), "center": (0.5, "ma"), "right": (1, "ra")}[align]
+        self._draw.text((left + share * width, top), line, color, font(size), anchor=anchor)
 
 
 def line_height(size: int = FONT_SIZE) -> int:

@@ -191,14 +191,9 @@ def inline_svg(figure: Figure, description: str) -> Markup:
         figure.savefig(file, format="svg", transparent=True)
     root = ElementTree.fromstring(file.getvalue())
     _simplify(root)
-    width, height = root.attrib["viewBox"].split()[2:]
+    root.attrib["width"], root.attrib["height"] = root.attrib["viewBox"].split()[2:]
     del root.attrib["version"]
-    root.attrib |= {
-        "role": "img",
-        "aria-label": printable(description),
-        "width": width,
-        "height": height,
-    }
+    root.attrib |= {"role": "img", "aria-label": printable(description)}
     text = ElementTree.tostring(root, encoding="unicode")
     return Markup(f'<div class="plot">{text}</div>')
 
@@ -222,14 +217,12 @@ def _simplify(root: ElementTree.Element) -> None:
         if element.tag == "use":
             x, y, style = (element.attrib[name] for name in ("x", "y", "style"))
             outline = markers[element.attrib["href"][1:]].attrib["d"]
-            if "C" in outline:
+            element.tag = "circle" if "C" in outline else "path"
+            if element.tag == "circle":
                 # A dot, whose outline begins at its radius.
-                element.tag = "circle"
                 element.attrib = {"cx": x, "cy": y, "r": outline.split()[2], "style": style}
             else:
-                place = f"translate({x} {y})"
-                element.tag = "path"
-                element.attrib = {"d": outline, "style": style, "transform": place}
+                element.attrib = {"d": outline, "style": style, "transform": f"translate({x} {y})"}
         name = element.attrib.pop("id", "")
         if name.startswith(_NOTE):
             title = ElementTree.Element("title")
@@ -246,7 +239,6 @@ def _plain(value: str) -> str:
 
 
 def _share_axis(axes: Axes, bounds: tuple[float, float] | None) -> None:
-    """Makes y an axis of shares in percent."""
     low, high = axes.get_ylim()
     if bounds is None:
         room = max((high - low) * 0.2, 0.02 * max(abs(low), abs(high)), 1e-3)
@@ -254,10 +246,8 @@ def _share_axis(axes: Axes, bounds: tuple[float, float] | None) -> None:
     axes.set_ylim(*bounds)
     digits = 1 if bounds[1] - bounds[0] < 0.5 else 0
     # The room above a share of 1 has the values, but nothing lies there.
-    ticks = [
-        tick for tick in axes.get_yticks() if 0 <= tick <= 1 and bounds[0] <= tick <= bounds[1]
-    ]
-    axes.set_yticks(ticks)
+    least, most = max(bounds[0], 0), min(bounds[1], 1)
+    axes.set_yticks([tick for tick in axes.get_yticks() if least <= tick <= most])
     axes.yaxis.set_major_formatter(lambda value, _: percent(value, digits))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -56,11 +56,7 @@ class StreamFacts:
 
 
 def timed_frames(
-    container: Any,
-    stream: Any,
-    facts: StreamFacts,
-    timeout_seconds: float,
-    max_packets: int | None = None,
+    container: Any, stream: Any, facts: StreamFacts, timeout: float, max_packets: int | None = None
 ) -> Iterator[TimedFrame]:
     """Decodes an open stream from where it is, frame by frame, and fills in `facts`.
 
@@ -82,8 +78,7 @@ def timed_frames(
         # In microseconds.
         facts.duration = container.duration / 1e6
     damage = Damage(stream.codec_context.codec.intra_only)
-    packets = _packets(container, stream, facts, timeout_seconds)
-    for number, (packet, error) in enumerate(packets):
+    for number, (packet, error) in enumerate(_packets(container, stream, facts, timeout)):
         if number == max_packets:
             facts.is_cut = True
             return
@@ -125,8 +120,7 @@ def _packets(
     """Yields packets, and `None` behind the last; or what is wrong with one that is not read."""
     num_errors = 0
     waiting_since: float | None = None
-    demux: Callable[[], Iterator[Any]] = lambda: container.demux(stream)  # noqa: E731
-    packets = demux()
+    packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
@@ -136,7 +130,7 @@ def _packets(
                 facts.ending = silence(timeout_seconds)
                 break
             time.sleep(RETRY_SECONDS)
-            packets = demux()
+            packets = container.demux(stream)
             continue
         except av.error.InvalidDataError as error:
             num_errors += 1
@@ -144,7 +138,7 @@ def _packets(
                 facts.ending = reason(error)
                 break
             yield None, reason(error)
-            packets = demux()
+            packets = container.demux(stream)
             continue
         except (av.FFmpegError, OSError) as error:
             # The rest is unreadable, or the sender is gone; the decoder may still hold frames.

@@ -6,22 +6,15 @@ import contextlib
 import dataclasses
 import os
 import re
-import stat
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import av
 
+from keras_tdn.data.decoding import pyav_container
 from keras_tdn.data.decoding.interface import VideoDecodeError, VideoSource, open_source
-from keras_tdn.data.decoding.pyav_container import (
-    FILE_FORMATS,
-    open_input,
-    prepare_codec,
-    reason,
-    video_stream,
-    why_not_opened,
-)
 from keras_tdn.specs import is_positive_int
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -63,30 +56,23 @@ class StreamOptions:
     num_threads: int = 1
 
     def __post_init__(self) -> None:
-        if self.format is not None and (not isinstance(self.format, str) or not self.format):
-            raise ValueError(
-                "`format` is the name of a container or device as FFmpeg calls it, such as "
-                f"'v4l2', or None. Received: format={self.format!r}"
-            )
-        if not isinstance(self.options, Mapping) or not all(
-            isinstance(item, str) for pair in self.options.items() for item in pair
+        named, options, seconds = self.format, self.options, self.timeout_seconds
+        are_texts = isinstance(options, Mapping) and all(
+            isinstance(item, str) for pair in options.items() for item in pair
+        )
+        is_number = isinstance(seconds, int | float) and seconds > 0
+        is_count = is_positive_int(self.num_threads) and self.num_threads <= MAX_THREADS
+        what = "is the name of a container or device as FFmpeg calls it, such as 'v4l2', or None"
+        texts = "maps names of FFmpeg's options to texts, such as {'framerate': '30'}"
+        for field, is_right, wanted in (
+            ("format", named is None or (isinstance(named, str) and named), what),
+            ("options", are_texts, texts),
+            ("live", self.live is None or isinstance(self.live, bool), "is True, False or None"),
+            ("timeout_seconds", is_number, "is a positive number"),
+            ("num_threads", is_count, f"is an integer from 1 to {MAX_THREADS}"),
         ):
-            raise ValueError(
-                "`options` maps names of FFmpeg's options to texts, such as {'framerate': '30'}. "
-                f"Received: options={self.options!r}"
-            )
-        if self.live is not None and not isinstance(self.live, bool):
-            raise ValueError(f"`live` is True, False or None. Received: live={self.live!r}")
-        if not isinstance(self.timeout_seconds, int | float) or not self.timeout_seconds > 0:
-            raise ValueError(
-                "`timeout_seconds` is a positive number. "
-                f"Received: timeout_seconds={self.timeout_seconds!r}"
-            )
-        if not is_positive_int(self.num_threads) or self.num_threads > MAX_THREADS:
-            raise ValueError(
-                f"`num_threads` is an integer from 1 to {MAX_THREADS}. "
-                f"Received: num_threads={self.num_threads!r}"
-            )
+            if not is_right:
+                raise ValueError(f"`{field}` {wanted}. Received: {field}={getattr(self, field)!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,36 +110,36 @@ def find_source(video: VideoSource, how: StreamOptions) -> Source:
             live = lives or is_camera
         name = repr(CREDENTIALS.sub("//", text))
         return Source(name, f"file:{text}" if is_file else text, is_file, live)
-    if _is_pipe(text):
+    if os.path.exists(text) and (Path(text).is_fifo() or Path(text).is_char_device()):
         return Source(repr(text), f"file:{text}", False, live)
-    name, path = open_source(text)
-    return Source(name, f"file:{path}", True, live)
+    return Source(open_source(text)[0], f"file:{text}", True, live)
 
 
 @contextlib.contextmanager
 def open_stream(source: Source, how: StreamOptions) -> Iterator[tuple[Any, Any]]:
     """Opens the container and its stream of moving pictures, ready to be decoded."""
-    formats, protocols, form = FILE_FORMATS, "file", how.format
+    formats, protocols, form = pyav_container.FILE_FORMATS, "file", how.format
     timeout: float | None = None
     if isinstance(source.opened, str) and not source.opened.startswith(("file:", "pipe:")):
         timeout = how.timeout_seconds
         if form is None and CAMERA.fullmatch(source.opened) and sys.platform == "linux":
             form = "v4l2"
-        formats, protocols = FILE_FORMATS | NETWORK_FORMATS, NETWORK_PROTOCOLS
+        formats, protocols = formats | NETWORK_FORMATS, NETWORK_PROTOCOLS
     elif source.opened == "pipe:0":
         protocols = "pipe"
     elif source.is_file and not isinstance(source.opened, str):
         source.opened.seek(0)
     try:
-        container = open_input(
+        container = pyav_container.open_input(
             source.opened, formats=formats, protocols=protocols, format=form,
             options=how.options, timeout=timeout,
         )  # fmt: skip
     except (av.FFmpegError, OSError, ValueError) as error:
         if source.is_file:
-            why = why_not_opened(error)
+            why = pyav_container.why_not_opened(error)
         else:
-            why = silence(timeout) if isinstance(error, av.error.ExitError) else reason(error)
+            is_late = isinstance(error, av.error.ExitError)
+            why = silence(timeout) if is_late else pyav_container.reason(error)
             why = (
                 f"it does not open as a video ({why}). Check the name, that the sender or camera "
                 "is on and free, and whether it needs `format` or `options` (on the command line "
@@ -161,23 +147,15 @@ def open_stream(source: Source, how: StreamOptions) -> Iterator[tuple[Any, Any]]
             )
         raise VideoDecodeError(f"Cannot watch {source.name}: {why}") from error
     with container:
-        stream = video_stream(source.name, container)
+        stream = pyav_container.video_stream(source.name, container)
         # A picture that is damaged but stands for itself is better than none, and cameras send
         # motion JPEG that is not quite to the letter; what others are predicted from has to be
         # whole.
         strict = not stream.codec_context.codec.intra_only
-        prepare_codec(stream, how.num_threads, strict)
+        pyav_container.prepare_codec(stream, how.num_threads, strict)
         yield container, stream
 
 
 def silence(seconds: float | None) -> str:
     """Returns the reason where nothing came for so long."""
     return f"nothing came for {seconds:g} seconds"
-
-
-def _is_pipe(path: str) -> bool:
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError):
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)

@@ -24,16 +24,10 @@ from keras_tdn.models import TDNResNet
 from keras_tdn.prediction import Labels, class_names
 from keras_tdn.progress import Progress
 from keras_tdn.scoring.model_hash import model_sha256
+from keras_tdn.watching import timeline
 from keras_tdn.watching.layout import Window
 from keras_tdn.watching.opening import Source, StreamOptions
-from keras_tdn.watching.timeline import (
-    TIMELINE_NAME,
-    CSVWriter,
-    LineWriter,
-    SubtitleWriter,
-    TimelineWriter,
-    WatchReport,
-)
+from keras_tdn.watching.timeline import TIMELINE_NAME, WatchReport
 from keras_tdn.watching.timeline_page import write_timeline_page
 from keras_tdn.watching.windows import Watch
 
@@ -79,9 +73,6 @@ def record_timeline(
             of the new ones has been scored.
         progress: Whether to show how far the run is, and its speed relative to real time.
 
-    Returns:
-        What was watched, and what was lost.
-
     Raises:
         ValueError: if an argument does not fit, the folder has results of something else, or the
             video cannot be read.
@@ -104,7 +95,7 @@ def record_timeline(
                 "stopped. Leave out resume=True (on the command line --resume)."
             )
         classes = class_names(model, labels)
-        identity = run_identity(model, watch, classes)
+        identity = _run_identity(model, watch, classes)
         folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked(folder, "watching"))
         # Another run may have ended meanwhile.
@@ -123,14 +114,14 @@ def record_timeline(
             for name in there:
                 (folder / name).unlink(missing_ok=True)
         journal = stack.enter_context(Journal(folder / JOURNAL_NAME, identity, lock=None))
-        lines = LineWriter(folder / TIMELINE_NAME, journal.identity)
-        writers: list[TimelineWriter] = [lines]
+        lines = timeline.LineWriter(folder / TIMELINE_NAME, journal.identity)
+        writers: list[timeline.TimelineWriter] = [lines]
         for name in names:
             path = folder / NAMES[name]
             if name == "csv":
-                writers.append(CSVWriter(path, classes))
+                writers.append(timeline.CSVWriter(path, classes))
             elif name != "page":
-                writers.append(SubtitleWriter(path, classes, watch.layout, min_score))
+                writers.append(timeline.SubtitleWriter(path, classes, watch.layout, min_score))
         for writer in writers:
             stack.callback(writer.close)
         next_window = 0
@@ -143,9 +134,8 @@ def record_timeline(
                 writer.add(window)
         if not journal.noted("finished"):
             if next_window:
-                watch = stack.enter_context(
-                    Watch(model, video, window_seconds, stride, next_window, how)
-                )
+                again = Watch(model, video, window_seconds, stride, next_window, how)
+                watch = stack.enter_context(again)
             _run(watch, itertools.chain(first, watch), next_window, journal, writers, progress)
         report = WatchReport.from_config(journal.noted("report"))
         lines.finish(report)
@@ -166,7 +156,7 @@ def _run(
     windows: Iterable[Window],
     first_window: int,
     journal: Journal,
-    writers: Sequence[TimelineWriter],
+    writers: Sequence[timeline.TimelineWriter],
     shown: bool,
 ) -> None:
     """Scores what is left, and notes the report."""
@@ -201,7 +191,7 @@ SAMPLE_BYTES = 2**20
 NUM_SAMPLES = 8
 
 
-def run_identity(model: TDNResNet, watch: Watch, labels: Sequence[str]) -> Mapping[str, Any]:
+def _run_identity(model: TDNResNet, watch: Watch, labels: Sequence[str]) -> Mapping[str, Any]:
     """Returns what the scores follow from; a run with another identity is not continued."""
     return {
         "weights": model_sha256(model),

@@ -156,10 +156,8 @@ def stream_segments(
         max_segments = max(int(max_seconds / layout.spacing + 1e-6), layout.num_segments)
     with open_stream(source, how) as (container, stream):
         frames = timed_frames(container, stream, facts, how.timeout_seconds, max_packets)
-        cropper = FrameCropper(source.name, stream, clip_spec)
-        yield from segments_of(
-            frames, layout, facts, cropper.crop, first_segment, admits, max_segments
-        )
+        crop = FrameCropper(source.name, stream, clip_spec).crop
+        yield from segments_of(frames, layout, facts, crop, first_segment, admits, max_segments)
     if facts.num_frames == 0:
         why = f" ({facts.ending})" if facts.ending else ""
         raise VideoDecodeError(

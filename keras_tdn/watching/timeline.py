@@ -123,20 +123,16 @@ class SpanMerger:
         score = float(window.scores[index])
         middle = (window.start + window.end) / 2
         start, end = round(middle - self._step / 2, 6), round(middle + self._step / 2, 6)
-        finished: list[Span] = []
-        speaks = score >= self._min_score
-        if self._open is not None:
-            if speaks and index == self._open.index and window.index == self._next_window:
-                self._sum += score
-                number = self._open.num_windows + 1
-                self._open = Span(self._open.start, end, index, self._sum / number, number)
-            else:
-                finished, self._open = [self._open], None
-        if speaks and self._open is None:
-            self._sum = score
-            self._open = Span(start if window.index else 0.0, end, index, score, 1)
+        speaks, latest, follows = score >= self._min_score, self._open, self._next_window
         self._next_window, self._end = window.index + 1, window.end
-        return finished
+        if latest is not None and speaks and (index, window.index) == (latest.index, follows):
+            self._sum += score
+            number = latest.num_windows + 1
+            self._open = Span(latest.start, end, index, self._sum / number, number)
+            return []
+        self._sum = score
+        self._open = Span(start if window.index else 0.0, end, index, score, 1) if speaks else None
+        return [] if latest is None else [latest]
 
     def finish(self) -> list[Span]:
         """Returns the span that the last window is in, if it is in one."""
@@ -261,9 +257,8 @@ class Timeline:
     @property
     def layout(self) -> WindowLayout:
         """Where its windows lie."""
-        clip, seconds = self.facts["clip"], self.facts["window_seconds"]
-        num_segments, size = clip["num_segments"], clip["frames_per_segment"]
-        return WindowLayout(num_segments, size, seconds, self.facts["stride"])
+        clip, seconds, stride = (self.facts[name] for name in ("clip", "window_seconds", "stride"))
+        return WindowLayout(clip["num_segments"], clip["frames_per_segment"], seconds, stride)
 
     def windows(self) -> Iterator[Window]:
         """Yields the windows in order."""

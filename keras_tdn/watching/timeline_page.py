@@ -60,21 +60,16 @@ def write_timeline_page(
         end=end,
         timeline=timeline,
         report=report,
-        layout=timeline.layout,
         num_windows=counts.sum(),
         names=[line.name for line in lines],
         share=counts.max() / counts.sum(),
         curves=inline_svg(score_figure(lines, end, SIZE, legend=False), "Scores over time"),
         is_long=counts.sum() > MAX_POINTS,
-        spans=[
-            (clock_text(span.start), clock_text(span.end), timeline.labels[span.index],
-             percent(span.score))
-            for span in spans
-        ],
+        spans=[span_row(span, timeline.labels) for span in spans],
         num_spans=num_spans,
         video_facts=", ".join(f"{name} {value}" for name, value in timeline.facts["video"].items()),
         losses=[] if report is None else report.lines()[:MAX_ROWS],
-    )  # fmt: skip
+    )
     with written_beside(Path(path)) as temporary:
         temporary.write_bytes(page.encode())
 
@@ -136,6 +131,11 @@ def score_figure(
     axes.locator_params(axis="x", nbins=size[0] // 80)
     axes.xaxis.set_major_formatter(lambda seconds, _: clock_text(max(seconds, 0.0)))
     return figure
+
+
+def span_row(span: Span, labels: Sequence[str]) -> tuple[str, str, str, str]:
+    """Returns start, end, class and mean score of a stretch as a page has them."""
+    return clock_text(span.start), clock_text(span.end), labels[span.index], percent(span.score)
 
 
 def _read(

@@ -8,15 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_tdn.models import TDNResNet
+from keras_tdn.models import TDNResNet, predicting
 from keras_tdn.models.network_structure import NetworkStructure
-from keras_tdn.models.predicting import (
-    check_gives_scores,
-    check_takes_clips,
-    derived,
-    model_inputs,
-    predict_batch,
-)
 from keras_tdn.scoring.scorer import softmax
 
 
@@ -45,19 +38,18 @@ def network_parts(model: TDNResNet) -> tuple[NetworkPart, NetworkPart]:
             "Watching reuses what a TDN model computes for each segment, so it takes a TDNResNet, "
             f"such as keras_tdn.TDNResNet50. Received: {type(model).__name__}"
         )
-    check_gives_scores(model)
+    predicting.check_gives_scores(model)
     # They hold the model's layers and not the model, which would keep itself alive.
     structure, name = model.structure, model.name
-    return derived(
-        model,
-        "parts",
-        lambda: (
-            NetworkPart(structure, structure.before_segments_meet, f"{name}_segments"),
-            NetworkPart(
-                structure, lambda maps: structure.after_segments_meet(*maps), f"{name}_shared"
-            ),
-        ),
-    )
+
+    def after(maps: Any) -> Any:
+        return structure.after_segments_meet(*maps)
+
+    def parts() -> tuple[NetworkPart, NetworkPart]:
+        first = NetworkPart(structure, structure.before_segments_meet, f"{name}_segments")
+        return first, NetworkPart(structure, after, f"{name}_shared")
+
+    return predicting.derived(model, "parts", parts)
 
 
 class WindowScorer:
@@ -66,7 +58,7 @@ class WindowScorer:
     def __init__(self, model: TDNResNet) -> None:
         self._segments, self._shared = network_parts(model)
         self._model = model
-        check_takes_clips(model, model.clip_spec, "Set a `model.clip_spec` that fits.")
+        predicting.check_takes_clips(model, model.clip_spec, "Set a `model.clip_spec` that fits.")
         activation = keras.activations.get(model.classifier_activation)
         self._gives_logits = activation is keras.activations.linear
 
@@ -78,16 +70,16 @@ class WindowScorer:
 
     def maps_of(self, clip: np.ndarray) -> list[np.ndarray]:
         """Returns the maps of a segment, uint8 frames of shape `(frames, height, width, 3)`."""
-        inputs = model_inputs(self._model, clip[np.newaxis], self._model.clip_spec)
-        return predict_batch(self._segments, inputs)
+        inputs = predicting.model_inputs(self._model, clip[np.newaxis], self._model.clip_spec)
+        return predicting.predict_batch(self._segments, inputs)
 
     def score(self, maps: Iterable[list[np.ndarray]]) -> np.ndarray:
         """Returns the scores of a window, by the maps of all its segments; logits get a softmax."""
         stacked = [np.concatenate(kind) for kind in zip(*maps, strict=True)]
-        scores = np.asarray(predict_batch(self._shared, stacked)[0], np.float32)
+        scores = np.asarray(predicting.predict_batch(self._shared, stacked)[0], np.float32)
         if not np.isfinite(scores).all():
+            name = self._model.name
             raise ValueError(
-                f"The model {self._model.name!r} gives scores that are not finite. Check its "
-                "weights."
+                f"The model {name!r} gives scores that are not finite. Check its weights."
             )
         return softmax(scores).astype(np.float32) if self._gives_logits else scores

@@ -14,6 +14,7 @@ from typing import Any
 from keras_tdn.data.decoding.interface import VideoSource
 from keras_tdn.models import TDNResNet
 from keras_tdn.scoring.scoring_run import read_ahead
+from keras_tdn.specs import check_integer
 from keras_tdn.watching.frames import StreamFacts
 from keras_tdn.watching.layout import Window, WindowLayout, make_layout
 from keras_tdn.watching.opening import StreamOptions, find_source
@@ -83,7 +84,7 @@ def watch(
     return Watch(model, video, window_seconds, stride, first_window, how, max_seconds)
 
 
-class Watch:
+class Watch(Iterator[Window], contextlib.AbstractContextManager["Watch"]):
     """The iterator that `watch` returns; close it, or use it as a context, to stop early."""
 
     def __init__(
@@ -99,14 +100,9 @@ class Watch:
         self._scorer = WindowScorer(model)
         self.model = model
         self.layout = make_layout(model, window_seconds, stride)
-        if type(first_window) is not int or first_window < 0:
-            raise ValueError(
-                "`first_window` is the index of the first window to score, an integer of at least "
-                f"0. Received: first_window={first_window!r}"
-            )
-        if max_seconds is not None and (
-            not isinstance(max_seconds, int | float) or not 0 < max_seconds < math.inf
-        ):
+        check_integer("Watching's", "first_window", first_window, 0)
+        is_number = isinstance(max_seconds, int | float) and 0 < max_seconds < math.inf
+        if max_seconds is not None and not is_number:
             raise ValueError(
                 f"`max_seconds` is a positive number or None. Received: max_seconds={max_seconds!r}"
             )
@@ -123,14 +119,8 @@ class Watch:
         # and with it the thread that reads, when the last reference to it goes.
         self._windows = Watch._iterate(weakref.proxy(self))
 
-    def __iter__(self) -> Iterator[Window]:
-        return self
-
     def __next__(self) -> Window:
         return next(self._windows)
-
-    def __enter__(self) -> Watch:
-        return self
 
     def __exit__(self, *details: object) -> None:
         self.close()
@@ -153,18 +143,13 @@ class Watch:
     def report(self) -> WatchReport:
         """What was watched and lost so far."""
         spacing = self.layout.spacing
-        return WatchReport(
-            num_windows=self._num_windows,
-            num_lost_windows=self._num_lost,
-            num_frames=self._facts.num_frames,
-            seconds=round(self._facts.seconds, 6),
-            losses=tuple(
-                Loss(round(start * spacing, 6), round(stop * spacing, 6), reason)
-                for start, stop, reason in self._losses
-            ),
-            finished=self._finished,
-            ending=self._facts.ending,
+        losses = tuple(
+            Loss(round(start * spacing, 6), round(stop * spacing, 6), reason)
+            for start, stop, reason in self._losses
         )
+        counts = self._num_windows, self._num_lost, self._facts.num_frames
+        seconds = round(self._facts.seconds, 6)
+        return WatchReport(*counts, seconds, losses, self._finished, self._facts.ending)
 
     def _iterate(self) -> Generator[Window, None, None]:
         layout = self.layout
@@ -177,15 +162,10 @@ class Watch:
         waiting: queue.Queue[Any] = queue.Queue(
             WindowAdmission.capacity(layout) if live else layout.num_segments
         )
+        admits = WindowAdmission(layout, waiting.qsize) if live else lambda _: True
+        first, spec = layout.first_segment(self._first_window), self.model.clip_spec
         made = stream_segments(
-            self.source,
-            self._how,
-            layout,
-            self.model.clip_spec,
-            facts,
-            layout.first_segment(self._first_window),
-            WindowAdmission(layout, waiting.qsize) if live else lambda _: True,
-            self._max_seconds,
+            self.source, self._how, layout, spec, facts, first, admits, self._max_seconds
         )
 
         # Maps of the latest segments; the reason where they are lost, `None` where not wanted.

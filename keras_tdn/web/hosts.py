@@ -50,9 +50,8 @@ class Hosts:
         name = _split(host)[0]
         if name is None:
             return False
-        if name in self._names or is_loopback(name):
-            return True
-        return self._any_address and _address(name) is not None
+        is_address = self._any_address and _address(name) is not None
+        return name in self._names or is_loopback(name) or is_address
 
 
 def is_loopback(host: str) -> bool:

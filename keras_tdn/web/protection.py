@@ -91,7 +91,6 @@ class Protection:
         self._cookie = f"keras_tdn_{secrets.token_hex(4)}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -106,7 +105,15 @@ class Protection:
         method, path = scope["method"], scope["path"]
         # HEAD is GET without what is asked for.
         method = "GET" if method == "HEAD" else method
-        self._check_origin(scope["headers"], is_visit=(method, path) == ("GET", "/"))
+        if not self._hosts.are_allowed(scope["headers"]):
+            raise _RefusedError(
+                421,
+                "This page is for the machine that it runs on, or it is not called by a name that "
+                "it knows. If the name is right, pass it with --allow-host (`allowed_hosts`).",
+            )
+        is_visit = (method, path) == ("GET", "/")
+        if not self._hosts.is_own_page(scope["headers"], is_visit=is_visit):
+            raise _RefusedError(403, "This page takes no requests from pages of other sites.")
         query = _open_query(method, path, scope["query_string"])
         known = _read_cookie(scope["headers"], self._cookie)
         visitor = known or secrets.token_urlsafe(16)
@@ -142,16 +149,6 @@ class Protection:
             ]
             receive = _replay(body, receive)
         await self._app(scope, receive, with_headers)
-
-    def _check_origin(self, headers: Headers, *, is_visit: bool) -> None:
-        if not self._hosts.are_allowed(headers):
-            raise _RefusedError(
-                421,
-                "This page is for the machine that it runs on, or it is not called by a name that "
-                "it knows. If the name is right, pass it with --allow-host (`allowed_hosts`).",
-            )
-        if not self._hosts.is_own_page(headers, is_visit=is_visit):
-            raise _RefusedError(403, "This page takes no requests from pages of other sites.")
 
     def _check_session(self, visitor: str, session: Any) -> None:
         if not isinstance(session, str) or not SESSION.fullmatch(session):
@@ -242,11 +239,8 @@ class _RefusedError(Exception):
 
     async def send(self, send: Send) -> None:
         body = json.dumps({"detail": str(self)}).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            *HEADERS,
-        ]
+        length = str(len(body)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", length), *HEADERS]
         await send({"type": "http.response.start", "status": self._status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

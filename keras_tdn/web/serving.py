@@ -93,9 +93,8 @@ def serve(
     ):
         visitors = Visitors(folder)
         _warm_up(show, folder, tell)
-        page = build_page(
-            gradio, show, about=about, example=example_maker(labels or model.labels, visitors)
-        )
+        example = example_maker(labels or model.labels, visitors)
+        page = build_page(gradio, show, about=about, example=example)
         app = _application(gradio, page, limits)
         address = _address(host, listener.getsockname()[1])
         if not is_loopback(host):

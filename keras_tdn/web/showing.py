@@ -14,10 +14,10 @@ from keras_tdn.explaining.explanation_files import shown_maps
 from keras_tdn.models import TDNResNet
 from keras_tdn.pages.plots import COLORS, inline_svg
 from keras_tdn.pages.rendering import Bar, render_part
-from keras_tdn.pages.texts import clock_text, percent
+from keras_tdn.pages.texts import clock_text
 from keras_tdn.prediction import class_names, predict_video
 from keras_tdn.watching import Span, SpanMerger, Watch, Window, WindowLayout, watch
-from keras_tdn.watching.timeline_page import score_figure, score_lines
+from keras_tdn.watching.timeline_page import score_figure, score_lines, span_row
 from keras_tdn.web.page import NOTHING, Shown, working
 from keras_tdn.web.uploads import UploadLimits, check_upload
 
@@ -78,10 +78,9 @@ def show_video(
         maps = maps_html(explain(model, path, top=TOP, labels=labels))
         yield Shown(working("Watching"), maps=maps)
         names = class_names(model, labels)
-        with watch(
-            model, path, window_seconds=window_seconds, max_seconds=limits.seconds
-        ) as windows:
-            yield from _timeline(windows, limits.seconds, names, redraw_seconds)
+        watched = watch(model, path, window_seconds=window_seconds, max_seconds=limits.seconds)
+        with watched:
+            yield from _timeline(watched, limits.seconds, names, redraw_seconds)
     except VideoDecodeError as error:
         message = str(error).replace(repr(path), "the file").replace(path, "the file")
         yield Shown(render_part("web.html", "problem", message))
@@ -111,29 +110,21 @@ def timeline_html(
         (kind, inline_svg(score_figure(lines, end, size, legend=False), "Scores over time"))
         for kind, size in SIZES.items()
     ]
-    rows = [
-        (
-            f"{clock_text(span.start)} \u2013 {clock_text(span.end)}",
-            labels[span.index],
-            percent(span.score),
-        )
-        for span in spans[:MAX_ROWS]
-    ]
+    told = (span_row(span, labels) for span in spans[:MAX_ROWS])
+    rows = [(f"{start} \u2013 {end}", label, score) for start, end, label, score in told]
     names = [line.name for line in lines]
     return render_part("web.html", "timeline", names, plots, rows, len(spans) - len(rows))
 
 
-def about_text(
-    name: str, classes: Sequence[str], limits: UploadLimits, layout: WindowLayout
-) -> str:
+def about_text(name: str, labels: Sequence[str], limits: UploadLimits, layout: WindowLayout) -> str:
     """Returns what a visitor should know, as Markdown."""
     # Within code nothing but its end means anything.
-    model, *some = (f"`{text.replace('`', chr(39))}`" for text in (name, *classes[:EXAMPLES]))
-    among = ", such as " if len(classes) > EXAMPLES else ": "
+    model, *some = (f"`{text.replace('`', chr(39))}`" for text in (name, *labels[:EXAMPLES]))
+    among = ", such as " if len(labels) > EXAMPLES else ": "
     return (
         f"Drop a video of up to {limits.megabytes} MB. The model {model} names what happens in it, "
         f"says when, in windows of {layout.window_seconds:g} seconds, and shows what it looks at. "
-        f"It knows {len(classes)} classes{among}{', '.join(some)}. Whatever it sees is called by "
+        f"It knows {len(labels)} classes{among}{', '.join(some)}. Whatever it sees is called by "
         "one of these. Videos stay on the machine that this page comes from."
     )
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from keras_tdn.data.decoding.interface import VideoDecodeError
+from keras_tdn.data.decoding.interface import NO_FRAMES, VideoDecodeError
 from keras_tdn.specs import is_positive_int
 
 MEGABYTE = 2**20
@@ -73,15 +73,8 @@ def check_upload(path: str, limits: UploadLimits, min_frames: int) -> None:
     # Imported here so that importing this does not load the decoder.
     import av
 
+    from keras_tdn.data.decoding import pyav_container
     from keras_tdn.data.decoding.frame_conversion import orientation_of, square_size
-    from keras_tdn.data.decoding.pyav_container import (
-        PICTURE_FORMATS,
-        SOUND_FORMATS,
-        open_container,
-        prepare_codec,
-        reason,
-        video_stream,
-    )
 
     try:
         found = os.stat(path)
@@ -97,13 +90,13 @@ def check_upload(path: str, limits: UploadLimits, min_frames: int) -> None:
             f"The file has {math.ceil(size / MEGABYTE)} MB; this page takes up to "
             f"{limits.megabytes}. Drop a shorter or smaller video."
         )
-    with open_container("the file", path) as container:
+    with pyav_container.open_container("the file", path) as container:
         formats = set(container.format.name.split(","))
-        if formats & PICTURE_FORMATS:
+        if formats & pyav_container.PICTURE_FORMATS:
             raise VideoDecodeError("The file is a picture, in which nothing moves. Drop a video.")
-        if formats & SOUND_FORMATS:
+        if formats & pyav_container.SOUND_FORMATS:
             raise VideoDecodeError("The file has sound alone. Drop one with moving pictures.")
-        stream = video_stream("the file", container)
+        stream = pyav_container.video_stream("the file", container)
         codec = stream.codec_context
         height, width = square_size(stream, codec.height, codec.width)
         if width * height > MAX_WIDTH * MAX_HEIGHT:
@@ -111,22 +104,20 @@ def check_upload(path: str, limits: UploadLimits, min_frames: int) -> None:
                 f"The video's frames have {width} x {height} pixels; this page takes up to "
                 f"{MAX_WIDTH} x {MAX_HEIGHT}. Drop a smaller one."
             )
-        prepare_codec(stream, 1)
+        pyav_container.prepare_codec(stream, 1)
         num_frames = 0
         try:
             for frame in itertools.islice(container.decode(stream), min_frames):
                 orientation_of("the file", frame)
                 num_frames += 1
         except (av.FFmpegError, OSError) as error:
+            why = pyav_container.reason(error)
             raise VideoDecodeError(
-                f"Cannot read the file: it is damaged ({reason(error)}). Check that it plays, and "
-                "fetch or encode it again if not."
+                f"Cannot read the file: it is damaged ({why}). Check that it plays, and fetch or "
+                "encode it again if not."
             ) from error
     if num_frames == 0:
-        raise VideoDecodeError(
-            "Cannot read the file: not one of its frames decodes. It is damaged or incomplete; "
-            "fetch or encode it again."
-        )
+        raise VideoDecodeError(f"Cannot read the file: {NO_FRAMES}")
     if num_frames < min_frames:
         raise VideoDecodeError(
             f"The video is too short: it has {num_frames} frame{'s' if num_frames > 1 else ''}, "
@@ -191,11 +182,7 @@ class Visitors:
         self._lock = threading.Lock()
 
     def add_files(self, visitor: str, paths: Sequence[str]) -> None:
-        """Lets a visitor use files that the server has just stored for it.
-
-        Raises:
-            ValueError: if one is not a regular file in the folder.
-        """
+        """Lets a visitor use files just stored; a `ValueError` if one is no file in the folder."""
         for path in paths:
             inside = os.path.realpath(path) == path and path.startswith(self.folder + os.sep)
             if not inside or not _is_regular(path):
@@ -230,8 +217,7 @@ class Visitors:
             for name in names:
                 # Others may remove them too.
                 with contextlib.suppress(OSError):
-                    size = os.lstat(os.path.join(folder, name)).st_size
-                    total += max(size, LEAST_BYTES)
+                    total += max(os.lstat(os.path.join(folder, name)).st_size, LEAST_BYTES)
         return total
 
 
@@ -242,7 +228,4 @@ def _forget_oldest(seen: collections.OrderedDict[str, Any], latest: str) -> None
 
 
 def _is_regular(path: str) -> bool:
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except (OSError, ValueError):
-        return False
+    return os.path.isfile(path) and not os.path.islink(path)

@@ -148,7 +148,7 @@ def test_too_little_memory(capsys, monkeypatch):
     def run(args):
         raise MemoryError("Unable to allocate 368. TiB for an array")
 
-    monkeypatch.setattr(presets, "run_list", run)
+    monkeypatch.setattr(presets, "_run_list", run)
     assert cli.main(["presets", "list"]) == 2
     assert capsys.readouterr().err == (
         "keras-tdn: error: There is not enough memory. Unable to allocate 368. TiB for an array\n"
@@ -160,7 +160,7 @@ def test_an_error_after_output_keeps_both(capsys, monkeypatch):
         sys.stdout.write("so far\n")
         raise ValueError("and no further\nfor a reason")
 
-    monkeypatch.setattr(presets, "run_list", run)
+    monkeypatch.setattr(presets, "_run_list", run)
     assert cli.main(["presets", "list"]) == 2
     captured = capsys.readouterr()
     assert captured.out == "so far\n"
@@ -171,7 +171,7 @@ def test_a_broken_pipe_that_is_not_the_output_is_told(capsys, monkeypatch):
     def run(args):
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr(presets, "run_list", run)
+    monkeypatch.setattr(presets, "_run_list", run)
     assert cli.main(["presets", "list"]) == 2
     assert "Broken pipe" in capsys.readouterr().err
 

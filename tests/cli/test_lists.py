@@ -16,32 +16,29 @@ def listed(tmp_path):
     return tmp_path / "list.txt"
 
 
-def parse(add_command, *arguments):
+def parse(add_options, *arguments):
     parser = argparse.ArgumentParser()
-    if add_command is None:
-        add_list_arguments(parser)
-    else:
-        add_command(parser.add_subparsers())
+    add_options(parser)
     return parser.parse_args([str(argument) for argument in arguments])
 
 
 def test_classes_allow_labels_out_of_proportion(listed):
     with pytest.raises(ValueError, match=r"line 2: with the label 4000 .*command line --classes\)"):
-        load_list(parse(None, listed))
-    assert load_list(parse(None, listed, "--classes", 5000)).num_classes == 5000
+        load_list(parse(add_list_arguments, listed))
+    assert load_list(parse(add_list_arguments, listed, "--classes", 5000)).num_classes == 5000
     with pytest.raises(ValueError, match=r"line 2: the label 4000 is not a class: .* 0 to 1999"):
-        load_list(parse(None, listed, "--classes", 2000))
+        load_list(parse(add_list_arguments, listed, "--classes", 2000))
 
 
 def test_training_has_the_option(listed, tmp_path):
-    command = ["train", "--train-list", listed, "--no-validation", "--output", tmp_path / "out"]
+    command = ["--train-list", listed, "--no-validation", "--output", tmp_path / "out"]
     args = parse(train.add_train, *command, "--classes", 5000)
     assert train._load(args, "train", None).num_classes == 5000
     with pytest.raises(ValueError, match="out of proportion to the 2 labels"):
         train._load(parse(train.add_train, *command), "train", None)
     (tmp_path / "packed").mkdir()
     (tmp_path / "packed" / "index.json").write_text("{}")
-    command[2] = tmp_path / "packed"
+    command[1] = tmp_path / "packed"
     with pytest.raises(ValueError, match="--classes is for lists of videos"):
         train._load(parse(train.add_train, *command, "--classes", 5000), "train", None)
 
