@@ -74,6 +74,9 @@ def evaluate(
         **options: How videos are read and scored: the fields of
             `keras_tdn.scoring.scoring_options.ScoringOptions` in its `ScoringKeywords`.
 
+    Returns:
+        An `EvaluationReport`.
+
     Raises:
         ValueError: if the records do not fit the model, or lack labels; if too many videos are bad
             (a `TooManyFailuresError`); or if the folder has results, or those of something else.
@@ -148,9 +151,14 @@ class Evaluation:
             failures = self._failure_log(scored.failures)
             views = scored.values.reshape(shape)
             top1 = self._accuracy_so_far(scored, views)
-            known: Any = {"first_view": scored.num_done, "failures": scored.failures}
-            known["reader"] = self.reader
-            batches = score_views(self.scorer, self.records, self.options, **known)
+            batches = score_views(
+                self.scorer,
+                self.records,
+                self.options,
+                first_view=scored.num_done,
+                failures=scored.failures,
+                reader=self.reader,
+            )
             # Videos of an earlier run are no measure of the speed of this one.
             done = scored.num_videos_done
             shown = Progress("keras-tdn evaluate", num_videos, done=done, shown=progress)
@@ -271,9 +279,13 @@ class MultiViewValidation(keras.callbacks.Callback):
             return
         scores = self._evaluation.scores(progress=self._progress)
         report = self.report = report_on(scores, self._average)
-        figures: dict[str, Any] = {"top1": report.top1, "top5": report.top5}
-        figures["mean_class_accuracy"] = report.mean_class_accuracy
-        figures |= {"loss": report.loss, "ece": report.calibration_error}
+        figures = {
+            "top1": report.top1,
+            "top5": report.top5,
+            "mean_class_accuracy": report.mean_class_accuracy,
+            "loss": report.loss,
+            "ece": report.calibration_error,
+        }
         if logs is not None:
             logs.update({f"{self.prefix}{name}": figure for name, figure in figures.items()})
 

@@ -60,6 +60,9 @@ def label_with_beam(
         **reading: As `label_videos` takes it, but for `num_workers`. Without `in_processes` a file
             that crashes or hangs the decoder takes the worker with it.
 
+    Returns:
+        A `LabelReport`. `read_labels(output)` gives the rows.
+
     Raises:
         ImportError: if Apache Beam is not installed.
         ValueError: as `label_videos` does, or if the pipeline fails; what is finished stays.

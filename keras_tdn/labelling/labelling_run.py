@@ -76,7 +76,7 @@ def label_videos(
     Use it for archives; with one centre view the scores are those of `predict_video`. Every listed
     video has a row, in the order of the list: `index`, `path`, `labels`, `label_indices`, `scores`,
     maybe `features`, and `error`, which says why a video cannot be read; it then has no labels, and
-    is in `failures.jsonl` too. `read_labels(output)` gives the rows.
+    is in `failures.jsonl` too.
 
     A run that was killed, at any moment, continues when it is called again with the same arguments,
     and ends with the same rows. What was started with another list, model or options is refused;
@@ -94,6 +94,9 @@ def label_videos(
         **reading: How videos are read and scored: `clip_spec`, `from_logits`, `batch_size`,
             `num_workers`, `in_processes`, `time_limit` and `decoder` of
             `keras_tdn.scoring.scoring_options.ScoringOptions`.
+
+    Returns:
+        A `LabelReport`. `read_labels(output)` gives the rows.
 
     Raises:
         ValueError: if an argument does not fit, or the folder has something else.

@@ -282,8 +282,22 @@ def TDNResNet50(
     Reference: Wang et al., "TDN: Temporal Difference Networks for Efficient Action Recognition",
     CVPR 2021; arXiv:2012.10071.
 
-    Arguments are those of `TDNResNet`, of which `kwargs` are any others, such as `labels` or
-    `dtype`; its docstring gives shapes, units and errors.
+    Args:
+        include_top: Whether the classifier is part of the model.
+        weights: See `TDNResNet`.
+        input_shape: Shape of one clip; height and width may be `None`, the default.
+        pooling: With `include_top=False`: `None`, `"avg"` or `"max"`.
+        classes: Number of classes.
+        classifier_activation: `"softmax"`, or `None` for logits.
+        num_segments: Equal spans that a video is divided into.
+        frames_per_segment: Neighbouring frames in each segment.
+        dropout_rate: Fraction of the pooled features dropped in training.
+        include_preprocessing: Whether the model takes pixels in [0, 255].
+        name: Name of the model.
+        **kwargs: Any further argument of `TDNResNet`, such as `labels` or `dtype`.
+
+    Returns:
+        A `TDNResNet`; its docstring gives shapes, units and errors.
 
     Example:
 

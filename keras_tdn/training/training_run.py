@@ -49,7 +49,7 @@ def train(
     dataset_arguments: Mapping[str, Any] | None = None,
     compile_arguments: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
-    """Trains a model by a recipe, and leaves a preset, whose weights the model then has.
+    """Trains a model by a recipe, and leaves a preset.
 
     Use it for a training that you can leave alone: all that can be wrong is reported first, it
     continues after any interruption as if there had been none, and its result is written down. The
@@ -74,6 +74,9 @@ def train(
         card: Licence, data set and source for the preset; the accuracy is filled in.
         dataset_arguments: More arguments of `make_dataset`, such as `num_parallel_calls`.
         compile_arguments: More arguments of `model.compile`, such as `jit_compile`.
+
+    Returns:
+        A `TrainingResult`. The model then has the weights of the preset.
 
     Raises:
         ValueError: if the arguments do not fit each other, or the training in `output` cannot be
@@ -136,8 +139,6 @@ def train(
         validation = validation_records and recipe.make_dataset(
             validation_records, spec, training=False, **common
         )
-        # The data set has an order of its own, and Keras would say so.
-        fixed = {"validation_data": validation, "class_weight": weights, "shuffle": False}
         with saving_when_stopped(state), input_errors_in_words(), contextlib.ExitStack() as stack:
             # Keras tells callbacks of no error.
             for callback in callbacks:
@@ -146,7 +147,16 @@ def train(
             for span in state.spans():
                 place = {"start": span.start, "positions": state.positions}
                 clips = recipe.make_dataset(train_records, spec, training=True, **place, **common)
-                model.fit(clips, callbacks=callbacks, verbose=0, **fixed, **span.fit_arguments)
+                model.fit(
+                    clips,
+                    validation_data=validation,
+                    class_weight=weights,
+                    callbacks=callbacks,
+                    # The data set has an order of its own, and Keras would say so.
+                    shuffle=False,
+                    verbose=0,
+                    **span.fit_arguments,
+                )
         whole_batches = bool(common.get("drop_remainder"))
         return finish_training(
             model, folder, recipe, callbacks, train_records, validation_records, card, whole_batches
