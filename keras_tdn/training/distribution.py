@@ -34,6 +34,8 @@ class Devices:
         num_devices: Devices of all processes together.
         num_processes: Processes that train the model together.
         process_index: Number of this process, from 0.
+        whole_batches: Whether all batches must have one size, also in validation, because arrays
+            are cut into equal parts.
 
     Example:
 
@@ -45,6 +47,7 @@ class Devices:
     num_devices: int = 1
     num_processes: int = 1
     process_index: int = 0
+    whole_batches: bool = False
 
     @property
     def shard(self) -> tuple[int, int]:
@@ -124,7 +127,7 @@ def device_scope(devices: int | str = AUTO) -> Iterator[Devices]:
         # Each process reads its own records, so there is nothing left to be divided.
         distribution = keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
         with distribution.scope():
-            yield Devices(len(names), num_processes, process_index)
+            yield Devices(len(names), num_processes, process_index, whole_batches=True)
 
 
 def join_processes(

@@ -173,25 +173,25 @@ class StopOnDivergence(keras.callbacks.Callback):
     def __init__(self) -> None:
         super().__init__()
         self._epoch = 0
-        self._error: TrainingDivergedError | None = None
+        self._problem: str | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._epoch, self._error = epoch, None
+        self._epoch, self._problem = epoch, None
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        if self._error is not None:
-            raise self._error
+        if self._problem is not None:
+            raise TrainingDivergedError(self._problem)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         loss = (logs or {}).get("loss", 0.0)
-        # Raised here, in a thread of Keras', it would come up late or get lost.
-        if not math.isfinite(loss) and self._error is None:
+        # An error here, in a thread of Keras', would come up late or get lost.
+        if not math.isfinite(loss) and self._problem is None:
             where = f"in epoch {self._epoch + 1}, at step {batch + 1}"
-            self._error = TrainingDivergedError(f"The loss is {float(loss)} {where}. {ADVICE}")
+            self._problem = f"The loss is {float(loss)} {where}. {ADVICE}"
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        if self._error is not None:
-            raise self._error
+        if self._problem is not None:
+            raise TrainingDivergedError(self._problem)
         for name in ("loss", "val_loss"):
             value = float((logs or {}).get(name, 0.0))
             if not math.isfinite(value):
