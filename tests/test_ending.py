@@ -115,7 +115,7 @@ def run(args):
     threading.Thread(target=time.sleep, args=(60,)).start()
     time.sleep(60)
 
-cli.lists.run_check = run
+cli.lists._run_check = run
 sys.argv = ["keras-tdn", "check", "list.txt"]
 sys.exit(cli.main())
 """
