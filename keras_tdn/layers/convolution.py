@@ -23,7 +23,7 @@ class Conv2D(keras.layers.Conv2D):
     """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        if keras.backend.backend() != "torch":
+        if keras.config.backend() != "torch":
             return super().convolution_op(inputs, kernel)
         same = self.padding == "same"
         return _torch_convolve(inputs, ops.convert_to_tensor(kernel), self.strides, same)
@@ -54,7 +54,7 @@ def depthwise(x: Any, kernel: Any) -> Any:
 
     Rows and columns are odd. Not for JAX, where grouped convolutions are slow.
     """
-    if keras.backend.backend() == "torch":
+    if keras.config.backend() == "torch":
         return _torch_convolve(x, kernel[:, :, None], (1, 1), True, groups=x.shape[-1])
     return ops.depthwise_conv(x, kernel[..., None], padding="same", data_format=DATA_FORMAT)
 
