@@ -121,6 +121,8 @@ class CoupledSGD(keras.optimizers.SGD):
         if not self.momentum:
             self.assign_sub(variable, rate * gradient)
         elif keras.backend.backend() == "tensorflow" and num_replicas() == 1:
+            if isinstance(variable, keras.Variable):
+                variable = variable.value
             _momentum_kernel(variable, self.momentums[index].value, rate, gradient, self.momentum)
         else:
             gradient = self.momentums[index] * self.momentum + gradient
@@ -140,7 +142,7 @@ class CoupledSGD(keras.optimizers.SGD):
         import torch
 
         indices = [self._get_variable_index(variable) for variable in variables]
-        for group in set(self._groups):
+        for group in dict.fromkeys(self._groups):
             members = [n for n, index in enumerate(indices) if self._groups[index] == group]
             values = [variables[n].value for n in members]
             steps = [grads[n].to(value) for n, value in zip(members, values, strict=True)]
@@ -165,6 +167,14 @@ class CoupledSGD(keras.optimizers.SGD):
             pairs = super()._all_reduce_sum_gradients(zip(grads, trainable_variables, strict=True))
             grads = [gradient for gradient, _ in pairs]
         super()._backend_apply_gradients(grads, trainable_variables)
+
+    def _clip_gradients(self, grads: Any) -> Any:
+        if keras.backend.backend() != "tensorflow" or not self.global_clipnorm:
+            return super()._clip_gradients(grads)
+        import tensorflow as tf
+
+        # Its norm needs no squares of all gradients, which take as much memory again.
+        return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
 
     def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
         # Done already, in `_backend_apply_gradients`.
