@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
-import io
 import json
 import operator
 import os
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from keras_tdn.data.records import Record, RecordList
 from keras_tdn.datasets.motion.rendering import MOTION_LABELS, MotionConfig, render_motion
 from keras_tdn.files.atomic import written_beside
 from keras_tdn.files.resumable_folder import read_object
+from keras_tdn.pages import pictures
 
 if TYPE_CHECKING:
     from keras_tdn.models import TDNResNet
@@ -25,23 +24,11 @@ if TYPE_CHECKING:
 
 def encode_mp4(frames: np.ndarray, config: MotionConfig) -> bytes:
     """Encodes every frame on its own as H.264: prediction would let a single one betray motion."""
-    import av
-
-    file = io.BytesIO()
-    time_base = Fraction(1, config.frame_rate)
-    with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as output:
-        # One thread, no dates and no version strings keep the bytes the same.
-        options = {"preset": "veryfast", "qp": str(config.quantizer), "g": "1", "threads": "1"}
-        options["flags"] = "+bitexact"
-        stream = output.add_stream("libx264", rate=config.frame_rate, options=options)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt, stream.time_base = "yuv420p", time_base
-        for number, pixels in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = number, time_base
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return file.getvalue()
+    # One thread, no dates and no version strings keep the bytes the same.
+    options = {"preset": "veryfast", "qp": str(config.quantizer), "g": "1", "threads": "1"}
+    options["flags"] = "+bitexact"
+    rate = config.frame_rate
+    return pictures.encode_mp4(list(frames), rate, "libx264", options, fflags="+bitexact")
 
 
 CONFIG_FILE = "motion.json"
