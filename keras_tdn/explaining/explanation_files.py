@@ -27,7 +27,7 @@ from keras_tdn.explaining.maps import (
     gate_row,
     overview_rows,
 )
-from keras_tdn.files.atomic import check_free, written_beside
+from keras_tdn.files.atomic import check_free, write_beside
 from keras_tdn.pages.pictures import encode, encode_gif, picture, resized
 from keras_tdn.pages.plots import bars, inline_svg
 from keras_tdn.pages.rendering import Bar, render
@@ -80,8 +80,7 @@ def write_explanation(
         "page": lambda: explanation_page(explanation, video).encode(),
     }
     for name, path in zip(formats, paths, strict=True):
-        with written_beside(path) as temporary:
-            temporary.write_bytes(writers[name]())
+        write_beside(path, writers[name]())
     return paths
 
 
