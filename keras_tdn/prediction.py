@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from keras_tdn.labels import load_labels
 from keras_tdn.scoring.center_clip import read_center_clip
 from keras_tdn.scoring.scorer import Scorer, softmax
 from keras_tdn.scoring.scoring_options import ScoringOptions
-from keras_tdn.specs import ClipSpec
+from keras_tdn.specs import ClipSpec, checked_integer, python_integer
 
 if TYPE_CHECKING:
     from keras_tdn.data.decoding import VideoSource
@@ -158,10 +157,5 @@ def predict_video(
 
 
 def _check_top(top: int) -> int:
-    try:
-        number = operator.index(top)
-    except TypeError:
-        number = 0
-    if isinstance(top, bool) or number < 1:
-        raise ValueError(f"`top` must be an integer of at least 1. Received: top={top!r}")
-    return number
+    wanted = "`top` must be an integer of at least 1"
+    return checked_integer("top", python_integer(top), wanted)

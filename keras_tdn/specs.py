@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+import operator
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
@@ -24,12 +26,23 @@ def check_field(config: Any, field: str, is_right: bool, wanted: str) -> None:
         )
 
 
+def checked_integer(name: str, value: Any, wanted: str, least: int = 1) -> int:
+    """Returns `value`, or raises a `ValueError` that says what is `wanted` of this argument."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{wanted}. Received: {name}={value!r}")
+    return value
+
+
+def python_integer(value: Any) -> Any:
+    """Returns what counts as an integer, such as NumPy's, as Python's, and others as they are."""
+    with contextlib.suppress(TypeError):
+        return value if isinstance(value, bool) else operator.index(value)
+    return value
+
+
 def check_integer(owner: str, field: str, value: Any, least: int) -> None:
     """Raises a `ValueError` unless it is an integer of at least `least`; `owner` is a genitive."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(
-            f"{owner} `{field}` is an integer of at least {least}. Received: {field}={value!r}"
-        )
+    checked_integer(field, value, f"{owner} `{field}` is an integer of at least {least}", least)
 
 
 def is_positive_int(value: Any) -> TypeGuard[int]:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, TypeVar
 
 from keras_tdn.processes import ChildProcess, exit_reason
+from keras_tdn.specs import checked_integer
 
 # Loading TensorFlow on a busy machine, or from a network disk, takes long.
 START_SECONDS = 180.0
@@ -222,12 +223,8 @@ def process_count(num_processes: int | None) -> int:
     if num_processes is None:
         affinity = getattr(os, "sched_getaffinity", None)
         return len(affinity(0)) if affinity else os.cpu_count() or 1
-    if isinstance(num_processes, bool) or not isinstance(num_processes, int) or num_processes < 1:
-        raise ValueError(
-            "`num_processes` must be a positive integer or None. "
-            f"Received: num_processes={num_processes!r}"
-        )
-    return num_processes
+    wanted = "`num_processes` must be a positive integer or None"
+    return checked_integer("num_processes", num_processes, wanted)
 
 
 def use_tensorflow_on_one_core() -> None:

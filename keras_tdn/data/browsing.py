@@ -19,7 +19,7 @@ from keras_tdn.data.decoding import Decoder
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.pages.pictures import Paper, encode, picture, resized
 from keras_tdn.pages.rendering import render
-from keras_tdn.specs import ClipSpec
+from keras_tdn.specs import ClipSpec, checked_integer
 
 FRAME_WIDTH = 168
 CROP_WIDTH = 112
@@ -75,8 +75,7 @@ def browse_clips(
 
     >>> write_page(browse_clips(load_records("train.txt"), ClipSpec(), count=4), "page.html")
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"`count` is a positive integer. Received: count={count!r}")
+    checked_integer("count", count, "`count` is a positive integer")
     options = DatasetOptions(training, 1, sampler, transforms, seed=seed, epoch=epoch)
     steps = options.steps(records, spec)
     answers = []

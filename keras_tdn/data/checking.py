@@ -7,7 +7,6 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.records.record import believable_classes
 from keras_tdn.data.records.tables import format_table
 from keras_tdn.data.segment_sampling import SegmentSampler
-from keras_tdn.files.atomic import written_beside
+from keras_tdn.files.atomic import write_beside
 from keras_tdn.worker_pool import (
     LostTaskError,
     WorkerPool,
@@ -95,15 +94,12 @@ class CheckReport:
     def write_report(self, path: str | os.PathLike[str]) -> None:
         """Writes the bad files in the form of `make_dataset`'s report of failures."""
         lines = (failure_line(Failure(file.path, file.index, file.reason)) for file in self.bad)
-        with written_beside(Path(path)) as new:
-            new.write_bytes(b"".join(lines))
+        write_beside(path, b"".join(lines))
 
     def write_good_list(self, path: str | os.PathLike[str]) -> None:
         """Writes the good files, and all classes of the list, as `load_records` reads them back."""
         rows = [(os.path.abspath(file.path), file.num_frames, file.label) for file in self.good]
-        content = format_table(rows, self.labels, self.num_classes)
-        with written_beside(Path(path)) as new:
-            new.write_bytes(content)
+        write_beside(path, format_table(rows, self.labels, self.num_classes))
 
 
 def check_records(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from keras_tdn.data.stateless_draws import array_module, cast, draw_below
+from keras_tdn.specs import checked_integer, python_integer
 
 SamplingMode = Literal["center", "random", "dense"]
 ClipMode = Literal["uniform", "random"]
@@ -208,12 +208,6 @@ def _frame_count(ops: Any, num_frames: Any) -> Any:
 
 
 def _positive_int(argument: str, value: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if isinstance(value, (bool, np.bool_)) or number < 1:
-        raise ValueError(
-            f"Sampling needs a positive integer for `{argument}`. Received: {argument}={value!r}"
-        )
-    return number
+    wanted = f"Sampling needs a positive integer for `{argument}`"
+    index = value if isinstance(value, np.bool_) else python_integer(value)
+    return checked_integer(argument, index, wanted)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
@@ -101,17 +100,13 @@ def _probe_video(facts: Facts) -> None:
 
     facts["libavcodec"] = ".".join(map(str, av.library_versions["libavcodec"]))
     facts["codecs"] = {name: any(map(_decodes, decoders)) for name, decoders in CODECS.items()}
-    file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as output:
-        stream = output.add_stream("mpeg4", rate=25)
-        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv420p"
-        for number in range(NUM_FRAMES):
-            pixels = np.full((*SIZE, 3), 20 * number, np.uint8)
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        output.mux(stream.encode(None))
     from keras_tdn.data.decoding import read_frames
+    from keras_tdn.pages.pictures import encode_mp4
 
-    frames = read_frames(file.getvalue(), lambda num_frames: [0, num_frames - 1])
+    written = [np.full((*SIZE, 3), 20 * number, np.uint8) for number in range(NUM_FRAMES)]
+    frames = read_frames(
+        encode_mp4(written, 25, "mpeg4", {}), lambda num_frames: [0, num_frames - 1]
+    )
     if frames.shape != (2, *SIZE, 3) or not frames[0].max() < 20 < 100 < frames[1].min():
         raise ValueError("the frames of a video that was just written came back changed")
 

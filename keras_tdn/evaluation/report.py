@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from keras_tdn.data.failures import Failure
 from keras_tdn.evaluation import metrics
 from keras_tdn.evaluation.scores import Scores, reading
-from keras_tdn.files.atomic import written_beside
+from keras_tdn.files.atomic import write_beside
 from keras_tdn.pages.confusion import row_shares
 from keras_tdn.scoring.scorer import Average, average_views
 from keras_tdn.specs import ViewSpec
@@ -143,8 +142,7 @@ class EvaluationReport:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes `to_json` to a file, which is replaced as a whole or not at all."""
-        with written_beside(Path(path)) as temporary:
-            temporary.write_text(self.to_json(), encoding="utf-8")
+        write_beside(path, self.to_json().encode())
 
 
 def load_report(path: str | os.PathLike[str]) -> EvaluationReport:

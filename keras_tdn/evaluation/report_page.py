@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_tdn.data.segment_sampling import SegmentSampler
 from keras_tdn.evaluation.report import EvaluationReport
-from keras_tdn.files.atomic import written_beside
+from keras_tdn.files.atomic import write_beside
 from keras_tdn.pages.confusion import MAX_NUMBERS, heat_figure, heat_picture, heat_rows
 from keras_tdn.pages.pictures import Picture, strip
 from keras_tdn.pages.plots import PALETTE, Line, curves, drawing, inline_svg, note
@@ -75,8 +74,7 @@ def write_page(
         num_mistakes=sum(video.rank > 0 for video in report.videos),
         failures=[(each.path, each.reason) for each in report.failures[:MAX_FAILURES]],
     )
-    with written_beside(Path(path)) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_beside(path, page.encode())
 
 
 def plot_confusion(report: EvaluationReport) -> Figure:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from fractions import Fraction
 
 import numpy as np
 
@@ -25,6 +23,7 @@ from keras_tdn.pages.pictures import (
     TITLE_SIZE,
     Paper,
     can_be_drawn,
+    encode_mp4,
     line_height,
     resized,
     wrapped,
@@ -118,24 +117,14 @@ def draw_animation(explanation: Explanation, titled: bool = True) -> list[np.nda
     return drawn
 
 
-def encode_mp4(pictures: Sequence[np.ndarray]) -> bytes:
+def encode_animation(pictures: Sequence[np.ndarray]) -> bytes:
     """Returns an H.264 video, or MPEG-4 where PyAV has no encoder for that."""
     import av
 
-    has_x264 = "libx264" in av.codecs_available
-    height, width, _ = pictures[0].shape
-    file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as output:
-        options = {"crf": "18", "preset": "fast"} if has_x264 else {"q:v": "3"}
-        codec = "libx264" if has_x264 else "mpeg4"
-        stream = output.add_stream(codec, rate=FRAMES_PER_SECOND, options=options)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number, pixels in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, FRAMES_PER_SECOND)
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return file.getvalue()
+    codec, options = "mpeg4", {"q:v": "3"}
+    if "libx264" in av.codecs_available:
+        codec, options = "libx264", {"crf": "18", "preset": "fast"}
+    return encode_mp4(pictures, FRAMES_PER_SECOND, codec, options)
 
 
 def title(explanation: Explanation) -> str:

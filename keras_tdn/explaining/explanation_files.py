@@ -15,7 +15,7 @@ from keras_tdn.explaining.drawing import (
     cell_size,
     draw_animation,
     draw_strip,
-    encode_mp4,
+    encode_animation,
 )
 from keras_tdn.explaining.explain import Explanation
 from keras_tdn.explaining.maps import (
@@ -27,7 +27,7 @@ from keras_tdn.explaining.maps import (
     gate_row,
     overview_rows,
 )
-from keras_tdn.files.atomic import check_free, written_beside
+from keras_tdn.files.atomic import check_free, write_beside
 from keras_tdn.pages.pictures import encode, encode_gif, picture, resized
 from keras_tdn.pages.plots import bars, inline_svg
 from keras_tdn.pages.rendering import Bar, render
@@ -76,12 +76,11 @@ def write_explanation(
     writers: dict[str, Callable[[], bytes]] = {
         "strip": lambda: encode(draw_strip(explanation), "png"),
         "gif": lambda: encode_gif(pictures, FRAMES_PER_SECOND),
-        "mp4": lambda: encode_mp4(pictures),
+        "mp4": lambda: encode_animation(pictures),
         "page": lambda: explanation_page(explanation, video).encode(),
     }
     for name, path in zip(formats, paths, strict=True):
-        with written_beside(path) as temporary:
-            temporary.write_bytes(writers[name]())
+        write_beside(path, writers[name]())
     return paths
 
 
@@ -129,7 +128,7 @@ def shown_maps(explanation: Explanation) -> dict[str, object]:
         "overview": [_shown_row(explanation, row) for row in overview_rows(explanation)],
         "differences": [_shown_row(explanation, row) for row in difference_rows(explanation)],
         "gates": [_shown_row(explanation, row) for row in gates],
-        "video": f"data:video/mp4;base64,{base64.b64encode(encode_mp4(pictures)).decode()}",
+        "video": f"data:video/mp4;base64,{base64.b64encode(encode_animation(pictures)).decode()}",
         "size": pictures[0].shape,
     }
 

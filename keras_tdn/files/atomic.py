@@ -70,6 +70,12 @@ def written_beside(path: Path, named: Callable[[Path], str] | None = None) -> It
         shutil.rmtree(workplace, ignore_errors=True)
 
 
+def write_beside(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a file, which is replaced as a whole or not at all."""
+    with written_beside(Path(path)) as new:
+        new.write_bytes(content)
+
+
 def _put_back(workplace: Path, path: Path) -> None:
     """Renames what was moved out of the way back to `path`, unless something has come there."""
     old = workplace / _OLD

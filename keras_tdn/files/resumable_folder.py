@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,40 @@ class ResumableFolder:
     def write(self, path: Path, content: Mapping[str, Any]) -> None:
         """Writes JSON atomically."""
         write_whole(path, json.dumps(content, indent=1).encode(), self.temporary(path.name))
+
+
+def beam_options(given: Sequence[str] | Any, work: str, instead: str) -> Any:
+    """Returns Beam's `PipelineOptions`; without Beam an `ImportError` says what does the `work`."""
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        raise ImportError(
+            f'{work} with Apache Beam needs its package: pip install "keras-tdn[beam]". Without '
+            f"it, {instead} this machine."
+        ) from error
+    return given if isinstance(given, PipelineOptions) else PipelineOptions(list(given))
+
+
+@contextlib.contextmanager
+def beam_errors() -> Iterator[None]:
+    """Within the block, errors say how to continue the run of a Beam pipeline."""
+    try:
+        yield
+    except Exception as error:
+        # Runners raise all sorts of errors for what went wrong on a worker.
+        raise ValueError(
+            f"The Beam pipeline failed: {error}. Shards that are finished stay; fix the cause "
+            "and run the same again (on the command line with --resume)."
+        ) from error
+
+
+def check_shared(folder: Path, made: int, num_shards: int) -> None:
+    """Raises a `ValueError` if Beam's workers wrote shards elsewhere than into this folder."""
+    if made < num_shards:
+        raise ValueError(
+            f"The Beam pipeline has run, but {num_shards - made} of {num_shards} shards are not in "
+            f"{str(folder)!r}. That folder must be one that all workers and this process share."
+        )
 
 
 def check_unused(path: str | os.PathLike[str]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.files.locks import locked
+from keras_tdn.files.resumable_folder import beam_errors, beam_options, check_shared
 from keras_tdn.labelling.label_folder import LabelFolder, LabelPlan
 from keras_tdn.labelling.labeller import LabelOptions, Row, check_format
 from keras_tdn.labelling.labelling_run import FOLDER_VERB, LabelReport, finish, list_videos
@@ -20,11 +21,6 @@ from keras_tdn.scoring.views import check_not_packed
 
 if TYPE_CHECKING:
     from keras_tdn.labelling.beam_handler import ModelSource
-
-NEEDS_EXTRA = (
-    'Labelling with Apache Beam needs its package: pip install "keras-tdn[beam]". Without it, '
-    "`label_videos` uses this machine."
-)
 
 # Number, file name and videos of a shard.
 ShardKey = tuple[int, str, int]
@@ -73,11 +69,9 @@ def label_with_beam(
     ...     "/shared/my_preset", "archive.txt", "/shared/labels", pipeline_options=["--runner=..."]
     ... )
     """
-    try:
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
-    except ImportError as error:
-        raise ImportError(NEEDS_EXTRA) from error
+    pipeline_options = beam_options(pipeline_options, "Labelling", "`label_videos` uses")
+    import apache_beam as beam
+
     from keras_tdn.labelling.beam_transform import LabelVideos
 
     started = time.monotonic()
@@ -87,8 +81,6 @@ def label_with_beam(
     label = LabelVideos(model, options, labels=labels, **reading)
     plan = LabelPlan(records, options, label.identity)
     folder = LabelFolder(Path(output).absolute())
-    if not isinstance(pipeline_options, PipelineOptions):
-        pipeline_options = PipelineOptions(list(pipeline_options))
     with locked(folder.path, FOLDER_VERB):
         complete = folder.start(plan, overwrite, retry_failures)
         num_kept = sum(made.num_videos for made in complete.values())
@@ -97,7 +89,7 @@ def label_with_beam(
             records_of = plan.records_of(shard)
             shards.append(((shard, plan.name_of(shard), len(records_of)), records_of))
         if shards:
-            try:
+            with beam_errors():
                 pipeline = beam.Pipeline(options=pipeline_options)
                 _ = (
                     pipeline
@@ -111,19 +103,8 @@ def label_with_beam(
                     | "Write" >> beam.Map(_write, str(folder.path), options)
                 )
                 pipeline.run().wait_until_finish()
-            except Exception as error:
-                # Runners raise all sorts of errors for what went wrong on a worker.
-                raise ValueError(
-                    f"The Beam pipeline failed: {error}. Shards that are finished stay; fix the "
-                    "cause and run the same again (on the command line with --resume)."
-                ) from error
         complete = folder.complete_shards(plan)
-        if len(complete) < plan.num_shards:
-            raise ValueError(
-                f"The Beam pipeline has run, but {plan.num_shards - len(complete)} of "
-                f"{plan.num_shards} shards are not in {str(folder.path)!r}. That folder must be "
-                "one that all workers and this process share."
-            )
+        check_shared(folder.path, len(complete), plan.num_shards)
         return finish(folder, plan, complete, num_kept, started)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_tdn.layers.convolution import DATA_FORMAT
+from keras_tdn.specs import checked_integer
 
 HALF_PRECISION = ("float16", "bfloat16")
 
@@ -24,12 +25,8 @@ def at_least_float32(compute_dtype: str) -> str:
 
 def check_positive_int(layer: str, argument: str, value: object, minimum: int = 1) -> int:
     """Returns `value`, or raises a `ValueError` that names the layer and the argument."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ValueError(
-            f"{layer} needs an integer of at least {minimum} for `{argument}`. "
-            f"Received: {argument}={value!r}"
-        )
-    return value
+    wanted = f"{layer} needs an integer of at least {minimum} for `{argument}`"
+    return checked_integer(argument, value, wanted, minimum)
 
 
 def check_rank(layer: str, shape: Sequence[int | None], axes: str) -> None:

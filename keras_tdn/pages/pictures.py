@@ -8,6 +8,7 @@ import functools
 import io
 import unicodedata
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,25 @@ def encode_gif(pictures: Sequence[np.ndarray], rate: float) -> bytes:
     first, *others = (_image(each).quantize(palette=palette, dither=plain) for each in pictures)
     file, duration = io.BytesIO(), round(1000 / rate)
     first.save(file, "gif", save_all=True, append_images=others, duration=duration, loop=0)
+    return file.getvalue()
+
+
+def encode_mp4(
+    pictures: Sequence[np.ndarray], rate: int, codec: str, options: dict[str, str], **of_file: str
+) -> bytes:
+    """Returns a video of pictures of one even size; the options are FFmpeg's for codec and file."""
+    import av
+
+    file, time_base = io.BytesIO(), Fraction(1, rate)
+    with av.open(file, "w", format="mp4", options=of_file) as output:
+        stream = output.add_stream(codec, rate=rate, options=options)
+        stream.height, stream.width, _ = pictures[0].shape
+        stream.pix_fmt, stream.time_base = "yuv420p", time_base
+        for number, pixels in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame.pts, frame.time_base = number, time_base
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
     return file.getvalue()
 
 

@@ -7,12 +7,11 @@ import json
 import os
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
 
-from keras_tdn.files.atomic import written_beside
+from keras_tdn.files.atomic import write_beside
 from keras_tdn.pages.plots import PALETTE, drawing
 from keras_tdn.pages.texts import printable
 from keras_tdn.profiling import costs as counting
@@ -89,8 +88,7 @@ class ModelProfile:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes `to_json` to a file, which is replaced as a whole or not at all."""
-        with written_beside(Path(path)) as temporary:
-            temporary.write_text(self.to_json(), encoding="utf-8")
+        write_beside(path, self.to_json().encode())
 
 
 def plot_profile(profile: ModelProfile) -> Figure:

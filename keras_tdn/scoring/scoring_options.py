@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from keras_tdn.choices import FOLDED_DTYPES
 from keras_tdn.data.decoding import Decoder
-from keras_tdn.specs import ClipSpec, ViewSpec, check_field, is_positive_int
+from keras_tdn.specs import ClipSpec, ViewSpec, check_field, checked_integer
 
 DEFAULT_BATCH_SIZE = 8
 # Each holds the frames of a video; more than this rarely helps, and can be asked for.
@@ -111,9 +111,7 @@ class ScoringKeywords(ReadingKeywords, total=False):
 
 def check_positive(name: str, value: Any, owner: str = "Scoring") -> None:
     """Raises a `ValueError` unless it is a positive integer."""
-    if not is_positive_int(value):
-        wanted = f"a positive integer for `{name}`"
-        raise ValueError(f"{owner} needs {wanted}. Received: {name}={value!r}")
+    checked_integer(name, value, f"{owner} needs a positive integer for `{name}`")
 
 
 DEFAULT_OPTIONS = ScoringOptions()

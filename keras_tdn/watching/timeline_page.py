@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_tdn.files.atomic import written_beside
+from keras_tdn.files.atomic import write_beside
 from keras_tdn.pages.plots import COLORS, Line, curves, inline_svg
 from keras_tdn.pages.rendering import render
 from keras_tdn.pages.texts import clock_text, percent
@@ -70,8 +69,7 @@ def write_timeline_page(
         video_facts=", ".join(f"{name} {value}" for name, value in timeline.facts["video"].items()),
         losses=[] if report is None else report.lines()[:MAX_ROWS],
     )
-    with written_beside(Path(path)) as temporary:
-        temporary.write_bytes(page.encode())
+    write_beside(path, page.encode())
 
 
 def plot_timeline(timeline: Timeline | str | os.PathLike[str]) -> Figure:

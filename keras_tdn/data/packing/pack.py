@@ -18,6 +18,7 @@ from keras_tdn.data.packing.shards import PackingFolder, ShardTask
 from keras_tdn.data.records import RecordList, load_records
 from keras_tdn.data.records.load import RecordSource
 from keras_tdn.files.locks import locked
+from keras_tdn.files.resumable_folder import beam_errors, beam_options, check_shared
 from keras_tdn.processes import exit_reason
 from keras_tdn.progress import Progress
 from keras_tdn.worker_pool import LostTaskError, WorkerPool, WorkerStartError, process_count
@@ -173,19 +174,12 @@ def pack_with_beam(
 
     >>> report = pack_with_beam("train.txt", "/shared/packed", pipeline_options=["--runner=..."])
     """
-    try:
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
-    except ImportError as error:
-        raise ImportError(
-            'Packing with Apache Beam needs its package: pip install "keras-tdn[beam]". Without '
-            "it, `pack` uses the cores of this machine."
-        ) from error
+    pipeline_options = beam_options(pipeline_options, "Packing", "`pack` uses the cores of")
+    import apache_beam as beam
+
     started = time.monotonic()
     options = PackOptions(short_side, quality, num_shards, name)
     folder = _open(records, output, options, max_failure_share)
-    if not isinstance(pipeline_options, PipelineOptions):
-        pipeline_options = PipelineOptions(list(pipeline_options))
     with locked(folder.path):
         tasks = folder.start(overwrite, retry_failures)
         pipeline = beam.Pipeline(options=pipeline_options)
@@ -196,27 +190,16 @@ def pack_with_beam(
             | "Spread" >> beam.Reshuffle()
             | "Pack" >> beam.Map(_finish_on_worker)
         )
-        try:
+        with beam_errors():
             result = pipeline.run()
             result.wait_until_finish()
-        except Exception as error:
-            # Runners raise all sorts of errors for what went wrong on a worker.
-            raise ValueError(
-                f"The Beam pipeline failed: {error}. Shards that are finished stay; fix the cause "
-                "and run the same again (on the command line with --resume)."
-            ) from error
         kept = sum(
             counter.committed or 0
             for counter in result.metrics().query()["counters"]
             if counter.key.metric.name == KEPT
         )
         made = folder.noted()
-        if len(made) < folder.num_shards:
-            raise ValueError(
-                f"The Beam pipeline has run, but {folder.num_shards - len(made)} of "
-                f"{folder.num_shards} shards are not in {str(folder.path)!r}. That folder must be "
-                "one that all workers and this process share."
-            )
+        check_shared(folder.path, len(made), folder.num_shards)
         _check_failures(made.values(), folder.num_records, max_failure_share)
         return _finish(folder, made, kept, started)
 

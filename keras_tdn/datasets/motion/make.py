@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
-import io
 import json
-import operator
 import os
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +13,10 @@ import numpy as np
 
 from keras_tdn.data.records import Record, RecordList
 from keras_tdn.datasets.motion.rendering import MOTION_LABELS, MotionConfig, render_motion
-from keras_tdn.files.atomic import written_beside
+from keras_tdn.files.atomic import write_beside
 from keras_tdn.files.resumable_folder import read_object
+from keras_tdn.pages import pictures
+from keras_tdn.specs import checked_integer, python_integer
 
 if TYPE_CHECKING:
     from keras_tdn.models import TDNResNet
@@ -25,23 +24,11 @@ if TYPE_CHECKING:
 
 def encode_mp4(frames: np.ndarray, config: MotionConfig) -> bytes:
     """Encodes every frame on its own as H.264: prediction would let a single one betray motion."""
-    import av
-
-    file = io.BytesIO()
-    time_base = Fraction(1, config.frame_rate)
-    with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as output:
-        # One thread, no dates and no version strings keep the bytes the same.
-        options = {"preset": "veryfast", "qp": str(config.quantizer), "g": "1", "threads": "1"}
-        options["flags"] = "+bitexact"
-        stream = output.add_stream("libx264", rate=config.frame_rate, options=options)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt, stream.time_base = "yuv420p", time_base
-        for number, pixels in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = number, time_base
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return file.getvalue()
+    # One thread, no dates and no version strings keep the bytes the same.
+    options = {"preset": "veryfast", "qp": str(config.quantizer), "g": "1", "threads": "1"}
+    options["flags"] = "+bitexact"
+    rate = config.frame_rate
+    return pictures.encode_mp4(list(frames), rate, "libx264", options, fflags="+bitexact")
 
 
 CONFIG_FILE = "motion.json"
@@ -127,12 +114,13 @@ def make_motion_dataset(
                     progress(ready, len(jobs))
         finally:
             pool.shutdown(cancel_futures=True)
-    _write(root / LABELS_FILE, "".join(f"{label}\n" for label in MOTION_LABELS))
+    write_beside(root / LABELS_FILE, "".join(f"{label}\n" for label in MOTION_LABELS).encode())
     for part, part_records in records.items():
         # With slashes, so that a set made on Windows is read everywhere.
         paths = [Path(record.path).relative_to(root).as_posix() for record in part_records]
         listed = zip(paths, part_records, strict=True)
-        _write(root / f"{part}.txt", "".join(f"{path} {record.label}\n" for path, record in listed))
+        lines = "".join(f"{path} {record.label}\n" for path, record in listed)
+        write_beside(root / f"{part}.txt", lines.encode())
     return records["train"], records["validate"]
 
 
@@ -189,7 +177,7 @@ def _records(root: Path, part: str, count: int) -> RecordList:
 
 
 def _write_video(path: Path, label: int, seed: tuple[int, int, int], config: MotionConfig) -> None:
-    _write(path, encode_mp4(render_motion(label, config, seed), config))
+    write_beside(path, encode_mp4(render_motion(label, config, seed), config))
 
 
 def _claim(root: Path, seed: int, config: MotionConfig) -> None:
@@ -197,7 +185,7 @@ def _claim(root: Path, seed: int, config: MotionConfig) -> None:
     ours: dict[str, Any] = {"rendering": RENDERING, "seed": seed, "config": config.to_config()}
     path = root / CONFIG_FILE
     if not path.exists():
-        _write(path, json.dumps(ours, indent=2) + "\n")
+        write_beside(path, f"{json.dumps(ours, indent=2)}\n".encode())
     elif read_object(path) != ours:
         raise ValueError(
             f"{str(root)!r} holds a motion data set of another seed or config, which {str(path)!r} "
@@ -205,19 +193,6 @@ def _claim(root: Path, seed: int, config: MotionConfig) -> None:
         )
 
 
-def _write(path: Path, content: str | bytes) -> None:
-    with written_beside(path) as new:
-        new.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
 def _checked(name: str, value: Any, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if isinstance(value, bool) or number < least:
-        raise ValueError(
-            f"A motion data set needs an integer of at least {least} for `{name}`. "
-            f"Received: {name}={value!r}"
-        )
-    return number
+    wanted = f"A motion data set needs an integer of at least {least} for `{name}`"
+    return checked_integer(name, python_integer(value), wanted, least)

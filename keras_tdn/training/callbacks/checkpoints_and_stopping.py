@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_tdn.pretrained.weights import fill, origin_of_weights_file
 from keras_tdn.pretrained.weights_file import write_weights_file
+from keras_tdn.specs import checked_integer
 from keras_tdn.training.state_files import written_durably
 from keras_tdn.training.variables import average_replicas, first_not_finite, put_back, take_averages
 
@@ -237,11 +238,9 @@ class StopEarly(RememberingCallback):
 
     def __init__(self, patience: int, monitor: str = MONITOR) -> None:
         super().__init__()
-        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
-            raise ValueError(
-                f"Early stopping waits a positive number of epochs. Received: patience={patience!r}"
-            )
-        self.patience, self.monitor = patience, monitor
+        wanted = "Early stopping waits a positive number of epochs"
+        self.patience = checked_integer("patience", patience, wanted)
+        self.monitor = monitor
         self.best: float | None = None
         self.waited, self.stopped = 0, False
 
