@@ -21,6 +21,7 @@ SERIALIZATION_PACKAGE = "keras_tdn"
 CLASSES = {
     "BatchNormalization": "layers.batch_norm",
     "CenterFrame": "layers.segment_layers",
+    "Conv2D": "layers.convolution",
     "CoupledSGD": "training.optimizer",
     "ExpectedCalibrationError": "evaluation.metrics",
     "LongTermTDM": "layers.long_term_tdm",

@@ -117,8 +117,7 @@ def _keyed_records(
 
 
 def _by_shard(key: tuple[ShardKey, int], row: Row) -> tuple[ShardKey, tuple[int, Row]]:
-    shard, place = key
-    return shard, (place, row)
+    return key[0], (key[1], row)
 
 
 def _write(

@@ -32,7 +32,7 @@ class Conv2D(keras.layers.Conv2D):
 def conv2d(
     filters: int, kernel_size: int, *, strides: int = 1, name: str, dtype: Any = None
 ) -> Conv2D:
-    """Makes a bias-free convolution. With a stride, its input is padded by `pad_symmetric`.
+    """Makes a bias-free convolution. With a stride, its input comes padded by half the kernel.
 
     With stride 2, Keras' "same" pads even sizes on the far side; the reference pads both sides.
     """
@@ -79,9 +79,3 @@ def fan_out_normal(kernel_size: int, filters: int) -> keras.initializers.Initial
     Not `VarianceScaling(mode="fan_out")`, which counts one output for a depthwise kernel.
     """
     return keras.initializers.RandomNormal(stddev=math.sqrt(2.0 / (kernel_size**2 * filters)))
-
-
-def pad_symmetric(x: Any, kernel_size: int) -> Any:
-    """Pads height and width of a 4-D tensor with `kernel_size // 2` zeros on every side."""
-    pad = kernel_size // 2
-    return ops.pad(x, [[0, 0], [pad, pad], [pad, pad], [0, 0]])

@@ -97,11 +97,6 @@ class ClipLayer(keras.layers.Layer):
             return None
         return batch * (frames // self.frames_per_segment)
 
-    def unfold(self, clips: Any) -> Any:
-        """Reshapes to `(batch * num_segments, frames_per_segment, height, width, channels)`."""
-        _, _, height, width, channels = ops.shape(clips)
-        return ops.reshape(clips, (-1, self.frames_per_segment, height, width, channels))
-
 
 # === Folded batches, `(batch * num_segments, height, width, channels)`, segment by segment ===
 # Everything stays at four axes: mobile and some accelerator runtimes take no more.
@@ -155,11 +150,6 @@ def all_but_last(x: Any) -> Any:
 def all_but_first(x: Any) -> Any:
     """Returns the segments that have a predecessor."""
     return ops.split(x, [1], axis=1)[1]
-
-
-def edge_of(x: Any) -> Any:
-    """Returns zeros of the shape of one segment of each video."""
-    return ops.zeros_like(x[:, :1])
 
 
 # === Sizes of maps `(n, height, width, channels)` ===

@@ -15,7 +15,6 @@ from keras_tdn.layers.layer_helpers import (
     all_but_last,
     check_channels,
     check_positive_int,
-    edge_of,
     halve,
     merge_segments,
     resize_nearest,
@@ -135,7 +134,7 @@ class LongTermTDM(SegmentLayer):
         squeezed = self.squeeze_norm(self.squeeze_conv(x), training=training)
         smoothed = split_segments(self.smooth_conv(squeezed), self.num_segments)
         current = split_segments(squeezed, self.num_segments)
-        edge = edge_of(current)
+        edge = ops.zeros_like(current[:, :1])
         forward = all_but_first(smoothed) - all_but_last(current)
         backward = all_but_last(smoothed) - all_but_first(current)
         forward = ops.concatenate([forward, edge], axis=1)
@@ -152,9 +151,9 @@ class LongTermTDM(SegmentLayer):
         full = self.full_scale_conv(difference)
         full = self.full_scale_norm.call_on_parts(full, 2, training)
         pyramid = (difference + resize_nearest(half, height, width) + full) / 3.0
+        forward, backward = ops.split(pyramid, 2, axis=0)
         # Apart from here: the maps are large, and to split or join them costs a copy.
-        forward, backward = (
-            ops.sigmoid(self.expand_norm(self.expand_conv(part), training=training))
-            for part in ops.split(pyramid, 2, axis=0)
-        )
-        return forward, backward
+        return self._expand(forward, training), self._expand(backward, training)
+
+    def _expand(self, pyramid: Any, training: bool | None) -> Any:
+        return ops.sigmoid(self.expand_norm(self.expand_conv(pyramid), training=training))

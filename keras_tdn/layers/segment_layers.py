@@ -41,7 +41,8 @@ class CenterFrame(ClipLayer):
         super().__init__(frames_per_segment, **kwargs)
 
     def call(self, clips: Any) -> Any:
-        return self.unfold(clips)[:, self.frames_per_segment // 2]
+        frames = ops.reshape(clips, (-1, self.frames_per_segment, *ops.shape(clips)[2:]))
+        return frames[:, self.frames_per_segment // 2]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (self.folded_batch(input_shape), *input_shape[2:])

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_tdn.layers.batch_norm import batch_norm
-from keras_tdn.layers.convolution import conv2d, pad_symmetric
+from keras_tdn.layers.convolution import conv2d
 from keras_tdn.layers.layer_helpers import (
     ClipLayer,
     at_least_float32,
@@ -85,7 +85,8 @@ class ShortTermTDM(ClipLayer):
         pixels = self._pixels(clips)
         # Pooling is linear: before the differences there is a quarter as much to subtract.
         x = self._stacked(halve(ops.reshape(pixels, (-1, *ops.shape(pixels)[2:]))))
-        x = self.conv(pad_symmetric(ops.cast(x, self.compute_dtype), STEM_KERNEL))
+        pad = (STEM_KERNEL // 2, STEM_KERNEL // 2)
+        x = self.conv(ops.pad(ops.cast(x, self.compute_dtype), ((0, 0), pad, pad, (0, 0))))
         return ops.relu(self.norm(x, training=training))
 
     def _pixels(self, clips: Any) -> Any:
@@ -93,8 +94,7 @@ class ShortTermTDM(ClipLayer):
 
     def _stacked(self, frames: Any) -> Any:
         """Returns the differences of neighbours, stacked along the channels."""
-        *_, height, width, channels = ops.shape(frames)
-        frames = ops.reshape(frames, (-1, self.frames_per_segment, height, width, channels))
+        frames = ops.reshape(frames, (-1, self.frames_per_segment, *ops.shape(frames)[-3:]))
         return ops.concatenate(
             [frames[:, i] - frames[:, i - 1] for i in range(1, self.frames_per_segment)], axis=-1
         )

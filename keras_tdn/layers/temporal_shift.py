@@ -15,7 +15,6 @@ from keras_tdn.layers.layer_helpers import (
     all_but_last,
     check_channels,
     check_positive_int,
-    edge_of,
     merge_segments,
     split_segments,
 )
@@ -78,7 +77,7 @@ class TemporalShift(SegmentLayer):
         if keras.backend.backend() == "jax":
             # XLA fuses multiply-adds; its grouped convolutions are slow.
             past, present, future = self.kernel[0], self.kernel[1], self.kernel[2]
-            edge = edge_of(segments)
+            edge = ops.zeros_like(segments[:, :1])
             preceding = ops.concatenate([edge, all_but_last(segments)], axis=1)
             following = ops.concatenate([all_but_first(segments), edge], axis=1)
             shifted = preceding * past + segments * present + following * future

@@ -118,16 +118,22 @@ class CoupledSGD(keras.optimizers.SGD):
         if group.weight_decay:
             gradient = gradient + group.weight_decay * variable
         rate = ops.cast(learning_rate, variable.dtype) * group.multiplier
-        if not self.momentum:
-            self.assign_sub(variable, rate * gradient)
-        elif keras.backend.backend() == "tensorflow" and num_replicas() == 1:
-            if isinstance(variable, keras.Variable):
-                variable = variable.value
-            _momentum_kernel(variable, self.momentums[index].value, rate, gradient, self.momentum)
-        else:
+        if self.momentum and keras.backend.backend() == "tensorflow" and num_replicas() == 1:
+            import tensorflow as tf
+
+            # In one pass over gradient, momentum and variable.
+            tf.raw_ops.ResourceApplyMomentum(
+                var=(variable.value if isinstance(variable, keras.Variable) else variable).handle,
+                accum=self.momentums[index].value.handle,
+                lr=rate,
+                grad=gradient,
+                momentum=tf.cast(self.momentum, gradient.dtype),
+            )
+            return
+        if self.momentum:
             gradient = self.momentums[index] * self.momentum + gradient
             self.assign(self.momentums[index], gradient)
-            self.assign_sub(variable, rate * gradient)
+        self.assign_sub(variable, rate * gradient)
 
     def _backend_update_step(
         self, grads: Any, trainable_variables: Any, learning_rate: Any
@@ -185,16 +191,3 @@ class CoupledSGD(keras.optimizers.SGD):
         config = super().get_config()
         del config["weight_decay"], config["nesterov"]
         return {**config, **{name: getattr(self, name) for name in (*FACTORS, "head_layer")}}
-
-
-def _momentum_kernel(variable: Any, momentum: Any, rate: Any, gradient: Any, decay: float) -> None:
-    """Adds a gradient to its momentum and takes a step along it, in one pass over all three."""
-    import tensorflow as tf
-
-    tf.raw_ops.ResourceApplyMomentum(
-        var=variable.handle,
-        accum=momentum.handle,
-        lr=rate,
-        grad=gradient,
-        momentum=tf.cast(decay, gradient.dtype),
-    )
