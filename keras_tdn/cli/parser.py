@@ -40,7 +40,6 @@ class CommandParser(argparse.ArgumentParser):
         return namespace, unknown
 
     def _settle_output(self, namespace: argparse.Namespace, unknown: list[str]) -> None:
-        """Makes one output of `OUT` and `--output OUT`."""
         placed = vars(namespace).pop("out")
         if placed is None and unknown and (unknown[0] == "--" or unknown[0][:1] != "-"):
             # Before 3.13, Python looks for it right behind the other arguments alone.

@@ -114,7 +114,6 @@ def segment_and_differences(
 
 
 def _class_strips(records: RecordList, decoder: Any) -> Iterator[tuple[str, list[Picture]]]:
-    """For each class its label, and frames of its first video."""
     for number, label in enumerate(records.labels or ()):
         record = next((record for record in records if record.label == number), None)
         if record is not None:

@@ -177,7 +177,6 @@ def _has_maps(layer: keras.layers.Layer) -> bool:
 
 
 def _names(model: keras.Model, scores: Any) -> str:
-    """Which layers would do, in words."""
     layers = [layer for layer in model.layers if _has_maps(layer)]
     names = [layer.name for layer in layers if _is_passed_by_all(model, layer, scores)]
     if not names:

@@ -15,18 +15,25 @@ DATA_FORMAT = "channels_last"
 
 @keras.saving.register_keras_serializable(package=SERIALIZATION_PACKAGE)
 class Conv2D(keras.layers.Conv2D):
-    """Keras' convolution, on PyTorch without copies of its maps.
+    """Keras' convolution, faster on PyTorch and on processors with JAX.
 
     Keras' PyTorch backend copies each map to channels first, and then to channels last again, which
-    takes a sixth of a training step on a processor. PyTorch's kernels take the map as it is. The
+    takes a sixth of a training step on a processor. PyTorch's kernels take the map as it is. With
+    JAX, a kernel of 1x1 is a matrix product, whose gradients take a third of a convolution's. The
     class has Keras' name because files of weights are laid out by it.
     """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        if keras.config.backend() != "torch":
-            return super().convolution_op(inputs, kernel)
-        same = self.padding == "same"
-        return _torch_convolve(inputs, ops.convert_to_tensor(kernel), self.strides, same)
+        if keras.config.backend() == "torch":
+            same = self.padding == "same"
+            return _torch_convolve(inputs, ops.convert_to_tensor(kernel), self.strides, same)
+        if keras.config.backend() == "jax" and self.kernel_size == (1, 1):
+            import jax
+
+            if jax.default_backend() == "cpu":
+                rows, columns = self.strides
+                return ops.matmul(inputs[:, ::rows, ::columns], ops.convert_to_tensor(kernel)[0, 0])
+        return super().convolution_op(inputs, kernel)
 
 
 def conv2d(

@@ -207,7 +207,6 @@ def _torchvision_name(layer: str) -> str | None:
 
 
 def _convolution(layer: str, name: str, weights: Arrays) -> Named:
-    """Returns the kernel and the bias for this model's input."""
     kernel, *rest = weights
     channels = kernel.shape[-1]
     bias = rest[0] if rest else np.zeros(channels)

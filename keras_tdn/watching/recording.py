@@ -159,7 +159,6 @@ def _run(
     writers: Sequence[timeline.TimelineWriter],
     shown: bool,
 ) -> None:
-    """Scores what is left, and notes the report."""
     ending = ""
     first_second = watch.layout.window_start(first_window)
     started = time.monotonic()

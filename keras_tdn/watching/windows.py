@@ -211,7 +211,6 @@ class Watch(Iterator[Window], contextlib.AbstractContextManager["Watch"]):
 def _with_skipped(
     segments: Iterable[Segment], layout: WindowLayout, facts: StreamFacts
 ) -> Iterator[Segment]:
-    """Puts in the segments that were left out."""
     expected = 0
     for segment in itertools.chain(segments, (None,)):
         for index in range(expected, facts.num_segments if segment is None else segment.index):

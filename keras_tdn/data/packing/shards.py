@@ -104,7 +104,6 @@ class PackingFolder:
         self._folder.conclude(self._header(), [dataclasses.asdict(shard) for shard in shards])
 
     def _header(self) -> dict[str, Any]:
-        """Returns the identity of this packing, as JSON values."""
         labels = self._records.labels
         rows = [[record.index, record.path, record.label] for record in self._records]
         content = json.dumps([rows, labels], separators=(",", ":")).encode()
