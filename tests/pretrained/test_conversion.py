@@ -218,9 +218,8 @@ def test_swapped_fusion_weights_are_caught(small_state):
 def test_swapped_segments_are_caught(small_state, monkeypatch):
     from keras_tdn.layers import temporal_shift
 
-    forwards, backwards = temporal_shift.following, temporal_shift.preceding
-    monkeypatch.setattr(temporal_shift, "following", backwards)
-    monkeypatch.setattr(temporal_shift, "preceding", forwards)
+    convolve = temporal_shift.depthwise
+    monkeypatch.setattr(temporal_shift, "depthwise", lambda x, kernel: convolve(x, kernel[::-1]))
     with pytest.raises(ValueError, match="first at 'stage2_block0_shift'"):
         verify_conversion(small_model(small_state), small_state)
 
