@@ -142,7 +142,7 @@ def merge_segments(x: Any, like: Any) -> Any:
 def all_but_last(x: Any) -> Any:
     """Returns the segments that have a successor; axis 1 counts the segments.
 
-    By a split, whose gradient is a concatenation: that of a slice, slow on TensorFlow, adds up.
+    By a split, whose gradient is a concatenation. The gradient of a slice is slow on TensorFlow.
     """
     return ops.split(x, [x.shape[1] - 1], axis=1)[0]
 

@@ -9,8 +9,8 @@ machine does falls on all alike; a ratio is the median over rounds of a contende
 peer's of the same round. The peer is torch_tdn.py as its authors run it, eager, under autocast for
 bfloat16; `peer-compiled` is the same through `torch.compile` with channels last.
 
-What is not installed is left out, with a line that says so: it runs without TensorFlow. Memory is
-the process' peak on a processor, the device's on a GPU. On a GPU, gpu_training.py follows: which
+A backend that is not installed is left out, with a line that says so. Memory is the process' peak
+on a processor, the device's on a GPU. On a GPU, gpu_training.py follows: which
 share of the card's own rate of matrix products is used, and at which batch the input limits.
 
 The exit status is 1 where a limit is exceeded. Limits are for the default model and sizes.
